@@ -1,0 +1,62 @@
+//! What has been charged.
+
+use operator_runtime::{Error, Postgres, Reader, operator_api};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What a customer owes, and why.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Account {
+    /// What the entries come to, in cents.
+    balance_cents: i64,
+    /// The newest entries first, 50 at most.
+    entries: Vec<Entry>,
+}
+
+/// One entry of the ledger.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Entry {
+    /// Its number.
+    entry: i64,
+    /// What was charged, in cents.
+    amount_cents: i64,
+    /// What for.
+    purpose: String,
+}
+
+/// Shows what a customer owes and the newest entries of the ledger.
+///
+/// Use it when a customer asks what a charge was for.
+#[operator_api(GET, "/account")]
+async fn account(
+    reader: &Reader<Postgres>,
+    /// The address that the customer's invoices go to.
+    #[operator(example = "ana@example.com")]
+    customer: String,
+) -> Result<Account, Error> {
+    let session = reader.session().await?;
+    let balance = session
+        .prepare_cached("SELECT balance_cents FROM customers WHERE customer = $1")
+        .await?;
+    let Some(balance) = session.query_opt(&balance, &[&customer]).await? else {
+        return Err(Error::not_found(format!(
+            "There is no customer {customer}. Ask for the address that the invoices go to."
+        )));
+    };
+    let newest = "SELECT entry, amount_cents, purpose FROM ledger WHERE customer = $1 ORDER BY entry DESC LIMIT 50";
+    let newest = session.prepare_cached(newest).await?;
+    let entries = session.query(&newest, &[&customer]).await?;
+    Ok(Account {
+        balance_cents: balance.try_get(0)?,
+        entries: entries
+            .iter()
+            .map(|row| {
+                Ok(Entry {
+                    entry: row.try_get(0)?,
+                    amount_cents: row.try_get(1)?,
+                    purpose: row.try_get(2)?,
+                })
+            })
+            .collect::<Result<_, operator_runtime::tokio_postgres::Error>>()?,
+    })
+}

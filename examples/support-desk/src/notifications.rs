@@ -1,0 +1,69 @@
+//! Writing to a customer: an effect outside the database.
+
+use std::path::PathBuf;
+
+use operator_runtime::{Call, Error, operator_api};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
+
+/// The file that stands in for a mail provider.
+pub(crate) struct Outbox(PathBuf);
+
+impl Outbox {
+    /// The file that `SUPPORT_DESK_OUTBOX` names, or `outbox.jsonl`.
+    pub(crate) fn from_env() -> Self {
+        Self(std::env::var_os("SUPPORT_DESK_OUTBOX").map_or_else(|| PathBuf::from("outbox.jsonl"), PathBuf::from))
+    }
+}
+
+/// A message that was handed over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Notified {
+    /// What to tell the customer.
+    message: String,
+}
+
+/// One line of the outbox.
+#[derive(Serialize)]
+struct Mail<'m> {
+    to: &'m str,
+    message: &'m str,
+    /// A mail provider would take it, and tell a retry from a second mail by it.
+    idempotency_key: &'m str,
+}
+
+/// Sends a customer an e-mail.
+///
+/// Use it to confirm in writing what was agreed. Nobody can say whether a mail went out when the server fails in the
+/// middle, so it is never sent a second time on its own.
+#[operator_api(POST, "/notifications", effect = at_most_once)]
+async fn notify_customer(
+    outbox: &Outbox,
+    call: &Call,
+    /// The address it goes to.
+    #[operator(format = "email", example = "ana@example.com")]
+    email: String,
+    /// The text of the e-mail, without greeting and signature.
+    #[operator(min_length = 1, max_length = 5000, example = "Your order 1004 arrives on Thursday.")]
+    message: String,
+) -> Result<Notified, Error> {
+    let mail = Mail {
+        to: &email,
+        message: &message,
+        idempotency_key: call.idempotency_key(),
+    };
+    let mut line = serde_json::to_vec(&mail)?;
+    line.push(b'\n');
+    let mut file = tokio::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&outbox.0)
+        .await?;
+    // One write, so that lines of calls at the same time do not mix.
+    file.write_all(&line).await?;
+    file.sync_all().await?;
+    Ok(Notified {
+        message: format!("The message is on its way to {email}."),
+    })
+}

@@ -1,0 +1,109 @@
+//! Doc comments, as the description that an agent reads.
+
+use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+
+use crate::error::Errors;
+
+/// Whether the attribute is (part of) a doc comment.
+pub(crate) fn is_doc(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("doc")
+}
+
+/// The whole doc comment: one leading space off each line, no blank lines around it. Empty where there is none.
+pub(crate) fn text(attributes: &[Attribute], errors: &mut Errors) -> String {
+    let mut lines = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| is_doc(attribute)) {
+        match &attribute.meta {
+            Meta::NameValue(doc) => match &doc.value {
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(line), ..
+                }) => lines.extend(comment_lines(&line.value())),
+                other => errors.at(
+                    other,
+                    "the macro can only read a description that stands here",
+                    "write it as `/// …`",
+                ),
+            },
+            // `#[doc(hidden)]`, `#[doc(alias = "…")]`: for rustdoc, not for the reader.
+            Meta::Path(_) | Meta::List(_) => {}
+        }
+    }
+    lines.join("\n").trim_matches('\n').trim_end().to_owned()
+}
+
+/// The lines of one `///`, or of a whole `/** … */` with its column of stars.
+fn comment_lines(comment: &str) -> Vec<String> {
+    if comment.is_empty() {
+        return vec![String::new()];
+    }
+    let block = comment.contains('\n');
+    comment
+        .lines()
+        .map(|line| {
+            let line = if block {
+                line.trim_start().strip_prefix('*').unwrap_or(line)
+            } else {
+                line
+            };
+            line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()
+        })
+        .collect()
+}
+
+/// Whether the description says no more than the name does (`/// The email.` on `email`).
+pub(crate) fn only_repeats(description: &str, name: &str) -> bool {
+    let words = |text: &str| -> String {
+        text.split(|letter: char| !letter.is_alphanumeric())
+            .map(str::to_lowercase)
+            .filter(|word| !["the", "a", "an"].contains(&word.as_str()))
+            .collect()
+    };
+    words(description) == words(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    fn read(attributes: &[Attribute]) -> String {
+        let mut errors = Errors::default();
+        let text = text(attributes, &mut errors);
+        errors.finish(text).unwrap()
+    }
+
+    #[test]
+    fn the_whole_comment_is_read_and_its_layout_kept() {
+        let lines: Vec<Attribute> = vec![
+            parse_quote!(#[doc = " Lists orders."]),
+            parse_quote!(#[doc = ""]),
+            parse_quote!(#[doc = "   - indented"]),
+            parse_quote!(#[doc(hidden)]),
+        ];
+        assert_eq!(read(&lines), "Lists orders.\n\n  - indented");
+    }
+
+    #[test]
+    fn a_block_comment_loses_its_stars() {
+        assert_eq!(
+            read(&[parse_quote!(#[doc = "\n * One.\n *\n * Two.\n "])]),
+            "One.\n\nTwo."
+        );
+    }
+
+    #[test]
+    fn a_description_from_elsewhere_is_refused() {
+        let mut errors = Errors::default();
+        text(&[parse_quote!(#[doc = include_str!("x.md")])], &mut errors);
+        assert!(errors.finish(()).is_err());
+    }
+
+    #[test]
+    fn the_name_again_is_no_description() {
+        assert!(only_repeats("The order id.", "order_id"));
+        assert!(!only_repeats(
+            "The order's number, as printed on the receipt.",
+            "order_id"
+        ));
+    }
+}

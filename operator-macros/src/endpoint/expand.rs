@@ -1,0 +1,388 @@
+//! From the checked endpoint to one static and calls into the runtime; and the function as written after mistakes.
+//!
+//! What the type system has to say, it says of the user's own tokens: each type stands as `<T as Trait>`, where rustc
+//! points at `T` and adds nothing about bounds of functions that the user never called. A type that stands twice is
+//! reported once, because rustc leaves out an error equal to one that it has printed.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Expr, FnArg, Type};
+
+use super::constraint::{Bounded, Constraint, Value};
+use super::model::{Checked, Endpoint, Input, Method};
+use crate::function::Function;
+use crate::span;
+
+/// The function with what only the macro reads taken off its arguments; its body is not touched.
+pub(crate) fn cleaned(function: &Function) -> Function {
+    let mut cleaned = function.clone();
+    // It is refused; rustc would say beside that no stable Rust has it.
+    cleaned.signature.variadic = None;
+    for argument in &mut cleaned.signature.inputs {
+        if let FnArg::Typed(argument) = argument {
+            argument
+                .attrs
+                .retain(|attribute| !attribute.path().is_ident("operator") && !crate::doc::is_doc(attribute));
+        }
+    }
+    cleaned.attributes.retain(|attribute| {
+        let name = attribute.path().segments.last();
+        name.is_none_or(|segment| segment.ident != "operator_api" && segment.ident != "operator")
+    });
+    cleaned
+}
+
+/// Every mistake, and the item as written, so that nothing else turns red.
+pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> TokenStream {
+    let mistakes = mistakes.to_compile_error();
+    // With no endpoint that names it, it would be reported as unused, and all that only it calls.
+    quote!(#[allow(dead_code)] #item #mistakes)
+}
+
+pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream {
+    let conditions = &endpoint.conditions;
+    let [name_mark, path_mark] = &endpoint.marks;
+    let item = described(endpoint);
+    let checks = endpoint.inputs().flat_map(checks);
+    let defaults = endpoint.inputs().filter_map(default_function);
+    // Which of these traits an endpoint needs depends on its types, which nobody here sees.
+    let body = quote! {{
+        #[allow(unused_imports)]
+        use ::operator_runtime::__private::{self as __operator, NotLent as _, PlainOutput as _, PlainSchema as _, UndocumentedError as _};
+        #(#checks)*
+        #(#defaults)*
+        #item
+        __operator::submit! { &__ENDPOINT }
+    }};
+    let endpoint = constant(name_mark, conditions, &body);
+    let path = constant(path_mark, conditions, &quote!(()));
+    // That the function waits for nothing is no fault of one that has to be async.
+    quote! {
+        #[allow(clippy::unused_async)]
+        #function
+        #endpoint
+        #path
+    }
+}
+
+/// A constant whose name clashes with that of another endpoint of the module. It stands where the name or the path does,
+/// so that rustc points at both.
+fn constant(name: &Ident, conditions: &[syn::Attribute], value: &TokenStream) -> TokenStream {
+    // Nobody names it; its name is made of the endpoint's own, and what it holds may name a deprecated function.
+    quote_spanned! {name.span()=>
+        #(#conditions)*
+        #[doc(hidden)]
+        #[allow(dead_code, deprecated, non_upper_case_globals)]
+        const #name: () = #value;
+    }
+}
+
+/// The static that describes the endpoint and runs it.
+fn described(endpoint: &Endpoint) -> TokenStream {
+    let Endpoint {
+        name,
+        description,
+        path,
+        effect,
+        output,
+        errors,
+        ..
+    } = endpoint;
+    let ident = &endpoint.function;
+    let method = match endpoint.method {
+        Method::Get => quote!(Get),
+        Method::Post => quote!(Post),
+    };
+    let timeout = match endpoint.timeout_ms {
+        None => quote!(::core::option::Option::None),
+        Some(milliseconds) => quote!(::core::option::Option::Some(__operator::milliseconds(#milliseconds))),
+    };
+    let inputs = endpoint.inputs().map(|input| describe(endpoint.method, input));
+    let needs = endpoint.arguments.iter().filter_map(need);
+    let schema = at_output(endpoint, "HandlerOutput", "schema");
+    let allowed = &endpoint.allowed;
+    let run = run(endpoint);
+    quote! {
+        static __ENDPOINT: __operator::Endpoint = __operator::Endpoint {
+            name: #name,
+            description: #description,
+            method: __operator::Method::#method,
+            path: #path,
+            effect: __operator::Effect::#effect,
+            timeout: #timeout,
+            inputs: &[#(#inputs),*],
+            needs: &[#(#needs),*],
+            output: || __operator::Returned::<#output>::SPEC.schema(#schema),
+            problems: &[|| __operator::Returned::<#output>::SPEC.problems() #(, || <#errors as __operator::DocumentedError>::PROBLEMS)*],
+            allowed: &[#(#allowed),*],
+            function: || __operator::identity(#ident),
+            source: __operator::Source { file: ::core::file!(), line: ::core::line!(), module: ::core::module_path!() },
+            run: #run,
+        };
+    }
+}
+
+impl Endpoint {
+    fn inputs(&self) -> impl Iterator<Item = &Input> {
+        self.arguments.iter().filter_map(|argument| match argument {
+            Checked::Input(input) => Some(&**input),
+            Checked::Borrowed { .. } | Checked::Transaction { .. } | Checked::Extracted { .. } => None,
+        })
+    }
+}
+
+/// `HandlerOutput::answer`, standing where the returned type is written.
+fn at_output(endpoint: &Endpoint, which: &str, method: &str) -> TokenStream {
+    at(span::ends(&endpoint.output_place), which, method)
+}
+
+/// What makes JSON of a default or an example, standing where that is written.
+fn schema_value(place: (Span, Span)) -> TokenStream {
+    at(place, "SchemaValue", "value")
+}
+
+/// `__operator::Trait::method`, of a type that rustc infers, said of a place.
+fn at((first, last): (Span, Span), which: &str, method: &str) -> TokenStream {
+    let word = |word: &str, place| Ident::new(word, place);
+    let (operator, which, method) = (word("__operator", first), word(which, last), word(method, last));
+    quote_spanned!(last=> #operator::#which::#method)
+}
+
+fn describe(method: Method, input: &Input) -> TokenStream {
+    let Input {
+        name,
+        ty,
+        description,
+        options,
+    } = input;
+    let kind = kind(method, input);
+    let mut described = quote!(<#ty as __operator::#kind>::INPUT.named(#name, #description));
+    if !options.constraints.is_empty() {
+        let constraints = options.constraints.iter().map(constraint);
+        described.extend(quote!(.constraints(&[#(#constraints),*])));
+    }
+    if !options.allow.is_empty() {
+        let allowed = options.allowed();
+        described.extend(quote!(.allowed(&[#(#allowed),*])));
+    }
+    if let Some(default) = default(input) {
+        let written = options.default.iter().flatten().next();
+        let place = written.map_or_else(|| span::ends(ty), span::ends);
+        let value = schema_value(place);
+        let default = Ident::new(&default.to_string(), place.0);
+        let arguments = quote_spanned!(place.1=> ());
+        described.extend(quote!(.default(|| #value(#default #arguments))));
+    }
+    if let Some(example) = &options.example {
+        let value = schema_value(span::ends(example));
+        described.extend(quote!(.example(|| #value(#example))));
+    }
+    described
+}
+
+fn kind(method: Method, input: &Input) -> Ident {
+    let kind = match (input.options.flatten.is_some(), method) {
+        (true, _) => "FlattenInput",
+        (false, Method::Get) => "SearchInput",
+        (false, Method::Post) => "JsonInput",
+    };
+    Ident::new(kind, Span::call_site())
+}
+
+fn constraint(constraint: &Constraint) -> TokenStream {
+    let variant = Ident::new(constraint.variant, Span::call_site());
+    let value = match &constraint.value {
+        Value::Number(number) => {
+            let number = number.as_number();
+            quote!((#number))
+        }
+        Value::Count(count) => quote!((#count)),
+        Value::Text(text) => quote!((#text)),
+        Value::Nothing => TokenStream::new(),
+    };
+    quote!(__operator::Constraint::#variant #value)
+}
+
+/// What only the type and constant evaluation know of the options of an input.
+fn checks(input: &Input) -> Vec<TokenStream> {
+    let mut checks: Vec<_> = input
+        .options
+        .constraints
+        .iter()
+        .map(|constraint| check(input, constraint))
+        .collect();
+    if let Some(Some(default)) = &input.options.default
+        && is_constant(&input.ty, default)
+    {
+        let bounds = input
+            .options
+            .constraints
+            .iter()
+            .filter_map(|constraint| keeps(default, constraint));
+        checks.extend(bounds);
+    }
+    checks
+}
+
+/// That an option fits its type, said of the option; and its bound, said of the bound.
+fn check(input: &Input, constraint: &Constraint) -> TokenStream {
+    let ty = span::moved(&input.ty, constraint.name.span());
+    let Value::Number(bound) = &constraint.value else {
+        let fits = match constraint.bounds() {
+            Bounded::Lists => quote!(ListInput),
+            Bounded::Texts | Bounded::Numbers => quote!(TextInput),
+        };
+        return quote!(const _: () = <#ty as __operator::#fits>::FITS;);
+    };
+    let number = bound.as_number();
+    let words = format!(
+        "`{} = {bound}` is no number of the argument's type · write one that the type can hold",
+        constraint.name
+    );
+    assertion(
+        &quote!(<#ty as __operator::NumberInput>::RANGE.holds(#number)),
+        &words,
+        bound.place,
+    )
+}
+
+/// A condition that is evaluated while compiling; where it does not hold, rustc says the words of the place.
+fn assertion(condition: &TokenStream, words: &str, (first, last): (Span, Span)) -> TokenStream {
+    let path = quote_spanned!(first=> ::core::assert!);
+    let arguments = quote_spanned!(last=> (#condition, #words));
+    quote!(const _: () = #path #arguments;)
+}
+
+/// Whether a default is a constant of a primitive number, which can be held against a bound while compiling; of literals
+/// the bounds are checked already, and what is neither is checked at start-up.
+fn is_constant(ty: &Type, default: &Expr) -> bool {
+    const PRIMITIVES: [&str; 14] = [
+        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
+    ];
+    let primitive = match ty {
+        Type::Path(path) => PRIMITIVES.iter().any(|primitive| path.path.is_ident(primitive)),
+        _ => false,
+    };
+    primitive && matches!(default, Expr::Path(_))
+}
+
+/// That a constant is within one bound.
+fn keeps(default: &Expr, constraint: &Constraint) -> Option<TokenStream> {
+    let Value::Number(bound) = &constraint.value else {
+        return None;
+    };
+    let comparison = match constraint.variant {
+        "Min" => quote!(>=),
+        "Max" => quote!(<=),
+        "ExclusiveMin" => quote!(>),
+        "ExclusiveMax" => quote!(<),
+        _ => return None,
+    };
+    let name = constraint.name.to_string();
+    let words = format!("the default is refused by its own bound `{name} = {bound}` · write one that keeps it");
+    let place = span::ends(default);
+    Some(assertion(&quote!(#default #comparison #bound), &words, place))
+}
+
+/// The name of the function that makes an input's default.
+fn default(input: &Input) -> Option<Ident> {
+    let name = || format_ident!("default_{}", mangled(&input.name));
+    input.options.default.as_ref().map(|_| name())
+}
+
+/// A default is written once, in a function, so that rustc speaks of it once.
+fn default_function(input: &Input) -> Option<TokenStream> {
+    let name = default(input)?;
+    let ty = &input.ty;
+    let value = match input.options.default.as_ref()? {
+        Some(value) => quote!(#value),
+        None => quote!(<#ty as ::core::default::Default>::default()),
+    };
+    Some(quote!(fn #name() -> #ty { #value }))
+}
+
+/// A name on the wire as a part of an identifier.
+fn mangled(name: &str) -> String {
+    let letter = |letter: char| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter.to_string(),
+        other => format!("_{:x}_", u32::from(other)),
+    };
+    name.chars().map(letter).collect()
+}
+
+fn need(argument: &Checked) -> Option<TokenStream> {
+    match argument {
+        Checked::Input(_) => None,
+        Checked::Borrowed { name, ty } => Some(quote!(<#ty as __operator::AppState>::NEED.named(#name))),
+        Checked::Transaction { name, ty } => Some(quote!(<#ty as __operator::TransactionArgument>::NEED.named(#name))),
+        Checked::Extracted { name, ty } => Some(quote!(<#ty as __operator::ExtractedArgument>::NEED.named(#name))),
+    }
+}
+
+/// Names of our own stand at the macro's span, so that no argument of the user's can be confused with one.
+fn run(endpoint: &Endpoint) -> TokenStream {
+    let own = |name: &str| Ident::new(name, Span::mixed_site());
+    let (call, transaction, inputs) = (own("call"), own("transaction"), own("inputs"));
+    let numbered = |what: &str, index: usize| format_ident!("{what}_{index}", span = Span::mixed_site());
+    let mut extracted = TokenStream::new();
+    let mut passed = Vec::new();
+    let mut decoded = Vec::new();
+    for (index, argument) in endpoint.arguments.iter().enumerate() {
+        passed.push(match argument {
+            Checked::Input(input) => {
+                let value = numbered("input", index);
+                let decode = decode(endpoint.method, input, decoded.len(), &inputs);
+                decoded.push((value.clone(), decode));
+                quote!(#value)
+            }
+            Checked::Extracted { ty, .. } => {
+                let value = numbered("extracted", index);
+                extracted.extend(quote!(let #value = <#ty as __operator::ExtractedArgument>::extracted(#call)?;));
+                quote!(#value)
+            }
+            Checked::Borrowed { ty, .. } => quote!(<#ty as __operator::AppState>::borrowed(#call)?),
+            Checked::Transaction { ty, .. } => {
+                quote!(<#ty as __operator::TransactionArgument>::borrowed(#transaction)?)
+            }
+        });
+    }
+    let values = nested(decoded.iter().map(|(value, _)| quote!(#value)));
+    let decodes = nested(decoded.iter().map(|(_, decode)| decode.clone()));
+    let ident = &endpoint.function;
+    let answer = at_output(endpoint, "HandlerOutput", "answer");
+    let error = at_output(endpoint, "HandlerError", "error");
+    // That its future is not `Send` is said of the function; in parentheses it is a value here as in `identity`, so that
+    // rustc says once that an associated function is none.
+    let handler = quote!(__operator::answering((#ident)(#(#passed),*), |returned| {
+        __operator::Returned(returned).answer(#answer, #error)
+    }));
+    let handler = endpoint
+        .arguments
+        .iter()
+        .fold(handler, |future, argument| match argument {
+            Checked::Borrowed { ty, .. } => quote!(__operator::Lent::<#ty>::VALUE.of(#future)),
+            Checked::Input(_) | Checked::Transaction { .. } | Checked::Extracted { .. } => future,
+        });
+    let pinned = quote_spanned!(ident.span()=> ::std::boxed::Box::pin(#handler));
+    quote! {
+        |#call, #transaction| {
+            #extracted
+            let #values = #call.arguments(|#inputs| #decodes)?;
+            ::core::result::Result::Ok(#pinned)
+        }
+    }
+}
+
+fn decode(method: Method, input: &Input, index: usize, inputs: &Ident) -> TokenStream {
+    let ty = &input.ty;
+    let kind = kind(method, input);
+    match default(input) {
+        None => quote!(<#ty as __operator::#kind>::decode(#inputs, #index)),
+        Some(default) => quote!(<#ty as __operator::#kind>::decode_or(#inputs, #index, #default)),
+    }
+}
+
+/// `(a, (b, ()))`.
+fn nested(items: impl DoubleEndedIterator<Item = TokenStream>) -> TokenStream {
+    items.rev().fold(quote!(()), |rest, item| quote!((#item, #rest)))
+}

@@ -1,0 +1,45 @@
+//! Clashes within one module: two items of one name, which says what clashes.
+
+use proc_macro2::{Ident, Span};
+
+/// The item that stands for an endpoint's name.
+pub(crate) fn of_name(name: &str, place: Span) -> Ident {
+    Ident::new(&format!("endpoint_named_{name}"), place)
+}
+
+/// The item that stands for an endpoint's path: letters and digits as they are, and an escape of two characters, so that
+/// two paths have one item only where they are one.
+pub(crate) fn of_path(path: &str, place: Span) -> Ident {
+    let mut word = "endpoint_at".to_owned();
+    for letter in path.chars() {
+        match letter {
+            '/' => word.push_str("__"),
+            '_' => word.push_str("_u"),
+            '-' => word.push_str("_d"),
+            '.' => word.push_str("_p"),
+            '~' => word.push_str("_t"),
+            other => word.push(other),
+        }
+    }
+    Ident::new(&word, place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_path;
+    use proc_macro2::Span;
+
+    #[test]
+    fn different_paths_have_different_items() {
+        let paths = [
+            "/a/b", "/a_b", "/a-b", "/a.b", "/a~b", "/a_/b", "/a/_b", "/aub", "/a_ub", "/",
+        ];
+        let mut items: Vec<String> = paths
+            .iter()
+            .map(|path| of_path(path, Span::call_site()).to_string())
+            .collect();
+        items.sort();
+        items.dedup();
+        assert_eq!(items.len(), paths.len());
+    }
+}

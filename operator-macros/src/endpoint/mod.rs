@@ -1,0 +1,53 @@
+//! `#[operator_api]`: parse, check, expand; after a mistake the function as written, with every mistake.
+
+mod attribute;
+mod bounds;
+mod constraint;
+mod expand;
+mod mark;
+mod model;
+mod owned;
+mod path;
+mod signature;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::TokenStream;
+use syn::Expr;
+
+use self::attribute::Attribute;
+use self::model::Endpoint;
+use crate::error::Errors;
+use crate::function::{self, Function};
+
+pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStream {
+    let Ok(function) = syn::parse2::<Function>(item.clone()) else {
+        return not_a_function(item);
+    };
+    let cleaned = expand::cleaned(&function);
+    match check(attribute, &function) {
+        Ok(endpoint) => expand::endpoint(&endpoint, &cleaned),
+        Err(mistakes) => expand::mistakes(&mistakes, &cleaned),
+    }
+}
+
+fn check(attribute: TokenStream, function: &Function) -> syn::Result<Endpoint> {
+    let mut errors = Errors::default();
+    let attribute = Attribute::parse(attribute, &mut errors);
+    let arguments = signature::arguments(function, &mut errors);
+    let endpoint = Endpoint::check(&attribute, function, arguments, &mut errors);
+    errors
+        .finish(endpoint)?
+        .ok_or_else(|| syn::Error::new_spanned(&function.signature, "the endpoint is not complete"))
+}
+
+fn not_a_function(item: &TokenStream) -> TokenStream {
+    let mistake = function::not_a_function(item);
+    // Where an expression stands, only one may come back. Everything else stands as it was written, read or not: an editor
+    // asks for what it is given while a function is being typed.
+    if syn::parse2::<Expr>(item.clone()).is_ok() {
+        mistake.to_compile_error()
+    } else {
+        expand::mistakes(&mistake, item)
+    }
+}

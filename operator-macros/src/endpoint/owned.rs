@@ -1,0 +1,89 @@
+//! Which types live for as long as an endpoint needs them to: found by their lifetimes, whatever they are called.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Type, TypeReference};
+
+/// A borrowed part of a type.
+pub(crate) struct Borrow {
+    /// `&str`, or `'a`.
+    pub(crate) tokens: TokenStream,
+    /// What to write instead.
+    pub(crate) owned: String,
+    /// Whether it is borrowed for `'static`.
+    pub(crate) forever: bool,
+}
+
+/// The first part of a type that is borrowed.
+pub(crate) fn borrow(ty: &Type) -> Option<Borrow> {
+    find(ty.to_token_stream())
+}
+
+/// The first part that is borrowed for less than `'static`.
+pub(crate) fn short_borrow(ty: &Type) -> Option<Borrow> {
+    borrow(ty).filter(|borrow| !borrow.forever)
+}
+
+fn find(tokens: TokenStream) -> Option<Borrow> {
+    let mut rest = tokens.into_iter();
+    while let Some(tree) = rest.next() {
+        match tree {
+            TokenTree::Group(group) => match find(group.stream()) {
+                Some(borrow) if !borrow.forever => return Some(borrow),
+                _ => {}
+            },
+            TokenTree::Punct(and) if and.as_char() == '&' => {
+                let behind: TokenStream = rest.clone().collect();
+                return (|input: ParseStream<'_>| {
+                    let reference = input.parse()?;
+                    input.parse::<TokenStream>()?;
+                    Ok(of_reference(&reference))
+                })
+                .parse2(quote!(#and #behind))
+                .ok();
+            }
+            TokenTree::Punct(quote) if quote.as_char() == '\'' => {
+                let name = rest.next()?;
+                if name.to_string() != "static" {
+                    return Some(Borrow {
+                        tokens: quote!(#quote #name),
+                        owned: "an owned type, as `String` for `Cow<'_, str>`".to_owned(),
+                        forever: false,
+                    });
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+    None
+}
+
+/// What a reference borrows, owned.
+pub(crate) fn of_reference(reference: &TypeReference) -> Borrow {
+    let owned = match &*reference.elem {
+        Type::Slice(slice) => format!("`Vec<{}>`", shown(&slice.elem)),
+        Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
+        other => format!("`{}`", shown(other)),
+    };
+    let lifetime = reference.lifetime.as_ref();
+    Borrow {
+        tokens: reference.to_token_stream(),
+        owned,
+        forever: lifetime.is_some_and(|lifetime| lifetime.ident == "static"),
+    }
+}
+
+/// A type as a person writes it.
+pub(crate) fn shown(ty: &impl ToTokens) -> String {
+    let mut shown = String::new();
+    for word in ty.to_token_stream().to_string().split(' ') {
+        let tight = |text: &str| text.starts_with(['<', '>', ',', ':', ')', ']', ';']);
+        let open = shown.ends_with(['<', '&', ':', '(', '[']) || shown.is_empty();
+        if !open && !tight(word) {
+            shown.push(' ');
+        }
+        shown.push_str(word);
+    }
+    shown
+}

@@ -1,0 +1,254 @@
+//! The function: async, free, not generic; each argument sorted into input, borrowed, transaction or extracted.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt as _;
+use syn::{Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
+
+use super::constraint::{self, Options};
+use super::owned;
+use crate::doc;
+use crate::error::Errors;
+use crate::function::Function;
+
+/// One argument, sorted.
+pub(crate) struct Argument {
+    pub(crate) name: Ident,
+    pub(crate) ty: Type,
+    pub(crate) kind: Kind,
+}
+
+/// Whose an argument is.
+pub(crate) enum Kind {
+    /// The caller's.
+    Input { description: String, options: Box<Options> },
+    /// The app's, `&T`.
+    Borrowed,
+    /// The store's, `&mut T`.
+    Transaction,
+    /// An axum extractor's.
+    Extracted,
+}
+
+/// Every argument that can be sorted.
+pub(crate) fn arguments(function: &Function, errors: &mut Errors) -> Vec<Argument> {
+    check_function(function, errors);
+    check_output(&function.signature.output, errors);
+    let inputs = function.signature.inputs.iter();
+    inputs.filter_map(|argument| sort(argument, errors)).collect()
+}
+
+fn check_function(function: &Function, errors: &mut Errors) {
+    let signature = &function.signature;
+    if signature.asyncness.is_none() {
+        let write = "write `async fn`";
+        errors.at(&signature.fn_token, "an endpoint's function is async", write);
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        let write = "remove `unsafe`, and wrap what needs it in the body";
+        errors.at(token, "an endpoint's function cannot be unsafe", write);
+    }
+    if let Some(abi) = &signature.abi {
+        errors.at(abi, "an endpoint's function has Rust's own ABI", "remove `extern`");
+    }
+    if let Some(token) = &signature.constness {
+        errors.at(token, "an endpoint's function cannot be const", "remove `const`");
+    }
+    if let Some(variadic) = &signature.variadic {
+        let wrong = "an endpoint takes a fixed number of arguments";
+        errors.at(variadic, wrong, "name each input");
+    }
+    check_types(signature, errors);
+    for attribute in function
+        .attributes
+        .iter()
+        .filter(|attribute| is_operator_api(attribute))
+    {
+        let write = "remove the second `#[operator_api]`, or write a second function that calls this one";
+        errors.at(attribute, "a function is one endpoint", write);
+    }
+}
+
+/// That every type is named: its own, of no `impl` around it, and not left to a caller.
+fn check_types(signature: &Signature, errors: &mut Errors) {
+    let is_typed = |argument: &&FnArg| matches!(argument, FnArg::Typed(_));
+    let mut typed = signature.inputs.iter().filter(is_typed);
+    let of_impl = typed
+        .find_map(|argument| word("Self", argument))
+        .or_else(|| word("Self", &signature.output));
+    if let Some(token) = of_impl {
+        let write = "put it beside the `impl`, and name the type";
+        errors.at(&token, "an endpoint is a free function, which has no `Self`", write);
+    }
+    for parameter in &signature.generics.params {
+        let what = match parameter {
+            GenericParam::Lifetime(_) => continue,
+            GenericParam::Type(_) => "types",
+            GenericParam::Const(_) => "constants",
+        };
+        errors.at(
+            parameter,
+            format!("an endpoint cannot be generic over {what}"),
+            "name what it is: its specification is derived from it",
+        );
+    }
+}
+
+fn check_output(output: &ReturnType, errors: &mut Errors) {
+    let ReturnType::Type(_, ty) = output else {
+        return;
+    };
+    if let Some(borrow) = owned::short_borrow(ty) {
+        let write = format!("return {}", borrow.owned);
+        errors.at(&borrow.tokens, "an endpoint's answer outlives what it borrows", write);
+    } else if let Some(token) = word("impl", ty) {
+        let wrong = "an endpoint's answer is described from its type";
+        errors.at(&token, wrong, "name the type instead of `impl …`");
+    }
+}
+
+/// The first place where a word stands.
+fn word(word: &str, tokens: &impl ToTokens) -> Option<TokenTree> {
+    fn find(word: &str, tokens: TokenStream) -> Option<TokenTree> {
+        tokens.into_iter().find_map(|tree| match &tree {
+            TokenTree::Ident(ident) if ident == word => Some(tree),
+            TokenTree::Group(group) => find(word, group.stream()),
+            _ => None,
+        })
+    }
+    find(word, tokens.to_token_stream())
+}
+
+fn is_operator_api(attribute: &Attribute) -> bool {
+    let name = attribute.path().segments.last();
+    name.is_some_and(|segment| segment.ident == "operator_api")
+}
+
+fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
+    let argument = match argument {
+        FnArg::Receiver(receiver) => {
+            let write = "make it a free function, and borrow what it needs: `desk: &Desk`";
+            errors.at(receiver, "an endpoint has no `self`", write);
+            return None;
+        }
+        FnArg::Typed(argument) => argument,
+    };
+    let options = constraint::parse(&argument.attrs, errors);
+    refuse_conditions(argument, errors);
+    let name = name_of(argument, errors);
+    let sorted = match bare(&argument.ty) {
+        Type::Reference(reference) => borrowed(reference, &options, errors),
+        owned => by_value(argument, owned, options, errors),
+    };
+    let (name, (kind, ty)) = (name?, sorted?);
+    Some(Argument { name, ty, kind })
+}
+
+/// The type without the invisible parentheses that a `macro_rules!` macro puts around it.
+fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        other => other,
+    }
+}
+
+fn refuse_conditions(argument: &PatType, errors: &mut Errors) {
+    let conditional =
+        |attribute: &&Attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr");
+    for attribute in argument.attrs.iter().filter(conditional) {
+        let write = "put the condition on the function, and write one function for each case";
+        errors.at(attribute, "an endpoint has the same arguments in every build", write);
+    }
+}
+
+fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -> Option<(Kind, Type)> {
+    options.refuse_all_but(&[], "a borrowed argument is the app's, not an input", errors);
+    let ty = (*reference.elem).clone();
+    let is_text = matches!(&ty, Type::Path(path) if path.path.is_ident("str"));
+    if is_text || matches!(ty, Type::Slice(_)) {
+        let borrow = owned::of_reference(reference);
+        errors.at(reference, "an input is owned", format!("write {}", borrow.owned));
+        return None;
+    }
+    if let Some(borrow) = owned::short_borrow(&ty) {
+        let write = "give the app an owned value, and borrow that";
+        errors.at(&borrow.tokens, "a value of the app's lives as long as the app", write);
+        return None;
+    }
+    if let Some(lifetime) = reference
+        .lifetime
+        .as_ref()
+        .filter(|lifetime| lifetime.ident == "static")
+    {
+        let write = format!("write `&{}`", owned::shown(&ty));
+        errors.at(lifetime, "what an endpoint borrows is lent for one call", write);
+        return None;
+    }
+    let kind = if reference.mutability.is_some() {
+        Kind::Transaction
+    } else {
+        Kind::Borrowed
+    };
+    Some((kind, ty))
+}
+
+fn by_value(argument: &PatType, ty: &Type, options: Options, errors: &mut Errors) -> Option<(Kind, Type)> {
+    let extracted = options.extract.is_some();
+    let description = doc::text(&argument.attrs, errors);
+    if extracted {
+        let why = "an extracted argument is not an input";
+        options.refuse_all_but(&["extract"], why, errors);
+    } else if options.flatten.is_some() {
+        let why = "the fields of a flattened argument are the inputs, each with what its own type says";
+        options.refuse_all_but(&["allow", "flatten"], why, errors);
+    } else if let Pat::Ident(pattern) = &*argument.pat {
+        describe(&pattern.ident, &description, errors);
+    }
+    if let Some(token) = word("impl", ty) {
+        let wrong = "an input's specification is derived from its type";
+        errors.at(&token, wrong, "name the type instead of `impl …`");
+        return None;
+    }
+    if let Some(borrow) = owned::borrow(ty) {
+        errors.at(&borrow.tokens, "an input is owned", format!("write {}", borrow.owned));
+        return None;
+    }
+    let kind = if extracted {
+        Kind::Extracted
+    } else {
+        Kind::Input {
+            description,
+            options: Box::new(options),
+        }
+    };
+    Some((kind, ty.clone()))
+}
+
+fn name_of(argument: &PatType, errors: &mut Errors) -> Option<Ident> {
+    match &*argument.pat {
+        Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
+        pattern => {
+            let write = "write a name, and take the value apart in the body";
+            errors.at(pattern, "an argument's name is its name on the wire", write);
+            None
+        }
+    }
+}
+
+fn describe(name: &Ident, description: &str, errors: &mut Errors) {
+    let shown = name.unraw().to_string();
+    if description.trim().is_empty() {
+        errors.at(
+            name,
+            format!("the input `{shown}` has no description"),
+            "say what it is in a `///` line above it: the agent decides by it",
+        );
+    } else if doc::only_repeats(description, &shown) {
+        errors.at(
+            name,
+            format!("the description of `{shown}` only repeats its name"),
+            "say what the agent cannot guess",
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! `#[derive(SearchParam)]`: parse, check, expand.
+
+mod serde;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt as _;
+use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type};
+
+use crate::doc;
+use crate::error::{Errors, did_you_mean};
+
+/// The checked type.
+struct SearchParam {
+    name: Ident,
+    description: String,
+    shape: Shape,
+}
+
+enum Shape {
+    Choice(Vec<Choice>),
+    Newtype { inner: Box<Type>, wrap: TokenStream },
+}
+
+struct Choice {
+    variant: Ident,
+    wire: String,
+    description: String,
+}
+
+pub(crate) fn derive(item: TokenStream) -> TokenStream {
+    match syn::parse2(item).and_then(|item| check(&item)) {
+        Ok(checked) => expand(&checked),
+        Err(mistakes) => mistakes.to_compile_error(),
+    }
+}
+
+fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
+    let mut errors = Errors::default();
+    if !item.generics.params.is_empty() {
+        let wrong = "a search parameter's type is not generic";
+        errors.at(&item.generics, wrong, "name the type that it holds");
+    }
+    let shape = match &item.data {
+        Data::Enum(data) => {
+            let case = serde::of_enum(&item.attrs, &mut errors);
+            let case = case.and_then(|case| Case::parse(&case, &mut errors));
+            let each = data.variants.iter();
+            Some(Shape::Choice(
+                each.map(|variant| choice(variant, case, &mut errors)).collect(),
+            ))
+        }
+        Data::Struct(data) => {
+            serde::of_struct(&item.attrs, &mut errors);
+            newtype(&data.fields, &item.ident, &mut errors)
+        }
+        Data::Union(_) => {
+            let write = "derive it for an enum of unit variants or a struct of one field";
+            errors.at(
+                &item.ident,
+                "a search parameter is one text, and a union is none",
+                write,
+            );
+            None
+        }
+    };
+    if let Some(Shape::Choice(choices)) = &shape {
+        refuse_clashes(&item.ident, choices, &mut errors);
+    }
+    let description = doc::text(&item.attrs, &mut errors);
+    let checked = shape.map(|shape| SearchParam {
+        name: item.ident.clone(),
+        description,
+        shape,
+    });
+    errors
+        .finish(checked)?
+        .ok_or_else(|| syn::Error::new_spanned(&item.ident, "this cannot be a search parameter"))
+}
+
+fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
+    if choices.is_empty() {
+        let wrong = "an enum without variants is no search parameter";
+        errors.at(name, wrong, "write the variants that callers choose from");
+    }
+    for (index, choice) in choices.iter().enumerate() {
+        if choices[..index].iter().any(|earlier| earlier.wire == choice.wire) {
+            let wrong = format!("two variants are named `{}` on the wire", choice.wire);
+            errors.at(&choice.variant, wrong, "rename one");
+        }
+    }
+}
+
+fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Choice {
+    if !matches!(variant.fields, Fields::Unit) {
+        let wrong = "a search parameter is one text, which holds no fields";
+        let write = "remove the variant's fields, or take the enum by POST";
+        errors.at(&variant.fields, wrong, write);
+    }
+    let own = variant.ident.unraw().to_string();
+    let renamed = operator_rename(&variant.attrs, errors);
+    let renamed = serde::of_variant(&variant.attrs, errors).or(renamed);
+    Choice {
+        variant: variant.ident.clone(),
+        wire: renamed.unwrap_or_else(|| case.map_or(own.clone(), |case| case.apply(&own))),
+        description: doc::text(&variant.attrs, errors),
+    }
+}
+
+fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Option<Shape> {
+    let mut each = fields.iter();
+    let (Some(field), None) = (each.next(), each.next()) else {
+        let wrong = format!(
+            "a search parameter is one text, and this struct has {} fields",
+            fields.len()
+        );
+        errors.at(name, wrong, "keep one field, or take the struct by POST");
+        return None;
+    };
+    serde::of_field(&field.attrs, errors);
+    let wrap = field
+        .ident
+        .as_ref()
+        .map_or_else(|| quote!(Self), |field| quote!(|value| Self { #field: value }));
+    Some(Shape::Newtype {
+        inner: Box::new(field.ty.clone()),
+        wrap,
+    })
+}
+
+fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
+    let mut renamed = None;
+    for attribute in attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("operator"))
+    {
+        let read = attribute.parse_nested_meta(|option| {
+            if option.path.is_ident("rename") {
+                renamed = Some(option.value()?.parse::<LitStr>()?.value());
+                return Ok(());
+            }
+            let word = option.path.to_token_stream();
+            Err(syn::Error::new_spanned(
+                &option.path,
+                format!("`{word}` is no option of a variant · write `rename = \"…\"`"),
+            ))
+        });
+        errors.keep(read);
+    }
+    renamed
+}
+
+/// serde's cases for variants.
+#[derive(Clone, Copy)]
+enum Case {
+    Lower,
+    Upper,
+    Pascal,
+    Camel,
+    Snake,
+    ScreamingSnake,
+    Kebab,
+    ScreamingKebab,
+}
+
+const CASES: [(&str, Case); 8] = [
+    ("lowercase", Case::Lower),
+    ("UPPERCASE", Case::Upper),
+    ("PascalCase", Case::Pascal),
+    ("camelCase", Case::Camel),
+    ("snake_case", Case::Snake),
+    ("SCREAMING_SNAKE_CASE", Case::ScreamingSnake),
+    ("kebab-case", Case::Kebab),
+    ("SCREAMING-KEBAB-CASE", Case::ScreamingKebab),
+];
+
+impl Case {
+    fn parse(literal: &LitStr, errors: &mut Errors) -> Option<Self> {
+        let text = literal.value();
+        let found = CASES.iter().find(|(name, _)| *name == text).map(|(_, case)| *case);
+        if found.is_none() {
+            errors.at(
+                literal,
+                format!("`{text}` is none of serde's cases"),
+                did_you_mean(&text, &CASES.map(|(name, _)| name)),
+            );
+        }
+        found
+    }
+
+    fn apply(self, variant: &str) -> String {
+        match self {
+            Self::Lower => variant.to_ascii_lowercase(),
+            Self::Upper => variant.to_ascii_uppercase(),
+            Self::Pascal => variant.to_owned(),
+            Self::Camel => {
+                let mut letters = variant.chars();
+                letters.next().map_or_else(String::new, |first| {
+                    first.to_ascii_lowercase().to_string() + letters.as_str()
+                })
+            }
+            Self::Snake => separated(variant),
+            Self::ScreamingSnake => separated(variant).to_ascii_uppercase(),
+            Self::Kebab => separated(variant).replace('_', "-"),
+            Self::ScreamingKebab => separated(variant).replace('_', "-").to_ascii_uppercase(),
+        }
+    }
+}
+
+fn separated(variant: &str) -> String {
+    let mut words = String::new();
+    for (index, letter) in variant.char_indices() {
+        if index > 0 && letter.is_uppercase() {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+fn expand(checked: &SearchParam) -> TokenStream {
+    let SearchParam {
+        name,
+        description,
+        shape,
+    } = checked;
+    let (from_text, schema, takes) = match shape {
+        Shape::Choice(choices) => {
+            let wires = choices.iter().map(|choice| &choice.wire);
+            let variants = choices.iter().map(|choice| &choice.variant);
+            let described = choices
+                .iter()
+                .map(|Choice { wire, description, .. }| quote!((#wire, #description)));
+            (
+                quote!(__operator::choose(text, &[#((#wires, || Self::#variants)),*])),
+                quote!(__operator::choices(&[#(#described),*], #description)),
+                None,
+            )
+        }
+        Shape::Newtype { inner, wrap } => (
+            quote!(<#inner as __operator::SearchInput>::read(text).map(#wrap)),
+            quote!(<#inner as __operator::SearchInput>::described(#description)),
+            // Generic over the options, so that it may say nothing where the field takes none.
+            Some(quote! {
+                #[diagnostic::do_not_recommend]
+                impl<__Options> __operator::Takes<__Options> for #name
+                where
+                    #inner: __operator::Takes<__Options>,
+                {
+                    const RANGE: __operator::Range = <#inner as __operator::Takes<__Options>>::RANGE;
+                }
+            }),
+        ),
+    };
+    quote! {
+        const _: () = {
+            use ::operator_runtime::__private as __operator;
+            #[automatically_derived]
+            impl ::operator_runtime::SearchParam for #name {
+                fn from_text(text: &str) -> ::core::result::Result<Self, __operator::Expected> {
+                    #from_text
+                }
+                fn schema() -> __operator::Schema {
+                    #schema
+                }
+            }
+            #takes
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CASES, check};
+    use quote::quote;
+
+    fn mistakes(item: proc_macro2::TokenStream) -> Vec<String> {
+        let checked = syn::parse2(item).and_then(|item| check(&item));
+        checked
+            .err()
+            .into_iter()
+            .flatten()
+            .map(|error| error.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn cases_are_serdes() {
+        let applied = CASES.map(|(_, case)| case.apply("VeryUrgent"));
+        let expected = [
+            "veryurgent",
+            "VERYURGENT",
+            "VeryUrgent",
+            "veryUrgent",
+            "very_urgent",
+            "VERY_URGENT",
+            "very-urgent",
+            "VERY-URGENT",
+        ];
+        assert_eq!(applied, expected);
+    }
+
+    #[test]
+    fn every_variant_with_fields_is_named_at_once() {
+        assert_eq!(
+            mistakes(quote!(
+                enum A {
+                    B(u8),
+                    C { d: u8 },
+                    D,
+                }
+            ))
+            .len(),
+            2
+        );
+        assert_eq!(
+            mistakes(quote!(
+                struct A(u8, u8);
+            ))
+            .len(),
+            1
+        );
+        assert_eq!(
+            mistakes(quote!(
+                #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+                enum A {
+                    B,
+                }
+            )),
+            Vec::<String>::new()
+        );
+        assert!(
+            mistakes(quote!(
+                #[serde(rename_all = "kebabcase")]
+                enum A {
+                    B,
+                }
+            ))[0]
+                .contains("did you mean `kebab-case`?")
+        );
+    }
+}

@@ -1,0 +1,410 @@
+//! What a call costs beside a bare axum handler: `cargo bench -p operator-runtime`.
+//!
+//! One process, no sockets, every variant in turn within each round, so that a change of the machine's speed meets them
+//! all; the figures are medians of the rounds' ratios. Requests are made and signed before the clock starts.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot set itself up has nothing to measure"
+)]
+#![allow(
+    missing_docs,
+    clippy::cast_precision_loss,
+    reason = "a program of its own; counts are small"
+)]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Query, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use axum_idempotent::{IdempotentLayer, IdempotentOptions};
+use hmac::{Hmac, KeyInit, Mac};
+use http::StatusCode;
+use operator_runtime::{App, Config, operator_api};
+use ruts::store::moka::MokaStore;
+use ruts::{CookieOptions, Session, SessionLayer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+use tower_cookies::CookieManagerLayer;
+
+const SECRET: &str = "op_sk_bench_0123456789abcdef0123456789abcdef";
+const URL: &str = "https://api.example.com";
+const ROUNDS: usize = 400;
+const CALLS: usize = 64;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Order {
+    order_id: u64,
+    amount_cents: u32,
+    email: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct Search {
+    email: String,
+    status: String,
+    limit: u32,
+    after: u64,
+    exact: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Found {
+    email: String,
+    status: String,
+    limit: u32,
+    after: u64,
+    exact: bool,
+}
+
+/// Echoes an order and keeps a record.
+#[operator_api(POST, "/recorded", effect = rerunnable)]
+async fn recorded(
+    /// The number on the receipt.
+    order_id: u64,
+    /// In cents.
+    amount_cents: u32,
+    /// The customer's address.
+    email: String,
+    /// In one sentence.
+    reason: String,
+) -> Order {
+    Order {
+        order_id,
+        amount_cents,
+        email,
+        reason,
+    }
+}
+
+/// Echoes an order and keeps nothing.
+#[operator_api(POST, "/read", read_only)]
+async fn read(
+    /// The number on the receipt.
+    order_id: u64,
+    /// In cents.
+    amount_cents: u32,
+    /// The customer's address.
+    email: String,
+    /// In one sentence.
+    reason: String,
+) -> Order {
+    Order {
+        order_id,
+        amount_cents,
+        email,
+        reason,
+    }
+}
+
+/// Echoes five parameters.
+#[operator_api(GET, "/search")]
+async fn search(
+    /// The customer's address.
+    email: String,
+    /// What it waits for.
+    status: String,
+    /// How many.
+    limit: u32,
+    /// From which order on.
+    after: u64,
+    /// Whether to match whole words.
+    exact: bool,
+) -> Found {
+    Found {
+        email,
+        status,
+        limit,
+        after,
+        exact,
+    }
+}
+
+/// The check that a user would write.
+async fn check(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, 1 << 20).await.unwrap();
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let mut payload = format!(
+        "{URL}{}:{}:{}:",
+        parts.uri.path(),
+        header("x-idempotency-key"),
+        header("x-timestamp")
+    )
+    .into_bytes();
+    payload.extend_from_slice(&body);
+    let stamp: u64 = header("x-timestamp").parse().unwrap_or(0);
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(&payload);
+    let expected: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if now().abs_diff(stamp) > 30 || expected != header("x-signature") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    next.run(Request::from_parts(parts, Body::from(body))).await
+}
+
+async fn echo(Json(order): Json<Order>) -> Json<Order> {
+    Json(order)
+}
+
+async fn query(Query(search): Query<Search>) -> Json<Found> {
+    let Search {
+        email,
+        status,
+        limit,
+        after,
+        exact,
+    } = search;
+    Json(Found {
+        email,
+        status,
+        limit,
+        after,
+        exact,
+    })
+}
+
+/// One thing that is measured: a service, and how its next request is made.
+struct Variant {
+    name: &'static str,
+    /// Which variant its ratio is to.
+    against: usize,
+    router: Router,
+    make: Box<dyn Fn(u64) -> Request>,
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let variants = runtime.block_on(variants());
+    // A profiler wants one of them alone: `cargo bench -p operator-runtime -- "ours, replay"`.
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    if let Some(variant) = variants
+        .iter()
+        .find(|variant| only.as_deref().is_some_and(|only| variant.name.contains(only)))
+    {
+        return alone(&runtime, variant);
+    }
+    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); variants.len()];
+    let mut number = 0;
+    for round in 0..ROUNDS + 20 {
+        for (index, variant) in variants.iter().enumerate() {
+            let requests: Vec<Request> = (0..CALLS as u64).map(|call| (variant.make)(number + call)).collect();
+            number += CALLS as u64;
+            let started = Instant::now();
+            call_all(&runtime, &variant.router, requests);
+            let took = started.elapsed();
+            // The first rounds warm caches and branch predictors.
+            if round >= 20 {
+                times[index].push(took);
+            }
+        }
+    }
+    println!("{:44} {:>9} {:>7} {:>12}", "", "µs a call", "ratio", "allocations");
+    for (index, variant) in variants.iter().enumerate() {
+        let base = &times[variant.against];
+        let ratio = median(
+            times[index]
+                .iter()
+                .zip(base)
+                .map(|(own, base)| own.as_secs_f64() / base.as_secs_f64()),
+        );
+        let each = median(times[index].iter().map(Duration::as_secs_f64)) * 1e6 / CALLS as f64;
+        let allocations = allocations(&runtime, variant, &mut number);
+        println!("{:44} {each:9.2} {ratio:7.2} {allocations:12.1}", variant.name);
+    }
+}
+
+fn alone(runtime: &Runtime, variant: &Variant) {
+    for round in 0..(4 * ROUNDS as u64) {
+        let requests = (0..CALLS as u64)
+            .map(|call| (variant.make)(round * CALLS as u64 + call))
+            .collect();
+        call_all(runtime, &variant.router, requests);
+    }
+}
+
+fn call_all(runtime: &Runtime, router: &Router, requests: Vec<Request>) {
+    runtime.block_on(async {
+        for request in requests {
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            std::hint::black_box(to_bytes(response.into_body(), 1 << 20).await.unwrap());
+        }
+    });
+}
+
+fn allocations(runtime: &Runtime, variant: &Variant, number: &mut u64) -> f64 {
+    let requests: Vec<Request> = (0..CALLS as u64).map(|call| (variant.make)(*number + call)).collect();
+    *number += CALLS as u64;
+    let counted = allocation_counter::measure(|| call_all(runtime, &variant.router, requests));
+    counted.count_total as f64 / CALLS as f64
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+async fn variants() -> Vec<Variant> {
+    let config = Config::new().signing_key(SECRET).public_url(URL).store("memory:");
+    let ours = App::new().config(config).router().await.unwrap();
+    let bare = Router::new().route("/bare", post(echo)).route("/search", get(query));
+    let checked = Router::new().route("/bare", post(echo)).layer(from_fn(check));
+    let (idempotent, cookie) = idempotent().await;
+    let plain = |path: &'static str| move |number: u64| signed_post(path, &format!("{number:032x}"), None);
+    vec![
+        Variant {
+            name: "POST, bare axum JSON handler",
+            against: 0,
+            router: bare.clone(),
+            make: Box::new(plain("/bare")),
+        },
+        Variant {
+            name: "POST, with a check written by hand",
+            against: 0,
+            router: checked,
+            make: Box::new(plain("/bare")),
+        },
+        Variant {
+            name: "POST, that and axum-idempotent",
+            against: 0,
+            router: idempotent,
+            make: Box::new(move |number| signed_post("/bare", &format!("{number:032x}"), Some(&cookie))),
+        },
+        Variant {
+            name: "POST, ours, read only",
+            against: 0,
+            router: ours.clone(),
+            make: Box::new(plain("/read")),
+        },
+        Variant {
+            name: "POST, ours, recorded, first call",
+            against: 0,
+            router: ours.clone(),
+            make: Box::new(plain("/recorded")),
+        },
+        Variant {
+            name: "POST, ours, recorded, replay",
+            against: 0,
+            router: ours.clone(),
+            make: Box::new(|_| signed_post("/recorded", "replayed", None)),
+        },
+        Variant {
+            name: "GET, axum Query of five parameters",
+            against: 6,
+            router: bare,
+            make: Box::new(signed_get),
+        },
+        Variant {
+            name: "GET, ours, five parameters",
+            against: 6,
+            router: ours,
+            make: Box::new(signed_get),
+        },
+    ]
+}
+
+/// The crate keeps answers in a session, so one is opened first.
+async fn idempotent() -> (Router, String) {
+    let store = Arc::new(MokaStore::builder().build());
+    let options = IdempotentOptions::default()
+        .use_idempotency_key_header(Some("x-idempotency-key"), true)
+        .expire_after(300);
+    let open = get(|session: Session<MokaStore>| async move {
+        session
+            .set("open", &true, ruts::store::Ttl::new(3600).unwrap(), None)
+            .await
+            .unwrap();
+    });
+    let router = Router::new()
+        .route("/bare", post(echo))
+        .layer(IdempotentLayer::<MokaStore>::new(options))
+        .layer(from_fn(check))
+        .route("/open", open)
+        .layer(SessionLayer::new(store).with_cookie_options(CookieOptions::build().name("session")))
+        .layer(CookieManagerLayer::new());
+    let request = Request::builder().uri("/open").body(Body::empty()).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let cookie = response.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    (router, cookie)
+}
+
+fn signed_post(path: &str, idempotency_key: &str, cookie: Option<&str>) -> Request {
+    let body = format!(
+        r#"{{"order_id":1004,"amount_cents":2500,"email":"ana@example.com","reason":"{}"}}"#,
+        "The teapot arrived with a crack in its lid, and the customer wants the money back rather than another one."
+    );
+    let (timestamp, signature) = sign(path, idempotency_key, &body);
+    let mut request = Request::builder()
+        .method("POST")
+        .uri(path)
+        .header("content-type", "application/json")
+        .header("x-idempotency-key", idempotency_key)
+        .header("x-timestamp", timestamp)
+        .header("x-signature", signature);
+    if let Some(cookie) = cookie {
+        request = request.header("cookie", cookie);
+    }
+    request.body(Body::from(body)).unwrap()
+}
+
+fn signed_get(number: u64) -> Request {
+    let key = format!("{number:032x}");
+    let content = r#"{"after": "1000", "email": "ana@example.com", "exact": "true", "limit": "20", "status": "Waiting for payment"}"#;
+    let (timestamp, signature) = sign("/search", &key, content);
+    Request::builder()
+        .uri("/search?email=ana%40example.com&status=Waiting+for+payment&limit=20&after=1000&exact=true")
+        .header("x-idempotency-key", key)
+        .header("x-timestamp", timestamp)
+        .header("x-signature", signature)
+        .body(Body::empty())
+        .unwrap()
+}
+
+fn sign(path: &str, idempotency_key: &str, content: &str) -> (String, String) {
+    let timestamp = now().to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(format!("{URL}{path}:{idempotency_key}:{timestamp}:{content}").as_bytes());
+    (
+        timestamp,
+        mac.finalize()
+            .into_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}

@@ -1,0 +1,180 @@
+//! From an app and its settings to something that can answer, or to every reason why not.
+
+use std::any::TypeId;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{App, Config, Settled, StartError, registry, setup};
+use crate::bound::BoundEndpoint;
+use crate::clock::Clock;
+use crate::endpoint::Endpoint;
+use crate::idempotency::admission::Operations;
+use crate::input::BoundInputs;
+use crate::manifest::model::Model;
+use crate::manifest::served::{self, Documents};
+use crate::meter::{self, CallMeter};
+use crate::pipeline::Pipeline;
+use crate::state::States;
+use crate::store::{self, Store};
+
+/// An app that can answer.
+pub(crate) struct Assembled {
+    pub(crate) settings: Settled,
+    pub(crate) endpoints: Vec<Arc<BoundEndpoint>>,
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// Answers Prometheus for as long as the app is there.
+    _exporter: Exporting,
+}
+
+/// Checks everything and makes it ready.
+pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
+    let mut problems = Vec::new();
+    let mut endpoints = choose(app, &mut problems);
+    let settings = config.settle(&mut problems);
+    let exporter = export(config, &mut problems).await;
+    let documents = settings
+        .as_ref()
+        .filter(|settings| settings.serves_manifest)
+        .and_then(|settings| write_manifest(&endpoints, settings, &mut problems));
+    if documents.is_some() {
+        endpoints.push(&served::ENDPOINT);
+    }
+    registry::check_unique(&endpoints, &mut problems);
+    check_lifetimes(&endpoints, config, &mut problems);
+    if let Some(settings) = &settings {
+        registry::check_base_path(&endpoints, &settings.base_path, &mut problems);
+        #[cfg(feature = "mcp")]
+        if settings.mcp_tokens.is_some() {
+            registry::check_mcp_path(&endpoints, &settings.base_path, &mut problems);
+        }
+    }
+    let store = open_store(app, config, &mut problems).await;
+    if let Some(store) = &store {
+        setup::run(app, store, &mut problems).await;
+    }
+    let states = states(app, store.as_deref(), documents);
+    registry::check_needs(&endpoints, &states, store.as_deref(), &mut problems);
+    let inputs = bind_inputs(&endpoints, &mut problems);
+    let (Some(settings), Some(store), true) = (settings, store, problems.is_empty()) else {
+        return Err(StartError::new(problems));
+    };
+    meter::describe();
+    let endpoints = endpoints
+        .into_iter()
+        .zip(inputs)
+        .map(|(endpoint, inputs)| Arc::new(bind(endpoint, inputs, &settings, &states)))
+        .collect();
+    let operations = Operations::new(store, config.operations);
+    let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency);
+    Ok(Assembled {
+        settings,
+        endpoints,
+        pipeline: Arc::new(pipeline),
+        _exporter: exporter,
+    })
+}
+
+#[cfg(feature = "prometheus")]
+type Exporting = Option<super::exporter::Exporter>;
+#[cfg(not(feature = "prometheus"))]
+type Exporting = Option<std::convert::Infallible>;
+
+/// Before anything is counted, so that all of it is.
+#[cfg_attr(
+    not(feature = "prometheus"),
+    expect(clippy::unused_async, reason = "nothing is listened on")
+)]
+async fn export(config: &Config, problems: &mut Vec<String>) -> Exporting {
+    let address = config.settle_metrics().map_err(|problem| problems.push(problem));
+    #[cfg(feature = "prometheus")]
+    if let Ok(Some(address)) = address {
+        let opened = super::exporter::Exporter::open(address).await;
+        return opened.map_err(|problem| problems.push(problem)).ok();
+    }
+    let _ = address;
+    None
+}
+
+/// The endpoints that the program has, or was told to have.
+fn choose(app: &App, problems: &mut Vec<String>) -> Vec<&'static Endpoint> {
+    for type_name in &app.twice {
+        problems.push(format!(
+            "Two values of type `{type_name}` were given to `.state(…)`: an endpoint borrows by type, so give one, or wrap them."
+        ));
+    }
+    registry::select(app.only.as_ref(), problems)
+}
+
+/// What endpoints may borrow: the app's values, the store's, and the manifest where it is served.
+fn states(app: &App, store: Option<&dyn Store>, documents: Option<Documents>) -> States {
+    let mut states = app.states.clone();
+    for (id, value) in store.iter().flat_map(|store| store.provides()) {
+        states.insert(id, value);
+    }
+    if let Some(documents) = documents {
+        states.insert(TypeId::of::<Documents>(), Arc::new(documents));
+    }
+    states
+}
+
+/// What the manifest's endpoint answers with: every endpoint but itself.
+fn write_manifest(
+    endpoints: &[&'static Endpoint],
+    settings: &Settled,
+    problems: &mut Vec<String>,
+) -> Option<Documents> {
+    Documents::new(&Model::new(endpoints, &settings.public_url))
+        .map_err(|error| problems.push(format!("The manifest cannot be written as JSON: {error}.")))
+        .ok()
+}
+
+fn bind(endpoint: &'static Endpoint, inputs: BoundInputs, settings: &Settled, states: &States) -> BoundEndpoint {
+    BoundEndpoint {
+        endpoint,
+        keys: settings.keys.bind(&format!("{}{}", settings.public_url, endpoint.path)),
+        inputs,
+        states: states.clone(),
+        max_execution: max_execution(endpoint, settings.limits.handler_timeout),
+        meter: CallMeter::of(endpoint.name),
+    }
+}
+
+fn max_execution(endpoint: &Endpoint, default: Duration) -> Duration {
+    endpoint.timeout.unwrap_or(default)
+}
+
+/// Of an endpoint whose calls are recorded, that the record outlives every retry.
+fn check_lifetimes(endpoints: &[&'static Endpoint], config: &Config, problems: &mut Vec<String>) {
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.effect.is_recorded()) {
+        let longest = max_execution(endpoint, config.limits.handler_timeout);
+        if let Err(problem) = config.operations.check(longest) {
+            problems.push(format!("`{}` ({}): {problem}", endpoint.name, endpoint.source));
+        }
+    }
+}
+
+async fn open_store(app: &App, config: &Config, problems: &mut Vec<String>) -> Option<Arc<dyn Store>> {
+    if let Some(store) = &app.store {
+        return Some(Arc::clone(store));
+    }
+    let address = config.store_url().map_err(|problem| problems.push(problem)).ok()?;
+    store::open(address)
+        .await
+        .map_err(|error| problems.push(store::not_opened(address, &error)))
+        .ok()
+}
+
+fn bind_inputs(endpoints: &[&'static Endpoint], problems: &mut Vec<String>) -> Vec<BoundInputs> {
+    let mut bound = Vec::new();
+    for endpoint in endpoints {
+        match BoundInputs::of(endpoint.method, endpoint.inputs) {
+            Ok(inputs) => bound.push(inputs),
+            Err(mistakes) => problems.extend(
+                mistakes
+                    .into_iter()
+                    .map(|mistake| format!("`{}` ({}): {mistake}.", endpoint.name, endpoint.source)),
+            ),
+        }
+    }
+    bound
+}

@@ -1,0 +1,75 @@
+//! `dev`: serves on this machine with a generated key, with the console, and says how to try it.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::{Done, call, endpoints, key_file, program};
+use crate::app::{App, Assembled, announcement, assemble, console, serve};
+use crate::clock::{Clock, SystemClock};
+
+pub(super) async fn run(app: App) -> Done {
+    let key_file = key_file::path();
+    let given = app.settings();
+    let Some(address) = given.loopback() else {
+        return Err("`dev` listens on a loopback address only: set OPERATOR_LISTEN to one, such as 127.0.0.1:8080, or run `serve`.".to_owned());
+    };
+    let has_keys = given.has_keys();
+    // Before the URL is chosen, because that holds the port.
+    let listening = serve::listen(address).await.map_err(|error| error.to_string())?;
+    let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let assembling = assemble(&app, &config, Arc::clone(&clock)).await;
+    let assembled = Arc::new(assembling.map_err(|error| error.to_string())?);
+    announcement::announce(&assembled);
+    announcement::announce_mcp(&assembled);
+    let address = listening.address;
+    let console = match console::clash(&assembled) {
+        Some(clash) => {
+            tracing::warn!("{clash}");
+            None
+        }
+        None => Some(
+            console::routes(&assembled, clock, address.port())
+                .map_err(|error| format!("The machine gave no random bytes: {error}."))?,
+        ),
+    };
+    let key = if has_keys {
+        "the environment".to_owned()
+    } else {
+        key_file.display().to_string()
+    };
+    super::print(&welcome(&assembled, address, console.is_some(), &key))?;
+    serve::serve(listening, assembled, console.unwrap_or_else(Router::new))
+        .await
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| error.to_string())
+}
+
+/// Where it serves, what it serves, and what to do next.
+fn welcome(assembled: &Assembled, address: SocketAddr, has_console: bool, key: &str) -> String {
+    let endpoints_of_app: Vec<_> = assembled.endpoints.iter().map(|endpoint| endpoint.endpoint).collect();
+    let mut text = format!(
+        "\nServing at http://{address}, signed as {}\n\n",
+        assembled.settings.public_url
+    );
+    text += &endpoints::table(&endpoints_of_app);
+    if has_console {
+        let _ = write!(text, "\nTry them in the browser:\n\n    http://{address}/console\n");
+    }
+    // One that changes nothing, if there is one: it can be pasted without a thought.
+    let harmless = endpoints_of_app.iter().find(|endpoint| !endpoint.effect.is_recorded());
+    if let Some(example) = harmless.or(endpoints_of_app.first()) {
+        let _ = write!(
+            text,
+            "\nTry one from another terminal, in this folder:\n\n    {} {}\n",
+            program(),
+            call::example(example, &assembled.settings.public_url, address)
+        );
+    }
+    let _ = write!(text, "\nThe signing key is in {key}. Ctrl-C stops.\n\n");
+    text
+}

@@ -1,0 +1,72 @@
+//! The key of `dev`: made once, kept in a file that only its owner can read.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::protocol::signature::generate_secret;
+
+/// The file, in the folder that the program runs in, as its database is.
+pub(super) fn path() -> PathBuf {
+    PathBuf::from("operator-dev.key")
+}
+
+/// The key in the file, which is made where there is none.
+pub(super) fn read_or_make(path: &Path) -> Result<String, String> {
+    match read(path)? {
+        Some(secret) => Ok(secret),
+        None => make(path),
+    }
+}
+
+/// The key in the file, if there is one.
+pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
+    let shown = path.display();
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("The key file {shown} cannot be read: {error}.")),
+    };
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(format!(
+            "Others than its owner may read the key file {shown}: run `chmod 600 {shown}`, or remove it to get a new key."
+        ));
+    }
+    let secret = fs::read_to_string(path).map_err(|error| format!("The key file {shown} cannot be read: {error}."))?;
+    let secret = secret.trim();
+    if secret.is_empty() {
+        return Err(format!("The key file {shown} is empty: remove it to get a new key."));
+    }
+    Ok(Some(secret.to_owned()))
+}
+
+fn make(path: &Path) -> Result<String, String> {
+    let secret = generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."))?;
+    let shown = path.display();
+    // Never an existing file: its permissions would stay.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(format!("{secret}\n").as_bytes()))
+        .map_err(|error| format!("The key file {shown} cannot be written: {error}."))?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::{read, read_or_make};
+
+    #[test]
+    fn it_is_made_once_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert_eq!(read(&path), Ok(None));
+        let secret = read_or_make(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read_or_make(&path), Ok(secret));
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        assert!(read_or_make(&path).unwrap_err().contains("chmod 600"));
+    }
+}

@@ -1,0 +1,54 @@
+//! `lint`: says what an agent would stumble over in the endpoints' descriptions.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::{Done, manifest, print};
+use crate::app::App;
+use crate::manifest::lint::{self, Level};
+use crate::manifest::model::Model;
+
+/// No finding is about the public URL, so none has to be set.
+const NOWHERE: &str = "";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Exit with 1 where there is a finding of this level or above.
+    #[arg(long, value_name = "LEVEL")]
+    deny: Option<Denied>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Denied {
+    /// Everything that is found.
+    Notes,
+    /// What makes an agent do the wrong thing now and then.
+    Warnings,
+}
+
+pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
+    let model = Model::new(&manifest::endpoints(app)?, NOWHERE);
+    let findings = lint::findings(&model);
+    let mut text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let count = |level: Level| findings.iter().filter(|finding| finding.lint.level == level).count();
+    let (warnings, notes) = (count(Level::Warning), count(Level::Note));
+    text += &format!(
+        "{} endpoints: {warnings} warnings, {notes} notes.\n",
+        model.endpoints.len()
+    );
+    if !findings.is_empty() {
+        text += "A finding that is right as it is: #[operator(allow(NAME))] on the function or the argument.\n";
+    }
+    print(&text)?;
+    let denied = match arguments.deny {
+        None => 0,
+        Some(Denied::Warnings) => warnings,
+        Some(Denied::Notes) => warnings + notes,
+    };
+    Ok(if denied == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,118 @@
+//! `manifest`: prints it, writes it, or holds a file against it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use serde_json::Value;
+
+use super::{Done, print, settings};
+use crate::app::{App, public_url, registry};
+use crate::endpoint::Endpoint;
+use crate::manifest::contract::Contract;
+use crate::manifest::model::Model;
+use crate::manifest::{Format, check};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// For whom: the agent itself, OpenAPI 3.1, OpenAPI 3.0, or an MCP client.
+    #[arg(long, default_value = "operator", value_parser = PossibleValuesParser::new(Format::ALL.map(|(name, _)| name)))]
+    format: String,
+    /// Write it to this file instead of printing it.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    output: Option<PathBuf>,
+    /// Exit with 1, and say how, if this file differs from it.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+}
+
+pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
+    let endpoints = endpoints(app)?;
+    let url = url(app)?;
+    let model = Model::new(&endpoints, &url);
+    let named = |(name, _): &&(&str, Format)| *name == arguments.format;
+    let format = Format::ALL
+        .iter()
+        .find(named)
+        .map_or(Format::Operator, |(_, format)| *format);
+    let text = format
+        .write(&model)
+        .map_err(|error| format!("The manifest cannot be written as JSON: {error}."))?;
+    match (&arguments.output, &arguments.check) {
+        (Some(path), _) => {
+            fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}.", path.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        (None, Some(path)) => hold(path, format, arguments, &text),
+        (None, None) => print(&text),
+    }
+}
+
+/// The app's endpoints, where no two of them clash.
+pub(super) fn endpoints(app: &App) -> Result<Vec<&'static Endpoint>, String> {
+    let mut problems = Vec::new();
+    let endpoints = registry::select(app.only.as_ref(), &mut problems);
+    registry::check_unique(&endpoints, &mut problems);
+    if problems.is_empty() {
+        Ok(endpoints)
+    } else {
+        Err(problems.join("\n"))
+    }
+}
+
+/// What the endpoints are published below, or else this machine, and then says so.
+fn url(app: &App) -> Result<String, String> {
+    let config = settings(app)?;
+    let Some(url) = config.settle_public_url()? else {
+        let here = config.url_of_this_machine()?;
+        eprintln!(
+            "The URLs are this machine's, {here}, because there is no public URL: set {} to what callers sign over before you publish them.",
+            public_url::SETTING
+        );
+        return Ok(here);
+    };
+    Ok(url)
+}
+
+fn hold(path: &Path, format: Format, arguments: &Arguments, text: &str) -> Done {
+    let shown = path.display();
+    let kept = fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}."))?;
+    if kept == text {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let anew = format!("`manifest --format {} --output {shown}`", arguments.format);
+    let before =
+        Contract::read(format, &kept).map_err(|why| format!("{shown} is {why}. Write it anew with {anew}."))?;
+    // Read back as the file is, so that both say what the format can say, and in the same words.
+    let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest is {why}."))?;
+    let changes = check::changes(&before, &now);
+    let (breaking, harmless): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.breaks.is_some());
+    let mut report = format!("{shown} is stale.\n");
+    for (title, changes) in [
+        ("These changes break callers:", breaking),
+        ("These break nobody:", harmless),
+    ] {
+        if !changes.is_empty() {
+            report += &format!("\n{title}\n");
+            report.extend(changes.iter().map(|change| format!("  - {change}\n")));
+        }
+    }
+    if changes.is_empty() {
+        report += if same_json(&kept, text) {
+            "It is only laid out differently.\n"
+        } else {
+            "It promises the same of every endpoint, in other words: this breaks nobody.\n"
+        };
+    }
+    print(&format!(
+        "{report}\nOnce that is what you want, write it anew with {anew}.\n"
+    ))?;
+    Ok(ExitCode::FAILURE)
+}
+
+fn same_json(one: &str, other: &str) -> bool {
+    let value = |text: &str| serde_json::from_str::<Value>(text).ok();
+    value(one) == value(other)
+}

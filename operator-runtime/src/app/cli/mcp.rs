@@ -1,0 +1,46 @@
+//! `mcp`: the endpoints as the tools of an MCP client that starts this program.
+
+use super::Done;
+use crate::app::App;
+
+#[cfg(feature = "mcp")]
+pub(super) async fn run(app: App) -> Done {
+    use std::process::ExitCode;
+    use std::sync::Arc;
+
+    use crate::app::serve::{Signals, stop_at_once};
+    use crate::app::{announcement, assemble, mcp};
+    use crate::clock::SystemClock;
+    use crate::sweeping::sweep_while_held;
+
+    let config = app.settings().or_else_for_stdio()?;
+    let assembled = assemble(&app, &config, Arc::new(SystemClock::new()))
+        .await
+        .map_err(|error| error.to_string())?;
+    announcement::announce(&assembled);
+    let mut signals = Signals::new().map_err(|error| format!("Signals cannot be waited for: {error}."))?;
+    let sweeping = sweep_while_held(&assembled.pipeline);
+    let (served, told_to_stop) = tokio::select! {
+        served = mcp::stdio::serve(&assembled) => (served, false),
+        () = signals.next() => (Ok(()), true),
+    };
+    assembled.pipeline.stop();
+    // The first signal says what the end of standard input has said already.
+    let told_twice = async {
+        if !told_to_stop {
+            signals.next().await;
+        }
+        signals.next().await;
+    };
+    tokio::select! {
+        () = assembled.pipeline.drain() => {}
+        () = told_twice => stop_at_once(),
+    }
+    sweeping.abort();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(not(feature = "mcp"))]
+pub(super) fn run(_app: App) -> Done {
+    Err(format!("There is no MCP server here: {}", crate::app::WITHOUT_MCP))
+}

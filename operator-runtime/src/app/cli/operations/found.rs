@@ -1,0 +1,107 @@
+//! One operation in words: its endpoint, how far it has come, and since when.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Desk, utc};
+use crate::clock::{Clock as _, SystemClock};
+use crate::endpoint::Endpoint;
+use crate::idempotency::effect::Effect;
+use crate::idempotency::machine::NothingToSettle;
+use crate::store::{Listed, Record, State};
+
+/// An operation, and what the program knows of its endpoint.
+pub(super) struct Found {
+    pub(super) listed: Listed,
+    pub(super) endpoint: Option<&'static Endpoint>,
+    /// Whether a person has to say what became of it, or why not.
+    pub(super) to_settle: Result<(), NothingToSettle>,
+    /// When it was first seen, in seconds since 1970-01-01 UTC on this machine.
+    pub(super) first_seen: u64,
+}
+
+/// As a program reads it.
+#[derive(Serialize)]
+pub(super) struct Told<'f> {
+    operation: String,
+    state: &'static str,
+    needs_a_person: bool,
+    endpoint: &'f str,
+    tenant: &'f str,
+    idempotency_key: &'f str,
+    attempt: u32,
+    first_seen: String,
+    last_written: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_by: Option<&'f str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<String>,
+}
+
+impl Found {
+    pub(super) fn new(desk: &Desk, listed: Listed) -> Self {
+        let name = listed.record.origin.endpoint();
+        let endpoint = desk.endpoints.iter().copied().find(|endpoint| endpoint.name == name);
+        let to_settle = desk.operations.needs_a_person(&listed, effect_of(endpoint));
+        Self {
+            first_seen: ago(listed.ages.since_first_seen),
+            endpoint,
+            to_settle,
+            listed,
+        }
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.listed.record
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        effect_of(self.endpoint)
+    }
+
+    /// In one word, or two.
+    pub(super) fn state(&self) -> &'static str {
+        match (&self.to_settle, &self.record().state) {
+            (Err(NothingToSettle::Expired), _) => "expired",
+            (Ok(()), _) | (_, State::Unknown) => "unknown",
+            (Err(NothingToSettle::RunsAgain), _) => "lost",
+            (_, State::InProgress) => "running",
+            (_, State::Released) => "released",
+            (_, State::Completed(_)) => "completed",
+            (_, State::NotKept) => "not kept",
+        }
+    }
+
+    pub(super) fn last_written(&self) -> u64 {
+        ago(self.listed.ages.since_written)
+    }
+
+    pub(super) fn told(&self) -> Told<'_> {
+        let record = self.record();
+        let settlement = record.settlement.as_deref();
+        Told {
+            operation: self.listed.id.to_string(),
+            state: self.state(),
+            needs_a_person: self.to_settle.is_ok(),
+            endpoint: record.origin.endpoint(),
+            tenant: record.origin.tenant(),
+            idempotency_key: record.origin.idempotency_key(),
+            attempt: record.epoch,
+            first_seen: utc::text(self.first_seen),
+            last_written: utc::text(self.last_written()),
+            settled_by: settlement.map(|settlement| settlement.by.as_str()),
+            settled_at: settlement.map(|settlement| utc::text(settlement.at)),
+        }
+    }
+}
+
+/// An endpoint that this program does not have may be any; so its lost attempts are for a person to judge.
+fn effect_of(endpoint: Option<&Endpoint>) -> Effect {
+    endpoint.map_or(Effect::AtMostOnce, |endpoint| endpoint.effect)
+}
+
+/// The store tells ages on its own clock; a person thinks in times of day.
+fn ago(age: Duration) -> u64 {
+    SystemClock::new().unix_seconds().saturating_sub(age.as_secs())
+}

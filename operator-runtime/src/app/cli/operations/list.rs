@@ -1,0 +1,163 @@
+//! `operations list`: the newest operations, or those that wait for a person.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt::Write as _;
+
+use clap::Args;
+
+use super::found::Found;
+use super::{Desk, unreadable, utc};
+use crate::app::cli::{Done, print};
+use crate::idempotency::machine::NothingToSettle;
+use crate::store::OperationId;
+
+#[derive(Debug, Args)]
+pub(in crate::app::cli) struct Arguments {
+    /// Only those whose outcome is unknown: a person has to settle them.
+    #[arg(long)]
+    unknown: bool,
+    /// The most to show.
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    limit: usize,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The newest, as many as are shown.
+struct Newest {
+    /// The oldest of them is at the top, to make room.
+    kept: BinaryHeap<Reverse<Row>>,
+    limit: usize,
+    /// How many there are in all.
+    all: usize,
+}
+
+/// What is shown of an operation. They are ordered by the first field, so by age.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    first_seen: u64,
+    cells: [String; 7],
+    json: String,
+}
+
+pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
+    let mut newest = Newest {
+        kept: BinaryHeap::new(),
+        limit: arguments.limit,
+        all: 0,
+    };
+    let mut records = desk.operations.records(OperationId::all());
+    while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
+        let found = Found::new(desk, listed);
+        let is_meant = match &found.to_settle {
+            Ok(()) => true,
+            // As if absent.
+            Err(NothingToSettle::Expired) => false,
+            Err(_) => !arguments.unknown,
+        };
+        if is_meant {
+            newest.add(Row::of(&found)?);
+        }
+    }
+    let all = newest.all;
+    let rows = newest.in_order();
+    print(&if arguments.json {
+        rows.iter().map(|row| format!("{}\n", row.json)).collect()
+    } else {
+        text(&rows, all, arguments, &desk.store().describe())
+    })
+}
+
+impl Newest {
+    fn add(&mut self, row: Row) {
+        self.all += 1;
+        self.kept.push(Reverse(row));
+        if self.kept.len() > self.limit {
+            self.kept.pop();
+        }
+    }
+
+    fn in_order(self) -> Vec<Row> {
+        self.kept
+            .into_sorted_vec()
+            .into_iter()
+            .map(|Reverse(row)| row)
+            .collect()
+    }
+}
+
+impl Row {
+    fn of(found: &Found) -> Result<Self, String> {
+        let origin = &found.record().origin;
+        let settlement = found.record().settlement.as_deref();
+        let json = serde_json::to_string(&found.told())
+            .map_err(|error| format!("An operation cannot be written as JSON: {error}."))?;
+        Ok(Self {
+            first_seen: found.first_seen,
+            cells: [
+                found.listed.id.abbreviated(),
+                found.state().to_owned(),
+                utc::text(found.first_seen),
+                or_dash(origin.endpoint()),
+                or_dash(origin.tenant()),
+                or_dash(origin.idempotency_key()),
+                settlement.map_or_else(String::new, |settlement| settlement.by.clone()),
+            ],
+            json,
+        })
+    }
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-" } else { text }.to_owned()
+}
+
+fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String {
+    if all == 0 {
+        return if arguments.unknown {
+            format!("No operation in {store} waits for a person.\n")
+        } else {
+            format!("There are no operations in {store}.\n")
+        };
+    }
+    let mut text = table(rows);
+    if rows.len() < all {
+        let _ = writeln!(
+            text,
+            "\nThese are the newest {} of {all}; `--limit` shows more.",
+            rows.len()
+        );
+    }
+    if rows.iter().any(|row| row.cells[1] == "unknown") {
+        text += "\n`operations show OPERATION` says more, and how to settle one that is unknown.\n";
+    }
+    text
+}
+
+fn table(rows: &[Row]) -> String {
+    let head = [
+        "OPERATION",
+        "STATE",
+        "FIRST SEEN",
+        "ENDPOINT",
+        "TENANT",
+        "IDEMPOTENCY KEY",
+        "SETTLED BY",
+    ];
+    let head = head.map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(&head)
+        .chain(rows.iter().map(|row| &row.cells))
+        .collect();
+    let widths: [usize; 7] = std::array::from_fn(|column| {
+        let width = |row: &&[String; 7]| row[column].chars().count();
+        rows.iter().map(width).max().unwrap_or(0)
+    });
+    rows.iter().fold(String::new(), |mut text, row| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(text, "{}", line.trim_end());
+        text
+    })
+}

@@ -1,0 +1,115 @@
+//! `operations settle`: a person says what became of an operation whose outcome is unknown.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::Desk;
+use super::found::Found;
+use crate::app::cli::{Done, print};
+use crate::clock::{Clock as _, SystemClock};
+use crate::idempotency::machine::Finding;
+use crate::input::compile;
+use crate::store::{Response, Settlement};
+
+/// What is wrong with an answer is told so often at most.
+const MISTAKES: usize = 20;
+
+#[derive(Debug, Args)]
+pub(in crate::app::cli) struct Arguments {
+    /// The operation, or the digits that only it begins with.
+    operation: String,
+    #[command(flatten)]
+    finding: Said,
+    /// Who says so; the name that you are logged in by, unless given.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Said {
+    /// It was done: retries are given the answer in this file, as the endpoint would have answered, in JSON.
+    #[arg(long, value_name = "FILE")]
+    done: Option<PathBuf>,
+    /// It was not done: a retry runs it again.
+    #[arg(long)]
+    not_done: bool,
+}
+
+pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
+    let by = arguments
+        .by
+        .or_else(logged_in)
+        .ok_or("Nobody knows who you are: say `--by NAME`, which is kept with the operation.")?;
+    let found = desk.find(&arguments.operation).await?;
+    let operation = found.listed.id.abbreviated();
+    let refused = |reason: &dyn std::fmt::Display| format!("Operation {operation} cannot be settled: {reason}.");
+    found.to_settle.map_err(|reason| refused(&reason))?;
+    let (finding, consequence) = match &arguments.finding.done {
+        Some(path) => {
+            let response = answer(&found, path, desk.operations.settings().response_limit)?;
+            (
+                Finding::Done(response),
+                "it was done, and retries are given that answer",
+            )
+        }
+        None => (Finding::NotDone, "it was not done, and a retry runs it again"),
+    };
+    let settlement = Arc::new(Settlement {
+        by: by.clone(),
+        at: SystemClock::new().unix_seconds(),
+    });
+    let effect = found.effect();
+    let settling = desk.operations.settle(found.listed, effect, &finding, &settlement);
+    settling.await.map_err(|error| refused(&error))?;
+    print(&format!("Operation {operation} is settled by {by}: {consequence}.\n"))
+}
+
+fn logged_in() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|name| !name.is_empty());
+    variable("USER").or_else(|| variable("LOGNAME"))
+}
+
+/// The file's JSON, if the endpoint could have answered with it.
+fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> {
+    let shown = path.display();
+    let name = found.record().origin.endpoint();
+    let Some(endpoint) = found.endpoint else {
+        return Err(format!(
+            "The endpoint `{name}` is not in this program, so nobody can tell what it answers with: settle it with the program that has it."
+        ));
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}."))?;
+    let text = text.trim();
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("{shown} is no JSON: {error}."))?;
+    let schema = (endpoint.output)().to_value();
+    let validator = compile(&schema).map_err(|error| format!("The answers of `{name}` cannot be checked: {error}."))?;
+    let mistakes: Vec<String> = validator
+        .iter_errors(&value)
+        .take(MISTAKES)
+        .map(|error| match error.instance_path().as_str() {
+            "" => format!("\n  - {error}"),
+            place => format!("\n  - at {place}: {error}"),
+        })
+        .collect();
+    if !mistakes.is_empty() {
+        return Err(format!(
+            "{shown} is not what `{name}` answers with, as the manifest describes it:{}",
+            mistakes.concat()
+        ));
+    }
+    if text.len() > limit {
+        return Err(format!(
+            "{shown} is {} bytes, and answers are kept up to {limit} (`response_limit`).",
+            text.len()
+        ));
+    }
+    Ok(Response {
+        status: 200,
+        content_type: "application/json".into(),
+        body: text.to_owned().into(),
+    })
+}

@@ -1,0 +1,104 @@
+//! `operations show`: all that is known of one operation, and what a person may do about it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::found::Found;
+use super::{Desk, utc};
+use crate::app::cli::{Done, print, program};
+use crate::store::{Response, State};
+
+#[derive(Debug, Args)]
+pub(in crate::app::cli) struct Arguments {
+    /// The operation, or the digits that only it begins with.
+    operation: String,
+    /// As one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
+    let found = desk.find(&arguments.operation).await?;
+    if !arguments.json {
+        return print(&text(&found, desk.operations.settings().ttl));
+    }
+    let unwritable = |error| format!("The operation cannot be written as JSON: {error}.");
+    let mut told = serde_json::to_value(found.told()).map_err(unwritable)?;
+    if let State::Completed(response) = &found.record().state {
+        told["answer"] = json!({
+            "status": response.status,
+            "content_type": response.content_type,
+            "body": body(response),
+        });
+    }
+    print(&format!(
+        "{}\n",
+        serde_json::to_string_pretty(&told).map_err(unwritable)?
+    ))
+}
+
+/// As JSON, or as the text that it is otherwise.
+fn body(response: &Response) -> Value {
+    serde_json::from_slice(&response.body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
+}
+
+fn text(found: &Found, ttl: Duration) -> String {
+    let record = found.record();
+    let (first_seen, origin) = (found.first_seen, &record.origin);
+    let endpoint = match found.endpoint {
+        Some(endpoint) => format!("{} ({})", endpoint.name, endpoint.effect.in_words()),
+        None if origin.endpoint().is_empty() => "not recorded".to_owned(),
+        None => format!("{}, which this program does not have", origin.endpoint()),
+    };
+    let mut rows = vec![
+        ("operation", found.listed.id.to_string()),
+        ("endpoint", endpoint),
+        ("tenant", origin.tenant().to_owned()),
+        ("idempotency key", origin.idempotency_key().to_owned()),
+        ("state", state(found)),
+        ("attempt", record.epoch.to_string()),
+        ("first seen", utc::text(first_seen)),
+        ("last written", utc::text(found.last_written())),
+        ("kept until", utc::text(first_seen.saturating_add(ttl.as_secs()))),
+    ];
+    if let Some(settlement) = &record.settlement {
+        rows.push((
+            "settled",
+            format!("by {} at {}", settlement.by, utc::text(settlement.at)),
+        ));
+    }
+    if let State::Completed(response) = &record.state {
+        rows.push(("answer", format!("{} {}", response.status, response.content_type)));
+    }
+    let mut text = rows.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name:15}  {value}");
+        text
+    });
+    if let State::Completed(response) = &record.state {
+        let _ = writeln!(text, "\n{}", String::from_utf8_lossy(&response.body));
+    }
+    if found.to_settle.is_ok() {
+        text += &what_to_do(found);
+    }
+    text
+}
+
+fn state(found: &Found) -> String {
+    match found.to_settle {
+        Ok(()) => "unknown: an attempt was lost, and it may have taken effect".to_owned(),
+        Err(reason) => format!("{}: {reason}", found.state()),
+    }
+}
+
+fn what_to_do(found: &Found) -> String {
+    let (program, operation) = (program(), found.listed.id.abbreviated());
+    format!(
+        "\nFind out where the endpoint acts whether this was done; the idempotency key may have been passed on. Then say so:\n\n    \
+         {program} operations settle {operation} --done ANSWER.json\n        it was done: retries are given the answer in that file\n    \
+         {program} operations settle {operation} --not-done\n        it was not done: a retry runs it again\n"
+    )
+}

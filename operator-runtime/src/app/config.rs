@@ -1,0 +1,340 @@
+//! Settings, from the environment or by hand, and what they come to once checked.
+
+mod settled;
+
+use std::ffi::OsString;
+#[cfg(feature = "cli")]
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub(crate) use self::settled::Settled;
+use crate::idempotency::machine::Settings;
+#[cfg(all(feature = "cli", feature = "mcp"))]
+use crate::protocol::signature::generate_secret;
+use crate::store;
+
+/// The settings of an app, where they are not to come from the environment.
+///
+/// ```
+/// use std::time::Duration;
+/// use operator_runtime::Config;
+///
+/// let config = Config::new()
+///     .signing_key("op_sk_live_…")
+///     .public_url("https://api.example.com/support")
+///     .store("sqlite:support.db")
+///     .handler_timeout(Duration::from_secs(20));
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    signing_key: Option<String>,
+    signing_keys: Option<String>,
+    public_url: Option<String>,
+    listen: String,
+    store: Option<String>,
+    serve_manifest: Option<String>,
+    metrics: Option<String>,
+    count_records: bool,
+    mcp_tokens: Option<String>,
+    /// Environment variables whose value is no text.
+    unreadable: Vec<&'static str>,
+    pub(crate) limits: Limits,
+    pub(crate) operations: Settings,
+}
+
+/// The longest that a caller may be given to send a request.
+const LONGEST_READ: Duration = Duration::from_secs(3600);
+
+/// What bounds a request. Each has a default.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body: usize,
+    pub(crate) read_timeout: Duration,
+    pub(crate) handler_timeout: Duration,
+    pub(crate) concurrency: usize,
+}
+
+impl Limits {
+    /// Those that would let no call through, or hold it for ever; each a sentence.
+    fn problems(&self) -> impl Iterator<Item = String> {
+        let too_long = (self.read_timeout > LONGEST_READ).then(|| {
+            "`Config::read_timeout` was given more than an hour, for which anyone could hold a connection: give it less.".to_owned()
+        });
+        let nothing = [
+            ("body_limit", self.body == 0),
+            ("read_timeout", self.read_timeout.is_zero()),
+            ("handler_timeout", self.handler_timeout.is_zero()),
+            ("concurrency", self.concurrency == 0),
+        ];
+        let nothing = nothing.into_iter().filter(|(_, is_zero)| *is_zero).map(|(name, _)| {
+            format!("`Config::{name}` was given 0, which would let no call through: give it more, or leave it out for its default.")
+        });
+        nothing.chain(too_long)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Config {
+    /// The defaults: listens on `127.0.0.1:8080`, keeps operations in `sqlite:operator.db`; key and URL are to be given,
+    /// and without the feature `sqlite` the store too.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            signing_key: None,
+            signing_keys: None,
+            public_url: None,
+            listen: "127.0.0.1:8080".to_owned(),
+            store: None,
+            serve_manifest: None,
+            metrics: None,
+            count_records: false,
+            mcp_tokens: None,
+            unreadable: Vec::new(),
+            limits: Limits {
+                body: 1024 * 1024,
+                read_timeout: Duration::from_secs(10),
+                handler_timeout: Duration::from_secs(60),
+                concurrency: 1024,
+            },
+            operations: Settings::default(),
+        }
+    }
+
+    /// The settings in `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`, `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`,
+    /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_METRICS` and `OPERATOR_MCP_TOKENS`.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let mut config = Self::new();
+        let mut unreadable = Vec::new();
+        let mut read = |name: &'static str| {
+            let value = variable(name)?.into_string().map_err(|_| unreadable.push(name));
+            value.ok().filter(|value| !value.is_empty())
+        };
+        config.signing_key = read("OPERATOR_SIGNING_KEY");
+        config.signing_keys = read("OPERATOR_SIGNING_KEYS");
+        config.public_url = read("OPERATOR_PUBLIC_URL");
+        config.listen = read("OPERATOR_LISTEN").unwrap_or(config.listen);
+        config.store = read("OPERATOR_STORE");
+        config.serve_manifest = read("OPERATOR_SERVE_MANIFEST");
+        config.metrics = read("OPERATOR_METRICS");
+        config.mcp_tokens = read("OPERATOR_MCP_TOKENS");
+        config.unreadable = unreadable;
+        config
+    }
+
+    /// One secret, taken as it stands.
+    #[must_use]
+    pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
+        self.signing_key = Some(secret.into());
+        self
+    }
+
+    /// Several keys: `[tenant/]id=secret` with commas between, or `@FILE` with one a line.
+    #[must_use]
+    pub fn signing_keys(mut self, keys: impl Into<String>) -> Self {
+        self.signing_keys = Some(keys.into());
+        self
+    }
+
+    /// What callers sign over: scheme, host and base path.
+    #[must_use]
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+
+    /// The address and port to listen on.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`.
+    #[must_use]
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.store = Some(url.into());
+        self
+    }
+
+    /// Whether `GET /manifest?format=…` answers with the manifest, to signed calls only; `false` unless set.
+    #[must_use]
+    pub fn serve_manifest(mut self, serve: bool) -> Self {
+        self.serve_manifest = Some(serve.to_string());
+        self
+    }
+
+    /// The address and port that Prometheus scrapes `/metrics` at, with the feature `prometheus`; nothing listens there
+    /// unless set. Whoever reaches it reads the figures, so leave it on a private address.
+    #[must_use]
+    pub fn metrics(mut self, address: impl Into<String>) -> Self {
+        self.metrics = Some(address.into());
+        self
+    }
+
+    /// Whether the gauge `operator_records` is kept, which reads the store once a minute, for a program with a recorder
+    /// of its own; it always is where [`metrics`](Self::metrics) is set.
+    #[must_use]
+    pub fn count_records(mut self, count: bool) -> Self {
+        self.count_records = count;
+        self
+    }
+
+    /// Who may call over MCP, at `/mcp`: `[tenant/]id=token` with commas between, or `@FILE` with one a line. Unless set,
+    /// nothing answers there.
+    #[cfg(feature = "mcp")]
+    #[must_use]
+    pub fn mcp_tokens(mut self, tokens: impl Into<String>) -> Self {
+        self.mcp_tokens = Some(tokens.into());
+        self
+    }
+
+    /// The largest body, in bytes; 1 MiB unless set.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.limits.body = bytes;
+        self
+    }
+
+    /// The longest that headers, and then the body, may take to arrive, and that a caller may take to take more of its
+    /// answer; 10 s unless set.
+    #[must_use]
+    pub fn read_timeout(mut self, limit: Duration) -> Self {
+        self.limits.read_timeout = limit;
+        self
+    }
+
+    /// The longest a handler may run where it does not say so itself; 60 s unless set.
+    #[must_use]
+    pub fn handler_timeout(mut self, limit: Duration) -> Self {
+        self.limits.handler_timeout = limit;
+        self
+    }
+
+    /// The most calls at work at the same time, and the most bodies that are waited for; 1024 unless set. More are refused
+    /// with 503 before any effect.
+    #[must_use]
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.limits.concurrency = calls;
+        self
+    }
+
+    /// How long operations are remembered, and how their attempts are leased.
+    #[must_use]
+    pub fn operations(mut self, settings: Settings) -> Self {
+        self.operations = settings;
+        self
+    }
+
+    /// For `dev`: a key, and the URL of where it listens, where none are given.
+    #[cfg(feature = "cli")]
+    pub(crate) fn or_else_development(
+        mut self,
+        listens: SocketAddr,
+        secret: impl FnOnce() -> Result<String, String>,
+    ) -> Result<Self, String> {
+        if self.signing_key.is_none() && self.signing_keys.is_none() {
+            self.signing_key = Some(secret()?);
+        }
+        if self.public_url.is_none() {
+            self.public_url = Some(format!("http://{listens}"));
+        }
+        Ok(self)
+    }
+
+    /// For `mcp` over standard input: nothing is signed there, so that a key and a URL need not be given, and no token
+    /// opens anything.
+    #[cfg(all(feature = "cli", feature = "mcp"))]
+    pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, String> {
+        self.mcp_tokens = None;
+        let secret = || generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."));
+        // Nothing listens, so that any URL that may be signed over will do.
+        let unused = SocketAddr::from(([127, 0, 0, 1], 8080));
+        self.or_else_development(unused, secret)
+    }
+
+    /// For calls in process: a key and a URL where none are given.
+    pub(crate) fn or_else_for_tests(mut self, secret: &str) -> Self {
+        if self.signing_key.is_none() && self.signing_keys.is_none() {
+            self.signing_key = Some(secret.to_owned());
+        }
+        self.public_url
+            .get_or_insert_with(|| "https://testing.example".to_owned());
+        self
+    }
+
+    /// The store's address, or the sentence that asks for one.
+    pub(crate) fn store_url(&self) -> Result<&str, String> {
+        let default = cfg!(feature = "sqlite").then_some("sqlite:operator.db");
+        self.store.as_deref().or(default).ok_or_else(|| {
+            format!(
+                "There is no store: set OPERATOR_STORE to {}; a file of SQLite's is not the default here, because this program was built without the feature `sqlite`.",
+                store::addresses()
+            )
+        })
+    }
+
+    pub(crate) fn has_keys(&self) -> bool {
+        self.signing_key.is_some() || self.signing_keys.is_some()
+    }
+
+    /// Where to listen, if only this machine can connect there.
+    #[cfg(feature = "cli")]
+    pub(crate) fn loopback(&self) -> Option<SocketAddr> {
+        self.listen
+            .parse()
+            .ok()
+            .filter(|address: &SocketAddr| address.ip().is_loopback())
+    }
+}
+
+fn scheme(address: &str) -> Option<&str> {
+    address.split_once(':').map(|(scheme, _)| scheme)
+}
+
+/// The keys stay out of every log, and so does the password that a store's address may hold.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Config")
+            .field("signing keys", &if self.has_keys() { "given" } else { "none" })
+            .field("public_url", &self.public_url)
+            .field("listen", &self.listen)
+            .field("store", &self.store_url().ok().and_then(scheme))
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::Config;
+
+    #[test]
+    fn a_value_that_is_no_text_is_a_problem_and_not_taken_as_unset() {
+        let config = Config::from_variables(|name| match name {
+            "OPERATOR_SIGNING_KEY" => Some("op_sk_tests".into()),
+            "OPERATOR_PUBLIC_URL" => Some("http://127.0.0.1:1".into()),
+            "OPERATOR_STORE" => Some(OsString::from_vec(b"sqlite:\xff".to_vec())),
+            _ => None,
+        });
+        let mut problems = Vec::new();
+        config.settle(&mut problems);
+        assert_eq!(
+            problems,
+            ["The value of OPERATOR_STORE is not UTF-8, so it cannot be used: set it anew."]
+        );
+    }
+}

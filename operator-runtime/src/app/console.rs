@@ -1,0 +1,269 @@
+//! The routes of the console, which `dev` serves: each behind the guard, each call through the app's own router.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::Service as _;
+
+use super::Assembled;
+use super::router::{respond, router};
+use crate::bound::BoundEndpoint;
+use crate::clock::Clock;
+use crate::console::comparison::{Question, Server};
+use crate::console::guard::{Asked, Guard};
+use crate::console::page;
+use crate::console::signed::{Signed, Wanted};
+use crate::endpoint::Endpoint;
+use crate::manifest::model::Described;
+use crate::manifest::operator::Description;
+use crate::manifest::schema;
+use crate::problem::{Error, Kind};
+use crate::reply::Reply;
+
+/// Everything that the console answers from.
+struct Console {
+    assembled: Arc<Assembled>,
+    /// The endpoints, as the network reaches them.
+    router: Router,
+    clock: Arc<dyn Clock>,
+    guard: Guard,
+}
+
+/// Why the console cannot stand beside the endpoints, if it cannot.
+pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
+    let base_path = &assembled.settings.base_path;
+    let is_taken = |path: &str| {
+        path.strip_prefix(page::PATH)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let endpoint = assembled
+        .endpoints
+        .iter()
+        .map(|bound| bound.endpoint)
+        .find(|endpoint| is_taken(endpoint.path) || is_taken(&format!("{base_path}{}", endpoint.path)))?;
+    Some(format!(
+        "`{}` ({}) answers at {}, where `dev` has its console: there is no console in this run. Give it another path to have both.",
+        endpoint.name, endpoint.source, endpoint.path
+    ))
+}
+
+/// The console of this run; `port` is the one that is listened on.
+pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u16) -> Result<Router, getrandom::Error> {
+    let console = Arc::new(Console {
+        assembled: Arc::clone(assembled),
+        router: router(assembled),
+        clock,
+        guard: Guard::new(port)?,
+    });
+    let mut pages = Router::new().route(page::PATH, get(html));
+    for asset in &page::ASSETS {
+        pages = pages.route(asset.path, get(|| async { text(asset.content_type, asset.content) }));
+    }
+    // A body in a JSON text is longer than by itself.
+    let most = assembled
+        .settings
+        .limits
+        .body
+        .saturating_mul(2)
+        .saturating_add(64 * 1024);
+    let data = Router::new()
+        .route("/console/endpoints", get(endpoints))
+        .route("/console/preview", post(preview))
+        .route("/console/call", post(call))
+        .route("/console/compare", post(compare))
+        .layer(DefaultBodyLimit::max(most));
+    let guarded = |routes: Router<Arc<Console>>, asked: Asked| {
+        let console = Arc::clone(&console);
+        routes.layer(middleware::from_fn(move |request, next| {
+            guard(Arc::clone(&console), asked, request, next)
+        }))
+    };
+    Ok(guarded(pages, Asked::Page)
+        .merge(guarded(data, Asked::Data))
+        .with_state(console))
+}
+
+/// In front of every route: who may ask, and what the browser is told about the answer.
+async fn guard(console: Arc<Console>, asked: Asked, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut response = match console.guard.admit(asked, &parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(sentence) => {
+            tracing::warn!(path = parts.uri.path(), "refused by the console: {sentence}");
+            respond(Reply::from_error(&Error::new(
+                Kind::Refused("not-for-you", 403),
+                sentence,
+            )))
+        }
+    };
+    for (name, value) in page::HEADERS {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn html(State(console): State<Arc<Console>>) -> Response {
+    text("text/html; charset=utf-8", page::html(console.guard.token()))
+}
+
+fn text(content_type: &'static str, text: impl Into<Body>) -> Response {
+    let mut response = Response::new(text.into());
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// What the page lists.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    description: Description,
+    effect: &'static str,
+    is_recorded: bool,
+    /// The inputs' names as the function declares them.
+    order: Vec<&'static str>,
+    /// The examples as one JSON object; a text, so that the page reads each digit of its numbers.
+    examples: String,
+    source: String,
+}
+
+async fn endpoints(State(console): State<Arc<Console>>) -> Response {
+    let public_url = &console.assembled.settings.public_url;
+    let shown = |bound: &Arc<BoundEndpoint>| Shown {
+        description: Description::from(&Described::new(bound.endpoint, public_url)),
+        examples: examples(bound.endpoint).to_string(),
+        effect: bound.endpoint.effect.in_words(),
+        is_recorded: bound.endpoint.effect.is_recorded(),
+        order: bound.endpoint.inputs.iter().map(|input| input.name).collect(),
+        source: bound.endpoint.source.to_string(),
+    };
+    json(&console.assembled.endpoints.iter().map(shown).collect::<Vec<_>>())
+}
+
+fn examples(endpoint: &Endpoint) -> Value {
+    let inputs = schema::of_inputs(endpoint);
+    let properties = inputs["properties"].as_object().into_iter().flatten();
+    properties
+        .filter_map(|(name, property)| Some((name.clone(), property["examples"].get(0)?.clone())))
+        .collect()
+}
+
+async fn preview(State(console): State<Arc<Console>>, body: Bytes) -> Response {
+    match read::<Wanted>(&body).and_then(|wanted| console.sign(&wanted)) {
+        Ok(signed) => json(&signed),
+        Err(error) => respond(Reply::from_error(&error)),
+    }
+}
+
+/// A call that was made.
+#[derive(Serialize)]
+struct Called {
+    request: Signed,
+    answer: Answered,
+}
+
+#[derive(Serialize)]
+struct Answered {
+    status: u16,
+    reason: &'static str,
+    headers: Vec<(String, String)>,
+    body: String,
+    duration_ms: f64,
+}
+
+async fn call(State(console): State<Arc<Console>>, body: Bytes) -> Response {
+    let signed = read::<Wanted>(&body).and_then(|wanted| console.sign(&wanted));
+    let called = match signed {
+        Ok(signed) => console.call(signed).await,
+        Err(error) => Err(error),
+    };
+    match called {
+        Ok(called) => json(&called),
+        Err(error) => respond(Reply::from_error(&error)),
+    }
+}
+
+async fn compare(State(console): State<Arc<Console>>, body: Bytes) -> Response {
+    let settings = &console.assembled.settings;
+    let server = Server {
+        public_url: &settings.public_url,
+        base_path: &settings.base_path,
+        endpoints: &console.assembled.endpoints,
+        keys: &settings.keys,
+        now: console.clock.unix_seconds(),
+    };
+    match read::<Question>(&body) {
+        Ok(question) => json(&question.answer(&server)),
+        Err(error) => respond(Reply::from_error(&error)),
+    }
+}
+
+impl Console {
+    fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {
+        let settings = &self.assembled.settings;
+        let name = wanted.endpoint.as_str();
+        let mut all = self.assembled.endpoints.iter();
+        let bound = all
+            .find(|bound| bound.endpoint.name == name)
+            .ok_or_else(|| Error::not_found(format!("There is no endpoint `{name}`: load the page again.")))?;
+        let now = self.clock.unix_seconds();
+        wanted
+            .sign(bound.endpoint, &settings.public_url, &settings.keys, now)
+            .map_err(Error::malformed)
+    }
+
+    /// Sends it through the app's own router, where it is verified as any other.
+    async fn call(&self, signed: Signed) -> Result<Called, Error> {
+        let request = signed.to_request().map_err(Error::malformed)?.map(Body::from);
+        let started = self.clock.monotonic();
+        let Ok(response) = self.router.clone().call(request).await;
+        let (head, body) = response.into_parts();
+        // An endpoint's answer is whole already.
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let duration = self.clock.monotonic().saturating_sub(started);
+        let answer = Answered {
+            status: head.status.as_u16(),
+            reason: head.status.canonical_reason().unwrap_or_default(),
+            headers: shown_headers(&head.headers),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            duration_ms: duration.as_secs_f64() * 1e3,
+        };
+        Ok(Called {
+            request: signed,
+            answer,
+        })
+    }
+}
+
+fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::malformed(format!("The page asked for something unknown: {error}.")))
+}
+
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => text("application/json", bytes),
+        Err(error) => respond(Reply::from_error(&Error::internal(error))),
+    }
+}

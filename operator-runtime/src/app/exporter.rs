@@ -1,0 +1,107 @@
+//! The figures for Prometheus, in its text format, on a port of their own.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use http::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The format's name (Prometheus text format 0.0.4).
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Upper bounds in seconds, from a swap on a fast disk to a call that runs into its timeout.
+const BUCKETS: [f64; 15] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0,
+];
+/// How often the recorder sorts what has been timed into the buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How long a request's head may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Answers `GET /metrics` until it is dropped.
+pub(crate) struct Exporter(JoinHandle<()>);
+
+impl Exporter {
+    /// Listens, and has this process's figures recorded from now on.
+    ///
+    /// # Errors
+    /// A sentence, where the address is taken or the program records its figures otherwise.
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
+        let listener = TcpListener::bind(address).await;
+        let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+        let (bound, listener) = bound.map_err(|error| {
+            format!("{address} cannot be listened on for Prometheus: {error}. Set OPERATOR_METRICS to an address of this machine that is free.")
+        })?;
+        let recorder = recorder()?;
+        tracing::info!(metrics = %bound, "figures for Prometheus at http://{bound}/metrics");
+        Ok(Self(tokio::spawn(async move {
+            tokio::join!(serve(listener, recorder.clone()), keep_up(recorder));
+        })))
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The recorder of this process, of which there can be one.
+fn recorder() -> Result<PrometheusHandle, String> {
+    static OURS: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*ours {
+        return Ok(handle.clone());
+    }
+    let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
+    let recorder = builder
+        .map_err(|error| format!("The figures cannot be recorded: {error}."))?
+        .build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| {
+        "The program has a recorder of `metrics` of its own, and OPERATOR_METRICS is set: leave that unset, and have yours export the figures."
+            .to_owned()
+    })?;
+    *ours = Some(handle.clone());
+    Ok(handle)
+}
+
+async fn keep_up(recorder: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        recorder.run_upkeep();
+    }
+}
+
+async fn serve(listener: TcpListener, recorder: PrometheusHandle) {
+    let scrape = get(move || std::future::ready(([(CONTENT_TYPE, TEXT)], recorder.render())));
+    let router = Router::new().route("/metrics", scrape);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(READ_TIMEOUT)
+        .keep_alive(false);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let service = TowerToHyperService::new(router.clone());
+                let connection = http.serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a scrape ended early");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a scrape could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The log: readable unless `OPERATOR_LOG=json`, to standard error, filtered by `RUST_LOG`.
+
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What is logged where `RUST_LOG` does not say.
+const UNSET: &str = "info,rmcp=warn";
+
+/// Installs the log, unless the program has one of its own.
+///
+/// # Errors
+/// Where `OPERATOR_LOG` names no format, or `RUST_LOG` is no filter: a log that its reader cannot parse, or that does not
+/// hold what it should, is found out too late.
+pub(crate) fn install() -> Result<(), String> {
+    let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref())?;
+    let filter = filter(std::env::var_os("RUST_LOG").as_deref())?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // An error here means that the program installed its own, which wins.
+    let _ = match format {
+        Format::Json => log.json().try_init(),
+        Format::Text => log
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init(),
+    };
+    Ok(())
+}
+
+/// What is logged; empty is as unset.
+fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
+    let given = given.unwrap_or_default();
+    let wrong = |why: &str| {
+        format!(
+            "RUST_LOG is `{}`, which is no filter of the log{why}: set it to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
+            given.display()
+        )
+    };
+    match given.to_str().map(str::trim) {
+        Some("") => Ok(EnvFilter::new(UNSET)),
+        Some(text) => match text.split(',').find(|directive| is_lone_word(directive)) {
+            Some(word) => Err(wrong(&format!(
+                " (`{word}` is no level; a crate of that name is logged with `{word}=trace`)"
+            ))),
+            None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})"))),
+        },
+        None => Err(wrong("")),
+    }
+}
+
+/// Whether it would be taken for the name of a crate, and is more likely a mistaken level: then nothing would be logged.
+fn is_lone_word(directive: &str) -> bool {
+    !directive.contains(['=', ':', '[']) && directive.parse::<LevelFilter>().is_err()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    fn of(given: Option<&OsStr>) -> Result<Self, String> {
+        let given = given.unwrap_or_default();
+        match given.to_str() {
+            Some("" | "text") => Ok(Self::Text),
+            Some("json") => Ok(Self::Json),
+            _ => Err(format!(
+                "OPERATOR_LOG is `{}`, which is no format of the log: set it to json or text, or leave it unset.",
+                given.display()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::{Format, UNSET, filter};
+
+    #[test]
+    fn only_the_formats_that_there_are_are_taken() {
+        let of = |given: Option<&str>| Format::of(given.map(OsStr::new));
+        assert_eq!(of(None), Ok(Format::Text));
+        assert_eq!(of(Some("text")), Ok(Format::Text));
+        assert_eq!(of(Some("json")), Ok(Format::Json));
+        assert!(of(Some("JSON")).unwrap_err().contains("`JSON`"));
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_refused_and_an_empty_one_is_as_unset() {
+        let of = |given: Option<&str>| filter(given.map(OsStr::new)).map(|filter| filter.to_string());
+        let unset = of(None);
+        assert!(
+            unset.as_ref().is_ok_and(|filter| filter.contains("info")),
+            "{UNSET}: {unset:?}"
+        );
+        assert_eq!(of(Some("")), unset);
+        assert_eq!(of(Some(" ")), unset);
+        for filter in ["my_crate=debug", "my_crate::module=debug", "off"] {
+            assert_eq!(of(Some(filter)), Ok(filter.to_owned()));
+        }
+        for nonsense in ["info,my_crate=loud", "nonsense", "warn,my crate", "[[["] {
+            let error = of(Some(nonsense)).expect_err(nonsense);
+            assert!(error.starts_with(&format!("RUST_LOG is `{nonsense}`")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! MCP over streamable HTTP, at `/mcp`: who may ask, and how much; each request by itself, so that any of several servers
+//! answers it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http_body_util::Full;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tower::service_fn;
+
+use super::{Server, Tools};
+use crate::app::router::{Reading, respond};
+use crate::app::{Assembled, Settled};
+use crate::problem::{Error, Kind};
+use crate::protocol::bearer::{Bearer, NoBearer};
+use crate::reply::Reply;
+
+/// Where it answers, and below the public URL's base path.
+pub(in crate::app) const PATH: &str = "/mcp";
+
+/// With `/mcp`, where there are tokens.
+pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> Router {
+    if assembled.settings.mcp_tokens.is_none() {
+        return router;
+    }
+    let door = Arc::new(Door {
+        tools: Arc::new(Tools::new(assembled)),
+        config: config(&assembled.settings),
+        assembled: Arc::clone(assembled),
+    });
+    let service = service_fn(move |request| answer(Arc::clone(&door), request));
+    if !assembled.settings.base_path.is_empty() {
+        router = router.route_service(&format!("{}{PATH}", assembled.settings.base_path), service.clone());
+    }
+    router.route_service(PATH, service)
+}
+
+struct Door {
+    tools: Arc<Tools>,
+    config: StreamableHttpServerConfig,
+    assembled: Arc<Assembled>,
+}
+
+/// No sessions, and JSON instead of streams: nothing is told before the answer. A browser's page of another origin is
+/// refused, and a host that is none of ours (DNS rebinding).
+fn config(settings: &Settled) -> StreamableHttpServerConfig {
+    let url = &settings.public_url;
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let origin = match (has_port, scheme) {
+        (true, _) => format!("{scheme}://{authority}"),
+        (false, "http") => format!("{scheme}://{authority}:80"),
+        (false, _) => format!("{scheme}://{authority}:443"),
+    };
+    StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(settings.limits.body)
+        .with_allowed_hosts([authority, "localhost", "127.0.0.1", "::1"])
+        .with_allowed_origins([origin])
+        .enforce_origin_validation()
+}
+
+async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallible> {
+    let (mut head, body) = request.into_parts();
+    let tokens = door.assembled.settings.mcp_tokens.as_ref();
+    let bearer = match tokens.map_or(Err(NoBearer::Unknown), |tokens| tokens.bearer(&head.headers)) {
+        Ok(bearer) => bearer,
+        Err(reason) => return Ok(unauthorized(reason)),
+    };
+    // What a handler's extractor may see holds no token.
+    head.headers.remove(AUTHORIZATION);
+    let body = match Reading::of(body)
+        .finish(door.assembled.settings.limits, &door.assembled.pipeline)
+        .await
+    {
+        Ok(body) => body,
+        Err(error) => return Ok(respond(Reply::from_error(&error))),
+    };
+    let response = service(&door, bearer)
+        .handle(Request::from_parts(head, Full::new(body)))
+        .await;
+    Ok(response.map(Body::new))
+}
+
+/// Made for each request, so that a server knows whose calls it carries out.
+fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSessionManager> {
+    let server = Server {
+        tools: Arc::clone(&door.tools),
+        bearer,
+    };
+    StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), door.config.clone())
+}
+
+fn unauthorized(reason: NoBearer) -> Response {
+    tracing::warn!("refused at {PATH}: {reason}");
+    let error = Error::new(Kind::Refused("no-bearer", 401), reason.to_string());
+    let mut response = respond(Reply::from_error(&error));
+    let challenge = HeaderValue::from_static(reason.challenge());
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    response
+}

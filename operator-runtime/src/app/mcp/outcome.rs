@@ -1,0 +1,51 @@
+//! What a call came to, as the result of a tool: a value as the output schema says, or the sentences of a problem.
+
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
+use serde_json::{Value, json};
+
+use super::tools::ToolEndpoint;
+use super::{IDEMPOTENCY_KEY, PROBLEM, REPLAYED};
+use crate::reply::Reply;
+
+/// The result; `key` is the one that the operation has.
+pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallToolResult {
+    let mut meta = MetaObject::new();
+    if tool.bound.endpoint.effect.is_recorded() {
+        meta.insert(IDEMPOTENCY_KEY.to_owned(), json!(key));
+    }
+    if reply.replayed {
+        meta.insert(REPLAYED.to_owned(), json!(true));
+    }
+    let body = String::from_utf8_lossy(&reply.body);
+    let value: Value = serde_json::from_str(&body).unwrap_or_default();
+    let result = if (200..300).contains(&reply.status) {
+        answer(&body, value, tool.wraps_result)
+    } else {
+        let result = CallToolResult::error(vec![ContentBlock::text(sentences(&value, reply.retry_after))]);
+        meta.insert(PROBLEM.to_owned(), value);
+        result
+    };
+    result.with_meta(Some(meta).filter(|meta| !meta.is_empty()))
+}
+
+/// The value; as text it is the very bytes, so that no digit of a large number is lost.
+fn answer(body: &str, value: Value, wraps_result: bool) -> CallToolResult {
+    let (text, value) = if wraps_result {
+        (format!("{{\"result\":{body}}}"), json!({ "result": value }))
+    } else {
+        (body.to_owned(), value)
+    };
+    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+    result.structured_content = Some(value);
+    result
+}
+
+/// What the agent can repeat. The detail names each wrong input already.
+fn sentences(problem: &Value, retry_after: Option<u32>) -> String {
+    let detail = problem["detail"].as_str().unwrap_or("The server failed.");
+    match retry_after {
+        Some(1) => format!("{detail} It can be tried again in a second."),
+        Some(seconds) => format!("{detail} It can be tried again in {seconds} seconds."),
+        None => detail.to_owned(),
+    }
+}

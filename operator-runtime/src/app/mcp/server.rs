@@ -1,0 +1,105 @@
+//! What one MCP client may ask: the tools, and to call them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use http::request::Parts;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use super::IDEMPOTENCY_KEY;
+use super::outcome::result_of;
+use super::tools::{ToolEndpoint, Tools};
+use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
+
+/// The server as one client sees it.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) tools: Arc<Tools>,
+    /// Whose calls they are.
+    pub(super) bearer: Bearer,
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        info.server_info = Implementation::new("operator-runtime", env!("CARGO_PKG_VERSION"));
+        info
+    }
+
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.tools.list.clone()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let tool = self.tools.find(&request.name).ok_or_else(|| {
+            let names = self.tools.names();
+            ErrorData::invalid_params(
+                format!("There is no tool {}; the tools are {names}.", request.name),
+                None,
+            )
+        })?;
+        let key = idempotency_key(&context)?;
+        let arguments = request.arguments.unwrap_or_default();
+        if tool.may_mistake(&arguments) {
+            let sentence =
+                "A whole number beyond 64 bits cannot be taken over MCP: its last digits are lost on the way.";
+            return Ok(CallToolResult::error(vec![ContentBlock::text(sentence)]).into());
+        }
+        let arguments = serde_json::to_vec(&arguments)
+            .map_err(|error| ErrorData::internal_error(format!("The arguments cannot be written: {error}."), None))?;
+        let call = ToolCall {
+            key: key.clone(),
+            arguments: Bytes::from(arguments),
+            head: head(tool, context.extensions.get::<Parts>()),
+        };
+        let answering = self.tools.pipeline.answer_bearer(&self.bearer, &tool.bound, call);
+        tokio::select! {
+            reply = answering => Ok(result_of(&reply, tool, key.as_str()).into()),
+            // Nobody waits for the answer; what was begun and changes something goes on by itself, to its record.
+            () = context.ct.cancelled() => Err(ErrorData::internal_error("The call was cancelled by its client.", None)),
+        }
+    }
+}
+
+/// The client's own key, or one that no other call has: then each call is an operation of its own.
+fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKey, ErrorData> {
+    let Some(given) = context.meta.get(IDEMPOTENCY_KEY) else {
+        return IdempotencyKey::random()
+            .map_err(|error| ErrorData::internal_error(format!("The machine gave no random bytes: {error}."), None));
+    };
+    given.as_str().and_then(IdempotencyKey::of_client).ok_or_else(|| {
+        let sentence =
+            format!("`{IDEMPOTENCY_KEY}` in `_meta` must be 1 to 255 visible ASCII characters without a colon.");
+        ErrorData::invalid_params(sentence, None)
+    })
+}
+
+/// The head that the endpoint's extractors read: the endpoint's own method and path, and the headers of the client's
+/// request, if it came over HTTP.
+fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
+    let endpoint = tool.bound.endpoint;
+    let request = Request::builder()
+        .method(endpoint.method.as_str())
+        .uri(endpoint.path)
+        .body(());
+    let (mut head, ()) = request.unwrap_or_default().into_parts();
+    if let Some(parts) = of_client {
+        head.headers.clone_from(&parts.headers);
+        head.extensions.clone_from(&parts.extensions);
+    }
+    head
+}

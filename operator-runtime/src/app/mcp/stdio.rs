@@ -1,0 +1,51 @@
+//! MCP over standard input and output: one client, who started the process.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use rmcp::service::{QuitReason, serve_server};
+use rmcp::transport::async_rw::AsyncRwTransport;
+use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::runtime::Handle;
+
+use super::{Server, Tools};
+use crate::app::Assembled;
+use crate::protocol::bearer::Bearer;
+
+/// Answers the client until it closes standard input; the calls that still run are left to the pipeline.
+pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), String> {
+    let server = Server {
+        tools: Arc::new(Tools::new(assembled)),
+        bearer: Bearer::starter_of_this_process(),
+    };
+    let input = standard_input().map_err(|error| format!("Standard input cannot be read: {error}."))?;
+    let transport =
+        AsyncRwTransport::new(input, tokio::io::stdout()).with_max_line_length(assembled.settings.limits.body);
+    let running = serve_server(server, transport)
+        .await
+        .map_err(|error| format!("The MCP client did not begin as one does: {error}."))?;
+    match running.waiting().await {
+        Ok(QuitReason::JoinError(error)) | Err(error) => Err(format!("The MCP server failed: {error}.")),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Read on a thread of its own: tokio's would keep the process from ending for as long as nothing comes.
+fn standard_input() -> std::io::Result<DuplexStream> {
+    const ROOM: usize = 64 * 1024;
+    let (here, mut there) = duplex(ROOM);
+    let runtime = Handle::current();
+    let read = move || {
+        let mut room = vec![0; ROOM];
+        let mut input = std::io::stdin().lock();
+        while let Ok(length @ 1..) = input.read(&mut room) {
+            if runtime.block_on(there.write_all(&room[..length])).is_err() {
+                break;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("standard input".to_owned())
+        .spawn(read)?;
+    Ok(here)
+}

@@ -1,0 +1,288 @@
+//! The app: what the program gives to its endpoints, and the doors to run them.
+
+mod announcement;
+mod assemble;
+#[cfg(feature = "cli")]
+mod cli;
+mod config;
+mod connection;
+#[cfg(feature = "cli")]
+mod console;
+#[cfg(feature = "prometheus")]
+mod exporter;
+#[cfg(feature = "cli")]
+mod log;
+#[cfg(feature = "mcp")]
+mod mcp;
+mod public_url;
+pub(crate) mod registry;
+mod router;
+mod serve;
+mod setup;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use assemble::{Assembled, assemble};
+pub use config::Config;
+pub(crate) use config::{Limits, Settled};
+pub(crate) use router::router;
+
+use crate::clock::SystemClock;
+use crate::counting::count_while_held;
+use crate::endpoint::Endpoints;
+use crate::state::{AppState, States};
+use crate::store::{Store, Trial};
+use crate::sweeping::sweep_while_held;
+
+/// Why this program does not speak MCP.
+#[cfg(not(feature = "mcp"))]
+const WITHOUT_MCP: &str = "this program was built without MCP: turn it on with `operator-runtime = { features = [\"mcp\"] }` in its Cargo.toml.";
+
+/// An app of every endpoint that is linked into the program.
+///
+/// rustc links no crate that nothing names: where endpoints live in a library of their own, say `use billing as _;`.
+///
+/// ```no_run
+/// use operator_runtime::{App, operator_api};
+///
+/// /// Greets a customer by name. Use it to open a conversation.
+/// #[operator_api(GET, "/greeting")]
+/// async fn greeting(
+///     /// The customer's first name.
+///     name: String,
+/// ) -> String {
+///     format!("Good morning, {name}!")
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> std::process::ExitCode {
+///     App::new().run().await
+/// }
+/// # use tokio;
+/// ```
+#[derive(Clone, Default)]
+pub struct App {
+    config: Option<Config>,
+    only: Option<Endpoints>,
+    states: States,
+    twice: Vec<&'static str>,
+    store: Option<Arc<dyn Store>>,
+    #[cfg(feature = "sqlite")]
+    sqlite_setup: Option<SqliteSetup>,
+    #[cfg(feature = "postgres")]
+    postgres_setup: Option<&'static str>,
+}
+
+#[cfg(feature = "sqlite")]
+type SqliteSetup = Arc<dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
+
+impl App {
+    /// Every linked endpoint, with settings from the environment.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Settings by hand instead of from the environment.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`.
+    #[must_use]
+    pub fn only(mut self, endpoints: Endpoints) -> Self {
+        self.only = Some(endpoints);
+        self
+    }
+
+    /// A value that endpoints borrow as `&T`.
+    #[must_use]
+    pub fn state<T: AppState>(mut self, value: T) -> Self {
+        let (id, value) = value.shared();
+        if !self.states.insert(id, value) {
+            self.twice.push(std::any::type_name::<T>());
+        }
+        self
+    }
+
+    /// A store that is open already, instead of the one that `OPERATOR_STORE` names.
+    #[must_use]
+    pub fn store(self, store: impl Store) -> Self {
+        self.with_store(Arc::new(store))
+    }
+
+    /// What makes the program's own tables, in the file where the store keeps its operations, each time it starts: say
+    /// `CREATE TABLE IF NOT EXISTS`. It is one transaction.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn sqlite_setup(
+        mut self,
+        setup: impl Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.sqlite_setup = Some(Arc::new(setup));
+        self
+    }
+
+    /// SQL that makes the program's own tables, in the database where the store keeps its operations, each time it
+    /// starts: say `CREATE TABLE IF NOT EXISTS`. It is one transaction, and one process runs it at a time.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn postgres_setup(mut self, sql: &'static str) -> Self {
+        self.postgres_setup = Some(sql);
+        self
+    }
+
+    /// Everything that start-up would refuse. It blocks while it looks at the store; a file of SQLite's that is not there
+    /// yet is not made: another one beside it is, and removed again.
+    ///
+    /// # Errors
+    /// All the problems, in one message.
+    pub fn check(&self) -> Result<(), StartError> {
+        let settings = self.settings();
+        let checking = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime =
+                runtime.map_err(|error| StartError::new(vec![format!("The app cannot be checked: {error}.")]))?;
+            runtime.block_on(self.try_out(&settings))
+        };
+        // On a thread of its own, so that a test may call it from inside its own runtime.
+        std::thread::scope(|scope| scope.spawn(checking).join())
+            .unwrap_or_else(|_| Err(StartError::new(vec!["The check panicked.".to_owned()])))
+    }
+
+    async fn try_out(&self, settings: &Config) -> Result<(), StartError> {
+        let trial = match &self.store {
+            Some(_) => None,
+            None => match settings.store_url() {
+                Ok(address) => Trial::of(address).await,
+                Err(_) => None,
+            },
+        };
+        let app = trial
+            .iter()
+            .fold(self.clone(), |app, trial| app.with_store(trial.store()));
+        let assembled = assemble(&app, settings, Arc::new(SystemClock::new())).await;
+        if let Some(trial) = trial {
+            trial.end().await;
+        }
+        assembled.map(drop)
+    }
+
+    fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// A router to mount in an axum app: each endpoint at its path, and at the public URL's base path before it.
+    ///
+    /// Expired operations are removed on the tokio runtime that this is awaited on, until the router is dropped. What
+    /// [`serve`](Self::serve) does beyond that is the host's: it times the headers of a request, and when the process is
+    /// to stop it answers new calls with 503, ends those that run, also where the caller has hung up, and closes the
+    /// store. Where the host stops earlier, an operation that was still running is as after a crash: its retry runs it
+    /// again, or is told that the outcome is unknown.
+    ///
+    /// # Errors
+    /// All that start-up refuses, in one message.
+    pub async fn router(self) -> Result<axum::Router, StartError> {
+        let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
+        announcement::announce(&assembled);
+        announcement::announce_mcp(&assembled);
+        sweep_while_held(&assembled.pipeline);
+        if assembled.settings.counts_records {
+            count_while_held(&assembled.pipeline);
+        }
+        Ok(router(&Arc::new(assembled)))
+    }
+
+    /// Listens and answers until SIGTERM or SIGINT, then ends what is running; new calls are told meanwhile to come again.
+    ///
+    /// A second signal exits the process with 1 before all has ended, and leaves the calls that run to their leases.
+    ///
+    /// # Errors
+    /// All that start-up refuses, in one message; or that the address cannot be listened on.
+    pub async fn serve(self) -> Result<(), StartError> {
+        let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
+        announcement::announce(&assembled);
+        announcement::announce_mcp(&assembled);
+        let listening = serve::listen(assembled.settings.listen).await?;
+        tracing::info!(address = %listening.address, public_url = assembled.settings.public_url, "listening");
+        serve::serve(listening, Arc::new(assembled), axum::Router::new()).await
+    }
+
+    /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and `mcp`
+    /// with the feature of that name.
+    #[cfg(feature = "cli")]
+    pub async fn run(self) -> std::process::ExitCode {
+        cli::run(self).await
+    }
+
+    /// The settings by hand, if there are any.
+    pub(crate) fn configured(&self) -> Option<Config> {
+        self.config.clone()
+    }
+
+    /// With a store where none was given.
+    pub(crate) fn or_else_store<S: Store>(self, store: impl FnOnce() -> S) -> Self {
+        if self.store.is_some() {
+            self
+        } else {
+            self.store(store())
+        }
+    }
+
+    fn settings(&self) -> Config {
+        self.config.clone().unwrap_or_else(Config::from_env)
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("App")
+            .field("config", &self.config)
+            .field("only", &self.only)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an app cannot start: every problem, each a sentence.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StartError(Vec<String>);
+
+impl StartError {
+    pub(crate) fn new(problems: Vec<String>) -> Self {
+        Self(problems)
+    }
+
+    /// The problems, one sentence each.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [only] => write!(formatter, "The app cannot start. {only}"),
+            several => {
+                write!(formatter, "The app cannot start, for {} reasons:", several.len())?;
+                several
+                    .iter()
+                    .try_for_each(|problem| write!(formatter, "\n  - {problem}"))
+            }
+        }
+    }
+}
+
+/// The same text, so that `main() -> Result<(), StartError>` prints it readably.
+impl fmt::Debug for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,175 @@
+//! Listening: header timeout, keep-alive, and a stop that ends what is running.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::connection::Connection;
+use super::router::{no_such_path, router};
+use super::{Assembled, StartError};
+use crate::counting::count_while_held;
+use crate::pipeline::Pipeline;
+use crate::sweeping::sweep_while_held;
+
+/// An address that is listened on; connections wait until they are served.
+pub(crate) struct Listening {
+    listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+/// Listens; with the port 0, on one that is free.
+pub(crate) async fn listen(address: SocketAddr) -> Result<Listening, StartError> {
+    let cannot = |error| cannot_listen(address, &error);
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    Ok(Listening { listener, address })
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
+    StartError::new(vec![format!(
+        "{address} cannot be listened on: {error}. Set OPERATOR_LISTEN to an address of this machine that is free."
+    )])
+}
+
+/// Serves the endpoints, and what stands `beside` them, until SIGTERM or SIGINT; a second signal exits as a failure, because
+/// it leaves the calls that run to their leases.
+pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, beside: Router) -> Result<(), StartError> {
+    let Listening { listener, address } = listening;
+    let mut signals = Signals::new().map_err(|error| cannot_listen(address, &error))?;
+    let mut server = Server::new(listener, &assembled, beside);
+    let sweeping = sweep_while_held(&assembled.pipeline);
+    let counts_records = assembled.settings.counts_records;
+    let counting = counts_records.then(|| count_while_held(&assembled.pipeline));
+    let connections = GracefulShutdown::new();
+    tokio::select! {
+        never = server.accept(&connections) => match never {},
+        () = signals.next() => {}
+    }
+    tracing::info!("stopping: no new calls; those that run are ended first (a second signal stops at once)");
+    assembled.pipeline.stop();
+    tokio::select! {
+        () = server.drain(connections, &assembled.pipeline) => tracing::info!("stopped"),
+        () = signals.next() => stop_at_once(),
+    }
+    sweeping.abort();
+    counting.inspect(JoinHandle::abort);
+    Ok(())
+}
+
+/// Ends the process, with handlers in the middle: the end of the runtime would wait for those that block.
+pub(super) fn stop_at_once() -> ! {
+    tracing::warn!("stopped at once");
+    std::process::exit(1)
+}
+
+/// What asks the process to stop.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A listener, and what its connections are served by.
+struct Server {
+    listener: TcpListener,
+    service: Router,
+    http: http1::Builder,
+    /// How long a caller may take to send its headers, and to take more of an answer.
+    patience: Duration,
+    /// How long the slowest call may take to end.
+    slowest: Duration,
+}
+
+impl Server {
+    fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
+        let patience = assembled.settings.limits.read_timeout;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(patience);
+        let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
+        Self {
+            listener,
+            service: router(assembled).merge(beside).fallback(no_such_path),
+            http,
+            patience,
+            slowest: slowest.unwrap_or_default(),
+        }
+    }
+
+    /// Accepts connections for as long as it is polled, each served on a task of its own.
+    async fn accept(&self, connections: &GracefulShutdown) -> Infallible {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => self.serve(stream, connections),
+                // Out of file descriptors, most likely: a pause lets some connections end.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, connections: &GracefulShutdown) {
+        // Answers are small and whole; waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        let limit = self.patience;
+        let (connection, answering) = Connection::new(stream, limit);
+        let service = TowerToHyperService::new(self.service.clone());
+        let connection = self.http.serve_connection(TokioIo::new(connection), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+                if error.is_timeout() {
+                    answering.too_slow(limit);
+                }
+            }
+        });
+    }
+
+    /// Ends what runs on the connections, then what has left them, and closes the store after both. Whoever connects
+    /// meanwhile is told to come again, which a closed port does not say.
+    async fn drain(&mut self, connections: GracefulShutdown, pipeline: &Pipeline) {
+        self.http.keep_alive(false);
+        let late = GracefulShutdown::new();
+        let ended = async {
+            // A connection that is lost while it ends hands its handler to the pipeline, so the order counts.
+            let most = self.slowest + 2 * self.patience;
+            if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
+                tracing::warn!("some callers have taken too long over their answers, and are left");
+            }
+            pipeline.drain().await;
+        };
+        tokio::select! {
+            never = self.accept(&late) => match never {},
+            () = ended => {}
+        }
+        late.shutdown().await;
+    }
+}

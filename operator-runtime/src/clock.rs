@@ -1,0 +1,156 @@
+//! What time it is: the only file that reads a clock.
+
+use std::fmt::Debug;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Where the time comes from; a test sets its own.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// Time since 1970-01-01 UTC as the machine believes it. It may jump either way.
+    fn since_unix_epoch(&self) -> Duration;
+
+    /// Time since some fixed moment. It never goes back and never jumps.
+    fn monotonic(&self) -> Duration;
+
+    /// Time on which every process of this machine agrees until the machine is started again, whatever is done to its
+    /// wall clock; `None` where the system does not tell.
+    fn machine(&self) -> Option<MachineTime> {
+        None
+    }
+
+    /// Whole seconds since 1970-01-01 UTC.
+    fn unix_seconds(&self) -> u64 {
+        self.since_unix_epoch().as_secs()
+    }
+}
+
+/// What a machine counts from the moment that it was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineTime {
+    /// Which start of which machine.
+    pub boot: String,
+    /// How long ago that was.
+    pub since: Duration,
+}
+
+/// The machine's own clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts at zero now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn since_unix_epoch(&self) -> Duration {
+        // A machine set to before 1970 is taken to be at 1970: its signatures are stale either way.
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    #[cfg(all(feature = "sqlite", target_os = "linux"))]
+    fn machine(&self) -> Option<MachineTime> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Some(MachineTime {
+            boot: boot.trim().to_owned(),
+            since: since.try_into().ok()?,
+        })
+    }
+}
+
+/// The time that timers go by; a test may stop it.
+pub(crate) fn timer_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// A clock that stands still until a test moves it.
+#[derive(Debug)]
+pub struct ManualClock {
+    /// Wall clock and monotonic time.
+    now: Mutex<(Duration, Duration)>,
+    boot: String,
+}
+
+impl ManualClock {
+    /// A clock that stands at `since_unix_epoch`.
+    #[must_use]
+    pub fn at(since_unix_epoch: Duration) -> Self {
+        Self {
+            now: Mutex::new((since_unix_epoch, Duration::ZERO)),
+            boot: "the first".to_owned(),
+        }
+    }
+
+    /// The same, on a machine that has been started again since: `boot` names its start.
+    #[must_use]
+    pub fn after_a_reboot(self, boot: &str) -> Self {
+        Self {
+            boot: boot.to_owned(),
+            ..self
+        }
+    }
+
+    /// Lets time pass, on the wall and monotonically.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.lock();
+        now.0 += by;
+        now.1 += by;
+    }
+
+    /// Sets the wall clock alone, as an administrator or a time server does.
+    pub fn jump_to(&self, since_unix_epoch: Duration) {
+        self.lock().0 = since_unix_epoch;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (Duration, Duration)> {
+        self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Clock for ManualClock {
+    fn since_unix_epoch(&self) -> Duration {
+        self.lock().0
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.lock().1
+    }
+
+    fn machine(&self) -> Option<MachineTime> {
+        Some(MachineTime {
+            boot: self.boot.clone(),
+            since: self.monotonic(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_of_the_wall_clock_leaves_monotonic_time_alone() {
+        let clock = ManualClock::at(Duration::from_secs(1_000));
+        clock.advance(Duration::from_secs(5));
+        clock.jump_to(Duration::from_secs(10));
+        assert_eq!((clock.unix_seconds(), clock.monotonic()), (10, Duration::from_secs(5)));
+    }
+}

@@ -1,0 +1,296 @@
+//! Whether the signature of a pasted request holds, and if not, which part differs: as far as an HMAC lets anyone tell.
+//!
+//! A signature does not say what it was made of. A part is said to differ only where that is proved: by the payload that
+//! the caller says it signed, or by a common mistake whose payload gives this very signature.
+
+use serde::{Deserialize, Serialize};
+
+use super::mistakes::{Mistake, Part, Parts};
+use super::request::Request;
+pub(crate) use super::request::Server;
+use crate::protocol::signature::SecretReading;
+
+/// What was pasted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    /// A curl command, or the request as it was sent.
+    request: String,
+    /// The payload that the caller signed, where it printed it; else empty.
+    payload: String,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    verdict: Verdict,
+    /// Sentences for the person who looks for the mistake.
+    summary: String,
+    /// Why it is refused whatever its signature, where its time is too far off.
+    stale: Option<String>,
+    parts: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    /// The signature holds.
+    Holds,
+    /// A part differs, for certain.
+    Differs,
+    /// Nobody can tell which part differs.
+    Unknown,
+    /// The request is refused before its signature is looked at.
+    Refused,
+}
+
+/// One part of what is signed.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Row {
+    part: &'static str,
+    /// What the caller signed, where that is known.
+    signed: Option<String>,
+    /// What this server signs; the key's id for the signing key.
+    expected: String,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Same,
+    Differs,
+    Unknown,
+}
+
+impl Question {
+    /// Looks for the part that differs.
+    pub(crate) fn answer(&self, server: &Server<'_>) -> Comparison {
+        let request = match Request::read(&self.request, server) {
+            Ok(request) => request,
+            Err(sentence) => return Comparison::new(Verdict::Refused, sentence, Vec::new()),
+        };
+        // A line break at the end belongs to the payload or came with the pasting.
+        let trimmed = self.payload.trim_end_matches(['\r', '\n']);
+        let payload = (!trimmed.is_empty()).then_some(trimmed);
+        let comparison = holds(&request, server)
+            .or_else(|| proved_by_payload(&request, &self.payload, server))
+            .or_else(|| payload.and_then(|payload| proved_by_payload(&request, payload, server)))
+            .or_else(|| proved_by_mistake(&request, server))
+            .or_else(|| payload.map(|payload| suspected_of_payload(&request, payload, server)))
+            .unwrap_or_else(|| unknown(&request, server));
+        Comparison {
+            stale: request.stale,
+            ..comparison
+        }
+    }
+}
+
+impl Comparison {
+    fn new(verdict: Verdict, summary: String, parts: Vec<Row>) -> Self {
+        Self {
+            verdict,
+            summary,
+            stale: None,
+            parts,
+        }
+    }
+}
+
+/// The signature is right.
+fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
+    let payload = request.right.joined(":");
+    let signer = server.keys.signer_of(payload.as_bytes(), &request.signature);
+    let (key, SecretReading::AsItStands) = signer? else {
+        return None;
+    };
+    let summary = match request.stale {
+        None => "The signature holds: this server accepts the request.",
+        Some(_) => "The signature holds; only the time is too far off.",
+    };
+    let mut rows = rows(&request.right, Some(&request.right));
+    rows.push(key_row(server, Some(key.id().to_owned()), State::Same));
+    Some(Comparison::new(Verdict::Holds, summary.to_owned(), rows))
+}
+
+/// The caller's payload gives this signature, so it is what was signed.
+fn proved_by_payload(request: &Request, payload: &str, server: &Server<'_>) -> Option<Comparison> {
+    let (key, reading) = server.keys.signer_of(payload.as_bytes(), &request.signature)?;
+    let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
+    rows.push(key_row(server, Some(key.id().to_owned()), state_of(reading)));
+    let which = differing(&rows);
+    let mut summary = match which.as_str() {
+        // Joined in another way, or not to be split.
+        "" => "The payload was signed with a right key, but it is not URL, key, timestamp and content with colons between.".to_owned(),
+        which => format!("The payload gives this signature, so it is what was signed. What differs: {which}."),
+    };
+    summary.extend(sentence_of(reading));
+    Some(Comparison::new(Verdict::Differs, summary, rows))
+}
+
+/// A common mistake, or two together, give this signature.
+fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Comparison> {
+    let right = &request.right;
+    let try_out = |mistakes: &[&Mistake], joint: &str| {
+        let signed = right.with(mistakes);
+        let (key, reading) = server
+            .keys
+            .signer_of(signed.joined(joint).as_bytes(), &request.signature)?;
+        let mut rows = rows(right, Some(&signed));
+        rows.push(key_row(server, Some(key.id().to_owned()), state_of(reading)));
+        let mut summary = String::new();
+        if !mistakes.is_empty() {
+            let how: Vec<&str> = mistakes.iter().map(|mistake| mistake.how).collect();
+            let which = differing(&rows);
+            summary = format!("What differs: {which}. It was signed {}.", how.join(", and "));
+        }
+        if joint != ":" {
+            summary += " The parts were joined by something else than a colon.";
+        }
+        summary.extend(sentence_of(reading));
+        Some(Comparison::new(Verdict::Differs, summary.trim_start().to_owned(), rows))
+    };
+    let all = &request.mistakes;
+    let single = || all.iter().find_map(|one| try_out(&[one], ":"));
+    let joints = || ["", "\n", ".", "|"].iter().find_map(|joint| try_out(&[], joint));
+    let pair = |first: &Mistake| {
+        let others = all.iter().filter(|second| second.part > first.part);
+        others.into_iter().find_map(|second| try_out(&[first, second], ":"))
+    };
+    try_out(&[], ":")
+        .or_else(single)
+        .or_else(joints)
+        .or_else(|| all.iter().find_map(pair))
+}
+
+/// The caller's payload does not give this signature, so one of two things is wrong, and nobody can tell which.
+fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -> Comparison {
+    let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
+    rows.push(key_row(server, None, State::Unknown));
+    if payload == request.right.joined(":") {
+        let summary = "The payload is byte for byte what this server signs, and yet its signature is another: if it is what was signed, the signing key differs.";
+        return Comparison::new(Verdict::Unknown, summary.to_owned(), rows);
+    }
+    let which = differing(&rows);
+    let named = if which.is_empty() { "its form".to_owned() } else { which };
+    let summary = format!(
+        "The payload is not what this server signs; what differs: {named}. But with no key of this server it gives the signature in the request, so the signing key differs too, or another payload was signed."
+    );
+    Comparison::new(Verdict::Unknown, summary, rows)
+}
+
+fn unknown(request: &Request, server: &Server<'_>) -> Comparison {
+    let mut rows = rows(&request.right, None);
+    rows.push(key_row(server, None, State::Unknown));
+    let summary = format!(
+        "The signature does not hold, and nobody can read out of a signature what was signed. None of {} common mistakes, alone or two together, gives it. Let the caller print the payload that it signs and paste it below; if each part is as shown here, the signing key differs.",
+        request.mistakes.len()
+    );
+    Comparison::new(Verdict::Unknown, summary, rows)
+}
+
+fn rows(right: &Parts, signed: Option<&Parts>) -> Vec<Row> {
+    let name = |part: Part| match part {
+        Part::Url => "URL",
+        Part::IdempotencyKey => "X-Idempotency-Key",
+        Part::Timestamp => "X-Timestamp",
+        Part::Content => "content",
+    };
+    let row = |part: Part| {
+        let (expected, signed) = (part.of(right), signed.map(|signed| part.of(signed)));
+        Row {
+            part: name(part),
+            signed: signed.map(str::to_owned),
+            expected: expected.to_owned(),
+            state: match signed {
+                None => State::Unknown,
+                Some(signed) if signed == expected => State::Same,
+                Some(_) => State::Differs,
+            },
+        }
+    };
+    Part::ALL.map(row).into()
+}
+
+fn key_row(server: &Server<'_>, signed: Option<String>, state: State) -> Row {
+    Row {
+        part: "signing key",
+        signed,
+        expected: server.keys.ids().collect::<Vec<_>>().join(" or "),
+        state,
+    }
+}
+
+/// The names of the parts that differ, as a sentence lists them.
+fn differing(rows: &[Row]) -> String {
+    let names = rows
+        .iter()
+        .filter(|row| row.state == State::Differs)
+        .map(|row| row.part);
+    names.collect::<Vec<_>>().join(" and ")
+}
+
+fn state_of(reading: SecretReading) -> State {
+    match reading {
+        SecretReading::AsItStands => State::Same,
+        SecretReading::WithNewline | SecretReading::DecodedHex => State::Differs,
+    }
+}
+
+fn sentence_of(reading: SecretReading) -> Option<&'static str> {
+    match reading {
+        SecretReading::AsItStands => None,
+        SecretReading::WithNewline => {
+            Some(" The signing key was used with a line break at its end: remove it before signing.")
+        }
+        SecretReading::DecodedHex => {
+            Some(" The signing key was decoded from hexadecimal: use its text, whole and as it stands.")
+        }
+    }
+}
+
+/// A payload's parts. Its URL and content may hold colons, so that a split is found by what is known: the key and the
+/// timestamp, or either, or else the first text of at least nine digits between two colons.
+fn split(payload: &str, right: &Parts) -> Option<Parts> {
+    let colons: Vec<usize> = payload.match_indices(':').map(|(at, _)| at).collect();
+    let splits = colons.windows(3).map(|at| Parts {
+        url: payload[..at[0]].to_owned(),
+        idempotency_key: payload[at[0] + 1..at[1]].to_owned(),
+        timestamp: payload[at[1] + 1..at[2]].to_owned(),
+        content: payload[at[2] + 1..].to_owned(),
+    });
+    let looks_like_time =
+        |parts: &Parts| parts.timestamp.len() >= 9 && parts.timestamp.bytes().all(|digit| digit.is_ascii_digit());
+    let likeness = |parts: &Parts| {
+        u8::from(parts.idempotency_key == right.idempotency_key) * 2
+            + u8::from(parts.timestamp == right.timestamp) * 2
+            + u8::from(looks_like_time(parts))
+    };
+    // Of equal ones the first.
+    splits.rev().max_by_key(likeness).filter(|parts| likeness(parts) > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use sha2::Sha256;
+
+    use crate::protocol::signature::{Keys, SecretReading};
+
+    #[test]
+    fn a_secret_is_recognised_however_it_was_read() {
+        let keys = Keys::parse("old=op_sk_0a, new=op_sk_00ff").unwrap();
+        let signed_with = |secret: &[u8]| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+            mac.update(b"payload");
+            let signature = mac.finalize().into_bytes().into();
+            let found = keys.signer_of(b"payload", &signature);
+            found.map(|(key, reading)| (key.id().to_owned(), reading))
+        };
+        let new = |reading| Some(("new".to_owned(), reading));
+        assert_eq!(signed_with(b"op_sk_00ff"), new(SecretReading::AsItStands));
+        assert_eq!(signed_with(b"op_sk_00ff\n"), new(SecretReading::WithNewline));
+        assert_eq!(signed_with(&[0x00, 0xff]), new(SecretReading::DecodedHex));
+        assert_eq!(signed_with(b"00ff"), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! Who may use the console: this machine's browser, and of what it shows only the page itself.
+//!
+//! The console signs, so another site that is open in the same browser must not reach it: not by a request across origins
+//! (`Origin`, `Sec-Fetch-Site` and the token stop it), and not under a name of its own that resolves to this machine
+//! (`Host` stops it: DNS rebinding). It does not tell apart the people who share a machine.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, Method};
+use subtle::ConstantTimeEq as _;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The rules of one run.
+pub(crate) struct Guard {
+    /// The port that is listened on.
+    port: u16,
+    /// Known to the page alone.
+    token: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The page and what it is made of, which hold nothing but the token.
+    Page,
+    /// What the page asks for: descriptions, signatures, calls.
+    Data,
+}
+
+impl Guard {
+    /// With a token of its own.
+    pub(crate) fn new(port: u16) -> Result<Self, getrandom::Error> {
+        let mut bytes = [0_u8; 32];
+        getrandom::fill(&mut bytes)?;
+        let token = const_hex::encode(bytes);
+        Ok(Self { port, token })
+    }
+
+    /// What the page shows when it asks for data.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Lets a request through, or says why not.
+    pub(crate) fn admit(&self, asked: Asked, request: &Parts) -> Result<(), &'static str> {
+        let host = self.own_host(request)?;
+        let headers = &request.headers;
+        if let Some(origin) = one(headers, &ORIGIN)? {
+            let scheme_and_host = origin.split_once("://");
+            if scheme_and_host.is_none_or(|(scheme, origin)| scheme != "http" || origin != host) {
+                return Err("Another site asked for this. The console answers only its own page.");
+            }
+        } else if asked == Asked::Data && request.method != Method::GET {
+            return Err(
+                "The request does not say which page it comes from (Origin). The console answers only its own page.",
+            );
+        }
+        // A page's own requests, an address typed in, and clients that are no browsers.
+        if one(headers, &FETCH_SITE)?.is_some_and(|site| site != "same-origin" && site != "none") {
+            return Err("Another site led here. Type the console's address into the browser instead.");
+        }
+        if asked == Asked::Data && !self.has_token(headers)? {
+            return Err("The page is from an earlier run of the server, or no page at all: load it again.");
+        }
+        Ok(())
+    }
+
+    /// The name that this server was addressed by, which must be one of this machine's own, with the port.
+    fn own_host<'r>(&self, request: &'r Parts) -> Result<&'r str, &'static str> {
+        let wrong = "The console answers only at a loopback address with its port, such as 127.0.0.1 or localhost.";
+        let host = one(&request.headers, &HOST)?.ok_or(wrong)?;
+        let given: Authority = host.parse().map_err(|_| wrong)?;
+        // Where the request line names a host, that one counts (RFC 9112 §3.2.2), so the two must be one.
+        let one_name = request.uri.authority().is_none_or(|named| *named == given);
+        let port = given.port_u16().unwrap_or(80);
+        if one_name && !host.contains('@') && is_loopback(given.host()) && port == self.port {
+            Ok(host)
+        } else {
+            Err(wrong)
+        }
+    }
+
+    fn has_token(&self, headers: &HeaderMap) -> Result<bool, &'static str> {
+        let given = one(headers, &AUTHORIZATION)?.and_then(|value| value.strip_prefix("Bearer "));
+        Ok(given.is_some_and(|given| given.as_bytes().ct_eq(self.token.as_bytes()).into()))
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The header's one value, where there is one.
+fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, &'static str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| "A header is not ASCII."),
+        (Some(_), Some(_)) => Err("A header that may be given once is given twice."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::{Asked, Guard};
+
+    fn admitted(asked: Asked, method: &str, headers: &[(&str, &str)]) -> bool {
+        let guard = Guard {
+            port: 8080,
+            token: "secret".to_owned(),
+        };
+        let mut request = Request::builder().method(method).uri("/console");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        guard.admit(asked, &parts).is_ok()
+    }
+
+    #[test]
+    fn the_page_is_there_under_loopback_names_with_the_port_only() {
+        let page = |host: &str| admitted(Asked::Page, "GET", &[("host", host)]);
+        for host in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "LOCALHOST:8080",
+            "[::1]:8080",
+            "127.8.9.1:8080",
+        ] {
+            assert!(page(host), "{host}");
+        }
+        for host in [
+            "evil.example:8080",
+            "localhost.evil.example:8080",
+            "127.0.0.1.nip.io:8080",
+            "localhost",
+            "localhost:80",
+            "localhost:8081",
+            "0.0.0.0:8080",
+            "192.168.1.2:8080",
+            "evil@127.0.0.1:8080",
+            "",
+        ] {
+            assert!(!page(host), "{host}");
+        }
+        assert!(!admitted(Asked::Page, "GET", &[]));
+        assert!(!admitted(
+            Asked::Page,
+            "GET",
+            &[("host", "localhost:8080"), ("host", "localhost:8080")]
+        ));
+    }
+
+    #[test]
+    fn data_is_there_for_the_page_of_this_run_only() {
+        let own = [
+            ("host", "localhost:8080"),
+            ("origin", "http://localhost:8080"),
+            ("sec-fetch-site", "same-origin"),
+            ("authorization", "Bearer secret"),
+        ];
+        assert!(admitted(Asked::Data, "POST", &own));
+        for (header, value) in [
+            ("origin", "http://evil.example"),
+            ("origin", "https://localhost:8080"),
+            ("origin", "http://localhost:3000"),
+            ("origin", "http://127.0.0.1:8080"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("authorization", "Bearer secreT"),
+            ("authorization", "Bearer "),
+            ("authorization", "secret"),
+        ] {
+            let changed = own.map(|(name, own)| if name == header { (name, value) } else { (name, own) });
+            assert!(!admitted(Asked::Data, "POST", &changed), "{header}: {value}");
+        }
+        for missing in ["host", "origin", "authorization"] {
+            let left: Vec<_> = own.into_iter().filter(|(name, _)| *name != missing).collect();
+            assert!(!admitted(Asked::Data, "POST", &left), "without {missing}");
+        }
+        // Browsers send no Origin with a GET of the same origin.
+        assert!(admitted(Asked::Data, "GET", &[own[0], own[3]]));
+        assert!(!admitted(Asked::Data, "GET", &[own[0]]));
+    }
+
+    #[test]
+    fn a_request_line_with_another_host_is_refused() {
+        let guard = Guard {
+            port: 8080,
+            token: String::new(),
+        };
+        let request = Request::get("http://evil.example:8080/console").header("host", "localhost:8080");
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert!(guard.admit(Asked::Page, &parts).is_err());
+    }
+}

@@ -1,0 +1,236 @@
+// One endpoint's view: its form, what is signed as the form stands, calling, and what came back.
+
+import { announce, ask, canonical, element, kindOf, parse, trouble } from "./page.js";
+import { objectField } from "./form.js";
+import { answerParts, clockTime, code, curlOf, isReplay, methodTag, outcomeOf, requestParts } from "./show.js";
+
+/** How long typing rests before the request is signed anew, in milliseconds. */
+const REST = 150;
+
+export class EndpointView {
+  /** `remember` is told each call that was made. */
+  constructor(endpoint, remember) {
+    this.endpoint = endpoint;
+    this.remember = remember;
+    this.isGet = endpoint.method === "GET";
+    // How many previews were asked for: of several answers only the last one's counts.
+    this.asked = 0;
+    this.form = objectField(
+      { schema: endpoint.inputs, root: endpoint.inputs, within: [], path: () => "", label: "", required: true }, endpoint.order);
+    this.form.write(parse(endpoint.examples));
+    this.json = element("textarea", { id: "json", class: "code", rows: "10", spellcheck: "false", "aria-describedby": "json-hint json-error" });
+    this.jsonMistake = element("p", { class: "mistake", id: "json-error", hidden: true });
+    this.jsonField = element("div", { class: "field", hidden: true },
+      element("label", { for: "json" }, element("span", { class: "name" }, this.isGet ? "Parameters as JSON" : "Body")),
+      element("p", { class: "hint", id: "json-hint" }, this.isGet ? "One object of names and values." : "Signed and sent byte for byte."),
+      this.json, this.jsonMistake);
+    this.key = element("input", { id: "key", type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": "key-hint", value: newKey() });
+    this.asJson = element("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggle() }, "Edit as JSON");
+    this.repeat = element("button", { type: "button", disabled: true, onclick: () => this.send(this.last.wanted) }, "Repeat with the same key");
+    this.copy = element("button", { type: "button", class: "small", onclick: () => this.copyCurl() }, "Copy as curl");
+    this.requestTitle = element("p", { class: "note" });
+    this.request = element("div");
+    this.answer = element("div", {}, element("p", { class: "quiet" }, "Not called yet."));
+    this.nodes = [this.callPart(), this.outcomePart()];
+  }
+
+  callPart() {
+    const { endpoint } = this;
+    return element("div", { class: "call" },
+      element("h1", { tabindex: "-1" }, endpoint.name),
+      element("p", { class: "address" }, methodTag(endpoint), " ", element("code", {}, endpoint.url), " ", element("span", { class: "note" }, endpoint.effect)),
+      endpoint.description.split(/\n\n+/).map((paragraph) => element("p", { class: "description" }, paragraph.replaceAll("\n", " "))),
+      this.formElement(),
+      element("details", {}, element("summary", {}, "Schemas and source"),
+        element("p", { class: "note" }, endpoint.source),
+        element("h3", {}, "Inputs"), code("Schema of the inputs", JSON.stringify(endpoint.inputs, null, 2)),
+        element("h3", {}, "Outputs"), code("Schema of the outputs", JSON.stringify(endpoint.outputs, null, 2))));
+  }
+
+  formElement() {
+    const soon = () => this.previewSoon();
+    const submit = (event) => { event.preventDefault(); this.send(); };
+    const keydown = (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
+    };
+    return element("form", { novalidate: true, oninput: soon, onchange: soon, onsubmit: submit, onkeydown: keydown },
+      Object.keys(this.endpoint.inputs.properties ?? {}).length === 0 && element("p", { class: "quiet" }, "It takes no inputs."),
+      this.form.node, this.jsonField,
+      element("div", { class: "field key" },
+        element("label", { for: "key" }, element("span", { class: "name" }, "Idempotency key")),
+        element("p", { class: "hint", id: "key-hint" }, "A new one for each call. Type an earlier one to see what a retry, or another request with its key, gets."),
+        this.key),
+      element("div", { class: "actions" }, element("button", { type: "submit", class: "primary" }, "Send"), this.repeat, this.asJson));
+  }
+
+  outcomePart() {
+    return element("div", { class: "outcome" },
+      element("section", { "aria-labelledby": "answer-title" }, element("h2", { id: "answer-title" }, "Answer"), this.answer),
+      element("section", { "aria-labelledby": "request-title" },
+        element("div", { class: "title-row" }, element("h2", { id: "request-title" }, "Request"), this.copy),
+        this.requestTitle, this.request));
+  }
+
+  isJson() {
+    return !this.jsonField.hidden;
+  }
+
+  inputs() {
+    if (this.isJson()) return this.json.value;
+    return this.isGet ? JSON.stringify(asTexts(parse(this.form.read()))) : this.form.read();
+  }
+
+  wanted() {
+    return { endpoint: this.endpoint.name, idempotency_key: this.key.value, inputs: this.inputs() };
+  }
+
+  show(signed, title) {
+    this.shown = signed;
+    this.requestTitle.textContent = title;
+    this.request.replaceChildren(...requestParts(signed));
+  }
+
+  /** Shows what would be signed now. */
+  async preview() {
+    this.asked += 1;
+    const mine = this.asked;
+    try {
+      const signed = await ask("preview", this.wanted());
+      if (mine !== this.asked) return;
+      this.show(signed, "As the form stands. It is signed anew, with the time of that moment, when it is sent.");
+      trouble();
+    } catch (error) {
+      if (mine === this.asked) trouble(error.message);
+    }
+  }
+
+  previewSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.preview(), REST);
+  }
+
+  /** Calls, with what the form holds or with what was called before. */
+  async send(before) {
+    trouble();
+    announce("Calling.");
+    const call = { wanted: before ?? this.wanted(), repeats: before !== undefined, at: new Date() };
+    try {
+      Object.assign(call, await ask("call", call.wanted));
+    } catch (error) {
+      trouble(error.message);
+      return;
+    }
+    // The next call is another operation, unless the person says otherwise.
+    if (!call.repeats) this.key.value = newKey();
+    this.remember(call);
+    this.display(call);
+    announce(`${outcomeOf(call.answer)}${isReplay(call.answer) ? ", replayed: the endpoint did not run again" : ""}.`);
+  }
+
+  display(call) {
+    this.last = call;
+    // A preview that is under way would take the sent request's place.
+    this.asked += 1;
+    clearTimeout(this.timer);
+    this.repeat.disabled = false;
+    this.show(call.request, `As it was sent at ${clockTime(call.at)}.`);
+    this.answer.replaceChildren(...answerParts(call.answer, call.repeats, this.endpoint.is_recorded));
+    this.markMistakes(mistakesIn(call.answer));
+  }
+
+  /** Says at each field what is wrong with it, and goes to the first. */
+  markMistakes(mistakes) {
+    const fields = this.form.fields();
+    for (const field of fields) field.mark(mistakes.get(field.path()));
+    if (!this.isJson()) fields.find((field) => mistakes.has(field.path()))?.focus();
+  }
+
+  /** Shows a call that was made before, as it was made. */
+  reopen(call) {
+    const obstacle = this.fill(call.wanted.inputs);
+    this.setJson(Boolean(obstacle));
+    if (obstacle) this.json.value = call.wanted.inputs;
+    this.display(call);
+  }
+
+  setJson(on) {
+    this.complain();
+    this.jsonField.hidden = !on;
+    this.form.node.hidden = on;
+    this.asJson.setAttribute("aria-pressed", String(on));
+  }
+
+  complain(sentence = "") {
+    this.jsonMistake.textContent = sentence;
+    this.jsonMistake.hidden = !sentence;
+  }
+
+  toggle() {
+    if (this.isJson()) {
+      const obstacle = this.fill(this.json.value);
+      if (obstacle) this.complain(obstacle);
+      else this.setJson(false);
+    } else {
+      this.json.value = spread(this.inputs());
+      this.setJson(true);
+    }
+    this.previewSoon();
+  }
+
+  /** Puts inputs into the form; says why it cannot where it would lose something. */
+  fill(text) {
+    let value;
+    try {
+      value = parse(text);
+    } catch (error) {
+      return `This is no JSON, which the form needs: ${error.message}.`;
+    }
+    this.form.write(value);
+    const same = this.isGet ? (one) => canonical(asTexts(one)) : canonical;
+    try {
+      if (same(parse(this.form.read())) === same(value)) return "";
+    } catch {
+      // A field of the form holds no JSON.
+    }
+    return "The form cannot hold all of this, so it stays as JSON.";
+  }
+
+  async copyCurl() {
+    try {
+      await navigator.clipboard.writeText(curlOf(this.shown));
+      announce("Copied.");
+    } catch {
+      trouble("The browser does not let the page write to the clipboard.");
+    }
+  }
+}
+
+function newKey() {
+  return `console-${crypto.randomUUID()}`;
+}
+
+/** What a problem document (RFC 9457) says of each input. */
+function mistakesIn(answer) {
+  if (answer.status !== 400) return new Map();
+  try {
+    return new Map((JSON.parse(answer.body).errors ?? []).map(({ input, detail }) => [input, detail]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** A GET's inputs: a text each. */
+function asTexts(object) {
+  if (kindOf(object) !== "object") return object;
+  const text = (value) => (kindOf(value) === "string" ? value : JSON.stringify(value));
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, text(value)]));
+}
+
+/** JSON over several lines, to be edited; as it stands where it is none. */
+function spread(text) {
+  try {
+    return JSON.stringify(parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}

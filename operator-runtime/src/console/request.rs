@@ -1,0 +1,164 @@
+//! A pasted request, taken apart as the server takes a request apart.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::mistakes::{Mistake, Parts, Seen, mistakes};
+use super::pasted::Pasted;
+use crate::bound::BoundEndpoint;
+use crate::endpoint::{Endpoint, Method};
+use crate::input::nearest;
+use crate::protocol::envelope::parse_hex;
+use crate::protocol::parameters::Parameters;
+use crate::protocol::request::{Refusal, Unverified};
+use crate::protocol::signature::{Keys, content_of_parameters};
+
+/// What this server knows.
+pub(crate) struct Server<'s> {
+    pub(crate) public_url: &'s str,
+    pub(crate) base_path: &'s str,
+    pub(crate) endpoints: &'s [Arc<BoundEndpoint>],
+    pub(crate) keys: &'s Keys,
+    /// Seconds since 1970-01-01 UTC.
+    pub(crate) now: u64,
+}
+
+/// A request that has all its parts.
+pub(super) struct Request {
+    /// What this server signs for it.
+    pub(super) right: Parts,
+    pub(super) signature: [u8; 32],
+    /// Why it is refused whatever its signature, where its time is too far off.
+    pub(super) stale: Option<String>,
+    /// What may have been signed in place of its parts.
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Request {
+    /// Takes the text apart as the server takes a request apart; an error says what is missing or refused.
+    pub(super) fn read(text: &str, server: &Server<'_>) -> Result<Self, String> {
+        let pasted = Pasted::read(text)?;
+        let target = pasted.target.as_deref().ok_or(
+            "The request's first line is missing: paste a curl command, or the request as it was sent, from `POST /…` on.",
+        )?;
+        let (origin, path, query) = split_url(target);
+        let bound = find(path, server)?;
+        let endpoint = bound.endpoint;
+        let method = endpoint.method;
+        only(endpoint, pasted.method.as_deref())?;
+        let headers = headers(&pasted.headers)?;
+        let stale = refused(bound, query, &headers, &pasted.body, server.now)?;
+        let header = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
+        let query = query.unwrap_or_default();
+        let (parameters, content) = match method {
+            Method::Get => {
+                let parameters = parameters(query)?;
+                let content = content_of_parameters(&parameters);
+                (parameters, content)
+            }
+            Method::Post => (Vec::new(), pasted.body),
+        };
+        let right = Parts {
+            url: format!("{}{}", server.public_url, endpoint.path),
+            idempotency_key: header("x-idempotency-key").to_owned(),
+            timestamp: header("x-timestamp").to_owned(),
+            content,
+        };
+        let seen = Seen {
+            method,
+            origin,
+            path,
+            query,
+            parameters: &parameters,
+        };
+        Ok(Self {
+            signature: parse_hex(header("x-signature").as_bytes())
+                .ok_or_else(|| Refusal::SignatureShape.to_string())?,
+            stale,
+            mistakes: mistakes(&right, &seen),
+            right,
+        })
+    }
+}
+
+fn only(endpoint: &Endpoint, method: Option<&str>) -> Result<(), String> {
+    let right = endpoint.method;
+    if method == Some(right.as_str()) {
+        Ok(())
+    } else {
+        Err(format!("`{}` answers {right} only.", endpoint.name))
+    }
+}
+
+/// Why the server refuses it before its signature is looked at (an error), or whatever its signature, for its time.
+fn refused(
+    bound: &BoundEndpoint,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &str,
+    now: u64,
+) -> Result<Option<String>, String> {
+    let verified = Unverified::parse(bound.endpoint.method, query, headers, Bytes::from(body.to_owned()))
+        .and_then(|unverified| unverified.verify(&bound.keys, now));
+    match verified {
+        Ok(_) | Err(Refusal::Signature { .. }) => Ok(None),
+        Err(stale @ Refusal::Stale(_)) => Ok(Some(stale.to_string())),
+        Err(other) => Err(other.to_string()),
+    }
+}
+
+/// Scheme and host, path, query.
+fn split_url(target: &str) -> (Option<&str>, &str, Option<&str>) {
+    let (address, query) = match target.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (target, None),
+    };
+    let authority = address.find("://").map_or(0, |scheme| scheme + 3);
+    if authority == 0 {
+        return (None, address, query);
+    }
+    let path = address[authority..]
+        .find('/')
+        .map_or(address.len(), |at| authority + at);
+    (Some(&address[..path]), &address[path..], query)
+}
+
+fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s BoundEndpoint, String> {
+    let below = path
+        .strip_prefix(server.base_path)
+        .filter(|below| below.starts_with('/'))
+        .unwrap_or(path);
+    let named = |path: &str| server.endpoints.iter().find(|bound| bound.endpoint.path == path);
+    if let Some(bound) = named(below).or_else(|| named(path)) {
+        return Ok(bound);
+    }
+    let paths = server.endpoints.iter().map(|bound| bound.endpoint.path);
+    Err(match nearest(below, paths) {
+        Some(near) => format!("There is no endpoint at {path}; did the request mean {near}?"),
+        None => format!("There is no endpoint at {path}."),
+    })
+}
+
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
+            return Err(format!("`{name}: {value}` cannot stand in a request's head."));
+        };
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
+    let (parameters, _) = Parameters::decode(query).map_err(|_| Refusal::ParameterNotUtf8.to_string())?;
+    let pairs = parameters.iter();
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}

@@ -1,0 +1,94 @@
+//! Work that outlives its caller: polled in place, and moved onto a task of its own only when the caller hangs up.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A guard around work that must reach its end. Dropping it unfinished hands the work to the tracker, which shutdown
+/// waits for; a task for each call would cost every call what only a lost caller needs.
+pub(crate) struct Detached<'t, T: Send + 'static> {
+    work: Option<Work<T>>,
+    tracker: &'t TaskTracker,
+}
+
+impl<'t, T: Send + 'static> Detached<'t, T> {
+    pub(crate) fn new(tracker: &'t TaskTracker, work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self {
+            work: Some(Box::pin(work)),
+            tracker,
+        }
+    }
+}
+
+impl<T: Send + 'static> Future for Detached<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // Out of `drop`'s reach while it is polled: work that panics must not be polled again.
+        let Some(mut work) = self.work.take() else {
+            return Poll::Pending;
+        };
+        let poll = work.as_mut().poll(context);
+        if poll.is_pending() {
+            self.work = Some(work);
+        }
+        poll
+    }
+}
+
+impl<T: Send + 'static> Drop for Detached<'_, T> {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and the lease says the rest.
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            self.tracker.spawn_on(work, &runtime);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use tokio::sync::oneshot;
+    use tokio_util::task::TaskTracker;
+
+    use super::Detached;
+
+    #[tokio::test]
+    async fn work_that_panicked_is_not_handed_on() {
+        let tracker = TaskTracker::new();
+        let mut work = Detached::new(&tracker, async { panic!("in the middle") });
+        let polling = AssertUnwindSafe(|| Pin::new(&mut work).poll(&mut Context::from_waker(Waker::noop())));
+        assert!(catch_unwind(polling).is_err());
+        drop(work);
+        assert!(tracker.is_empty());
+    }
+
+    #[tokio::test]
+    async fn dropping_it_in_the_middle_does_not_end_the_work() {
+        let tracker = TaskTracker::new();
+        let (go, wait) = oneshot::channel::<()>();
+        let (done, finished) = oneshot::channel();
+        let mut work = Detached::new(&tracker, async move {
+            wait.await.unwrap();
+            done.send(()).unwrap();
+        });
+        tokio::select! {
+            biased;
+            () = &mut work => panic!("finished before it was let go"),
+            () = std::future::ready(()) => {}
+        }
+        drop(work);
+        go.send(()).unwrap();
+        finished.await.unwrap();
+        tracker.close();
+        tracker.wait().await;
+    }
+}

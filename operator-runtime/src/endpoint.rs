@@ -1,0 +1,170 @@
+//! One endpoint as the macro describes it: static data, and one erased function that runs it.
+
+use std::any::TypeId;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use http::request::Parts;
+
+use crate::extract::Extracting;
+use crate::idempotency::effect::Effect;
+use crate::input::Input;
+use crate::invocation::{Invocation, TransactionSlot};
+use crate::output::AnswerBytes;
+use crate::problem::{Error, ProblemSpec};
+
+/// The two methods a caller of this protocol uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Inputs are URL search parameters.
+    Get,
+    /// Inputs are the fields of one JSON object, the body.
+    Post,
+}
+
+impl Method {
+    /// The method as it stands in a request line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A handler's future, of one allocation.
+pub(crate) type Running<'t> = Pin<Box<dyn Future<Output = Result<AnswerBytes, Error>> + Send + 't>>;
+
+/// Everything that is known of an endpoint when the program is built.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// How the agent refers to it.
+    pub name: &'static str,
+    /// The function's documentation, whole.
+    pub description: &'static str,
+    /// The one method it answers.
+    pub method: Method,
+    /// The path below the public URL.
+    pub path: &'static str,
+    /// What a retry may do.
+    pub effect: Effect,
+    /// The longest the handler may run, where it says so itself.
+    pub timeout: Option<Duration>,
+    /// What the caller sends.
+    pub inputs: &'static [Input],
+    /// What the app gives.
+    pub needs: &'static [Need],
+    /// The schema of the answer.
+    pub output: fn() -> schemars::Schema,
+    /// The error types it documents.
+    pub problems: &'static [fn() -> &'static [ProblemSpec]],
+    /// Which function this is.
+    pub function: fn() -> TypeId,
+    /// The lints that its author has seen and means.
+    pub allowed: &'static [&'static str],
+    /// Where it is written.
+    pub source: Source,
+    /// Decodes the inputs and calls the function.
+    pub run: for<'t> fn(&'t mut Invocation, TransactionSlot<'t>) -> Result<Running<'t>, Error>,
+}
+
+/// Where an endpoint is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// The file, as the compiler was given it.
+    pub file: &'static str,
+    /// The line, from 1.
+    pub line: u32,
+    /// The module, from the crate's root.
+    pub module: &'static str,
+}
+
+impl Source {
+    /// The crate that the endpoint is in.
+    #[must_use]
+    pub fn crate_name(&self) -> &'static str {
+        self.module.split("::").next().unwrap_or(self.module)
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// An argument that the app provides.
+#[derive(Debug)]
+pub struct Need {
+    pub(crate) argument: &'static str,
+    pub(crate) kind: NeedKind,
+    pub(crate) type_id: fn() -> TypeId,
+    pub(crate) type_name: fn() -> &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NeedKind {
+    Borrowed,
+    Transaction,
+    /// Made of the request's head before the handler is called.
+    Extracted(for<'p> fn(&'p mut Parts) -> Extracting<'p>),
+}
+
+impl Need {
+    /// With the argument's name.
+    #[must_use]
+    pub const fn named(mut self, argument: &'static str) -> Self {
+        self.argument = argument;
+        self
+    }
+
+    /// A value given to `App::state`, or the call itself.
+    pub(crate) const fn borrowed<T: 'static>() -> Self {
+        Self::of::<T>(NeedKind::Borrowed)
+    }
+
+    /// The transaction that the call's record commits with.
+    pub(crate) const fn transaction<T: 'static>() -> Self {
+        Self::of::<T>(NeedKind::Transaction)
+    }
+
+    /// A value that an axum extractor makes of the request's head.
+    pub(crate) const fn extracted<T: 'static>(extract: for<'p> fn(&'p mut Parts) -> Extracting<'p>) -> Self {
+        Self::of::<T>(NeedKind::Extracted(extract))
+    }
+
+    const fn of<T: 'static>(kind: NeedKind) -> Self {
+        Self {
+            argument: "",
+            kind,
+            type_id: TypeId::of::<T>,
+            type_name: std::any::type_name::<T>,
+        }
+    }
+}
+
+/// Which function a function item is, whatever it was imported or renamed as.
+pub fn identity<F: 'static>(_function: F) -> TypeId {
+    TypeId::of::<F>()
+}
+
+/// A chosen list of endpoints: what [`endpoints!`](crate::endpoints) makes and `App::only` takes.
+#[derive(Clone, Debug)]
+pub struct Endpoints(pub(crate) Vec<(TypeId, &'static str)>);
+
+/// Used by [`endpoints!`](crate::endpoints).
+#[must_use]
+pub fn chosen<const N: usize>(functions: [(TypeId, &'static str); N]) -> Endpoints {
+    Endpoints(functions.into())
+}
+
+inventory::collect!(&'static Endpoint);

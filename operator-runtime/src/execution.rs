@@ -1,0 +1,168 @@
+//! Running one handler's future to its end: panics caught, its time bounded, its lease renewed.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::idempotency::admission::Lease;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// How a handler ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended<T> {
+    /// By itself.
+    Returned(T),
+    /// By a panic; its message is for the log.
+    Panicked(String),
+    /// Its time was up.
+    TimedOut,
+}
+
+/// What a handler holds while it runs, and has to renew.
+pub(crate) trait Held: Send {
+    /// How often.
+    fn renew_every(&self) -> Duration;
+
+    /// A sign of life; what goes wrong is for the log, for the handler runs on.
+    fn renew(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+impl Held for Lease {
+    fn renew_every(&self) -> Duration {
+        self.renew_every()
+    }
+
+    async fn renew(&mut self) {
+        if let Err(error) = self.renew().await {
+            tracing::warn!(%error, "the lease of a running handler was not renewed");
+        }
+    }
+}
+
+/// Runs a handler for at most `limit`, and renews what it holds while it runs.
+///
+/// A handler that is ready at its first poll touches no timer.
+pub(crate) async fn execute<T>(
+    handler: impl Future<Output = T>,
+    limit: Duration,
+    held: Option<&mut impl Held>,
+) -> Ended<T> {
+    let mut handler = std::pin::pin!(handler);
+    let mut handler = CatchUnwind(handler.as_mut());
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await {
+        Poll::Ready(ended) => ended,
+        // On the heap, so that a handler which is ready at once does not carry the timers' room about.
+        Poll::Pending => Box::pin(timeout(limit, renewing(handler, held)))
+            .await
+            .unwrap_or(Ended::TimedOut),
+    }
+}
+
+async fn renewing<T>(mut handler: impl Future<Output = Ended<T>> + Unpin, held: Option<&mut impl Held>) -> Ended<T> {
+    let Some(held) = held else {
+        return handler.await;
+    };
+    let mut ticks = interval(held.renew_every());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    let renewals = async {
+        loop {
+            ticks.tick().await;
+            held.renew().await;
+        }
+    };
+    let mut renewals = std::pin::pin!(renewals);
+    // The handler must go on while a renewal waits for the store.
+    tokio::select! {
+        biased;
+        ended = &mut handler => ended,
+        () = &mut renewals => Ended::TimedOut,
+    }
+}
+
+struct CatchUnwind<'h, F>(Pin<&'h mut F>);
+
+impl<F: Future> Future for CatchUnwind<'_, F> {
+    type Output = Ended<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Nothing of the handler is looked at after a panic: the future is dropped.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ended::Returned),
+            Err(panic) => Poll::Ready(Ended::Panicked(message(&*panic))),
+        }
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Ended, Held, execute};
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    struct Counter {
+        renewals: u32,
+        hangs: bool,
+    }
+
+    impl Held for Counter {
+        fn renew_every(&self) -> Duration {
+            Duration::from_secs(5)
+        }
+
+        async fn renew(&mut self) {
+            self.renewals += 1;
+            if self.hangs {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    const NOTHING: Option<&mut Counter> = None;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_ends_it_with_its_message() {
+        let ended = execute(async { panic!("order {}", 7) }, LONG, NOTHING).await;
+        assert_eq!(ended, Ended::<()>::Panicked("order 7".to_owned()));
+        let late = async {
+            tokio::task::yield_now().await;
+            panic!("late")
+        };
+        assert_eq!(
+            execute(late, LONG, NOTHING).await,
+            Ended::<()>::Panicked("late".to_owned())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_time_is_bounded_and_its_lease_renewed() {
+        let mut held = Counter {
+            renewals: 0,
+            hangs: false,
+        };
+        let ended = execute(std::future::pending::<()>(), Duration::from_secs(61), Some(&mut held)).await;
+        assert_eq!(ended, Ended::TimedOut);
+        assert_eq!(held.renewals, 12);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_hangs_does_not_stop_the_handler() {
+        let mut held = Counter {
+            renewals: 0,
+            hangs: true,
+        };
+        let handler = tokio::time::sleep(Duration::from_secs(20));
+        assert_eq!(execute(handler, LONG, Some(&mut held)).await, Ended::Returned(()));
+    }
+}

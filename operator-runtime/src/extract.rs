@@ -1,0 +1,56 @@
+//! `#[operator(extract)]`: a value that an axum extractor makes of the request's head.
+
+use std::any::Any;
+use std::pin::Pin;
+
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
+use http::request::Parts;
+
+use crate::endpoint::Need;
+use crate::invocation::Invocation;
+use crate::problem::Error;
+
+/// What `#[operator(extract)]` takes: any axum `FromRequestParts<()>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be extracted from a request",
+    label = "not an axum `FromRequestParts<()>`",
+    note = "`#[operator(extract)]` takes a type that implements axum's `FromRequestParts<()>`; without it the argument is an input of the call"
+)]
+pub trait ExtractedArgument: Sized {
+    /// How the app learns of it.
+    #[doc(hidden)]
+    const NEED: Need;
+
+    /// The value made of this call's head.
+    ///
+    /// # Errors
+    /// 500 where it was not made before the handler was called.
+    #[doc(hidden)]
+    fn extracted(invocation: &mut Invocation) -> Result<Self, Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromRequestParts<()> + Send + 'static> ExtractedArgument for T {
+    const NEED: Need = Need::extracted::<T>(extract::<T>);
+
+    fn extracted(invocation: &mut Invocation) -> Result<Self, Error> {
+        invocation.extracted()
+    }
+}
+
+/// An extractor at work; its value's type is erased.
+pub(crate) type Extracting<'p> = Pin<Box<dyn Future<Output = Result<Box<dyn Any + Send>, Error>> + Send + 'p>>;
+
+/// Runs the extractor; its rejection's status is kept, its text is logged and not sent.
+fn extract<T: FromRequestParts<()> + Send + 'static>(parts: &mut Parts) -> Extracting<'_> {
+    Box::pin(async move {
+        match T::from_request_parts(parts, &()).await {
+            Ok(value) => Ok(Box::new(value) as Box<dyn Any + Send>),
+            Err(rejection) => {
+                let status = rejection.into_response().status();
+                Err(Error::rejected(status.as_u16(), std::any::type_name::<T>()))
+            }
+        }
+    })
+}

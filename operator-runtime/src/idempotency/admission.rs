@@ -1,0 +1,402 @@
+//! Lets a call run, answers it from the record, or has it wait: the rules of `machine` applied to a store.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::claiming::{Claiming, Found};
+use super::effect::Effect;
+use super::machine::{self, After, Event, FirstSeen, Reply, Settings};
+use super::operation::{Fingerprint, OperationId, Origin};
+use super::record::{Record, Response, Settlement, State};
+use crate::clock::timer_now;
+use crate::meter::{CallMeter, StoreMeter, timed};
+use crate::store::{Revision, Step, Store, StoreError, Swap};
+
+/// How soon a waiting duplicate looks again for what another process did, at first and at most.
+const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How many records one background sweep removes.
+const SWEEP: u32 = 500;
+/// Waiting duplicates are woken by bucket; one that shares a bucket looks once for nothing.
+const BUCKETS: usize = 64;
+
+/// All operations: a store and the rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Operations(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<dyn Store>,
+    meter: StoreMeter,
+    settings: Settings,
+    ended: [Notify; BUCKETS],
+}
+
+/// What a call may do.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// Run the handler, and complete the lease with its outcome.
+    Run(Lease),
+    /// Answer with what the first call was answered.
+    Replay(Response),
+    /// Another call runs the operation, and did not end in the time a duplicate waits.
+    Busy,
+    /// The key was used for another request.
+    Mismatch,
+    /// An attempt was lost, and its effect may have happened.
+    Unknown,
+    /// The operation is over, and its answer was too long to keep.
+    NotKept,
+}
+
+/// How a handler ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HandlerOutcome {
+    /// With a response; `retryable` if the handler marked its error so.
+    Finished {
+        response: Response,
+        retryable: bool,
+    },
+    /// With this response, because another transaction was in the way of its own, which is undone.
+    Conflict(Response),
+    Panicked,
+    TimedOut,
+}
+
+/// What the caller of an attempt that has ended is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Response(Response),
+    /// That the handler failed, without inner text.
+    Failed,
+    TimedOut,
+    /// That the response was too long to keep, and its effects were undone.
+    NotKept,
+}
+
+/// Why the end of an attempt is not recorded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LeaseError {
+    #[error("another attempt has taken the operation over, because this one gave no sign of life for too long")]
+    Lost,
+    #[error("the handler has run for longer than its endpoint allows, so its lease is left to run out")]
+    Overdue,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Operations {
+    pub(crate) fn new(store: Arc<dyn Store>, settings: Settings) -> Self {
+        store.keep_for(settings.ttl);
+        Self(Arc::new(Shared {
+            store,
+            meter: StoreMeter::new(),
+            settings,
+            ended: std::array::from_fn(|_| Notify::new()),
+        }))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    pub(crate) fn meter(&self) -> &StoreMeter {
+        &self.0.meter
+    }
+
+    /// Counts the store's records for the gauge.
+    ///
+    /// # Errors
+    /// If the store cannot.
+    pub(crate) async fn count(&self) -> Result<(), StoreError> {
+        let Shared { store, meter, .. } = &*self.0;
+        let counts = timed(&meter.count, store.count()).await?;
+        meter.records(counts);
+        Ok(())
+    }
+
+    /// Removes one small batch of expired records, and says how many it removed.
+    ///
+    /// # Errors
+    /// If the store cannot.
+    pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
+        let Shared {
+            store, meter, settings, ..
+        } = &*self.0;
+        timed(&meter.sweep, store.sweep(settings.ttl, SWEEP)).await
+    }
+
+    /// What a call may do; where the operation runs already, it waits for that first.
+    ///
+    /// A future dropped while the store writes may leave a claim that nobody holds, until its lease runs out; so it
+    /// has to be polled to its end even if the caller hangs up.
+    ///
+    /// # Errors
+    /// If the store cannot answer: then nothing has been started.
+    pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, StoreError> {
+        match self.claim(asked).await? {
+            Some(claim) => Ok(claim),
+            // On the heap, so that a first call does not carry the room for waiting about.
+            None => {
+                asked.meter.waits.increment(1);
+                Box::pin(self.claim_when_ended(asked)).await
+            }
+        }
+    }
+
+    async fn claim_when_ended(&self, asked: &Asked<'_>) -> Result<Claim, StoreError> {
+        let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait));
+        let mut pause = POLL.0;
+        loop {
+            // Listening before looking, so that an end in between is not missed.
+            let mut ended = pin!(self.0.ended(&asked.id).notified());
+            ended.as_mut().enable();
+            if let Some(claim) = self.claim(asked).await? {
+                return Ok(claim);
+            }
+            // Only the waiting may be cut short; a claim that is under way may not.
+            tokio::select! {
+                biased;
+                () = &mut deadline => return Ok(Claim::Busy),
+                () = ended => {}
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(POLL.1),
+            }
+        }
+    }
+
+    /// `None` while another attempt is alive.
+    async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, StoreError> {
+        let mut claiming = Claiming::new(&asked.first, asked.effect);
+        let found = loop {
+            let next = claiming.record.clone();
+            let swap = self.0.swap(asked.id, claiming.expected, next, claiming.first_seen);
+            let answer = match swap.await {
+                Err(StoreError::Locked { .. }) => return Ok(None),
+                answer => answer?,
+            };
+            if let Some(found) = claiming.answer(answer, &self.0.settings) {
+                break found;
+            }
+        };
+        Ok(Some(match found {
+            Found::Ours {
+                revision,
+                record,
+                since_first_seen,
+                takes_over,
+            } => {
+                asked.meter.takeovers.increment(u64::from(takes_over));
+                Claim::Run(self.lease(asked, revision, record, since_first_seen))
+            }
+            Found::Replay(response) => Claim::Replay(response),
+            Found::Running => return Ok(None),
+            Found::Mismatch => Claim::Mismatch,
+            Found::GivenUp => {
+                asked.meter.unknown.increment(1);
+                Claim::Unknown
+            }
+            Found::Unknown => Claim::Unknown,
+            Found::NotKept => Claim::NotKept,
+        }))
+    }
+
+    fn lease(&self, asked: &Asked<'_>, revision: Revision, record: Record, since_first_seen: Duration) -> Lease {
+        Lease {
+            forgotten_at: timer_now() + self.0.settings.ttl.saturating_sub(since_first_seen),
+            in_doubt: false,
+            operations: self.0.clone(),
+            id: asked.id,
+            effect: asked.effect,
+            max_execution: asked.max_execution,
+            revision,
+            fingerprint: record.fingerprint,
+            origin: record.origin,
+            epoch: record.epoch,
+            settlement: record.settlement,
+            renewals: 0,
+        }
+    }
+}
+
+/// Which operation is asked for, and what it may do.
+pub(crate) struct Asked<'m> {
+    pub(crate) id: OperationId,
+    /// What a first attempt writes.
+    pub(crate) first: Record,
+    pub(crate) effect: Effect,
+    pub(crate) max_execution: Duration,
+    pub(crate) meter: &'m CallMeter,
+}
+
+impl Shared {
+    fn ended(&self, id: &OperationId) -> &Notify {
+        &self.ended[usize::from(id.as_bytes()[0]) % BUCKETS]
+    }
+
+    /// Asks the store. An answer that is there at once is not timed.
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` would keep room for the step twice")]
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> impl Future<Output = Result<Swap, StoreError>> + Send {
+        let step = self.store.swap(id, expected, new, first_seen);
+        async move {
+            match step {
+                Step::Now(answer) => answer,
+                Step::Later(asking) => timed(&self.meter.swap, asking).await,
+            }
+        }
+    }
+}
+
+/// The right to run an operation. Dropped, it does nothing, and is lost when its time has run out.
+#[derive(Debug)]
+#[must_use = "an operation that is not completed blocks its retries until the lease runs out"]
+pub(crate) struct Lease {
+    operations: Arc<Shared>,
+    id: OperationId,
+    effect: Effect,
+    max_execution: Duration,
+    revision: Revision,
+    fingerprint: Fingerprint,
+    origin: Origin,
+    epoch: u32,
+    settlement: Option<Arc<Settlement>>,
+    renewals: u32,
+    /// A sign of life was sent, and its answer has not arrived: it may have been written.
+    in_doubt: bool,
+    /// Until then the store keeps the operation, and so knows its attempts apart by their epochs.
+    forgotten_at: Instant,
+}
+
+impl Lease {
+    /// How often [`renew`](Self::renew) has to be called while the handler runs.
+    pub(crate) fn renew_every(&self) -> Duration {
+        self.operations.settings.renew_every
+    }
+
+    /// Which attempt this is: 1, 2, ….
+    #[cfg(test)]
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Gives a sign of life.
+    ///
+    /// A store that fails once may answer the next time, so the handler runs on.
+    ///
+    /// # Errors
+    /// If the operation has been taken over, has run for too long, or the store cannot write.
+    pub(crate) async fn renew(&mut self) -> Result<(), LeaseError> {
+        if !machine::may_renew(self.renewals, self.max_execution, &self.operations.settings) {
+            return Err(LeaseError::Overdue);
+        }
+        self.in_doubt = true;
+        self.write(State::InProgress).await?;
+        self.in_doubt = false;
+        self.renewals += 1;
+        Ok(())
+    }
+
+    /// Records how the attempt ended, wakes waiting duplicates, and says what to tell the caller.
+    ///
+    /// # Errors
+    /// If the operation has been taken over, or the store cannot write: then the caller must not be told of success.
+    pub(crate) fn complete(
+        mut self,
+        outcome: HandlerOutcome,
+    ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
+        let (after, reply) = machine::finish(outcome.event(), self.effect, &self.operations.settings);
+        let state = match (after, &outcome) {
+            (After::Completed, HandlerOutcome::Finished { response, .. }) => State::Completed(response.clone()),
+            (After::NotKept, _) => State::NotKept,
+            (After::Unknown, _) => State::Unknown,
+            (After::Released | After::Completed, _) => State::Released,
+        };
+        let answer = outcome.answer(reply);
+        async move {
+            self.write(state).await?;
+            self.operations.ended(&self.id).notify_waiters();
+            Ok(answer)
+        }
+    }
+
+    /// Writes a state, which only the last one to have written may: this attempt, too, where the answer to its last
+    /// sign of life has not arrived.
+    async fn write(&mut self, mut state: State) -> Result<(), LeaseError> {
+        loop {
+            let again = self.in_doubt.then(|| state.clone());
+            let record = self.record(state);
+            let swap = self
+                .operations
+                .swap(self.id, Some(self.revision), record, FirstSeen::Keep);
+            match (swap.await?, again) {
+                (Swap::Swapped(revision), _) => {
+                    self.revision = revision;
+                    return Ok(());
+                }
+                (Swap::Held { revision, record, .. }, Some(again)) if self.is_own(&record) => {
+                    self.revision = revision;
+                    state = again;
+                }
+                (Swap::Held { .. } | Swap::Gone, _) => return Err(LeaseError::Lost),
+            }
+        }
+    }
+
+    fn record(&self, state: State) -> Record {
+        Record {
+            fingerprint: self.fingerprint,
+            origin: self.origin.clone(),
+            epoch: self.epoch,
+            state,
+            settlement: self.settlement.clone(),
+        }
+    }
+
+    /// Whether it is what a sign of life of this attempt has written.
+    fn is_own(&self, held: &Record) -> bool {
+        *held == self.record(State::InProgress) && timer_now() < self.forgotten_at
+    }
+}
+
+impl HandlerOutcome {
+    pub(super) fn event(&self) -> Event {
+        match self {
+            Self::Finished { response, retryable } => Event::Finished {
+                status: response.status,
+                retryable: *retryable,
+                size: response.body.len(),
+            },
+            Self::Conflict(response) => Event::Finished {
+                status: response.status,
+                retryable: true,
+                size: response.body.len(),
+            },
+            Self::Panicked => Event::Panicked,
+            Self::TimedOut => Event::TimedOut,
+        }
+    }
+
+    pub(super) fn answer(self, reply: Reply) -> Answer {
+        match (reply, self) {
+            (Reply::Response, Self::Finished { response, .. } | Self::Conflict(response)) => Answer::Response(response),
+            (Reply::TimedOut, _) => Answer::TimedOut,
+            (Reply::NotKept, _) => Answer::NotKept,
+            (Reply::Failed | Reply::Response, _) => Answer::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Claims, waiting, fences and crashes, on a store in memory.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::store::MemoryStore;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Fixture {
+    clock: Arc<ManualClock>,
+    operations: Operations,
+}
+
+fn fixture() -> Fixture {
+    let clock = Arc::new(ManualClock::at(MINUTE));
+    let store = MemoryStore::with(usize::MAX, clock.clone());
+    Fixture {
+        clock,
+        operations: Operations::new(Arc::new(store), Settings::default()),
+    }
+}
+
+fn first(body: &str) -> Record {
+    Record::first(
+        Fingerprint::new("POST", "/refunds", "application/json", body.as_bytes()),
+        Origin::new("refund_order", "key", "tenant"),
+    )
+}
+
+fn finished(body: &'static str) -> HandlerOutcome {
+    HandlerOutcome::Finished {
+        response: Response {
+            status: 200,
+            content_type: "application/json".into(),
+            body: body.into(),
+        },
+        retryable: false,
+    }
+}
+
+async fn admit(operations: &Operations, body: &str, effect: Effect) -> Result<Claim, StoreError> {
+    let asked = Asked {
+        id: OperationId::new("tenant", "key"),
+        first: first(body),
+        effect,
+        max_execution: MINUTE,
+        meter: &CallMeter::of("refund_order"),
+    };
+    operations.admit(&asked).await
+}
+
+impl Fixture {
+    async fn admit(&self, effect: Effect) -> Claim {
+        admit(&self.operations, "{}", effect).await.expect("memory answers")
+    }
+
+    async fn run(&self, effect: Effect) -> Lease {
+        match self.admit(effect).await {
+            Claim::Run(lease) => lease,
+            other => panic!("expected to run, was told {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_with_the_first_answer() {
+    let fixture = fixture();
+    let lease = fixture.run(Effect::AtMostOnce).await;
+    lease.complete(finished("first")).await.expect("recorded");
+    let Claim::Replay(response) = fixture.admit(Effect::AtMostOnce).await else {
+        panic!("not replayed")
+    };
+    assert_eq!(response.body, "first");
+    let mistaken = admit(&fixture.operations, "other", Effect::AtMostOnce).await;
+    assert!(matches!(mistaken, Ok(Claim::Mismatch)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_24_identical_calls_at_once_one_runs_and_all_get_its_answer() {
+    let fixture = Arc::new(fixture());
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let (fixture, runs) = (fixture.clone(), runs.clone());
+        calls.spawn(async move {
+            match fixture.admit(Effect::AtMostOnce).await {
+                Claim::Run(lease) => {
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    lease.complete(finished("one")).await.expect("recorded")
+                }
+                Claim::Replay(response) => Answer::Response(response),
+                other => panic!("neither ran nor replayed: {other:?}"),
+            }
+        });
+    }
+    while let Some(answer) = calls.join_next().await {
+        assert!(matches!(answer.expect("no panic"), Answer::Response(response) if response.body == "one"));
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_of_what_does_not_end_is_told_to_come_back_and_touches_nothing() {
+    let fixture = fixture();
+    let lease = fixture.run(Effect::AtMostOnce).await;
+    let before = Instant::now();
+    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Busy));
+    assert_eq!(before.elapsed().as_secs(), 10);
+    lease.complete(finished("late")).await.expect("the owner still owns it");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_taken_over_cannot_complete_or_renew() {
+    let fixture = fixture();
+    let mut stalled = fixture.run(Effect::Rerunnable).await;
+    fixture.clock.advance(Duration::from_secs(15));
+    let owner = fixture.run(Effect::Rerunnable).await;
+    assert_eq!((stalled.epoch(), owner.epoch()), (1, 2));
+    assert!(matches!(stalled.renew().await, Err(LeaseError::Lost)));
+    assert!(matches!(
+        stalled.complete(finished("stalled")).await,
+        Err(LeaseError::Lost)
+    ));
+    owner
+        .complete(finished("owner"))
+        .await
+        .expect("the owner's write is not disturbed");
+    assert!(matches!(fixture.admit(Effect::Rerunnable).await, Claim::Replay(response) if response.body == "owner"));
+}
+
+#[tokio::test]
+async fn a_renewed_lease_lives_on_and_a_dropped_one_runs_out() {
+    let fixture = fixture();
+    let mut lease = fixture.run(Effect::AtMostOnce).await;
+    for _ in 0..12 {
+        fixture.clock.advance(lease.renew_every());
+        lease.renew().await.expect("still the owner");
+    }
+    assert!(matches!(lease.renew().await, Err(LeaseError::Overdue)));
+    drop(lease);
+    fixture.clock.advance(Duration::from_secs(15));
+    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Unknown));
+    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Unknown));
+    fixture.clock.advance(MINUTE * 60);
+    assert_eq!(fixture.run(Effect::AtMostOnce).await.epoch(), 1);
+}
+
+/// A handler that ends while its lease is being renewed leaves nobody to hear whether that was written.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_renewal_that_nobody_waits_for_does_not_cost_an_attempt_its_answer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = crate::store::SqliteStore::open(directory.path().join("operator.db")).expect("opens");
+    let fixture = Fixture {
+        clock: Arc::new(ManualClock::at(MINUTE)),
+        operations: Operations::new(Arc::new(store), Settings::default()),
+    };
+    let mut lease = fixture.run(Effect::AtMostOnce).await;
+    tokio::select! {
+        biased;
+        renewed = lease.renew() => panic!("written before anybody could wait: {renewed:?}"),
+        () = std::future::ready(()) => {}
+    }
+    lease.complete(finished("once")).await.expect("nobody else has written");
+    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Replay(response) if response.body == "once"));
+}
+
+#[tokio::test]
+async fn a_panic_is_told_without_its_text_and_releases_what_may_run_again() {
+    let fixture = fixture();
+    let answer = fixture
+        .run(Effect::Rerunnable)
+        .await
+        .complete(HandlerOutcome::Panicked)
+        .await;
+    assert!(matches!(answer, Ok(Answer::Failed)));
+    assert_eq!(fixture.run(Effect::Rerunnable).await.epoch(), 2);
+}
+
+#[tokio::test]
+async fn too_long_an_answer_is_given_once() {
+    let fixture = fixture();
+    let long = HandlerOutcome::Finished {
+        response: Response {
+            status: 200,
+            content_type: "text/plain".into(),
+            body: vec![b'a'; 256 * 1024 + 1].into(),
+        },
+        retryable: false,
+    };
+    let answer = fixture.run(Effect::Rerunnable).await.complete(long).await;
+    assert!(matches!(answer, Ok(Answer::Response(_))));
+    assert!(matches!(fixture.admit(Effect::Rerunnable).await, Claim::NotKept));
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_lets_nothing_start() {
+    let store = MemoryStore::with(0, Arc::new(ManualClock::at(MINUTE)));
+    let operations = Operations::new(Arc::new(store), Settings::default());
+    let refused = admit(&operations, "{}", Effect::AtMostOnce).await;
+    assert!(matches!(refused, Err(StoreError::Full { .. })));
+}

@@ -1,0 +1,103 @@
+//! One claim as a dialogue with a store, without the waiting: what to ask next, and what the answers come to.
+
+use std::time::Duration;
+
+use super::effect::Effect;
+use super::machine::{self, FirstSeen, Settings};
+use super::record::{Record, Response};
+use crate::store::{Revision, Swap};
+
+/// The next compare-and-swap to ask for.
+#[derive(Debug)]
+pub(super) struct Claiming<'f> {
+    pub(super) expected: Option<Revision>,
+    pub(super) record: Record,
+    pub(super) first_seen: FirstSeen,
+    /// How long ago the operation was first seen, if this claim succeeds.
+    since_first_seen: Duration,
+    /// Whether it is taken over from an attempt that was lost, if this claim succeeds.
+    takes_over: bool,
+    /// The record of a first attempt.
+    first: &'f Record,
+    effect: Effect,
+}
+
+/// What a claim has come to.
+#[derive(Debug)]
+pub(super) enum Found {
+    Ours {
+        revision: Revision,
+        record: Record,
+        since_first_seen: Duration,
+        takes_over: bool,
+    },
+    Replay(Response),
+    Running,
+    Mismatch,
+    /// This very claim has written that nobody knows.
+    GivenUp,
+    Unknown,
+    NotKept,
+}
+
+impl<'f> Claiming<'f> {
+    /// Nobody has seen most operations before, so the first question is a first attempt's write.
+    pub(super) fn new(first: &'f Record, effect: Effect) -> Self {
+        Self {
+            expected: None,
+            record: first.clone(),
+            first_seen: FirstSeen::Reset,
+            since_first_seen: Duration::ZERO,
+            takes_over: false,
+            first,
+            effect,
+        }
+    }
+
+    /// Takes an answer in; `None` means that there is more to ask.
+    pub(super) fn answer(&mut self, answer: Swap, settings: &Settings) -> Option<Found> {
+        let (revision, held, ages) = match answer {
+            Swap::Swapped(_) if self.record.state == super::record::State::Unknown => {
+                return Some(Found::GivenUp);
+            }
+            Swap::Swapped(revision) => {
+                return Some(Found::Ours {
+                    revision,
+                    record: self.record.clone(),
+                    since_first_seen: self.since_first_seen,
+                    takes_over: self.takes_over,
+                });
+            }
+            Swap::Gone => {
+                *self = Self::new(self.first, self.effect);
+                return None;
+            }
+            Swap::Held { revision, record, ages } => (revision, record, ages),
+        };
+        let was_running = held.state == super::record::State::InProgress;
+        match machine::claim(*held, ages, self.first, self.effect, settings) {
+            machine::Step::Claim(record, first_seen) => {
+                self.expected = Some(revision);
+                self.record = record;
+                self.first_seen = first_seen;
+                self.takes_over = was_running && first_seen == FirstSeen::Keep;
+                self.since_first_seen = match first_seen {
+                    FirstSeen::Keep => ages.since_first_seen,
+                    FirstSeen::Reset => Duration::ZERO,
+                };
+                None
+            }
+            machine::Step::GiveUp(record) => {
+                self.expected = Some(revision);
+                self.record = record;
+                self.first_seen = FirstSeen::Keep;
+                None
+            }
+            machine::Step::Replay(response) => Some(Found::Replay(response)),
+            machine::Step::Wait => Some(Found::Running),
+            machine::Step::Mismatch => Some(Found::Mismatch),
+            machine::Step::Unknown => Some(Found::Unknown),
+            machine::Step::NotKept => Some(Found::NotKept),
+        }
+    }
+}

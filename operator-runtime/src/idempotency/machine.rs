@@ -1,0 +1,344 @@
+//! The rules of an operation's life, pure: state and event in, what to write and what to say out.
+//!
+//! Where the handler's effect is named in brackets, the arrow is of that effect only. A test draws this from the rules:
+//!
+//! ```mermaid
+//! stateDiagram-v2
+//!     [*] --> InProgress: first call
+//!     Completed --> Completed: retry: told again
+//!     Completed --> [*]: the record's time is over
+//!     InProgress --> Completed: 2xx, 3xx · 4xx · 5xx (at most once) · a person: it was done (at most once)
+//!     InProgress --> InProgress: retry, its lease lost: next epoch runs (rerunnable, transactional) · retry, within its lease: waits
+//!     InProgress --> NotKept: too long to keep (at most once, rerunnable)
+//!     InProgress --> Released: 408, 425, 429 (at most once, rerunnable) · 5xx (rerunnable) · a person: it was not done (at most once) · panic (rerunnable) · retryable (at most once, rerunnable) · time is up (rerunnable)
+//!     InProgress --> Unknown: panic (at most once) · retry, its lease lost (at most once) · time is up (at most once)
+//!     InProgress --> [*]: 408, 425, 429 (transactional) · 5xx (transactional) · panic (transactional) · retryable (transactional) · the record's time is over · time is up (transactional) · too long to keep (transactional)
+//!     NotKept --> NotKept: retry: told again
+//!     NotKept --> [*]: the record's time is over
+//!     Released --> InProgress: retry: next epoch runs
+//!     Released --> [*]: the record's time is over
+//!     Unknown --> Completed: a person: it was done
+//!     Unknown --> Released: a person: it was not done
+//!     Unknown --> Unknown: retry: told again
+//!     Unknown --> [*]: the record's time is over
+//! ```
+
+#[cfg(any(feature = "cli", test))]
+mod settling;
+
+use std::time::Duration;
+
+use super::effect::Effect;
+use super::record::{Record, Response, State};
+
+#[cfg(any(feature = "cli", test))]
+pub(crate) use self::settling::{Finding, NothingToSettle, needs_a_person, settle};
+
+/// How far ahead of or behind ours the caller's clock may be.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+/// How long the caller goes on retrying.
+const RETRY_WINDOW: Duration = Duration::from_secs(300);
+/// How late its last retry may still arrive.
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// Callers may use a key again after 24 hours; an hour of that is kept in hand.
+const LONGEST_TTL: Duration = Duration::from_secs(23 * 60 * 60);
+
+/// The longest that a lost attempt may be taken to be alive: its retries are told to wait until then, and they have to
+/// get their answer within the retry window.
+const LONGEST_LEASE: Duration = Duration::from_secs(60);
+/// The longest that a duplicate may wait: callers give up sooner or later, and its call counts as one at work.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The numbers the rules work with. Start-up refuses those that cannot keep the promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long after an operation was first seen its record counts: 23 h at most. One hour unless set.
+    pub ttl: Duration,
+    /// How long an attempt is taken to be alive after its last sign of life: twice `renew_every` or more, and 60 s at
+    /// most. 15 s unless set.
+    pub lease: Duration,
+    /// How often a running attempt gives a sign of life. 5 s unless set.
+    pub renew_every: Duration,
+    /// How long a duplicate waits for the running attempt: 60 s at most. 10 s unless set.
+    pub wait: Duration,
+    /// The longest body, in bytes, that is kept for retries. 256 KiB unless set.
+    pub response_limit: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(60 * 60),
+            lease: Duration::from_secs(15),
+            renew_every: Duration::from_secs(5),
+            wait: Duration::from_secs(10),
+            response_limit: 256 * 1024,
+        }
+    }
+}
+
+/// A record that would not outlive the retries of its operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "records are kept for {} s, which is too short: a caller retries for 300 s, and this endpoint may run for {} s; set `ttl` in `Config::operations` \
+     to more than {} s, or lower the endpoint's `timeout`.",
+    .ttl.as_secs(), .max_execution.as_secs(), .needed.as_secs()
+)]
+pub(crate) struct TooShort {
+    ttl: Duration,
+    max_execution: Duration,
+    needed: Duration,
+}
+
+impl Settings {
+    /// What is wrong with the numbers among themselves, whatever the endpoints are; each a sentence.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let Self {
+            lease,
+            renew_every,
+            wait,
+            response_limit,
+            ttl,
+        } = *self;
+        let mut problems = Vec::new();
+        if ttl > LONGEST_TTL {
+            problems.push(format!(
+                "`ttl` is {ttl:?}, and callers may use a key again after 24 h: make it {LONGEST_TTL:?} (23 h) or less."
+            ));
+        }
+        if renew_every.is_zero() {
+            problems.push(
+                "`renew_every` is 0: say how often a running attempt gives a sign of life, such as every 5 s."
+                    .to_owned(),
+            );
+        }
+        // One sign of life may be lost or late, and the attempt still counts as alive.
+        if lease.is_zero() || lease < renew_every.saturating_mul(2) {
+            problems.push(format!(
+                "`lease` is {lease:?} and `renew_every` is {renew_every:?}, so an attempt that is alive could be taken to be lost and run again: make the lease twice `renew_every` or more."
+            ));
+        }
+        if lease > LONGEST_LEASE {
+            problems.push(format!(
+                "`lease` is {lease:?}, so the retries of an attempt that was lost would be told to wait for nearly as long as callers retry, or longer: make it {LONGEST_LEASE:?} or less."
+            ));
+        }
+        if wait > LONGEST_WAIT {
+            problems.push(format!(
+                "`wait` is {wait:?}, longer than callers wait for an answer: make it {LONGEST_WAIT:?} or less."
+            ));
+        }
+        if response_limit == 0 {
+            problems.push(
+                "`response_limit` is 0, so that no answer could be kept for a retry: give it in bytes.".to_owned(),
+            );
+        }
+        problems
+    }
+
+    /// Whether a record outlives every retry of an operation that runs for `max_execution`.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(crate) fn check(&self, max_execution: Duration) -> Result<(), TooShort> {
+        let needed = (RETRY_WINDOW + LAST_RETRY + CLOCK_TOLERANCE).saturating_add(max_execution);
+        if self.ttl > needed {
+            return Ok(());
+        }
+        Err(TooShort {
+            ttl: self.ttl,
+            max_execution,
+            needed,
+        })
+    }
+}
+
+/// How old a record is, on the clock of the store that keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ages {
+    /// Since it was last written: how long ago its owner last gave a sign of life.
+    pub since_written: Duration,
+    /// Since the operation was first seen.
+    pub since_first_seen: Duration,
+}
+
+/// Whether a write begins the record's time anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstSeen {
+    /// The operation was first seen when the record says so.
+    Keep,
+    /// The record's time was over: the operation is first seen now.
+    Reset,
+}
+
+/// What a request for an operation may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Write this over what is held; if that succeeds, run.
+    Claim(Record, FirstSeen),
+    /// Write this over what is held: its owner was lost and nobody may run again.
+    GiveUp(Record),
+    Replay(Response),
+    /// Another attempt is alive: wait for it.
+    Wait,
+    Mismatch,
+    Unknown,
+    NotKept,
+}
+
+/// What a request may do where `held` is stored, if `first` is what it writes where there is nothing.
+pub(crate) fn claim(held: Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Step {
+    let alive = is_alive(&held, ages, settings);
+    if is_expired(&held, ages, settings) {
+        return Step::Claim(first.clone(), FirstSeen::Reset);
+    }
+    if held.fingerprint != first.fingerprint {
+        return Step::Mismatch;
+    }
+    match held.state {
+        State::InProgress if alive => Step::Wait,
+        State::InProgress if effect.may_run_again() => again(held),
+        State::InProgress => Step::GiveUp(Record {
+            state: State::Unknown,
+            ..held
+        }),
+        State::Released => again(held),
+        State::Completed(response) => Step::Replay(response),
+        State::NotKept => Step::NotKept,
+        State::Unknown => Step::Unknown,
+    }
+}
+
+/// Whether an attempt runs that has given a sign of life in time.
+fn is_alive(held: &Record, ages: Ages, settings: &Settings) -> bool {
+    held.state == State::InProgress && ages.since_written < settings.lease
+}
+
+/// Whether the record is as if absent.
+fn is_expired(held: &Record, ages: Ages, settings: &Settings) -> bool {
+    ages.since_first_seen >= settings.ttl && !is_alive(held, ages, settings)
+}
+
+fn again(held: Record) -> Step {
+    Step::Claim(
+        Record {
+            epoch: held.epoch.saturating_add(1),
+            state: State::InProgress,
+            ..held
+        },
+        FirstSeen::Keep,
+    )
+}
+
+/// Whether an attempt that has renewed its lease `renewals` times may do so once more: never past `max_execution`.
+pub(crate) fn may_renew(renewals: u32, max_execution: Duration, settings: &Settings) -> bool {
+    settings.renew_every.saturating_mul(renewals) < max_execution
+}
+
+/// How a handler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Finished {
+        status: u16,
+        /// The error was marked so by the handler.
+        retryable: bool,
+        /// The body's length in bytes.
+        size: usize,
+    },
+    Panicked,
+    TimedOut,
+}
+
+/// What is kept of an attempt that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    Completed,
+    Released,
+    NotKept,
+    Unknown,
+}
+
+/// What is kept of a transactional attempt that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterTransaction {
+    /// The effects and the answer.
+    Completed,
+    /// The answer alone.
+    Refused,
+    /// Neither: the retry runs as if nothing had happened.
+    RolledBack,
+}
+
+/// What the caller of an attempt that has ended is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The handler's response.
+    Response,
+    /// That the handler failed, without inner text.
+    Failed,
+    /// That the handler took too long.
+    TimedOut,
+    /// That the response was too long to keep, and its effects were undone.
+    NotKept,
+}
+
+/// What becomes of an attempt whose effects are outside the store's transaction.
+pub(crate) fn finish(event: Event, effect: Effect, settings: &Settings) -> (After, Reply) {
+    match event {
+        Event::Panicked => (after_loss(effect), Reply::Failed),
+        Event::TimedOut => (after_loss(effect), Reply::TimedOut),
+        Event::Finished {
+            status,
+            retryable,
+            size,
+        } => {
+            let after = if retryable || may_come_later(status) || (status >= 500 && effect.may_run_again()) {
+                After::Released
+            } else if size > settings.response_limit {
+                After::NotKept
+            } else {
+                After::Completed
+            };
+            (after, Reply::Response)
+        }
+    }
+}
+
+fn after_loss(effect: Effect) -> After {
+    if effect.may_run_again() {
+        After::Released
+    } else {
+        After::Unknown
+    }
+}
+
+/// What becomes of an attempt whose effects are in the transaction that holds the record.
+pub(crate) fn finish_transaction(event: Event, settings: &Settings) -> (AfterTransaction, Reply) {
+    match event {
+        Event::Panicked => (AfterTransaction::RolledBack, Reply::Failed),
+        Event::TimedOut => (AfterTransaction::RolledBack, Reply::TimedOut),
+        Event::Finished {
+            status,
+            retryable,
+            size,
+        } => {
+            if retryable || may_come_later(status) || status >= 500 {
+                (AfterTransaction::RolledBack, Reply::Response)
+            } else if size > settings.response_limit {
+                (AfterTransaction::RolledBack, Reply::NotKept)
+            } else if status >= 400 {
+                (AfterTransaction::Refused, Reply::Response)
+            } else {
+                (AfterTransaction::Completed, Reply::Response)
+            }
+        }
+    }
+}
+
+/// 408, 425 and 429 say "not now", which is no answer to keep.
+fn may_come_later(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429)
+}
+
+#[cfg(test)]
+mod tests;

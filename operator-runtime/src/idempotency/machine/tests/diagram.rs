@@ -1,0 +1,151 @@
+//! The diagram in the module's documentation, drawn from the rules themselves.
+
+use std::collections::BTreeMap;
+
+use super::settling::settled;
+use super::*;
+
+const RECORDED: [(Effect, &str); 3] = [
+    (Effect::AtMostOnce, "at most once"),
+    (Effect::Rerunnable, "rerunnable"),
+    (Effect::Transactional, "transactional"),
+];
+
+/// From where, to where, and what leads there for which effects.
+type Edges = BTreeMap<(&'static str, &'static str, String), Vec<&'static str>>;
+
+fn name(state: &State) -> &'static str {
+    match state {
+        State::InProgress => "InProgress",
+        State::Released => "Released",
+        State::Completed(_) => "Completed",
+        State::NotKept => "NotKept",
+        State::Unknown => "Unknown",
+    }
+}
+
+/// What a request with the same fingerprint may do.
+fn add_claims(edges: &mut Edges) {
+    for (effect, shown) in RECORDED {
+        for state in states() {
+            let times = [
+                ("within its lease", ages(1, 1)),
+                ("its lease lost", ages(100, 100)),
+                ("past its time", ages(3_600, 3_600)),
+            ];
+            for (time, ages) in times {
+                let (to, what) = match ask(state.clone(), ages, effect) {
+                    Step::Claim(_, FirstSeen::Reset) => ("[*]", "the record's time is over".to_owned()),
+                    Step::Claim(_, FirstSeen::Keep) if state == State::InProgress => {
+                        ("InProgress", format!("retry, {time}: next epoch runs"))
+                    }
+                    Step::Claim(_, FirstSeen::Keep) => ("InProgress", "retry: next epoch runs".to_owned()),
+                    Step::GiveUp(record) => (name(&record.state), format!("retry, {time}")),
+                    Step::Wait => (name(&state), format!("retry, {time}: waits")),
+                    Step::Replay(_) | Step::NotKept | Step::Unknown | Step::Mismatch => {
+                        (name(&state), "retry: told again".to_owned())
+                    }
+                };
+                let effects = edges.entry((name(&state), to, what)).or_default();
+                if !effects.contains(&shown) {
+                    effects.push(shown);
+                }
+            }
+        }
+    }
+}
+
+/// How an attempt ends.
+fn add_ends(edges: &mut Edges) {
+    let settings = Settings::default();
+    let finished = |status, retryable, size| Event::Finished {
+        status,
+        retryable,
+        size,
+    };
+    let ends = [
+        ("2xx, 3xx", finished(200, false, 1)),
+        ("4xx", finished(404, false, 1)),
+        ("408, 425, 429", finished(429, false, 1)),
+        ("retryable", finished(503, true, 1)),
+        ("5xx", finished(500, false, 1)),
+        ("too long to keep", finished(200, false, settings.response_limit + 1)),
+        ("panic", Event::Panicked),
+        ("time is up", Event::TimedOut),
+    ];
+    for (what, event) in ends {
+        for (effect, shown) in RECORDED {
+            let to = if effect == Effect::Transactional {
+                match finish_transaction(event, &settings).0 {
+                    AfterTransaction::Completed | AfterTransaction::Refused => "Completed",
+                    AfterTransaction::RolledBack => "[*]",
+                }
+            } else {
+                match finish(event, effect, &settings).0 {
+                    After::Completed => "Completed",
+                    After::Released => "Released",
+                    After::NotKept => "NotKept",
+                    After::Unknown => "Unknown",
+                }
+            };
+            edges
+                .entry(("InProgress", to, what.to_owned()))
+                .or_default()
+                .push(shown);
+        }
+    }
+}
+
+/// What a person says of it.
+fn add_settlements(edges: &mut Edges) {
+    for (effect, shown) in RECORDED {
+        for state in states() {
+            for (what, finding) in [
+                ("a person: it was done", Finding::Done(response())),
+                ("a person: it was not done", Finding::NotDone),
+            ] {
+                if let Ok(record) = settled(state.clone(), ages(100, 100), effect, &finding) {
+                    edges
+                        .entry((name(&state), name(&record.state), what.to_owned()))
+                        .or_default()
+                        .push(shown);
+                }
+            }
+        }
+    }
+}
+
+fn drawn() -> String {
+    let mut edges = Edges::new();
+    add_claims(&mut edges);
+    add_ends(&mut edges);
+    add_settlements(&mut edges);
+    let mut lines = vec![
+        "stateDiagram-v2".to_owned(),
+        "    [*] --> InProgress: first call".to_owned(),
+    ];
+    let mut arrows: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for ((from, to, what), effects) in edges {
+        let shown = if effects.len() == RECORDED.len() {
+            what
+        } else {
+            format!("{what} ({})", effects.join(", "))
+        };
+        arrows.entry((from, to)).or_default().push(shown);
+    }
+    lines.extend(
+        arrows
+            .into_iter()
+            .map(|((from, to), what)| format!("    {from} --> {to}: {}", what.join(" · "))),
+    );
+    lines.into_iter().map(|line| format!("//! {line}\n")).collect()
+}
+
+#[test]
+fn the_documentation_shows_these_rules() {
+    let drawn = drawn();
+    assert!(
+        include_str!("../../machine.rs").contains(&drawn),
+        "the rules have changed: paste this between the fences of the module's documentation\n{drawn}"
+    );
+}

@@ -1,0 +1,61 @@
+//! What a person may say of an operation, and what becomes of it then.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::idempotency::record::Settlement;
+
+fn settlement() -> Arc<Settlement> {
+    Arc::new(Settlement {
+        by: "ana".to_owned(),
+        at: 1_700_000_000,
+    })
+}
+
+pub(super) fn settled(state: State, ages: Ages, effect: Effect, finding: &Finding) -> Result<Record, NothingToSettle> {
+    settle(held(state), ages, effect, &Settings::default(), finding, &settlement())
+}
+
+#[test]
+fn a_person_settles_what_is_unknown_and_nothing_else() {
+    let lease = SECOND * 15;
+    for effect in EFFECTS {
+        for finding in [Finding::Done(response()), Finding::NotDone] {
+            let settled = |state, ages| settled(state, ages, effect, &finding);
+            let expected = Record {
+                state: match &finding {
+                    Finding::Done(response) => State::Completed(response.clone()),
+                    Finding::NotDone => State::Released,
+                },
+                settlement: Some(settlement()),
+                ..held(State::Unknown)
+            };
+            assert_eq!(settled(State::Unknown, ages(100, 100)), Ok(expected.clone()));
+            let lost = if effect == Effect::AtMostOnce {
+                Ok(expected)
+            } else {
+                Err(NothingToSettle::RunsAgain)
+            };
+            assert_eq!(settled(State::InProgress, ages(15, 100)), lost);
+            for (state, refused) in [
+                (State::InProgress, NothingToSettle::Running { lease }),
+                (State::Released, NothingToSettle::Released),
+                (State::Completed(response()), NothingToSettle::Completed),
+                (State::NotKept, NothingToSettle::NotKept),
+            ] {
+                assert_eq!(settled(state, ages(14, 100)), Err(refused));
+            }
+            assert_eq!(settled(State::Unknown, ages(100, 3_600)), Err(NothingToSettle::Expired));
+        }
+    }
+}
+
+#[test]
+fn a_settled_operation_keeps_who_settled_it_when_it_runs_again() {
+    let released = settled(State::Unknown, ages(1, 1), Effect::AtMostOnce, &Finding::NotDone).expect("unknown");
+    let step = claim(released, ages(1, 1), &asked(), Effect::AtMostOnce, &Settings::default());
+    let Step::Claim(record, FirstSeen::Keep) = step else {
+        panic!("does not run: {step:?}")
+    };
+    assert_eq!((record.epoch, record.settlement), (4, Some(settlement())));
+}

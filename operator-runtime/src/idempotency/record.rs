@@ -1,0 +1,329 @@
+//! What is remembered of an operation, and its compact binary form for stores.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::operation::{Fingerprint, Origin};
+
+/// An answer, as sent and as stored: the very bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `Content-Type`.
+    pub content_type: Cow<'static, str>,
+    /// The body, shared rather than copied.
+    pub body: Bytes,
+}
+
+/// What is remembered of one operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What was asked for the first time.
+    pub fingerprint: Fingerprint,
+    /// Which call asked for it.
+    pub origin: Origin,
+    /// Which attempt owns the operation: 1, 2, ….
+    pub epoch: u32,
+    /// How far it has come.
+    pub state: State,
+    /// Who has said what became of an attempt that was lost, if anybody had to.
+    pub settlement: Option<Arc<Settlement>>,
+}
+
+/// A person's word for what became of an attempt whose outcome was unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Who it is.
+    pub by: String,
+    /// When, in seconds since 1970-01-01 UTC on that person's machine.
+    pub at: u64,
+}
+
+/// How far an operation has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// An attempt runs, or ran until its lease was lost.
+    InProgress,
+    /// The last attempt ended without an effect worth keeping: the next one runs.
+    Released,
+    /// Over, with this answer for every retry.
+    Completed(Response),
+    /// Over, with an answer too long to keep.
+    NotKept,
+    /// An attempt was lost on the way, and nobody can tell whether its effect happened.
+    Unknown,
+}
+
+/// Bytes from a store that are no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Another version of this crate wrote it.
+    #[error(
+        "the record is written in format {found}, and this version of operator-runtime reads up to format {FORMAT}; run the version that wrote it"
+    )]
+    Format {
+        /// The format it says it has.
+        found: u8,
+    },
+    /// Too short, too long, or with a state that does not exist.
+    #[error("the record is damaged; restore the store from a backup or remove this record")]
+    Damaged,
+}
+
+/// What is written. Format 1, which is still read, had neither origin nor settlement.
+const FORMAT: u8 = 2;
+
+const IN_PROGRESS: u8 = 0;
+const RELEASED: u8 = 1;
+const COMPLETED: u8 = 2;
+const NOT_KEPT: u8 = 3;
+const UNKNOWN: u8 = 4;
+
+/// Beside the state, in the second byte: a settlement is there. Stores count by that byte.
+const SETTLED: u8 = 0x80;
+
+impl Record {
+    /// The first attempt at an operation nobody has seen before.
+    #[must_use]
+    pub fn first(fingerprint: Fingerprint, origin: Origin) -> Self {
+        Self {
+            fingerprint,
+            origin,
+            epoch: 1,
+            state: State::InProgress,
+            settlement: None,
+        }
+    }
+
+    /// The bytes a store keeps: format, state, epoch, fingerprint, origin, settlement, and of an answer its status,
+    /// its content type and the body. Numbers are big-endian, and texts are behind their length.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let (tag, response) = match &self.state {
+            State::InProgress => (IN_PROGRESS, None),
+            State::Released => (RELEASED, None),
+            State::Completed(response) => (COMPLETED, Some(response)),
+            State::NotKept => (NOT_KEPT, None),
+            State::Unknown => (UNKNOWN, None),
+        };
+        let length = response.map_or(0, |response| response.content_type.len() + response.body.len());
+        let mut bytes = Vec::with_capacity(64 + self.origin.as_text().len() + length);
+        let settled = if self.settlement.is_some() { SETTLED } else { 0 };
+        bytes.extend([FORMAT, tag | settled]);
+        bytes.extend(self.epoch.to_be_bytes());
+        bytes.extend(self.fingerprint.as_bytes());
+        put_text(&mut bytes, self.origin.as_text());
+        if let Some(settlement) = &self.settlement {
+            bytes.extend(settlement.at.to_be_bytes());
+            put_text(&mut bytes, &settlement.by);
+        }
+        if let Some(response) = response {
+            bytes.extend(response.status.to_be_bytes());
+            put_text(&mut bytes, &response.content_type);
+            bytes.extend(&response.body);
+        }
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, in this version or an earlier one; the body shares the memory of
+    /// `bytes`.
+    ///
+    /// # Errors
+    /// If a later version wrote it, or it is damaged.
+    pub fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
+        let [format] = take(&mut bytes)?;
+        if !(1..=FORMAT).contains(&format) {
+            return Err(DecodeError::Format { found: format });
+        }
+        let [tag] = take(&mut bytes)?;
+        let epoch = u32::from_be_bytes(take(&mut bytes)?);
+        let fingerprint = Fingerprint::from_bytes(take(&mut bytes)?);
+        let (origin, settlement) = match format {
+            1 => (Origin::default(), None),
+            _ => (
+                Origin::from_text(&take_text(&mut bytes)?),
+                take_settlement(tag, &mut bytes)?.map(Arc::new),
+            ),
+        };
+        let state = match if format == 1 { tag } else { tag & !SETTLED } {
+            COMPLETED => State::Completed(decode_response(bytes)?),
+            _ if !bytes.is_empty() => return Err(DecodeError::Damaged),
+            IN_PROGRESS => State::InProgress,
+            RELEASED => State::Released,
+            NOT_KEPT => State::NotKept,
+            UNKNOWN => State::Unknown,
+            _ => return Err(DecodeError::Damaged),
+        };
+        Ok(Self {
+            fingerprint,
+            origin,
+            epoch,
+            state,
+            settlement,
+        })
+    }
+}
+
+fn take_settlement(tag: u8, bytes: &mut Bytes) -> Result<Option<Settlement>, DecodeError> {
+    if tag & SETTLED == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Settlement {
+        at: u64::from_be_bytes(take(bytes)?),
+        by: take_text(bytes)?,
+    }))
+}
+
+fn decode_response(mut bytes: Bytes) -> Result<Response, DecodeError> {
+    let status = u16::from_be_bytes(take(&mut bytes)?);
+    let content_type = take_text(&mut bytes)?;
+    Ok(Response {
+        status,
+        content_type: Cow::Owned(content_type),
+        body: bytes,
+    })
+}
+
+/// No text that is written is as long as 2⁶⁴ bytes.
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend((text.len() as u64).to_be_bytes());
+    bytes.extend(text.as_bytes());
+}
+
+fn take_text(bytes: &mut Bytes) -> Result<String, DecodeError> {
+    let length = usize::try_from(u64::from_be_bytes(take(bytes)?)).map_err(|_| DecodeError::Damaged)?;
+    if length > bytes.len() {
+        return Err(DecodeError::Damaged);
+    }
+    let text = str::from_utf8(&bytes.split_to(length))
+        .map_err(|_| DecodeError::Damaged)?
+        .to_owned();
+    Ok(text)
+}
+
+fn take<const LENGTH: usize>(bytes: &mut Bytes) -> Result<[u8; LENGTH], DecodeError> {
+    let taken = *bytes.first_chunk().ok_or(DecodeError::Damaged)?;
+    let _ = bytes.split_to(LENGTH);
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn records() -> Vec<Record> {
+        let response = Response {
+            status: 201,
+            content_type: "application/json".into(),
+            body: Bytes::from_static(b"{\"a\":1}"),
+        };
+        [
+            State::InProgress,
+            State::Released,
+            State::Completed(response),
+            State::NotKept,
+            State::Unknown,
+        ]
+        .map(|state| Record {
+            fingerprint: Fingerprint::new("POST", "/", "", b""),
+            origin: Origin::new("refund", "key", "tenant"),
+            epoch: 7,
+            state,
+            settlement: None,
+        })
+        .into_iter()
+        .flat_map(|record| {
+            let settlement = Settlement {
+                by: "ana".to_owned(),
+                at: 1_700_000_000,
+            };
+            let settled = Record {
+                settlement: Some(Arc::new(settlement)),
+                ..record.clone()
+            };
+            [record, settled]
+        })
+        .collect()
+    }
+
+    /// What the version before wrote for a record of these records' fingerprint and epoch.
+    fn in_format_1(tag: u8, response: &[u8]) -> Bytes {
+        let fingerprint = records()[0].fingerprint;
+        [&[1, tag, 0, 0, 0, 7], &fingerprint.as_bytes()[..], response]
+            .concat()
+            .into()
+    }
+
+    #[test]
+    fn every_state_comes_back_as_written() {
+        for record in records() {
+            assert_eq!(Record::decode(record.encode().into()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn what_the_format_before_holds_is_read_without_what_it_did_not_hold() {
+        let answer = b"\x00\xc9\0\0\0\0\0\0\0\x0aapplication/json"; // The length is short of the type's.
+        let completed = Record::decode(in_format_1(COMPLETED, answer)).expect("a record");
+        assert_eq!((completed.origin, completed.settlement), (Origin::default(), None));
+        let State::Completed(response) = completed.state else {
+            panic!("not completed")
+        };
+        assert_eq!(
+            (response.status, &*response.content_type, &response.body[..]),
+            (201, "applicatio", &b"n/json"[..])
+        );
+        let unknown = Record::decode(in_format_1(UNKNOWN, b"")).expect("a record");
+        assert_eq!((unknown.epoch, unknown.state), (7, State::Unknown));
+    }
+
+    #[test]
+    fn a_record_cut_short_is_damaged_and_never_a_panic() {
+        for record in records() {
+            let body = match &record.state {
+                State::Completed(response) => response.body.len(),
+                _ => 0,
+            };
+            let bytes = Bytes::from(record.encode());
+            for length in 0..bytes.len() - body {
+                assert_eq!(
+                    Record::decode(bytes.slice(..length)),
+                    Err(DecodeError::Damaged),
+                    "{length} bytes of {record:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_format_is_refused() {
+        let mut bytes = records()[0].encode();
+        bytes[0] = 9;
+        assert_eq!(Record::decode(bytes.into()), Err(DecodeError::Format { found: 9 }));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_without_panic(bytes in prop::collection::vec(any::<u8>(), 36..120), tail in prop::collection::vec(any::<u8>(), 0..40), state in 0_u8..6, settled in any::<bool>()) {
+            let tag = if settled { state | SETTLED } else { state };
+            // Format 1 is read with any rest; of format 2 the texts' lengths would hardly ever fit by chance.
+            let mut framed = vec![1, tag];
+            framed.extend(&bytes);
+            let _ = Record::decode(framed.into());
+            let mut framed = vec![FORMAT, tag];
+            framed.extend(&bytes[..36]);
+            framed.extend([0; 8]);
+            framed.extend(if settled { &[0; 16][..] } else { &[] });
+            framed.extend(&tail);
+            let _ = Record::decode(bytes.into());
+            if let Ok(record) = Record::decode(framed.clone().into()) {
+                prop_assert_eq!(record.encode(), framed);
+            }
+        }
+    }
+}

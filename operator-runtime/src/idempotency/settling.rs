@@ -1,0 +1,67 @@
+//! A person looks operations up and settles what is unknown: the rules of `machine` applied to a store.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::admission::Operations;
+use super::effect::Effect;
+use super::machine::{self, Finding, FirstSeen, NothingToSettle};
+use super::operation::OperationId;
+use super::record::{Record, Settlement};
+use crate::store::{Listed, Records, Store, StoreError, Swap};
+
+/// Why an operation is not settled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotSettled {
+    #[error(transparent)]
+    Nothing(#[from] NothingToSettle),
+    #[error("its record is no longer there")]
+    Gone,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Operations {
+    /// The operations whose ids are in `ids`, one after the other.
+    pub(crate) fn records(&self, ids: RangeInclusive<OperationId>) -> Records<'_, dyn Store> {
+        Records::of(&**self.store(), ids)
+    }
+
+    /// Whether nobody but a person can say what became of the operation, whose endpoint has that effect.
+    pub(crate) fn needs_a_person(&self, listed: &Listed, effect: Effect) -> Result<(), NothingToSettle> {
+        machine::needs_a_person(&listed.record, listed.ages, effect, self.settings())
+    }
+
+    /// Writes what a person has found out over what was `listed`; where a retry has written in between, the rules are
+    /// asked again.
+    ///
+    /// # Errors
+    /// If there is nothing to settle, or the store cannot write.
+    pub(crate) async fn settle(
+        &self,
+        mut listed: Listed,
+        effect: Effect,
+        finding: &Finding,
+        settlement: &Arc<Settlement>,
+    ) -> Result<Record, NotSettled> {
+        loop {
+            let (held, ages) = (listed.record, listed.ages);
+            let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
+            let swap = self
+                .store()
+                .swap(listed.id, Some(listed.revision), settled.clone(), FirstSeen::Keep);
+            match swap.wait().await? {
+                Swap::Swapped(_) => return Ok(settled),
+                Swap::Gone => return Err(NotSettled::Gone),
+                Swap::Held { revision, record, ages } => {
+                    listed = Listed {
+                        id: listed.id,
+                        revision,
+                        record: *record,
+                        ages,
+                    };
+                }
+            }
+        }
+    }
+}

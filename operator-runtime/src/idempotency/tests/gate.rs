@@ -1,0 +1,282 @@
+//! A store that waits to be let through: each compare-and-swap is held until the history says what becomes of it.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::idempotency::record::Record;
+use crate::store::{
+    Ages, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Revision, Step, Store, StoreError, Swap,
+    Transaction, Transactions, Work,
+};
+
+/// One server's way to the store.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) added: Option<Arc<AddedTime>>,
+    waiting: Mutex<Option<Request>>,
+}
+
+/// A compare-and-swap that has been asked for and has not happened.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) id: OperationId,
+    pub(super) expected: Option<Revision>,
+    record: Record,
+    first_seen: FirstSeen,
+    reply: oneshot::Sender<Result<Swap, StoreError>>,
+}
+
+impl Gate {
+    pub(super) fn new(inner: Arc<dyn Store>, added: Option<Arc<AddedTime>>) -> Self {
+        Self {
+            inner,
+            added,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// What the future that was polled last has asked for.
+    pub(super) fn take_request(&self) -> Option<Request> {
+        lock(&self.waiting).take()
+    }
+
+    pub(super) async fn carry_out(&self, request: &Request) -> Result<Swap, StoreError> {
+        let answer = self
+            .inner
+            .swap(request.id, request.expected, request.record.clone(), request.first_seen)
+            .wait()
+            .await;
+        match &self.added {
+            Some(added) => answer.map(|swap| {
+                let asked = Asked {
+                    id: request.id,
+                    begins: request.expected.is_none() || request.first_seen == FirstSeen::Reset,
+                };
+                added.adjust(&mut lock(&added.writes), &asked, swap)
+            }),
+            None => answer,
+        }
+    }
+
+    /// What is held of an operation, as old as it is in the history.
+    pub(super) async fn listed(&self, id: OperationId) -> Result<Option<Listed>, StoreError> {
+        let page = self.inner.list(id..=id, None, 1).await?;
+        let aged = |listed: Listed| match &self.added {
+            Some(added) => Listed {
+                ages: added.aged(id, listed.ages),
+                ..listed
+            },
+            None => listed,
+        };
+        Ok(page.records.into_iter().next().map(aged))
+    }
+
+    pub(super) fn unreachable() -> StoreError {
+        StoreError::Closed {
+            store: "the store of a history".to_owned(),
+        }
+    }
+}
+
+impl Request {
+    /// The future goes on with this answer the next time that it is polled.
+    pub(super) fn answer(self, answer: Result<Swap, StoreError>) {
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl Store for Gate {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let earlier = lock(&self.waiting).replace(Request {
+                id,
+                expected,
+                record: new,
+                first_seen,
+                reply,
+            });
+            assert!(earlier.is_none(), "two requests in one poll");
+            answer.await.unwrap_or_else(|_| Err(Self::unreachable()))
+        }))
+    }
+
+    fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.inner.sweep(older_than, limit)
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        self.inner.list(ids, after, limit)
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        self.inner.transactions().map(|_| self as &dyn Transactions)
+    }
+}
+
+/// A transaction is carried out whole, and waits for nobody.
+impl Transactions for Gate {
+    fn handle_type(&self) -> TypeId {
+        self.inner.transactions().expect("it has some").handle_type()
+    }
+
+    fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
+        let inner = self.inner.transactions().expect("it has some");
+        let Some(added) = self.added.clone() else {
+            return inner.transact(limit, work);
+        };
+        Box::pin(async move {
+            // What a transaction has written is only known to others once it is committed.
+            let writes = Arc::new(Mutex::new(lock(&added.writes).clone()));
+            let (time, within) = (Arc::clone(&added), Arc::clone(&writes));
+            let work: Work = Box::new(move |transaction| {
+                Box::pin(async move {
+                    let mut aged = Aged {
+                        inner: transaction,
+                        time,
+                        writes: within,
+                    };
+                    work(&mut aged).await
+                })
+            });
+            let ended = inner.transact(limit, work).await;
+            if matches!(ended, Ended::Committed) {
+                *lock(&added.writes) = std::mem::take(&mut lock(&writes));
+            }
+            ended
+        })
+    }
+}
+
+/// A transaction that tells the ages which records have in the history.
+struct Aged<'t> {
+    inner: &'t mut dyn Transaction,
+    time: Arc<AddedTime>,
+    writes: Arc<Mutex<Writes>>,
+}
+
+impl Transaction for Aged<'_> {
+    fn swap(
+        &mut self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        let begins = expected.is_none() || first_seen == FirstSeen::Reset;
+        let swapping = self.inner.swap(id, expected, new, first_seen);
+        let (time, writes) = (&self.time, &self.writes);
+        Step::Later(Box::pin(async move {
+            let swap = swapping.wait().await?;
+            Ok(time.adjust(&mut lock(writes), &Asked { id, begins }, swap))
+        }))
+    }
+
+    fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
+        self.inner.savepoint()
+    }
+
+    fn roll_back_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
+        self.inner.roll_back_savepoint()
+    }
+
+    fn release_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
+        self.inner.release_savepoint()
+    }
+
+    fn handle(&mut self) -> &mut (dyn Any + Send) {
+        self.inner.handle()
+    }
+}
+
+/// Which record is written over, or looked at.
+struct Asked {
+    id: OperationId,
+    /// Whether its time begins anew with the write.
+    begins: bool,
+}
+
+type Writes = HashMap<OperationId, Times>;
+
+/// Time that a history adds to a store whose clock no test can set: what has passed in the history since each write
+/// is added to the age that the store itself tells.
+#[derive(Debug, Default)]
+pub(super) struct AddedTime {
+    now: Mutex<Duration>,
+    writes: Mutex<Writes>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    written: Duration,
+    first_seen: Duration,
+}
+
+impl AddedTime {
+    pub(super) fn advance(&self, by: Duration) {
+        *lock(&self.now) += by;
+    }
+
+    fn adjust(&self, writes: &mut Writes, asked: &Asked, swap: Swap) -> Swap {
+        let now = *lock(&self.now);
+        match swap {
+            Swap::Swapped(revision) => {
+                let earlier = writes.get(&asked.id).filter(|_| !asked.begins);
+                let first_seen = earlier.map_or(now, |times| times.first_seen);
+                writes.insert(
+                    asked.id,
+                    Times {
+                        written: now,
+                        first_seen,
+                    },
+                );
+                Swap::Swapped(revision)
+            }
+            Swap::Held { revision, record, ages } => Swap::Held {
+                revision,
+                record,
+                ages: writes[&asked.id].added_to(ages, now),
+            },
+            Swap::Gone => Swap::Gone,
+        }
+    }
+
+    fn aged(&self, id: OperationId, ages: Ages) -> Ages {
+        let now = *lock(&self.now);
+        lock(&self.writes)[&id].added_to(ages, now)
+    }
+}
+
+impl Times {
+    fn added_to(self, ages: Ages, now: Duration) -> Ages {
+        Ages {
+            since_written: ages.since_written + now - self.written,
+            since_first_seen: ages.since_first_seen + now - self.first_seen,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,137 @@
+//! What can happen to an operation, as actions that are drawn at random and shrunk.
+
+use proptest::prelude::*;
+
+use super::reference::Ending;
+use crate::idempotency::effect::Effect;
+
+pub(super) const SERVERS: usize = 3;
+
+/// One of the calls for a key at a server, oldest first. Where there is none, an action does nothing; so an action
+/// that is left out when a history is shrunk changes nothing else's meaning.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who {
+    pub(super) server: usize,
+    pub(super) key: u8,
+    pub(super) place: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    /// A request arrives at a server.
+    Call {
+        server: usize,
+        key: u8,
+        body: u8,
+        effect: Effect,
+    },
+    /// A call goes on to the next thing that it asks of the store.
+    GoOn {
+        who: Who,
+        fate: Fate,
+    },
+    /// A running handler gives a sign of life.
+    Renew {
+        who: Who,
+    },
+    /// A running handler ends.
+    End {
+        who: Who,
+        ending: Ending,
+    },
+    /// A transactional request arrives, and is carried out whole.
+    Transact {
+        server: usize,
+        key: u8,
+        body: u8,
+        ending: Ending,
+    },
+    /// A person says what became of an operation of such an endpoint.
+    Settle {
+        key: u8,
+        effect: Effect,
+        is_done: bool,
+    },
+    /// A server loses all it was doing.
+    Crash {
+        server: usize,
+    },
+    Pass {
+        seconds: u64,
+    },
+    Sweep {
+        server: usize,
+    },
+}
+
+/// What becomes of a compare-and-swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Answered,
+    /// It happens, and its answer is lost on the way.
+    AnswerLost,
+    /// The store cannot be reached: it does not happen.
+    NotReached,
+    /// It happens, and the server dies before it learns so.
+    CrashAfter,
+}
+
+pub(super) fn histories() -> impl Strategy<Value = Vec<Action>> {
+    prop::collection::vec(actions(), 1..120)
+}
+
+fn actions() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        6 => (0..SERVERS, keys(), bodies(), effects())
+            .prop_map(|(server, key, body, effect)| Action::Call { server, key, body, effect }),
+        20 => (who(), fates()).prop_map(|(who, fate)| Action::GoOn { who, fate }),
+        4 => who().prop_map(|who| Action::Renew { who }),
+        6 => (who(), endings()).prop_map(|(who, ending)| Action::End { who, ending }),
+        2 => (0..SERVERS, keys(), bodies(), endings())
+            .prop_map(|(server, key, body, ending)| Action::Transact { server, key, body, ending }),
+        2 => (keys(), effects(), any::<bool>())
+            .prop_map(|(key, effect, is_done)| Action::Settle { key, effect, is_done }),
+        1 => (0..SERVERS).prop_map(|server| Action::Crash { server }),
+        3 => prop::sample::select(&[1, 4, 5, 10, 15, 60][..]).prop_map(|seconds| Action::Pass { seconds }),
+        1 => (0..SERVERS).prop_map(|server| Action::Sweep { server }),
+    ]
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    let place = prop_oneof![3 => Just(0_usize), 1 => Just(1)];
+    (0..SERVERS, keys(), place).prop_map(|(server, key, place)| Who { server, key, place })
+}
+
+fn keys() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => Just(0_u8), 1 => Just(1)]
+}
+
+fn bodies() -> impl Strategy<Value = u8> {
+    prop_oneof![10 => Just(0_u8), 1 => Just(1)]
+}
+
+fn effects() -> impl Strategy<Value = Effect> {
+    prop::sample::select(&[Effect::AtMostOnce, Effect::Rerunnable][..])
+}
+
+fn fates() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        12 => Just(Fate::Answered),
+        1 => Just(Fate::AnswerLost),
+        1 => Just(Fate::NotReached),
+        1 => Just(Fate::CrashAfter),
+    ]
+}
+
+fn endings() -> impl Strategy<Value = Ending> {
+    prop_oneof![
+        4 => Just(Ending::Done),
+        1 => Just(Ending::Refused),
+        1 => Just(Ending::Later),
+        1 => Just(Ending::Retryable),
+        1 => Just(Ending::Failed),
+        1 => Just(Ending::TooLong),
+        1 => Just(Ending::Panics),
+        1 => Just(Ending::TakesTooLong),
+    ]
+}

@@ -1,0 +1,219 @@
+//! The judge of the histories: the design's rules for an operation, written a second time and from its page alone.
+
+use std::collections::HashMap;
+
+use crate::idempotency::effect::Effect;
+
+/// Seconds, as all times here.
+pub(super) const TTL: u64 = 60;
+pub(super) const LEASE: u64 = 15;
+pub(super) const RENEW_EVERY: u64 = 5;
+pub(super) const WAIT: u64 = 10;
+pub(super) const MAX_EXECUTION: u64 = 30;
+/// Bytes.
+pub(super) const LONGEST_ANSWER: usize = 16;
+
+/// How a handler of a history ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// 200.
+    Done,
+    /// 404.
+    Refused,
+    /// 429: not now.
+    Later,
+    /// An error that the handler marked so.
+    Retryable,
+    /// 500.
+    Failed,
+    /// 200, and more bytes than are kept.
+    TooLong,
+    Panics,
+    TakesTooLong,
+}
+
+/// What a request for an operation is to be told, or may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Run { epoch: u32 },
+    GiveUp,
+    Replay { answer: u32 },
+    Wait,
+    Mismatch,
+    Unknown,
+    TooLong,
+}
+
+/// One run of a handler, among all of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Attempt(u32);
+
+/// What a request has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// That it runs.
+    Run(Attempt),
+    /// That nobody may.
+    GivenUp,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reference {
+    operations: HashMap<u8, Operation>,
+    attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Operation {
+    body: u8,
+    epoch: u32,
+    first_seen: u64,
+    sign_of_life: u64,
+    progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Runs { owner: Attempt },
+    Released,
+    Over { answer: u32 },
+    TooLong,
+    Unknown,
+}
+
+impl Reference {
+    /// What a request that looks at `now` is due.
+    pub(super) fn ask(&self, key: u8, body: u8, effect: Effect, now: u64) -> Verdict {
+        let Some(operation) = self.operations.get(&key) else {
+            return Verdict::Run { epoch: 1 };
+        };
+        let is_running = matches!(operation.progress, Progress::Runs { .. });
+        let is_alive = is_running && now - operation.sign_of_life < LEASE;
+        if now - operation.first_seen >= TTL && !is_alive {
+            return Verdict::Run { epoch: 1 };
+        }
+        if operation.body != body {
+            return Verdict::Mismatch;
+        }
+        match operation.progress {
+            Progress::Runs { .. } if is_alive => Verdict::Wait,
+            Progress::Runs { .. } if effect == Effect::AtMostOnce => Verdict::GiveUp,
+            Progress::Runs { .. } | Progress::Released => Verdict::Run {
+                epoch: operation.epoch + 1,
+            },
+            Progress::Over { answer } => Verdict::Replay { answer },
+            Progress::TooLong => Verdict::TooLong,
+            Progress::Unknown => Verdict::Unknown,
+        }
+    }
+
+    /// A request that looked at `looked` has written at `now`, and nothing was written in between.
+    pub(super) fn take(&mut self, key: u8, body: u8, effect: Effect, looked: u64, now: u64) -> Taken {
+        match self.ask(key, body, effect, looked) {
+            Verdict::Run { epoch } => {
+                self.attempts += 1;
+                let owner = Attempt(self.attempts);
+                let first_seen = match self.operations.get(&key) {
+                    Some(operation) if epoch > 1 => operation.first_seen,
+                    _ => now,
+                };
+                self.operations.insert(
+                    key,
+                    Operation {
+                        body,
+                        epoch,
+                        first_seen,
+                        sign_of_life: now,
+                        progress: Progress::Runs { owner },
+                    },
+                );
+                Taken::Run(owner)
+            }
+            Verdict::GiveUp => {
+                let operation = self.operations.get_mut(&key).expect("it was given up");
+                operation.progress = Progress::Unknown;
+                operation.sign_of_life = now;
+                Taken::GivenUp
+            }
+            other => panic!("written, where the request was due {other:?}"),
+        }
+    }
+
+    /// Whether the attempt may still write: no other one has taken the operation, and it is not forgotten.
+    pub(super) fn owns(&self, key: u8, attempt: Attempt) -> bool {
+        self.operations
+            .get(&key)
+            .is_some_and(|operation| matches!(operation.progress, Progress::Runs { owner } if owner == attempt))
+    }
+
+    pub(super) fn epoch(&self, key: u8) -> u32 {
+        self.operations.get(&key).map_or(0, |operation| operation.epoch)
+    }
+
+    /// When the operation is forgotten.
+    pub(super) fn expiry(&self, key: u8) -> u64 {
+        self.operations
+            .get(&key)
+            .map_or(0, |operation| operation.first_seen + TTL)
+    }
+
+    /// Whether the attempt may give another sign of life: never past the longest execution.
+    pub(super) fn may_renew(renewals: u64) -> bool {
+        renewals * RENEW_EVERY < MAX_EXECUTION
+    }
+
+    pub(super) fn renew(&mut self, key: u8, now: u64) {
+        let operation = self.operations.get_mut(&key).expect("its owner writes");
+        operation.sign_of_life = now;
+    }
+
+    pub(super) fn end(&mut self, key: u8, ending: Ending, effect: Effect, answer: u32, now: u64) {
+        let operation = self.operations.get_mut(&key).expect("its owner writes");
+        operation.sign_of_life = now;
+        operation.progress = match (ending, effect) {
+            (Ending::Done | Ending::Refused, _) | (Ending::Failed, Effect::AtMostOnce) => Progress::Over { answer },
+            (Ending::TooLong, _) => Progress::TooLong,
+            (Ending::Later | Ending::Retryable, _) => Progress::Released,
+            (Ending::Panics | Ending::TakesTooLong, Effect::AtMostOnce) => Progress::Unknown,
+            (Ending::Failed | Ending::Panics | Ending::TakesTooLong, _) => Progress::Released,
+        };
+    }
+
+    /// A person says that it was done, with an answer, or that it was not; whether that was to be said.
+    pub(super) fn settle(&mut self, key: u8, effect: Effect, answer: Option<u32>, now: u64) -> bool {
+        let Some(operation) = self.operations.get_mut(&key) else {
+            return false;
+        };
+        let is_unknown = match operation.progress {
+            Progress::Unknown => now - operation.first_seen < TTL,
+            // Nobody has said so yet, but its owner is lost, and it may not run again.
+            Progress::Runs { .. } => {
+                now - operation.sign_of_life >= LEASE
+                    && now - operation.first_seen < TTL
+                    && effect == Effect::AtMostOnce
+            }
+            Progress::Released | Progress::Over { .. } | Progress::TooLong => false,
+        };
+        if is_unknown {
+            operation.sign_of_life = now;
+            operation.progress = answer.map_or(Progress::Released, |answer| Progress::Over { answer });
+        }
+        is_unknown
+    }
+
+    /// A whole transaction: it runs and is kept, with or without effects, or nothing has happened.
+    pub(super) fn transact(&mut self, key: u8, body: u8, ending: Ending, answer: u32, now: u64) -> Verdict {
+        let due = self.ask(key, body, Effect::Transactional, now);
+        if matches!(due, Verdict::Run { .. }) && matches!(ending, Ending::Done | Ending::Refused) {
+            self.take(key, body, Effect::Transactional, now, now);
+            self.end(key, ending, Effect::Transactional, answer, now);
+        }
+        due
+    }
+
+    /// Forgets what was first seen and last written too long ago.
+    pub(super) fn sweep(&mut self, now: u64) {
+        self.operations
+            .retain(|_, operation| now - operation.first_seen <= TTL || now - operation.sign_of_life <= TTL);
+    }
+}

@@ -1,0 +1,378 @@
+//! Several servers on one store, moved one compare-and-swap at a time, and each move held against the reference.
+
+mod call;
+mod judgement;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use self::call::{Asked, Call, Doing, Looked, Seen, Written, check_written, first, outcome};
+use super::gate::{AddedTime, Gate};
+use super::history::{Action, Fate, SERVERS, Who};
+use super::reference::{self, Ending, Reference};
+use crate::idempotency::admission::{self, HandlerOutcome, Operations};
+use crate::idempotency::effect::Effect;
+use crate::idempotency::machine::Settings;
+use crate::idempotency::operation::OperationId;
+use crate::idempotency::transacted::TransactionalHandler;
+use crate::meter::CallMeter;
+use crate::store::Store;
+
+const MAX_EXECUTION: Duration = Duration::from_secs(reference::MAX_EXECUTION);
+
+/// A store under test, as each server has opened it.
+pub(super) trait World {
+    fn stores(&self) -> [Arc<dyn Store>; SERVERS];
+
+    /// Lets time pass on the store's clock; `None` where no test can set it.
+    fn clock(&self) -> Option<&crate::clock::ManualClock>;
+
+    /// Where transactions have effects.
+    fn effects(&self) -> Option<&dyn Effects>;
+}
+
+/// Effects in a store's transactions.
+pub(super) trait Effects: Sync {
+    /// A handler that makes `effect` happen, and then ends.
+    fn handler(&self, effect: String, outcome: HandlerOutcome) -> TransactionalHandler;
+
+    /// The effects whose names begin so.
+    fn happened(&self, prefix: &str) -> Vec<String>;
+}
+
+pub(super) struct Simulation<'w> {
+    /// Where the store's own work runs.
+    stores: &'w Runtime,
+    /// Where the servers' timers run, on time that stands still.
+    time: Runtime,
+    world: &'w dyn World,
+    history: String,
+    servers: Vec<(Operations, Arc<Gate>)>,
+    calls: Vec<Call>,
+    added: Arc<AddedTime>,
+    reference: Reference,
+    now: u64,
+    answers: u32,
+    effects: Vec<String>,
+    seen: Seen,
+    reached: Reached,
+}
+
+/// How often histories came to what is worth coming to, so that nobody takes histories of nothing for a proof.
+pub(super) type Reached = BTreeMap<&'static str, u32>;
+
+impl<'w> Simulation<'w> {
+    pub(super) fn new(world: &'w dyn World, stores: &'w Runtime, history: String) -> Self {
+        let time = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let added = Arc::new(AddedTime::default());
+        let seconds = Duration::from_secs;
+        let settings = Settings {
+            ttl: seconds(reference::TTL),
+            lease: seconds(reference::LEASE),
+            renew_every: seconds(reference::RENEW_EVERY),
+            wait: seconds(reference::WAIT),
+            response_limit: reference::LONGEST_ANSWER,
+        };
+        let servers = world.stores().into_iter().map(|store| {
+            let adds = world.clock().is_none().then(|| Arc::clone(&added));
+            let gate = Arc::new(Gate::new(store, adds));
+            (Operations::new(Arc::clone(&gate) as Arc<dyn Store>, settings), gate)
+        });
+        Self {
+            stores,
+            time: time.expect("a runtime"),
+            world,
+            history,
+            servers: servers.collect(),
+            calls: Vec::new(),
+            added,
+            reference: Reference::default(),
+            now: 0,
+            answers: 0,
+            effects: Vec::new(),
+            seen: Seen::default(),
+            reached: Reached::new(),
+        }
+    }
+
+    /// Lets all that earlier histories have written be forgotten.
+    fn forget(&mut self) {
+        if let Some(clock) = self.world.clock() {
+            clock.advance(Duration::from_secs(2 * reference::TTL));
+            while self
+                .stores
+                .block_on(self.servers[0].0.sweep())
+                .expect("the store works")
+                > 0
+            {}
+        }
+    }
+
+    pub(super) fn run(mut self, history: &[Action]) -> Reached {
+        self.forget();
+        for action in history {
+            self.act(*action);
+        }
+        if let Some(effects) = self.world.effects() {
+            let happened = effects.happened(&format!("{}/", self.history));
+            assert_eq!(happened, self.effects, "effects that happened, and that were to happen");
+        }
+        self.reached
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Call {
+                server,
+                key,
+                body,
+                effect,
+            } => self.call(server, key, body, effect),
+            Action::GoOn { who, fate } => self.with_call(who, |simulation, call| simulation.go_on(call, fate)),
+            Action::Renew { who } => self.with_call(who, Self::renew),
+            Action::End { who, ending } => self.with_call(who, |simulation, call| simulation.end(call, ending)),
+            Action::Transact {
+                server,
+                key,
+                body,
+                ending,
+            } => self.transact(server, key, body, ending),
+            Action::Settle { key, effect, is_done } => self.settle(key, effect, is_done),
+            Action::Crash { server } => self.calls.retain(|call| call.server != server),
+            Action::Pass { seconds } => self.pass(seconds),
+            Action::Sweep { server } => self.sweep(server),
+        }
+    }
+
+    /// Takes a call out, and puts it back where it is not over.
+    fn with_call(&mut self, who: Who, act: impl FnOnce(&mut Self, Call) -> Option<Call>) {
+        let is_meant = |call: &Call| call.server == who.server && call.asked.key == who.key;
+        let numbers: Vec<_> = (0..self.calls.len())
+            .filter(|number| is_meant(&self.calls[*number]))
+            .collect();
+        let Some(&number) = numbers.get(who.place) else { return };
+        let call = self.calls.remove(number);
+        if let Some(call) = act(self, call) {
+            self.calls.insert(number, call);
+        }
+    }
+
+    fn call(&mut self, server: usize, key: u8, body: u8, effect: Effect) {
+        let operations = self.servers[server].0.clone();
+        let (id, first) = (self.id(key), first(key, body));
+        let work = Box::pin(async move {
+            let asked = admission::Asked {
+                id,
+                first,
+                effect,
+                max_execution: MAX_EXECUTION,
+                meter: &CallMeter::of("refund_order"),
+            };
+            operations.admit(&asked).await
+        });
+        self.answers += 1;
+        let call = Call {
+            server,
+            asked: Asked {
+                key,
+                body,
+                effect,
+                answer: self.answers,
+            },
+            doing: Doing::Asking {
+                work,
+                looked: Looked::default(),
+                waits_since: None,
+                taken: None,
+            },
+            request: None,
+        };
+        let call = self.poll(call);
+        self.calls.extend(call);
+    }
+
+    fn go_on(&mut self, mut call: Call, fate: Fate) -> Option<Call> {
+        let Some(request) = call.request.take() else {
+            return self.poll(call);
+        };
+        if fate == Fate::NotReached {
+            self.unanswered(&mut call);
+            request.answer(Err(Gate::unreachable()));
+            return self.poll(call);
+        }
+        let gate = Arc::clone(&self.servers[call.server].1);
+        let answer = self.stores.block_on(gate.carry_out(&request)).expect("the store works");
+        self.judge(&mut call, &request, &answer);
+        match fate {
+            Fate::Answered | Fate::NotReached => request.answer(Ok(answer)),
+            Fate::AnswerLost => {
+                self.unanswered(&mut call);
+                request.answer(Err(Gate::unreachable()));
+            }
+            Fate::CrashAfter => {
+                let server = call.server;
+                self.calls.retain(|call| call.server != server);
+                return None;
+            }
+        }
+        self.poll(call)
+    }
+
+    fn unanswered(&self, call: &mut Call) {
+        if let Doing::Renewing { expected, .. } | Doing::Ending { expected, .. } = &mut call.doing {
+            *expected = Some(Written::Unanswered);
+        }
+    }
+
+    /// Lets a call go on until it asks the store, waits, or is over.
+    fn poll(&mut self, mut call: Call) -> Option<Call> {
+        let entered = self.time.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let doing = match call.doing {
+            Doing::Asking {
+                mut work,
+                looked,
+                waits_since,
+                taken,
+            } => {
+                let polled = work.as_mut().poll(&mut context);
+                drop(entered);
+                call.request = self.servers[call.server].1.take_request();
+                call.doing = Doing::Asking {
+                    work,
+                    looked,
+                    waits_since,
+                    taken,
+                };
+                return match polled {
+                    Poll::Ready(claim) => self.claimed(call, claim),
+                    Poll::Pending => Some(self.asks_on(call)),
+                };
+            }
+            Doing::Renewing {
+                mut work,
+                attempt,
+                renewals,
+                expected,
+            } => match work.as_mut().poll(&mut context) {
+                Poll::Pending => Doing::Renewing {
+                    work,
+                    attempt,
+                    renewals,
+                    expected,
+                },
+                Poll::Ready((lease, renewed)) => {
+                    let renewals = renewals + u64::from(expected == Some(Written::Yes));
+                    check_written(expected, renewed.as_ref().err());
+                    Doing::Running {
+                        lease,
+                        attempt,
+                        renewals,
+                    }
+                }
+            },
+            Doing::Ending {
+                mut work,
+                attempt,
+                ending,
+                expected,
+            } => match work.as_mut().poll(&mut context) {
+                Poll::Pending => Doing::Ending {
+                    work,
+                    attempt,
+                    ending,
+                    expected,
+                },
+                Poll::Ready(ended) => {
+                    check_written(expected, ended.as_ref().err());
+                    drop(entered);
+                    self.reach(if ended.is_ok() {
+                        "recorded"
+                    } else {
+                        "fenced or unanswered"
+                    });
+                    self.ended(call.asked, ending, ended.ok());
+                    return None;
+                }
+            },
+            running @ Doing::Running { .. } => running,
+        };
+        drop(entered);
+        call.request = self.servers[call.server].1.take_request();
+        Some(Call { doing, ..call })
+    }
+
+    fn renew(&mut self, call: Call) -> Option<Call> {
+        let Doing::Running {
+            mut lease,
+            attempt,
+            renewals,
+        } = call.doing
+        else {
+            return Some(call);
+        };
+        let work = Box::pin(async move {
+            let renewed = lease.renew().await;
+            (lease, renewed)
+        });
+        let doing = Doing::Renewing {
+            work,
+            attempt,
+            renewals,
+            expected: None,
+        };
+        let call = self.poll(Call { doing, ..call })?;
+        assert_eq!(
+            call.request.is_some(),
+            Reference::may_renew(renewals),
+            "after {renewals} renewals"
+        );
+        Some(call)
+    }
+
+    fn end(&mut self, call: Call, ending: Ending) -> Option<Call> {
+        let Doing::Running { lease, attempt, .. } = call.doing else {
+            return Some(call);
+        };
+        let work = Box::pin(lease.complete(outcome(ending, call.asked.answer)));
+        let doing = Doing::Ending {
+            work,
+            attempt,
+            ending,
+            expected: None,
+        };
+        self.poll(Call { doing, ..call })
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        let by = Duration::from_secs(seconds);
+        self.now += seconds;
+        self.added.advance(by);
+        if let Some(clock) = self.world.clock() {
+            clock.advance(by);
+        }
+        self.time.block_on(tokio::time::advance(by));
+    }
+
+    /// Only where time can be set: real time is too short for anything to grow old.
+    fn sweep(&mut self, server: usize) {
+        if self.world.clock().is_some() {
+            self.stores
+                .block_on(self.servers[server].0.sweep())
+                .expect("the store works");
+            self.reference.sweep(self.now);
+        }
+    }
+
+    fn reach(&mut self, what: &'static str) {
+        *self.reached.entry(what).or_default() += 1;
+    }
+
+    fn id(&self, key: u8) -> OperationId {
+        OperationId::new(&self.history, &key.to_string())
+    }
+}

@@ -1,0 +1,175 @@
+//! One call as its server carries it out, and what it may be told.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::super::gate::Request;
+use super::super::reference::{Attempt, Ending, Taken};
+use crate::idempotency::admission::{Answer, Claim, HandlerOutcome, Lease, LeaseError};
+use crate::idempotency::effect::Effect;
+use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::idempotency::record::{Record, Response};
+use crate::store::StoreError;
+
+/// What one server does for one request.
+pub(super) struct Call {
+    pub(super) server: usize,
+    pub(super) asked: Asked,
+    pub(super) doing: Doing,
+    pub(super) request: Option<Request>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) key: u8,
+    pub(super) body: u8,
+    pub(super) effect: Effect,
+    /// The number that its handler answers with.
+    pub(super) answer: u32,
+}
+
+/// When a call saw last what is held, and whether it has drawn its conclusion.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Looked {
+    pub(super) at: u64,
+    pub(super) is_news: bool,
+}
+
+pub(super) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+pub(super) enum Doing {
+    Asking {
+        work: Work<Result<Claim, StoreError>>,
+        looked: Looked,
+        waits_since: Option<u64>,
+        taken: Option<Taken>,
+    },
+    Running {
+        lease: Lease,
+        attempt: Attempt,
+        renewals: u64,
+    },
+    Renewing {
+        work: Work<(Lease, Result<(), LeaseError>)>,
+        attempt: Attempt,
+        renewals: u64,
+        expected: Option<Written>,
+    },
+    Ending {
+        work: Work<Result<Answer, LeaseError>>,
+        attempt: Attempt,
+        ending: Ending,
+        expected: Option<Written>,
+    },
+}
+
+/// What a write by an attempt came to, as its server has learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Yes,
+    TakenOver,
+    Unanswered,
+}
+
+impl Written {
+    /// `None` where the owner met a sign of life of its own, whose answer it had not got: it asks again.
+    pub(super) fn of(is_written: bool, owns: bool, is_expired: bool) -> Option<Self> {
+        match (is_written, owns) {
+            (true, _) => Some(Self::Yes),
+            (false, false) => Some(Self::TakenOver),
+            // It could as well be another attempt's, at an operation that was forgotten and begun anew.
+            (false, true) if is_expired => Some(Self::TakenOver),
+            (false, true) => None,
+        }
+    }
+}
+
+pub(super) fn check_written(expected: Option<Written>, error: Option<&LeaseError>) {
+    let is_right = match expected {
+        Some(Written::Yes) => error.is_none(),
+        Some(Written::TakenOver) => matches!(error, Some(LeaseError::Lost)),
+        Some(Written::Unanswered) => matches!(error, Some(LeaseError::Store(_))),
+        None => matches!(error, Some(LeaseError::Overdue)),
+    };
+    assert!(
+        is_right,
+        "a write came to {expected:?}, and the attempt was told {error:?}"
+    );
+}
+
+/// What callers have seen, whatever the rules say.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// By key: the answer that was given as kept, and until when it must be given again.
+    kept: BTreeMap<u8, (u32, u64)>,
+}
+
+impl Seen {
+    pub(super) fn kept(&mut self, key: u8, answer: u32, until: u64) {
+        self.kept.insert(key, (answer, until));
+    }
+
+    pub(super) fn ran(&mut self, key: u8, looked: u64) {
+        if let Some((answer, until)) = self.kept.remove(&key) {
+            assert!(
+                looked >= until,
+                "doubled: {answer} was answered, and the operation runs again"
+            );
+        }
+    }
+
+    pub(super) fn replayed(&self, key: u8, replayed: u32, now: u64) {
+        if let Some((answer, until)) = self.kept.get(&key) {
+            assert!(
+                replayed == *answer || now >= *until,
+                "lost: {answer} was answered, and then {replayed}"
+            );
+        }
+    }
+}
+
+pub(super) fn first(key: u8, body: u8) -> Record {
+    Record::first(
+        Fingerprint::new("POST", "/refunds", "application/json", &[body]),
+        Origin::new("refund_order", &key.to_string(), "tenant"),
+    )
+}
+
+pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
+    let finished = |status, body: String, retryable| HandlerOutcome::Finished {
+        response: Response {
+            status,
+            content_type: "text/plain".into(),
+            body: body.into(),
+        },
+        retryable,
+    };
+    let short = answer.to_string();
+    match ending {
+        Ending::Done => finished(200, short, false),
+        Ending::Refused => finished(404, short, false),
+        Ending::Later => finished(429, short, false),
+        Ending::Retryable => finished(409, short, true),
+        Ending::Failed => finished(500, short, false),
+        Ending::TooLong => finished(200, format!("{answer:017}"), false),
+        Ending::Panics => HandlerOutcome::Panicked,
+        Ending::TakesTooLong => HandlerOutcome::TimedOut,
+    }
+}
+
+/// What a caller is told of an attempt that ended so and is recorded.
+pub(super) fn due_of(outcome: HandlerOutcome) -> Answer {
+    match outcome {
+        HandlerOutcome::Finished { response, .. } | HandlerOutcome::Conflict(response) => Answer::Response(response),
+        HandlerOutcome::Panicked => Answer::Failed,
+        HandlerOutcome::TimedOut => Answer::TimedOut,
+    }
+}
+
+pub(super) fn number(response: &Response) -> u32 {
+    str::from_utf8(&response.body)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .expect("an answer of ours")
+}

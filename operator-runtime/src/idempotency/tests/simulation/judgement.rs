@@ -1,0 +1,267 @@
+//! Each move of a call, held against what it was due.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::super::gate::Request;
+use super::super::reference::{self, Ending, Taken, Verdict};
+use super::call::{Asked, Call, Doing, Looked, Written, due_of, first, number, outcome};
+use super::{MAX_EXECUTION, Simulation};
+use crate::idempotency::admission::{Answer, Claim, HandlerOutcome};
+use crate::idempotency::effect::Effect;
+use crate::idempotency::machine::Finding;
+use crate::idempotency::record::Settlement;
+use crate::idempotency::settling::NotSettled;
+use crate::idempotency::transacted::Transacted;
+use crate::store::{StoreError, Swap};
+
+impl Simulation<'_> {
+    /// A compare-and-swap has happened: whether it was due, and what it means.
+    pub(super) fn judge(&mut self, call: &mut Call, request: &Request, answer: &Swap) {
+        let is_written = matches!(answer, Swap::Swapped(_));
+        match &mut call.doing {
+            Doing::Asking { looked, taken, .. } => match answer {
+                Swap::Swapped(_) => {
+                    let decided = if request.expected.is_some() {
+                        looked.at
+                    } else {
+                        self.now
+                    };
+                    let asked = call.asked;
+                    let written = self
+                        .reference
+                        .take(asked.key, asked.body, asked.effect, decided, self.now);
+                    *taken = Some(written);
+                    if matches!(written, Taken::Run(_)) {
+                        self.seen.ran(call.asked.key, decided);
+                    }
+                }
+                Swap::Held { .. } | Swap::Gone => {
+                    *looked = Looked {
+                        at: self.now,
+                        is_news: true,
+                    }
+                }
+            },
+            Doing::Renewing { attempt, expected, .. } => {
+                let owns = self.reference.owns(call.asked.key, *attempt);
+                if is_written {
+                    assert!(owns, "an attempt that was taken over has renewed its lease");
+                    self.reference.renew(call.asked.key, self.now);
+                }
+                *expected = Written::of(is_written, owns, self.reference.expiry(call.asked.key) <= self.now);
+            }
+            Doing::Ending {
+                attempt,
+                ending,
+                expected,
+                ..
+            } => {
+                let owns = self.reference.owns(call.asked.key, *attempt);
+                if is_written {
+                    assert!(owns, "an attempt that was taken over has recorded its end");
+                    self.reference
+                        .end(call.asked.key, *ending, call.asked.effect, call.asked.answer, self.now);
+                }
+                *expected = Written::of(is_written, owns, self.reference.expiry(call.asked.key) <= self.now);
+            }
+            Doing::Running { .. } => panic!("a running handler asks nothing of the store"),
+        }
+    }
+
+    /// A call that is not over asks again, or waits: whether that was due.
+    pub(super) fn asks_on(&self, mut call: Call) -> Call {
+        let Doing::Asking {
+            looked, waits_since, ..
+        } = &mut call.doing
+        else {
+            return call;
+        };
+        if std::mem::take(&mut looked.is_news) {
+            let due = self
+                .reference
+                .ask(call.asked.key, call.asked.body, call.asked.effect, self.now);
+            let writes = call.request.as_ref().is_some_and(|request| request.expected.is_some());
+            match due {
+                Verdict::Run { .. } | Verdict::GiveUp => {
+                    let begins_again = call.request.is_some() && due == Verdict::Run { epoch: 1 };
+                    assert!(writes || begins_again, "waits, and is due {due:?}");
+                }
+                Verdict::Wait => {
+                    assert!(!writes, "writes over an attempt that is alive");
+                    waits_since.get_or_insert(self.now);
+                }
+                other => panic!("goes on, and is due {other:?}"),
+            }
+        }
+        let waited = waits_since.map_or(0, |since| self.now - since);
+        assert!(
+            call.request.is_some() || waited < reference::WAIT,
+            "a duplicate waits too long"
+        );
+        call
+    }
+
+    /// A request may run, or is answered: whether that was due.
+    pub(super) fn claimed(&mut self, mut call: Call, claim: Result<Claim, StoreError>) -> Option<Call> {
+        let Doing::Asking { waits_since, taken, .. } = call.doing else {
+            return None;
+        };
+        let claim = claim.ok()?;
+        if let Claim::Run(lease) = claim {
+            let Some(Taken::Run(attempt)) = taken else {
+                panic!("runs, and has written {taken:?}");
+            };
+            assert_eq!(lease.epoch(), self.reference.epoch(call.asked.key));
+            self.reach(if lease.epoch() > 1 {
+                "another attempt"
+            } else {
+                "first attempt"
+            });
+            call.doing = Doing::Running {
+                lease,
+                attempt,
+                renewals: 0,
+            };
+            return Some(call);
+        }
+        if let Some(taken) = taken {
+            assert_eq!(taken, Taken::GivenUp, "does not run");
+            assert!(matches!(claim, Claim::Unknown), "told {claim:?}");
+            self.reach("given up");
+            return None;
+        }
+        let due = self
+            .reference
+            .ask(call.asked.key, call.asked.body, call.asked.effect, self.now);
+        self.reach(match claim {
+            Claim::Run(_) | Claim::Replay(_) => "replay",
+            Claim::Busy => "still running",
+            Claim::Mismatch => "mismatch",
+            Claim::Unknown => "unknown",
+            Claim::NotKept => "not kept",
+        });
+        match claim {
+            Claim::Busy => {
+                let waited = waits_since.map_or(0, |since| self.now - since);
+                assert!(waited >= reference::WAIT, "a duplicate was sent away after {waited} s");
+            }
+            Claim::Replay(response) => {
+                assert_eq!(
+                    due,
+                    Verdict::Replay {
+                        answer: number(&response)
+                    }
+                );
+                self.seen.replayed(call.asked.key, number(&response), self.now);
+            }
+            Claim::Mismatch => assert_eq!(due, Verdict::Mismatch),
+            Claim::Unknown => assert_eq!(due, Verdict::Unknown),
+            Claim::NotKept => assert_eq!(due, Verdict::TooLong),
+            Claim::Run(_) => {}
+        }
+        None
+    }
+
+    pub(super) fn ended(&mut self, asked: Asked, ending: Ending, told: Option<Answer>) {
+        let Some(told) = told else { return };
+        let due = due_of(outcome(ending, asked.answer));
+        assert_eq!(told, due);
+        let due = self.reference.ask(asked.key, asked.body, asked.effect, self.now);
+        if due == (Verdict::Replay { answer: asked.answer }) {
+            self.seen
+                .kept(asked.key, asked.answer, self.reference.expiry(asked.key));
+        }
+    }
+
+    /// A person looks, decides and writes, with nobody in between: what else may happen there is a server's to meet.
+    pub(super) fn settle(&mut self, key: u8, effect: Effect, is_done: bool) {
+        let (operations, gate) = self.servers[0].clone();
+        let listed = self
+            .stores
+            .block_on(gate.listed(self.id(key)))
+            .expect("the store works");
+        let Some(listed) = listed else {
+            assert!(!self.reference.settle(key, effect, None, self.now), "nothing is held");
+            return;
+        };
+        self.answers += 1;
+        let answer = self.answers;
+        let (finding, answer) = match outcome(Ending::Done, answer) {
+            HandlerOutcome::Finished { response, .. } if is_done => (Finding::Done(response), Some(answer)),
+            _ => (Finding::NotDone, None),
+        };
+        let settlement = Arc::new(Settlement {
+            by: "a person".to_owned(),
+            at: self.now,
+        });
+        let mut settling = pin!(operations.settle(listed, effect, &finding, &settlement));
+        let mut context = Context::from_waker(Waker::noop());
+        let settled = loop {
+            if let Poll::Ready(settled) = settling.as_mut().poll(&mut context) {
+                break settled;
+            }
+            let request = gate.take_request().expect("it asks the store");
+            let answer = self.stores.block_on(gate.carry_out(&request)).expect("the store works");
+            request.answer(Ok(answer));
+        };
+        let due = self.reference.settle(key, effect, answer, self.now);
+        match settled {
+            Ok(record) => {
+                assert!(due, "settled, and there was nothing to settle: {record:?}");
+                self.reach("settled");
+                if let Some(answer) = answer {
+                    self.seen.kept(key, answer, self.reference.expiry(key));
+                }
+            }
+            Err(NotSettled::Nothing(_)) => assert!(!due, "not settled"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(super) fn transact(&mut self, server: usize, key: u8, body: u8, ending: Ending) {
+        let Some(effects) = self.world.effects() else { return };
+        self.answers += 1;
+        let answer = self.answers;
+        let effect = format!("{}/{answer:06}", self.history);
+        let operations = self.servers[server].0.clone();
+        let handler = || effects.handler(effect.clone(), outcome(ending, answer));
+        let transacting = operations.transact(self.id(key), first(key, body), MAX_EXECUTION, handler);
+        let transacted = self.stores.block_on(transacting).expect("the store works");
+        let due = self.reference.transact(key, body, ending, answer, self.now);
+        match transacted {
+            Transacted::Ran(told) => {
+                assert!(matches!(due, Verdict::Run { .. }), "ran, and was due {due:?}");
+                self.seen.ran(key, self.now);
+                self.reach("transaction");
+                let due = match ending {
+                    Ending::TooLong => Answer::NotKept,
+                    _ => due_of(outcome(ending, answer)),
+                };
+                assert_eq!(told, due);
+                if ending == Ending::Done {
+                    self.effects.push(effect);
+                }
+                if matches!(ending, Ending::Done | Ending::Refused) {
+                    self.seen.kept(key, answer, self.reference.expiry(key));
+                }
+            }
+            Transacted::Replay(response) => {
+                self.reach("replay of a transaction");
+                assert_eq!(
+                    due,
+                    Verdict::Replay {
+                        answer: number(&response)
+                    }
+                );
+                self.seen.replayed(key, number(&response), self.now);
+            }
+            Transacted::Busy => assert_eq!(due, Verdict::Wait),
+            Transacted::Mismatch => assert_eq!(due, Verdict::Mismatch),
+            Transacted::Unknown => assert_eq!(due, Verdict::Unknown),
+            Transacted::NotKept => assert_eq!(due, Verdict::TooLong),
+            Transacted::CommitUnknown => panic!("no answer to a commit was lost"),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A whole transactional operation: claim, handler, answer and commit in one transaction.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::admission::{Answer, HandlerOutcome, Operations};
+use super::claiming::{Claiming, Found};
+use super::effect::Effect;
+use super::machine::{self, AfterTransaction, FirstSeen, Settings};
+use super::operation::OperationId;
+use super::record::{Record, Response, State};
+use crate::fail_point::FailPoint;
+use crate::meter::timed;
+use crate::store::{BoxFuture, Ended, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
+
+/// How soon a transaction that was undone for another one's sake is tried again, at first and at most.
+const RETRY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
+
+/// A handler that takes the store's transaction type.
+pub(crate) type TransactionalHandler =
+    Box<dyn for<'t> FnOnce(&'t mut (dyn Any + Send)) -> BoxFuture<'t, HandlerOutcome> + Send>;
+
+/// What a transactional call came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Transacted {
+    /// The handler ran, and this is what to say.
+    Ran(Answer),
+    Replay(Response),
+    /// An attempt outside a transaction is alive: the endpoint's effect was declared otherwise before.
+    Busy,
+    Mismatch,
+    Unknown,
+    NotKept,
+    /// The answer to the commit was lost, and the store could not be asked what it came to.
+    CommitUnknown,
+}
+
+/// What became of one transaction.
+struct Attempted {
+    outcome: Outcome,
+    /// Nothing of it was kept, for a reason that may be gone the next time.
+    may_succeed: bool,
+}
+
+impl Attempted {
+    fn failed(error: StoreError) -> Self {
+        Self {
+            may_succeed: matches!(error, StoreError::Interrupted { .. }),
+            outcome: match error {
+                StoreError::Locked { .. } => Ok(Transacted::Busy),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn over(transacted: Transacted) -> Self {
+        Self {
+            outcome: Ok(transacted),
+            may_succeed: false,
+        }
+    }
+}
+
+/// What one transaction is asked to do.
+struct Attempt {
+    id: OperationId,
+    first: Record,
+    max_execution: Duration,
+    settings: Settings,
+    handler: TransactionalHandler,
+}
+
+type Outcome = Result<Transacted, StoreError>;
+
+impl Operations {
+    /// Claims the operation, runs a handler and records its answer in one transaction, and speaks after its commit.
+    ///
+    /// Where another transaction was in the way, nothing has been kept or answered, so the next handler runs, unless
+    /// `max_execution` has passed since the first began.
+    ///
+    /// # Errors
+    /// If the store cannot do so, or nobody can tell whether it did: a retry then finds the answer or runs.
+    pub(crate) async fn transact(
+        &self,
+        id: OperationId,
+        first: Record,
+        max_execution: Duration,
+        mut handler: impl FnMut() -> TransactionalHandler + Send,
+    ) -> Outcome {
+        let transactions = self.store().transactions().ok_or_else(|| {
+            StoreError::Address(format!(
+                "{} has no transactions that a handler could take; use a store such as `sqlite:PATH`",
+                self.store().describe()
+            ))
+        })?;
+        let mut deadline = pin!(tokio::time::sleep(max_execution));
+        let mut pause = RETRY.0;
+        loop {
+            let attempt = Attempt {
+                id,
+                first: first.clone(),
+                max_execution,
+                settings: *self.settings(),
+                handler: handler(),
+            };
+            let running = run(transactions, max_execution, move |transaction| {
+                Box::pin(attempt.run(transaction))
+            });
+            let ended = timed(&self.meter().transaction, running).await;
+            if matches!(ended, (Ended::Committed, _)) {
+                FailPoint::AfterCommit.pass();
+            }
+            let attempted = match ended {
+                (Ended::Committed | Ended::RolledBack, attempted) => {
+                    attempted.unwrap_or(Attempted::failed(StoreError::TransactionEnded))
+                }
+                (Ended::Failed(error), _) => Attempted::failed(error),
+                (Ended::CommitUnknown(error), ours) => {
+                    let ours = ours.map(|ours| ours.outcome);
+                    match self.look_up(transactions, id, first.clone(), &error, ours).await {
+                        Some(kept) => return Ok(kept),
+                        None => Attempted::failed(error),
+                    }
+                }
+            };
+            if !attempted.may_succeed {
+                return attempted.outcome;
+            }
+            tracing::debug!(operation = ?id, "another transaction was in the way, so the handler runs again");
+            tokio::select! {
+                biased;
+                () = &mut deadline => return attempted.outcome,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
+            }
+        }
+    }
+
+    /// The answer to a commit was lost: only what is stored now may be told as done; `None` where nothing is, and so
+    /// nothing was kept. The look is a claim that is rolled back, so that it waits for a commit which is still on its way.
+    async fn look_up(
+        &self,
+        transactions: &dyn Transactions,
+        id: OperationId,
+        first: Record,
+        error: &StoreError,
+        ours: Option<Outcome>,
+    ) -> Option<Transacted> {
+        let settings = *self.settings();
+        let looking = run(transactions, settings.wait, move |transaction| {
+            Box::pin(async move {
+                let found = claim(transaction, id, first, &settings).await;
+                (Verdict::RollBack, found.map(Found::answered))
+            })
+        });
+        let (_, stored) = looking.await;
+        match (stored, ours) {
+            (Some(Ok(Some(Transacted::Replay(stored)))), Some(Ok(Transacted::Ran(Answer::Response(ours)))))
+                if stored == ours =>
+            {
+                Some(Transacted::Ran(Answer::Response(ours)))
+            }
+            (Some(Ok(stored)), _) => stored,
+            (Some(Err(_)) | None, _) => {
+                tracing::error!(%error, "whether a transaction was committed could not be looked up");
+                Some(Transacted::CommitUnknown)
+            }
+        }
+    }
+}
+
+/// Carries what the work found out of the transaction that it ran in.
+async fn run<T: Send + 'static>(
+    transactions: &dyn Transactions,
+    limit: Duration,
+    work: impl for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, (Verdict, T)> + Send + 'static,
+) -> (Ended, Option<T>) {
+    let found = Arc::new(Mutex::new(None));
+    let slot = found.clone();
+    let work: Work = Box::new(move |transaction| {
+        let working = work(transaction);
+        Box::pin(async move {
+            let (verdict, value) = working.await;
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            verdict
+        })
+    });
+    let ended = transactions.transact(limit, work).await;
+    let value = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+    (ended, value)
+}
+
+impl Attempt {
+    async fn run(self, transaction: &mut dyn Transaction) -> (Verdict, Attempted) {
+        match self.claim_and_run(transaction).await {
+            Ok(attempted) => attempted,
+            Err(error) => (Verdict::RollBack, Attempted::failed(error)),
+        }
+    }
+
+    async fn claim_and_run(self, transaction: &mut dyn Transaction) -> Result<(Verdict, Attempted), StoreError> {
+        let found = claim(transaction, self.id, self.first, &self.settings).await?;
+        let Found::Ours { revision, record, .. } = found else {
+            let answered = found.answered().unwrap_or(Transacted::Busy);
+            return Ok((Verdict::RollBack, Attempted::over(answered)));
+        };
+        FailPoint::AfterClaim.pass();
+        transaction.savepoint().wait().await?;
+        let outcome = guarded(self.handler, transaction.handle(), self.max_execution).await;
+        let (after, reply) = machine::finish_transaction(outcome.event(), &self.settings);
+        match after {
+            AfterTransaction::Completed => transaction.release_savepoint().wait().await?,
+            AfterTransaction::Refused | AfterTransaction::RolledBack => {
+                transaction.roll_back_savepoint().wait().await?;
+            }
+        }
+        let verdict = match (after, &outcome) {
+            (AfterTransaction::Completed | AfterTransaction::Refused, HandlerOutcome::Finished { response, .. }) => {
+                keep(transaction, self.id, revision, record, response.clone()).await?;
+                FailPoint::BeforeCommit.pass();
+                Verdict::Commit
+            }
+            _ => Verdict::RollBack,
+        };
+        let may_succeed = matches!(outcome, HandlerOutcome::Conflict(_));
+        let attempted = Attempted {
+            outcome: Ok(Transacted::Ran(outcome.answer(reply))),
+            may_succeed,
+        };
+        Ok((verdict, attempted))
+    }
+}
+
+async fn claim(
+    transaction: &mut dyn Transaction,
+    id: OperationId,
+    first: Record,
+    settings: &Settings,
+) -> Result<Found, StoreError> {
+    let mut claiming = Claiming::new(&first, Effect::Transactional);
+    loop {
+        let answer = transaction
+            .swap(id, claiming.expected, claiming.record.clone(), claiming.first_seen)
+            .wait()
+            .await?;
+        if let Some(found) = claiming.answer(answer, settings) {
+            return Ok(found);
+        }
+    }
+}
+
+async fn keep(
+    transaction: &mut dyn Transaction,
+    id: OperationId,
+    revision: Revision,
+    record: Record,
+    response: Response,
+) -> Result<(), StoreError> {
+    let completed = Record {
+        state: State::Completed(response),
+        ..record
+    };
+    match transaction
+        .swap(id, Some(revision), completed, FirstSeen::Keep)
+        .wait()
+        .await?
+    {
+        Swap::Swapped(_) => Ok(()),
+        // The row was ours in this very transaction, so only the handler's own SQL can have changed it.
+        Swap::Held { .. } | Swap::Gone => Err(StoreError::TransactionEnded),
+    }
+}
+
+impl Found {
+    /// `None` where there is no answer yet.
+    fn answered(self) -> Option<Transacted> {
+        match self {
+            Self::Ours { .. } => None,
+            Self::Running => Some(Transacted::Busy),
+            Self::Replay(response) => Some(Transacted::Replay(response)),
+            Self::Mismatch => Some(Transacted::Mismatch),
+            Self::GivenUp | Self::Unknown => Some(Transacted::Unknown),
+            Self::NotKept => Some(Transacted::NotKept),
+        }
+    }
+}
+
+/// Runs the handler for `max_execution` at most; a panic ends it and nothing else. What it had in hand is only used
+/// again after a rollback, so it may be in any state.
+async fn guarded(
+    handler: TransactionalHandler,
+    handle: &mut (dyn Any + Send),
+    max_execution: Duration,
+) -> HandlerOutcome {
+    let Ok(mut running) = catch_unwind(AssertUnwindSafe(|| handler(handle))) else {
+        return HandlerOutcome::Panicked;
+    };
+    let caught = std::future::poll_fn(move |context| {
+        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)))
+            .unwrap_or(Poll::Ready(HandlerOutcome::Panicked))
+    });
+    tokio::time::timeout(max_execution, caught)
+        .await
+        .unwrap_or(HandlerOutcome::TimedOut)
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;

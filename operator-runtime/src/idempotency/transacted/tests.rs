@@ -1,0 +1,317 @@
+//! Effects and answers in one commit, on SQLite.
+
+mod lost_commit;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::store::{Sqlite, SqliteStore, Store};
+use crate::transaction::Tx;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Desk {
+    directory: tempfile::TempDir,
+    store: Arc<SqliteStore>,
+    operations: Operations,
+}
+
+fn open(directory: tempfile::TempDir) -> Desk {
+    let store = Arc::new(SqliteStore::open(directory.path().join("operator.db")).expect("opens"));
+    store
+        .setup(|connection| connection.execute_batch("CREATE TABLE IF NOT EXISTS refund (name TEXT NOT NULL)"))
+        .expect("set up");
+    let settings = Settings {
+        response_limit: 100,
+        ..Settings::default()
+    };
+    let operations = Operations::new(store.clone(), settings);
+    Desk {
+        directory,
+        store,
+        operations,
+    }
+}
+
+fn desk() -> Desk {
+    open(tempfile::tempdir().expect("a directory"))
+}
+
+fn finished(status: u16, body: &str) -> HandlerOutcome {
+    let body = body.to_owned().into();
+    HandlerOutcome::Finished {
+        response: Response {
+            status,
+            content_type: "text/plain".into(),
+            body,
+        },
+        retryable: false,
+    }
+}
+
+fn handler(
+    work: impl for<'t> FnOnce(&'t mut Tx<Sqlite>) -> BoxFuture<'t, HandlerOutcome> + Send + 'static,
+) -> TransactionalHandler {
+    Box::new(move |handle| work(handle.downcast_mut().expect("the store's own type")))
+}
+
+/// SQLite ends no transaction for another one's sake, so a second run is asked for by mistake.
+fn once(handler: TransactionalHandler) -> impl FnMut() -> TransactionalHandler {
+    let mut handler = Some(handler);
+    move || handler.take().expect("run once")
+}
+
+/// Pays `name` back, then ends with `outcome`.
+fn refund(name: &'static str, outcome: HandlerOutcome) -> TransactionalHandler {
+    handler(move |tx| {
+        Box::pin(async move {
+            pay(tx, name);
+            outcome
+        })
+    })
+}
+
+fn pay(connection: &Connection, name: &str) {
+    connection
+        .execute("INSERT INTO refund VALUES (?1)", [name])
+        .expect("inserts");
+}
+
+fn first(key: &str) -> Record {
+    Record::first(
+        Fingerprint::new("POST", "/refunds", "text/plain", b""),
+        Origin::new("refund_order", key, "tenant"),
+    )
+}
+
+impl Desk {
+    async fn call(&self, key: &str, handler: TransactionalHandler) -> Outcome {
+        self.operations
+            .transact(OperationId::new("tenant", key), first(key), MINUTE, once(handler))
+            .await
+    }
+
+    async fn refunds(&self) -> Vec<String> {
+        let reading = self.store.reader().read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name FROM refund ORDER BY name")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        });
+        reading.await.expect("reads")
+    }
+}
+
+fn body(outcome: Outcome) -> (bool, String) {
+    let text = |response: Response| String::from_utf8(response.body.to_vec()).expect("text");
+    match outcome.expect("the store answers") {
+        Transacted::Ran(Answer::Response(response)) => (false, text(response)),
+        Transacted::Replay(response) => (true, text(response)),
+        other => panic!("no response: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn effect_and_answer_are_kept_together_and_survive_the_process() {
+    let desk = desk();
+    assert_eq!(
+        body(desk.call("1", refund("a", finished(200, "first"))).await),
+        (false, "first".to_owned())
+    );
+    let Desk { directory, store, .. } = desk;
+    store.close().await;
+    let desk = open(directory);
+    assert_eq!(
+        body(desk.call("1", refund("b", finished(200, "second"))).await),
+        (true, "first".to_owned())
+    );
+    assert_eq!(desk.refunds().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_answer_and_undoes_its_effects() {
+    let desk = desk();
+    assert_eq!(
+        body(desk.call("1", refund("a", finished(404, "no"))).await),
+        (false, "no".to_owned())
+    );
+    assert_eq!(
+        body(desk.call("1", refund("b", finished(200, "yes"))).await),
+        (true, "no".to_owned())
+    );
+    assert!(desk.refunds().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_leaves_nothing_and_the_retry_runs() {
+    let desk = desk();
+    let panics = || {
+        handler(|tx| {
+            Box::pin(async move {
+                pay(tx, "panic");
+                panic!("in the handler")
+            })
+        })
+    };
+    assert!(matches!(
+        desk.call("1", panics()).await,
+        Ok(Transacted::Ran(Answer::Failed))
+    ));
+    let panics_at_once = handler(|_| panic!("before the first await"));
+    assert!(matches!(
+        desk.call("1", panics_at_once).await,
+        Ok(Transacted::Ran(Answer::Failed))
+    ));
+    let failed = desk.call("1", refund("a", finished(500, "failed"))).await;
+    assert_eq!(body(failed), (false, "failed".to_owned()));
+    let long = "a".repeat(101);
+    let not_kept = desk.call("1", refund("long", finished(200, &long))).await;
+    assert!(matches!(not_kept, Ok(Transacted::Ran(Answer::NotKept))));
+    assert!(desk.refunds().await.is_empty());
+    assert_eq!(
+        body(desk.call("1", refund("b", finished(200, "done"))).await),
+        (false, "done".to_owned())
+    );
+    assert_eq!(desk.refunds().await, ["b"]);
+}
+
+#[tokio::test]
+async fn a_handler_that_takes_too_long_is_undone() {
+    let desk = desk();
+    let stuck = handler(|tx| {
+        Box::pin(async move {
+            pay(tx, "stuck");
+            std::future::pending().await
+        })
+    });
+    let outcome = desk
+        .operations
+        .transact(
+            OperationId::new("tenant", "1"),
+            first("1"),
+            Duration::from_millis(1),
+            once(stuck),
+        )
+        .await;
+    assert!(matches!(outcome, Ok(Transacted::Ran(Answer::TimedOut))));
+    assert!(desk.refunds().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_handler_cannot_end_its_transaction() {
+    let desk = desk();
+    for sql in [
+        "COMMIT",
+        "ROLLBACK",
+        "BEGIN",
+        "RELEASE operator_handler",
+        "ROLLBACK TO OPERATOR_job",
+        "/**/ end",
+    ] {
+        let ends = handler(move |tx| {
+            Box::pin(async move {
+                pay(tx, "before");
+                match tx.execute_batch(sql) {
+                    Ok(()) => finished(200, "ended"),
+                    Err(_) => finished(400, "refused"),
+                }
+            })
+        });
+        assert_eq!(body(desk.call(sql, ends).await), (false, "refused".to_owned()), "{sql}");
+    }
+    assert!(desk.refunds().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_handler_may_use_savepoints_of_its_own() {
+    let desk = desk();
+    let nested = handler(|tx| {
+        Box::pin(async move {
+            pay(tx, "kept");
+            tx.execute_batch("SAVEPOINT mine").expect("allowed");
+            pay(tx, "undone");
+            tx.execute_batch("ROLLBACK TO mine").expect("allowed");
+            finished(200, "done")
+        })
+    });
+    body(desk.call("1", nested).await);
+    assert_eq!(desk.refunds().await, ["kept"]);
+}
+
+#[tokio::test]
+async fn what_runs_after_sqlite_rolled_back_by_itself_is_not_kept() {
+    let desk = desk();
+    // `OR ROLLBACK` ends the transaction from inside, as a full disk does.
+    let lost = handler(|tx| {
+        Box::pin(async move {
+            let unique =
+                "CREATE TABLE one (n UNIQUE); INSERT INTO one VALUES (1); INSERT OR ROLLBACK INTO one VALUES (1)";
+            tx.execute_batch(unique).expect_err("a duplicate");
+            let _ = tx.execute("INSERT INTO refund VALUES ('outside')", []);
+            finished(200, "lost")
+        })
+    });
+    assert!(matches!(desk.call("1", lost).await, Err(StoreError::TransactionEnded)));
+    assert!(desk.refunds().await.is_empty());
+    assert_eq!(
+        body(desk.call("1", refund("a", finished(200, "again"))).await),
+        (false, "again".to_owned())
+    );
+    assert_eq!(desk.refunds().await, ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_24_identical_calls_at_once_one_takes_effect() {
+    let desk = Arc::new(desk());
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..24 {
+        let (desk, runs) = (desk.clone(), runs.clone());
+        calls.spawn(async move {
+            let counted = handler(move |tx| {
+                Box::pin(async move {
+                    pay(tx, "a");
+                    finished(200, &runs.fetch_add(1, Ordering::SeqCst).to_string())
+                })
+            });
+            body(desk.call("1", counted).await).1
+        });
+    }
+    while let Some(answer) = calls.join_next().await {
+        assert_eq!(answer.expect("no panic"), "0");
+    }
+    assert_eq!(desk.refunds().await, ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_shared_commit_a_failure_undoes_only_itself() {
+    let desk = Arc::new(desk());
+    let (release, gate) = tokio::sync::oneshot::channel::<()>();
+    let (started, running) = tokio::sync::oneshot::channel();
+    let mut calls = tokio::task::JoinSet::new();
+    let first = desk.clone();
+    calls.spawn(async move {
+        let waits = handler(|tx| {
+            Box::pin(async move {
+                pay(tx, "0");
+                started.send(()).expect("heard");
+                gate.await.expect("released");
+                finished(200, "0")
+            })
+        });
+        first.call("0", waits).await.is_ok()
+    });
+    running.await.expect("started");
+    // These wait for the first one's commit, and so share the next.
+    for (name, status) in [("1", 200), ("2", 500), ("3", 200), ("4", 404)] {
+        let desk = desk.clone();
+        calls.spawn(async move { desk.call(name, refund(name, finished(status, name))).await.is_ok() });
+    }
+    tokio::task::yield_now().await;
+    release.send(()).expect("waited for");
+    while let Some(answered) = calls.join_next().await {
+        assert!(answered.expect("no panic"));
+    }
+    assert_eq!(desk.refunds().await, ["0", "1", "3"]);
+}

@@ -1,0 +1,249 @@
+//! An endpoint's inputs, made ready at start-up: names, and validators where a schema promises more than its type.
+
+use std::collections::BTreeMap;
+
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::{Map, Value};
+
+use super::{Input, TypeName, search_param};
+use crate::endpoint::Method;
+use crate::manifest::{definitions, exact, schema};
+
+/// The inputs of one endpoint.
+pub(crate) struct BoundInputs {
+    pub(super) inputs: Vec<BoundInput>,
+}
+
+/// One input.
+pub(super) struct BoundInput {
+    pub(super) name: &'static str,
+    flattened: Option<TypeName>,
+    pub(super) fields: Option<BTreeMap<String, Scalar>>,
+    pub(super) scalar: Scalar,
+    /// Whether a value must be held against its schema even where its type takes it.
+    pub(super) promises_more_than_its_type: bool,
+    /// For a POST always there: it says all that is wrong with a value, where decoding only says what is wrong first.
+    pub(super) validator: Option<Validator>,
+}
+
+/// How the text of a search parameter stands in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Number,
+    Boolean,
+    Text,
+}
+
+impl BoundInputs {
+    /// Makes the inputs ready; each sentence of the error is one mistake.
+    pub(crate) fn of(method: Method, inputs: &[Input]) -> Result<Self, Vec<String>> {
+        let mut mistakes = Vec::new();
+        let bound: Vec<BoundInput> = inputs
+            .iter()
+            .filter_map(|input| {
+                BoundInput::new(method, input)
+                    .map_err(|mistake| mistakes.push(mistake))
+                    .ok()
+            })
+            .collect();
+        refuse_one_name_for_two(&bound, &mut mistakes);
+        if mistakes.is_empty() {
+            Ok(Self { inputs: bound })
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    /// Whether a caller may send that name.
+    pub(super) fn know(&self, name: &str) -> bool {
+        self.inputs.iter().any(|input| match &input.fields {
+            Some(fields) => fields.contains_key(name),
+            None => input.name == name,
+        })
+    }
+
+    /// Every name that a caller may send.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.inputs.iter().flat_map(BoundInput::names)
+    }
+}
+
+/// One value would be read into two arguments, and the manifest would describe one of them.
+fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<String>) {
+    let mut owners: BTreeMap<&str, String> = BTreeMap::new();
+    for input in inputs {
+        for name in input.names() {
+            let owner = input.owner_of(name);
+            match owners.get(name) {
+                Some(other) => mistakes.push(format!(
+                    "{other} and {owner} have one name: give one another, by `#[operator(rename = \"…\")]` on an argument or by `#[serde(rename = \"…\")]` on a field"
+                )),
+                None => {
+                    owners.insert(name, owner);
+                }
+            }
+        }
+    }
+}
+
+impl BoundInput {
+    fn new(method: Method, input: &Input) -> Result<Self, String> {
+        let schema = schema::of_property(input);
+        check_shown(input, &schema)?;
+        let fields = if input.flatten.is_some() {
+            Some(fields_of(method, &schema)?)
+        } else {
+            None
+        };
+        let promises_more_than_its_type = promises_more_than_its_type(method, &schema);
+        let validator = if promises_more_than_its_type || method == Method::Post {
+            Some(compile(&schema).map_err(|error| format!("the input `{}` cannot be checked: {error}", input.name))?)
+        } else {
+            None
+        };
+        Ok(Self {
+            name: input.name,
+            flattened: input.flatten,
+            fields,
+            scalar: Scalar::of(&schema),
+            promises_more_than_its_type,
+            validator,
+        })
+    }
+
+    /// Every name that it is given under.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let own = self.fields.is_none().then_some(self.name);
+        own.into_iter()
+            .chain(self.fields.iter().flatten().map(|(name, _)| name.as_str()))
+    }
+
+    /// Who has that name, in words.
+    fn owner_of(&self, name: &str) -> String {
+        match self.flattened {
+            Some(type_name) => format!("the field `{name}` of the flattened `{}`", type_name()),
+            None => format!("the input `{name}`"),
+        }
+    }
+}
+
+/// A default or an example that the input itself would refuse: what the macro could not know of an expression.
+fn check_shown(input: &Input, schema: &Value) -> Result<(), String> {
+    for (what, make) in [("default", input.default), ("example", input.example)] {
+        // Null stands for an optional input left out, which promises nothing.
+        let Some(value) = make.map(|make| make()).filter(|value| !value.is_null()) else {
+            continue;
+        };
+        let name = input.name;
+        let validator = compile(schema).map_err(|error| format!("the input `{name}` cannot be checked: {error}"))?;
+        if let Err(error) = validator.validate(&value) {
+            return Err(format!(
+                "the {what} of the input `{name}` would be refused by the input itself: {error}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Scalar {
+    fn of(schema: &Value) -> Self {
+        let is = |name: &str| match &schema["type"] {
+            Value::String(only) => only == name,
+            Value::Array(several) => several.iter().any(|one| one == name),
+            _ => false,
+        };
+        if is("integer") || is("number") {
+            Self::Number
+        } else if is("boolean") {
+            Self::Boolean
+        } else {
+            Self::Text
+        }
+    }
+
+    /// The text as a JSON value; text where it is not what the type says, so that decoding can refuse it.
+    pub(super) fn to_value(self, text: &str) -> Value {
+        match self {
+            Self::Number => search_param::number(text).map(Value::Number),
+            Self::Boolean => text.parse().ok().map(Value::Bool),
+            Self::Text => None,
+        }
+        .unwrap_or_else(|| Value::String(text.to_owned()))
+    }
+}
+
+fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>, String> {
+    let fields_vary = ["allOf", "anyOf", "oneOf", "patternProperties", "$ref"];
+    let fields = schema["properties"]
+        .as_object()
+        .filter(|_| fields_vary.iter().all(|keyword| schema.get(keyword).is_none()));
+    let Some(properties) = fields else {
+        return Err("a `flatten` input is not a struct whose fields are always the same".to_owned());
+    };
+    if let (Method::Get, Some((name, _))) = (method, properties.iter().find(|(_, field)| !is_scalar(field))) {
+        return Err(format!(
+            "the field `{name}` of a `flatten` input is not one text: take it by POST"
+        ));
+    }
+    Ok(properties
+        .iter()
+        .map(|(name, field)| (name.clone(), Scalar::of(field)))
+        .collect())
+}
+
+fn is_scalar(schema: &Value) -> bool {
+    let scalar = |name: &Value| name != "object" && name != "array";
+    match &schema["type"] {
+        Value::Array(several) => several.iter().all(scalar),
+        Value::Null => ["enum", "const", "oneOf", "anyOf"]
+            .iter()
+            .any(|keyword| schema.get(keyword).is_some()),
+        only => scalar(only),
+    }
+}
+
+/// Makes a schema ready to hold values against.
+pub(crate) fn compile(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true)
+        // Customers have addresses such as josé@example.com (RFC 6531), which the format's own check would refuse.
+        .with_format("email", is_email)
+        // Linear time whatever the pattern and the text, so that no caller can keep the server busy with one.
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+}
+
+fn is_email(text: &str) -> bool {
+    email_address::EmailAddress::is_valid(text)
+}
+
+/// Whether decoding into the type would accept what the schema refuses. Serde takes a list for a struct and a map for a
+/// unit variant, so only plain texts, numbers and booleans, and lists and maps of them, go without a validator.
+fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
+    let Some(schema) = schema.as_object() else {
+        return schema != &Value::Bool(true);
+    };
+    let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+    schema.iter().any(|(keyword, value)| match keyword.as_str() {
+        "type" => false,
+        "minimum" => exact::bounds(format).is_none_or(|(least, _)| least != *value),
+        "maximum" => exact::bounds(format).is_none_or(|(_, most)| most != *value),
+        "minLength" | "maxLength" => !is_one_character(schema),
+        "format" => !is_of_a_number(format),
+        "items" | "additionalProperties" => promises_more_than_its_type(method, value),
+        // A search parameter is one text, and its type knows each that it takes.
+        "enum" | "const" | "oneOf" => method == Method::Post,
+        other => !definitions::is_annotation(other),
+    })
+}
+
+fn is_of_a_number(format: &str) -> bool {
+    exact::bounds(format).is_some() || matches!(format, "double" | "float" | "int128" | "uint128")
+}
+
+/// `char`'s schema is a text of length one.
+fn is_one_character(schema: &Map<String, Value>) -> bool {
+    let is_one = |keyword: &str| schema.get(keyword).and_then(Value::as_u64) == Some(1);
+    is_one("minLength") && is_one("maxLength")
+}

@@ -1,0 +1,220 @@
+//! Decoding what was verified into arguments: the very bytes, the very parameters, and every mistake at once.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::bound::{BoundInput, BoundInputs};
+use super::found::{Found, shortened};
+use super::given::{Given, Text};
+use super::json;
+use super::search_param::SearchParam;
+use super::sentence;
+use crate::problem::{Error, InputProblem};
+use crate::protocol::request::Content;
+
+/// Decodes one call's inputs. Each method gives `None` for a wrong one and remembers why.
+#[derive(Debug)]
+pub struct Decoder<'c> {
+    inputs: &'c BoundInputs,
+    given: Given<'c>,
+    problems: Found,
+}
+
+/// The decoded inputs, in order: `(first, (second, ()))`. Complete only where none is missing.
+pub trait Arguments {
+    /// The same without the options.
+    type Values;
+
+    /// All of them, or none.
+    fn complete(self) -> Option<Self::Values>;
+}
+
+impl Arguments for () {
+    type Values = ();
+
+    fn complete(self) -> Option<()> {
+        Some(())
+    }
+}
+
+impl<First, Rest: Arguments> Arguments for (Option<First>, Rest) {
+    type Values = (First, Rest::Values);
+
+    fn complete(self) -> Option<Self::Values> {
+        Some((self.0?, self.1.complete()?))
+    }
+}
+
+impl<'c> Decoder<'c> {
+    pub(crate) fn open(inputs: &'c BoundInputs, content: &'c Content) -> Result<Self, Error> {
+        Ok(Self {
+            inputs,
+            given: Given::of(content)?,
+            problems: Found::default(),
+        })
+    }
+
+    /// An input of a GET.
+    pub fn search_param<T: SearchParam>(&mut self, index: usize) -> Option<T> {
+        let value = self.present_param(index, T::from_text);
+        value.unwrap_or_else(|| T::absent().or_else(|| self.missing(index)))
+    }
+
+    /// An input of a GET with a default.
+    pub fn search_param_or<T: SearchParam>(&mut self, index: usize, default: fn() -> T) -> Option<T> {
+        self.present_param(index, T::from_text)
+            .unwrap_or_else(|| Some(default()))
+    }
+
+    /// An input of a POST.
+    pub fn json<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
+        let value = self.present_json(index);
+        value.unwrap_or_else(|| json::absent().or_else(|| self.missing(index)))
+    }
+
+    /// An input of a POST with a default.
+    pub fn json_or<T: DeserializeOwned>(&mut self, index: usize, default: fn() -> T) -> Option<T> {
+        self.present_json(index).unwrap_or_else(|| Some(default()))
+    }
+
+    /// A struct whose fields are inputs beside the others.
+    pub fn flatten<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
+        let input = self.inputs.inputs.get(index)?;
+        let value = Value::Object(self.fields_of(input)?);
+        self.holds(input, "", &value).then(|| self.decode("", &value)).flatten()
+    }
+
+    /// The end: unknown inputs, and every problem there was.
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        self.given.refuse_rest(self.inputs, &mut self.problems);
+        self.problems.into_result()
+    }
+
+    /// `None`: not there. `Some(None)`: there, and wrong.
+    fn present_param<T, E: std::fmt::Display>(
+        &mut self,
+        index: usize,
+        decode: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        let input = self.inputs.inputs.get(index)?;
+        let text = match self.given.text(input.name, input.scalar)? {
+            Text::Fits(text) => text,
+            Text::Misfit(json) => {
+                let expected = decode(json).err().map(|expected| expected.to_string());
+                self.misfit(input.name, json, expected.as_deref());
+                return Some(None);
+            }
+        };
+        let text = &*text;
+        let decoded = decode(text);
+        let value = input.validator.is_some().then(|| input.scalar.to_value(text));
+        match decoded {
+            Ok(decoded) => Some(match value {
+                Some(value) => self.holds(input, input.name, &value).then_some(decoded),
+                None => Some(decoded),
+            }),
+            Err(expected) => {
+                let given = shortened(text);
+                self.push(
+                    input.name,
+                    format!("`{}` must be {expected}, and {given:?} was given.", input.name),
+                );
+                Some(None)
+            }
+        }
+    }
+
+    fn present_json<T: DeserializeOwned>(&mut self, index: usize) -> Option<Option<T>> {
+        let input = self.inputs.inputs.get(index)?;
+        let raw = self.given.take_field(input.name)?;
+        let decoded = serde_json::from_str::<T>(raw.get());
+        if decoded.is_ok() && !input.promises_more_than_its_type {
+            return Some(decoded.ok());
+        }
+        let Some(value) = self.readable(input.name, raw) else {
+            return Some(None);
+        };
+        if !self.holds(input, input.name, &value) {
+            return Some(None);
+        }
+        Some(decoded.ok().or_else(|| self.decode(input.name, &value)))
+    }
+
+    /// JSON Schema takes 5.0 for a whole number (§4.2.3 of its core), and so do we.
+    fn decode<T: DeserializeOwned>(&mut self, name: &str, value: &Value) -> Option<T> {
+        let whole = json::with_whole_numbers(value);
+        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&whole))
+            .map_err(|error| {
+                let path = match error.path().to_string().as_str() {
+                    "." => name.to_owned(),
+                    index if index.starts_with('[') || name.is_empty() => format!("{name}{index}"),
+                    field => format!("{name}.{field}"),
+                };
+                self.problems
+                    .push(|| sentence::undecodable(&shortened(&path), error.inner()));
+            })
+            .ok()
+    }
+
+    /// Whether the value is what its schema describes; if not, everything that it breaks has been told.
+    fn holds(&mut self, input: &BoundInput, name: &str, value: &Value) -> bool {
+        let before = self.problems.count();
+        let errors = input
+            .validator
+            .iter()
+            .flat_map(|validator| validator.iter_errors(value));
+        sentence::tell(name, errors, &mut self.problems);
+        self.problems.count() == before
+    }
+
+    fn missing<T>(&mut self, index: usize) -> Option<T> {
+        let name = self.inputs.inputs.get(index)?.name;
+        self.problems.push(|| sentence::missing(name));
+        None
+    }
+
+    /// Any text is one, so a type that takes any expects nothing more.
+    fn misfit(&mut self, name: &str, json: &str, expected: Option<&str>) {
+        let expected = expected.unwrap_or("text");
+        self.push(
+            name,
+            format!("`{name}` must be {expected}, and {} was given.", shortened(json)),
+        );
+    }
+
+    fn push(&mut self, input: &str, detail: String) {
+        self.problems.push(|| InputProblem {
+            input: input.to_owned(),
+            detail,
+        });
+    }
+
+    /// The fields of a flattened input that are there; `None` where one cannot be read.
+    fn fields_of(&mut self, input: &BoundInput) -> Option<Map<String, Value>> {
+        let mut values = Map::new();
+        let before = self.problems.count();
+        for (name, scalar) in input.fields.iter().flatten() {
+            let value = match &self.given {
+                Given::Search { .. } => self.given.parameter(name).map(|text| scalar.to_value(text)),
+                Given::Json(_) => self.given.take_field(name).and_then(|raw| self.readable(name, raw)),
+            };
+            values.extend(value.map(|value| (name.clone(), value)));
+        }
+        (self.problems.count() == before).then_some(values)
+    }
+
+    /// The value that a schema is held against. Decoding skips what its type does not name, so that a value which it
+    /// takes may still hold something that cannot be read; then nobody could say that the schema holds.
+    fn readable(&mut self, name: &str, raw: &RawValue) -> Option<Value> {
+        serde_json::from_str(raw.get())
+            .map_err(|error| self.problems.push(|| sentence::unreadable(name, &error)))
+            .ok()
+    }
+}
+
+impl std::fmt::Debug for BoundInputs {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.names()).finish()
+    }
+}

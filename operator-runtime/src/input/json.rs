@@ -1,0 +1,168 @@
+//! POST inputs: one field of the body's JSON object each.
+
+use std::borrow::Cow;
+use std::{fmt, io};
+
+use schemars::JsonSchema;
+use serde::de::value::Error as ValueError;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::{Serialize as _, forward_to_deserialize_any};
+use serde_json::Value;
+use serde_json::ser::Formatter;
+use serde_json::value::RawValue;
+
+use super::{Decoder, Input};
+use crate::manifest::schema;
+
+/// What a POST takes as an input: `DeserializeOwned + JsonSchema`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an input of a POST",
+    label = "not `DeserializeOwned + JsonSchema`",
+    note = "derive both for the type: `#[derive(serde::Deserialize, schemars::JsonSchema)]`; a value of the app's is borrowed: `&T`"
+)]
+pub trait JsonInput: Sized {
+    /// What is known of it without its name.
+    #[doc(hidden)]
+    const INPUT: Input;
+
+    /// The input of that index; `None` where it is wrong, which the decoder remembers.
+    #[doc(hidden)]
+    fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
+
+    /// The same, with a default for where it is left out.
+    #[doc(hidden)]
+    fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> JsonInput for T {
+    const INPUT: Input = Input::new(None, schema::of_input::<T>, accepts_absence::<T>);
+
+    fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self> {
+        decoder.json(index)
+    }
+
+    fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self> {
+        decoder.json_or(index, default)
+    }
+}
+
+/// What `#[operator(flatten)]` takes: a struct that is `DeserializeOwned + JsonSchema`, whose fields are inputs.
+#[diagnostic::on_unimplemented(
+    message = "the fields of `{Self}` cannot be inputs of their own",
+    label = "not `DeserializeOwned + JsonSchema`",
+    note = "`flatten` takes a struct of named fields that derives both: `#[derive(serde::Deserialize, schemars::JsonSchema)]`; in a GET each field is one text"
+)]
+pub trait FlattenInput: Sized {
+    /// What is known of it.
+    #[doc(hidden)]
+    const INPUT: Input;
+
+    /// The struct; `None` where a field is wrong, which the decoder remembers.
+    #[doc(hidden)]
+    fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> FlattenInput for T {
+    const INPUT: Input = Input::new(Some(T::schema_name), schema::of_input::<T>, accepts_absence::<T>);
+
+    fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self> {
+        decoder.flatten(index)
+    }
+}
+
+/// The fields of the body, split but not yet decoded.
+pub(super) struct Fields<'b>(pub(super) Vec<(Cow<'b, str>, &'b RawValue)>);
+
+impl<'b> serde::Deserialize<'b> for Fields<'b> {
+    fn deserialize<D: Deserializer<'b>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'b> Visitor<'b> for Object {
+            type Value = Fields<'b>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("one JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                // Sized for most endpoints, so that the fields cost one allocation.
+                let mut fields = Vec::with_capacity(8);
+                while let Some((Name(name), value)) = map.next_entry::<Name<'b>, &'b RawValue>()? {
+                    fields.push((name, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A field's name, borrowed where it holds no escape.
+struct Name<'b>(Cow<'b, str>);
+
+impl<'b> serde::Deserialize<'b> for Name<'b> {
+    fn deserialize<D: Deserializer<'b>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'b> Visitor<'b> for Text {
+            type Value = Name<'b>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a field's name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'b str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// The value as text, whole numbers without a fraction: `5` for 5.0.
+pub(super) fn with_whole_numbers(value: &Value) -> String {
+    struct Whole;
+    impl Formatter for Whole {
+        fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, number: f64) -> io::Result<()> {
+            if number.fract() == 0.0 {
+                write!(writer, "{number:.0}")
+            } else {
+                write!(writer, "{number:?}")
+            }
+        }
+    }
+    let mut text = Vec::new();
+    // Writing a value into memory cannot fail.
+    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Whole));
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// What a type makes of a field that is not there: `Option` makes `None`, as serde does for a struct's field.
+pub(super) fn absent<T: DeserializeOwned>() -> Option<T> {
+    struct Absent;
+    impl<'de> Deserializer<'de> for Absent {
+        type Error = ValueError;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, ValueError> {
+            Err(serde::de::Error::custom("absent"))
+        }
+
+        fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+            visitor.visit_none()
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+            newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        }
+    }
+    T::deserialize(Absent).ok()
+}
+
+fn accepts_absence<T: DeserializeOwned>() -> bool {
+    absent::<T>().is_some()
+}

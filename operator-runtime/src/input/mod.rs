@@ -1,0 +1,169 @@
+//! Inputs: what the macro says of each one, and decoding a verified call into arguments.
+
+mod bound;
+mod decoder;
+#[cfg(any(
+    feature = "chrono",
+    feature = "jiff",
+    feature = "rust_decimal",
+    feature = "time",
+    feature = "url",
+    feature = "uuid"
+))]
+mod foreign;
+mod found;
+mod given;
+mod json;
+mod search_param;
+mod sentence;
+mod suggestion;
+mod takes;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+mod tests;
+
+use std::borrow::Cow;
+
+use schemars::Schema;
+use serde::Serialize;
+
+pub(crate) use bound::BoundInputs;
+#[cfg(feature = "cli")]
+pub(crate) use bound::compile;
+pub(crate) use decoder::{Arguments, Decoder};
+pub use json::{FlattenInput, JsonInput};
+pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};
+pub(crate) use suggestion::nearest;
+pub use takes::{ListInput, Lists, NumberInput, Numbers, Range, Takes, TextInput, Texts};
+
+/// What a type is called in schemas.
+pub(crate) type TypeName = fn() -> Cow<'static, str>;
+
+/// One input as the macro describes it.
+#[derive(Debug)]
+pub struct Input {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    /// The type whose fields are the inputs, where they are.
+    pub(crate) flatten: Option<TypeName>,
+    pub(crate) schema: fn() -> Schema,
+    pub(crate) optional: fn() -> bool,
+    pub(crate) default: Option<fn() -> serde_json::Value>,
+    pub(crate) example: Option<fn() -> serde_json::Value>,
+    pub(crate) constraints: &'static [Constraint],
+    /// The lints that its author has seen and means.
+    pub allowed: &'static [&'static str],
+}
+
+/// What an argument's options promise beyond its type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Constraint {
+    /// The smallest number.
+    Min(Number),
+    /// The largest number.
+    Max(Number),
+    /// What the number must be above.
+    ExclusiveMin(Number),
+    /// What the number must be below.
+    ExclusiveMax(Number),
+    /// What the number must be a multiple of.
+    MultipleOf(Number),
+    /// The fewest characters.
+    MinLength(u64),
+    /// The most characters.
+    MaxLength(u64),
+    /// A regular expression that must be found in the text.
+    Pattern(&'static str),
+    /// One of JSON Schema's formats.
+    Format(&'static str),
+    /// The fewest items.
+    MinItems(u64),
+    /// The most items.
+    MaxItems(u64),
+    /// No item twice.
+    UniqueItems,
+}
+
+/// A bound, as it was written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Integer(i128),
+    /// Any other.
+    Float(f64),
+}
+
+impl Input {
+    pub(super) const fn new(flatten: Option<TypeName>, schema: fn() -> Schema, optional: fn() -> bool) -> Self {
+        Self {
+            name: "",
+            description: "",
+            flatten,
+            schema,
+            optional,
+            default: None,
+            example: None,
+            constraints: &[],
+            allowed: &[],
+        }
+    }
+
+    /// With its name on the wire and its documentation.
+    #[must_use]
+    pub const fn named(mut self, name: &'static str, description: &'static str) -> Self {
+        self.name = name;
+        self.description = description;
+        self
+    }
+
+    /// With what the options promise.
+    #[must_use]
+    pub const fn constraints(mut self, constraints: &'static [Constraint]) -> Self {
+        self.constraints = constraints;
+        self
+    }
+
+    /// With the lints that its author has seen and means.
+    #[must_use]
+    pub const fn allowed(mut self, lints: &'static [&'static str]) -> Self {
+        self.allowed = lints;
+        self
+    }
+
+    /// With the value used where the caller leaves it out.
+    #[must_use]
+    pub const fn default(mut self, default: fn() -> serde_json::Value) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// With a value that a person can try.
+    #[must_use]
+    pub const fn example(mut self, example: fn() -> serde_json::Value) -> Self {
+        self.example = Some(example);
+        self
+    }
+
+    pub(crate) fn is_required(&self) -> bool {
+        self.default.is_none() && !(self.optional)()
+    }
+}
+
+/// A default or an example, which stands in the schema as JSON.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` cannot be shown in the schema",
+    label = "not `Serialize`",
+    note = "a default and an example are shown to the caller: derive it for the type, `#[derive(serde::Serialize)]`"
+)]
+pub trait SchemaValue {
+    /// As JSON; null where it cannot be written.
+    #[doc(hidden)]
+    fn value(self) -> serde_json::Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> SchemaValue for T {
+    fn value(self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}

@@ -1,0 +1,30 @@
+//! The nearest known word for one that is not known.
+
+/// The known word that was most likely meant, if one is near.
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(likeness, _)| *likeness >= 0.8)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_finds_its_word_and_another_word_finds_none() {
+        let known = ["order_id", "amount_cents", "reason"];
+        assert_eq!(nearest("orderId", known), Some("order_id"));
+        assert_eq!(nearest("amount", known), Some("amount_cents"));
+        assert_eq!(nearest("resaon", known), Some("reason"));
+        assert_eq!(nearest("colour", known), None);
+    }
+}

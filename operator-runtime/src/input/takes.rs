@@ -1,0 +1,125 @@
+//! Which options an argument's type takes: bounds for numbers, for texts, for lists; said to the compiler.
+
+use std::collections::{BTreeSet, HashSet, LinkedList, VecDeque};
+use std::num::NonZero;
+
+use super::Number;
+
+/// The options `min`, `max`, `exclusive_min`, `exclusive_max`, `multiple_of`.
+#[derive(Debug)]
+pub enum Numbers {}
+
+/// The options `min_length`, `max_length`, `pattern`, `format`.
+#[derive(Debug)]
+pub enum Texts {}
+
+/// The options `min_items`, `max_items`, `unique_items`.
+#[derive(Debug)]
+pub enum Lists {}
+
+/// A type that takes the options `O`. `#[derive(SearchParam)]` hands on what the one field takes.
+pub trait Takes<O> {
+    /// Every number that the type can hold; of no meaning where it is none.
+    const RANGE: Range = Range::Real;
+}
+
+/// What a type that takes the bounds of a number can hold.
+#[derive(Clone, Copy, Debug)]
+pub enum Range {
+    /// Whole numbers, from and to.
+    Whole(i128, i128),
+    /// Any number.
+    Real,
+}
+
+impl Range {
+    /// Whether a bound is a number that the type can hold.
+    #[must_use]
+    pub const fn holds(self, bound: Number) -> bool {
+        match (self, bound) {
+            (Self::Whole(least, most), Number::Integer(bound)) => least <= bound && bound <= most,
+            (Self::Whole(..), Number::Float(_)) => false,
+            (Self::Real, _) => true,
+        }
+    }
+}
+
+/// A number, which `min`, `max`, `exclusive_min`, `exclusive_max` and `multiple_of` bound.
+#[diagnostic::on_unimplemented(
+    message = "this option bounds a number, and `{Self}` is none",
+    label = "does not fit the type of the argument",
+    note = "remove it; a text is bounded by `min_length` and `max_length`, a list by `min_items` and `max_items`, and a field of your own struct by `#[schemars(range(min = 1))]`"
+)]
+pub trait NumberInput {
+    /// Every number that the type can hold.
+    #[doc(hidden)]
+    const RANGE: Range;
+}
+
+/// A text, which `min_length`, `max_length`, `pattern` and `format` bound.
+#[diagnostic::on_unimplemented(
+    message = "this option bounds a text, and `{Self}` is none",
+    label = "does not fit the type of the argument",
+    note = "remove it; a number is bounded by `min` and `max`, a list by `min_items` and `max_items`, and a field of your own struct by `#[schemars(length(min = 1))]`"
+)]
+pub trait TextInput {
+    /// Asked for by generated code.
+    #[doc(hidden)]
+    const FITS: () = ();
+}
+
+/// A list, which `min_items`, `max_items` and `unique_items` bound.
+#[diagnostic::on_unimplemented(
+    message = "this option bounds a list, and `{Self}` is none",
+    label = "does not fit the type of the argument",
+    note = "remove it; a number is bounded by `min` and `max`, a text by `min_length` and `max_length`"
+)]
+pub trait ListInput {
+    /// Asked for by generated code.
+    #[doc(hidden)]
+    const FITS: () = ();
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Takes<Numbers>> NumberInput for T {
+    const RANGE: Range = T::RANGE;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Takes<Texts>> TextInput for T {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Takes<Lists>> ListInput for T {}
+
+impl<O, T: Takes<O>> Takes<O> for Option<T> {
+    const RANGE: Range = T::RANGE;
+}
+
+macro_rules! integers {
+    ($($integer:ident)*) => {$(
+        impl Takes<Numbers> for $integer {
+            #[allow(clippy::cast_possible_wrap, reason = "u128, whose upper half no literal of a bound can name")]
+            const RANGE: Range = Range::Whole(
+                $integer::MIN as i128,
+                if $integer::MAX as i128 > 0 { $integer::MAX as i128 } else { i128::MAX },
+            );
+        }
+
+        impl Takes<Numbers> for NonZero<$integer> {
+            const RANGE: Range = <$integer as Takes<Numbers>>::RANGE;
+        }
+    )*};
+}
+
+integers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize }
+
+impl Takes<Numbers> for f32 {}
+impl Takes<Numbers> for f64 {}
+impl Takes<Texts> for String {}
+impl Takes<Texts> for Box<str> {}
+impl<T> Takes<Lists> for Vec<T> {}
+impl<T> Takes<Lists> for Box<[T]> {}
+impl<T> Takes<Lists> for VecDeque<T> {}
+impl<T> Takes<Lists> for LinkedList<T> {}
+impl<T> Takes<Lists> for BTreeSet<T> {}
+impl<T, S> Takes<Lists> for HashSet<T, S> {}

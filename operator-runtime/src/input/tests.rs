@@ -1,0 +1,121 @@
+//! Bodies that no JSON library writes, held against what the caller is told.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BoundInputs, Decoder, FlattenInput, Input, JsonInput};
+use crate::endpoint::Method;
+use crate::manifest::schema;
+use crate::protocol::request::Content;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Money {
+    #[schemars(range(min = 1))]
+    #[allow(dead_code, reason = "only its decoding is of interest")]
+    amount: i64,
+    #[allow(dead_code, reason = "only its decoding is of interest")]
+    note: Option<String>,
+}
+
+const NESTED: &[Input] = &[<Money as JsonInput>::INPUT.named("thing", "")];
+const FLAT: &[Input] = &[<Money as FlattenInput>::INPUT];
+
+/// What a caller with that body is told; the empty text where it is decoded.
+fn told(inputs: &'static [Input], body: &'static str) -> String {
+    let bound = BoundInputs::of(Method::Post, inputs).unwrap();
+    let content = Content::Body(body.into());
+    let mut decoder = Decoder::open(&bound, &content).unwrap();
+    let decoded = if inputs[0].flatten.is_some() {
+        decoder.flatten::<Money>(0)
+    } else {
+        decoder.json::<Money>(0)
+    };
+    match decoder.finish() {
+        Ok(()) => {
+            assert!(decoded.is_some());
+            String::new()
+        }
+        Err(error) => error.detail().to_owned(),
+    }
+}
+
+#[test]
+fn a_number_that_cannot_be_read_is_refused_wherever_it_stands() {
+    let told_of =
+        |input| format!("`{input}` holds a number that is too large to be read: the largest is about 1.8e308.");
+    assert_eq!(told(NESTED, r#"{"thing":{"amount":-5,"x":1e999}}"#), told_of("thing"));
+    assert_eq!(told(NESTED, r#"{"thing":{"amount":5,"x":1e999}}"#), told_of("thing"));
+    assert_eq!(told(FLAT, r#"{"amount":5,"note":1e999}"#), told_of("note"));
+    assert_eq!(told(NESTED, r#"{"thing":{"amount":5,"x":1e308}}"#), "");
+}
+
+#[test]
+fn half_a_character_is_named_as_such() {
+    let why = "holds half of a character: an escape from \\ud800 to \\udfff must be one of a pair (RFC 8259 §7).";
+    assert_eq!(
+        told(NESTED, r#"{"thing":{"amount":5,"note":"\ud800"}}"#),
+        format!("`thing` {why}")
+    );
+    assert_eq!(told(FLAT, r#"{"amount":5,"note":"\ud800x"}"#), format!("`note` {why}"));
+    assert_eq!(told(FLAT, r#"{"amount":5,"note":"\udc00"}"#), format!("`note` {why}"));
+}
+
+/// A body of a right input and so many others.
+fn crowded(name: impl Fn(usize) -> String, count: usize) -> String {
+    let others: String = (0..count).map(|index| format!(",\"{}\":1", name(index))).collect();
+    format!("{{\"amount\":5{others}}}")
+}
+
+#[test]
+fn a_crowd_of_names_costs_little_and_is_told_in_short() {
+    let unknown = told(FLAT, crowded(|index| format!("f{index}"), 88_000).leak());
+    assert!(
+        unknown.starts_with("There is no input `f0`; the inputs are amount, note. "),
+        "{unknown}"
+    );
+    assert!(unknown.ends_with(" And 87980 more."), "{unknown}");
+    assert!(unknown.len() < 2_000, "{}", unknown.len());
+    let twice = told(FLAT, crowded(|_| "note".to_owned(), 88_000).leak());
+    assert!(twice.ends_with(" And 87980 more."), "{twice}");
+    let long = told(FLAT, crowded(|_| "x".repeat(500_000), 1).leak());
+    assert!(long.len() < 300, "{}", long.len());
+}
+
+#[test]
+fn two_flattened_structs_have_no_field_in_common() {
+    const TWO: &[Input] = &[<Money as FlattenInput>::INPUT, <Money as FlattenInput>::INPUT];
+    let mistakes = BoundInputs::of(Method::Post, TWO).err().unwrap();
+    assert_eq!(mistakes.len(), 2);
+    let both =
+        "the field `amount` of the flattened `Money` and the field `amount` of the flattened `Money` have one name";
+    assert!(mistakes[0].starts_with(both), "{}", mistakes[0]);
+}
+
+/// A value that holds itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Tree {
+    #[schemars(length(min = 1))]
+    #[allow(dead_code, reason = "only its schema is of interest")]
+    name: String,
+    #[allow(dead_code, reason = "only its schema is of interest")]
+    branches: Vec<Tree>,
+}
+
+#[test]
+fn a_recursive_input_refers_to_its_definition_and_not_to_the_root() {
+    const TREE: Input = <Tree as JsonInput>::INPUT.named("tree", "Where to start.");
+    let schema = schema::of_property(&TREE);
+    let text = schema.to_string();
+    assert!(!text.contains(r##""$ref":"#""##), "{text}");
+    assert!(text.contains(r##""$ref":"#/$defs/Tree""##), "{text}");
+    assert!(schema["$defs"]["Tree"]["properties"]["branches"].is_object(), "{text}");
+
+    let bound = BoundInputs::of(Method::Post, &[TREE]).unwrap();
+    let content = Content::Body(r#"{"tree":{"name":"a","branches":[{"name":"","branches":[]}]}}"#.into());
+    let mut decoder = Decoder::open(&bound, &content).unwrap();
+    assert!(decoder.json::<Tree>(0).is_none());
+    assert_eq!(
+        decoder.finish().unwrap_err().detail(),
+        "`tree.branches[0].name` must not be empty."
+    );
+}

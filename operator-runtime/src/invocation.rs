@@ -1,0 +1,210 @@
+//! One call on its way through an endpoint's run function: what generated code asks for.
+
+use std::any::{Any, type_name};
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::bound::BoundEndpoint;
+use crate::call::Call;
+use crate::endpoint::{Need, NeedKind};
+use crate::idempotency::operation::{Fingerprint, OperationId, Origin};
+use crate::idempotency::record::Record;
+use crate::input::{Arguments, Decoder};
+use crate::problem::Error;
+use crate::protocol::request::Verified;
+use crate::transaction::{Database, Tx};
+
+/// Which operation a call is for, and what a first attempt at it writes.
+pub(crate) struct Operation {
+    pub(crate) id: OperationId,
+    pub(crate) first: Record,
+}
+
+/// A verified, admitted call. Only the pipeline makes one.
+///
+/// It is one pointer, because it is handed from future to future, and each of them has room for it.
+pub struct Invocation(Box<Inner>);
+
+struct Inner {
+    endpoint: Arc<BoundEndpoint>,
+    call: Call,
+    /// Kept where an extractor wants it.
+    head: Option<Parts>,
+    /// What the endpoint's extractors have made of the head, in the order of the arguments.
+    extracted: Vec<Box<dyn Any + Send>>,
+}
+
+impl Invocation {
+    pub(crate) fn new(endpoint: Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Self {
+        let (headers, head) = if endpoint.extracts() {
+            (head.headers.clone(), Some(head))
+        } else {
+            (head.headers, None)
+        };
+        let call = Call {
+            endpoint: endpoint.endpoint.name,
+            verified,
+            headers,
+        };
+        Self(Box::new(Inner {
+            endpoint,
+            call,
+            head,
+            extracted: Vec::new(),
+        }))
+    }
+
+    pub(crate) fn endpoint(&self) -> &BoundEndpoint {
+        &self.0.endpoint
+    }
+
+    /// For what goes on after the call has been handed over.
+    pub(crate) fn shared_endpoint(&self) -> Arc<BoundEndpoint> {
+        Arc::clone(&self.0.endpoint)
+    }
+
+    pub(crate) fn verified(&self) -> &Verified {
+        &self.0.call.verified
+    }
+
+    /// The operation that it is for.
+    pub(crate) fn operation(&self) -> Operation {
+        let endpoint = self.endpoint().endpoint;
+        let verified = self.verified();
+        let (tenant, idempotency_key) = (verified.tenant(), verified.idempotency_key());
+        let fingerprint = Fingerprint::new(
+            endpoint.method.as_str(),
+            endpoint.path,
+            verified.content_type(),
+            verified.body(),
+        );
+        Operation {
+            id: OperationId::new(tenant, idempotency_key),
+            first: Record::first(fingerprint, Origin::new(endpoint.name, idempotency_key, tenant)),
+        }
+    }
+
+    /// Runs the endpoint's extractors.
+    pub(crate) async fn extract(&mut self) -> Result<(), Error> {
+        let Inner {
+            endpoint,
+            head,
+            extracted,
+            ..
+        } = &mut *self.0;
+        let Some(head) = head else {
+            return Ok(());
+        };
+        for need in endpoint.endpoint.needs {
+            if let NeedKind::Extracted(extract) = need.kind {
+                extracted.push(extract(head).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same call, for a handler that runs again because nothing of the first run was kept or answered.
+    pub(crate) fn again(&self) -> Self {
+        let Inner {
+            endpoint, call, head, ..
+        } = &*self.0;
+        Self(Box::new(Inner {
+            endpoint: Arc::clone(endpoint),
+            call: call.again(),
+            head: head.clone(),
+            extracted: Vec::new(),
+        }))
+    }
+
+    /// Decodes every input, and names all that are wrong at once.
+    ///
+    /// # Errors
+    /// 400 with one entry for each wrong, missing or unknown input.
+    pub fn arguments<A: Arguments>(&self, decode: impl FnOnce(&mut Decoder<'_>) -> A) -> Result<A::Values, Error> {
+        let mut decoder = Decoder::open(&self.endpoint().inputs, self.verified().content())?;
+        let arguments = decode(&mut decoder);
+        decoder.finish()?;
+        arguments
+            .complete()
+            .ok_or_else(|| Error::internal("an input was neither decoded nor refused"))
+    }
+
+    pub(crate) fn borrowed<T: 'static>(&self) -> Result<&T, Error> {
+        (&self.0.call as &dyn Any).downcast_ref::<T>().map_or_else(
+            || {
+                self.endpoint().states.get::<T>().ok_or_else(|| {
+                    Error::internal(format!("no value of type {} was given to App::state", type_name::<T>()))
+                })
+            },
+            Ok,
+        )
+    }
+
+    /// The first value of the type that an extractor has made and no argument has taken.
+    pub(crate) fn extracted<T: 'static>(&mut self) -> Result<T, Error> {
+        let place = self.0.extracted.iter().position(|value| value.is::<T>());
+        place
+            .and_then(|place| self.0.extracted.remove(place).downcast().ok())
+            .map(|value| *value)
+            .ok_or_else(|| Error::internal("the request's head was not kept for an extractor"))
+    }
+}
+
+impl fmt::Debug for Invocation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Invocation")
+            .field("call", &self.0.call)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A transaction that an endpoint may take as its `&mut` argument.
+#[diagnostic::on_unimplemented(
+    message = "`&mut {Self}` is no transaction",
+    label = "not `Tx<Sqlite>`",
+    note = "the only `&mut` argument of an endpoint is the transaction that its idempotency record commits with, `tx: &mut Tx<Sqlite>`; a value of the app's is shared, `&T`, with what changes in a `Mutex`"
+)]
+pub trait TransactionArgument: Sized {
+    /// How the app learns that it is needed.
+    #[doc(hidden)]
+    const NEED: Need;
+
+    /// The transaction.
+    ///
+    /// # Errors
+    /// 500 where the store is another database, which start-up refuses.
+    #[doc(hidden)]
+    fn borrowed(slot: TransactionSlot<'_>) -> Result<&mut Self, Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<D: Database> TransactionArgument for Tx<D> {
+    const NEED: Need = Need::transaction::<Self>();
+
+    fn borrowed(slot: TransactionSlot<'_>) -> Result<&mut Self, Error> {
+        slot.get()
+    }
+}
+
+/// Where the transaction is handed over, if the endpoint has one.
+pub struct TransactionSlot<'t>(pub(crate) Option<&'t mut (dyn Any + Send)>);
+
+impl<'t> TransactionSlot<'t> {
+    fn get<T: 'static>(self) -> Result<&'t mut T, Error> {
+        self.0
+            .and_then(|transaction| transaction.downcast_mut::<T>())
+            .ok_or_else(|| Error::internal(format!("the store has no transaction of type {}", type_name::<T>())))
+    }
+}
+
+impl fmt::Debug for TransactionSlot<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("TransactionSlot")
+            .field(&self.0.is_some())
+            .finish()
+    }
+}

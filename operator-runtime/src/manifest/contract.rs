@@ -1,0 +1,235 @@
+//! What callers rely on, read back from a document of any format: the one thing that `check` compares.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::Format;
+use super::definitions::{self, Inline};
+use super::openapi_3_0;
+use super::operator::Manifest;
+use super::walk;
+
+/// What a document promises, as far as its format can say it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Contract {
+    pub(super) endpoints: Vec<Promised>,
+    /// The named types that code may be made from: `OpenAPI`'s.
+    pub(super) types: BTreeSet<String>,
+}
+
+/// What it promises of one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Promised {
+    pub(super) name: String,
+    pub(super) description: String,
+    /// Not of a tool, which is called by its name.
+    pub(super) place: Option<Place>,
+    /// A schema in which only recursive types are by reference, as in `outputs`.
+    pub(super) inputs: Value,
+    pub(super) outputs: Value,
+    /// A tool's.
+    pub(super) hints: BTreeMap<String, bool>,
+    /// By status, where the format has them.
+    pub(super) problems: BTreeMap<String, Value>,
+}
+
+/// Where an endpoint answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) method: String,
+    pub(super) url: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.method, self.url)
+    }
+}
+
+impl Contract {
+    /// Reads a document that was written in this format, by this version or an earlier one.
+    ///
+    /// # Errors
+    /// Why it is none, as the end of the sentence "the file is …".
+    pub(crate) fn read(format: Format, text: &str) -> Result<Self, String> {
+        let document: Value = serde_json::from_str(text).map_err(|error| format!("no JSON ({error})"))?;
+        match format {
+            Format::Operator => of_operator(document),
+            Format::OpenApi => of_openapi(document, "3.1"),
+            Format::OpenApi30 => of_openapi(document, "3.0"),
+            Format::Mcp => of_mcp(&document),
+        }
+    }
+}
+
+fn of_operator(document: Value) -> Result<Contract, String> {
+    let manifest: Manifest = serde_json::from_value(document).map_err(|error| format!("no manifest ({error})"))?;
+    let endpoints = manifest.endpoints.into_iter().map(|one| Promised {
+        name: one.name,
+        description: one.description,
+        place: Some(Place {
+            method: one.method,
+            url: one.url,
+        }),
+        inputs: expanded(one.inputs),
+        outputs: expanded(one.outputs),
+        hints: BTreeMap::new(),
+        problems: BTreeMap::new(),
+    });
+    Ok(Contract {
+        endpoints: endpoints.collect(),
+        types: BTreeSet::new(),
+    })
+}
+
+fn of_mcp(document: &Value) -> Result<Contract, String> {
+    let tools = document["tools"].as_array().ok_or("no list of MCP tools")?;
+    let of_tool = |tool: &Value| {
+        let hints = entries(&tool["annotations"]);
+        Ok(Promised {
+            name: text(&tool["name"]).ok_or("a list of MCP tools of which one has no name")?,
+            description: text(&tool["description"]).unwrap_or_default(),
+            place: None,
+            inputs: expanded(tool["inputSchema"].clone()),
+            outputs: expanded(tool["outputSchema"].clone()),
+            hints: hints
+                .filter_map(|(name, hint)| Some((name.clone(), hint.as_bool()?)))
+                .collect(),
+            problems: BTreeMap::new(),
+        })
+    };
+    Ok(Contract {
+        endpoints: tools.iter().map(of_tool).collect::<Result<_, String>>()?,
+        types: BTreeSet::new(),
+    })
+}
+
+fn of_openapi(mut document: Value, version: &str) -> Result<Contract, String> {
+    let found = document["openapi"].as_str().unwrap_or_default();
+    if !found.starts_with(version) {
+        return Err(format!("no document of OpenAPI {version}"));
+    }
+    let mut components = document["components"].take();
+    let types = match components["schemas"].take() {
+        Value::Object(types) => types,
+        _ => Map::new(),
+    };
+    let reader = OpenApi {
+        base: document["servers"][0]["url"].as_str().unwrap_or_default(),
+        types: &types,
+        responses: &components["responses"],
+        is_3_0: version == "3.0",
+    };
+    let mut endpoints = Vec::new();
+    for (path, methods) in entries(&document["paths"]) {
+        for (method, operation) in entries(methods) {
+            endpoints.push(reader.operation(path, method, operation)?);
+        }
+    }
+    Ok(Contract {
+        endpoints,
+        types: types.into_iter().map(|(name, _)| name).collect(),
+    })
+}
+
+/// What the operations of a document share.
+struct OpenApi<'d> {
+    base: &'d str,
+    types: &'d Map<String, Value>,
+    responses: &'d Value,
+    is_3_0: bool,
+}
+
+impl OpenApi<'_> {
+    fn operation(&self, path: &str, method: &str, operation: &Value) -> Result<Promised, String> {
+        let method = method.to_uppercase();
+        let name = text(&operation["operationId"]);
+        let name = name.ok_or_else(|| format!("a document in which {method} {path} has no `operationId`"))?;
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let inputs = if body.is_null() {
+            self.schema(parameters(operation))
+        } else {
+            self.schema(body.clone())
+        };
+        let responses = || entries(&operation["responses"]);
+        let done = responses()
+            .find(|(status, _)| *status == "200")
+            .map(|(_, response)| response);
+        let outputs = done.map(|response| response["content"]["application/json"]["schema"].clone());
+        Ok(Promised {
+            name,
+            description: text(&operation["description"]).unwrap_or_default(),
+            place: Some(Place {
+                method,
+                url: format!("{}{path}", self.base),
+            }),
+            inputs,
+            outputs: self.schema(outputs.unwrap_or_default()),
+            hints: BTreeMap::new(),
+            problems: responses()
+                .filter(|(status, _)| *status != "200")
+                .map(|(status, response)| (status.clone(), self.response(response)))
+                .collect(),
+        })
+    }
+
+    /// A schema in the words of JSON Schema, with the types that it uses.
+    fn schema(&self, mut schema: Value) -> Value {
+        if let Some(object) = schema.as_object_mut() {
+            object.insert("$defs".to_owned(), self.types.clone().into());
+        }
+        walk::rewrite(&mut schema, &mut |schema| {
+            if let Some(name) = schema["$ref"]
+                .as_str()
+                .and_then(|to| to.strip_prefix("#/components/schemas/"))
+            {
+                schema["$ref"] = format!("#/$defs/{name}").into();
+            }
+            if let (true, Some(object)) = (self.is_3_0, schema.as_object_mut()) {
+                openapi_3_0::raise(object);
+            }
+        });
+        expanded(schema)
+    }
+
+    fn response(&self, response: &Value) -> Value {
+        let reference = response["$ref"].as_str();
+        let shared = reference.and_then(|to| to.strip_prefix("#/components/responses/"));
+        shared.map_or(response, |name| &self.responses[name]).clone()
+    }
+}
+
+/// The search parameters as the object that they are elsewhere.
+fn parameters(operation: &Value) -> Value {
+    let given = operation["parameters"].as_array().into_iter().flatten();
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for parameter in given.filter(|parameter| parameter["in"] == "query") {
+        let name = text(&parameter["name"]).unwrap_or_default();
+        if parameter["required"] == true {
+            required.push(name.clone());
+        }
+        let mut schema = parameter["schema"].clone();
+        for word in ["description", "deprecated", "example"] {
+            if let (Some(said), Some(object)) = (parameter.get(word), schema.as_object_mut()) {
+                object.insert(word.to_owned(), said.clone());
+            }
+        }
+        properties.insert(name, schema);
+    }
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+/// With every type in its place that can be, so that no difference hides behind a reference.
+fn expanded(schema: Value) -> Value {
+    definitions::inline(schema, Inline::NotRecursive)
+}
+
+fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    object.as_object().into_iter().flatten()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}

@@ -1,0 +1,222 @@
+//! `$defs`: what is used once moves to its place; what is shared or recursive keeps a name, one for each meaning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::walk;
+
+const PREFIX: &str = "#/$defs/";
+
+/// Which definitions move to where they are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inline {
+    /// Those that one place uses.
+    UsedOnce,
+    /// All but recursive ones, which cannot.
+    NotRecursive,
+}
+
+/// The schema with definitions moved to their places, and without those that nothing uses.
+pub(crate) fn inline(mut schema: Value, which: Inline) -> Value {
+    let definitions = take(&mut schema);
+    let uses = uses(&schema, &definitions);
+    let moves = |name: &String| {
+        let once = uses.get(name) == Some(&1) || which == Inline::NotRecursive;
+        once && !reaches(name, name, &definitions)
+    };
+    let (inlined, mut kept): (Map<String, Value>, Map<String, Value>) = definitions
+        .iter()
+        .filter(|(name, _)| uses.contains_key(*name))
+        .map(|(name, definition)| (name.clone(), definition.clone()))
+        .partition(|(name, _)| moves(name));
+    put(&mut schema, &inlined);
+    for definition in kept.values_mut() {
+        put(definition, &inlined);
+    }
+    if let (false, Some(object)) = (kept.is_empty(), schema.as_object_mut()) {
+        object.insert("$defs".into(), kept.into());
+    }
+    schema
+}
+
+/// The schema with what its own `$ref` names beside its other keywords.
+pub(crate) fn resolved_root(schema: Value) -> Value {
+    let definitions = schema["$defs"].as_object().cloned();
+    resolved(schema, definitions.as_ref())
+}
+
+/// The same, where the definitions stand elsewhere.
+pub(crate) fn resolved(mut schema: Value, definitions: Option<&Map<String, Value>>) -> Value {
+    if let Some(definition) = name_of(&schema).and_then(|name| definitions?.get(name)) {
+        merge(&mut schema, definition.clone());
+    }
+    schema
+}
+
+/// Definitions shared by several schemas, each under one name for each meaning.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    definitions: Map<String, Value>,
+    names: BTreeMap<String, String>,
+}
+
+impl Shared {
+    /// Moves a schema's definitions here; where a name has another meaning already, with the suffix.
+    pub(crate) fn hoist(&mut self, schema: &mut Value, suffix: &str) {
+        let own = take(schema);
+        let used: Vec<String> = uses(schema, &own).into_keys().collect();
+        let mut names = BTreeMap::new();
+        let mut new = Vec::new();
+        for name in used.into_iter().filter(|name| own.contains_key(name)) {
+            let meaning = meaning(&name, &own);
+            if let Some(known) = self.names.get(&meaning) {
+                names.insert(name, known.clone());
+                continue;
+            }
+            let free = self.free_name(&name, suffix);
+            self.names.insert(meaning, free.clone());
+            self.definitions.insert(free.clone(), Value::Null);
+            new.push((name.clone(), free.clone()));
+            names.insert(name, free);
+        }
+        rename(schema, &names);
+        for (name, free) in new {
+            let mut definition = own.get(&name).cloned().unwrap_or_default();
+            rename(&mut definition, &names);
+            self.definitions.insert(free, definition);
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn into_definitions(self) -> Map<String, Value> {
+        self.definitions
+    }
+
+    fn free_name(&self, name: &str, suffix: &str) -> String {
+        let suffixed = format!("{name}{suffix}");
+        let numbered = (2_u64..).map(|number| format!("{suffixed}{number}"));
+        [name.to_owned(), suffixed.clone()]
+            .into_iter()
+            .chain(numbered)
+            .find(|name| !self.definitions.contains_key(name))
+            .unwrap_or(suffixed)
+    }
+}
+
+/// A definition's text with that of all it leads to: equal only where nothing differs.
+fn meaning(name: &str, definitions: &Map<String, Value>) -> String {
+    let reached: Map<String, Value> = definitions
+        .iter()
+        .filter(|(other, _)| *other == name || reaches(name, other, definitions))
+        .map(|(name, definition)| (name.clone(), definition.clone()))
+        .collect();
+    format!("{name} {}", Value::Object(reached))
+}
+
+/// Points every reference to a shared definition elsewhere.
+pub(crate) fn redirect(schema: &mut Value, to: &str) {
+    walk::rewrite(schema, &mut |schema| {
+        if let Some(name) = name_of(schema) {
+            let target = format!("{to}{name}");
+            schema["$ref"] = target.into();
+        }
+    });
+}
+
+/// The name of the definition that a schema refers to.
+pub(crate) fn name_of(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix(PREFIX)
+}
+
+fn take(schema: &mut Value) -> Map<String, Value> {
+    match schema.as_object_mut().and_then(|object| object.remove("$defs")) {
+        Some(Value::Object(definitions)) => definitions,
+        _ => Map::new(),
+    }
+}
+
+/// How many places use each definition, of those that are used at all.
+fn uses(schema: &Value, definitions: &Map<String, Value>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    let mut waiting = vec![schema];
+    while let Some(schema) = waiting.pop() {
+        for name in references(schema) {
+            let count = counts.entry(name.to_owned()).or_insert(0);
+            *count += 1;
+            if *count == 1 {
+                waiting.extend(definitions.get(name));
+            }
+        }
+    }
+    counts
+}
+
+fn references(schema: &Value) -> Vec<&str> {
+    let own = name_of(schema).into_iter();
+    own.chain(walk::children(schema).into_iter().flat_map(references))
+        .collect()
+}
+
+/// Whether a definition leads to a name, itself included once it is left.
+fn reaches(from: &str, to: &str, definitions: &Map<String, Value>) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut waiting = vec![from];
+    while let Some(name) = waiting.pop() {
+        for next in definitions.get(name).map(references).unwrap_or_default() {
+            if next == to {
+                return true;
+            }
+            if seen.insert(next) {
+                waiting.push(next);
+            }
+        }
+    }
+    false
+}
+
+/// Puts definitions where they are referred to.
+fn put(schema: &mut Value, definitions: &Map<String, Value>) {
+    while let Some(definition) = name_of(schema).and_then(|name| definitions.get(name)) {
+        let definition = definition.clone();
+        merge(schema, definition);
+    }
+    for child in walk::children_mut(schema) {
+        put(child, definitions);
+    }
+}
+
+/// What a reference stands for, beside the keywords that stand beside it: words replace words, promises add up.
+fn merge(schema: &mut Value, definition: Value) {
+    let (Some(own), Value::Object(definition)) = (schema.as_object_mut(), definition) else {
+        return;
+    };
+    own.remove("$ref");
+    let clashes = |keyword: &String| own.contains_key(keyword) && !is_annotation(keyword);
+    if definition.keys().any(clashes) {
+        let all = own.entry("allOf").or_insert_with(|| Vec::<Value>::new().into());
+        if let Some(all) = all.as_array_mut() {
+            all.push(definition.into());
+        }
+        return;
+    }
+    for (keyword, value) in definition {
+        own.entry(keyword).or_insert(value);
+    }
+}
+
+/// Keywords that say something of a value and refuse none.
+pub(crate) fn is_annotation(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "title" | "description" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly" | "$comment"
+    )
+}
+
+fn rename(schema: &mut Value, names: &BTreeMap<String, String>) {
+    walk::rewrite(schema, &mut |schema| {
+        if let Some(new) = name_of(schema).and_then(|name| names.get(name)) {
+            schema["$ref"] = format!("{PREFIX}{new}").into();
+        }
+    });
+}

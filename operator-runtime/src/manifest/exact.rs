@@ -1,0 +1,114 @@
+//! What schemars leaves open and decoding does not: a type's largest number, and formats that no standard names.
+
+use serde_json::{Map, Value, json};
+
+use super::walk;
+
+/// The least and the most that an integer type of this format holds (the formats are schemars' names of Rust's types).
+pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
+    Some(match format {
+        "int8" => (i8::MIN.into(), i8::MAX.into()),
+        "int16" => (i16::MIN.into(), i16::MAX.into()),
+        "int32" => (i32::MIN.into(), i32::MAX.into()),
+        "int64" | "int" => (i64::MIN.into(), i64::MAX.into()),
+        "uint8" => (0.into(), u8::MAX.into()),
+        "uint16" => (0.into(), u16::MAX.into()),
+        "uint32" => (0.into(), u32::MAX.into()),
+        "uint64" | "uint" => (0.into(), u64::MAX.into()),
+        _ => return None,
+    })
+}
+
+/// Rust's dates and times without a zone, as their crates write them.
+const DATE: &str = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])";
+const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?";
+
+/// Makes a schema of inputs say what its types take.
+pub(super) fn bound(schema: &mut Value) {
+    each(schema, bound_one);
+}
+
+/// Puts formats that no standard names in words that every reader knows.
+pub(super) fn spell_out(schema: &mut Value) {
+    each(schema, spell_out_one);
+}
+
+/// Takes null out of what an optional value may be.
+pub(super) fn refuse_null(schema: &mut Value) {
+    if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        types.retain(|one| one != "null");
+        if let [only] = types.as_slice() {
+            schema["type"] = only.clone();
+        }
+    }
+    for keyword in ["anyOf", "enum"] {
+        if let Some(branches) = schema.get_mut(keyword).and_then(Value::as_array_mut) {
+            branches.retain(|branch| !branch.is_null() && branch["type"] != "null");
+        }
+    }
+}
+
+fn each(schema: &mut Value, change: fn(&mut Map<String, Value>, &str)) {
+    walk::rewrite(schema, &mut |schema| {
+        if let Some(object) = schema.as_object_mut() {
+            let format = object
+                .get("format")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            change(object, &format);
+        }
+    });
+}
+
+/// schemars' pattern of a decimal number, which takes more digits than `rust_decimal` has, and exponents.
+const ANY_DECIMAL: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
+
+/// Digits that `rust_decimal` always holds.
+pub(crate) const DECIMAL: &str = r"^-?[0-9]{1,28}(\.[0-9]{1,28})?$";
+
+fn bound_one(schema: &mut Map<String, Value>, format: &str) {
+    if schema.get("pattern").is_some_and(|pattern| pattern == ANY_DECIMAL) {
+        schema.insert("pattern".into(), DECIMAL.into());
+        schema.insert("minimum".into(), json!(-1e28));
+        schema.insert("maximum".into(), json!(1e28));
+    }
+    let mut promise = |keyword: &str, value: Value| {
+        schema.entry(keyword).or_insert(value);
+    };
+    if let Some((least, most)) = bounds(format) {
+        promise("minimum", least);
+        promise("maximum", most);
+    }
+    match format {
+        // 2^128 and 2^127, which a JSON number of this library holds exactly.
+        "uint128" => promise("exclusiveMaximum", json!(2_f64.powi(128))),
+        "int128" => {
+            promise("minimum", json!(-(2_f64.powi(127))));
+            promise("exclusiveMaximum", json!(2_f64.powi(127)));
+        }
+        "float" => {
+            promise("minimum", json!(f32::MIN));
+            promise("maximum", json!(f32::MAX));
+        }
+        _ => {}
+    }
+}
+
+fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
+    let mut promise = |pattern: String| {
+        schema.entry("pattern").or_insert(pattern.into());
+    };
+    match format {
+        "partial-date-time" => promise(format!("^{DATE}T{TIME}$")),
+        "partial-time" => promise(format!("^{TIME}$")),
+        "zoned-date-time" => {
+            promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+/-]+\]$"));
+        }
+        "ip" => {
+            schema.remove("format");
+            schema.insert("anyOf".into(), json!([{ "format": "ipv4" }, { "format": "ipv6" }]));
+        }
+        _ => {}
+    }
+}

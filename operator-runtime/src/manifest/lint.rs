@@ -1,0 +1,137 @@
+//! What an agent would stumble over in a description: each finding with its place and the better form.
+
+use std::fmt;
+
+use super::model::{Described, Model};
+
+mod names;
+mod schemas;
+mod words;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Worth a thought.
+    Note,
+    /// An agent will do the wrong thing now and then.
+    Warning,
+}
+
+/// What is looked for: the name that `#[operator(allow(…))]` takes, and how much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lint {
+    pub(crate) name: &'static str,
+    pub(crate) level: Level,
+}
+
+const fn warning(name: &'static str) -> Lint {
+    Lint {
+        name,
+        level: Level::Warning,
+    }
+}
+
+const fn note(name: &'static str) -> Lint {
+    Lint {
+        name,
+        level: Level::Note,
+    }
+}
+
+const SHORT_DESCRIPTION: Lint = warning("short_description");
+const REPEATED_NAME: Lint = warning("repeated_name");
+const NO_OCCASION: Lint = warning("no_occasion");
+const UNDESCRIBED_INPUT: Lint = warning("undescribed_input");
+const UNDESCRIBED_OUTPUT: Lint = warning("undescribed_output");
+const RAW_CODE: Lint = warning("raw_code");
+const TIME_WITHOUT_ZONE: Lint = warning("time_without_zone");
+const SIMILAR_NAMES: Lint = warning("similar_names");
+const RESOURCE_NAME: Lint = note("resource_name");
+const TOO_MANY_ENDPOINTS: Lint = note("too_many_endpoints");
+
+/// One thing to better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) lint: Lint,
+    /// File and line, where it is one endpoint's.
+    pub(crate) source: Option<String>,
+    /// The endpoint, and the part of it: `refund_order`, `refund_order: input reason`.
+    pub(crate) place: String,
+    /// What is there, as a sentence.
+    pub(crate) what: String,
+    /// What to write instead, as a sentence.
+    pub(crate) better: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.lint.level {
+            Level::Note => "note",
+            Level::Warning => "warning",
+        };
+        write!(formatter, "{level}[{}]: {}: {}", self.lint.name, self.place, self.what)?;
+        if let Some(source) = &self.source {
+            write!(formatter, "\n  at {source}")?;
+        }
+        write!(formatter, "\n  better: {}\n", self.better)
+    }
+}
+
+/// Everything that is found and not allowed, by endpoint.
+pub(crate) fn findings(model: &Model) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for described in &model.endpoints {
+        let mut report = Report {
+            described,
+            found: &mut found,
+        };
+        words::of_endpoint(&mut report);
+        schemas::of_endpoint(&mut report);
+        names::of_endpoint(&mut report);
+    }
+    names::of_all(model, &mut found);
+    found
+}
+
+/// Findings about one endpoint.
+struct Report<'m> {
+    described: &'m Described,
+    found: &'m mut Vec<Finding>,
+}
+
+impl Report<'_> {
+    /// About the endpoint as a whole.
+    fn endpoint(&mut self, lint: Lint, what: impl Into<String>, better: impl Into<String>) {
+        self.add(lint, "", None, what.into(), better.into());
+    }
+
+    /// About an input, by its name and the path within it.
+    fn input(&mut self, lint: Lint, path: &str, what: impl Into<String>, better: impl Into<String>) {
+        let name = path.split(['.', '[']).next().unwrap_or(path);
+        self.add(lint, &format!(": input {path}"), Some(name), what.into(), better.into());
+    }
+
+    /// About a part of the answer.
+    fn output(&mut self, lint: Lint, path: &str, what: impl Into<String>, better: impl Into<String>) {
+        self.add(lint, &format!(": output {path}"), None, what.into(), better.into());
+    }
+
+    fn add(&mut self, lint: Lint, part: &str, input: Option<&str>, what: String, better: String) {
+        let endpoint = self.described.endpoint;
+        let of_input = endpoint.inputs.iter().find(|one| Some(one.name) == input);
+        let allowed = |allowed: &[&str]| allowed.contains(&lint.name);
+        if allowed(endpoint.allowed) || of_input.is_some_and(|input| allowed(input.allowed)) {
+            return;
+        }
+        self.found.push(Finding {
+            lint,
+            source: Some(endpoint.source.to_string()),
+            place: format!("{}{part}", endpoint.name),
+            what,
+            better,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Names: whether an agent can tell endpoints apart, and whether they are things to do.
+
+use strsim::damerau_levenshtein;
+
+use super::{Finding, RESOURCE_NAME, Report, SIMILAR_NAMES, TOO_MANY_ENDPOINTS};
+use crate::manifest::model::Model;
+
+/// More than this, and models choose the wrong tool noticeably often.
+const MOST_ENDPOINTS: usize = 40;
+
+pub(super) fn of_endpoint(report: &mut Report<'_>) {
+    let name = report.described.endpoint.name;
+    let verb = name.split('_').next().unwrap_or(name);
+    let changes = report.described.endpoint.effect.is_recorded();
+    if changes && ["create", "update", "delete", "patch", "put", "set", "insert", "upsert"].contains(&verb) {
+        report.endpoint(
+            RESOURCE_NAME,
+            format!("`{name}` is named after what it does to a record"),
+            "Name what a person wants done: `refund_order`, `change_delivery_address`, `cancel_subscription`.",
+        );
+    }
+}
+
+/// What only shows in all of them together.
+pub(super) fn of_all(model: &Model, found: &mut Vec<Finding>) {
+    for (index, one) in model.endpoints.iter().enumerate() {
+        for other in &model.endpoints[index + 1..] {
+            if are_alike(one.endpoint.name, other.endpoint.name) {
+                let name = other.endpoint.name;
+                Report { described: one, found }.endpoint(
+                    SIMILAR_NAMES,
+                    format!("The name is easily taken for `{name}`"),
+                    "Let each name say in what they differ: `recent_orders` and `search_orders`.",
+                );
+            }
+        }
+    }
+    let endpoints = model.endpoints.len();
+    if endpoints > MOST_ENDPOINTS {
+        found.push(Finding {
+            lint: TOO_MANY_ENDPOINTS,
+            source: None,
+            place: "the app".to_owned(),
+            what: format!("There are {endpoints} endpoints, and an agent tells about {MOST_ENDPOINTS} apart"),
+            better: "Join those that are called one after another, or serve some to another agent with `App::only`."
+                .to_owned(),
+        });
+    }
+}
+
+/// Whether they differ by a letter or two, or by the order of their words.
+fn are_alike(one: &str, other: &str) -> bool {
+    let sorted = |name: &str| {
+        let mut words: Vec<String> = name
+            .split('_')
+            .map(|word| word.trim_end_matches('s').to_owned())
+            .collect();
+        words.sort_unstable();
+        words
+    };
+    let most = if one.len().min(other.len()) < 6 { 1 } else { 2 };
+    damerau_levenshtein(one, other) <= most || sorted(one) == sorted(other)
+}

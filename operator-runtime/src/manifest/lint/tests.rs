@@ -1,0 +1,142 @@
+//! Each lint finds what it is for, and nothing in a description that is good.
+
+use schemars::{Schema, json_schema};
+
+use super::findings;
+use crate::endpoint::{Endpoint, Method};
+use crate::idempotency::effect::Effect;
+use crate::input::{Input, JsonInput};
+use crate::manifest::model::Model;
+use crate::manifest::served;
+
+const GOOD: &str = "Lists a customer's latest orders, newest first. Use it when a customer asks where an order is.";
+
+fn endpoint(name: &'static str, description: &'static str) -> Endpoint {
+    Endpoint {
+        name,
+        description,
+        method: Method::Post,
+        effect: Effect::AtMostOnce,
+        inputs: &[],
+        needs: &[],
+        problems: &[],
+        output: || json_schema!({ "type": "string" }),
+        allowed: &[],
+        ..served_parts()
+    }
+}
+
+fn served_parts() -> Endpoint {
+    let Endpoint {
+        path,
+        timeout,
+        function,
+        source,
+        run,
+        ..
+    } = &served::ENDPOINT;
+    Endpoint {
+        name: "",
+        description: "",
+        method: Method::Get,
+        path,
+        effect: Effect::ReadOnly,
+        timeout: *timeout,
+        inputs: &[],
+        needs: &[],
+        output: Schema::default,
+        problems: &[],
+        function: *function,
+        allowed: &[],
+        source: *source,
+        run: *run,
+    }
+}
+
+/// The lints that are found, each with its place.
+fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
+    let endpoints: Vec<&'static Endpoint> = endpoints.into_iter().map(|one| &*Box::leak(Box::new(one))).collect();
+    let found = findings(&Model::new(&endpoints, "https://a.example"));
+    found
+        .iter()
+        .map(|finding| format!("{} {}", finding.lint.name, finding.place))
+        .collect()
+}
+
+#[test]
+fn a_good_description_is_left_alone() {
+    assert_eq!(found(vec![endpoint("recent_orders", GOOD)]), Vec::<String>::new());
+}
+
+#[test]
+fn descriptions_say_what_is_done_and_when() {
+    assert_eq!(
+        found(vec![endpoint("recent_orders", "Recent orders.")]),
+        [
+            "short_description recent_orders",
+            "repeated_name recent_orders",
+            "no_occasion recent_orders"
+        ]
+    );
+    const INPUTS: &[Input] = &[<String as JsonInput>::INPUT.named("order_id", "The ID of the order.")];
+    let one = Endpoint {
+        inputs: INPUTS,
+        ..endpoint("recent_orders", GOOD)
+    };
+    assert_eq!(found(vec![one]), ["repeated_name recent_orders: input order_id"]);
+}
+
+#[test]
+fn parts_of_inputs_and_outputs_are_described_in_phrases_and_with_a_zone() {
+    let one = Endpoint {
+        output: || {
+            json_schema!({ "type": "object", "properties": {
+                "status": { "type": "string", "description": "What it waits for.", "enum": ["AWAITING_PAYMENT", "SHIPPED"] },
+                "placed_at": { "type": "string", "description": "When it was placed." },
+                "paid_at": { "type": "string", "description": "When it was paid, in UTC." },
+                "total": { "type": "integer" },
+            }})
+        },
+        ..endpoint("recent_orders", GOOD)
+    };
+    assert_eq!(
+        found(vec![one]),
+        [
+            "time_without_zone recent_orders: output placed_at",
+            "raw_code recent_orders: output status",
+            "undescribed_output recent_orders: output total",
+        ]
+    );
+}
+
+#[test]
+fn names_differ_and_are_things_to_do() {
+    assert_eq!(
+        found(vec![endpoint("find_order", GOOD), endpoint("find_orders", GOOD)]),
+        ["similar_names find_order"]
+    );
+    assert_eq!(
+        found(vec![endpoint("update_order", GOOD)]),
+        ["resource_name update_order"]
+    );
+    let name = |number: usize| &*Box::leak(format!("task_{}", "abcdefg".repeat(number + 1)).into_boxed_str());
+    let many = (0..41).map(|number| endpoint(name(number), GOOD)).collect();
+    assert_eq!(found(many), ["too_many_endpoints the app"]);
+}
+
+#[test]
+fn what_is_allowed_is_not_said() {
+    let allowed = Endpoint {
+        allowed: &["resource_name"],
+        ..endpoint("update_order", GOOD)
+    };
+    assert_eq!(found(vec![allowed]), Vec::<String>::new());
+    const INPUTS: &[Input] = &[<String as JsonInput>::INPUT
+        .named("order_id", "The ID of the order.")
+        .allowed(&["repeated_name"])];
+    let input = Endpoint {
+        inputs: INPUTS,
+        ..endpoint("recent_orders", GOOD)
+    };
+    assert_eq!(found(vec![input]), Vec::<String>::new());
+}

@@ -1,0 +1,101 @@
+//! The format `mcp`: the result of `tools/list` (Model Context Protocol, revision 2026-07-28; the one before, 2025-11-25,
+//! asks for less).
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::model::{Described, Model};
+use crate::idempotency::effect::Effect;
+
+/// What `tools/list` answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Tools {
+    result_type: &'static str,
+    /// No longer than it takes to ask again: the next release may describe the tools differently.
+    ttl_ms: u32,
+    cache_scope: &'static str,
+    pub(crate) tools: Vec<Tool>,
+}
+
+/// One tool.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) input_schema: Value,
+    pub(crate) output_schema: Value,
+    pub(crate) annotations: Annotations,
+}
+
+/// Hints for a client that asks a person before it calls.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "the specification has them so")]
+pub(crate) struct Annotations {
+    pub(crate) title: &'static str,
+    pub(crate) read_only_hint: bool,
+    pub(crate) destructive_hint: bool,
+    pub(crate) idempotent_hint: bool,
+    pub(crate) open_world_hint: bool,
+}
+
+impl From<&Model> for Tools {
+    fn from(model: &Model) -> Self {
+        Self {
+            result_type: "complete",
+            ttl_ms: 0,
+            cache_scope: "private",
+            tools: model.endpoints.iter().map(Tool::from).collect(),
+        }
+    }
+}
+
+impl From<&Described> for Tool {
+    fn from(described: &Described) -> Self {
+        let outputs = described.own_outputs();
+        Self {
+            name: described.endpoint.name,
+            description: described.endpoint.description,
+            input_schema: described.own_inputs(),
+            output_schema: if wraps_result(&outputs) {
+                wrapped(outputs)
+            } else {
+                outputs
+            },
+            annotations: Annotations::of(described),
+        }
+    }
+}
+
+impl Annotations {
+    /// Two calls of a tool are two operations, each with an idempotency key of its own: only what changes nothing, or may
+    /// safely happen twice, is idempotent to a client.
+    fn of(described: &Described) -> Self {
+        let effect = described.endpoint.effect;
+        let read_only = effect == Effect::ReadOnly;
+        Self {
+            title: described.summary(),
+            read_only_hint: read_only,
+            destructive_hint: !read_only,
+            idempotent_hint: read_only || effect == Effect::Rerunnable,
+            // The company's own systems, and nothing beyond them.
+            open_world_hint: false,
+        }
+    }
+}
+
+/// Whether an endpoint's answer is the `result` of the tool's, since a tool answers with an object always.
+pub(crate) fn wraps_result(outputs: &Value) -> bool {
+    outputs.get("type") != Some(&json!("object"))
+}
+
+fn wrapped(mut outputs: Value) -> Value {
+    let definitions = outputs.as_object_mut().and_then(|object| object.remove("$defs"));
+    let mut object = json!({ "type": "object", "properties": { "result": outputs }, "required": ["result"] });
+    if let Some(definitions) = definitions {
+        object["$defs"] = definitions;
+    }
+    object
+}

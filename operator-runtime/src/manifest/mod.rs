@@ -1,0 +1,67 @@
+//! The manifest: what the agent decides by, made from the registered endpoints and nothing else.
+
+#[cfg(feature = "cli")]
+pub(crate) mod check;
+#[cfg(feature = "cli")]
+pub(crate) mod contract;
+pub(crate) mod definitions;
+pub(crate) mod exact;
+#[cfg(feature = "cli")]
+pub(crate) mod lint;
+pub(crate) mod mcp;
+pub(crate) mod model;
+#[cfg(feature = "cli")]
+mod narrowing;
+pub(crate) mod openapi;
+mod openapi_3_0;
+pub(crate) mod operator;
+pub(crate) mod problems;
+pub(crate) mod schema;
+pub(crate) mod served;
+pub(crate) mod walk;
+
+use serde::Serialize;
+
+use self::mcp::Tools;
+use self::model::Model;
+use self::openapi::Dialect;
+use self::operator::Manifest;
+
+/// For whom a manifest is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The agent's own: name, description, url, method, inputs, outputs.
+    Operator,
+    /// OpenAPI 3.1.
+    OpenApi,
+    /// OpenAPI 3.0, for tools that know no other.
+    OpenApi30,
+    /// A list of tools of the Model Context Protocol.
+    Mcp,
+}
+
+impl Format {
+    /// Each with its name.
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("operator", Self::Operator),
+        ("openapi", Self::OpenApi),
+        ("openapi-3.0", Self::OpenApi30),
+        ("mcp", Self::Mcp),
+    ];
+
+    /// The document, byte for byte the same for the same endpoints.
+    pub(crate) fn write(self, model: &Model) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Operator => to_text(&Manifest::from(model)),
+            Self::OpenApi => to_text(&openapi::document(model, Dialect::V3_1)),
+            Self::OpenApi30 => to_text(&openapi::document(model, Dialect::V3_0)),
+            Self::Mcp => to_text(&Tools::from(model)),
+        }
+    }
+}
+
+fn to_text(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    Ok(text)
+}

@@ -1,0 +1,102 @@
+//! Which problems an endpoint can answer with, from the one table of `problem.rs` and its own error types.
+
+use std::collections::BTreeMap;
+
+use crate::endpoint::{Endpoint, NeedKind};
+use crate::idempotency::effect::Effect;
+use crate::problem::Kind;
+use crate::protocol::request::Refusal;
+
+/// One kind of problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The last part of its type.
+    pub(crate) slug: &'static str,
+    pub(crate) status: u16,
+    /// What it says, with the placeholders of a documented error.
+    pub(crate) words: &'static str,
+    pub(crate) has_retry_after: bool,
+    /// Whether it may be the kept answer of an earlier attempt.
+    pub(crate) is_replayed: bool,
+}
+
+impl Problem {
+    fn of(kind: Kind, has_retry_after: bool) -> Self {
+        let (slug, status, words) = kind.row();
+        Self {
+            slug,
+            status,
+            words,
+            has_retry_after,
+            is_replayed: false,
+        }
+    }
+}
+
+/// All of them, by status.
+pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
+    let mut by_status: BTreeMap<u16, Vec<Problem>> = BTreeMap::new();
+    let mut add = |problem: Problem| {
+        let several = by_status.entry(problem.status).or_default();
+        if !several.iter().any(|other| other.slug == problem.slug) {
+            several.push(problem);
+        }
+    };
+    for spec in endpoint.problems.iter().flat_map(|problems| problems()) {
+        add(Problem {
+            slug: spec.kind,
+            status: spec.status,
+            words: spec.detail,
+            has_retry_after: spec.retryable,
+            is_replayed: endpoint.effect.is_recorded() && !spec.retryable,
+        });
+    }
+    for (kind, has_retry_after) in of_any_endpoint() {
+        add(Problem::of(kind, has_retry_after));
+    }
+    if endpoint.effect.is_recorded() {
+        add(Problem::of(Kind::StillRunning, true));
+        add(Problem::of(Kind::KeyReused, false));
+        add(Problem::of(Kind::ResponseNotKept, false));
+        add(Problem::of(Kind::Unavailable, true));
+        add(Problem::of(Kind::OutcomeNotRecorded, true));
+    }
+    if endpoint.effect == Effect::Transactional {
+        add(Problem::of(Kind::Queued, true));
+    }
+    if endpoint.effect == Effect::AtMostOnce {
+        add(Problem::of(Kind::OutcomeUnknown, false));
+    } else {
+        add(Problem::of(Kind::TimedOut, true));
+    }
+    by_status
+}
+
+/// Whether an extractor may refuse with a status of its own.
+pub(crate) fn has_any_status(endpoint: &Endpoint) -> bool {
+    endpoint
+        .needs
+        .iter()
+        .any(|need| matches!(need.kind, NeedKind::Extracted(_)))
+}
+
+fn of_any_endpoint() -> Vec<(Kind, bool)> {
+    let refused = |refusal: Refusal| (Kind::Refused(refusal.kind(), refusal.status()), false);
+    vec![
+        (Kind::InvalidInput, false),
+        (Kind::Malformed, false),
+        refused(Refusal::Timestamp),
+        refused(Refusal::Stale(0)),
+        refused(Refusal::Signature {
+            url: String::new(),
+            payload_length: 0,
+            payload_sha256: String::new(),
+        }),
+        (Kind::TooSlow, false),
+        (Kind::TooLarge, false),
+        refused(Refusal::ContentType),
+        (Kind::Internal, false),
+        (Kind::Full, true),
+        (Kind::Stopping, true),
+    ]
+}

@@ -1,0 +1,76 @@
+//! The manifest as an endpoint of its own: signed and answered like every other, where the app turns it on.
+
+use std::any::TypeId;
+
+use bytes::Bytes;
+use schemars::{Schema, json_schema};
+
+use super::Format;
+use super::model::Model;
+use crate::endpoint::{Endpoint, Method, Source};
+use crate::idempotency::effect::Effect;
+use crate::input::{Expected, SearchInput, SearchParam, Variant, choices, choose};
+use crate::output::AnswerBytes;
+use crate::state::AppState;
+
+/// The documents, written once at start-up.
+#[derive(Debug)]
+pub(crate) struct Documents(Vec<(Format, Bytes)>);
+
+impl Documents {
+    pub(crate) fn new(model: &Model) -> Result<Self, serde_json::Error> {
+        let write = |(_, format): (&str, Format)| Ok((format, format.write(model)?.into()));
+        Format::ALL.into_iter().map(write).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn get(&self, format: Format) -> Bytes {
+        let mut documents = self.0.iter();
+        let found = documents.find(|(other, _)| *other == format);
+        found.map(|(_, document)| document.clone()).unwrap_or_default()
+    }
+}
+
+const FORMATS: [Variant<Format>; 4] = [
+    ("operator", || Format::Operator),
+    ("openapi", || Format::OpenApi),
+    ("openapi-3.0", || Format::OpenApi30),
+    ("mcp", || Format::Mcp),
+];
+
+impl SearchParam for Format {
+    fn from_text(text: &str) -> Result<Self, Expected> {
+        choose(text, &FORMATS)
+    }
+
+    fn schema() -> Schema {
+        choices(&FORMATS.map(|(name, _)| (name, "")), "")
+    }
+}
+
+/// Where it is served; it lists every endpoint but itself.
+pub(crate) static ENDPOINT: Endpoint = Endpoint {
+    name: "manifest",
+    description: "Describes every endpoint of this server.\n\nUse it to learn what can be looked up and done here.",
+    method: Method::Get,
+    path: "/manifest",
+    effect: Effect::ReadOnly,
+    timeout: None,
+    inputs: &[<Format as SearchInput>::INPUT
+        .named("format", "In which format to describe them.")
+        .default(|| "operator".into())],
+    needs: &[<Documents as AppState>::NEED.named("documents")],
+    output: || json_schema!({ "type": "object" }),
+    problems: &[],
+    function: TypeId::of::<Documents>,
+    allowed: &[],
+    source: Source {
+        file: file!(),
+        line: line!(),
+        module: module_path!(),
+    },
+    run: |invocation, _| {
+        let (format, ()) = invocation.arguments(|inputs| (inputs.search_param_or(0, || Format::Operator), ()))?;
+        let document = invocation.borrowed::<Documents>()?.get(format);
+        Ok(Box::pin(std::future::ready(Ok(AnswerBytes(document)))))
+    },
+};

@@ -1,0 +1,242 @@
+//! The figures to watch: what is counted and timed, under which names, for whatever recorder of `metrics` is installed.
+//!
+//! Handles are made once, at start-up, so that a call that is counted allocates nothing and looks nothing up.
+
+use std::fmt;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+use crate::clock::timer_now;
+use crate::problem::Kind;
+use crate::reply::Reply;
+use crate::store::Counts;
+
+const CALLS: &str = "operator_calls_total";
+const WAITS: &str = "operator_waits_total";
+const TAKEOVERS: &str = "operator_takeovers_total";
+const UNKNOWN: &str = "operator_unknown_outcomes_total";
+const TRANSACTION: &str = "operator_transaction_seconds";
+const SLOW_TRANSACTIONS: &str = "operator_slow_transactions_total";
+const STORE: &str = "operator_store_seconds";
+const RECORDS: &str = "operator_records";
+
+/// A handler that keeps its transaction open for longer is counted: on SQLite, every other write waits for it.
+const SLOW: Duration = Duration::from_millis(100);
+
+/// Says what each figure is, to the recorder that is installed.
+pub(crate) fn describe() {
+    metrics::describe_counter!(CALLS, Unit::Count, "Calls, by endpoint and by what came of them.");
+    metrics::describe_counter!(
+        WAITS,
+        Unit::Count,
+        "Calls that waited for an attempt at the same operation."
+    );
+    metrics::describe_counter!(
+        TAKEOVERS,
+        Unit::Count,
+        "Attempts that took an operation over from one that was lost."
+    );
+    metrics::describe_counter!(
+        UNKNOWN,
+        Unit::Count,
+        "Operations whose outcome has become unknown, for a person to settle."
+    );
+    metrics::describe_histogram!(
+        TRANSACTION,
+        Unit::Seconds,
+        "How long handlers kept their transaction open; on SQLite, every other write waits meanwhile."
+    );
+    metrics::describe_counter!(
+        SLOW_TRANSACTIONS,
+        Unit::Count,
+        "Handlers that kept their transaction open for longer than 0.1 s."
+    );
+    metrics::describe_histogram!(
+        STORE,
+        Unit::Seconds,
+        "How long the store took, by what it was asked for."
+    );
+    metrics::describe_gauge!(
+        RECORDS,
+        Unit::Count,
+        "Records in the store: all that are held, those whose outcome is unknown, and those that a person has settled."
+    );
+}
+
+/// What came of a call, as the label `outcome` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Declined,
+    Failed,
+    Replayed,
+    StillRunning,
+    KeyReused,
+    Unknown,
+    NotRecorded,
+    ResponseNotKept,
+    TimedOut,
+    StoreUnavailable,
+    TurnedAway,
+    NotVerified,
+}
+
+impl Outcome {
+    const ALL: [Self; 13] = [
+        Self::Done,
+        Self::Declined,
+        Self::Failed,
+        Self::Replayed,
+        Self::StillRunning,
+        Self::KeyReused,
+        Self::Unknown,
+        Self::NotRecorded,
+        Self::ResponseNotKept,
+        Self::TimedOut,
+        Self::StoreUnavailable,
+        Self::TurnedAway,
+        Self::NotVerified,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Declined => "declined",
+            Self::Failed => "failed",
+            Self::Replayed => "replayed",
+            Self::StillRunning => "still_running",
+            Self::KeyReused => "key_reused",
+            Self::Unknown => "outcome_unknown",
+            Self::NotRecorded => "outcome_not_recorded",
+            Self::ResponseNotKept => "response_not_kept",
+            Self::TimedOut => "timed_out",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::TurnedAway => "turned_away",
+            Self::NotVerified => "not_verified",
+        }
+    }
+
+    /// Of a call that was verified.
+    pub(crate) fn of(reply: &Reply) -> Self {
+        match reply.kind {
+            _ if reply.replayed => Self::Replayed,
+            Some(Kind::StillRunning) => Self::StillRunning,
+            Some(Kind::KeyReused) => Self::KeyReused,
+            Some(Kind::OutcomeUnknown) => Self::Unknown,
+            Some(Kind::OutcomeNotRecorded) => Self::NotRecorded,
+            Some(Kind::ResponseNotKept) => Self::ResponseNotKept,
+            Some(Kind::TimedOut) => Self::TimedOut,
+            Some(Kind::Unavailable) => Self::StoreUnavailable,
+            Some(Kind::Full | Kind::Queued | Kind::Stopping) => Self::TurnedAway,
+            _ if reply.status < 400 => Self::Done,
+            _ if reply.status < 500 => Self::Declined,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// The figures of one endpoint.
+pub(crate) struct CallMeter {
+    /// By outcome, in the order of [`Outcome::ALL`].
+    calls: [Counter; Outcome::ALL.len()],
+    pub(crate) waits: Counter,
+    pub(crate) takeovers: Counter,
+    pub(crate) unknown: Counter,
+    transaction: Histogram,
+    slow_transactions: Counter,
+}
+
+impl CallMeter {
+    pub(crate) fn of(endpoint: &'static str) -> Self {
+        Self {
+            calls: Outcome::ALL
+                .map(|outcome| metrics::counter!(CALLS, "endpoint" => endpoint, "outcome" => outcome.label())),
+            waits: metrics::counter!(WAITS, "endpoint" => endpoint),
+            takeovers: metrics::counter!(TAKEOVERS, "endpoint" => endpoint),
+            unknown: metrics::counter!(UNKNOWN, "endpoint" => endpoint),
+            transaction: metrics::histogram!(TRANSACTION, "endpoint" => endpoint),
+            slow_transactions: metrics::counter!(SLOW_TRANSACTIONS, "endpoint" => endpoint),
+        }
+    }
+
+    pub(crate) fn call(&self, outcome: Outcome) {
+        self.calls[outcome as usize].increment(1);
+    }
+
+    /// Times a handler in its transaction.
+    pub(crate) async fn in_transaction<T>(&self, handler: impl Future<Output = T>) -> T {
+        let started = timer_now();
+        let ended = handler.await;
+        let took = started.elapsed();
+        self.transaction.record(took);
+        if took > SLOW {
+            self.slow_transactions.increment(1);
+        }
+        ended
+    }
+}
+
+/// The figures of a store.
+pub(crate) struct StoreMeter {
+    pub(crate) swap: Histogram,
+    pub(crate) transaction: Histogram,
+    pub(crate) sweep: Histogram,
+    pub(crate) count: Histogram,
+    held: Gauge,
+    unknown: Gauge,
+    settled: Gauge,
+}
+
+impl StoreMeter {
+    pub(crate) fn new() -> Self {
+        let seconds = |asked: &'static str| metrics::histogram!(STORE, "operation" => asked);
+        let records = |which: &'static str| metrics::gauge!(RECORDS, "state" => which);
+        Self {
+            swap: seconds("swap"),
+            transaction: seconds("transaction"),
+            sweep: seconds("sweep"),
+            count: seconds("count"),
+            held: records("held"),
+            unknown: records("unknown"),
+            settled: records("settled"),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, exact up to 2⁵³ records")]
+    pub(crate) fn records(&self, counts: Counts) {
+        self.held.set(counts.held as f64);
+        self.unknown.set(counts.unknown as f64);
+        self.settled.set(counts.settled as f64);
+    }
+}
+
+/// Times what a store is asked for.
+pub(crate) async fn timed<T>(histogram: &Histogram, asking: impl Future<Output = T>) -> T {
+    let started = timer_now();
+    let answer = asking.await;
+    histogram.record(started.elapsed());
+    answer
+}
+
+impl fmt::Debug for StoreMeter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StoreMeter").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_has_a_place_and_a_word_of_its_own() {
+        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place);
+            let same = Outcome::ALL
+                .into_iter()
+                .filter(|other| other.label() == outcome.label());
+            assert_eq!(same.count(), 1, "{}", outcome.label());
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! One call, straight down: verify, admit, run, record, reply. Transport-free; the only caller of a handler.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
+
+use crate::account::Account;
+use crate::bound::BoundEndpoint;
+use crate::causes::with_causes;
+use crate::clock::Clock;
+use crate::detached::Detached;
+use crate::execution::{Ended, execute};
+use crate::fail_point::FailPoint;
+use crate::idempotency::admission::{Answer, Asked, Claim, HandlerOutcome, Lease, Operations};
+use crate::idempotency::effect::Effect;
+use crate::idempotency::record::Response;
+use crate::idempotency::transacted::{Transacted, TransactionalHandler};
+use crate::invocation::{Invocation, Operation, TransactionSlot};
+use crate::meter::Outcome;
+use crate::output::AnswerBytes;
+use crate::problem::{Error, Kind};
+#[cfg(feature = "mcp")]
+use crate::protocol::bearer::{Bearer, ToolCall};
+use crate::protocol::request::{Unverified, Verified};
+use crate::reply::{
+    Reply, busy, mismatch, not_kept, not_recorded, queued, refuse, reply_of, response_of, unavailable, unknown,
+};
+use crate::store::{StoreError, Transactions, is_conflict};
+use crate::under_way::UnderWay;
+
+const JSON: &str = "application/json";
+/// No `Retry-After` is that long.
+const NOTHING_TOLD: u32 = u32::MAX;
+
+/// What every endpoint of an app shares.
+pub(crate) struct Pipeline {
+    operations: Operations,
+    clock: Arc<dyn Clock>,
+    permits: Arc<Semaphore>,
+    bodies: Semaphore,
+    stopping: AtomicBool,
+    running: TaskTracker,
+    transactions: UnderWay,
+}
+
+impl Pipeline {
+    pub(crate) fn new(operations: Operations, clock: Arc<dyn Clock>, concurrency: usize) -> Self {
+        let concurrency = concurrency.min(Semaphore::MAX_PERMITS);
+        Self {
+            operations,
+            clock,
+            permits: Arc::new(Semaphore::new(concurrency)),
+            bodies: Semaphore::new(concurrency),
+            stopping: AtomicBool::new(false),
+            running: TaskTracker::new(),
+            transactions: UnderWay::default(),
+        }
+    }
+
+    /// Answers a call whose body has arrived whole.
+    pub(crate) fn answer<'p>(
+        &'p self,
+        endpoint: &Arc<BoundEndpoint>,
+        head: Parts,
+        body: Bytes,
+    ) -> impl Future<Output = Reply> + Send + 'p {
+        // Before the future, which so carries neither head nor body about.
+        self.carry_out(self.open(endpoint, head, body))
+    }
+
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would keep room for what was opened twice"
+    )]
+    fn carry_out(&self, opened: Result<Opened, Box<Reply>>) -> impl Future<Output = Reply> + Send {
+        async move {
+            let Opened {
+                invocation,
+                account,
+                span,
+            } = match opened {
+                Ok(opened) => opened,
+                Err(reply) => return *reply,
+            };
+            let reply = match self.permit() {
+                Ok(permit) => self.run(invocation, permit, account, span).await,
+                Err(error) => span.in_scope(|| account.close(Reply::from_error(&error))),
+            };
+            FailPoint::BeforeAnswer.pass();
+            reply
+        }
+    }
+
+    fn open(&self, endpoint: &Arc<BoundEndpoint>, head: Parts, body: Bytes) -> Result<Opened, Box<Reply>> {
+        let method = endpoint.endpoint.method;
+        let verified = Unverified::parse(method, head.uri.query(), &head.headers, body)
+            .and_then(|unverified| unverified.verify(&endpoint.keys, self.clock.unix_seconds()))
+            .map_err(|refusal| {
+                endpoint.meter.call(Outcome::NotVerified);
+                Box::new(refuse(endpoint, refusal))
+            })?;
+        Ok(self.begin(endpoint, verified, head))
+    }
+
+    /// Answers a call over MCP: the bearer vouches for it, as a signature does elsewhere.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn answer_bearer<'p>(
+        &'p self,
+        bearer: &Bearer,
+        endpoint: &Arc<BoundEndpoint>,
+        tool_call: ToolCall,
+    ) -> impl Future<Output = Reply> + Send + 'p {
+        let (verified, head) = bearer.vouch(tool_call, self.clock.unix_seconds());
+        let opened = Ok(self.begin(endpoint, verified, head));
+        // On no connection of ours, whose end would be waited for.
+        self.running.track_future(self.carry_out(opened))
+    }
+
+    fn begin(&self, endpoint: &Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Opened {
+        let span = tracing::info_span!(
+            "call",
+            endpoint = endpoint.endpoint.name,
+            key_id = verified.key_id(),
+            idempotency_key = verified.idempotency_key(),
+        );
+        Opened {
+            invocation: Invocation::new(Arc::clone(endpoint), verified, head),
+            account: Account::open(endpoint, &span),
+            span,
+        }
+    }
+
+    pub(crate) fn store(&self) -> &dyn crate::store::Store {
+        &**self.operations.store()
+    }
+
+    /// New calls are refused from now on.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Waits for the handlers whose callers have hung up, and closes the store. Those that are still polled on a
+    /// connection are not waited for: the connections have to end first.
+    pub(crate) async fn drain(&self) {
+        self.running.close();
+        self.running.wait().await;
+        self.operations.store().close().await;
+    }
+
+    /// Removes some of the expired records; how many.
+    pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
+        self.operations.sweep().await
+    }
+
+    /// Counts the store's records for the gauge.
+    pub(crate) async fn count_records(&self) -> Result<(), StoreError> {
+        self.operations.count().await
+    }
+
+    /// For a body that has not arrived whole.
+    pub(crate) fn room_for_a_body(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.bodies.try_acquire().map_err(|_| {
+            let detail = "The server waits for all the requests it can hold; send this one again.";
+            Error::new(Kind::Full, detail).after(1)
+        })
+    }
+
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if self.stopping.load(Ordering::Acquire) {
+            let detail = "The server is stopping and has not started this call; send it again.";
+            return Err(Error::new(Kind::Stopping, detail).after(1));
+        }
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+            let detail = "The server has all the calls it can take and has not started this one; send it again.";
+            Error::new(Kind::Full, detail).after(1)
+        })
+    }
+
+    async fn run(&self, invocation: Invocation, permit: OwnedSemaphorePermit, account: Account, span: Span) -> Reply {
+        match invocation.endpoint().endpoint.effect {
+            // Nothing changes, so nothing is lost when the caller hangs up.
+            Effect::ReadOnly => {
+                let _permit = permit;
+                read(invocation, account).instrument(span).await
+            }
+            // On the heap, so that no other call carries the room for its waiting about.
+            Effect::Transactional => Box::pin(self.transact(invocation, permit, account, span)).await,
+            Effect::AtMostOnce | Effect::Rerunnable => {
+                let operations = self.operations.clone();
+                let work = async move {
+                    let _permit = permit;
+                    account.close(change(operations, invocation).await)
+                };
+                Detached::new(&self.running, work.instrument(span)).await
+            }
+        }
+    }
+
+    async fn transact(
+        &self,
+        invocation: Invocation,
+        permit: OwnedSemaphorePermit,
+        account: Account,
+        span: Span,
+    ) -> Reply {
+        let operation = invocation.operation();
+        let taken_up = self.transactions.take_up(operation.id);
+        let operations = self.operations.clone();
+        let take_turns = operations.store().transactions().is_some_and(Transactions::take_turns);
+        // What keeps it waiting is its own operation, in this process or in another, or other work that is before it.
+        let is_duplicate = taken_up.is_duplicate() || !take_turns;
+        let begun = Arc::new(AtomicBool::new(false));
+        let in_vain = in_vain(operations.settings().wait, Arc::clone(&begun));
+        let early = (account.clone(), span.clone());
+        let work = async move {
+            let _held = (permit, taken_up);
+            account.close(transact(operations, operation, invocation, &begun).await)
+        };
+        let mut running = Detached::new(&self.running, work.instrument(span));
+        tokio::select! {
+            biased;
+            reply = &mut running => reply,
+            // It stays in the queue, and finds its answer there or makes it.
+            () = in_vain => {
+                let (account, span) = early;
+                let error = if is_duplicate { busy() } else { queued() };
+                span.in_scope(|| account.close(Reply::from_error(&error)))
+            }
+        }
+    }
+}
+
+/// A verified call on its way.
+struct Opened {
+    invocation: Invocation,
+    account: Account,
+    span: Span,
+}
+
+/// The one call site of a handler.
+async fn run(
+    mut invocation: Invocation,
+    transaction: TransactionSlot<'_>,
+    lease: Option<&mut Lease>,
+) -> (HandlerOutcome, Option<u32>) {
+    let limit = invocation.endpoint().max_execution;
+    let in_transaction = transaction.0.is_some();
+    let handler = async move {
+        if invocation.endpoint().extracts() {
+            // On the heap, so that a handler without extractors does not carry their room about.
+            Box::pin(invocation.extract()).await?;
+        }
+        (invocation.endpoint().endpoint.run)(&mut invocation, transaction)?.await
+    };
+    match execute(handler, limit, lease).await {
+        Ended::Returned(Ok(AnswerBytes(body))) => (
+            finished(
+                Response {
+                    status: 200,
+                    content_type: JSON.into(),
+                    body,
+                },
+                false,
+            ),
+            None,
+        ),
+        Ended::Returned(Err(error)) if in_transaction && is_conflict(&error) => {
+            (HandlerOutcome::Conflict(response_of(&error)), error.retry_after())
+        }
+        Ended::Returned(Err(error)) => {
+            if let Some(cause) = error.cause() {
+                tracing::error!(status = error.status(), cause = %with_causes(cause), "the handler failed");
+            }
+            (finished(response_of(&error), error.is_retryable()), error.retry_after())
+        }
+        Ended::Panicked(message) => {
+            tracing::error!(%message, "the handler panicked");
+            (HandlerOutcome::Panicked, None)
+        }
+        Ended::TimedOut => {
+            tracing::error!(limit_s = limit.as_secs_f64(), "the handler ran for longer than it may");
+            (HandlerOutcome::TimedOut, None)
+        }
+    }
+}
+
+async fn read(invocation: Invocation, account: Account) -> Reply {
+    let (outcome, retry_after) = run(invocation, TransactionSlot(None), None).await;
+    let answer = match outcome {
+        HandlerOutcome::Finished { response, .. } | HandlerOutcome::Conflict(response) => Answer::Response(response),
+        HandlerOutcome::Panicked => Answer::Failed,
+        HandlerOutcome::TimedOut => Answer::TimedOut,
+    };
+    account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
+}
+
+async fn change(operations: Operations, invocation: Invocation) -> Reply {
+    let Operation { id, first } = invocation.operation();
+    let effect = invocation.endpoint().endpoint.effect;
+    let asked = Asked {
+        id,
+        first,
+        effect,
+        max_execution: invocation.endpoint().max_execution,
+        meter: &invocation.endpoint().meter,
+    };
+    let mut lease = match operations.admit(&asked).await {
+        Ok(Claim::Run(lease)) => lease,
+        Ok(Claim::Replay(response)) => return Reply::replay(response),
+        Ok(Claim::Busy) => return Reply::from_error(&busy()),
+        Ok(Claim::Mismatch) => return Reply::from_error(&mismatch()),
+        Ok(Claim::Unknown) => return Reply::from_error(&unknown(id)),
+        Ok(Claim::NotKept) => return Reply::from_error(&not_kept()),
+        Err(error) => return Reply::from_error(&unavailable(&error)),
+    };
+    FailPoint::AfterClaim.pass();
+    let unknown = invocation.endpoint().meter.unknown.clone();
+    let (outcome, retry_after) = run(invocation, TransactionSlot(None), Some(&mut lease)).await;
+    FailPoint::BeforeCommit.pass();
+    // On the heap, so that a change does not carry room for two leases about.
+    let recorded = Box::pin(lease.complete(outcome)).await;
+    FailPoint::AfterCommit.pass();
+    if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut)) {
+        unknown.increment(1);
+    }
+    match recorded {
+        Ok(answer) => reply_of(answer, effect, Some(id)).or_after(retry_after),
+        Err(error) => {
+            tracing::error!(%error, "the outcome of a handler was not recorded");
+            Reply::from_error(&not_recorded())
+        }
+    }
+}
+
+/// Ends where a call has waited for its transaction for so long, and its handler has not begun.
+async fn in_vain(wait: Duration, begun: Arc<AtomicBool>) {
+    tokio::time::sleep(wait).await;
+    if begun.load(Ordering::Acquire) {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn transact(
+    operations: Operations,
+    operation: Operation,
+    invocation: Invocation,
+    begun: &Arc<AtomicBool>,
+) -> Reply {
+    let max_execution = invocation.endpoint().max_execution;
+    let span = Span::current();
+    let told = Arc::new(AtomicU32::new(NOTHING_TOLD));
+    let tell = Arc::clone(&told);
+    let begun = Arc::clone(begun);
+    let handler = move || -> TransactionalHandler {
+        let (invocation, span, tell) = (invocation.again(), span.clone(), Arc::clone(&tell));
+        let endpoint = invocation.shared_endpoint();
+        let begun = Arc::clone(&begun);
+        Box::new(move |transaction| {
+            begun.store(true, Ordering::Release);
+            let running = async move {
+                let running = run(invocation, TransactionSlot(Some(transaction)), None);
+                let (outcome, retry_after) = endpoint.meter.in_transaction(running).await;
+                tell.store(retry_after.unwrap_or(NOTHING_TOLD), Ordering::Relaxed);
+                outcome
+            };
+            Box::pin(running.instrument(span))
+        })
+    };
+    match operations
+        .transact(operation.id, operation.first, max_execution, handler)
+        .await
+    {
+        Ok(Transacted::Ran(answer)) => {
+            let seconds = told.load(Ordering::Relaxed);
+            reply_of(answer, Effect::Transactional, None).or_after((seconds != NOTHING_TOLD).then_some(seconds))
+        }
+        Ok(Transacted::Replay(response)) => Reply::replay(response),
+        Ok(Transacted::Busy) => Reply::from_error(&busy()),
+        Ok(Transacted::Mismatch) => Reply::from_error(&mismatch()),
+        Ok(Transacted::Unknown) => Reply::from_error(&unknown(operation.id)),
+        Ok(Transacted::NotKept) => Reply::from_error(&not_kept()),
+        Ok(Transacted::CommitUnknown) => Reply::from_error(&not_recorded()),
+        Err(error) => Reply::from_error(&unavailable(&error)),
+    }
+}
+
+fn finished(response: Response, retryable: bool) -> HandlerOutcome {
+    HandlerOutcome::Finished { response, retryable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::change;
+
+    /// It is boxed with its permit, its account and its span; see the router's test.
+    #[test]
+    fn a_change_fits_into_what_an_allocator_keeps_at_hand() {
+        let size = of_future(change);
+        assert!(size <= 880, "the future of a change has grown to {size} bytes");
+    }
+
+    fn of_future<A, B, F>(_call: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+}

@@ -1,0 +1,221 @@
+//! Bearer tokens (RFC 6750): who may call over MCP, where nothing is signed. A `Bearer` is the one way past a signature,
+//! and only a token, or having started the process, makes one.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use super::envelope::is_idempotency_key;
+use super::request::Verified;
+use super::secrets::{self, KeyName, Kind, Secret, SecretsError};
+use super::signature::Keys;
+
+/// Every accepted token, as its SHA-256: what is compared is as long for every token, and none stays in memory.
+pub(crate) struct Tokens(Vec<(KeyName, [u8; 32])>);
+
+/// Who calls: the holder of a token, or whoever started the process.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer(KeyName);
+
+/// An idempotency key that a call may have.
+#[derive(Clone, Debug)]
+pub(crate) struct IdempotencyKey(HeaderValue);
+
+/// What an MCP client asks of a tool.
+pub(crate) struct ToolCall {
+    pub(crate) key: IdempotencyKey,
+    /// One JSON object, whatever the endpoint's method.
+    pub(crate) arguments: Bytes,
+    /// For the endpoint's extractors.
+    pub(crate) head: Parts,
+}
+
+impl Tokens {
+    /// From `[tenant/]id=token` with commas between; none may be a signing key, for a token is sent with each request.
+    pub(crate) fn parse(list: &str, keys: Option<&Keys>) -> Result<Self, String> {
+        Self::of(secrets::parse(Kind::McpToken, list), keys)
+    }
+
+    /// From one `[tenant/]id=token` a line.
+    pub(crate) fn parse_lines(lines: &str, keys: Option<&Keys>) -> Result<Self, String> {
+        Self::of(secrets::parse_lines(Kind::McpToken, lines), keys)
+    }
+
+    fn of(tokens: Result<Vec<Secret>, SecretsError>, keys: Option<&Keys>) -> Result<Self, String> {
+        let tokens = tokens.map_err(|error| error.to_string())?;
+        if let Some(key) = keys.and_then(|keys| keys.in_common(&tokens)) {
+            return Err(format!(
+                "The signing key {key:?} is an MCP token too: make another token (`keygen` makes one), for a token is sent with each request and a signing key never is."
+            ));
+        }
+        let digest = |token: Secret| (token.name, Sha256::digest(token.text.as_bytes()).into());
+        Ok(Self(tokens.into_iter().map(digest).collect()))
+    }
+
+    /// Whose token it is that the request came with. All of each is compared, whatever the outcome.
+    pub(crate) fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, NoBearer> {
+        let given = token(headers)?;
+        let given: [u8; 32] = Sha256::digest(given).into();
+        let mut matching = u32::MAX;
+        for (index, (_, digest)) in (0_u32..).zip(&self.0) {
+            let matches: Choice = digest.as_slice().ct_eq(&given);
+            matching.conditional_assign(&index, matches);
+        }
+        let token = usize::try_from(matching).ok().and_then(|index| self.0.get(index));
+        token.map(|(name, _)| Bearer(name.clone())).ok_or(NoBearer::Unknown)
+    }
+}
+
+/// The token of `Authorization: Bearer …` (RFC 6750 §2.1), given once.
+fn token(headers: &HeaderMap) -> Result<&[u8], NoBearer> {
+    let mut given = headers.get_all(AUTHORIZATION).into_iter();
+    let only = given.next().ok_or(NoBearer::Missing)?;
+    if given.next().is_some() {
+        return Err(NoBearer::Malformed);
+    }
+    let mut parts = only.as_bytes().splitn(2, |byte| *byte == b' ');
+    match (parts.next(), parts.next()) {
+        (Some(scheme), Some(token)) if scheme.eq_ignore_ascii_case(b"bearer") => Ok(token.trim_ascii()),
+        _ => Err(NoBearer::Malformed),
+    }
+}
+
+/// Why a request has no bearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoBearer {
+    Missing,
+    Malformed,
+    Unknown,
+}
+
+impl NoBearer {
+    /// What `WWW-Authenticate` says (RFC 6750 §3): no error where nothing was tried.
+    pub(crate) fn challenge(self) -> &'static str {
+        match self {
+            Self::Missing => "Bearer realm=\"MCP\"",
+            Self::Malformed => "Bearer realm=\"MCP\", error=\"invalid_request\"",
+            Self::Unknown => "Bearer realm=\"MCP\", error=\"invalid_token\"",
+        }
+    }
+}
+
+impl fmt::Display for NoBearer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Missing => {
+                "The request has no token: send one of the server's MCP tokens as `Authorization: Bearer …`."
+            }
+            Self::Malformed => "`Authorization` must be given once, as `Bearer` and the token.",
+            Self::Unknown => "The token is none that this server accepts.",
+        })
+    }
+}
+
+impl Bearer {
+    /// Whoever started the process, and so talks to it over its standard input: who may start it may do all that it can.
+    #[cfg(feature = "cli")]
+    pub(crate) fn starter_of_this_process() -> Self {
+        Self(KeyName::new("default", "stdio"))
+    }
+
+    /// Stands for the call as a signature does, and gives its head back. `now` is in seconds since 1970-01-01 UTC.
+    pub(crate) fn vouch(&self, call: ToolCall, now: u64) -> (Verified, Parts) {
+        let ToolCall { key, arguments, head } = call;
+        (Verified::of_bearer(self.0.clone(), key.0, arguments, now), head)
+    }
+}
+
+impl IdempotencyKey {
+    /// The client's own; `None` where it is not 1 to 255 visible ASCII characters without a colon.
+    pub(crate) fn of_client(key: &str) -> Option<Self> {
+        let is_valid = is_idempotency_key(key.as_bytes());
+        HeaderValue::from_str(key).ok().filter(|_| is_valid).map(Self)
+    }
+
+    /// One that no other call has.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        let text = format!("mcp-{}", const_hex::encode(bytes));
+        // Letters, digits and a hyphen always are a header's value.
+        HeaderValue::try_from(text)
+            .map(Self)
+            .map_err(|_| getrandom::Error::UNEXPECTED)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
+/// Names, never tokens.
+impl fmt::Debug for Tokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::{IdempotencyKey, NoBearer, Tokens};
+    use crate::protocol::signature::Keys;
+
+    fn asked(authorization: &[&'static str]) -> Result<String, NoBearer> {
+        let tokens = Tokens::parse("shop/new=n3w, old=0ld", None).unwrap();
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append("authorization", HeaderValue::from_static(value));
+        }
+        tokens.bearer(&headers).map(|bearer| format!("{:?}", bearer.0))
+    }
+
+    #[test]
+    fn each_token_is_its_tenants() {
+        assert_eq!(asked(&["Bearer n3w"]), Ok("shop/new".to_owned()));
+        assert_eq!(asked(&["bearer  0ld"]), Ok("default/old".to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_token_of_ours_is_refused() {
+        assert_eq!(asked(&[]), Err(NoBearer::Missing));
+        for unknown in ["Bearer n3", "Bearer n3w0ld", "Bearer ", "Bearer new=n3w"] {
+            assert_eq!(asked(&[unknown]), Err(NoBearer::Unknown), "{unknown}");
+        }
+        for malformed in ["Basic n3w", "n3w", "Bearer", ""] {
+            assert_eq!(asked(&[malformed]), Err(NoBearer::Malformed), "{malformed}");
+        }
+        assert_eq!(asked(&["Bearer n3w", "Bearer n3w"]), Err(NoBearer::Malformed));
+    }
+
+    #[test]
+    fn a_signing_key_is_no_token_and_nothing_shows_either() {
+        let keys = Keys::parse("a=hush, b=secret").unwrap();
+        let problem = Tokens::parse("c=hush", Some(&keys)).unwrap_err();
+        assert!(problem.contains("default/a") && !problem.contains("hush"), "{problem}");
+        let problem = Tokens::parse("hush", None).unwrap_err();
+        assert!(problem.contains("MCP tokens") && !problem.contains("hush"), "{problem}");
+        let shown = format!("{:?}", Tokens::parse_lines("# ours\nc=hush\n", None).unwrap());
+        assert_eq!(shown, "[default/c]");
+    }
+
+    #[test]
+    fn keys_of_clients_are_as_those_of_signed_calls_and_own_ones_differ() {
+        assert!(IdempotencyKey::of_client("refund-1004").is_some());
+        for wrong in ["", "a:b", "a b", "é", "a\nb"] {
+            assert!(IdempotencyKey::of_client(wrong).is_none(), "{wrong:?}");
+        }
+        let own = || IdempotencyKey::random().unwrap();
+        assert!(IdempotencyKey::of_client(own().as_str()).is_some());
+        assert_ne!(own().as_str(), own().as_str());
+    }
+}

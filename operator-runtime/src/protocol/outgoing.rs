@@ -1,0 +1,58 @@
+//! A call as its caller makes it: what goes into the URL and the body, and what of it is signed.
+
+use super::signature::{Keys, content_of_parameters};
+use crate::endpoint::Method;
+
+/// One call, ready to be signed.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "only the command line sends over a socket")
+    )]
+    pub(crate) method: Method,
+    /// The published URL, which is signed over.
+    pub(crate) url: String,
+    /// What follows the `?`; empty where there is none.
+    pub(crate) query: String,
+    pub(crate) body: String,
+    /// What is signed beside URL, idempotency key and timestamp.
+    pub(crate) content: String,
+}
+
+impl Outgoing {
+    /// A GET with these search parameters.
+    pub(crate) fn get(url: String, parameters: &[(String, String)]) -> Self {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parameters);
+        Self {
+            method: Method::Get,
+            url,
+            query: query.finish(),
+            body: String::new(),
+            content: content_of_parameters(parameters),
+        }
+    }
+
+    /// A POST with this body.
+    pub(crate) fn post(url: String, body: String) -> Self {
+        Self {
+            method: Method::Post,
+            url,
+            query: String::new(),
+            content: body.clone(),
+            body,
+        }
+    }
+
+    /// `base` with the query behind it.
+    pub(crate) fn target(&self, base: &str) -> String {
+        let separator = if self.query.is_empty() { "" } else { "?" };
+        format!("{base}{separator}{}", self.query)
+    }
+
+    /// The signature at a time, in seconds since 1970-01-01 UTC, with the first of the keys.
+    pub(crate) fn sign(&self, keys: &Keys, idempotency_key: &str, timestamp: u64) -> String {
+        keys.sign(&self.url, idempotency_key, timestamp, self.content.as_bytes())
+    }
+}

@@ -1,0 +1,56 @@
+//! A map from text to text as CPython's `json.dumps(map, sort_keys=True)` prints it. Pure.
+
+/// The printed form. The pairs must be sorted by code point (which is the order of their UTF-8 bytes) and hold no name
+/// twice.
+pub(super) fn encode<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Vec<u8> {
+    // Sized for most queries, so that they cost one allocation.
+    let mut printed = Vec::with_capacity(256);
+    printed.push(b'{');
+    for (index, (name, value)) in pairs.enumerate() {
+        if index > 0 {
+            printed.extend_from_slice(b", ");
+        }
+        text(name, &mut printed);
+        printed.extend_from_slice(b": ");
+        text(value, &mut printed);
+    }
+    printed.push(b'}');
+    printed
+}
+
+fn text(text: &str, printed: &mut Vec<u8>) {
+    printed.push(b'"');
+    let mut plain_from = 0;
+    for (at, character) in text.char_indices() {
+        if matches!(character, ' '..='~') && character != '"' && character != '\\' {
+            continue;
+        }
+        printed.extend_from_slice(&text.as_bytes()[plain_from..at]);
+        plain_from = at + character.len_utf8();
+        escape(character, printed);
+    }
+    printed.extend_from_slice(&text.as_bytes()[plain_from..]);
+    printed.push(b'"');
+}
+
+fn escape(character: char, printed: &mut Vec<u8>) {
+    const HEX: [u8; 16] = *b"0123456789abcdef";
+    let short = match character {
+        '"' => b'"',
+        '\\' => b'\\',
+        '\n' => b'n',
+        '\r' => b'r',
+        '\t' => b't',
+        '\u{8}' => b'b',
+        '\u{c}' => b'f',
+        other => {
+            for unit in other.encode_utf16(&mut [0; 2]) {
+                let [high, low] = unit.to_be_bytes();
+                let digit = |nibble: u8| HEX[usize::from(nibble & 0xf)];
+                printed.extend([b'\\', b'u', digit(high >> 4), digit(high), digit(low >> 4), digit(low)]);
+            }
+            return;
+        }
+    };
+    printed.extend([b'\\', short]);
+}

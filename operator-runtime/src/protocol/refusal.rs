@@ -1,0 +1,106 @@
+//! Why a request was not accepted, in words that help a legitimate caller and nobody else.
+
+use std::fmt;
+
+use super::freshness::TOLERANCE;
+
+/// The precise reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    HeaderMissing(&'static str),
+    HeaderTwice(&'static str),
+    Timestamp,
+    SignatureShape,
+    ContentEncoding,
+    ContentType,
+    /// Seconds ahead of the server's clock; negative: behind it.
+    Stale(i128),
+    /// For the caller the URL; for the log alone the payload's length and SHA-256.
+    Signature {
+        url: String,
+        payload_length: usize,
+        payload_sha256: String,
+    },
+    IdempotencyKey,
+    BodyOnGet,
+    QueryOnPost,
+    ParameterTwice,
+    ParameterNotUtf8,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> u16 {
+        self.row().1
+    }
+
+    /// The last part of the problem's type.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.row().0
+    }
+
+    fn row(&self) -> (&'static str, u16) {
+        match self {
+            Self::HeaderMissing(_) | Self::HeaderTwice(_) | Self::Timestamp | Self::SignatureShape => {
+                ("malformed-signature", 401)
+            }
+            Self::Stale(_) => ("stale-timestamp", 401),
+            Self::Signature { .. } => ("signature-mismatch", 401),
+            Self::ContentEncoding | Self::ContentType => ("unsupported-media-type", 415),
+            Self::IdempotencyKey
+            | Self::BodyOnGet
+            | Self::QueryOnPost
+            | Self::ParameterTwice
+            | Self::ParameterNotUtf8 => ("malformed-request", 400),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeaderMissing(name) => write!(
+                formatter,
+                "The header {name} is missing; every call carries exactly one."
+            ),
+            Self::HeaderTwice(name) => write!(
+                formatter,
+                "The header {name} is given more than once; every call carries exactly one."
+            ),
+            Self::Timestamp => formatter
+                .write_str("X-Timestamp must be whole seconds since 1970-01-01 UTC: 1 to 15 digits and nothing else."),
+            Self::SignatureShape => {
+                formatter.write_str("X-Signature must be 64 hexadecimal digits, the HMAC-SHA256 of the payload.")
+            }
+            Self::ContentEncoding => {
+                formatter.write_str("The body must not be compressed: send it without Content-Encoding.")
+            }
+            Self::ContentType => {
+                formatter.write_str("The body must be JSON in UTF-8: send it with Content-Type: application/json.")
+            }
+            Self::Stale(seconds) => {
+                let side = if *seconds > 0 { "ahead of" } else { "behind" };
+                let seconds = seconds.unsigned_abs();
+                write!(
+                    formatter,
+                    "X-Timestamp is {seconds} s {side} the server's clock, and at most {TOLERANCE} s are accepted: sign each attempt anew, and check the clock."
+                )
+            }
+            Self::Signature { url, .. } => write!(
+                formatter,
+                "X-Signature does not match. The URL signed over must be {url}, without a query, and the content the very bytes sent; check the signing key too."
+            ),
+            Self::IdempotencyKey => {
+                formatter.write_str("X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon.")
+            }
+            Self::BodyOnGet => formatter.write_str("A GET carries no body: send its inputs as search parameters."),
+            Self::QueryOnPost => formatter.write_str(
+                "A POST carries no search parameters, not even a bare `?`: send its inputs as the JSON body.",
+            ),
+            Self::ParameterTwice => formatter.write_str("A search parameter is given twice; each may be given once."),
+            Self::ParameterNotUtf8 => {
+                formatter.write_str("A search parameter is not UTF-8 once its percent-encoding is decoded.")
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! From what came in to what is believed: `Unverified` has no accessor for its content, `Verified` has no constructor.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+use super::envelope::{Envelope, Header, Headers};
+use super::freshness;
+pub(crate) use super::parameters::Parameters;
+use super::python_json;
+pub(crate) use super::refusal::Refusal;
+use super::signature::{BoundKeys, KeyName};
+use crate::endpoint::Method;
+
+/// A request of the right shape that nobody has vouched for.
+#[derive(Debug)]
+pub(crate) struct Unverified<'h> {
+    envelope: Envelope<'h>,
+    content_type: Option<&'h HeaderValue>,
+    /// `None` where a parameter is not UTF-8, so that what was signed cannot be computed.
+    content: Option<Content>,
+    /// A mistake that is told only to who has a key.
+    mistake: Option<Refusal>,
+}
+
+/// A request that the holder of a key has signed, or that came with a bearer token.
+///
+/// Verifying makes the only ones there are.
+#[derive(Clone, Debug)]
+pub(crate) struct Verified {
+    /// As it came; a shared handle, not a copy.
+    idempotency_key: HeaderValue,
+    timestamp: u64,
+    key: KeyName,
+    content_type: Option<HeaderValue>,
+    content: Content,
+}
+
+/// What was signed beside the envelope.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A GET's.
+    Parameters(Parameters),
+    /// A POST's, and the arguments of a tool call, whatever the method: one JSON object.
+    Body(Bytes),
+}
+
+impl<'h> Unverified<'h> {
+    pub(crate) fn parse(
+        method: Method,
+        query: Option<&str>,
+        headers: &'h HeaderMap,
+        body: Bytes,
+    ) -> Result<Self, Refusal> {
+        let headers = Headers::find(headers);
+        let envelope = Envelope::parse(&headers)?;
+        if headers.encoded {
+            return Err(Refusal::ContentEncoding);
+        }
+        let content_type = content_type(method, headers.content_type)?;
+        let mut mistake = (!envelope.idempotency_key_is_valid()).then_some(Refusal::IdempotencyKey);
+        let content = match method {
+            Method::Get => {
+                mistake = mistake.or_else(|| (!body.is_empty()).then_some(Refusal::BodyOnGet));
+                Parameters::decode(query.unwrap_or_default())
+                    .ok()
+                    .map(|(parameters, twice)| {
+                        mistake = mistake.take().or_else(|| twice.then_some(Refusal::ParameterTwice));
+                        Content::Parameters(parameters)
+                    })
+            }
+            Method::Post => {
+                mistake = mistake.or_else(|| query.is_some().then_some(Refusal::QueryOnPost));
+                Some(Content::Body(body))
+            }
+        };
+        Ok(Self {
+            envelope,
+            content_type,
+            content,
+            mistake,
+        })
+    }
+
+    /// Checks time and signature, then what only a holder of a key is told. `now` is in seconds since 1970-01-01 UTC.
+    pub(crate) fn verify(self, keys: &BoundKeys, now: u64) -> Result<Verified, Refusal> {
+        if let Some(seconds) = freshness::staleness(self.envelope.timestamp, now) {
+            return Err(Refusal::Stale(seconds));
+        }
+        let content = self.content.ok_or(Refusal::ParameterNotUtf8)?;
+        let key = keys.verify(&self.envelope, &content.signed())?;
+        match self.mistake {
+            Some(mistake) => Err(mistake),
+            None => Ok(Verified {
+                idempotency_key: self.envelope.idempotency_key.clone(),
+                timestamp: self.envelope.timestamp,
+                key,
+                content_type: self.content_type.cloned(),
+                content,
+            }),
+        }
+    }
+}
+
+impl Content {
+    /// The bytes that were signed.
+    fn signed(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Parameters(parameters) => Cow::Owned(python_json::encode(parameters.iter())),
+            Self::Body(body) => Cow::Borrowed(body),
+        }
+    }
+}
+
+impl Verified {
+    /// What a bearer vouches for; only `bearer` has one.
+    #[cfg(feature = "mcp")]
+    pub(super) fn of_bearer(key: KeyName, idempotency_key: HeaderValue, arguments: Bytes, now: u64) -> Self {
+        Self {
+            idempotency_key,
+            timestamp: now,
+            key,
+            content_type: Some(HeaderValue::from_static("application/json")),
+            content: Content::Body(arguments),
+        }
+    }
+
+    pub(crate) fn idempotency_key(&self) -> &str {
+        // Verified only where every character is visible ASCII.
+        self.idempotency_key.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn timestamp(&self) -> u64 {
+        self.timestamp
+    }
+
+    pub(crate) fn key_id(&self) -> &str {
+        self.key.id()
+    }
+
+    pub(crate) fn tenant(&self) -> &str {
+        self.key.tenant()
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// The content type as it came; empty where there was none.
+    pub(crate) fn content_type(&self) -> &str {
+        self.content_type
+            .as_ref()
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The very bytes of a body; a GET has none.
+    pub(crate) fn body(&self) -> &[u8] {
+        match &self.content {
+            Content::Body(body) => body,
+            Content::Parameters(_) => b"",
+        }
+    }
+}
+
+fn content_type(method: Method, header: Header<'_>) -> Result<Option<&HeaderValue>, Refusal> {
+    match (method, header) {
+        // A GET has nothing that could be of a type.
+        (Method::Get, _) | (Method::Post, Header::Missing) => Ok(None),
+        (Method::Post, Header::Once(value)) if value.to_str().is_ok_and(is_json_in_utf8) => Ok(Some(value)),
+        (Method::Post, Header::Once(_) | Header::Twice) => Err(Refusal::ContentType),
+    }
+}
+
+/// `application/json` or `application/*+json` (RFC 6839 §3.1), with no charset but UTF-8.
+fn is_json_in_utf8(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let json = essence.eq_ignore_ascii_case("application/json") || is_json_suffixed(&essence.to_ascii_lowercase());
+    json && parts.all(|parameter| {
+        parameter.split_once('=').is_none_or(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+    })
+}
+
+fn is_json_suffixed(essence: &str) -> bool {
+    essence
+        .strip_prefix("application/")
+        .and_then(|subtype| subtype.strip_suffix("+json"))
+        .is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}

@@ -1,0 +1,214 @@
+//! Keys: their rotation, their states made ready for each endpoint, and comparison in constant time.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq as _};
+#[cfg(feature = "cli")]
+use zeroize::Zeroizing;
+
+use super::envelope::Envelope;
+use super::payload;
+use super::refusal::Refusal;
+pub(crate) use super::secrets::KeyName;
+use super::secrets::{self, Kind, Secret, SecretsError};
+
+type State = Hmac<Sha256>;
+
+/// Every accepted key, in order; the first is the one that signs.
+#[derive(Clone)]
+pub(crate) struct Keys(Vec<Secret>);
+
+impl Keys {
+    /// One secret, taken as it stands.
+    pub(crate) fn single(secret: &str) -> Result<Self, SecretsError> {
+        secrets::single(Kind::SigningKey, secret).map(|key| Self(vec![key]))
+    }
+
+    /// `[tenant/]id=secret` with commas between.
+    pub(crate) fn parse(list: &str) -> Result<Self, SecretsError> {
+        secrets::parse(Kind::SigningKey, list).map(Self)
+    }
+
+    /// One `[tenant/]id=secret` a line; blank lines and those that begin with `#` count for nothing.
+    pub(crate) fn parse_lines(lines: &str) -> Result<Self, SecretsError> {
+        secrets::parse_lines(Kind::SigningKey, lines).map(Self)
+    }
+
+    /// Which of them is no secret of its own, but one of these, if one is.
+    #[cfg(feature = "mcp")]
+    pub(super) fn in_common<'k>(&'k self, others: &'k [Secret]) -> Option<&'k KeyName> {
+        let is_shared = |key: &&Secret| others.iter().any(|other| other.text == key.text);
+        self.0.iter().find(is_shared).map(|key| &key.name)
+    }
+
+    /// Those that can be guessed.
+    pub(crate) fn weak(&self) -> impl Iterator<Item = &KeyName> {
+        self.0.iter().filter(|key| key.is_weak()).map(|key| &key.name)
+    }
+
+    /// The states for one endpoint, advanced over each key's block and over `URL ":"`, so that no call pays for either.
+    pub(crate) fn bind(&self, url: &str) -> BoundKeys {
+        let states = self.0.iter().filter_map(|key| {
+            let mut state = state_of(key)?;
+            state.update(url.as_bytes());
+            state.update(b":");
+            Some((key.name.clone(), state))
+        });
+        BoundKeys {
+            url: url.into(),
+            states: states.collect(),
+        }
+    }
+
+    /// The key that signs: the first.
+    #[cfg(feature = "cli")]
+    pub(crate) fn signing(&self) -> Option<&KeyName> {
+        self.0.first().map(|key| &key.name)
+    }
+
+    /// The ids of all.
+    #[cfg(feature = "cli")]
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.name.id())
+    }
+
+    /// Whose secret made this signature of these very bytes, and how the secret was read: for people who look for a
+    /// mistake, never for a decision about a call.
+    #[cfg(feature = "cli")]
+    pub(crate) fn signer_of(&self, payload: &[u8], signature: &[u8; 32]) -> Option<(&KeyName, SecretReading)> {
+        let signs = |secret: &[u8]| {
+            let mut state = State::new_from_slice(secret).ok()?;
+            state.update(payload);
+            bool::from(state.finalize().into_bytes().as_slice().ct_eq(signature)).then_some(())
+        };
+        self.0.iter().find_map(|key| {
+            let secret = key.text.as_str();
+            let with_newline = Zeroizing::new(format!("{secret}\n"));
+            let reading = signs(secret.as_bytes())
+                .map(|()| SecretReading::AsItStands)
+                .or_else(|| signs(with_newline.as_bytes()).map(|()| SecretReading::WithNewline))
+                .or_else(|| signs(&decode_hex(secret)?).map(|()| SecretReading::DecodedHex))?;
+            Some((&key.name, reading))
+        })
+    }
+
+    /// Signs as the caller does, with the first key; lower-case hex.
+    pub(crate) fn sign(&self, url: &str, idempotency_key: &str, timestamp: u64, content: &[u8]) -> String {
+        let mut state = self.0.first().and_then(state_of);
+        let timestamp = timestamp.to_string();
+        let mut sink = |bytes: &[u8]| state.iter_mut().for_each(|state| state.update(bytes));
+        sink(url.as_bytes());
+        sink(b":");
+        payload::after_url(idempotency_key.as_bytes(), timestamp.as_bytes(), content, &mut sink);
+        state
+            .map(|state| const_hex::encode(state.finalize().into_bytes()))
+            .unwrap_or_default()
+    }
+}
+
+/// How a caller may have read a secret; only the first is right.
+#[cfg(feature = "cli")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretReading {
+    AsItStands,
+    /// With the newline that ends its file.
+    WithNewline,
+    /// As the bytes that its hexadecimal digits, behind the prefix, stand for.
+    DecodedHex,
+}
+
+/// The state after the key block. HMAC takes a key of any length (RFC 2104 §2), so there always is one.
+fn state_of(key: &Secret) -> Option<State> {
+    State::new_from_slice(key.text.as_bytes()).ok()
+}
+
+#[cfg(feature = "cli")]
+const SECRET_PREFIX: &str = "op_sk_";
+
+/// A new secret: 32 random bytes in hex behind a prefix that tells secret scanners what it is.
+#[cfg(feature = "cli")]
+pub(crate) fn generate_secret() -> Result<String, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *bytes)?;
+    Ok(format!("{SECRET_PREFIX}{}", const_hex::encode(*bytes)))
+}
+
+/// The bytes that the digits behind the prefix stand for, where they do.
+#[cfg(feature = "cli")]
+fn decode_hex(secret: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let digits = secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret);
+    let bytes = const_hex::decode(digits).ok()?;
+    (!bytes.is_empty()).then(|| Zeroizing::new(bytes))
+}
+
+/// Every key, ready for one endpoint.
+pub(crate) struct BoundKeys {
+    url: Box<str>,
+    states: Vec<(KeyName, State)>,
+}
+
+impl BoundKeys {
+    /// The key that signed it. Every key is tried, and all of each signature compared, whatever the outcome.
+    pub(super) fn verify(&self, envelope: &Envelope<'_>, content: &[u8]) -> Result<KeyName, Refusal> {
+        let mut matching = u32::MAX;
+        for (index, (_, state)) in (0_u32..).zip(&self.states) {
+            let mut state = state.clone();
+            feed(envelope, content, &mut |bytes| state.update(bytes));
+            let matches = same(&state.finalize().into_bytes().into(), &envelope.signature);
+            matching.conditional_assign(&index, matches);
+        }
+        let key = usize::try_from(matching).ok().and_then(|index| self.states.get(index));
+        key.map(|(name, _)| name.clone())
+            .ok_or_else(|| self.mismatch(envelope, content))
+    }
+
+    fn mismatch(&self, envelope: &Envelope<'_>, content: &[u8]) -> Refusal {
+        let mut digest = Sha256::new();
+        let mut length = 0;
+        let mut sink = |bytes: &[u8]| {
+            length += bytes.len();
+            digest.update(bytes);
+        };
+        sink(self.url.as_bytes());
+        sink(b":");
+        feed(envelope, content, &mut sink);
+        Refusal::Signature {
+            url: self.url.to_string(),
+            payload_length: length,
+            payload_sha256: const_hex::encode(digest.finalize()),
+        }
+    }
+}
+
+/// In constant time, by words: by bytes it would take as long as a block of the hash.
+fn same(left: &[u8; 32], right: &[u8; 32]) -> Choice {
+    let pairs = left.as_chunks().0.iter().zip(right.as_chunks().0);
+    pairs.fold(Choice::from(1), |all, (left, right)| {
+        all & u64::from_ne_bytes(*left).ct_eq(&u64::from_ne_bytes(*right))
+    })
+}
+
+fn feed(envelope: &Envelope<'_>, content: &[u8], sink: &mut impl FnMut(&[u8])) {
+    let key = envelope.idempotency_key.as_bytes();
+    payload::after_url(key, envelope.timestamp_text.as_bytes(), content, sink);
+}
+
+/// The content that is signed for a GET with these inputs, none of which is given twice.
+pub(crate) fn content_of_parameters(pairs: &[(String, String)]) -> String {
+    let mut sorted: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    sorted.sort_unstable();
+    // Printed by our own encoder: ASCII.
+    String::from_utf8(super::python_json::encode(sorted.into_iter())).unwrap_or_default()
+}
+
+/// Names, never secrets.
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(&self.0).finish()
+    }
+}

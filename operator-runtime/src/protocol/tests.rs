@@ -1,0 +1,205 @@
+//! Keys, their rotation, and what a forger may try.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+use super::request::{Refusal, Unverified, Verified};
+use super::signature::Keys;
+use crate::endpoint::Method;
+
+const URL: &str = "https://api.example.com/refunds";
+const NOW: u64 = 1_700_000_000;
+
+struct Attempt {
+    url: &'static str,
+    key: &'static str,
+    timestamp: String,
+    body: &'static str,
+    query: Option<&'static str>,
+}
+
+impl Attempt {
+    fn signed_by(&self, keys: &Keys) -> HeaderMap {
+        let timestamp = self.timestamp.trim_start_matches('+').parse().unwrap_or(NOW);
+        let signature = keys.sign(self.url, self.key, timestamp, self.body.as_bytes());
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "x-idempotency-key",
+            HeaderValue::from_bytes(self.key.as_bytes()).unwrap(),
+        );
+        headers.insert("x-timestamp", HeaderValue::from_str(&self.timestamp).unwrap());
+        headers.insert("x-signature", HeaderValue::from_str(&signature).unwrap());
+        headers
+    }
+
+    fn answer(&self, signer: &Keys, accepted: &Keys) -> Result<Verified, Refusal> {
+        let headers = self.signed_by(signer);
+        Unverified::parse(
+            Method::Post,
+            self.query,
+            &headers,
+            Bytes::from_static(self.body.as_bytes()),
+        )?
+        .verify(&accepted.bind(URL), NOW)
+    }
+}
+
+impl Default for Attempt {
+    fn default() -> Self {
+        Self {
+            url: URL,
+            key: "k-1",
+            timestamp: NOW.to_string(),
+            body: "{}",
+            query: None,
+        }
+    }
+}
+
+#[test]
+fn old_and_new_keys_hold_together_and_say_whose_they_are() {
+    let both = Keys::parse("shop/new=n3w, shop/old=0ld, other/one=s3cret").unwrap();
+    for (list, tenant, id) in [
+        ("shop/new=n3w", "shop", "new"),
+        ("shop/old=0ld", "shop", "old"),
+        ("other/one=s3cret", "other", "one"),
+    ] {
+        let verified = Attempt::default().answer(&Keys::parse(list).unwrap(), &both).unwrap();
+        assert_eq!((verified.tenant(), verified.key_id()), (tenant, id));
+    }
+    let stranger = Attempt::default()
+        .answer(&Keys::single("guess").unwrap(), &both)
+        .unwrap_err();
+    assert_eq!((stranger.status(), stranger.kind()), (401, "signature-mismatch"));
+}
+
+#[test]
+fn one_secret_is_taken_as_it_stands() {
+    let odd = Keys::single("a=b,c:d/e").unwrap();
+    Attempt::default().answer(&odd, &odd).unwrap();
+    let line = Keys::parse_lines("# ours\n\nshop/new=a=b,c:d/e\n").unwrap();
+    Attempt::default().answer(&odd, &line).unwrap();
+}
+
+#[test]
+fn wrong_lists_are_refused_without_a_word_of_their_secrets() {
+    for list in [
+        "",
+        " , ",
+        "hush",
+        "a=",
+        "/a=hush",
+        "a/=hush",
+        "a=hush,a=hush",
+        "t/a=hush,t/a=hush2",
+        "t/a=hush,u/a=hush",
+        "t/a=hush,t/b=hush",
+    ] {
+        let error = Keys::parse(list).unwrap_err().to_string();
+        assert!(!error.contains("hush"), "{error}");
+    }
+    assert!(Keys::single("").is_err());
+    let shown = format!("{:?}", Keys::parse("a=hush").unwrap());
+    assert!(!shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn moving_a_colon_from_one_part_to_another_gains_nothing() {
+    let keys = Keys::single("s").unwrap();
+    // Signed for another endpoint, whose URL, key and time print the same payload.
+    let tricks = [
+        Attempt {
+            url: "https://api.example.com/refunds:k-1",
+            key: "1700000000",
+            body: "{}",
+            ..Attempt::default()
+        },
+        Attempt {
+            url: "https://api.example.com",
+            key: "/refunds:k-1",
+            ..Attempt::default()
+        },
+        Attempt {
+            key: "k-1:1700000000",
+            body: "{}",
+            ..Attempt::default()
+        },
+    ];
+    for trick in tricks {
+        assert!(trick.answer(&keys, &keys).is_err());
+    }
+    // And a colon in a key that is signed truly is the caller's mistake.
+    let colon = Attempt {
+        key: "k:1",
+        ..Attempt::default()
+    };
+    assert_eq!(colon.answer(&keys, &keys).unwrap_err(), Refusal::IdempotencyKey);
+}
+
+#[test]
+fn what_is_malformed_is_told_only_to_who_has_a_key() {
+    let (ours, theirs) = (Keys::single("ours").unwrap(), Keys::single("theirs").unwrap());
+    let mistakes = [
+        Attempt {
+            key: "with space",
+            ..Attempt::default()
+        },
+        Attempt {
+            key: "",
+            ..Attempt::default()
+        },
+        Attempt {
+            query: Some(""),
+            ..Attempt::default()
+        },
+        Attempt {
+            query: Some("a=1"),
+            ..Attempt::default()
+        },
+    ];
+    for mistake in mistakes {
+        assert_eq!(mistake.answer(&ours, &ours).unwrap_err().status(), 400);
+        assert_eq!(mistake.answer(&theirs, &ours).unwrap_err().kind(), "signature-mismatch");
+    }
+}
+
+#[test]
+fn a_timestamp_is_one_to_fifteen_digits_near_now() {
+    let keys = Keys::single("s").unwrap();
+    let answer = |timestamp: &str| {
+        Attempt {
+            timestamp: timestamp.to_owned(),
+            ..Attempt::default()
+        }
+        .answer(&keys, &keys)
+    };
+    for wrong in [
+        "",
+        "+1700000000",
+        "-1",
+        "1700000000.0",
+        "1e9",
+        "0x10",
+        "1700000000000000",
+        "١",
+    ] {
+        if HeaderValue::from_str(wrong).is_ok() {
+            assert_eq!(answer(wrong).unwrap_err(), Refusal::Timestamp, "{wrong:?}");
+        }
+    }
+    for (near, holds) in [(0, true), (30, true), (31, false)] {
+        assert_eq!(answer(&(NOW - near).to_string()).is_ok(), holds);
+        assert_eq!(answer(&(NOW + near).to_string()).is_ok(), holds);
+    }
+}
+
+#[test]
+fn a_refusal_holds_neither_key_nor_signature() {
+    let keys = Keys::single("s3cret").unwrap();
+    let attempt = Attempt::default();
+    let expected = keys.sign(URL, attempt.key, NOW, attempt.body.as_bytes());
+    let refusal = attempt.answer(&Keys::single("guess").unwrap(), &keys).unwrap_err();
+    let all = format!("{refusal} {refusal:?}");
+    assert!(!all.contains(&expected) && !all.contains("s3cret"), "{all}");
+    assert!(all.contains(URL));
+}

@@ -1,0 +1,183 @@
+//! What goes back to the caller: an answer, a replay, or the sentence for why there is none.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::bound::BoundEndpoint;
+use crate::idempotency::admission::Answer;
+use crate::idempotency::effect::Effect;
+use crate::idempotency::operation::OperationId;
+use crate::idempotency::record::Response;
+use crate::problem::{Error, Kind, PROBLEM_JSON};
+use crate::protocol::request::Refusal;
+use crate::store::StoreError;
+
+/// What goes back to the caller.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: Cow<'static, str>,
+    pub(crate) body: Bytes,
+    pub(crate) replayed: bool,
+    pub(crate) retry_after: Option<u32>,
+    /// Which problem of ours it is; none where a handler has answered.
+    pub(crate) kind: Option<Kind>,
+}
+
+impl Reply {
+    pub(crate) fn from_error(error: &Error) -> Self {
+        let response = response_of(error);
+        Self {
+            retry_after: error.retry_after(),
+            kind: Some(error.kind()),
+            ..Self::of(response)
+        }
+    }
+
+    pub(crate) fn of(response: Response) -> Self {
+        Self {
+            status: response.status,
+            content_type: response.content_type,
+            body: response.body,
+            replayed: false,
+            retry_after: None,
+            kind: None,
+        }
+    }
+
+    /// With the handler's own `Retry-After`, if it has one.
+    pub(crate) fn or_after(self, seconds: Option<u32>) -> Self {
+        Self {
+            retry_after: seconds.or(self.retry_after),
+            ..self
+        }
+    }
+
+    pub(crate) fn replay(response: Response) -> Self {
+        Self {
+            replayed: true,
+            ..Self::of(response)
+        }
+    }
+}
+
+pub(crate) fn response_of(error: &Error) -> Response {
+    Response {
+        status: error.status(),
+        content_type: PROBLEM_JSON.into(),
+        body: error.to_body(),
+    }
+}
+
+/// What an attempt that has ended is answered with; `operation` is its, where a person may have to look it up.
+pub(crate) fn reply_of(answer: Answer, effect: Effect, operation: Option<OperationId>) -> Reply {
+    match (answer, effect, operation) {
+        (Answer::Response(response), ..) => Reply::of(response),
+        (Answer::Failed | Answer::TimedOut, Effect::AtMostOnce, Some(operation)) => {
+            Reply::from_error(&unknown(operation))
+        }
+        (Answer::Failed, ..) => Reply::from_error(&Error::internal("logged already")),
+        (Answer::TimedOut, effect, _) => Reply::from_error(&timed_out(effect)),
+        (Answer::NotKept, ..) => Reply::from_error(&not_kept()),
+    }
+}
+
+fn timed_out(effect: Effect) -> Error {
+    let detail = if effect == Effect::Rerunnable {
+        "The server took too long and has stopped; a part of this may have taken effect. Sending it again is safe."
+    } else {
+        "The server took too long and has stopped; nothing was kept. Send it again."
+    };
+    Error::new(Kind::TimedOut, detail).after(1)
+}
+
+pub(crate) fn refuse(endpoint: &BoundEndpoint, refusal: Refusal) -> Reply {
+    let name = endpoint.endpoint.name;
+    if let Refusal::Signature {
+        payload_length,
+        payload_sha256,
+        ..
+    } = &refusal
+    {
+        tracing::warn!(
+            endpoint = name,
+            payload_length,
+            payload_sha256,
+            "refused: the signature does not match"
+        );
+    } else {
+        tracing::warn!(endpoint = name, reason = %refusal, "refused");
+    }
+    Reply::from_error(&refusal.into())
+}
+
+pub(crate) fn unavailable(error: &StoreError) -> Error {
+    tracing::error!(%error, "the store of operations failed");
+    Error::new(
+        Kind::Unavailable,
+        "The server cannot reach its record of operations at this moment, so nothing was done. Send it again.",
+    )
+    .after(2)
+}
+
+pub(crate) fn not_recorded() -> Error {
+    Error::new(
+        Kind::OutcomeNotRecorded,
+        "This call may have taken effect, and the server could not record its outcome. Send it again with the same idempotency key to learn it.",
+    )
+    .after(2)
+}
+
+pub(crate) fn busy() -> Error {
+    Error::new(
+        Kind::StillRunning,
+        "The same operation is still running. Send it again with the same idempotency key to get its answer.",
+    )
+    .after(2)
+}
+
+/// For a call that has waited for its transaction and is not known to be a duplicate.
+pub(crate) fn queued() -> Error {
+    Error::new(
+        Kind::Queued,
+        "The server has not begun this yet, because other work is before it. Send it again with the same idempotency key to get its answer.",
+    )
+    .after(2)
+}
+
+pub(crate) fn mismatch() -> Error {
+    Error::new(
+        Kind::KeyReused,
+        "This idempotency key was used for a different request. Use a new key for a new operation.",
+    )
+}
+
+pub(crate) fn unknown(operation: OperationId) -> Error {
+    tracing::error!(%operation, "the outcome of an operation is unknown: `operations settle` is for the person who finds out");
+    Error::new(
+        Kind::OutcomeUnknown,
+        format!(
+            "The server was interrupted while it carried this out, and it may have taken effect. It is not run a second time; ask a person to look it up as operation {}.",
+            operation.abbreviated()
+        ),
+    )
+    .about(operation)
+}
+
+pub(crate) fn not_kept() -> Error {
+    Error::new(
+        Kind::ResponseNotKept,
+        "The answer of this operation was too large to keep, so it cannot be given again; the operation is not run a second time.",
+    )
+}
+
+pub(crate) fn outcome_in_words(reply: &Reply) -> &'static str {
+    match reply.status {
+        200..400 => "done",
+        409 | 422 => "refused",
+        400..500 => "wrong",
+        503 => "unavailable",
+        _ => "failed",
+    }
+}

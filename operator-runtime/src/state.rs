@@ -1,0 +1,94 @@
+//! The values given to `App::state`, by type.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::future::{Pending, pending};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::endpoint::Need;
+use crate::invocation::Invocation;
+use crate::problem::Error;
+
+/// What a handler may borrow: any value given to `App::state` that threads can share, and the call itself.
+#[diagnostic::on_unimplemented(
+    message = "calls cannot share a `{Self}`",
+    label = "not `Send + Sync + 'static`",
+    note = "a borrowed argument is a value given to `App::state(…)`, which every call shares: wrap what changes in a `Mutex`, and write `Arc` for `Rc`"
+)]
+pub trait AppState: Sized {
+    /// How the app learns that it is needed.
+    #[doc(hidden)]
+    const NEED: Need;
+
+    /// The value.
+    ///
+    /// # Errors
+    /// 500 where nobody registered it, which start-up refuses.
+    #[doc(hidden)]
+    fn borrowed(invocation: &Invocation) -> Result<&Self, Error>;
+
+    /// The value as the app keeps it.
+    #[doc(hidden)]
+    fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>);
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + 'static> AppState for T {
+    const NEED: Need = Need::borrowed::<T>();
+
+    fn borrowed(invocation: &Invocation) -> Result<&Self, Error> {
+        invocation.borrowed()
+    }
+
+    fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>) {
+        (TypeId::of::<T>(), Arc::new(self))
+    }
+}
+
+/// Generated code passes its handler's future through this: as it is where calls can share a `T`, else as one that is
+/// always `Send`, so that rustc does not say of the future again what it has said of the type.
+#[derive(Debug)]
+pub struct Lent<T>(PhantomData<fn() -> T>);
+
+impl<T> Lent<T> {
+    /// For a call to `of`.
+    pub const VALUE: Self = Self(PhantomData);
+}
+
+impl<T: Send + Sync + 'static> Lent<T> {
+    /// The future itself.
+    #[must_use]
+    pub fn of<F>(self, future: F) -> F {
+        future
+    }
+}
+
+/// What is taken where `T` is no [`AppState`]; such a program does not compile.
+pub trait NotLent: Sized {
+    /// A future of the same output.
+    fn of<F: Future>(self, _future: F) -> Pending<F::Output> {
+        pending()
+    }
+}
+
+impl<T> NotLent for Lent<T> {}
+
+/// The registered values.
+#[derive(Clone, Default)]
+pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    /// Registers a value; `false` where one of its type was there already.
+    pub(crate) fn insert(&mut self, id: TypeId, value: Arc<dyn Any + Send + Sync>) -> bool {
+        self.0.insert(id, value).is_none()
+    }
+
+    pub(crate) fn contains(&self, id: TypeId) -> bool {
+        self.0.contains_key(&id)
+    }
+
+    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
+        self.0.get(&TypeId::of::<T>())?.downcast_ref()
+    }
+}

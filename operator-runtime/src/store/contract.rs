@@ -1,0 +1,293 @@
+//! What every store has to hold, as checks to run against it.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{
+    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Record, Response, Revision, Settlement, State, Store,
+    Swap,
+};
+
+/// Runs every check against `store`, which may hold other operations; `advance` lets time pass on the store's clock,
+/// if only by waiting.
+///
+/// # Panics
+/// If the store breaks the contract; the message names the rule.
+pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
+    let operation = |name: &str| OperationId::new("store contract", name);
+    store.keep_for(KEPT);
+    only_one_claim_of_nothing_succeeds(store, operation("claims")).await;
+    every_state_is_returned_as_written(store, operation("states")).await;
+    a_stale_revision_changes_nothing(store, operation("fence")).await;
+    nothing_is_written_where_something_was_expected(store, operation("gone")).await;
+    ages_count_from_the_right_write(store, operation("ages"), &advance).await;
+    every_record_is_listed_and_counted(
+        store,
+        [operation("listed"), operation("unknown"), operation("settled")],
+        &advance,
+    )
+    .await;
+    revisions_are_never_used_twice(store, operation("reuse"), &advance).await;
+    sweeping_takes_what_is_old_and_nothing_else(
+        store,
+        [operation("swept"), operation("fresh"), operation("renewed")],
+        &advance,
+    )
+    .await;
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+/// How long records are kept, where the store lets them expire by itself.
+const KEPT: Duration = Duration::from_secs(6);
+
+fn record(epoch: u32, state: State) -> Record {
+    let fingerprint = Fingerprint::new("POST", "/contract", "application/json", b"{}");
+    Record {
+        epoch,
+        state,
+        ..Record::first(fingerprint, Origin::new("contract", "key", "store contract"))
+    }
+}
+
+fn in_progress(epoch: u32) -> Record {
+    record(epoch, State::InProgress)
+}
+
+async fn swap(
+    store: &dyn Store,
+    id: OperationId,
+    expected: Option<Revision>,
+    new: Record,
+    first_seen: FirstSeen,
+) -> Swap {
+    store
+        .swap(id, expected, new, first_seen)
+        .wait()
+        .await
+        .expect("a working store answers")
+}
+
+async fn write(store: &dyn Store, id: OperationId, expected: Option<Revision>, new: Record) -> Revision {
+    match swap(store, id, expected, new, FirstSeen::Keep).await {
+        Swap::Swapped(revision) => revision,
+        other => panic!("a swap from what is held must succeed, and answered {other:?}"),
+    }
+}
+
+/// What is held, read by a swap that cannot succeed.
+async fn held(store: &dyn Store, id: OperationId) -> (Revision, Record, Ages) {
+    match swap(store, id, None, in_progress(99), FirstSeen::Keep).await {
+        Swap::Held { revision, record, ages } => (revision, *record, ages),
+        other => panic!("a claim of nothing where a record is held must answer with it, and answered {other:?}"),
+    }
+}
+
+async fn only_one_claim_of_nothing_succeeds(store: &dyn Store, id: OperationId) {
+    let revision = write(store, id, None, in_progress(1)).await;
+    for _ in 0..3 {
+        let (found, record, _) = held(store, id).await;
+        assert_eq!(
+            (found, record),
+            (revision, in_progress(1)),
+            "a refused claim must leave the owner's record alone"
+        );
+    }
+}
+
+async fn every_state_is_returned_as_written(store: &dyn Store, id: OperationId) {
+    let response = |body: Vec<u8>| Response {
+        status: 418,
+        content_type: "text/plain; charset=utf-8".into(),
+        body: body.into(),
+    };
+    let states = [
+        State::InProgress,
+        State::Released,
+        State::NotKept,
+        State::Unknown,
+        State::Completed(response(Vec::new())),
+        State::Completed(response((0..=255).cycle().take(300_000).collect())),
+    ];
+    let mut expected = None;
+    for state in states {
+        let written = record(u32::MAX, state);
+        let revision = write(store, id, expected, written.clone()).await;
+        let (found, record, _) = held(store, id).await;
+        assert!(
+            found == revision && record == written,
+            "a record must come back as it was written"
+        );
+        expected = Some(revision);
+    }
+}
+
+async fn a_stale_revision_changes_nothing(store: &dyn Store, id: OperationId) {
+    let old = write(store, id, None, in_progress(1)).await;
+    let new = write(store, id, Some(old), in_progress(2)).await;
+    assert_ne!(old, new, "every writing must have a revision of its own");
+    let answer = swap(store, id, Some(old), record(1, State::Released), FirstSeen::Reset).await;
+    assert!(
+        matches!(answer, Swap::Held { revision, ref record, .. } if revision == new && **record == in_progress(2)),
+        "a stale swap must answer with what is held, not {answer:?}"
+    );
+    assert_eq!(
+        held(store, id).await.1,
+        in_progress(2),
+        "a stale swap must change nothing"
+    );
+}
+
+async fn nothing_is_written_where_something_was_expected(store: &dyn Store, id: OperationId) {
+    let elsewhere = write(
+        store,
+        OperationId::new("store contract", "elsewhere"),
+        None,
+        in_progress(1),
+    )
+    .await;
+    assert_eq!(
+        swap(store, id, Some(elsewhere), in_progress(1), FirstSeen::Keep).await,
+        Swap::Gone,
+        "a revision of another operation must not be taken for this one's"
+    );
+    write(store, id, None, in_progress(1)).await;
+}
+
+async fn ages_count_from_the_right_write(store: &dyn Store, id: OperationId, advance: &impl AsyncFn(Duration)) {
+    let first = write(store, id, None, in_progress(1)).await;
+    advance(SECOND * 3).await;
+    let ages = held(store, id).await.2;
+    assert!(
+        ages.since_written >= SECOND * 3 && ages.since_first_seen >= SECOND * 3,
+        "both ages must grow with time: {ages:?}"
+    );
+
+    let second = write(store, id, Some(first), in_progress(1)).await;
+    let ages = held(store, id).await.2;
+    assert!(
+        ages.since_written < SECOND * 3,
+        "a write must begin the age since written anew: {ages:?}"
+    );
+    assert!(
+        ages.since_first_seen >= SECOND * 3,
+        "`Keep` must keep when the operation was first seen: {ages:?}"
+    );
+
+    swap(store, id, Some(second), in_progress(1), FirstSeen::Reset).await;
+    let ages = held(store, id).await.2;
+    assert!(
+        ages.since_first_seen < SECOND * 3,
+        "`Reset` must begin the operation's time anew: {ages:?}"
+    );
+}
+
+async fn every_record_is_listed_and_counted(
+    store: &dyn Store,
+    ids: [OperationId; 3],
+    advance: &impl AsyncFn(Duration),
+) {
+    let before = store.count().await.expect("a working store counts");
+    let settlement = Settlement {
+        by: "somebody".to_owned(),
+        at: 1_700_000_000,
+    };
+    let records = [
+        in_progress(1),
+        record(2, State::Unknown),
+        Record {
+            settlement: Some(settlement.into()),
+            ..record(3, State::Released)
+        },
+    ];
+    let mut written = HashMap::new();
+    for (id, record) in ids.into_iter().zip(records) {
+        written.insert(id, (write(store, id, None, record.clone()).await, record));
+    }
+    advance(SECOND).await;
+    let after = store.count().await.expect("a working store counts");
+    assert_eq!(
+        (
+            after.held - before.held,
+            after.unknown - before.unknown,
+            after.settled - before.settled
+        ),
+        (3, 1, 1),
+        "a count must be of what is held, unknown and settled"
+    );
+    every_record_is_listed(store, &written).await;
+}
+
+async fn every_record_is_listed(store: &dyn Store, written: &HashMap<OperationId, (Revision, Record)>) {
+    let found = list(store, OperationId::all(), 2).await;
+    for (id, (revision, record)) in written {
+        let Some(listed) = found.get(id) else {
+            panic!("a list must show every record");
+        };
+        assert!(
+            (listed.revision, &listed.record) == (*revision, record),
+            "a list must show a record as it was written: {listed:?}"
+        );
+        assert!(
+            listed.ages.since_written >= SECOND && listed.ages.since_first_seen >= SECOND,
+            "a list must tell ages as a swap does: {:?}",
+            listed.ages
+        );
+        let alone = list(store, *id..=*id, 2).await;
+        assert!(
+            alone.len() == 1 && alone.contains_key(id),
+            "a list must show what it is asked for and nothing else: {alone:?}"
+        );
+    }
+}
+
+/// Page by page; a store that is written at the same time may show a record twice.
+async fn list(store: &dyn Store, ids: RangeInclusive<OperationId>, limit: u32) -> HashMap<OperationId, Listed> {
+    let mut found = HashMap::new();
+    let mut after = None;
+    loop {
+        let page = store
+            .list(ids.clone(), after, limit)
+            .await
+            .expect("a working store lists");
+        found.extend(page.records.into_iter().map(|listed| (listed.id, listed)));
+        match page.next {
+            None => return found,
+            next => after = next,
+        }
+    }
+}
+
+async fn revisions_are_never_used_twice(store: &dyn Store, id: OperationId, advance: &impl AsyncFn(Duration)) {
+    let old = write(store, id, None, in_progress(1)).await;
+    advance(SECOND * 7).await;
+    while store.sweep(KEPT, 100).await.expect("a working store sweeps") > 0 {}
+    write(store, id, None, in_progress(1)).await;
+    let answer = swap(store, id, Some(old), record(1, State::Released), FirstSeen::Keep).await;
+    assert!(
+        matches!(answer, Swap::Held { .. }),
+        "a record made anew must not have the revision of the one before it: {answer:?}"
+    );
+}
+
+async fn sweeping_takes_what_is_old_and_nothing_else(
+    store: &dyn Store,
+    [old, fresh, renewed]: [OperationId; 3],
+    advance: &impl AsyncFn(Duration),
+) {
+    write(store, old, None, in_progress(1)).await;
+    let revision = write(store, renewed, None, in_progress(1)).await;
+    advance(SECOND * 4).await;
+    write(store, renewed, Some(revision), in_progress(1)).await;
+    advance(SECOND * 4).await;
+    write(store, fresh, None, in_progress(1)).await;
+    assert_eq!(
+        store.sweep(KEPT, 0).await.expect("sweeps"),
+        0,
+        "a sweep must remove no more than its limit"
+    );
+    while store.sweep(KEPT, 2).await.expect("sweeps") > 0 {}
+    held(store, fresh).await;
+    held(store, renewed).await;
+    write(store, old, None, in_progress(1)).await;
+}

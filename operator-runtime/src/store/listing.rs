@@ -1,0 +1,120 @@
+//! Records as a person looks through them: page by page, and counted.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+use super::{Ages, BoxFuture, OperationId, Record, Revision, Store, StoreError};
+
+/// How many records are asked for at a time.
+const PAGE: u32 = 200;
+
+/// A record that a store has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose record it is.
+    pub id: OperationId,
+    /// What to expect where it is to be written.
+    pub revision: Revision,
+    /// What is held.
+    pub record: Record,
+    /// How old it is on the store's clock.
+    pub ages: Ages,
+}
+
+/// Where a store goes on with a list; what it means is the store's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub Vec<u8>);
+
+/// Some of the records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// They may be none, although more follow.
+    pub records: Vec<Listed>,
+    /// Where the next page begins, unless this is the last.
+    pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// The first `limit` of these records, which are ordered by their ids, for a store whose cursor is the last id.
+    pub(super) fn of_ordered(mut records: Vec<Listed>, limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let is_last = records.len() < limit;
+        records.truncate(limit);
+        let last = records.last().filter(|_| !is_last);
+        Self {
+            next: last.map(|listed| Cursor(listed.id.as_bytes().to_vec())),
+            records,
+        }
+    }
+}
+
+/// How many records a store holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub held: u64,
+    /// Those whose outcome is unknown.
+    pub unknown: u64,
+    /// Those that a person has settled, whatever has become of them since.
+    pub settled: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, record: &Record) {
+        self.held += 1;
+        self.unknown += u64::from(record.state == super::State::Unknown);
+        self.settled += u64::from(record.settlement.is_some());
+    }
+
+    /// By reading every record, for a store that has no better way.
+    pub(super) fn by_reading<S: Store + ?Sized>(store: &S) -> BoxFuture<'_, Result<Self, StoreError>> {
+        let mut records = Records::of(store, OperationId::all());
+        Box::pin(async move {
+            let mut counts = Self::default();
+            while let Some(listed) = records.next().await? {
+                counts.add(&listed.record);
+            }
+            Ok(counts)
+        })
+    }
+}
+
+/// The records of a store one after the other, read page by page.
+pub(crate) struct Records<'s, S: ?Sized> {
+    store: &'s S,
+    ids: RangeInclusive<OperationId>,
+    read: VecDeque<Listed>,
+    next: Next,
+}
+
+enum Next {
+    First,
+    After(Cursor),
+    End,
+}
+
+impl<'s, S: Store + ?Sized> Records<'s, S> {
+    pub(crate) fn of(store: &'s S, ids: RangeInclusive<OperationId>) -> Self {
+        Self {
+            store,
+            ids,
+            read: VecDeque::new(),
+            next: Next::First,
+        }
+    }
+
+    /// `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Listed>, StoreError> {
+        while self.read.is_empty() {
+            let after = match std::mem::replace(&mut self.next, Next::End) {
+                Next::First => None,
+                Next::After(cursor) => Some(cursor),
+                Next::End => return Ok(None),
+            };
+            let page = self.store.list(self.ids.clone(), after, PAGE).await?;
+            self.read.extend(page.records);
+            self.next = page.next.map_or(Next::End, Next::After);
+        }
+        Ok(self.read.pop_front())
+    }
+}

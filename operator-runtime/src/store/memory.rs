@@ -1,0 +1,289 @@
+//! Records in this process: for tests and for programs that mostly read. Nothing outlives the process.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{
+    Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Step, Store,
+    StoreError, Swap,
+};
+use crate::clock::{Clock, SystemClock};
+
+const SHARDS: usize = 64;
+/// What a record costs besides its answer's body.
+const RECORD_SIZE: usize = 256;
+const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
+
+/// Records in this process's memory, bounded: when it is full, new operations are refused, and no record is dropped
+/// before it expires.
+#[derive(Debug)]
+pub struct MemoryStore {
+    shards: [Mutex<Shard>; SHARDS],
+    revisions: AtomicU64,
+    used: AtomicUsize,
+    limit: usize,
+    clock: Arc<dyn Clock>,
+}
+
+/// Boxed, so that a shard's table stays small: it is what growing copies and what a look-up misses the cache in.
+type Shard = HashMap<OperationId, Box<Held>, BuildHasherDefault<AlreadyHashed>>;
+
+#[derive(Debug)]
+struct Held {
+    revision: Revision,
+    record: Record,
+    written: Duration,
+    first_seen: Duration,
+}
+
+impl MemoryStore {
+    /// An empty store of at most 256 MiB.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(DEFAULT_LIMIT, Arc::new(SystemClock::new()))
+    }
+
+    /// An empty store that adds no operation once its records take `limit` bytes, with its own clock.
+    ///
+    /// Operations that are already in it are still completed, so it may grow past that by the answers of those.
+    #[must_use]
+    pub fn with(limit: usize, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            revisions: AtomicU64::new(1),
+            used: AtomicUsize::new(0),
+            limit,
+            clock,
+        }
+    }
+
+    fn shard(&self, id: &OperationId) -> MutexGuard<'_, Shard> {
+        // The hasher takes the last bytes of the id, so the shard takes the first.
+        lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
+    }
+
+    fn swap_now(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Result<Swap, StoreError> {
+        let now = self.clock.monotonic();
+        match (self.shard(&id).entry(id), expected) {
+            (Entry::Vacant(_), Some(_)) => Ok(Swap::Gone),
+            (Entry::Vacant(vacant), None) => {
+                let size = size(&new);
+                if self.used.fetch_add(size, Ordering::Relaxed) + size > self.limit {
+                    self.used.fetch_sub(size, Ordering::Relaxed);
+                    return Err(StoreError::Full { limit: self.limit });
+                }
+                let revision = self.next_revision();
+                vacant.insert(Box::new(Held {
+                    revision,
+                    record: new,
+                    written: now,
+                    first_seen: now,
+                }));
+                Ok(Swap::Swapped(revision))
+            }
+            (Entry::Occupied(mut occupied), expected) => {
+                let held = occupied.get_mut();
+                if Some(held.revision) != expected {
+                    return Ok(held.answer(now));
+                }
+                self.used.fetch_add(size(&new), Ordering::Relaxed);
+                self.used.fetch_sub(size(&held.record), Ordering::Relaxed);
+                held.revision = self.next_revision();
+                held.record = new;
+                held.written = now;
+                if first_seen == FirstSeen::Reset {
+                    held.first_seen = now;
+                }
+                Ok(Swap::Swapped(held.revision))
+            }
+        }
+    }
+
+    fn next_revision(&self) -> Revision {
+        Revision(self.revisions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn sweep_now(&self, older_than: Duration, limit: u32) -> u32 {
+        let now = self.clock.monotonic();
+        let mut removed = 0;
+        for shard in &self.shards {
+            lock(shard).retain(|_, held| {
+                let ages = held.ages(now);
+                let remove = removed < limit && ages.since_first_seen > older_than && ages.since_written > older_than;
+                if remove {
+                    removed += 1;
+                    self.used.fetch_sub(size(&held.record), Ordering::Relaxed);
+                }
+                !remove
+            });
+        }
+        removed
+    }
+
+    fn list_now(&self, ids: &RangeInclusive<OperationId>, after: Option<&Cursor>, limit: u32) -> Page {
+        let now = self.clock.monotonic();
+        let is_meant = |id: &OperationId| {
+            ids.contains(id) && after.is_none_or(|Cursor(after)| id.as_bytes().as_slice() > after.as_slice())
+        };
+        let mut records: Vec<Listed> = Vec::new();
+        for shard in &self.shards {
+            let shard = lock(shard);
+            let meant = shard.iter().filter(|(id, _)| is_meant(id));
+            records.extend(meant.map(|(id, held)| Listed {
+                id: *id,
+                revision: held.revision,
+                record: held.record.clone(),
+                ages: held.ages(now),
+            }));
+        }
+        records.sort_unstable_by_key(|listed| listed.id);
+        Page::of_ordered(records, limit)
+    }
+
+    fn count_now(&self) -> Counts {
+        let mut counts = Counts::default();
+        for shard in &self.shards {
+            lock(shard).values().for_each(|held| counts.add(&held.record));
+        }
+        counts
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Held {
+    fn ages(&self, now: Duration) -> Ages {
+        // Another thread may have written after `now` was read.
+        Ages {
+            since_written: now.saturating_sub(self.written),
+            since_first_seen: now.saturating_sub(self.first_seen),
+        }
+    }
+
+    fn answer(&self, now: Duration) -> Swap {
+        Swap::Held {
+            revision: self.revision,
+            record: Box::new(self.record.clone()),
+            ages: self.ages(now),
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Now(self.swap_now(id, expected, new, first_seen))
+    }
+
+    fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(async move { Ok(self.sweep_now(older_than, limit)) })
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Box::pin(async move { Ok(self.list_now(&ids, after.as_ref(), limit)) })
+    }
+
+    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(async move { Ok(self.count_now()) })
+    }
+
+    fn describe(&self) -> String {
+        "this process's memory".to_owned()
+    }
+
+    fn warning(&self) -> Option<String> {
+        Some("Idempotency records are in memory only: after a restart, a retry runs again; set OPERATOR_STORE=sqlite:PATH to keep them.".to_owned())
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // Nothing that can panic runs between two writes to a shard.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn size(record: &Record) -> usize {
+    RECORD_SIZE
+        + if let State::Completed(response) = &record.state {
+            response.body.len()
+        } else {
+            0
+        }
+}
+
+/// Operation ids are SHA-256 already; eight of their bytes are hash enough.
+#[derive(Debug, Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_ne_bytes(*last);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::store::{Fingerprint, Origin, contract};
+
+    fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
+        let clock = Arc::new(ManualClock::at(Duration::from_secs(1_000_000)));
+        (clock.clone(), MemoryStore::with(limit, clock))
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        let (clock, store) = store(usize::MAX);
+        contract::check(&store, async |by| clock.advance(by)).await;
+    }
+
+    #[tokio::test]
+    async fn full_refuses_new_operations_until_old_ones_are_swept() {
+        let (clock, store) = store(2 * RECORD_SIZE);
+        let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
+        let claim = |key| store.swap_now(OperationId::new("tenant", key), None, record.clone(), FirstSeen::Keep);
+        assert!(matches!(
+            (claim("1"), claim("2")),
+            (Ok(Swap::Swapped(_)), Ok(Swap::Swapped(_)))
+        ));
+        assert!(matches!(claim("3"), Err(StoreError::Full { .. })));
+        assert!(
+            matches!(claim("1"), Ok(Swap::Held { .. })),
+            "what is held is still answered"
+        );
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(store.sweep(Duration::from_secs(1), 1).await.expect("sweeps"), 1);
+        assert!(matches!(claim("3"), Ok(Swap::Swapped(_))));
+    }
+}

@@ -1,0 +1,203 @@
+//! An address such as `sqlite:operator.db`, turned into a store.
+
+#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
+use std::future::{Ready, ready};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{MemoryStore, Store, StoreError};
+
+/// What an address may be in this build, in words.
+pub(crate) fn addresses() -> String {
+    let known = [
+        (cfg!(feature = "sqlite"), "`sqlite:PATH` (such as `sqlite:operator.db`)"),
+        (cfg!(feature = "postgres"), "`postgres://…`"),
+        (cfg!(feature = "redis"), "`redis://…`"),
+    ];
+    let lasting: Vec<&str> = known
+        .into_iter()
+        .filter(|(is_in, _)| *is_in)
+        .map(|(_, words)| words)
+        .collect();
+    match lasting.as_slice() {
+        [] => "`memory:`".to_owned(),
+        lasting => format!("{} or `memory:`", lasting.join(", ")),
+    }
+}
+
+/// Why nothing starts: the store at this address cannot be opened; and what to do.
+pub(crate) fn not_opened(address: &str, error: &StoreError) -> String {
+    let what_to_do = match error {
+        StoreError::Unavailable { .. } => advice(address),
+        // The others say it themselves.
+        _ => String::new(),
+    };
+    format!("The store cannot be opened (OPERATOR_STORE): {error}.{what_to_do}")
+}
+
+fn advice(address: &str) -> String {
+    let Some(rest) = address.strip_prefix("sqlite:") else {
+        return " See that the server runs there and lets this program in, or name another one in OPERATOR_STORE."
+            .to_owned();
+    };
+    let file = Path::new(rest.split('?').next().unwrap_or(rest));
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => format!(
+            " Make the folder {}, or name another file in OPERATOR_STORE.",
+            folder.display()
+        ),
+        _ => " See that this program may read and write it and its folder, or name another file in OPERATOR_STORE."
+            .to_owned(),
+    }
+}
+
+/// The store that `address` names, as in `OPERATOR_STORE`: `memory:`, `sqlite:PATH[?durability=process]`,
+/// `postgres://…` or `redis://…[?wait=REPLICAS]`.
+///
+/// # Errors
+/// If the address names no store that this build has, or the store cannot be opened or reached.
+pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
+    // Only the scheme is ever repeated: the rest of an address may hold a password.
+    let Some((scheme, rest)) = address.split_once(':') else {
+        return Err(refused("the store's address has no scheme"));
+    };
+    match scheme {
+        "memory" if rest.is_empty() => Ok(Arc::new(MemoryStore::new())),
+        "memory" => Err(refused("`memory:` takes nothing after the colon")),
+        "sqlite" => open_sqlite(rest).await,
+        "postgres" | "postgresql" => open_postgres(address).await,
+        "redis" | "rediss" => open_redis(address).await,
+        _ => Err(refused(&format!("there is no `{scheme}` store"))),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn open_sqlite(rest: &str) -> Result<Arc<dyn Store>, StoreError> {
+    use super::{Durability, SqliteStore};
+
+    let (path, durability) = match rest.split_once('?') {
+        None => (rest, Durability::PowerLoss),
+        Some((path, "durability=process")) => (path, Durability::ProcessCrash),
+        Some((path, "durability=power")) => (path, Durability::PowerLoss),
+        Some((_, option)) => {
+            return Err(refused(&format!(
+                "a `sqlite:` address has no option `{option}`, only `durability=process`"
+            )));
+        }
+    };
+    if path.is_empty() {
+        return Err(refused("a `sqlite:` address needs the path of a file"));
+    }
+    if path.contains(":memory:") {
+        return Err(StoreError::Address(format!(
+            "`sqlite:{path}` would be a file of that name; say `memory:` to keep operations in memory, or name a file, such as `sqlite:operator.db`"
+        )));
+    }
+    let path = path.to_owned();
+    // Opening waits for the disk, and for other processes that hold the file.
+    let opening = tokio::task::spawn_blocking(move || {
+        SqliteStore::open_with(path, durability, Arc::new(crate::clock::SystemClock::new()))
+    });
+    match opening.await {
+        Ok(store) => Ok(Arc::new(store?)),
+        Err(error) => Err(StoreError::unavailable("SQLite", "be opened", error)),
+    }
+}
+
+#[cfg(feature = "redis")]
+async fn open_redis(address: &str) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(super::RedisStore::connect(address).await?))
+}
+
+#[cfg(feature = "postgres")]
+async fn open_postgres(address: &str) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(super::PostgresStore::connect(address).await?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn open_sqlite(_rest: &str) -> Ready<Result<Arc<dyn Store>, StoreError>> {
+    ready(Err(built_without("sqlite")))
+}
+
+#[cfg(not(feature = "redis"))]
+fn open_redis(_address: &str) -> Ready<Result<Arc<dyn Store>, StoreError>> {
+    ready(Err(built_without("redis")))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn open_postgres(_address: &str) -> Ready<Result<Arc<dyn Store>, StoreError>> {
+    ready(Err(built_without("postgres")))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
+fn built_without(feature: &str) -> StoreError {
+    StoreError::Address(format!(
+        "this program was built without the `{feature}` store: turn it on with `operator-runtime = {{ features = [\"{feature}\"] }}` \
+         in its Cargo.toml, or use {}",
+        addresses()
+    ))
+}
+
+fn refused(what: &str) -> StoreError {
+    StoreError::Address(format!("{what}; use {}", addresses()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_of_no_store_is_answered_with_what_to_write_and_without_its_secrets() {
+        for address in [
+            "",
+            "operator.db",
+            "memory:x",
+            "sqlite:",
+            "sqlite:a.db?mode=ro",
+            "sqlite::memory:",
+            "sqlite:file::memory:",
+            "ftp:hunter2",
+        ] {
+            let error = open(address).await.expect_err(address).to_string();
+            assert!(
+                error.contains("`memory:`") && !error.contains("hunter2"),
+                "{address}: {error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_used_keeps_its_secrets_and_names_what_would_help() {
+        for (address, feature, on) in [
+            (
+                "postgres://u:hunter2@127.0.0.1:1/db",
+                "postgres",
+                cfg!(feature = "postgres"),
+            ),
+            ("postgres://u:hunter2@[/db", "postgres", cfg!(feature = "postgres")),
+            ("redis://:hunter2@127.0.0.1:1", "redis", cfg!(feature = "redis")),
+            ("redis://:hunter2@[", "redis", cfg!(feature = "redis")),
+        ] {
+            let error = open(address).await.expect_err(address).to_string();
+            assert!(!error.contains("hunter2"), "{address}: {error}");
+            assert_eq!(error.contains(&format!("features = [\"{feature}\"]")), !on, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_is_a_store_that_says_it_forgets() {
+        let store = open("memory:").await.expect("no set-up needed");
+        assert!(store.warning().expect("not durable").contains("restart"));
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[tokio::test]
+    async fn a_file_is_made_where_there_is_none() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("operator.db");
+        open(&format!("sqlite:{}?durability=process", path.display()))
+            .await
+            .expect("opens");
+        assert!(path.exists());
+    }
+}

@@ -1,0 +1,231 @@
+//! Records in Postgres, beside the program's own tables: for many machines, and for effects in the same database.
+
+mod address;
+mod pool;
+mod reader;
+mod records;
+mod schema;
+mod session;
+mod transacting;
+mod way;
+
+use std::any::{Any, TypeId};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::address::Address;
+use self::pool::Pool;
+use self::session::Use;
+use super::revisions::Revisions;
+use super::{
+    BoxFuture, Counts, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store,
+    StoreError, Swap, Transactions, Work,
+};
+use crate::transaction::{Database, Reader, Tx, sealed};
+
+pub use self::reader::Reading;
+pub use self::session::Session;
+
+/// Postgres, as in `Tx<Postgres>` and `Reader<Postgres>`.
+#[derive(Debug, Clone, Copy)]
+pub enum Postgres {}
+
+impl sealed::Sealed for Postgres {}
+
+impl Database for Postgres {
+    type Connection = Session;
+    type Pool = Pool;
+}
+
+/// Records in one Postgres database.
+///
+/// A handler that takes `&mut Tx<Postgres>` runs in the transaction that holds the record: a concurrent duplicate
+/// waits on the record's row, and then gets the answer. Where Postgres ends such a transaction for another one's sake
+/// (a deadlock, a serialization failure), or its connection is lost before the commit, the handler runs again, for
+/// nothing of it was kept or answered.
+///
+/// The server's clock tells the ages, and what an answered call outlives is what the server is set up for.
+#[derive(Debug)]
+pub struct PostgresStore {
+    name: Arc<str>,
+    revisions: Revisions,
+    /// For single statements.
+    records: Pool,
+    /// For transactions.
+    handlers: Pool,
+    reader: Arc<Reader<Postgres>>,
+    warning: Option<String>,
+}
+
+impl PostgresStore {
+    /// Connects to `postgres://[user[:password]@]host[:port]/database`, and makes its tables, or upgrades them, under
+    /// a lock. All that libpq's addresses hold may follow behind a `?`, such as
+    /// `options=-c%20statement_timeout=5000`; and `pool=N`, the most connections for transactions, and again for
+    /// single statements (16 unless set). `sslmode=require` asks for TLS, which the feature `postgres-tls` speaks: the
+    /// server's certificate has to be valid for the host's name, in the eyes of the system (or of `SSL_CERT_FILE`).
+    ///
+    /// A statement may take 30 s, wait for a lock for 10 s, and a connection may take 5 s, unless the address says
+    /// otherwise. Connections are kept by the session, so a pooler in front has to pool sessions, not transactions.
+    ///
+    /// # Errors
+    /// If the address is none, the database cannot be reached, or it belongs to a newer version of this crate.
+    pub async fn connect(address: &str) -> Result<Self, StoreError> {
+        let address = Address::parse(address)?;
+        let name: Arc<str> = address.name.as_str().into();
+        let revisions = Revisions::from_a_random_place()
+            .map_err(|source| StoreError::unavailable(&name, "begin to count revisions", source))?;
+        let pool = |used: Use, size| Pool::new(name.clone(), address.way.clone(), address.config(used), size);
+        let records = pool(Use::Records, address.pool);
+        let session = records.acquire().await?;
+        schema::upgrade(&session, &name).await?;
+        let warning = session.what_can_be_lost().await;
+        session.give_back();
+        Ok(Self {
+            revisions,
+            records,
+            handlers: pool(Use::Handlers, address.pool),
+            reader: Arc::new(Reader {
+                pool: pool(Use::Readers, address::READERS),
+            }),
+            warning: warning.map_err(|source| StoreError::unavailable(&name, "say how it is set up", source))?,
+            name,
+        })
+    }
+
+    /// Runs SQL in one transaction, such as to create the program's own tables beside the records before it serves.
+    ///
+    /// Every process that starts runs it, one after the other: say `CREATE TABLE IF NOT EXISTS`. The names that begin
+    /// with `operator_` are this crate's.
+    ///
+    /// # Errors
+    /// If the SQL fails; then nothing of it is kept.
+    pub async fn setup(&self, sql: &str) -> Result<(), StoreError> {
+        let session = self.records.acquire().await?;
+        let done = schema::under_its_lock(&session, session.batch_execute(sql)).await;
+        // One that failed may still be in its transaction, so it is not given back.
+        done.map_err(|source| StoreError::unavailable(&self.name, "run the program's set-up", source))?;
+        session.give_back();
+        Ok(())
+    }
+
+    /// Reads of this database beside its transactions.
+    #[must_use]
+    pub fn reader(&self) -> &Reader<Postgres> {
+        &self.reader
+    }
+
+    /// A connection that was lost in the meantime is made again once: a write that did arrive is recognised by its
+    /// revision.
+    async fn swap_record(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: &Record,
+        first_seen: FirstSeen,
+    ) -> Result<Swap, StoreError> {
+        let write = records::Write::new(id, expected, self.revisions.next(), new, first_seen);
+        match self.swap_once(&write).await {
+            Err(StoreError::Interrupted { .. }) => self.swap_once(&write).await,
+            answer => answer,
+        }
+    }
+
+    async fn swap_once(&self, write: &records::Write) -> Result<Swap, StoreError> {
+        let session = self.records.acquire().await?;
+        let swap = session::in_time(records::swap(&session, write)).await;
+        let swap = swap.map_err(|failure| failure.of_store(&self.name, "write a record"))?;
+        session.give_back();
+        Ok(swap)
+    }
+}
+
+impl Store for PostgresStore {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move {
+            self.swap_record(id, expected, &new, first_seen).await
+        }))
+    }
+
+    fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(async move {
+            let session = self.records.acquire().await?;
+            let swept = session::in_time(records::sweep(&session, older_than, limit)).await;
+            let swept = swept.map_err(|failure| failure.of_store(&self.name, "remove expired records"))?;
+            session.give_back();
+            Ok(swept)
+        })
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Box::pin(async move {
+            let session = self.records.acquire().await?;
+            let listing = session::in_time(records::list(&session, &ids, after.as_ref(), limit)).await;
+            let page = listing.map_err(|failure| failure.of_store(&self.name, "list its records"))?;
+            session.give_back();
+            Ok(page)
+        })
+    }
+
+    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(async move {
+            let session = self.records.acquire().await?;
+            let counted = session::in_time(records::count(&session)).await;
+            let counts = counted.map_err(|failure| failure.of_store(&self.name, "count its records"))?;
+            session.give_back();
+            Ok(counts)
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.warning.clone()
+    }
+
+    fn provides(&self) -> Provided {
+        let reader: Arc<dyn Any + Send + Sync> = self.reader.clone();
+        vec![(TypeId::of::<Reader<Postgres>>(), reader)]
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        for pool in [&self.records, &self.handlers, &self.reader.pool] {
+            pool.close();
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Transactions for PostgresStore {
+    fn handle_type(&self) -> TypeId {
+        TypeId::of::<Tx<Postgres>>()
+    }
+
+    fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
+        Box::pin(transacting::transact(self, limit, work))
+    }
+}
+
+/// Whether Postgres ended a handler's transaction for another one's sake, so that it may succeed when done again.
+pub(super) fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<tokio_postgres::Error>())
+        .any(|error| session::interrupts(error.code()))
+}

@@ -1,0 +1,138 @@
+//! A bounded number of connections, opened as they are needed and used again while they hold.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_postgres::Config;
+
+use super::session::Session;
+use super::way::Way;
+use crate::store::StoreError;
+
+/// How long a call waits for a connection before it is refused.
+const WAIT: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+#[doc(hidden)]
+pub struct Pool(Arc<Shared>);
+
+struct Shared {
+    name: Arc<str>,
+    way: Way,
+    config: Config,
+    idle: Mutex<Vec<Session>>,
+    permits: Arc<Semaphore>,
+}
+
+/// A connection in use. Dropped, it is closed, and the server undoes what it was in the middle of.
+pub(super) struct Pooled {
+    session: Session,
+    place: Place,
+}
+
+/// Where a connection is given back.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(super) fn new(name: Arc<str>, way: Way, config: Config, size: usize) -> Self {
+        Self(Arc::new(Shared {
+            name,
+            way,
+            config,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
+        }))
+    }
+
+    pub(super) async fn acquire(&self) -> Result<Pooled, StoreError> {
+        let shared = &self.0;
+        let waiting = tokio::time::timeout(WAIT, shared.permits.clone().acquire_owned());
+        let permit = match waiting.await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => {
+                return Err(StoreError::Closed {
+                    store: shared.name.to_string(),
+                });
+            }
+            Err(_) => {
+                let source = std::io::Error::new(
+                    std::io::ErrorKind::TimedOut,
+                    format!(
+                        "all of its connections were in use for {} s (`?pool=N` allows more)",
+                        WAIT.as_secs()
+                    ),
+                );
+                return Err(StoreError::unavailable(&shared.name, "give a connection", source));
+            }
+        };
+        let session = match shared.idle_session() {
+            Some(session) => session,
+            None => Session::open(&shared.way, &shared.config)
+                .await
+                .map_err(|source| StoreError::unavailable(&shared.name, "be reached", source))?,
+        };
+        let place = Place {
+            shared: Arc::clone(shared),
+            _permit: permit,
+        };
+        Ok(Pooled { session, place })
+    }
+
+    pub(super) fn close(&self) {
+        self.0.permits.close();
+        self.0.idle().clear();
+    }
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn idle_session(&self) -> Option<Session> {
+        let mut idle = self.idle();
+        std::iter::from_fn(|| idle.pop()).find(|session| !session.is_closed())
+    }
+}
+
+impl Pooled {
+    /// For the next one to use: nothing may be under way on it.
+    pub(super) fn give_back(self) {
+        self.place.give_back(self.session);
+    }
+
+    pub(super) fn into_parts(self) -> (Session, Place) {
+        (self.session, self.place)
+    }
+}
+
+impl Place {
+    pub(super) fn give_back(self, session: Session) {
+        if !self.shared.permits.is_closed() {
+            self.shared.idle().push(session);
+        }
+    }
+}
+
+impl Deref for Pooled {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pool")
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
+    }
+}

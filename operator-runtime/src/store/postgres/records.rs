@@ -1,0 +1,230 @@
+//! The compare-and-swap in SQL, in times of the server's clock.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+use super::session::{Failure, Session};
+use crate::store::{
+    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Swap,
+};
+
+const INSERT: &str = "INSERT INTO operator_operations (id, revision, written, first_seen, record, uncommitted)
+    VALUES ($1, $2, clock_timestamp(), clock_timestamp(), $3, CASE WHEN $4 THEN true END) ON CONFLICT (id) DO NOTHING";
+const UPDATE: &str = "UPDATE operator_operations SET revision = $2, written = clock_timestamp(), record = $3,
+    uncommitted = CASE WHEN $4 THEN true END, first_seen = CASE WHEN $6 THEN clock_timestamp() ELSE first_seen END
+    WHERE id = $1 AND revision = $5";
+/// Fails, and its transaction with it, where the row is not as expected: the commit is on its way behind it.
+const COMPLETE: &str = "WITH completed AS (UPDATE operator_operations SET revision = $2, written = clock_timestamp(),
+    record = $3, uncommitted = NULL WHERE id = $1 AND revision = $4 RETURNING 1) SELECT 1 / count(*) FROM completed";
+const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
+    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint FROM operator_operations WHERE id = $1";
+const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
+    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id FROM operator_operations
+    WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
+/// The second byte of a record tells its state, and whether it is settled.
+const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE get_byte(record, 1) & 127 = 4),
+    count(*) FILTER (WHERE get_byte(record, 1) >= 128) FROM operator_operations";
+const SWEEP: &str = "DELETE FROM operator_operations WHERE id IN (SELECT id FROM operator_operations
+    WHERE first_seen < now() - make_interval(secs => $1) AND written < now() - make_interval(secs => $1)
+    ORDER BY first_seen LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// A swap as the parameters of its statement.
+#[derive(Debug)]
+pub(super) struct Write {
+    id: [u8; 32],
+    expected: Option<i64>,
+    revision: i64,
+    record: Vec<u8>,
+    reset: bool,
+    /// Its transaction cannot be committed as long as this is written last: whoever tries, a handler say, loses it.
+    uncommitted: bool,
+}
+
+impl Write {
+    pub(super) fn new(
+        id: OperationId,
+        expected: Option<Revision>,
+        revision: Revision,
+        new: &Record,
+        first_seen: FirstSeen,
+    ) -> Self {
+        Self {
+            id: *id.as_bytes(),
+            expected: expected.map(|expected| expected.0.cast_signed()),
+            revision: revision.0.cast_signed(),
+            record: new.encode(),
+            reset: first_seen == FirstSeen::Reset,
+            uncommitted: false,
+        }
+    }
+
+    /// The same, in a handler's transaction, which ends with the operation or not at all.
+    pub(super) fn in_a_transaction(self, new: &Record) -> Self {
+        Self {
+            uncommitted: new.state == State::InProgress,
+            ..self
+        }
+    }
+
+    pub(super) fn swapped(&self) -> Swap {
+        Swap::Swapped(Revision(self.revision.cast_unsigned()))
+    }
+}
+
+/// A statement that is ready to be sent with the first poll, so that others can go before and after it.
+pub(super) struct Prepared<'w> {
+    write: &'w Write,
+    statement: Statement,
+}
+
+pub(super) async fn prepare<'w>(session: &Session, write: &'w Write) -> Result<Prepared<'w>, Failure> {
+    let sql = if write.expected.is_none() { INSERT } else { UPDATE };
+    let statement = session.prepare_cached(sql).await?;
+    Ok(Prepared { write, statement })
+}
+
+impl Prepared<'_> {
+    /// Whether the row was as expected, and so is written.
+    pub(super) async fn write(&self, session: &Session) -> Result<bool, Failure> {
+        let Write {
+            id,
+            expected,
+            revision,
+            record,
+            reset,
+            uncommitted,
+        } = self.write;
+        let id = &id.as_slice();
+        let insert: [&(dyn ToSql + Sync); 4] = [id, revision, record, uncommitted];
+        let changed = match expected {
+            None => session.execute(&self.statement, &insert).await?,
+            Some(expected) => {
+                let update: [&(dyn ToSql + Sync); 6] = [id, revision, record, uncommitted, expected, reset];
+                session.execute(&self.statement, &update).await?
+            }
+        };
+        Ok(changed == 1)
+    }
+}
+
+/// The last write of a handler's transaction, which succeeds or takes the whole transaction with it.
+pub(super) struct Completion<'w> {
+    write: &'w Write,
+    statement: Statement,
+}
+
+pub(super) async fn prepare_completion<'w>(session: &Session, write: &'w Write) -> Result<Completion<'w>, Failure> {
+    let statement = session.prepare_cached(COMPLETE).await?;
+    Ok(Completion { write, statement })
+}
+
+impl Completion<'_> {
+    pub(super) async fn write(&self, session: &Session) -> Result<(), Failure> {
+        let Write {
+            id,
+            expected,
+            revision,
+            record,
+            ..
+        } = self.write;
+        let id = &id.as_slice();
+        let parameters: [&(dyn ToSql + Sync); 4] = [id, revision, record, expected];
+        let written = session.execute(&self.statement, &parameters).await;
+        match written {
+            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => Err(Failure::NotOurs),
+            written => Ok(written.map(drop)?),
+        }
+    }
+}
+
+pub(super) async fn swap(session: &Session, write: &Write) -> Result<Swap, Failure> {
+    if prepare(session, write).await?.write(session).await? {
+        return Ok(write.swapped());
+    }
+    held(session, write).await
+}
+
+/// What is held where a write found something else; our own revision means that it did arrive before.
+pub(super) async fn held(session: &Session, write: &Write) -> Result<Swap, Failure> {
+    let select = session.prepare_cached(SELECT).await?;
+    let row = session.query_opt(&select, &[&write.id.as_slice()]).await?;
+    match row.map(|row| read(&row)).transpose()? {
+        Some(Swap::Held { revision, .. }) if revision.0 == write.revision.cast_unsigned() => Ok(write.swapped()),
+        Some(held) => Ok(held),
+        // What stood in the way of an insert may be gone by now; the next try finds out.
+        None => Ok(Swap::Gone),
+    }
+}
+
+fn read(row: &Row) -> Result<Swap, Failure> {
+    let (revision, record, ages) = decode(row)?;
+    Ok(Swap::Held {
+        revision,
+        record: Box::new(record),
+        ages,
+    })
+}
+
+fn decode(row: &Row) -> Result<(Revision, Record, Ages), Failure> {
+    let revision: i64 = row.try_get(0)?;
+    let record: Vec<u8> = row.try_get(1)?;
+    let ages = Ages {
+        since_written: age(row.try_get(2)?),
+        since_first_seen: age(row.try_get(3)?),
+    };
+    let record = Record::decode(Bytes::from(record)).map_err(Failure::Record)?;
+    Ok((Revision(revision.cast_unsigned()), record, ages))
+}
+
+pub(super) async fn list(
+    session: &Session,
+    ids: &RangeInclusive<OperationId>,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page, Failure> {
+    let list = session.prepare_cached(LIST).await?;
+    let (first, last) = (ids.start().as_bytes().as_slice(), ids.end().as_bytes().as_slice());
+    let after = after.map_or(&[][..], |Cursor(after)| after);
+    let rows = session
+        .query(&list, &[&first, &last, &after, &i64::from(limit)])
+        .await?;
+    let listed = rows.iter().map(|row| {
+        let (revision, record, ages) = decode(row)?;
+        let id: &[u8] = row.try_get(4)?;
+        Ok(Listed {
+            id: OperationId::from_bytes(id.try_into().map_err(|_| Failure::Record(DecodeError::Damaged))?),
+            revision,
+            record,
+            ages,
+        })
+    });
+    Ok(Page::of_ordered(listed.collect::<Result<_, Failure>>()?, limit))
+}
+
+pub(super) async fn count(session: &Session) -> Result<Counts, Failure> {
+    let row = session.query_one(&session.prepare_cached(COUNT).await?, &[]).await?;
+    let counted = |column| -> Result<u64, Failure> { Ok(row.try_get::<_, i64>(column)?.cast_unsigned()) };
+    Ok(Counts {
+        held: counted(0)?,
+        unknown: counted(1)?,
+        settled: counted(2)?,
+    })
+}
+
+pub(super) async fn sweep(session: &Session, older_than: Duration, limit: u32) -> Result<u32, Failure> {
+    let sweep = session.prepare_cached(SWEEP).await?;
+    let removed = session
+        .execute(&sweep, &[&older_than.as_secs_f64(), &i64::from(limit)])
+        .await?;
+    Ok(u32::try_from(removed).unwrap_or(limit))
+}
+
+/// Never less than nothing, should the server's clock have been set back.
+fn age(milliseconds: i64) -> Duration {
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}

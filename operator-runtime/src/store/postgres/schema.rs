@@ -1,0 +1,75 @@
+//! The tables, made and upgraded by one process at a time.
+
+use tokio_postgres::Error;
+
+use super::session::Session;
+use crate::store::StoreError;
+
+/// Two halves of the advisory lock that set-up runs under; any number would do that nobody else takes ("oper", "ator").
+const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
+
+/// What turns schema `n` into schema `n + 1`; never changed once released, only added to.
+///
+/// A record that is `uncommitted` refers to a row that cannot exist, and Postgres checks that at the commit: so a
+/// transaction cannot be committed before the store has completed its record, whatever SQL a handler runs.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
+    CREATE TABLE operator_operations (
+        id bytea NOT NULL PRIMARY KEY,
+        revision bigint NOT NULL,
+        written timestamptz NOT NULL,
+        first_seen timestamptz NOT NULL,
+        record bytea NOT NULL,
+        uncommitted boolean CONSTRAINT operator_ends_this_transaction_itself
+            REFERENCES operator_nothing DEFERRABLE INITIALLY DEFERRED
+    );
+    CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
+"];
+
+/// Does something in a transaction that no other process does at the same time.
+pub(super) async fn under_its_lock<T>(
+    session: &Session,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    session.batch_execute("BEGIN READ WRITE").await?;
+    session.batch_execute(LOCK).await?;
+    let done = work.await?;
+    session.batch_execute("COMMIT").await?;
+    Ok(done)
+}
+
+pub(super) async fn upgrade(session: &Session, name: &str) -> Result<(), StoreError> {
+    let failed = |source| StoreError::unavailable(name, "upgrade its tables", source);
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let found = under_its_lock(session, migrate(session, known)).await.map_err(failed)?;
+    if found > known {
+        return Err(StoreError::TooNew {
+            store: name.to_owned(),
+            found,
+            known,
+        });
+    }
+    Ok(())
+}
+
+/// The schema that was found; a newer one is left alone.
+async fn migrate(session: &Session, known: u32) -> Result<u32, Error> {
+    session
+        .batch_execute("SET LOCAL client_min_messages = warning; CREATE TABLE IF NOT EXISTS operator_schema (version bigint NOT NULL)")
+        .await?;
+    let newest = "SELECT coalesce(max(version), 0) FROM operator_schema";
+    let found: i64 = session.query_one(newest, &[]).await?.try_get(0)?;
+    for (migration, version) in MIGRATIONS.iter().zip(1_i64..) {
+        if version > found {
+            session.batch_execute(migration).await?;
+        }
+    }
+    if found < i64::from(known) {
+        session
+            .batch_execute(&format!(
+                "DELETE FROM operator_schema; INSERT INTO operator_schema VALUES ({known})"
+            ))
+            .await?;
+    }
+    Ok(u32::try_from(found).unwrap_or(u32::MAX))
+}

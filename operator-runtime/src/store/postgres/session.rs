@@ -1,0 +1,190 @@
+//! One connection: the driver's client, the statements prepared on it, and what its failures mean.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_postgres::error::{Severity, SqlState};
+use tokio_postgres::{Client, Config, Statement};
+
+use super::way::Way;
+use crate::store::{DecodeError, StoreError};
+
+/// How many prepared statements a connection keeps; SQL that is put together anew each time is not worth keeping.
+const STATEMENTS: usize = 256;
+/// Longer than the server's own limits, for a server that has stopped answering.
+const ANSWER: Duration = Duration::from_secs(35);
+
+/// How long a transaction may be idle, unless its endpoint has another limit than the usual minute.
+pub(super) const IDLE: Duration = Duration::from_secs(65);
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Records,
+    /// Handlers write in the transaction that the store has begun and nowhere else: outside it, were it ended by a
+    /// handler's SQL, the connection only reads. The time that a transaction may be idle is that of a handler which may
+    /// run for as long as most.
+    Handlers,
+    /// Outside transactions of ours, and only reading.
+    Readers,
+}
+
+impl Use {
+    pub(super) fn options(self) -> String {
+        let patience = "-c lock_timeout=10000 -c statement_timeout=30000";
+        let reads = "-c default_transaction_read_only=on";
+        match self {
+            Self::Records => patience.to_owned(),
+            Self::Handlers => format!(
+                "{patience} {reads} -c idle_in_transaction_session_timeout={}",
+                IDLE.as_millis()
+            ),
+            Self::Readers => format!("{patience} {reads}"),
+        }
+    }
+}
+
+/// A connection to Postgres. It dereferences to the driver's own client.
+///
+/// A setting that a handler changes without `LOCAL` stays with the connection.
+pub struct Session {
+    client: Client,
+    statements: Mutex<HashMap<Box<str>, Statement>>,
+}
+
+impl Session {
+    pub(super) async fn open(way: &Way, config: &Config) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            client: way.connect(config).await?,
+            statements: Mutex::default(),
+        })
+    }
+
+    /// Prepares SQL the first time, and from then on has it at hand, so that running it takes one round trip:
+    /// `tx.query_one(&tx.prepare_cached("SELECT …").await?, &[&id]).await?`.
+    ///
+    /// # Errors
+    /// If the SQL is wrong, or the connection is lost.
+    pub async fn prepare_cached(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.statements().get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        let mut statements = self.statements();
+        if statements.len() < STATEMENTS {
+            statements.insert(sql.into(), statement.clone());
+        }
+        Ok(statement)
+    }
+
+    fn statements(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Statement>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server's own settings give up.
+    pub(super) async fn what_can_be_lost(&self) -> Result<Option<String>, tokio_postgres::Error> {
+        let sql = "SELECT current_setting('synchronous_commit') = 'off' OR current_setting('fsync') = 'off'";
+        let loses: bool = self.client.query_one(sql, &[]).await?.get(0);
+        Ok(loses.then(|| {
+            "Postgres answers before it has written to the disk (synchronous_commit or fsync is off): a crash of its machine loses the last moments, and a retry of a call from then runs again."
+                .to_owned()
+        }))
+    }
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// Why the database did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Driver(tokio_postgres::Error),
+    Record(DecodeError),
+    /// The claim that this transaction began with is no more, so only the handler's SQL can have ended it.
+    NotOurs,
+    NoAnswer,
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl Failure {
+    /// Whether nobody can tell what a commit came to that failed so.
+    pub(super) fn leaves_a_commit_unknown(&self) -> bool {
+        match self {
+            Self::Driver(error) => error
+                .as_db_error()
+                .is_none_or(|error| error.parsed_severity() != Some(Severity::Error)),
+            Self::NotOurs => false,
+            Self::Record(_) | Self::NoAnswer => true,
+        }
+    }
+
+    pub(super) fn of_store(self, name: &str, doing: &'static str) -> StoreError {
+        match self {
+            Self::Record(source) => StoreError::Unreadable {
+                store: name.to_owned(),
+                source,
+            },
+            Self::NotOurs => StoreError::TransactionEnded,
+            Self::NoAnswer => {
+                let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "it did not answer in time");
+                StoreError::unavailable(name, doing, source)
+            }
+            Self::Driver(error) => match error.code() {
+                Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => StoreError::Locked { store: name.to_owned() },
+                // The transaction that we began is no more, so only the handler's SQL can have ended it.
+                Some(code) if ENDED.contains(&code) => StoreError::TransactionEnded,
+                code if interrupts(code) || (code.is_none() && error.is_closed()) => StoreError::Interrupted {
+                    store: name.to_owned(),
+                    source: std::sync::Arc::new(error),
+                },
+                _ => StoreError::unavailable(name, doing, error),
+            },
+        }
+    }
+}
+
+const ENDED: [&SqlState; 5] = [
+    &SqlState::READ_ONLY_SQL_TRANSACTION,
+    &SqlState::NO_ACTIVE_SQL_TRANSACTION,
+    &SqlState::S_E_INVALID_SPECIFICATION,
+    &SqlState::IN_FAILED_SQL_TRANSACTION,
+    &SqlState::FOREIGN_KEY_VIOLATION,
+];
+
+/// Whether another transaction or an administrator was in the way, and nothing is wrong with what was asked.
+pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
+    code.is_some_and(|code| {
+        [
+            &SqlState::T_R_SERIALIZATION_FAILURE,
+            &SqlState::T_R_DEADLOCK_DETECTED,
+            &SqlState::ADMIN_SHUTDOWN,
+            &SqlState::CRASH_SHUTDOWN,
+        ]
+        .contains(&code)
+    })
+}
+
+pub(super) async fn in_time<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(ANSWER, asking)
+        .await
+        .unwrap_or(Err(Failure::NoAnswer))
+}

@@ -1,0 +1,208 @@
+//! A handler's transaction: begun with the claim in one round trip, ended with the answer in another, by the store alone.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::records::{self, Write};
+use super::session::{self, Failure, Session};
+use super::{Postgres, PostgresStore};
+use crate::store::{
+    Ended, FirstSeen, OperationId, Record, Revision, State, Step, StoreError, Swap, Transaction, Verdict, Work,
+};
+use crate::transaction::Tx;
+
+/// How much longer than its handler may run a transaction may be idle, before Postgres takes its process to be lost.
+const GRACE: Duration = Duration::from_secs(5);
+const SAVEPOINT: &str = "SAVEPOINT operator_handler";
+
+pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work) -> Ended {
+    let pooled = match store.handlers.acquire().await {
+        Ok(pooled) => pooled,
+        Err(error) => return Ended::Failed(error),
+    };
+    let (session, place) = pooled.into_parts();
+    let mut transacting = Transacting {
+        store,
+        tx: Tx { connection: session },
+        // A process that freezes in the middle holds its rows only so long.
+        before: Before::Begin(limit),
+        begun: false,
+        savepoint: false,
+        completion: None,
+    };
+    let verdict = work(&mut transacting).await;
+    let (ended, reusable) = transacting.end(verdict).await;
+    if reusable {
+        place.give_back(transacting.tx.connection);
+    }
+    ended
+}
+
+/// What is sent ahead of the next write.
+enum Before {
+    Begin(Duration),
+    /// The claim is being written: the savepoint that the last try left behind it.
+    Release,
+    RollBack,
+    Nothing,
+}
+
+impl Before {
+    fn sql(&self) -> Cow<'static, str> {
+        match self {
+            Self::Begin(limit) => {
+                let idle = limit.saturating_add(GRACE);
+                if idle == session::IDLE {
+                    return "BEGIN READ WRITE".into();
+                }
+                let idle = idle.as_millis().min(i32::MAX as u128);
+                format!("BEGIN READ WRITE; SET LOCAL idle_in_transaction_session_timeout = {idle}").into()
+            }
+            Self::Release => "RELEASE operator_handler".into(),
+            Self::RollBack => "ROLLBACK TO operator_handler".into(),
+            Self::Nothing => "".into(),
+        }
+    }
+}
+
+struct Transacting<'s> {
+    store: &'s PostgresStore,
+    tx: Tx<Postgres>,
+    before: Before,
+    /// Whether the transaction's beginning has been sent, whatever has become of what was sent behind it.
+    begun: bool,
+    /// Whether the handler's savepoint has been set: until then a write is part of the claim.
+    savepoint: bool,
+    /// What is written with the commit.
+    completion: Option<Write>,
+}
+
+impl Transacting<'_> {
+    /// What comes before, the write and, while it is part of the claim, the handler's savepoint behind it, in one
+    /// round trip: they are sent in this order before any is answered.
+    async fn swap_record(&mut self, write: &Write) -> Result<Swap, Failure> {
+        let session = &self.tx.connection;
+        let prepared = records::prepare(session, write).await?;
+        let before = self.before.sql();
+        self.begun = true;
+        let after = if self.savepoint { "" } else { SAVEPOINT };
+        let (before, written, after) = tokio::join!(
+            biased;
+            execute(session, &before),
+            prepared.write(session),
+            execute(session, after),
+        );
+        before?;
+        let written = written?;
+        after?;
+        self.before = if self.savepoint {
+            Before::Nothing
+        } else {
+            Before::Release
+        };
+        if written {
+            Ok(write.swapped())
+        } else {
+            records::held(session, write).await
+        }
+    }
+
+    /// How it has ended, and whether the connection can be used again.
+    async fn end(&self, verdict: Verdict) -> (Ended, bool) {
+        if !self.begun {
+            return (Ended::RolledBack, verdict == Verdict::RollBack);
+        }
+        let name = &self.store.name;
+        match verdict {
+            Verdict::Commit => match session::in_time(self.commit()).await {
+                Ok(()) => (Ended::Committed, true),
+                Err(failure) if failure.leaves_a_commit_unknown() => {
+                    (Ended::CommitUnknown(failure.of_store(name, "commit")), false)
+                }
+                Err(failure) => (Ended::Failed(failure.of_store(name, "commit")), false),
+            },
+            Verdict::RollBack => match session::in_time(self.roll_back()).await {
+                Ok(()) => (Ended::RolledBack, true),
+                // The connection is closed, and that rolls back; but what the handler met may have been its end, so
+                // the answer is the store's and not the handler's.
+                Err(failure) => (Ended::Failed(failure.of_store(name, "roll back")), false),
+            },
+        }
+    }
+
+    /// The record's completion and the commit behind it, in one round trip: should the first fail, Postgres makes a
+    /// rollback of the second.
+    async fn commit(&self) -> Result<(), Failure> {
+        let session = &self.tx.connection;
+        let Some(write) = &self.completion else {
+            return Ok(session.batch_execute("COMMIT").await?);
+        };
+        let completion = records::prepare_completion(session, write).await?;
+        let before = self.before.sql();
+        let (before, written, committed) = tokio::join!(
+            biased;
+            execute(session, &before),
+            completion.write(session),
+            session.batch_execute("COMMIT"),
+        );
+        before?;
+        written?;
+        Ok(committed?)
+    }
+
+    async fn roll_back(&self) -> Result<(), Failure> {
+        Ok(self.tx.connection.batch_execute("ROLLBACK").await?)
+    }
+}
+
+async fn execute(session: &Session, sql: &str) -> Result<(), tokio_postgres::Error> {
+    if sql.is_empty() {
+        return Ok(());
+    }
+    session.batch_execute(sql).await
+}
+
+impl Transaction for Transacting<'_> {
+    fn swap(
+        &mut self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        let revision = self.store.revisions.next();
+        let write = Write::new(id, expected, revision, &new, first_seen).in_a_transaction(&new);
+        if self.savepoint && new.state != State::InProgress {
+            let swapped = write.swapped();
+            self.completion = Some(write);
+            return Step::Now(Ok(swapped));
+        }
+        Step::Later(Box::pin(async move {
+            let name = self.store.name.clone();
+            let swap = session::in_time(self.swap_record(&write)).await;
+            swap.map_err(|failure| failure.of_store(&name, "write a record"))
+        }))
+    }
+
+    /// It has been set behind the claim.
+    fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
+        self.savepoint = true;
+        self.before = Before::Nothing;
+        Step::Now(Ok(()))
+    }
+
+    fn roll_back_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
+        self.before = Before::RollBack;
+        Step::Now(Ok(()))
+    }
+
+    /// The commit does.
+    fn release_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
+        Step::Now(Ok(()))
+    }
+
+    fn handle(&mut self) -> &mut (dyn Any + Send) {
+        &mut self.tx
+    }
+}

@@ -1,0 +1,118 @@
+//! Records found by `SCAN`, which holds nobody up, and read as they are: in no order, one node after the other.
+
+use std::ops::RangeInclusive;
+
+use ::redis::{Cmd, Pipeline, RedisError};
+
+use super::connection::{Connection, Node};
+use super::swapping::{PREFIX, age, foreign, key_of};
+use crate::store::{Ages, Cursor, Listed, OperationId, Page, Record, Revision, StoreError};
+
+/// Revision, when written and when first seen in milliseconds of the server's clock, and the record.
+type Fields = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
+
+pub(super) async fn page(
+    connection: &Connection,
+    name: &str,
+    ids: &RangeInclusive<OperationId>,
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Page, StoreError> {
+    let failed = |source| StoreError::unavailable(name, "list its records", source);
+    let (found, now, held, next) = if ids.start() == ids.end() {
+        let only = *ids.start();
+        let (now, held) = read(connection, Node::Of(&key_of(&only)), &[only])
+            .await
+            .map_err(failed)?;
+        (vec![only], now, held, None)
+    } else {
+        let Scanned { node, found, next } = scan(connection, after, limit).await.map_err(failed)?;
+        let found: Vec<_> = found.into_iter().filter(|id| ids.contains(id)).collect();
+        let (now, held) = read(connection, Node::At(&node), &found).await.map_err(failed)?;
+        (found, now, held, next)
+    };
+    let listed = found.into_iter().zip(held).filter_map(|(id, fields)| match fields {
+        // It has expired in the meantime.
+        (None, None, None, None) => None,
+        fields => Some(listed(id, fields, now, name)),
+    });
+    Ok(Page {
+        records: listed.collect::<Result<_, _>>()?,
+        next,
+    })
+}
+
+/// What one step has found at a node, and where the next step begins.
+struct Scanned {
+    node: String,
+    found: Vec<OperationId>,
+    next: Option<Cursor>,
+}
+
+/// A cursor is the node's own, a space, and the node.
+async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Result<Scanned, RedisError> {
+    let mut ping = Cmd::new();
+    ping.arg("PING");
+    let mut nodes = connection.ask_every_primary(&ping).await?.into_keys();
+    let after = after.map(|Cursor(after)| String::from_utf8_lossy(after).into_owned());
+    let (begin, node) = match after.as_deref().and_then(|after| after.split_once(' ')) {
+        Some((begin, node)) => (begin, node.to_owned()),
+        None => ("0", nodes.next().unwrap_or_default()),
+    };
+    let mut scan = Pipeline::with_capacity(1);
+    scan.cmd("SCAN")
+        .arg(begin)
+        .arg("MATCH")
+        .arg([PREFIX, b"*"].concat())
+        .arg("COUNT")
+        .arg(limit.max(1));
+    let ((end, keys),): ((String, Vec<Vec<u8>>),) = connection.ask_all(Node::At(&node), scan).await?;
+    let next = if end == "0" {
+        nodes.find(|next| *next > node).map(|next| format!("0 {next}"))
+    } else {
+        Some(format!("{end} {node}"))
+    };
+    let id_of = |key: Vec<u8>| key.strip_prefix(PREFIX)?.try_into().ok().map(OperationId::from_bytes);
+    Ok(Scanned {
+        node,
+        found: keys.into_iter().filter_map(id_of).collect(),
+        next: next.map(|next| Cursor(next.into_bytes())),
+    })
+}
+
+/// The node's clock in milliseconds, and what each key holds.
+async fn read(connection: &Connection, node: Node<'_>, ids: &[OperationId]) -> Result<(i64, Vec<Fields>), RedisError> {
+    let mut time = Pipeline::with_capacity(1);
+    time.cmd("TIME");
+    let ((seconds, microseconds),): ((i64, i64),) = connection.ask_all(node, time).await?;
+    if ids.is_empty() {
+        return Ok((0, Vec::new()));
+    }
+    let mut all = Pipeline::with_capacity(ids.len());
+    for id in ids {
+        all.cmd("HMGET")
+            .arg(key_of(id))
+            .arg(&["revision", "written", "first_seen", "record"]);
+    }
+    let held = connection.ask_all(node, all).await?;
+    Ok((seconds * 1000 + microseconds / 1000, held))
+}
+
+fn listed(id: OperationId, fields: Fields, now: i64, name: &str) -> Result<Listed, StoreError> {
+    let (Some(revision), Some(written), Some(first_seen), Some(record)) = fields else {
+        return Err(foreign(name));
+    };
+    let record = Record::decode(record.into()).map_err(|source| StoreError::Unreadable {
+        store: name.to_owned(),
+        source,
+    })?;
+    Ok(Listed {
+        id,
+        revision: Revision(u64::from_be_bytes(revision.try_into().map_err(|_| foreign(name))?)),
+        record,
+        ages: Ages {
+            since_written: age(now - written),
+            since_first_seen: age(now - first_seen),
+        },
+    })
+}

@@ -1,0 +1,205 @@
+//! Records in Redis or Valkey, one key an operation: for many machines whose effects are elsewhere.
+
+mod address;
+mod checks;
+mod connection;
+mod listing;
+mod swapping;
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ::redis::{Cmd, Pipeline, RedisError, Value};
+
+use self::address::Address;
+use self::connection::{CONFIRM, Connection, Node};
+use super::revisions::Revisions;
+use super::{BoxFuture, Cursor, FirstSeen, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
+
+/// A record expires after a day, the longest that one counts, where nobody has said otherwise.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Records in Redis 7 or later, or in Valkey.
+///
+/// Each operation is one key, and each write one script on it. Where the address is that of a node of a Redis Cluster,
+/// each goes to the node that has its key. The server's clock tells the ages. What an answered call outlives is what the server is set up for: with `appendonly yes` it
+/// outlives a crash of Redis, with `appendfsync always` a loss of power too, and with `?wait=N` in the address it has
+/// reached that many replicas.
+pub struct RedisStore {
+    name: String,
+    connection: Connection,
+    /// What every server knows the script by.
+    script: String,
+    replicas: u32,
+    revisions: Revisions,
+    keep_for_ms: AtomicU64,
+    warning: Option<String>,
+    closed: AtomicBool,
+}
+
+impl RedisStore {
+    /// Connects to `redis://[[user]:password@]host[:port][/db][?wait=REPLICAS]`, and looks at how the server keeps
+    /// what it is given: [`warning`](Store::warning) says what can be lost. `rediss://` asks for TLS, which the feature
+    /// `redis-tls` speaks: the server's certificate has to be valid in the eyes of the system (or of `SSL_CERT_FILE`).
+    ///
+    /// # Errors
+    /// If the address is none, or the server cannot be reached, is a replica, or is older than Redis 7.
+    pub async fn connect(address: &str) -> Result<Self, StoreError> {
+        let Address { info, replicas, name } = Address::parse(address)?;
+        let failed = |source: RedisError| StoreError::unavailable(&name, "be reached", source);
+        let one = Connection::to_one(info.clone()).await.map_err(failed)?;
+        let connection = if checks::is_of_a_cluster(&one, &name).await? {
+            Connection::to_cluster(info).await.map_err(failed)?
+        } else {
+            one
+        };
+        let warning = checks::look_at(&connection, &name).await?;
+        let mut load = Cmd::new();
+        load.arg("SCRIPT").arg("LOAD").arg(swapping::SCRIPT);
+        let script = connection
+            .ask(&load)
+            .await
+            .map_err(|source| StoreError::unavailable(&name, "load its script", source))?;
+        let revisions = Revisions::from_a_random_place()
+            .map_err(|source| StoreError::unavailable(&name, "begin to count revisions", source))?;
+        Ok(Self {
+            name,
+            connection,
+            script,
+            replicas,
+            revisions,
+            keep_for_ms: AtomicU64::new(milliseconds(LONGEST)),
+            warning,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    async fn swap_record(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: &Record,
+        first_seen: FirstSeen,
+    ) -> Result<Swap, StoreError> {
+        self.refuse_when_closed()?;
+        let revision = self.revisions.next();
+        let keep_for_ms = self.keep_for_ms.load(Ordering::Relaxed);
+        let arguments = swapping::Arguments::new(id, expected, revision, new, first_seen, keep_for_ms);
+        let (answer, confirmed) = self
+            .ask(&arguments)
+            .await
+            .map_err(|source| self.failed("write a record", source))?;
+        let swap = swapping::read(answer, revision, &self.name)?;
+        if matches!(swap, Swap::Swapped(_)) && confirmed < self.replicas {
+            let source = std::io::Error::other(format!(
+                "{confirmed} of {} replicas confirmed the write in time",
+                self.replicas
+            ));
+            return Err(StoreError::unavailable(&self.name, "keep a record safe", source));
+        }
+        Ok(swap)
+    }
+
+    fn refuse_when_closed(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(StoreError::Closed {
+                store: self.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Runs the script. A connection that was dropped in the meantime is made again once: a write that did arrive is
+    /// recognised by its revision, so that sending it twice is the same as once.
+    async fn ask(&self, arguments: &swapping::Arguments) -> Result<(Value, u32), RedisError> {
+        let known = || arguments.command("EVALSHA", &self.script);
+        match self.ask_once(arguments, known()).await {
+            Err(error) if error.is_connection_dropped() => self.ask_once(arguments, known()).await,
+            // A server that was restarted, or has taken the key over: it knows the script from then on.
+            Err(error) if error.code() == Some("NOSCRIPT") => {
+                let told = arguments.command("EVAL", swapping::SCRIPT);
+                self.ask_once(arguments, told).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(&self, arguments: &swapping::Arguments, swap: Cmd) -> Result<(Value, u32), RedisError> {
+        if self.replicas == 0 {
+            return Ok((self.connection.ask(&swap).await?, 0));
+        }
+        // Behind the write on the same connection, or it would wait for somebody else's.
+        let mut wait = Cmd::new();
+        wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
+        let mut both = Pipeline::with_capacity(2);
+        both.add_command(swap).add_command(wait);
+        self.connection.ask_all(Node::Of(arguments.key()), both).await
+    }
+
+    fn failed(&self, doing: &'static str, source: RedisError) -> StoreError {
+        StoreError::unavailable(&self.name, doing, source)
+    }
+}
+
+impl std::fmt::Debug for RedisStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("RedisStore")
+            .field("name", &self.name)
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store for RedisStore {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move {
+            self.swap_record(id, expected, &new, first_seen).await
+        }))
+    }
+
+    fn keep_for(&self, ttl: Duration) {
+        self.keep_for_ms.store(milliseconds(ttl), Ordering::Relaxed);
+    }
+
+    /// Nothing is left to sweep: each key expires by itself.
+    fn sweep(&self, _older_than: Duration, _limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(std::future::ready(Ok(0)))
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Box::pin(async move {
+            self.refuse_when_closed()?;
+            listing::page(&self.connection, &self.name, &ids, after.as_ref(), limit).await
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.warning.clone()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.closed.store(true, Ordering::Relaxed);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

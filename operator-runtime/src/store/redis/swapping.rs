@@ -1,0 +1,140 @@
+//! The compare-and-swap as one script on one key, and its answers.
+
+use std::time::Duration;
+
+use ::redis::{Cmd, Value};
+
+use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, Swap};
+
+/// A record is a hash of its revision, when it was written and first seen, in milliseconds of the server's clock, and
+/// its bytes. It answers 1 for written, 0 for gone, or with what is held.
+///
+/// It expires when it was last written as long ago as records count: by then it is past its time, as the rules see
+/// it, and no attempt has given a sign of life for longer than any lease. A replay writes nothing, so extends nothing.
+pub(super) const SCRIPT: &str = "\
+local key, expected, revision, record, reset, keep_for = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local held = redis.call('HMGET', key, 'revision', 'written', 'first_seen', 'record')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if held[1] == revision then
+  return 1
+end
+if (held[1] or '') ~= expected then
+  if not held[1] then
+    return 0
+  end
+  return { held[1], now - held[2], now - held[3], held[4] }
+end
+local first_seen = held[3]
+if not first_seen or reset == '1' then
+  first_seen = string.format('%.0f', now)
+end
+redis.call('HSET', key, 'revision', revision, 'written', string.format('%.0f', now), 'first_seen', first_seen, 'record', record)
+redis.call('PEXPIRE', key, keep_for)
+return 1
+";
+
+/// What the script is asked.
+pub(super) struct Arguments {
+    key: Vec<u8>,
+    expected: Option<[u8; 8]>,
+    revision: [u8; 8],
+    record: Vec<u8>,
+    reset: &'static str,
+    keep_for_ms: u64,
+}
+
+impl Arguments {
+    pub(super) fn new(
+        id: OperationId,
+        expected: Option<Revision>,
+        revision: Revision,
+        new: &Record,
+        first_seen: FirstSeen,
+        keep_for_ms: u64,
+    ) -> Self {
+        Self {
+            key: key_of(&id),
+            expected: expected.map(|expected| expected.0.to_be_bytes()),
+            revision: revision.0.to_be_bytes(),
+            record: new.encode(),
+            reset: if first_seen == FirstSeen::Reset { "1" } else { "0" },
+            keep_for_ms,
+        }
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// `EVAL` takes the script itself, `EVALSHA` what the server knows it by.
+    pub(super) fn command(&self, evaluates: &str, script: &str) -> Cmd {
+        let mut command = Cmd::new();
+        command
+            .arg(evaluates)
+            .arg(script)
+            .arg(1)
+            .arg(&self.key)
+            .arg(self.expected.as_ref().map_or(&[][..], |expected| expected))
+            .arg(&self.revision)
+            .arg(&self.record)
+            .arg(self.reset)
+            .arg(self.keep_for_ms);
+        command
+    }
+}
+
+/// What the keys of operations begin with; their ids follow.
+pub(super) const PREFIX: &[u8] = b"operator:";
+
+pub(super) fn key_of(id: &OperationId) -> Vec<u8> {
+    [PREFIX, id.as_bytes()].concat()
+}
+
+/// Reads what the script answered to a write of `revision`.
+pub(super) fn read(answer: Value, revision: Revision, name: &str) -> Result<Swap, StoreError> {
+    match answer {
+        Value::Int(1) => return Ok(Swap::Swapped(revision)),
+        Value::Int(0) => return Ok(Swap::Gone),
+        Value::Array(fields) => {
+            if let Ok(
+                [
+                    Value::BulkString(revision),
+                    Value::Int(written),
+                    Value::Int(first_seen),
+                    Value::BulkString(record),
+                ],
+            ) = <[Value; 4]>::try_from(fields)
+                && let Ok(revision) = revision.try_into()
+            {
+                let record = Record::decode(record.into()).map_err(|source| StoreError::Unreadable {
+                    store: name.to_owned(),
+                    source,
+                })?;
+                let ages = Ages {
+                    since_written: age(written),
+                    since_first_seen: age(first_seen),
+                };
+                let revision = Revision(u64::from_be_bytes(revision));
+                return Ok(Swap::Held {
+                    revision,
+                    record: Box::new(record),
+                    ages,
+                });
+            }
+        }
+        _ => {}
+    }
+    Err(foreign(name))
+}
+
+/// What a key holds that is no record.
+pub(super) fn foreign(name: &str) -> StoreError {
+    let source = std::io::Error::other("something else has written to a key that begins with `operator:`");
+    StoreError::unavailable(name, "read a record", source)
+}
+
+/// Never less than nothing, should the server's clock have been set back.
+pub(super) fn age(milliseconds: i64) -> Duration {
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}

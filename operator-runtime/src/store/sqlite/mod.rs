@@ -1,0 +1,277 @@
+//! Records in one SQLite file, beside the program's own tables: durable, for one machine.
+
+mod connection;
+mod guard;
+mod reader;
+mod records;
+mod schema;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod ticks;
+mod writer;
+
+use std::any::{Any, TypeId};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use self::records::Records;
+use self::ticks::Ticks;
+use self::writer::{Failure, Writer, Writing};
+use super::{
+    BoxFuture, Counts, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store,
+    StoreError, Swap, Transactions, Verdict, Work,
+};
+use crate::clock::{Clock, SystemClock};
+use crate::transaction::{Database, Reader, Tx, sealed};
+
+pub use self::reader::ReadError;
+
+/// SQLite, as in `Tx<Sqlite>` and `Reader<Sqlite>`.
+#[derive(Debug, Clone, Copy)]
+pub enum Sqlite {}
+
+impl sealed::Sealed for Sqlite {}
+
+impl Database for Sqlite {
+    type Connection = Connection;
+    type Pool = reader::Pool;
+}
+
+/// What an answered call outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash of the machine or a loss of its power: `synchronous=FULL`.
+    PowerLoss,
+    /// A crash of the process only: `synchronous=NORMAL`, which spares a flush to the disk per commit.
+    ProcessCrash,
+}
+
+/// Records in one SQLite file.
+///
+/// One thread writes. It takes all waiting operations into one transaction, each in a savepoint of its own, and
+/// answers them after the commit. A handler that takes `&mut Tx<Sqlite>` runs on that thread, inside that transaction:
+/// while it waits for something slow, every other writer waits too.
+#[derive(Debug)]
+pub struct SqliteStore {
+    name: Arc<str>,
+    jobs: Mutex<Option<writer::Sender>>,
+    stopped: Mutex<Option<oneshot::Receiver<()>>>,
+    reader: Arc<Reader<Sqlite>>,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, and makes it, readable by its owner only, where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened, is no database, or belongs to a newer version of this crate.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(path, Durability::PowerLoss, Arc::new(SystemClock::new()))
+    }
+
+    /// As [`open`](Self::open), with a chosen durability and clock.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        durability: Durability,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let name: Arc<str> = format!("SQLite file {}", path.display()).into();
+        let mut connection = connection::open(path, durability, &name)?;
+        schema::upgrade(&mut connection, &name)?;
+        let opening = |source| StoreError::unavailable(&name, "be opened", source);
+        let ticks = Ticks::start(clock.clone(), &mut connection).map_err(opening)?;
+        let guard = guard::install(&mut connection).map_err(opening)?;
+        let records = Records::new(name.clone(), ticks)?;
+        let (jobs, stopped) = Writer::spawn(&name, Tx { connection }, records, guard, clock)?;
+        let reader = Arc::new(Reader {
+            pool: reader::Pool::new(path),
+        });
+        Ok(Self {
+            name,
+            jobs: Mutex::new(Some(jobs)),
+            stopped: Mutex::new(Some(stopped)),
+            reader,
+        })
+    }
+
+    /// Runs `work` on the writing connection in a transaction, such as to create the program's own tables in this
+    /// file before it serves. It blocks, so it belongs before or at start-up.
+    ///
+    /// Every process that opens the file runs it, one after the other: say `CREATE TABLE IF NOT EXISTS`. The names
+    /// that begin with `operator_` are this crate's.
+    ///
+    /// # Errors
+    /// If `work` fails or panics, or the store cannot write; then nothing of it is kept.
+    pub fn setup<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let name = self.name.clone();
+        let (reply, answer) = std::sync::mpsc::channel();
+        self.send(
+            move |writing| {
+                writing.isolated(|writing| {
+                    let _handler = writing.guard.handler_runs();
+                    work(&writing.tx.connection)
+                        .map_err(|source| StoreError::unavailable(&name, "run the program's set-up", source))
+                })
+            },
+            move |result| drop(reply.send(result)),
+        )?;
+        match answer.recv() {
+            Ok(result) => result.map_err(|failure| failure.error),
+            Err(_) => Err(self.closed()),
+        }
+    }
+
+    /// Reads of this file beside its transactions.
+    #[must_use]
+    pub fn reader(&self) -> &Reader<Sqlite> {
+        &self.reader
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+        reply: impl FnOnce(Result<T, Failure>) + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = jobs
+            .as_ref()
+            .map(|jobs| jobs.send(writer::job(self.name.clone(), work, reply)));
+        if let Some(Ok(())) = sent {
+            Ok(())
+        } else {
+            Err(self.closed())
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.send(work, move |result| drop(reply.send(result)))?;
+        // A writer that is gone without an answer may have committed.
+        answer.await.unwrap_or_else(|_| {
+            Err(Failure {
+                error: self.closed(),
+                unknown: true,
+            })
+        })
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::Closed {
+            store: self.name.to_string(),
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move {
+            let swapping = self.ask(move |writing| {
+                writing
+                    .records
+                    .swap(&writing.tx.connection, id, expected, &new, first_seen)
+            });
+            swapping.await.map_err(|failure| failure.error)
+        }))
+    }
+
+    fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        Box::pin(async move {
+            let sweeping = self.ask(move |writing| writing.records.sweep(&writing.tx.connection, older_than, limit));
+            sweeping.await.map_err(|failure| failure.error)
+        })
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        Box::pin(async move {
+            let listing = self.ask(move |writing| {
+                writing
+                    .records
+                    .list(&writing.tx.connection, &ids, after.as_ref(), limit)
+            });
+            listing.await.map_err(|failure| failure.error)
+        })
+    }
+
+    /// Beside the writer, who waits for none of it.
+    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(async move {
+            let counting = self.reader.read(records::count).await;
+            counting.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn provides(&self) -> Provided {
+        let reader: Arc<dyn Any + Send + Sync> = self.reader.clone();
+        vec![(TypeId::of::<Reader<Sqlite>>(), reader)]
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+            let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(stopped) = stopped {
+                let _ = stopped.await;
+            }
+            self.reader.pool.close();
+        })
+    }
+}
+
+impl Transactions for SqliteStore {
+    fn handle_type(&self) -> TypeId {
+        TypeId::of::<Tx<Sqlite>>()
+    }
+
+    fn take_turns(&self) -> bool {
+        true
+    }
+
+    fn transact(&self, _limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
+        Box::pin(async move {
+            let runtime = Handle::current();
+            let transacting =
+                self.ask(move |writing| writing.isolated_by_verdict(|writing| runtime.block_on(work(writing))));
+            match transacting.await {
+                Ok(Verdict::Commit) => Ended::Committed,
+                Ok(Verdict::RollBack) => Ended::RolledBack,
+                Err(Failure { error, unknown: false }) => Ended::Failed(error),
+                Err(Failure { error, unknown: true }) => Ended::CommitUnknown(error),
+            }
+        })
+    }
+}

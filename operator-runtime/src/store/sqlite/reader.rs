@@ -1,0 +1,104 @@
+//! Reads on a small pool of connections that cannot write and never wait for the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::{Sqlite, connection};
+use crate::transaction::Reader;
+
+/// More readers than this would only take turns on the processor.
+const CONNECTIONS: usize = 8;
+
+/// Why a read gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// SQLite refused.
+    #[error("the database could not be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The closure given to [`Reader::read`] panicked.
+    #[error("the code that reads the database panicked")]
+    Panicked,
+    /// The store has been closed.
+    #[error("the database is closed; the program is shutting down")]
+    Closed,
+}
+
+#[derive(Debug, Clone)]
+#[doc(hidden)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Pool {
+    pub(super) fn new(path: &Path) -> Self {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        Self(Arc::new(Shared {
+            path: path.to_owned(),
+            idle: Mutex::default(),
+            permits,
+        }))
+    }
+
+    pub(super) fn close(&self) {
+        self.0.permits.close();
+        self.0.idle().clear();
+    }
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => connection::open_for_reading(&self.path)?,
+        };
+        let result = work(&connection);
+        // One left inside a transaction would go on seeing the past.
+        if connection.is_autocommit() && !self.permits.is_closed() {
+            self.idle().push(connection);
+        }
+        result
+    }
+}
+
+impl Reader<Sqlite> {
+    /// Reads what is committed, on a thread that may block: `reader.read(|connection| connection.query_row(…)).await`.
+    ///
+    /// # Errors
+    /// If `work` fails or panics, or the file cannot be opened.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let shared = self.pool.0.clone();
+        // The permit goes with the work, which runs on when this future is dropped.
+        let permit = shared
+            .permits
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| ReadError::Closed)?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            shared.read(work)
+        });
+        match reading.await {
+            Ok(result) => result.map_err(ReadError::Sqlite),
+            Err(stopped) if stopped.is_panic() => Err(ReadError::Panicked),
+            Err(_) => Err(ReadError::Closed),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The tables, made and upgraded under the file's own lock. `user_version` is left to the program that shares the file.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::store::StoreError;
+
+/// What turns schema `n` into schema `n + 1`; never changed once released, only added to.
+const MIGRATIONS: [&str; 2] = [
+    "
+    CREATE TABLE operator_operations (
+        id BLOB NOT NULL PRIMARY KEY,
+        revision INTEGER NOT NULL,
+        written INTEGER NOT NULL,
+        first_seen INTEGER NOT NULL,
+        record BLOB NOT NULL
+    ) WITHOUT ROWID, STRICT;
+    CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
+",
+    // When, as records count the time, the machine was started on which the file was last opened.
+    "
+    CREATE TABLE operator_clock (
+        boot TEXT NOT NULL,
+        began INTEGER NOT NULL
+    ) STRICT;
+",
+];
+
+pub(super) fn upgrade(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
+    let failed = |source| StoreError::unavailable(name, "upgrade its tables", source);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    let found = version(&transaction).map_err(failed)?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StoreError::TooNew {
+            store: name.to_owned(),
+            found,
+            known,
+        });
+    }
+    migrate(transaction, found, known).map_err(failed)
+}
+
+fn version(transaction: &Transaction<'_>) -> rusqlite::Result<u32> {
+    transaction.execute_batch("CREATE TABLE IF NOT EXISTS operator_schema (version INTEGER NOT NULL) STRICT")?;
+    transaction.query_row("SELECT coalesce(max(version), 0) FROM operator_schema", [], |row| {
+        row.get(0)
+    })
+}
+
+fn migrate(transaction: Transaction<'_>, found: u32, known: u32) -> rusqlite::Result<()> {
+    for (migration, version) in MIGRATIONS.iter().zip(1..) {
+        if version > found {
+            transaction.execute_batch(migration)?;
+        }
+    }
+    if found < known {
+        transaction.execute("DELETE FROM operator_schema", [])?;
+        transaction.execute("INSERT INTO operator_schema (version) VALUES (?1)", [known])?;
+    }
+    transaction.commit()
+}

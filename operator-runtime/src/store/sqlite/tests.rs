@@ -1,0 +1,238 @@
+//! The file: the contract, crashes, other processes, jumping clocks and refusals.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::store::{Fingerprint, Origin, State, contract};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct File {
+    directory: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl File {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            clock: Arc::new(ManualClock::at(DAY * 20_000)),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("operator.db")
+    }
+
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open_with(self.path(), Durability::PowerLoss, self.clock.clone()).expect("opens")
+    }
+}
+
+fn id() -> OperationId {
+    OperationId::new("tenant", "key")
+}
+
+fn record() -> Record {
+    Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default())
+}
+
+async fn claim(store: &SqliteStore) -> Result<Swap, StoreError> {
+    store.swap(id(), None, record(), FirstSeen::Keep).wait().await
+}
+
+async fn since_written(store: &SqliteStore) -> Duration {
+    match claim(store).await {
+        Ok(Swap::Held { ages, .. }) => ages.since_written,
+        other => panic!("nothing is held: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let file = File::new();
+    contract::check(&file.open(), async |by| file.clock.advance(by)).await;
+}
+
+#[tokio::test]
+async fn a_claim_outlives_a_process_that_dies_without_a_word() {
+    let file = File::new();
+    claim(&file.open()).await.expect("claimed");
+    file.clock.advance(MINUTE);
+    assert_eq!(since_written(&file.open()).await, MINUTE);
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_moves_no_age_of_a_running_process() {
+    let file = File::new();
+    let store = file.open();
+    claim(&store).await.expect("claimed");
+    for wall in [DAY, DAY * 30_000] {
+        file.clock.jump_to(wall);
+        assert_eq!(since_written(&store).await, Duration::ZERO);
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_set_back_between_runs_does_not_keep_a_lease_alive() {
+    let file = File::new();
+    claim(&file.open()).await.expect("claimed");
+    file.clock.jump_to(DAY);
+    let store = file.open();
+    file.clock.advance(MINUTE);
+    assert_eq!(since_written(&store).await, MINUTE);
+}
+
+#[tokio::test]
+async fn a_process_that_starts_with_a_clock_ahead_or_behind_tells_the_same_ages() {
+    let file = File::new();
+    let running = file.open();
+    claim(&running).await.expect("claimed");
+    for wall in [DAY * 20_000 + HOUR, DAY * 20_000 - HOUR] {
+        file.clock.jump_to(wall);
+        let started = file.open();
+        assert_eq!(since_written(&started).await, Duration::ZERO);
+        file.clock.advance(Duration::from_secs(1));
+        assert_eq!(since_written(&started).await, since_written(&running).await);
+        assert_eq!(started.sweep(MINUTE, 10).await.expect("sweeps"), 0);
+        let Ok(Swap::Held { revision, .. }) = claim(&running).await else {
+            panic!("nothing is held")
+        };
+        let renewed = running
+            .swap(id(), Some(revision), record(), FirstSeen::Keep)
+            .wait()
+            .await;
+        assert!(matches!(renewed, Ok(Swap::Swapped(_))), "{renewed:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_reboot_the_wall_clock_counts_and_never_goes_back() {
+    let file = File::new();
+    claim(&file.open()).await.expect("claimed");
+    let start = DAY * 20_000;
+    for (boot, wall, age) in [
+        ("second", start + HOUR, HOUR),
+        ("third", start + HOUR * 2, HOUR * 2),
+        ("fourth", start - HOUR, Duration::ZERO),
+    ] {
+        let clock = Arc::new(ManualClock::at(wall).after_a_reboot(boot));
+        let store = SqliteStore::open_with(file.path(), Durability::PowerLoss, clock).expect("opens");
+        assert_eq!(since_written(&store).await, age, "{boot}");
+    }
+}
+
+#[tokio::test]
+async fn two_openings_of_one_file_share_its_operations() {
+    let file = File::new();
+    let (one, two) = (file.open(), file.open());
+    assert!(matches!(claim(&one).await, Ok(Swap::Swapped(_))));
+    assert!(matches!(claim(&two).await, Ok(Swap::Held { .. })));
+}
+
+#[tokio::test]
+async fn a_set_up_that_fails_or_panics_leaves_nothing_and_the_writer_goes_on() {
+    let file = File::new();
+    let store = file.open();
+    store
+        .setup(|connection| connection.execute_batch("CREATE TABLE half (a); nonsense"))
+        .expect_err("no SQL");
+    store
+        .setup(|_| -> rusqlite::Result<()> { panic!("in set-up") })
+        .expect_err("panicked");
+    store
+        .setup(|connection| connection.execute_batch("CREATE TABLE half (a)"))
+        .expect("nothing was left");
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write_and_a_panic_in_it_is_an_error() {
+    let file = File::new();
+    let store = file.open();
+    let writing = store
+        .reader()
+        .read(|connection| connection.execute("DELETE FROM operator_operations", []));
+    assert!(matches!(writing.await, Err(ReadError::Sqlite(_))));
+    let panicking = store.reader().read(|_| -> rusqlite::Result<()> { panic!("in a read") });
+    assert!(matches!(panicking.await, Err(ReadError::Panicked)));
+}
+
+#[tokio::test]
+async fn closed_it_refuses_and_says_so() {
+    let file = File::new();
+    let store = file.open();
+    store.close().await;
+    store.close().await;
+    assert!(matches!(claim(&store).await, Err(StoreError::Closed { .. })));
+    assert!(matches!(store.reader().read(|_| Ok(())).await, Err(ReadError::Closed)));
+}
+
+#[tokio::test]
+async fn a_full_file_refuses_and_serves_again_when_there_is_room() {
+    let file = File::new();
+    let store = file.open();
+    let pages = |count: &'static str| {
+        move |connection: &Connection| {
+            connection.query_row(&format!("PRAGMA max_page_count = {count}"), [], |row| {
+                row.get::<_, i64>(0)
+            })
+        }
+    };
+    store.setup(pages("1")).expect("limited to what it has");
+    let body = vec![0_u8; 100_000].into();
+    let response = crate::store::Response {
+        status: 200,
+        content_type: "a/b".into(),
+        body,
+    };
+    let long = Record {
+        state: State::Completed(response),
+        ..record()
+    };
+    let error = store
+        .swap(id(), None, long.clone(), FirstSeen::Keep)
+        .wait()
+        .await
+        .expect_err("full");
+    assert!(
+        matches!(error, StoreError::Unavailable { .. } | StoreError::TransactionEnded),
+        "{error}"
+    );
+    store.setup(pages("100000")).expect("room again");
+    let written = store.swap(id(), None, long, FirstSeen::Keep).wait().await;
+    assert!(matches!(written, Ok(Swap::Swapped(_))), "{written:?}");
+}
+
+#[test]
+fn a_file_of_a_newer_version_or_of_no_database_is_refused() {
+    let file = File::new();
+    drop(file.open());
+    let connection = Connection::open(file.path()).expect("opens");
+    connection
+        .execute("UPDATE operator_schema SET version = 99", [])
+        .expect("upgraded");
+    let newer = SqliteStore::open(file.path()).expect_err("newer");
+    assert!(matches!(newer, StoreError::TooNew { found: 99, .. }), "{newer}");
+
+    let text = file.directory.path().join("notes.txt");
+    std::fs::write(&text, "no database, but long enough to be taken for one".repeat(100)).expect("written");
+    SqliteStore::open(text).expect_err("no database");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_and_its_log_are_readable_by_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = File::new();
+    let store = file.open();
+    claim(&store).await.expect("claimed");
+    for entry in std::fs::read_dir(file.directory.path()).expect("lists") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("exists").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+    }
+}

@@ -1,0 +1,81 @@
+//! The time that ages are told in: one for every process of the machine that has the file open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use crate::clock::{Clock, MachineTime};
+
+/// Milliseconds since 1970 as the file counts them: the wall clock is read once after each start of the machine, and
+/// from then on only the machine's own monotonic time, on which its processes agree. So neither a wall clock that
+/// jumps nor a process that starts with a wrong one ends the lease of a running process, or a record before its time.
+///
+/// It is never behind what the file holds: a wall clock set back between two starts would give records from the
+/// future, whose leases would last until the clock has caught up.
+#[derive(Debug)]
+pub(super) struct Ticks {
+    clock: Arc<dyn Clock>,
+    ahead: i64,
+}
+
+impl Ticks {
+    pub(super) fn start(clock: Arc<dyn Clock>, connection: &mut Connection) -> rusqlite::Result<Self> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut ticks = Self { clock, ahead: 0 };
+        let machine = ticks.clock.machine();
+        let counted = match &machine {
+            Some(machine) => since(machine, &transaction)?,
+            None => None,
+        };
+        if let Some(now) = counted {
+            ticks.ahead = now.saturating_sub(ticks.now());
+        } else {
+            ticks.ahead = milliseconds(ticks.clock.since_unix_epoch()).saturating_sub(ticks.now());
+            ticks.observe(newest(&transaction)?);
+            if let Some(machine) = machine {
+                begin(&machine, ticks.now(), &transaction)?;
+            }
+        }
+        transaction.commit()?;
+        Ok(ticks)
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        milliseconds(self.clock.monotonic()).saturating_add(self.ahead)
+    }
+
+    /// Takes the lead of another process that shares the file over, where the machine does not tell all the same time.
+    pub(super) fn observe(&mut self, written: i64) {
+        self.ahead = self.ahead.saturating_add(written.saturating_sub(self.now()).max(0));
+    }
+
+    pub(super) fn since(&self, tick: i64) -> Duration {
+        Duration::from_millis(u64::try_from(self.now().saturating_sub(tick)).unwrap_or(0))
+    }
+}
+
+/// What it is now by the file's count, where that was begun since the machine was started.
+fn since(machine: &MachineTime, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let began = "SELECT began FROM operator_clock WHERE boot = ?1";
+    let began: Option<i64> = connection
+        .query_row(began, [&machine.boot], |row| row.get(0))
+        .optional()?;
+    Ok(began.map(|began| began.saturating_add(milliseconds(machine.since))))
+}
+
+fn begin(machine: &MachineTime, now: i64, connection: &Connection) -> rusqlite::Result<()> {
+    let began = now.saturating_sub(milliseconds(machine.since));
+    connection.execute("DELETE FROM operator_clock", [])?;
+    let insert = "INSERT INTO operator_clock (boot, began) VALUES (?1, ?2)";
+    connection.execute(insert, params![machine.boot, began]).map(drop)
+}
+
+fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    let newest = "SELECT coalesce(max(first_seen), 0) FROM operator_operations";
+    connection.query_row(newest, [], |row| row.get(0))
+}
+
+pub(super) fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,54 @@
+//! What handlers take of a database: `Tx` to write in the transaction of the call's record, `Reader` to read beside it.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// A database that handlers can work in.
+pub trait Database: sealed::Sealed + Send + Sync + 'static {
+    /// The driver's own connection.
+    type Connection: Send;
+    #[doc(hidden)]
+    type Pool: Send + Sync;
+}
+
+pub(crate) mod sealed {
+    /// Databases come with this crate: a transaction type needs a store that commits it.
+    pub trait Sealed {}
+}
+
+/// The transaction that the call's idempotency record commits with: a handler's effects through it are kept together
+/// with its answer, or not at all.
+///
+/// It dereferences to the driver's own connection. The store begins and ends the transaction; a handler cannot.
+pub struct Tx<D: Database> {
+    pub(crate) connection: D::Connection,
+}
+
+impl<D: Database> Deref for Tx<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &D::Connection {
+        &self.connection
+    }
+}
+
+impl<D: Database> fmt::Debug for Tx<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tx").finish_non_exhaustive()
+    }
+}
+
+/// Reads of a database beside its transactions, on connections that cannot write and never wait for the writer.
+pub struct Reader<D: Database> {
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(dead_code, reason = "each database reads its own")
+    )]
+    pub(crate) pool: D::Pool,
+}
+
+impl<D: Database> fmt::Debug for Reader<D> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reader").finish_non_exhaustive()
+    }
+}

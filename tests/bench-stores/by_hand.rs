@@ -1,0 +1,84 @@
+//! The same SQL or script behind an HTTP route that somebody has written by hand: no signature, no description, no
+//! replay. What HTTP and its callers cost on this machine is in it, so that what is left is the framework's.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc};
+
+use axum::Router;
+use axum::routing::post;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::bare::{InPostgres, InSqlite};
+use super::by_redis::InRedis;
+
+pub(crate) const PATH: &str = "/by-hand";
+
+pub(crate) async fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    server
+}
+
+async fn serve_route<F: Future<Output = ()> + Send + 'static>(
+    work: impl Fn() -> F + Clone + Send + Sync + 'static,
+) -> SocketAddr {
+    let route = post(async move || {
+        work().await;
+        "true"
+    });
+    serve(Router::new().route(PATH, route)).await
+}
+
+pub(crate) async fn nothing() -> SocketAddr {
+    serve_route(async || {}).await
+}
+
+/// A thread that carries out what is waiting, all in one commit.
+pub(crate) async fn sqlite(sqlite: InSqlite) -> SocketAddr {
+    let (asking, asked) = mpsc::channel::<oneshot::Sender<()>>();
+    std::thread::spawn(move || {
+        while let Ok(first) = asked.recv() {
+            let mut waiting = vec![first];
+            waiting.extend(asked.try_iter());
+            sqlite.carry_out(waiting.len());
+            for caller in waiting {
+                let _ = caller.send(());
+            }
+        }
+    });
+    serve_route(move || {
+        let asking = asking.clone();
+        async move {
+            let (reply, answer) = oneshot::channel();
+            asking.send(reply).unwrap();
+            answer.await.unwrap();
+        }
+    })
+    .await
+}
+
+/// A pool of connections, each one caller's at a time.
+pub(crate) async fn postgres(connections: Vec<InPostgres>) -> SocketAddr {
+    let permits = Arc::new(Semaphore::new(connections.len()));
+    let idle = Arc::new(Mutex::new(connections));
+    serve_route(move || {
+        let (permits, idle) = (permits.clone(), idle.clone());
+        async move {
+            let _permit = permits.acquire().await.unwrap();
+            let connection = idle.lock().unwrap().pop().unwrap();
+            connection.carry_out().await;
+            idle.lock().unwrap().push(connection);
+        }
+    })
+    .await
+}
+
+pub(crate) async fn redis(connection: InRedis) -> SocketAddr {
+    serve_route(move || {
+        let connection = connection.clone();
+        async move { connection.carry_out().await }
+    })
+    .await
+}

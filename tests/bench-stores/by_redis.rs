@@ -1,0 +1,53 @@
+//! The store's script, sent to Redis by the driver alone: one connection, as many commands in flight as there are callers.
+
+use operator_runtime::store::BoxFuture;
+use redis::aio::MultiplexedConnection;
+
+use super::workers::{Worker, completed, id_unlike_any_other, in_progress};
+
+/// What the script does where nothing is in the way, in as many commands.
+const SCRIPT: &str = "\
+local held = redis.call('HMGET', KEYS[1], 'revision', 'written', 'first_seen', 'record')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if (held[1] or '') ~= ARGV[1] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'written', now, 'first_seen', held[3] or now, 'record', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
+";
+
+#[derive(Clone)]
+pub(crate) struct InRedis {
+    connection: MultiplexedConnection,
+    script: String,
+}
+
+impl InRedis {
+    pub(crate) async fn connect(url: &str) -> Self {
+        let client = redis::Client::open(url).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(SCRIPT);
+        let script = load.query_async(&mut connection).await.unwrap();
+        Self { connection, script }
+    }
+
+    pub(crate) async fn carry_out(&self) {
+        let key = [b"bare:".as_slice(), &id_unlike_any_other()].concat();
+        for (expected, revision, record) in [("", "1", in_progress()), ("1", "2", completed())] {
+            let mut swap = redis::cmd("EVALSHA");
+            swap.arg(&self.script).arg(1).arg(&key);
+            swap.arg(expected).arg(revision).arg(record.encode()).arg(3_600_000);
+            let written: u32 = swap.query_async(&mut self.connection.clone()).await.unwrap();
+            assert_eq!(written, 1);
+        }
+    }
+}
+
+impl Worker for InRedis {
+    fn once(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.carry_out())
+    }
+}

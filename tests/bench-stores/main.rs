@@ -1,0 +1,217 @@
+//! Calls a second on each store, through the whole framework over HTTP, held against the same work without it, all in
+//! turns within one run: `cargo bench -p tests --bench stores`. README.md beside this says how to read the table.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot set itself up has nothing to measure"
+)]
+#![allow(
+    missing_docs,
+    clippy::cast_precision_loss,
+    reason = "a program of its own; counts are small"
+)]
+
+mod bare;
+mod by_hand;
+mod by_redis;
+mod measure;
+mod workers;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use operator_runtime::store::{self, PostgresStore, SqliteStore, Store};
+use operator_runtime::{App, Config, Error, Postgres, Sqlite, Tx, endpoints, operator_api};
+use tests::caller::{PUBLIC_URL, SECRET};
+use tests::services;
+
+use bare::{InPostgres, InSqlite};
+use by_redis::InRedis;
+use measure::{Contender, Figures, in_turns};
+use workers::{Http, Kind, Own, Worker};
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS ledger (cents integer NOT NULL)";
+const BOOK: &str = "INSERT INTO ledger VALUES (1)";
+/// Of each pool, and of those who do without one.
+const CONNECTIONS: usize = 32;
+const CALLERS: [usize; 2] = [1, 64];
+
+/// Acts elsewhere.
+#[operator_api(POST, "/elsewhere")]
+async fn elsewhere() -> bool {
+    true
+}
+
+/// Acts in SQLite.
+#[operator_api(POST, "/sqlite")]
+async fn in_sqlite(tx: &mut Tx<Sqlite>) -> Result<bool, Error> {
+    tx.prepare_cached(BOOK)?.execute(())?;
+    Ok(true)
+}
+
+/// Acts in Postgres.
+#[operator_api(POST, "/postgres")]
+async fn in_postgres(tx: &mut Tx<Postgres>) -> Result<bool, Error> {
+    let book = tx.prepare_cached(BOOK).await?;
+    tx.execute(&book, &[]).await?;
+    Ok(true)
+}
+
+/// The app, its store opened a second time for those at its own door, and the route written by hand.
+struct Rivals {
+    app: SocketAddr,
+    path: &'static str,
+    own: Own,
+    by_hand: SocketAddr,
+}
+
+impl Rivals {
+    async fn start(kind: Kind, [app, own]: [&str; 2], by_hand: SocketAddr) -> Self {
+        let (chosen, path) = match kind {
+            Kind::Elsewhere => (endpoints![elsewhere], "/elsewhere"),
+            Kind::InSqlite => (endpoints![in_sqlite], "/sqlite"),
+            Kind::InPostgres => (endpoints![in_postgres], "/postgres"),
+        };
+        let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL).store(app);
+        let router = App::new().only(chosen).config(config).router().await.unwrap();
+        let store: Arc<dyn Store> = store::open(own).await.unwrap();
+        Self {
+            app: by_hand::serve(router).await,
+            path,
+            own: Own { store, kind },
+            by_hand,
+        }
+    }
+
+    /// One row of the table.
+    async fn compete(&self, what: &str, callers: usize, bare: Contender) {
+        let contenders = [
+            Contender::workers(Http::callers(callers, self.app, self.path).await),
+            Contender::workers(Http::callers(callers, self.by_hand, by_hand::PATH).await),
+            Contender::workers(vec![self.own.clone(); callers]),
+            bare,
+        ];
+        show(what, callers, &in_turns(contenders).await);
+    }
+}
+
+fn show(what: &str, callers: usize, figures: &[Figures; 4]) {
+    let [framework, by_hand, own, bare] = figures;
+    let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let microseconds = |figures: &Figures| figures.processor.as_secs_f64() * 1e6;
+    println!(
+        "| {what} | {callers} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} / {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
+        framework.rate(),
+        by_hand.rate(),
+        own.rate(),
+        bare.rate(),
+        framework.to(by_hand),
+        framework.to(bare),
+        own.to(bare),
+        milliseconds(framework.p50),
+        milliseconds(framework.p99),
+        milliseconds(by_hand.p50),
+        milliseconds(own.p50),
+        microseconds(framework),
+        microseconds(by_hand),
+    );
+}
+
+async fn on_sqlite(option: &str, synchronous: &'static str) {
+    for (kind, name) in [(Kind::Elsewhere, "elsewhere"), (Kind::InSqlite, "transactional")] {
+        let transactional = kind == Kind::InSqlite;
+        let folder = tempfile::tempdir().unwrap();
+        let bare = |file: &str| InSqlite::open(&folder.path().join(file), synchronous, transactional);
+        let addresses = ["app.db", "own.db"].map(|file| sqlite_with_a_ledger(&folder.path().join(file), option));
+        let addresses = addresses.each_ref().map(String::as_str);
+        let rivals = Rivals::start(kind, addresses, by_hand::sqlite(bare("hand.db")).await).await;
+        for callers in CALLERS {
+            let bare = bare("bare.db");
+            let bare = Contender::Thread(callers, Box::new(move || bare.carry_out(callers)));
+            rivals.compete(&format!("sqlite{option} {name}"), callers, bare).await;
+        }
+    }
+}
+
+fn sqlite_with_a_ledger(path: &Path, option: &str) -> String {
+    let store = SqliteStore::open(path).unwrap();
+    store.setup(|connection| connection.execute_batch(TABLE)).unwrap();
+    format!("sqlite:{}{option}", path.display())
+}
+
+async fn on_redis(fsync: &str) {
+    let server = services::Redis::start(&[("appendonly", "yes"), ("appendfsync", fsync)]);
+    let url = server.url();
+    let by_hand = by_hand::redis(InRedis::connect(&url).await).await;
+    let rivals = Rivals::start(Kind::Elsewhere, [&url, &url], by_hand).await;
+    for callers in CALLERS {
+        let bare = Contender::workers(vec![InRedis::connect(&url).await; callers]);
+        rivals.compete(&format!("redis {fsync} elsewhere"), callers, bare).await;
+    }
+}
+
+async fn on_postgres(commit: &str) {
+    for (kind, name) in [(Kind::Elsewhere, "elsewhere"), (Kind::InPostgres, "transactional")] {
+        let transactional = kind == Kind::InPostgres;
+        let server = services::Postgres::start(&[("synchronous_commit", commit), ("max_connections", "300")]);
+        let url = server.url();
+        PostgresStore::connect(&url).await.unwrap().setup(TABLE).await.unwrap();
+        let connect = async |count: usize| {
+            let mut connections = Vec::new();
+            for _ in 0..count {
+                connections.push(InPostgres::connect(&url, transactional).await);
+            }
+            connections
+        };
+        let by_hand = by_hand::postgres(connect(CONNECTIONS).await).await;
+        let address = format!("{url}?pool={CONNECTIONS}");
+        let rivals = Rivals::start(kind, [&address, &address], by_hand).await;
+        for callers in CALLERS {
+            let bare = Contender::workers(connect(callers.min(CONNECTIONS)).await);
+            rivals
+                .compete(&format!("postgres {commit} {name}"), callers, bare)
+                .await;
+        }
+    }
+}
+
+async fn http_alone() {
+    let server = by_hand::nothing().await;
+    for callers in CALLERS {
+        let [figures] = in_turns([Contender::workers(Http::callers(callers, server, by_hand::PATH).await)]).await;
+        println!(
+            "HTTP and its callers alone, {callers} at once: {:.0} a second, {:.0} µs of processor each",
+            figures.rate(),
+            figures.processor.as_secs_f64() * 1e6
+        );
+    }
+}
+
+fn main() {
+    let only = std::env::args()
+        .nth(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .unwrap_or_default();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    println!("the disk: {:.0} fdatasync a second", bare::fdatasync());
+    runtime.block_on(async {
+        http_alone().await;
+        println!(
+            "\n| | callers | framework, a second | by hand | store's own | bare | framework ÷ by hand | ÷ bare | own ÷ bare | p50 / p99, ms | by hand's p50 | own's p50 | processor, µs | by hand's |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+        );
+        if "sqlite".starts_with(&only) {
+            on_sqlite("", "FULL").await;
+            on_sqlite("?durability=process", "NORMAL").await;
+        }
+        if "redis".starts_with(&only) {
+            on_redis("everysec").await;
+            on_redis("always").await;
+        }
+        if "postgres".starts_with(&only) {
+            on_postgres("on").await;
+            on_postgres("off").await;
+        }
+    });
+}

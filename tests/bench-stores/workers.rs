@@ -1,0 +1,165 @@
+//! One caller: over HTTP, or at the store's own door.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use operator_runtime::store::{
+    BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Record, Response, Revision, State, Store, Swap,
+    Transaction, Verdict, Work,
+};
+use operator_runtime::{Postgres, Sqlite, Tx};
+use tests::caller::{now, sign};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::BOOK;
+
+/// What is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Elsewhere,
+    InSqlite,
+    InPostgres,
+}
+
+pub(crate) trait Worker: Send + 'static {
+    /// One operation that nobody has seen before.
+    fn once(&mut self) -> BoxFuture<'_, ()>;
+}
+
+/// A connection that is kept, as callers keep theirs.
+pub(crate) struct Http {
+    stream: TcpStream,
+    path: &'static str,
+    answer: Vec<u8>,
+}
+
+impl Http {
+    pub(crate) async fn connect(server: SocketAddr, path: &'static str) -> Self {
+        let stream = TcpStream::connect(server).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            path,
+            answer: vec![0; 4096],
+        }
+    }
+
+    pub(crate) async fn callers(number: usize, server: SocketAddr, path: &'static str) -> Vec<Self> {
+        let mut callers = Vec::new();
+        for _ in 0..number {
+            callers.push(Self::connect(server, path).await);
+        }
+        callers
+    }
+}
+
+impl Worker for Http {
+    fn once(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let (path, timestamp, key) = (self.path, now(), unlike_any_other());
+            let signature = sign(path, &key, timestamp, "{}");
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
+                 X-Idempotency-Key: {key}\r\nX-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n{{}}"
+            );
+            self.stream.write_all(request.as_bytes()).await.unwrap();
+            let mut length = 0;
+            // The body is `true`.
+            while !self.answer[..length].ends_with(b"\r\n\r\ntrue") {
+                let read = self.stream.read(&mut self.answer[length..]).await.unwrap();
+                let so_far = String::from_utf8_lossy(&self.answer[..length + read]);
+                assert!(read > 0 && so_far.starts_with("HTTP/1.1 200"), "{so_far}");
+                length += read;
+            }
+        })
+    }
+}
+
+/// The same two writes, without the framework.
+#[derive(Clone)]
+pub(crate) struct Own {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) kind: Kind,
+}
+
+impl Worker for Own {
+    fn once(&mut self) -> BoxFuture<'_, ()> {
+        let id = OperationId::new("own", &unlike_any_other());
+        let kind = self.kind;
+        if kind == Kind::Elsewhere {
+            return Box::pin(async move {
+                let claimed = self.store.swap(id, None, in_progress(), FirstSeen::Reset).wait().await;
+                let expected = Some(revision(claimed.unwrap()));
+                let completing = self.store.swap(id, expected, completed(), FirstSeen::Keep);
+                revision(completing.wait().await.unwrap());
+            });
+        }
+        Box::pin(async move {
+            let work: Work = Box::new(move |transaction| {
+                Box::pin(async move {
+                    in_transaction(transaction, id, kind).await;
+                    Verdict::Commit
+                })
+            });
+            let limit = std::time::Duration::from_secs(60);
+            self.store.transactions().unwrap().transact(limit, work).await;
+        })
+    }
+}
+
+async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind: Kind) {
+    let claimed = transaction.swap(id, None, in_progress(), FirstSeen::Reset).wait().await;
+    transaction.savepoint().wait().await.unwrap();
+    if kind == Kind::InSqlite {
+        let tx: &mut Tx<Sqlite> = transaction.handle().downcast_mut().unwrap();
+        tx.prepare_cached(BOOK).unwrap().execute(()).unwrap();
+    } else {
+        let tx: &mut Tx<Postgres> = transaction.handle().downcast_mut().unwrap();
+        let book = tx.prepare_cached(BOOK).await.unwrap();
+        tx.execute(&book, &[]).await.unwrap();
+    }
+    transaction.release_savepoint().wait().await.unwrap();
+    let expected = Some(revision(claimed.unwrap()));
+    let completing = transaction.swap(id, expected, completed(), FirstSeen::Keep);
+    revision(completing.wait().await.unwrap());
+}
+
+fn revision(swap: Swap) -> Revision {
+    match swap {
+        Swap::Swapped(revision) => revision,
+        other => panic!("nobody else writes this record: {other:?}"),
+    }
+}
+
+pub(crate) fn in_progress() -> Record {
+    record(State::InProgress)
+}
+
+pub(crate) fn completed() -> Record {
+    record(State::Completed(Response {
+        status: 200,
+        content_type: "application/json".into(),
+        body: "true".into(),
+    }))
+}
+
+fn record(state: State) -> Record {
+    let fingerprint = Fingerprint::new("POST", "/", "application/json", b"{}");
+    Record {
+        state,
+        ..Record::first(fingerprint, Origin::new("book", "key", "default"))
+    }
+}
+
+/// So that no operation meets another.
+pub(crate) fn unlike_any_other() -> String {
+    static KEYS: AtomicU64 = AtomicU64::new(0);
+    format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What the store keeps such a key under: a hash, so that operations come in no order.
+pub(crate) fn id_unlike_any_other() -> [u8; 32] {
+    *OperationId::new("bare", &unlike_any_other()).as_bytes()
+}

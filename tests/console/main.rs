@@ -1,0 +1,12 @@
+//! The console of `dev`, in a browser and against those who must not use it.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+mod attacks;
+mod browser;
+mod comparison;
+mod dev;
+mod first_call;
+mod form;
+mod looks;
+mod person;

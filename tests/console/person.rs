@@ -1,0 +1,227 @@
+//! What a person does with the console, by mouse or by keyboard alone.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tests::caller::{PUBLIC_URL, SECRET, now};
+
+use super::browser::{BACKSPACE, Browser, END, ENTER, SPACE, TAB};
+use super::dev::Dev;
+use super::looks::{FAINT_TEXTS, picture};
+
+/// The console, opened at a view, with the form's request signed and shown.
+pub(crate) fn open(dev: &Dev, view: &str) -> Browser {
+    let browser = Browser::open();
+    browser.go(&dev.url(&format!("/console#/{view}")));
+    browser.until("document.querySelector('h1') && (document.querySelector('.parts') || document.querySelector('#pasted-request'))");
+    browser
+}
+
+/// The page complained of nothing and asked for nothing elsewhere.
+pub(crate) fn is_clean(browser: &Browser, dev: &Dev) {
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    let requested = browser.requested();
+    assert!(requested.len() > 5, "{requested:?}");
+    let own = dev.url("/console");
+    let elsewhere: Vec<_> = requested.iter().filter(|url| !url.starts_with(&own)).collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+}
+
+/// Sends what the form holds and waits for the answer.
+pub(crate) fn send(browser: &Browser) {
+    let before = calls(browser);
+    browser.press("Send");
+    browser.until(&format!(
+        "document.querySelectorAll('#recent li').length > {before} && document.querySelector('.badge')"
+    ));
+}
+
+fn calls(browser: &Browser) -> u64 {
+    browser
+        .run("return document.querySelectorAll('#recent li').length")
+        .as_u64()
+        .unwrap()
+}
+
+pub(crate) fn text(browser: &Browser, selector: &str) -> String {
+    let script = format!("return document.querySelector({}).innerText", Value::from(selector));
+    browser.run(&script).as_str().unwrap().to_owned()
+}
+
+pub(crate) fn body(browser: &Browser) -> Value {
+    serde_json::from_str(&text(browser, "[aria-label=\"Answer's body\"]")).unwrap()
+}
+
+#[test]
+fn a_call_is_filled_in_sent_repeated_and_replayed() {
+    let dev = Dev::start("support-desk");
+    let browser = open(&dev, "refund_order");
+    assert_eq!(
+        browser.run("return document.querySelectorAll('#endpoints a').length"),
+        6
+    );
+    let order = browser.labelled("order_id");
+    assert_eq!(
+        browser.run(&format!("return document.querySelector('{order}').value")),
+        "1004",
+        "the example is filled in"
+    );
+    browser.fill(&browser.labelled("amount_cents"), "1200");
+    browser.fill(&browser.labelled("reason"), "It arrived “late”: 2 days");
+    browser.until("document.querySelector('.parts').innerText.includes('1200')");
+    let parts = text(&browser, ".parts");
+    assert!(
+        parts.contains(&format!("{PUBLIC_URL}/refunds")) && parts.contains("console-"),
+        "{parts}"
+    );
+    send(&browser);
+    assert_eq!(text(&browser, ".badge"), "200 OK");
+    let first = body(&browser);
+    assert_eq!(first["refunded_cents"], 1200);
+    shown_request_is_signed_right(&browser);
+    browser.press("Repeat with the same key");
+    browser.until("document.querySelector('.badge.replayed')");
+    assert_eq!(body(&browser), first, "the kept answer");
+    assert!(
+        text(&browser, "#status").contains("replayed"),
+        "a screen reader hears it"
+    );
+    assert!(text(&browser, ".headers").contains("idempotent-replayed"));
+    assert!(text(&browser, "#recent").contains("200 replayed"));
+    // Another send is another operation.
+    send(&browser);
+    assert_ne!(body(&browser)["refund_id"], first["refund_id"]);
+    browser.click("a[href='#/order_refunds']");
+    browser.until("document.querySelector('h1').innerText === 'order_refunds' && document.querySelector('.parts')");
+    send(&browser);
+    assert_eq!(body(&browser)["refunded_cents"], 2400, "twice, though sent three times");
+    browser.press("Repeat with the same key");
+    browser.until("document.querySelector('.remark')?.innerText.includes('changes nothing')");
+    // An earlier call comes back with what was sent and answered.
+    browser.click("#recent li:last-child button");
+    browser.until("document.querySelector('h1').innerText === 'refund_order' && document.querySelector('.badge')");
+    assert_eq!(body(&browser), first);
+    let amount = browser.labelled("amount_cents");
+    assert_eq!(
+        browser.run(&format!("return document.querySelector('{amount}').value")),
+        "1200"
+    );
+    is_clean(&browser, &dev);
+}
+
+/// What the page shows as signed gives the signature that it shows.
+fn shown_request_is_signed_right(browser: &Browser) {
+    let payload = browser.run("return document.querySelector('[aria-label=Payload]').textContent");
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(payload.as_str().unwrap().as_bytes());
+    let signature: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(text(browser, "[aria-label=Signature]"), signature);
+    assert!(text(browser, "[aria-label=Request]").contains(&signature));
+}
+
+#[test]
+fn the_keyboard_is_enough() {
+    let dev = Dev::start("support-desk");
+    let browser = open(&dev, "refund_order");
+    let focused =
+        || browser.run("const at = document.activeElement; return at === document.body ? '' : at.id || at.innerText");
+    let tab_to = |wanted: &str| {
+        for _ in 0..40 {
+            browser.keys(TAB);
+            if focused().as_str().unwrap().contains(wanted) {
+                return;
+            }
+        }
+        panic!("{wanted} cannot be reached by Tab");
+    };
+    browser.keys(TAB);
+    assert_eq!(focused(), "Skip to the call");
+    browser.keys(ENTER);
+    assert_eq!(focused(), "main", "past the list of endpoints");
+    browser.keys(TAB);
+    browser.keys(TAB);
+    assert_eq!(
+        browser.run("return document.activeElement.labels[0].querySelector('.name').innerText"),
+        "amount_cents"
+    );
+    browser.keys(END);
+    browser.keys(BACKSPACE);
+    tab_to("Send");
+    browser.keys(ENTER);
+    browser.until("document.querySelector('.badge')");
+    assert_eq!(body(&browser)["refunded_cents"], 250);
+    tab_to("Repeat with the same key");
+    browser.keys(SPACE);
+    browser.until("document.querySelector('.badge.replayed')");
+    assert_eq!(body(&browser)["refunded_cents"], 250);
+    // On to another endpoint, whose heading gets the focus, and back to its fields.
+    browser.shift_tab();
+    assert_eq!(focused(), "Send");
+    browser.run("document.activeElement.blur(); document.body.focus(); scrollTo(0, 0)");
+    tab_to("order_refunds");
+    browser.keys(ENTER);
+    browser.until("document.activeElement.tagName === 'H1' && document.activeElement.innerText === 'order_refunds'");
+    // Enter in a field sends.
+    browser.keys(TAB);
+    browser.keys(ENTER);
+    browser.until("document.querySelector('.badge')");
+    assert_eq!(text(&browser, ".badge"), "200 OK");
+    is_clean(&browser, &dev);
+}
+
+#[test]
+fn a_wrong_signature_is_looked_into() {
+    let dev = Dev::start("support-desk");
+    let browser = open(&dev, "refund_order");
+    // What the page gives to the clipboard is what it understands.
+    browser.run("window.copied = ''; Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { window.copied = text; } } })");
+    browser.fill(&browser.labelled("reason"), "it's late");
+    browser.until("document.querySelector('.parts').innerText.includes('late')");
+    browser.press("Copy as curl");
+    browser.until("document.querySelector('#status').innerText === 'Copied.'");
+    let copied = browser.run("return window.copied").as_str().unwrap().to_owned();
+    browser.click("#check-link");
+    browser.until("document.querySelector('#pasted-request')");
+    let check = |request: &str, payload: &str, verdict: &str| {
+        browser.fill("#pasted-request", request);
+        browser.fill("#pasted-payload", payload);
+        browser.press("Check");
+        browser.until(&format!(
+            "document.querySelector('.verdict')?.innerText === {}",
+            Value::from(verdict)
+        ));
+        text(&browser, ".outcome")
+    };
+    let holds = check(&copied, "", "Holds");
+    assert!(holds.contains("accepts the request"), "{holds}");
+    let unknown = check(&copied.replace("1004", "1005"), "", "Cannot be told");
+    assert!(unknown.contains("nobody can read out of a signature"), "{unknown}");
+    let (url, key, at) = (format!("{PUBLIC_URL}/refunds/"), "k", now());
+    let payload = format!("{url}:{key}:{at}:{{}}");
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(payload.as_bytes());
+    let signature: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let request = format!(
+        "POST /refunds HTTP/1.1\nX-Idempotency-Key: {key}\nX-Timestamp: {at}\nX-Signature: {signature}\n\n{{}}"
+    );
+    let differs = check(&request, "", "Differs");
+    assert!(
+        differs.contains("What differs: URL") && differs.contains("slash at its end"),
+        "{differs}"
+    );
+    let same = browser.run("return [...document.querySelectorAll('.row-same th')].map((one) => one.innerText).join()");
+    assert_eq!(same, "X-Idempotency-Key,X-Timestamp,content,signing key");
+    picture(&browser, "console-check", "dark", (1280, 960));
+    assert_eq!(browser.run(&FAINT_TEXTS.replace("seen < 60", "seen < 20")), json!([]));
+    is_clean(&browser, &dev);
+}

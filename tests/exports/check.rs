@@ -1,0 +1,418 @@
+//! `manifest --check`: each kind of change, in each format, as if the file were of an earlier version of the support desk.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tests::caller::PUBLIC_URL;
+use tests::process;
+
+const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
+
+/// A document that says of the same endpoints what an earlier version said.
+struct Earlier {
+    format: &'static str,
+    document: Value,
+}
+
+impl Earlier {
+    fn is_openapi(&self) -> bool {
+        self.format.starts_with("openapi")
+    }
+
+    /// What the document says of an endpoint.
+    fn endpoint(&mut self, name: &str) -> &mut Value {
+        if self.is_openapi() {
+            let paths = self.document["paths"].as_object_mut().unwrap();
+            let mut operations = paths
+                .values_mut()
+                .flat_map(|methods| methods.as_object_mut().unwrap().values_mut());
+            return operations.find(|one| one["operationId"] == name).unwrap();
+        }
+        let list = if self.format == "mcp" { "tools" } else { "endpoints" };
+        let mut endpoints = self.document[list].as_array_mut().unwrap().iter_mut();
+        endpoints.find(|one| one["name"] == name).unwrap()
+    }
+
+    /// The object of a POST's inputs.
+    fn inputs(&mut self, name: &str) -> &mut Value {
+        let (is_openapi, is_mcp) = (self.is_openapi(), self.format == "mcp");
+        let endpoint = self.endpoint(name);
+        match (is_openapi, is_mcp) {
+            (true, _) => &mut endpoint["requestBody"]["content"]["application/json"]["schema"],
+            (_, true) => &mut endpoint["inputSchema"],
+            _ => &mut endpoint["inputs"],
+        }
+    }
+
+    /// A GET's input: its schema, and where it says that it is required.
+    fn parameter(&mut self, endpoint: &str, name: &str) -> &mut Value {
+        if self.is_openapi() {
+            let parameters = self.endpoint(endpoint)["parameters"].as_array_mut().unwrap();
+            return &mut parameters.iter_mut().find(|one| one["name"] == name).unwrap()["schema"];
+        }
+        &mut self.inputs(endpoint)["properties"][name]
+    }
+
+    /// A type of an answer's, or of what is in it.
+    fn outputs(&mut self, endpoint: &str, component: &str, inlined: &str) -> &mut Value {
+        if self.is_openapi() {
+            return &mut self.document["components"]["schemas"][component];
+        }
+        let outputs = if self.format == "mcp" {
+            "outputSchema"
+        } else {
+            "outputs"
+        };
+        self.endpoint(endpoint)[outputs].pointer_mut(inlined).unwrap()
+    }
+}
+
+fn remove(list: &mut Value, value: &str) {
+    list.as_array_mut().unwrap().retain(|one| one != value);
+}
+
+/// What `--check` says of the earlier version's documents; the formats that cannot say the change are left out.
+fn said(formats: &[&'static str], edit: impl Fn(&mut Earlier)) -> Vec<String> {
+    let program = process::build("support-desk", "dev");
+    let folder = tempfile::tempdir().unwrap();
+    let in_format = |format: &&'static str| {
+        let text = process::run(&program, &["manifest", "--format", format]);
+        let mut earlier = Earlier {
+            format,
+            document: serde_json::from_str(&text).unwrap(),
+        };
+        edit(&mut earlier);
+        let file = folder.path().join("kept.json");
+        fs::write(&file, serde_json::to_string_pretty(&earlier.document).unwrap() + "\n").unwrap();
+        let (code, report) = check(&program, format, &file);
+        assert_eq!(code, Some(1), "{format}: {report}");
+        format!("{format}: {report}")
+    };
+    formats.iter().map(in_format).collect()
+}
+
+fn check(program: &Path, format: &str, file: &Path) -> (Option<i32>, String) {
+    let output = Command::new(program)
+        .args(["manifest", "--format", format, "--check", file.to_str().unwrap()])
+        .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+/// It is named, and nothing else is.
+fn breaks(formats: &[&'static str], edit: impl Fn(&mut Earlier), sentences: &[&str]) {
+    for report in said(formats, edit) {
+        let breaking: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
+        assert_eq!(breaking, sentences, "{report}");
+        assert!(
+            report.contains("These changes break callers:") && !report.contains("break nobody"),
+            "{report}"
+        );
+    }
+}
+
+fn breaks_nobody(formats: &[&'static str], edit: impl Fn(&mut Earlier), sentences: &[&str]) {
+    for report in said(formats, edit) {
+        let harmless: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
+        assert_eq!(harmless, sentences, "{report}");
+        assert!(
+            report.contains("These break nobody:") && !report.contains("break callers"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn an_input_that_takes_less() {
+    breaks(
+        &FORMATS,
+        |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(50),
+        &["`find_orders` takes less for `limit` (at most 20): this breaks callers that send more than 20 for `limit`"],
+    );
+    breaks(
+        &FORMATS,
+        |earlier| earlier.parameter("recent_orders", "limit")["minimum"] = json!(0),
+        &["`recent_orders` takes less for `limit` (at least 1): this breaks callers that send less than 1 for `limit`"],
+    );
+    breaks(
+        &FORMATS,
+        |earlier| earlier.inputs("refund_order")["properties"]["amount_cents"]["type"] = json!("number"),
+        &[
+            "`refund_order` takes less for `amount_cents` (of type integer only): this breaks callers that send number for `amount_cents`",
+        ],
+    );
+}
+
+#[test]
+fn an_input_that_is_needed_or_gone_or_renamed() {
+    breaks(
+        &FORMATS,
+        |earlier| remove(&mut earlier.inputs("open_ticket")["required"], "subject"),
+        &["`open_ticket` now needs `subject`: this breaks callers that leave `subject` out"],
+    );
+    breaks(
+        &FORMATS,
+        |earlier| {
+            if earlier.is_openapi() {
+                earlier.endpoint("recent_orders")["parameters"][0]["required"] = json!(false);
+            } else {
+                remove(&mut earlier.inputs("recent_orders")["required"], "email");
+            }
+        },
+        &["`recent_orders` now needs `email`: this breaks callers that leave `email` out"],
+    );
+    breaks(
+        &FORMATS,
+        |earlier| earlier.inputs("refund_order")["properties"]["note"] = json!({ "type": "string" }),
+        &["`refund_order` no longer takes `note`: this breaks callers that send `note`"],
+    );
+    breaks(
+        &FORMATS,
+        |earlier| {
+            let inputs = earlier.inputs("refund_order");
+            let properties = inputs["properties"].as_object_mut().unwrap();
+            let amount = properties.remove("amount_cents").unwrap();
+            properties.insert("cents".to_owned(), amount);
+            remove(&mut inputs["required"], "amount_cents");
+        },
+        &[
+            "`refund_order` now needs `amount_cents`: this breaks callers that do not know of `amount_cents`",
+            "`refund_order` no longer takes `cents`: this breaks callers that send `cents`",
+        ],
+    );
+}
+
+#[test]
+fn an_answer_that_lacks_a_field_or_holds_another_kind_of_value() {
+    let refund = "/properties/refunds/items";
+    breaks(
+        &FORMATS,
+        |earlier| earlier.outputs("order_refunds", "Refund", refund)["properties"]["by"] = json!({ "type": "string" }),
+        &["`order_refunds` no longer answers with `refunds[].by`: this breaks callers that read `refunds[].by`"],
+    );
+    breaks(
+        &FORMATS,
+        |earlier| {
+            let reason = &mut earlier.outputs("order_refunds", "Refund", refund)["properties"]["reason"];
+            reason["type"] = json!("string");
+            reason.as_object_mut().unwrap().remove("nullable");
+        },
+        &[
+            "`order_refunds` answers with more kinds of value for `refunds[].reason` (no longer of type string only): this breaks callers that do not expect null for `refunds[].reason`",
+        ],
+    );
+}
+
+#[test]
+fn another_method_or_path_or_name() {
+    let with_places = ["operator", "openapi", "openapi-3.0"];
+    breaks(
+        &with_places,
+        |earlier| {
+            if earlier.is_openapi() {
+                let path = &mut earlier.document["paths"]["/orders/find"];
+                let operation = path["post"].take();
+                *path = json!({ "put": operation });
+            } else {
+                earlier.endpoint("find_orders")["method"] = json!("PUT");
+            }
+        },
+        &["`find_orders` is now a POST, and was a PUT: this breaks callers that send a PUT"],
+    );
+    breaks(
+        &with_places,
+        |earlier| {
+            if earlier.is_openapi() {
+                let path = earlier.document["paths"]["/refunds"].take();
+                let paths = earlier.document["paths"].as_object_mut().unwrap();
+                paths.remove("/refunds");
+                paths.insert("/refund".to_owned(), path);
+            } else {
+                earlier.endpoint("refund_order")["url"] = json!(format!("{PUBLIC_URL}/refund"));
+            }
+        },
+        &[
+            "`refund_order` is now at http://127.0.0.1:8080/refunds: this breaks callers that call and sign over http://127.0.0.1:8080/refund",
+        ],
+    );
+    let rename = |earlier: &mut Earlier| {
+        let key = if earlier.is_openapi() { "operationId" } else { "name" };
+        earlier.endpoint("refund_order")[key] = json!("pay_back");
+    };
+    let renamed = "`pay_back` is now named `refund_order`: this breaks callers that know it as `pay_back`";
+    breaks(&with_places, rename, &[renamed]);
+    // A tool has no place that would show that it is the same.
+    let [report] = &said(&["mcp"], rename)[..] else {
+        unreachable!()
+    };
+    assert!(
+        report.contains("`pay_back` is gone: this breaks callers that call `pay_back`"),
+        "{report}"
+    );
+    assert!(report.contains("`refund_order` is new"), "{report}");
+}
+
+#[test]
+fn an_endpoint_that_is_gone() {
+    for report in said(&FORMATS, |earlier| {
+        let mut copy = earlier.endpoint("open_ticket").clone();
+        match earlier.format {
+            "mcp" => {
+                copy["name"] = json!("close_ticket");
+                earlier.document["tools"].as_array_mut().unwrap().push(copy);
+            }
+            "operator" => {
+                copy["name"] = json!("close_ticket");
+                copy["url"] = json!(format!("{PUBLIC_URL}/tickets/close"));
+                earlier.document["endpoints"].as_array_mut().unwrap().push(copy);
+            }
+            _ => {
+                copy["operationId"] = json!("close_ticket");
+                earlier.document["paths"]["/tickets/close"] = json!({ "post": copy });
+            }
+        }
+    }) {
+        assert!(
+            report.contains("`close_ticket` is gone: this breaks callers that call "),
+            "{report}"
+        );
+        assert!(
+            report.contains("POST http://127.0.0.1:8080/tickets/close") || report.contains("call `close_ticket`"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn what_only_one_format_says() {
+    breaks(
+        &["mcp"],
+        |earlier| {
+            earlier.endpoint("refund_order")["annotations"]["readOnlyHint"] = json!(true);
+            earlier.endpoint("open_ticket")["annotations"]["idempotentHint"] = json!(true);
+        },
+        &[
+            "`open_ticket` has a new effect with each call now (idempotentHint): this breaks callers that call it again where an answer was lost",
+            "`refund_order` changes something now (readOnlyHint): this breaks callers that call it without asking a person",
+        ],
+    );
+    breaks(
+        &["openapi", "openapi-3.0"],
+        |earlier| {
+            let types = earlier.document["components"]["schemas"].as_object_mut().unwrap();
+            let ticket = types.remove("Ticket").unwrap();
+            types.insert("Opened".to_owned(), ticket);
+            let responses = &mut earlier.endpoint("open_ticket")["responses"];
+            responses["200"]["content"]["application/json"]["schema"]["$ref"] = json!("#/components/schemas/Opened");
+        },
+        &["there is no type named `Opened`: this breaks callers that name it in code that was made from the document"],
+    );
+    breaks_nobody(
+        &["openapi", "openapi-3.0"],
+        |earlier| {
+            let responses = earlier.endpoint("refund_order")["responses"].as_object_mut().unwrap();
+            responses.remove("404").unwrap();
+        },
+        &["`refund_order` may answer with a 404 too"],
+    );
+}
+
+#[test]
+fn what_breaks_nobody() {
+    breaks_nobody(
+        &FORMATS,
+        |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(10),
+        &["`find_orders` describes `limit` differently, or takes more for it"],
+    );
+    breaks_nobody(
+        &FORMATS,
+        |earlier| {
+            earlier.inputs("open_ticket")["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("tags")
+                .unwrap();
+        },
+        &["`open_ticket` takes `tags`, which may be left out"],
+    );
+    breaks_nobody(
+        &FORMATS,
+        |earlier| earlier.endpoint("refund_order")["description"] = json!("Refunds."),
+        &["`refund_order` has another description"],
+    );
+    breaks_nobody(
+        &FORMATS,
+        |earlier| {
+            earlier.outputs("open_ticket", "Ticket", "")["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("message")
+                .unwrap();
+            remove(&mut earlier.outputs("open_ticket", "Ticket", "")["required"], "message");
+        },
+        &["`open_ticket` answers with `message` too"],
+    );
+    breaks_nobody(
+        &FORMATS,
+        |earlier| match earlier.format {
+            "mcp" => drop(earlier.document["tools"].as_array_mut().unwrap().pop()),
+            "operator" => drop(earlier.document["endpoints"].as_array_mut().unwrap().pop()),
+            _ => drop(
+                earlier.document["paths"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("/refunds")
+                    .unwrap(),
+            ),
+        },
+        &["`refund_order` is new"],
+    );
+    for report in said(&["openapi", "openapi-3.0"], |earlier| {
+        earlier.document["info"]["title"] = json!("Ours");
+    }) {
+        assert!(
+            report.contains("It promises the same of every endpoint, in other words"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_another_format_is_told_apart_and_a_layout_is_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kept.json");
+    let zoo = process::build_example("tests", "zoo");
+    let programs = [process::build("support-desk", "dev"), zoo];
+    for (program, format) in programs
+        .iter()
+        .flat_map(|program| FORMATS.map(|format| (program, format)))
+    {
+        let text = process::run(program, &["manifest", "--format", format]);
+        fs::write(&file, &text).unwrap();
+        for other in FORMATS {
+            let (code, report) = check(program, other, &file);
+            if other == format {
+                assert_eq!((code, report.as_str()), (Some(0), ""), "{format}");
+            } else {
+                assert_eq!(code, Some(1));
+                assert!(
+                    report.contains("kept.json is no ") && report.contains("Write it anew"),
+                    "{report}"
+                );
+            }
+        }
+        let value: Value = serde_json::from_str(&text).unwrap();
+        fs::write(&file, value.to_string()).unwrap();
+        let (code, report) = check(program, format, &file);
+        assert_eq!(code, Some(1));
+        assert!(report.contains("It is only laid out differently."), "{report}");
+    }
+}

@@ -1,0 +1,219 @@
+//! The four formats, held against tools that others wrote. `tests/exports/install` installs them.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tests::caller::{self, PUBLIC_URL, SECRET};
+use tests::process::{self, Server};
+
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exports");
+const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
+
+/// A program of others.
+fn tool(path: &str) -> PathBuf {
+    let tool = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/exports")
+        .join(path);
+    assert!(
+        tool.exists(),
+        "{path} is not installed: run tests/exports/install, as tests/all does"
+    );
+    tool
+}
+
+fn succeed(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&stdout),
+        String::from_utf8_lossy(&stderr)
+    );
+    assert!(status.success(), "{command:?}:\n{text}");
+    text
+}
+
+/// The program's documents in a folder of their own, by format.
+fn documents(program: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for format in FORMATS {
+        let file = folder.path().join(format!("{format}.json"));
+        process::run(
+            program,
+            &["manifest", "--format", format, "--output", file.to_str().unwrap()],
+        );
+    }
+    folder
+}
+
+#[test]
+fn every_document_passes_its_validator() {
+    for program in [
+        process::build("support-desk", "dev"),
+        process::build_example("tests", "zoo"),
+    ] {
+        let folder = documents(&program);
+        let in_folder = |program: &str, files: [&str; 2]| {
+            succeed(Command::new(tool(program)).args(files).current_dir(&folder));
+        };
+        in_folder(
+            "python/bin/openapi-spec-validator",
+            ["openapi.json", "openapi-3.0.json"],
+        );
+        let mut metaschema = Command::new(tool("python/bin/python"));
+        succeed(
+            metaschema
+                .arg(format!("{HERE}/metaschema.py"))
+                .args(["operator.json", "mcp.json"])
+                .current_dir(&folder),
+        );
+        for tool in json(&folder.path().join("mcp.json"))["tools"].as_array().unwrap() {
+            assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
+            assert_eq!(tool["outputSchema"]["type"], "object", "{tool}");
+        }
+        for endpoint in json(&folder.path().join("operator.json"))["endpoints"]
+            .as_array()
+            .unwrap()
+        {
+            let keys: Vec<&String> = endpoint.as_object().unwrap().keys().collect();
+            assert_eq!(keys, ["description", "inputs", "method", "name", "outputs", "url"]);
+        }
+    }
+}
+
+#[test]
+fn openapi_3_0_says_nothing_that_only_3_1_knows() {
+    let folder = documents(&process::build_example("tests", "zoo"));
+    let text = fs::read_to_string(folder.path().join("openapi-3.0.json")).unwrap();
+    for keyword in [
+        "const",
+        "examples",
+        "prefixItems",
+        "patternProperties",
+        "$defs",
+        "unevaluatedProperties",
+    ] {
+        assert!(!text.contains(&format!("\"{keyword}\":")), "{keyword}");
+    }
+    assert!(!text.contains("\"type\": ["), "a list of types");
+    assert!(!text.contains("\"null\""), "the type null");
+}
+
+#[test]
+fn typescript_is_made_of_it_and_compiles() {
+    for format in ["openapi", "openapi-3.0"] {
+        for (program, uses) in [
+            (process::build("support-desk", "dev"), true),
+            (process::build_example("tests", "zoo"), false),
+        ] {
+            let folder = documents(&program);
+            let types = folder.path().join("openapi.d.ts");
+            let document = folder.path().join(format!("{format}.json"));
+            succeed(
+                Command::new(tool("node/node_modules/.bin/openapi-typescript"))
+                    .arg(document)
+                    .arg("-o")
+                    .arg(&types),
+            );
+            let mut compile = Command::new(tool("node/node_modules/.bin/tsc"));
+            compile.args([
+                "--noEmit",
+                "--strict",
+                "--target",
+                "es2022",
+                "--moduleResolution",
+                "bundler",
+                "--module",
+                "es2022",
+            ]);
+            if uses {
+                fs::copy(format!("{HERE}/use.ts"), folder.path().join("use.ts")).unwrap();
+                compile.arg("use.ts");
+            }
+            succeed(compile.arg(&types).current_dir(&folder));
+        }
+    }
+}
+
+/// Every check is on but two, which look for answers to calls that are not signed; the hook signs every call.
+#[test]
+fn schemathesis_finds_nothing_in_five_hundred_examples_an_operation() {
+    let program = process::build("support-desk", "dev");
+    let folder = documents(&program);
+    let server = Server::start(&program, folder.path());
+    let mut run = Command::new(tool("python/bin/schemathesis"));
+    run.args([
+        "--config-file",
+        &format!("{HERE}/schemathesis.toml"),
+        "run",
+        "openapi.json",
+        "--url",
+        &format!("http://127.0.0.1:{}", server.port),
+    ])
+    .args([
+        "--max-examples",
+        "500",
+        "--exclude-checks",
+        "ignored_auth,missing_required_header",
+    ])
+    .args([
+        "--generation-with-security-parameters",
+        "false",
+        "--generation-database",
+        "none",
+    ])
+    .args(["--continue-on-failure", "--no-color"]);
+    run.env("PYTHONPATH", HERE)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("SCHEMATHESIS_HOOKS", "signing");
+    run.env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+        .env("OPERATOR_SIGNING_KEY", SECRET);
+    let report = succeed(run.current_dir(&folder));
+    assert!(
+        report.contains("Tested: 6") && report.contains("No issues found"),
+        "{report}"
+    );
+}
+
+#[test]
+fn the_manifest_is_served_where_it_is_on_and_to_signed_calls_only() {
+    let program = process::build("support-desk", "dev");
+    let folder = documents(&program);
+    let server = Server::start_with(&program, folder.path(), &[("OPERATOR_SERVE_MANIFEST", "true")]);
+    for format in FORMATS {
+        let answer = caller::get(server.port, "/manifest", format, "format", format).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(
+            answer.body,
+            fs::read_to_string(folder.path().join(format!("{format}.json"))).unwrap()
+        );
+    }
+    let unsigned = "GET /manifest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(caller::send(server.port, unsigned).unwrap().status, 401);
+    assert_eq!(
+        caller::get(server.port, "/manifest", "k", "format", "yaml")
+            .unwrap()
+            .status,
+        400
+    );
+    let off = Server::start(&program, tempfile::tempdir().unwrap().path());
+    assert_eq!(
+        caller::get(off.port, "/manifest", "k", "format", "mcp").unwrap().status,
+        404
+    );
+}
+
+#[test]
+fn the_examples_leave_nothing_to_lint() {
+    for package in ["support-desk", "quickstart"] {
+        let said = process::run(&process::build(package, "dev"), &["lint", "--deny", "notes"]);
+        assert!(said.ends_with("endpoints: 0 warnings, 0 notes.\n"), "{said}");
+    }
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}

@@ -1,0 +1,422 @@
+//! The MCP server, held against the MCP project's own client and against who has no business with it.
+//! `tests/exports/install` installs the client.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use operator_runtime::store::MemoryStore;
+use operator_runtime::{App, Call, Config, endpoints, operator_api};
+use serde_json::{Value, json};
+use tests::caller::{self, Answer, PUBLIC_URL, SECRET};
+use tests::process::{self, Server};
+use tokio::sync::Notify;
+
+const TOKENS: (&str, &str) = ("OPERATOR_MCP_TOKENS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
+
+fn drive(arguments: &[&str], folder: &Path) -> Output {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/exports/python/bin/python");
+    assert!(
+        python.exists(),
+        "the client is not installed: run tests/exports/install"
+    );
+    Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/exports/mcp_client.py"))
+        .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn succeeded(output: Output) -> String {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (said, log) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{said}{log}");
+    said
+}
+
+#[test]
+fn a_client_lists_and_calls_every_tool_over_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = process::build("support-desk", "dev");
+    let said = succeeded(drive(&["stdio", program.to_str().unwrap()], folder.path()));
+    assert_eq!(said, "stdio, legacy: 2025-11-25\nstdio, auto: 2026-07-28\n");
+}
+
+#[test]
+fn a_client_lists_and_calls_every_tool_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
+    let url = format!("http://127.0.0.1:{}/mcp", server.port);
+    let said = succeeded(drive(&["http", &url, "n3w"], folder.path()));
+    assert_eq!(said, "http, legacy: 2025-11-25\nhttp, auto: 2026-07-28\n");
+    assert!(!drive(&["http", &url, "guess"], folder.path()).status.success());
+}
+
+/// `mcp` with its standard input and output at hand.
+struct Started {
+    child: Child,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Started {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(process::build("support-desk", "dev"))
+            .arg("mcp")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .current_dir(folder)
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, said }
+    }
+
+    fn say(&mut self, message: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        writeln!(input, "{message}").unwrap();
+    }
+
+    /// What it says next; every line is a message.
+    fn next(&mut self) -> Option<Value> {
+        let line = self.said.next()?.unwrap();
+        Some(serde_json::from_str(&line).unwrap())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"tests","version":"1"}}}"#;
+const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+#[test]
+fn what_was_asked_before_standard_input_ended_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Started::start(folder.path());
+    let refund = tool_call("refund_order", &json!({ "order_id": 1004, "amount_cents": 100 }), "k");
+    for message in [INITIALIZE, INITIALIZED, &refund] {
+        server.say(message);
+    }
+    drop(server.child.stdin.take());
+    assert_eq!(server.next().unwrap()["id"], 0);
+    let answer = server.next().unwrap();
+    assert_eq!(answer["result"]["structuredContent"]["refund_id"], 1, "{answer}");
+    assert_eq!(server.next(), None);
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn it_ends_when_it_is_told_to_though_nothing_more_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Started::start(folder.path());
+    server.say(INITIALIZE);
+    server.next().unwrap();
+    let told = Command::new("kill")
+        .arg("-TERM")
+        .arg(server.child.id().to_string())
+        .status();
+    assert!(told.unwrap().success());
+    // Waiting would close it.
+    let _open = server.child.stdin.take();
+    let status = server.child.wait().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// A request as a client of the revision 2025-11-25 sends it, with these headers beside.
+fn request(headers: &[(&str, &str)], message: &str) -> String {
+    let mut text = "POST /mcp HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n"
+        .to_owned();
+    if headers.iter().all(|(name, _)| *name != "Host") {
+        text += "Host: 127.0.0.1\r\n";
+    }
+    text.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
+    text + &format!("Content-Length: {}\r\n\r\n{message}", message.len())
+}
+
+fn ask(port: u16, headers: &[(&str, &str)], message: &str) -> Answer {
+    caller::send(port, &request(headers, message)).unwrap()
+}
+
+fn tool_call(name: &str, arguments: &Value, key: &str) -> String {
+    let params = json!({ "name": name, "arguments": arguments, "_meta": { "operator/idempotency-key": key } });
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()
+}
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+
+#[test]
+fn only_tokens_open_it_and_only_where_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = process::build("support-desk", "dev");
+    let server = Server::start_with(&program, folder.path(), &[TOKENS]);
+    let with = |authorization: &str| ask(server.port, &[("Authorization", authorization)], LIST);
+    for token in ["Bearer n3w", "Bearer 0ld", "bearer s3cret"] {
+        assert_eq!(with(token).status, 200, "{token}");
+    }
+    let challenge = |answer: &Answer| {
+        let line = answer
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("www-authenticate: "));
+        (answer.status, line.unwrap_or_default().to_owned())
+    };
+    let realm = r#"Bearer realm="MCP""#.to_owned();
+    assert_eq!(challenge(&ask(server.port, &[], LIST)), (401, realm.clone()));
+    for token in [
+        "Bearer guess",
+        "Bearer n3",
+        "Bearer shop/new=n3w",
+        &format!("Bearer {SECRET}"),
+    ] {
+        let wanted = format!("{realm}, error=\"invalid_token\"");
+        assert_eq!(challenge(&with(token)), (401, wanted), "{token}");
+    }
+    let wanted = format!("{realm}, error=\"invalid_request\"");
+    assert_eq!(challenge(&with("Basic bjN3")), (401, wanted));
+    // A token is no signature, and a signature no token.
+    let signed = caller::post(server.port, "/mcp", "k", LIST).unwrap();
+    assert_eq!(signed.status, 401, "{}", signed.body);
+    let off = Server::start(&program, tempfile::tempdir().unwrap().path());
+    assert_eq!(ask(off.port, &[("Authorization", "Bearer n3w")], LIST).status, 404);
+}
+
+#[test]
+fn the_tools_are_those_of_the_manifest_below_the_base_path_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = process::build("support-desk", "dev");
+    let url = ("OPERATOR_PUBLIC_URL", "http://127.0.0.1:8080/support");
+    let manifest = ("OPERATOR_SERVE_MANIFEST", "true");
+    let server = Server::start_with(&program, folder.path(), &[TOKENS, url, manifest]);
+    let described: Value = serde_json::from_str(&process::run(&program, &["manifest", "--format", "mcp"])).unwrap();
+    let at_base = request(&[("Authorization", "Bearer n3w")], LIST).replacen("POST /mcp", "POST /support/mcp", 1);
+    let answers = [
+        caller::send(server.port, &at_base).unwrap(),
+        ask(server.port, &[("Authorization", "Bearer n3w")], LIST),
+    ];
+    for answer in answers {
+        assert_eq!(answer.json()["result"]["tools"], described["tools"], "{}", answer.body);
+    }
+}
+
+#[test]
+fn pages_of_other_origins_and_names_that_are_not_ours_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
+    let status = |name: &str, value: &str| {
+        let authorization = ("Authorization", "Bearer n3w");
+        ask(server.port, &[authorization, (name, value)], LIST).status
+    };
+    assert_eq!(status("Origin", PUBLIC_URL), 200);
+    for origin in [
+        "https://evil.example",
+        "http://127.0.0.1:8081",
+        "https://127.0.0.1:8080",
+        "null",
+    ] {
+        assert_eq!(status("Origin", origin), 403, "{origin}");
+    }
+    assert_eq!(status("Host", "localhost:1"), 200);
+    for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1"] {
+        assert_eq!(status("Host", host), 403, "{host}");
+    }
+}
+
+#[test]
+fn a_body_is_as_large_as_elsewhere_and_one_that_is_too_large_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
+    let message = tool_call("notify_customer", &json!({ "message": "a".repeat(1024 * 1024) }), "k");
+    let answer = ask(server.port, &[("Authorization", "Bearer n3w")], &message);
+    assert_eq!(answer.status, 413, "{}", answer.body);
+}
+
+#[test]
+fn a_key_belongs_to_a_tenant_whichever_of_its_tokens_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
+    let refund = tool_call(
+        "refund_order",
+        &json!({ "order_id": 1004, "amount_cents": 100 }),
+        "same",
+    );
+    let refund_id = |token: &str| {
+        let answer = ask(server.port, &[("Authorization", &format!("Bearer {token}"))], &refund);
+        answer.json()["result"]["structuredContent"]["refund_id"].clone()
+    };
+    assert_eq!([refund_id("n3w"), refund_id("0ld"), refund_id("s3cret")], [1, 1, 2]);
+}
+
+#[test]
+fn what_cannot_be_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let fails = |package: &str, command: &str, tokens: &str| {
+        let output = Command::new(process::build(package, "dev"))
+            .arg(command)
+            .env("OPERATOR_SIGNING_KEY", SECRET)
+            .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+            .env("OPERATOR_STORE", "memory:")
+            .env("OPERATOR_MCP_TOKENS", tokens)
+            .stdin(Stdio::null())
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.stdout, b"");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shared = fails("support-desk", "serve", &format!("a={SECRET}"));
+    assert!(
+        shared.contains("is an MCP token too") && !shared.contains(SECRET),
+        "{shared}"
+    );
+    let shape = fails("support-desk", "serve", "hush");
+    assert!(
+        shape.contains("OPERATOR_MCP_TOKENS: Entry 1 of the MCP tokens") && !shape.contains("hush"),
+        "{shape}"
+    );
+    for command in ["serve", "mcp"] {
+        let without = fails("quickstart", command, "a=b");
+        assert!(without.contains(r#"features = ["mcp"]"#), "{without}");
+    }
+}
+
+/// What lets the slow handler go on, and how often it ran.
+#[derive(Default)]
+struct Gate {
+    begun: Notify,
+    open: Notify,
+    runs: AtomicU32,
+}
+
+/// Waits. Use it to see what becomes of a call whose client has gone.
+#[operator_api(POST, "/gated")]
+async fn gated(gate: &Arc<Gate>, call: &Call) -> String {
+    gate.runs.fetch_add(1, Ordering::Relaxed);
+    gate.begun.notify_one();
+    gate.open.notified().await;
+    let authorization = call.headers().contains_key("authorization");
+    format!("{} {} {authorization}", call.tenant(), call.key_id())
+}
+
+/// Says a number. Use it to see whether each of its digits arrives.
+#[operator_api(GET, "/digits")]
+async fn digits(
+    /// Which one to say, of any length.
+    number: u128,
+) -> String {
+    number.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_number_is_taken_for_another_one() {
+    let port = gate_server(&Arc::default(), Config::new()).await;
+    let said = async |number: &str| {
+        let call =
+            tool_call("digits", &json!({ "number": 0 }), "k").replace("\"number\":0", &format!("\"number\":{number}"));
+        let answer = send(port, request(&[("Authorization", "Bearer n3w")], &call)).await;
+        answer.json()["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let greatest = u64::MAX.to_string();
+    assert_eq!(said(&greatest).await, format!("{{\"result\":\"{greatest}\"}}"));
+    assert!(said(&u128::MAX.to_string()).await.contains("beyond 64 bits"));
+    assert!(
+        said("\"5\"")
+            .await
+            .starts_with("`number` must be a whole number from 0 to")
+    );
+}
+
+/// A server of this file's endpoints in this process.
+async fn gate_server(gate: &Arc<Gate>, config: Config) -> u16 {
+    let config = config
+        .signing_key(SECRET)
+        .public_url(PUBLIC_URL)
+        .mcp_tokens("shop/new=n3w");
+    let app = App::new().only(endpoints![gated, digits]).state(Arc::clone(gate));
+    let router = app.config(config).store(MemoryStore::new()).router().await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    port
+}
+
+fn gated_call(key: &str) -> String {
+    request(&[("Authorization", "Bearer n3w")], &tool_call("gated", &json!({}), key))
+}
+
+async fn send(port: u16, request: String) -> Answer {
+    tokio::task::spawn_blocking(move || caller::send(port, &request).unwrap())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_finds_its_answer_later_and_no_handler_sees_its_token() {
+    let gate = Arc::<Gate>::default();
+    let port = gate_server(&gate, Config::new()).await;
+    let mut lost = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    lost.write_all(gated_call("slow").as_bytes()).unwrap();
+    gate.begun.notified().await;
+    drop(lost);
+    gate.open.notify_one();
+    let result = send(port, gated_call("slow")).await.json()["result"].clone();
+    assert_eq!(
+        result["structuredContent"],
+        json!({ "result": "shop new false" }),
+        "{result}"
+    );
+    assert_eq!(result["content"][0]["text"], r#"{"result":"shop new false"}"#);
+    assert_eq!(gate.runs.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_says_so_and_a_slow_body_is_not_waited_for() {
+    let gate = Arc::<Gate>::default();
+    let config = Config::new().concurrency(1).read_timeout(Duration::from_millis(100));
+    let port = gate_server(&gate, config).await;
+    let first = tokio::spawn(send(port, gated_call("first")));
+    gate.begun.notified().await;
+    let second = send(port, gated_call("second")).await.json()["result"].clone();
+    assert_eq!(second["isError"], true);
+    let said = second["content"][0]["text"].as_str().unwrap();
+    assert!(
+        said.contains("all the calls it can take") && said.ends_with("tried again in a second."),
+        "{said}"
+    );
+    gate.open.notify_one();
+    assert_eq!(first.await.unwrap().status, 200);
+    let whole = gated_call("slow");
+    let slow = send(port, whole[..whole.len() - 1].to_owned()).await;
+    assert_eq!(slow.status, 408, "{}", slow.body);
+}
+
+/// Is where MCP clients are answered. Use it to see that two cannot be.
+#[operator_api(POST, "/mcp")]
+async fn in_the_way() {}
+
+#[test]
+fn an_endpoint_in_its_place_is_a_start_up_problem() {
+    let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
+    let app = App::new().only(endpoints![in_the_way]).store(MemoryStore::new());
+    app.clone().config(config.clone()).check().unwrap();
+    let problem = app.config(config.mcp_tokens("a=b")).check().unwrap_err();
+    assert!(problem.to_string().contains("`in_the_way`"), "{problem}");
+}

@@ -1,0 +1,27 @@
+"""Holds every schema of a document in the formats `operator` or `mcp` against JSON Schema's own schema (2020-12), and a
+list of tools against what the revisions of the Model Context Protocol say that one is."""
+
+import json
+import sys
+
+from jsonschema import Draft202012Validator
+from mcp_types import _v2025_11_25, _v2026_07_28
+
+for path in sys.argv[1:]:
+    with open(path) as file:
+        document = json.load(file)
+    described = document.get("endpoints") or document["tools"]
+    schemas = [
+        schema
+        for one in described
+        for keyword, schema in one.items()
+        if keyword in ("inputs", "outputs", "inputSchema", "outputSchema")
+    ]
+    assert len(schemas) == 2 * len(described), path
+    for schema in schemas:
+        Draft202012Validator.check_schema(schema)
+        # Whole by itself: every reference leads somewhere within it.
+        list(Draft202012Validator(schema).iter_errors({}))
+    if "tools" in document:
+        for revision in (_v2025_11_25, _v2026_07_28):
+            revision.ListToolsResult.model_validate(document)

@@ -1,0 +1,100 @@
+//! Types of other crates, behind their features.
+
+use bytes::Bytes;
+use operator_runtime::formats::DateTime;
+use operator_runtime::operator_api;
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use url::Url;
+use uuid::Uuid;
+
+/// Identifiers, amounts and bytes.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Foreign {
+    id: Uuid,
+    amount: Decimal,
+    link: Url,
+    raw: Bytes,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "DateTime")]
+    at: OffsetDateTime,
+}
+
+/// Answers with types of other crates. Use it to try `uuid`, `rust_decimal`, `url`, `bytes` and `time`.
+#[operator_api(POST, "/zoo/foreign", read_only)]
+async fn foreign(
+    /// The value to try.
+    value: Foreign,
+) -> Foreign {
+    value
+}
+
+/// Dates of jiff.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct OfJiff {
+    timestamp: jiff::Timestamp,
+    date: jiff::civil::Date,
+    time: jiff::civil::Time,
+    date_time: jiff::civil::DateTime,
+    duration: jiff::SignedDuration,
+}
+
+/// Dates of chrono.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct OfChrono {
+    utc: chrono::DateTime<chrono::Utc>,
+    date: chrono::NaiveDate,
+    time: chrono::NaiveTime,
+    date_time: chrono::NaiveDateTime,
+    weekday: Option<chrono::Weekday>,
+}
+
+/// Answers with dates. Use it to try `jiff` and `chrono`.
+#[operator_api(POST, "/zoo/dates", read_only)]
+async fn dates(
+    /// Dates of jiff.
+    of_jiff: OfJiff,
+    /// Dates of chrono.
+    of_chrono: OfChrono,
+) -> (OfJiff, OfChrono) {
+    (of_jiff, of_chrono)
+}
+
+/// Answers with dates that were search parameters. Use it to try them as one text each.
+#[operator_api(GET, "/zoo/texts")]
+#[allow(clippy::too_many_arguments, reason = "one of each")]
+async fn texts(
+    /// An identifier.
+    id: Uuid,
+    /// What is to be paid.
+    amount: Decimal,
+    /// Where to look.
+    link: Option<Url>,
+    /// A time of `time`.
+    at: OffsetDateTime,
+    /// A time of jiff.
+    timestamp: jiff::Timestamp,
+    /// A date of jiff.
+    date: Option<jiff::civil::Date>,
+    /// A time of chrono.
+    utc: chrono::DateTime<chrono::Utc>,
+    /// A date of chrono.
+    naive_date: chrono::NaiveDate,
+) -> Vec<String> {
+    let link = link.map(|link| link.to_string());
+    let texts = [
+        id.to_string(),
+        amount.to_string(),
+        at.to_string(),
+        timestamp.to_string(),
+        utc.to_string(),
+        naive_date.to_string(),
+    ];
+    texts
+        .into_iter()
+        .chain(link)
+        .chain(date.map(|date| date.to_string()))
+        .collect()
+}

@@ -1,0 +1,175 @@
+//! Numbers, collections, pointers, generics, recursion, and what an argument's options promise.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::num::{NonZeroI16, NonZeroU32};
+
+use operator_runtime::{SearchParam, operator_api};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Every number.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Numbers {
+    unsigned: (u8, u16, u32, u64, usize),
+    signed: (i8, i16, i32, i64, isize),
+    wide: (u128, i128),
+    floats: (f32, f64),
+    never_zero: (NonZeroU32, NonZeroI16),
+}
+
+/// Answers with numbers. Use it to try every type of number.
+#[operator_api(POST, "/zoo/numbers", read_only)]
+async fn numbers(
+    /// The value to try.
+    value: Numbers,
+) -> Numbers {
+    value
+}
+
+/// Collections.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Collections {
+    list: Vec<Option<bool>>,
+    queue: VecDeque<String>,
+    set: BTreeSet<u8>,
+    map: BTreeMap<String, i32>,
+    numbered: HashMap<u16, char>,
+    three: [u8; 3],
+    tuple: (bool, Box<str>, ()),
+    address: IpAddr,
+}
+
+/// Answers with collections. Use it to try lists, sets, maps and tuples.
+#[operator_api(POST, "/zoo/collections", read_only)]
+async fn collections(
+    /// The value to try.
+    value: Collections,
+) -> Collections {
+    value
+}
+
+/// A tree.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Tree {
+    name: String,
+    branches: Vec<Tree>,
+    neighbour: Option<Box<Tree>>,
+}
+
+/// Answers with a tree. Use it to try recursion.
+#[operator_api(POST, "/zoo/tree", read_only)]
+async fn tree(
+    /// The value to try.
+    value: Tree,
+    /// Others like it.
+    others: Vec<Tree>,
+) -> Tree {
+    Tree {
+        branches: others,
+        ..value
+    }
+}
+
+/// One page of anything.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Page<T> {
+    items: Vec<T>,
+    next: Option<Wrapper>,
+}
+
+/// A text by another name.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Wrapper(#[schemars(length(max = 8))] String);
+
+/// Two values without names.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Pair(u8, Wrapper);
+
+/// Answers with pages. Use it to try generics.
+#[operator_api(POST, "/zoo/pages", read_only)]
+async fn pages(
+    /// Pages of texts.
+    texts: Page<Wrapper>,
+    /// Pages of pairs.
+    pairs: Page<Pair>,
+) -> (Page<Wrapper>, Page<Pair>) {
+    (texts, pairs)
+}
+
+/// Promises of a type's own.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Promises {
+    #[schemars(range(min = 1, max = 9))]
+    digit: u8,
+    #[schemars(length(min = 1, max = 3))]
+    words: Vec<String>,
+    #[schemars(regex(pattern = "^[a-z]+$"))]
+    name: String,
+    #[schemars(email)]
+    email: Option<String>,
+}
+
+/// Answers with promises kept. Use it to try bounds, patterns and formats.
+#[operator_api(POST, "/zoo/promises", read_only)]
+async fn promises(
+    /// The value to try.
+    value: Promises,
+    /// A number of halves.
+    #[operator(min = 0, exclusive_max = 10, multiple_of = 0.5)]
+    half: f64,
+    /// Some letters.
+    #[operator(min_length = 2, max_length = 4, pattern = "^[a-f]*$")]
+    letters: Option<String>,
+    /// Different numbers.
+    #[operator(min_items = 1, max_items = 3, unique_items)]
+    different: Vec<i8>,
+) -> (Promises, f64, Option<String>, Vec<i8>) {
+    (value, half, letters, different)
+}
+
+/// One of three.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, SearchParam)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Which {
+    /// The first.
+    One,
+    /// The second.
+    Two,
+    /// The third.
+    Three,
+}
+
+/// Fields of a GET.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Filter {
+    /// One of three.
+    which: Option<Which>,
+    /// One more.
+    other: Option<Which>,
+    /// A number.
+    #[serde(default)]
+    number: i16,
+}
+
+/// Answers with search parameters. Use it to try what one text can hold.
+#[operator_api(GET, "/zoo/parameters")]
+async fn parameters(
+    /// Yes or no.
+    flag: bool,
+    /// One sign.
+    letter: Option<char>,
+    /// A number.
+    #[operator(default = 7, min = 5)]
+    least_five: u32,
+    /// Any number.
+    fraction: Option<f32>,
+    /// One of three.
+    three: Which,
+    /// Some text.
+    text: String,
+    #[operator(flatten)] filter: Filter,
+) -> (bool, Option<char>, u32, Option<f32>, Which, String, Filter) {
+    (flag, letter, least_five, fraction, three, text, filter)
+}

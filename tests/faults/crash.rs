@@ -1,0 +1,106 @@
+//! `kill -9` in the middle of operations: what was answered has happened exactly once, or is said to be unknown.
+
+use serde_json::json;
+use tests::caller::get;
+use tests::process::build_into;
+use tests::services::{Postgres, Redis};
+
+use crate::calm::{Effect, keys};
+use crate::programs::{billing_ledger, lines};
+use crate::storm::Storm;
+
+const KILLS: usize = 56;
+const FAIL_POINTS: &[&str] = &["operator-runtime/fail-points"];
+
+#[test]
+fn every_answered_refund_exists_exactly_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let storm = Storm {
+        program: &build_into(folder.path(), "support-desk", FAIL_POINTS),
+        folder: folder.path(),
+        environment: &[],
+        servers: 1,
+        path: "/refunds",
+        body: |key| json!({ "order_id": 1009, "amount_cents": 1, "reason": key }).to_string(),
+    };
+    let calm = storm.kill_programs(KILLS);
+    let ledger = get(calm.servers[0].port, "/orders/refunds", "count", "order_id", "1009").unwrap();
+    let refunds = ledger.json();
+    let refund = |refund: &serde_json::Value| Effect {
+        key: refund["reason"].as_str().unwrap().to_owned(),
+        says: Some(("refund_id", refund["refund_id"].as_i64().unwrap())),
+    };
+    let refunds: Vec<_> = refunds["refunds"].as_array().unwrap().iter().map(refund).collect();
+    calm.is_transactional(&storm, "crash storm, transactional", "SQLite", &refunds);
+}
+
+#[test]
+fn no_mail_goes_out_twice_and_every_answered_one_went_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let storm = Storm {
+        program: &build_into(folder.path(), "support-desk", FAIL_POINTS),
+        folder: folder.path(),
+        environment: &[],
+        servers: 1,
+        path: "/notifications",
+        body: |_| json!({ "email": "ana@example.com", "message": "Once." }).to_string(),
+    };
+    let calm = storm.kill_programs(KILLS);
+    let mails = lines(&folder.path().join("outbox.jsonl"));
+    let mails = keys(mails.iter().map(|mail| key_of(mail)).collect());
+    calm.is_at_most_once(&storm, "crash storm, at most once", "SQLite", &mails);
+}
+
+fn key_of(mail: &str) -> String {
+    let mail: serde_json::Value = serde_json::from_str(mail).unwrap();
+    mail["idempotency_key"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn no_charge_of_two_billing_servers_on_one_postgres_is_lost_or_doubled() {
+    let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start(&[]));
+    let storm = Storm {
+        program: &build_into(folder.path(), "billing", FAIL_POINTS),
+        folder: folder.path(),
+        environment: &[("OPERATOR_STORE", &postgres.url())],
+        servers: 2,
+        path: "/charges",
+        body: |key| json!({ "customer": "acme@example.com", "amount_cents": 1, "purpose": key }).to_string(),
+    };
+    let calm = storm.kill_programs(KILLS);
+    let (ledger, owed) = billing_ledger(&postgres, "acme@example.com");
+    assert_eq!(
+        (ledger.len(), owed),
+        (calm.told.len(), i64::try_from(calm.told.len()).unwrap()),
+        "entries and cents owed"
+    );
+    calm.is_transactional(&storm, "crash storm, two servers of billing", "Postgres", &ledger);
+}
+
+#[test]
+fn no_charge_recorded_in_redis_is_lost_or_doubled() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = Redis::start(&[("appendonly", "yes")]);
+    let storm = Storm {
+        program: &build_into(folder.path(), "faults-program", &["fail-points"]),
+        folder: folder.path(),
+        environment: &[("OPERATOR_STORE", &redis.url())],
+        servers: 1,
+        path: "/charge",
+        body: |_| "{}".to_owned(),
+    };
+    let calm = storm.kill_programs(KILLS);
+    let charges = keys(lines(&folder.path().join("ledger")));
+    calm.is_at_most_once(&storm, "crash storm, at most once", "Redis", &charges);
+}
+
+#[test]
+fn a_program_built_without_fail_points_holds_no_trace_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = |features| {
+        let program = std::fs::read(build_into(folder.path(), "quickstart", features)).unwrap();
+        let name = b"OPERATOR_FAIL_POINT";
+        program.windows(name.len()).any(|bytes| bytes == name)
+    };
+    assert_eq!((names(FAIL_POINTS), names(&[])), (true, false));
+}

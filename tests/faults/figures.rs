@@ -1,0 +1,291 @@
+//! What is counted, as Prometheus reads it from a server that is called, killed and called again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tests::caller::{Answer, post, post_at, send};
+use tests::process::{Server, build_into};
+
+use crate::programs::Gate;
+
+const SCRAPED: [(&str, &str); 2] = [
+    ("OPERATOR_STORE", "sqlite:operator.db"),
+    ("OPERATOR_METRICS", "127.0.0.1:0"),
+];
+
+fn start(program: &Path, folder: &Path) -> Server {
+    Server::start_with(program, folder, &SCRAPED)
+}
+
+/// Each figure with its labels, as it stands in the text.
+struct Figures(BTreeMap<String, f64>, String);
+
+impl Figures {
+    fn scrape(server: &Server) -> Self {
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let answer = send(server.metrics_port.unwrap(), request).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.head);
+        assert!(answer.head.contains("version=0.0.4"), "{}", answer.head);
+        let lines = answer
+            .body
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty());
+        let figure = |line: &str| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        };
+        Self(lines.map(figure).collect(), answer.body)
+    }
+
+    /// In the order of the scrape: name and kind of each.
+    fn names(&self) -> BTreeSet<(String, String)> {
+        let types = self.1.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+            .collect()
+    }
+
+    fn get(&self, figure: &str) -> f64 {
+        *self
+            .0
+            .get(figure)
+            .unwrap_or_else(|| panic!("{figure} is not in\n{}", self.1))
+    }
+
+    fn calls(&self, endpoint: &str, outcome: &str) -> f64 {
+        self.get(&format!(
+            "operator_calls_total{{endpoint=\"{endpoint}\",outcome=\"{outcome}\"}}"
+        ))
+    }
+
+    fn of(&self, name: &str, endpoint: &str) -> f64 {
+        self.get(&format!("{name}{{endpoint=\"{endpoint}\"}}"))
+    }
+}
+
+fn is(figure: f64, expected: u32) -> bool {
+    (figure - f64::from(expected)).abs() < 0.5
+}
+
+/// Calls a gated endpoint, and does something while its handler waits.
+fn gated<T>(
+    server: &Server,
+    folder: &Path,
+    path: &'static str,
+    key: &'static str,
+    meanwhile: impl FnOnce() -> T,
+) -> (T, Answer) {
+    let gate = Gate::new(folder, key);
+    let (port, body) = (server.port, gate.body());
+    let calling = std::thread::spawn(move || post(port, path, key, &body).unwrap());
+    gate.wait_until_reached();
+    let done = meanwhile();
+    gate.open();
+    (done, calling.join().unwrap())
+}
+
+#[test]
+fn what_happens_to_calls_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = build_into(folder, "faults-program", &[]);
+    let server = start(&program, folder);
+    let zero = Figures::scrape(&server);
+    assert!(is(zero.calls("ring", "done"), 0) && is(zero.calls("charge", "outcome_unknown"), 0));
+
+    let port = server.port;
+    assert_eq!(post(port, "/ring", "k", "{}").unwrap().status, 200);
+    assert!(post(port, "/ring", "k", "{}").unwrap().is_replay());
+    assert_eq!(post(port, "/ring", "k", "{ }").unwrap().status, 422);
+    assert_eq!(post(port, "/ring", "wrong", r#"{"volume":11}"#).unwrap().status, 400);
+    assert_eq!(post_at(1, port, "/ring", "stale", "{}").unwrap().status, 401);
+    let body = Gate::new(folder, "waited").body();
+    let (duplicate, first) = gated(&server, folder, "/charge", "waited", || {
+        post(port, "/charge", "waited", &body)
+    });
+    assert_eq!((duplicate.unwrap().status, first.status), (409, 200));
+    // Longer than a handler ought to keep the writer: that is what is counted.
+    let slow = || std::thread::sleep(Duration::from_millis(150));
+    assert_eq!(gated(&server, folder, "/credit", "slow", slow).1.status, 200);
+
+    let figures = Figures::scrape(&server);
+    for (endpoint, outcome, expected) in [
+        ("ring", "done", 1),
+        ("ring", "replayed", 1),
+        ("ring", "key_reused", 1),
+        ("ring", "declined", 1),
+        ("ring", "not_verified", 1),
+        ("charge", "still_running", 1),
+        ("charge", "done", 1),
+        ("credit_in_sqlite", "done", 1),
+    ] {
+        assert!(
+            is(figures.calls(endpoint, outcome), expected),
+            "{endpoint} {outcome}: {}",
+            figures.1
+        );
+    }
+    assert!(is(figures.of("operator_waits_total", "charge"), 1), "{}", figures.1);
+    assert!(
+        is(figures.of("operator_slow_transactions_total", "credit_in_sqlite"), 1),
+        "{}",
+        figures.1
+    );
+    assert!(
+        is(figures.of("operator_transaction_seconds_count", "credit_in_sqlite"), 1),
+        "{}",
+        figures.1
+    );
+    for (asked, at_least) in [("swap", 8.0), ("transaction", 1.0), ("sweep", 1.0), ("count", 1.0)] {
+        let count = figures.get(&format!("operator_store_seconds_count{{operation=\"{asked}\"}}"));
+        assert!(count >= at_least, "{asked}: {count}");
+    }
+}
+
+/// Sends a call again until no attempt at it is taken to be alive.
+fn retry(server: &Server, path: &str, body: &str) -> Answer {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = post(server.port, path, path, body).unwrap();
+        if answer.status != 409 {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "the lease does not run out");
+    }
+}
+
+#[test]
+fn what_a_crash_leaves_is_counted_by_the_server_that_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = build_into(folder, "faults-program", &[]);
+    let mut server = start(&program, folder);
+    let gates = ["/charge", "/ring"].map(|path| {
+        let gate = Gate::new(folder, &path[1..]);
+        let (port, body) = (server.port, gate.body());
+        let calling = std::thread::spawn(move || post(port, path, path, &body));
+        gate.wait_until_reached();
+        (gate, calling)
+    });
+    server.kill();
+    let [charge, ring] = gates.map(|(gate, calling)| {
+        calling.join().unwrap().unwrap_err();
+        gate.open();
+        gate.body()
+    });
+
+    server = start(&program, folder);
+    assert_eq!(retry(&server, "/ring", &ring).status, 200);
+    for _ in 0..2 {
+        assert_eq!(retry(&server, "/charge", &charge).status, 500);
+    }
+    let figures = Figures::scrape(&server);
+    assert!(is(figures.of("operator_takeovers_total", "ring"), 1), "{}", figures.1);
+    assert!(is(figures.of("operator_takeovers_total", "charge"), 0), "{}", figures.1);
+    assert!(is(figures.calls("charge", "outcome_unknown"), 2), "{}", figures.1);
+    assert!(
+        is(figures.of("operator_unknown_outcomes_total", "charge"), 1),
+        "{}",
+        figures.1
+    );
+
+    server.kill();
+    server = start(&program, folder);
+    records(&server, [2, 1, 0]);
+    settle(&program, folder);
+    server.kill();
+    server = start(&program, folder);
+    records(&server, [2, 0, 1]);
+}
+
+/// They are counted once the server has started.
+fn records(server: &Server, expected: [u32; 3]) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let figures = Figures::scrape(server);
+        let states = ["held", "unknown", "settled"];
+        let found = states.map(|state| figures.get(&format!("operator_records{{state=\"{state}\"}}")));
+        if found.iter().zip(expected).all(|(found, expected)| is(*found, expected)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{found:?} instead of {expected:?}");
+    }
+}
+
+/// The one operation that is unknown.
+fn settle(program: &Path, folder: &Path) {
+    let operations = |arguments: &[&str]| {
+        let output = Command::new(program)
+            .arg("operations")
+            .args(arguments)
+            .current_dir(folder)
+            .env("OPERATOR_STORE", SCRAPED[0].1)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = operations(&["list", "--unknown", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let operation = listed["operation"].as_str().unwrap();
+    operations(&["settle", operation, "--not-done", "--by", "ana"]);
+}
+
+#[test]
+fn the_page_on_idempotency_names_every_figure_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let server = start(&program, folder.path());
+    assert_eq!(post(server.port, "/credit", "k", "{}").unwrap().status, 200);
+    records(&server, [0, 0, 0]);
+    let emitted = Figures::scrape(&server).names();
+
+    let page = include_str!("../../operator-runtime/src/idempotency/mod.rs");
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("//! | `operator_")?.split(" | ");
+        let name = format!("operator_{}", cells.next()?.split(['`', '{']).next()?);
+        Some((name, cells.next()?.to_owned()))
+    };
+    let documented: BTreeSet<(String, String)> = page.lines().filter_map(row).collect();
+    assert_eq!(documented, emitted);
+    for outcome in Figures::scrape(&server)
+        .0
+        .keys()
+        .filter_map(|figure| figure.split("outcome=\"").nth(1))
+    {
+        let outcome = outcome.trim_end_matches("\"}");
+        assert!(page.contains(&format!("`{outcome}`")), "{outcome} is not explained");
+    }
+}
+
+#[test]
+fn what_cannot_be_scraped_is_said_at_the_start_with_all_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = |package: &str, address: &str| {
+        let output = Command::new(build_into(folder.path(), package, &[]))
+            .arg("serve")
+            .current_dir(folder.path())
+            .env("OPERATOR_STORE", "sqlite:operator.db")
+            .env("OPERATOR_SIGNING_KEY", "op_sk_tests")
+            .env("OPERATOR_METRICS", address)
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refused("faults-program", &address);
+    assert!(
+        said.contains(&format!("{address} cannot be listened on for Prometheus")),
+        "{said}"
+    );
+    assert!(refused("faults-program", "localhost").contains("such as 127.0.0.1:9464"));
+    let said = refused("quickstart", &address);
+    assert!(said.contains("features = [\"prometheus\"]"), "{said}");
+    assert!(said.contains("OPERATOR_PUBLIC_URL"), "{said}");
+}

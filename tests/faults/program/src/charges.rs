@@ -1,0 +1,137 @@
+//! One handler of each effect. Each waits, where it is told of a gate, until that is open.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use operator_runtime::{Call, Error, Sqlite, Tx, operator_api};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::io::Write as _;
+
+/// The file that effects outside a database are written down in: a key a line.
+pub(crate) struct Ledger(PathBuf);
+
+impl Ledger {
+    pub(crate) fn from_env() -> Self {
+        Self(std::env::var_os("FAULTS_LEDGER").map_or_else(|| PathBuf::from("ledger"), PathBuf::from))
+    }
+
+    /// One write, so that lines of processes at the same time do not mix.
+    fn write(&self, key: &str) -> Result<(), Error> {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&self.0)?;
+        file.write_all(format!("{key}\n").as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Who has done it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Charged {
+    /// The key that it was called with.
+    key: String,
+    /// The process that ran the handler.
+    process: u32,
+}
+
+/// Charges something elsewhere. Use it at most once.
+#[operator_api(POST, "/charge", effect = at_most_once)]
+pub(crate) async fn charge(
+    ledger: &Ledger,
+    call: &Call,
+    /// A file; the handler begins by making PATH.begun, and goes on when PATH.open is there.
+    gate: Option<String>,
+) -> Result<Charged, Error> {
+    pass(gate).await?;
+    ledger.write(call.idempotency_key())?;
+    Ok(charged(call))
+}
+
+/// Rings a bell. Use it as often as you like.
+#[operator_api(POST, "/ring", effect = rerunnable)]
+pub(crate) async fn ring(
+    ledger: &Ledger,
+    call: &Call,
+    /// A file; the handler begins by making PATH.begun, and goes on when PATH.open is there.
+    gate: Option<String>,
+) -> Result<Charged, Error> {
+    pass(gate).await?;
+    ledger.write(call.idempotency_key())?;
+    Ok(charged(call))
+}
+
+/// Blocks a thread for ever. Use it to see that the process ends in spite of it.
+#[operator_api(POST, "/block", effect = rerunnable)]
+pub(crate) async fn block(
+    /// A file; the handler begins by making PATH.begun.
+    gate: String,
+) -> Result<bool, Error> {
+    std::fs::write(format!("{gate}.begun"), "")?;
+    let blocked = tokio::task::spawn_blocking(|| {
+        loop {
+            std::thread::park();
+        }
+    });
+    blocked.await.map_err(Error::internal)
+}
+
+/// Credits something in the transaction of the record, in SQLite.
+#[operator_api(POST, "/credit")]
+pub(crate) async fn credit_in_sqlite(
+    tx: &mut Tx<Sqlite>,
+    call: &Call,
+    /// A file; the handler begins by making PATH.begun, and goes on when PATH.open is there.
+    gate: Option<String>,
+) -> Result<Charged, Error> {
+    tx.execute("INSERT INTO credits VALUES (?1)", [call.idempotency_key()])?;
+    pass(gate).await?;
+    Ok(charged(call))
+}
+
+/// The same path as in SQLite, so a module of its own.
+pub(crate) mod in_postgres {
+    use super::{Charged, charged, pass};
+    use operator_runtime::{Call, Error, Postgres, Tx, operator_api};
+
+    /// Credits something in the transaction of the record, in Postgres.
+    #[operator_api(POST, "/credit")]
+    pub(crate) async fn credit(
+        tx: &mut Tx<Postgres>,
+        call: &Call,
+        /// A file; the handler begins by making PATH.begun, and goes on when PATH.open is there.
+        gate: Option<String>,
+    ) -> Result<Charged, Error> {
+        tx.execute("INSERT INTO credits VALUES ($1)", &[&call.idempotency_key()])
+            .await?;
+        pass(gate).await?;
+        Ok(charged(call))
+    }
+
+    /// Credits something in the transaction of the record, and may run for a second.
+    #[operator_api(POST, "/credit-briefly", timeout = "1s")]
+    pub(crate) async fn credit_briefly(
+        tx: &mut Tx<Postgres>,
+        call: &Call,
+        /// A file; the handler begins by making PATH.begun, and goes on when PATH.open is there.
+        gate: Option<String>,
+    ) -> Result<Charged, Error> {
+        credit(tx, call, gate).await
+    }
+}
+
+fn charged(call: &Call) -> Charged {
+    Charged {
+        key: call.idempotency_key().to_owned(),
+        process: std::process::id(),
+    }
+}
+
+async fn pass(gate: Option<String>) -> Result<(), Error> {
+    if let Some(gate) = gate {
+        std::fs::write(format!("{gate}.begun"), "")?;
+        let open = format!("{gate}.open");
+        while !Path::new(&open).exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Charges of each kind, each written down where it takes effect; with leases that a test can wait out.
+
+mod charges;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use operator_runtime::{App, Config, Settings, endpoints};
+
+/// Two seconds without a sign of life, and an attempt is taken to be lost.
+const SETTINGS: fn() -> Settings = || Settings {
+    lease: Duration::from_secs(2),
+    renew_every: Duration::from_millis(500),
+    wait: Duration::from_secs(1),
+    ..Settings::default()
+};
+
+/// So long a caller may leave its answer unread.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let app = App::new()
+        .config(Config::from_env().operations(SETTINGS()).read_timeout(PATIENCE))
+        .state(charges::Ledger::from_env());
+    let store = std::env::var("OPERATOR_STORE").unwrap_or_default();
+    let app = match store.split(':').next() {
+        Some("postgres") => app
+            .only(endpoints![
+                charges::charge,
+                charges::ring,
+                charges::in_postgres::credit,
+                charges::in_postgres::credit_briefly
+            ])
+            .postgres_setup("CREATE TABLE IF NOT EXISTS credits (key text NOT NULL)"),
+        Some("sqlite") => app
+            .only(endpoints![
+                charges::block,
+                charges::charge,
+                charges::ring,
+                charges::credit_in_sqlite
+            ])
+            .sqlite_setup(|connection| {
+                connection.execute_batch("CREATE TABLE IF NOT EXISTS credits (key TEXT NOT NULL)")
+            }),
+        _ => app.only(endpoints![charges::charge, charges::ring]),
+    };
+    app.run().await
+}

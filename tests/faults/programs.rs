@@ -1,0 +1,82 @@
+//! The program that these tests run, its gates, and what it has written down.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use operator_runtime::rusqlite;
+use operator_runtime::tokio_postgres::{self, NoTls, Row};
+use tests::services::Postgres;
+
+use crate::calm::Effect;
+
+/// A door that a handler waits at.
+pub(crate) struct Gate(PathBuf);
+
+impl Gate {
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
+        Self(folder.join(name))
+    }
+
+    /// The inputs of a call that is to wait at it.
+    pub(crate) fn body(&self) -> String {
+        serde_json::json!({ "gate": self.0 }).to_string()
+    }
+
+    pub(crate) fn wait_until_reached(&self) {
+        let begun = self.0.with_extension("begun");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !begun.exists() {
+            assert!(Instant::now() < deadline, "no handler has reached {}", begun.display());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub(crate) fn open(&self) {
+        std::fs::write(self.0.with_extension("open"), "").unwrap();
+    }
+}
+
+/// The lines of a file that may not be there yet.
+pub(crate) fn lines(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+pub(crate) fn sqlite_credits(path: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut statement = connection.prepare("SELECT key FROM credits").unwrap();
+    let keys = statement.query_map([], |row| row.get(0)).unwrap();
+    keys.collect::<Result<_, _>>().unwrap()
+}
+
+pub(crate) fn postgres_credits(postgres: &Postgres) -> Vec<String> {
+    let rows = postgres_rows(postgres, "SELECT key FROM credits");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// What billing has charged a customer, each entry under the purpose that it was given, and what is owed.
+pub(crate) fn billing_ledger(postgres: &Postgres, customer: &str) -> (Vec<Effect>, i64) {
+    let entries = format!("SELECT purpose, entry FROM ledger WHERE customer = '{customer}'");
+    let entries = postgres_rows(postgres, &entries);
+    let effect = |row: &Row| Effect {
+        key: row.get(0),
+        says: Some(("entry", row.get(1))),
+    };
+    let owed = format!("SELECT balance_cents FROM customers WHERE customer = '{customer}'");
+    let owed = postgres_rows(postgres, &owed)[0].get(0);
+    (entries.iter().map(effect).collect(), owed)
+}
+
+pub(crate) fn postgres_rows(postgres: &Postgres, sql: &str) -> Vec<Row> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&postgres.url(), NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let rows = client.query(sql, &[]).await.unwrap();
+        connection.abort();
+        rows
+    })
+}

@@ -1,0 +1,197 @@
+//! Many callers that retry, while what serves them is killed again and again: the program, at random moments and at
+//! each named point, or its store.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tests::caller::post;
+use tests::process::Server;
+
+use crate::calm::{Calm, Told};
+
+const CALLERS: usize = 12;
+/// The longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Every other kill comes by itself, at a moment that nobody has chosen.
+const POINTS: [&str; 4] = ["after-claim", "before-commit", "after-commit", "before-answer"];
+
+/// What is stormed.
+pub(crate) struct Storm<'s> {
+    pub(crate) program: &'s Path,
+    pub(crate) folder: &'s Path,
+    pub(crate) environment: &'s [(&'s str, &'s str)],
+    /// How many processes share the store; callers send each attempt to any of them.
+    pub(crate) servers: usize,
+    pub(crate) path: &'s str,
+    /// The inputs that go with a key.
+    pub(crate) body: fn(&str) -> String,
+}
+
+/// What callers and killer know of each other.
+pub(crate) struct Shared {
+    ports: Vec<AtomicU16>,
+    answered: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Storm<'_> {
+    /// Kills the program, or one of its processes after the other, and starts it again. Every operation that was begun
+    /// is retried until it is answered, so that in the end none is open.
+    pub(crate) fn kill_programs(&self, kills: usize) -> Calm {
+        self.run(kills, true, |servers, shared| {
+            for kill in 0..kills {
+                let number = self.victim_of(kill);
+                die(&mut servers[number], kill, shared);
+                servers[number] = self.start(number, kill + 1, kills);
+                shared.ports[number].store(servers[number].port, Ordering::Release);
+            }
+        })
+    }
+
+    /// As [`kill_programs`](Self::kill_programs), where the store's own server is set: down, and up again.
+    pub(crate) fn kill_store(&self, kills: usize, mut set: impl FnMut(bool)) -> Calm {
+        self.run(kills, false, |_, shared| {
+            for _ in 0..kills {
+                shared.wait_until_busy();
+                set(false);
+                // Long enough for calls to meet a store that is not there.
+                std::thread::sleep(Duration::from_millis(200));
+                set(true);
+            }
+        })
+    }
+
+    fn run(&self, kills: usize, armed: bool, harm: impl FnOnce(&mut [Server], &Shared)) -> Calm {
+        let begin = |number| self.start(number, 0, if armed { kills } else { 0 });
+        let mut servers: Vec<_> = (0..self.servers).map(begin).collect();
+        let shared = Shared {
+            ports: servers.iter().map(|server| AtomicU16::new(server.port)).collect(),
+            answered: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        };
+        let told = std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..CALLERS)
+                .map(|caller| {
+                    let shared = &shared;
+                    scope.spawn(move || self.call_until_stopped(caller, shared))
+                })
+                .collect();
+            harm(&mut servers, &shared);
+            shared.stop.store(true, Ordering::Release);
+            callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+        });
+        Calm { told, servers, kills }
+    }
+
+    /// Each process in turn dies at a moment of nobody's choice, and then at a fail point.
+    fn victim_of(&self, kill: usize) -> usize {
+        kill / 2 % self.servers
+    }
+
+    /// Armed for the fail point that it is to die at next, if the next of its deaths is at one.
+    fn start(&self, number: usize, kill: usize, kills: usize) -> Server {
+        let next = (kill..kills).find(|kill| self.victim_of(*kill) == number);
+        let armed = next
+            .and_then(point_of)
+            .map(|point| format!("{point}:{}", 1 + random(30)));
+        let mut environment = self.environment.to_vec();
+        environment.extend(armed.as_deref().map(|armed| ("OPERATOR_FAIL_POINT", armed)));
+        Server::start_with(self.program, self.folder, &environment)
+    }
+
+    fn call_until_stopped(&self, caller: usize, shared: &Shared) -> Vec<(String, Told)> {
+        let mut told = Vec::new();
+        let mut open: VecDeque<(Instant, String)> = VecDeque::new();
+        let mut begun = 0;
+        let mut last_answer = Instant::now();
+        loop {
+            let is_due = open.front().is_some_and(|(due, _)| *due <= Instant::now());
+            let is_stopped = shared.stop.load(Ordering::Acquire);
+            let key = match open.pop_front() {
+                Some((_, key)) if is_due => key,
+                Some(later) if is_stopped => {
+                    std::thread::sleep(later.0.saturating_duration_since(Instant::now()));
+                    later.1
+                }
+                None if is_stopped => return told,
+                later => {
+                    open.extend(later);
+                    begun += 1;
+                    format!("caller-{caller}-{begun}")
+                }
+            };
+            assert!(last_answer.elapsed() < PATIENCE, "{key} is never answered");
+            match self.attempt(shared.any_port(), &key) {
+                Ok(answer) => {
+                    last_answer = Instant::now();
+                    shared.answered.fetch_add(1, Ordering::AcqRel);
+                    told.push((key, answer));
+                }
+                Err(pause) => {
+                    open.push_back((Instant::now() + pause, key));
+                    // As every caller does, when there is no server.
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+    }
+
+    /// One attempt; where it is not answered for good, how long to wait.
+    pub(crate) fn attempt(&self, port: u16, key: &str) -> Result<Told, Duration> {
+        match post(port, self.path, key, &(self.body)(key)) {
+            Ok(answer) if answer.status == 200 => Ok(Told::Done(answer.json())),
+            Ok(answer) if answer.json()["type"] == "urn:operator:problem:outcome-unknown" => Ok(Told::Unknown),
+            Ok(answer) => {
+                assert!([409, 503].contains(&answer.status), "{key}: {}", answer.body);
+                Err(Duration::from_secs(1))
+            }
+            Err(_) => Err(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// In the middle of what it does.
+fn die(server: &mut Server, kill: usize, shared: &Shared) {
+    let deadline = Instant::now() + PATIENCE;
+    if point_of(kill).is_some() {
+        while !server.has_ended() {
+            assert!(
+                Instant::now() < deadline,
+                "the fail point of kill {kill} is never passed"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        return;
+    }
+    shared.wait_until_busy();
+    server.kill();
+}
+
+impl Shared {
+    fn any_port(&self) -> u16 {
+        let number = usize::try_from(random(self.ports.len() as u64)).unwrap();
+        self.ports[number].load(Ordering::Acquire)
+    }
+
+    /// Until some more calls have been answered, and others are on their way.
+    fn wait_until_busy(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let target = self.answered.load(Ordering::Acquire) + 5 + usize::try_from(random(10)).unwrap();
+        while self.answered.load(Ordering::Acquire) < target {
+            assert!(Instant::now() < deadline, "there are no answers any more");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(random(3_000)));
+    }
+}
+
+fn point_of(kill: usize) -> Option<&'static str> {
+    (kill % 2 == 1).then(|| POINTS[kill / 2 % POINTS.len()])
+}
+
+fn random(below: u64) -> u64 {
+    RandomState::new().build_hasher().finish() % below
+}

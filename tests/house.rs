@@ -1,0 +1,220 @@
+//! What the architecture forbids, held by reading the source.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-runtime/src");
+const MACROS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-macros");
+
+/// Every source file of the runtime with its code: no comments, and nothing from its tests on.
+fn files() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut paths = Vec::new();
+    walk(Path::new(RUNTIME), &mut paths);
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let name = path.strip_prefix(RUNTIME).unwrap().to_str().unwrap().to_owned();
+        (name, lines.collect::<Vec<_>>().join("\n"))
+    };
+    let is_test = |name: &str| {
+        let ends = ["tests.rs", "vectors.rs", "differential.rs"];
+        name.contains("/tests/") || ends.iter().any(|end| name.ends_with(end))
+    };
+    paths.into_iter().map(read).filter(|(name, _)| !is_test(name)).collect()
+}
+
+/// Which files say one of the words, except where they may.
+fn say(words: &[&str], may: &[&str]) -> Vec<String> {
+    let allowed = |name: &str| may.iter().any(|may| name.starts_with(may));
+    let named = |code: &str| {
+        words
+            .iter()
+            .find(|word| code.contains(**word))
+            .map(|word| (*word).to_owned())
+    };
+    files()
+        .into_iter()
+        .filter(|(name, _)| !allowed(name))
+        .filter_map(|(name, code)| named(&code).map(|word| format!("{name} says `{word}`")))
+        .collect()
+}
+
+#[test]
+fn time_is_read_in_one_file() {
+    assert_eq!(
+        say(&["Instant::now", "SystemTime"], &["clock.rs"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn the_pure_files_wait_for_nothing() {
+    let pure = [
+        "idempotency/machine.rs",
+        "idempotency/machine/settling.rs",
+        "protocol/payload.rs",
+        "protocol/python_json.rs",
+        "protocol/freshness.rs",
+        "manifest/check.rs",
+        "manifest/contract.rs",
+        "manifest/narrowing.rs",
+    ];
+    let all = files();
+    for name in pure {
+        let (_, code) = all.iter().find(|(file, _)| file == name).unwrap();
+        for word in ["async ", "await", "std::fs", "std::net", "tokio"] {
+            assert!(!code.contains(word), "{name} says `{word}`");
+        }
+    }
+}
+
+#[test]
+fn each_library_has_its_room() {
+    assert_eq!(
+        say(&["axum::", "tower_service"], &["app/", "extract.rs", "testing.rs"]),
+        Vec::<String>::new()
+    );
+    assert_eq!(say(&["rmcp::"], &["app/mcp/"]), Vec::<String>::new());
+    assert_eq!(
+        say(&["SELECT ", "INSERT ", "CREATE TABLE"], &["store/"]),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        say(&["SchemaSettings", "SchemaGenerator"], &["manifest/schema.rs"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn one_place_calls_a_handler() {
+    let places: usize = files()
+        .iter()
+        .map(|(_, code)| code.matches(".endpoint.run)(").count())
+        .sum();
+    assert_eq!(places, 1);
+    assert_eq!(say(&[".endpoint.run)("], &["pipeline.rs"]), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_not_signed_comes_in_by_one_door() {
+    assert_eq!(
+        say(
+            &["answer_bearer(", "starter_of_this_process("],
+            &["app/mcp/", "pipeline.rs", "protocol/bearer.rs"]
+        ),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        say(&["of_bearer("], &["protocol/bearer.rs", "protocol/request.rs"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn every_file_says_its_job_in_its_first_line_and_nothing_panics() {
+    for (name, _) in files() {
+        let text = fs::read_to_string(Path::new(RUNTIME).join(&name)).unwrap();
+        assert!(text.starts_with("//! "), "{name}");
+    }
+    assert_eq!(
+        say(
+            &[
+                ".unwrap()",
+                ".expect(",
+                "panic!(",
+                "todo!(",
+                "unimplemented!(",
+                "unreachable!("
+            ],
+            // The first two are tests themselves; the third hands out a connection that is there until it is dropped.
+            &["store/contract.rs", "testing.rs", "store/postgres/reader.rs"]
+        ),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_is_built_in_comes_from_crates_io_and_may_be_used_by_anyone() {
+    const LICENCES: [&str; 14] = [
+        "0BSD",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "CDLA-Permissive-2.0",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "Unicode-3.0",
+        "Unlicense",
+        "Zlib",
+    ];
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--locked", "--all-features"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .unwrap();
+    assert!(metadata.status.success());
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    // `(MIT OR Apache-2.0) AND Unicode-3.0`: of each part one licence has to be among those; `MIT/Apache-2.0` is the old form.
+    let is_free = |licence: &str| {
+        let mut parts = licence.split(" AND ");
+        parts.all(|part| {
+            let part = part.trim_matches(['(', ')']).replace('/', " OR ");
+            part.split(" OR ").any(|one| LICENCES.contains(&one))
+        })
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 50);
+    for package in packages {
+        let (name, licence) = (&package["name"], package["license"].as_str());
+        assert!(licence.is_some_and(is_free), "{name} is under {licence:?}");
+        let source = package["source"].as_str();
+        let from_crates_io = source == Some("registry+https://github.com/rust-lang/crates.io-index");
+        assert!(source.is_none() || from_crates_io, "{name} comes from {source:?}");
+    }
+}
+
+#[test]
+fn the_macros_know_every_lint_of_an_endpoint() {
+    let words = |text: &str, before: &str| -> Vec<String> {
+        let rest = text.split(before).skip(1);
+        let mut words: Vec<_> = rest.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+        words.sort();
+        words
+    };
+    let runtime = fs::read_to_string(Path::new(RUNTIME).join("manifest/lint.rs")).unwrap();
+    let declared: String = runtime.lines().filter(|line| line.starts_with("const ")).collect();
+    let mut looked_for = words(&declared, "(\"");
+    // It is about the app, so no endpoint can allow it.
+    looked_for.retain(|lint| lint != "too_many_endpoints");
+    let macros = fs::read_to_string(Path::new(MACROS).join("src/endpoint/constraint.rs")).unwrap();
+    let list = macros.split("const LINTS").nth(1).unwrap().split("];").next().unwrap();
+    assert_eq!(words(list, "    \""), looked_for);
+    assert!(!looked_for.is_empty());
+}
+
+#[test]
+fn the_macros_depend_on_no_crate_of_ours() {
+    let manifest = fs::read_to_string(Path::new(MACROS).join("Cargo.toml")).unwrap();
+    assert!(
+        !manifest.contains("operator-runtime =") && !manifest.contains("path ="),
+        "{manifest}"
+    );
+}

@@ -1,0 +1,11 @@
+//! A library whose one endpoint is in a private module that nothing names.
+
+mod private {
+    use operator_runtime::operator_api;
+
+    /// Says that it is served. Use it to see that it is.
+    #[operator_api(GET, "/hidden")]
+    async fn hidden() -> bool {
+        true
+    }
+}

@@ -1,0 +1,143 @@
+//! The caller's side, written from the protocol's text and from nothing of the runtime's.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::Sha256;
+
+/// The URL signed over; where the server listens is another matter.
+pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
+/// The secret that the tests sign with.
+pub const SECRET: &str = "op_sk_tests";
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The head, as it came.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// The body as JSON; null where it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// Whether it says that it was given before.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        self.head.to_lowercase().contains("idempotent-replayed: true")
+    }
+}
+
+/// Lower-case hex of HMAC-SHA256 over the payload.
+#[must_use]
+pub fn sign(path: &str, idempotency_key: &str, timestamp: u64, content: &str) -> String {
+    let payload = format!("{PUBLIC_URL}{path}:{idempotency_key}:{timestamp}:{content}");
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()) else {
+        return String::new();
+    };
+    mac.update(payload.as_bytes());
+    mac.finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Seconds since 1970-01-01 UTC.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Signs and sends a POST with a JSON body to a port of this machine.
+///
+/// # Errors
+/// Where the server is not there, goes away, or does not answer in 20 s.
+pub fn post(port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
+    post_at(now(), port, path, idempotency_key, body)
+}
+
+/// As [`post`], signed at a time of the test's choice.
+///
+/// # Errors
+/// As [`post`].
+pub fn post_at(timestamp: u64, port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
+    send(port, &signed_post(timestamp, path, idempotency_key, body))
+}
+
+/// The bytes of a signed POST.
+#[must_use]
+pub fn signed_post(timestamp: u64, path: &str, idempotency_key: &str, body: &str) -> String {
+    let signature = sign(path, idempotency_key, timestamp, body);
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nX-Idempotency-Key: {idempotency_key}\r\nX-Timestamp: {timestamp}\r\n\
+             X-Signature: {signature}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Signs and sends a GET with one parameter that needs no escape.
+///
+/// # Errors
+/// As [`post`].
+pub fn get(port: u16, path: &str, idempotency_key: &str, name: &str, value: &str) -> io::Result<Answer> {
+    let timestamp = now();
+    let signature = sign(
+        path,
+        idempotency_key,
+        timestamp,
+        &format!("{{\"{name}\": \"{value}\"}}"),
+    );
+    send(
+        port,
+        &format!(
+            "GET {path}?{name}={value} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             X-Idempotency-Key: {idempotency_key}\r\nX-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n"
+        ),
+    )
+}
+
+/// Sends what is given, byte for byte, and reads until the server closes.
+///
+/// # Errors
+/// As [`post`].
+pub fn send(port: u16, request: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    let length: Option<usize> = head
+        .lines()
+        .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+        .and_then(|length| length.parse().ok());
+    // A body cut short by a crash is no answer.
+    if !request.starts_with("HEAD") && length.is_some_and(|length| length != body.len()) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    })
+}

@@ -1,0 +1,97 @@
+//! A certificate for this machine, and the authority that vouches for it: made by OpenSSL, for a day.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// Files that are gone when it is dropped.
+#[derive(Debug)]
+pub struct Certificate {
+    folder: TempDir,
+}
+
+impl Certificate {
+    /// For `localhost` and 127.0.0.1, in files that a database's own user may read.
+    ///
+    /// # Panics
+    /// Where `openssl` cannot make it.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = Self { folder };
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        made.openssl(&format!(
+            "req -x509 {key} -days 1 -subj /CN=tests -keyout authority.key -out authority.pem"
+        ));
+        made.openssl(&format!(
+            "req -new {key} -subj /CN=localhost -keyout server.key -out server.csr"
+        ));
+        let names = "subjectAltName = DNS:localhost, IP:127.0.0.1\nbasicConstraints = CA:FALSE\n";
+        std::fs::write(made.folder.path().join("names"), names).expect("written");
+        made.openssl(
+            "x509 -req -in server.csr -days 1 -CA authority.pem -CAkey authority.key -CAcreateserial -extfile names -out server.pem",
+        );
+        crate::services::hand_over(made.folder.path());
+        for file in ["server.key", "server.pem", "authority.pem"] {
+            crate::services::hand_over(&made.folder.path().join(file));
+        }
+        made
+    }
+
+    fn openssl(&self, arguments: &str) {
+        let output = Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(self.folder.path())
+            .output()
+            .expect("there is an openssl: `tests/all` installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Who vouches for it.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.file("authority.pem")
+    }
+
+    /// What the server shows.
+    #[must_use]
+    pub fn shown(&self) -> PathBuf {
+        self.file("server.pem")
+    }
+
+    /// What only the server has.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.file("server.key")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A Postgres server's settings with it.
+    #[must_use]
+    pub fn for_postgres(&self) -> [(&'static str, String); 3] {
+        [
+            ("ssl", "on".to_owned()),
+            ("ssl_cert_file", text(&self.shown())),
+            ("ssl_key_file", text(&self.key())),
+        ]
+    }
+
+    /// A Redis server's settings with it.
+    #[must_use]
+    pub fn for_redis(&self) -> [(&'static str, String); 4] {
+        [
+            ("tls-cert-file", text(&self.shown())),
+            ("tls-key-file", text(&self.key())),
+            ("tls-ca-cert-file", text(&self.authority())),
+            ("tls-auth-clients", "no".to_owned()),
+        ]
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}

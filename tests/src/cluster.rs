@@ -1,0 +1,86 @@
+//! Three nodes of a Redis Cluster, each on free loopback ports, made one by `redis-cli`.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::services::Redis;
+
+/// How long the nodes may take to agree.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cluster whose nodes are killed when it is dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Each has a third of the keys.
+    pub nodes: [Redis; 3],
+}
+
+impl Cluster {
+    /// Starts it, and waits until its nodes agree.
+    ///
+    /// # Panics
+    /// Where they do not.
+    #[must_use]
+    pub fn start() -> Self {
+        let nodes = [(); 3].map(|()| {
+            // The nodes' own line to each other, which is 10,000 above the port unless said otherwise.
+            let bus = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+            let bus = bus.expect("a free port").port().to_string();
+            let settings = [
+                ("cluster-enabled", "yes"),
+                ("cluster-port", &bus),
+                ("appendonly", "yes"),
+            ];
+            Redis::start(&settings)
+        });
+        let cluster = Self { nodes };
+        let addresses = cluster.nodes.each_ref().map(|node| format!("127.0.0.1:{}", node.port));
+        let mut create = vec!["--cluster", "create"];
+        create.extend(addresses.iter().map(String::as_str));
+        create.push("--cluster-yes");
+        redis_cli(&create);
+        cluster.wait_until_agreed();
+        cluster
+    }
+
+    /// Moves some of the first node's keys, and whatever is kept under them, to the second.
+    ///
+    /// # Panics
+    /// Where they are not moved.
+    pub fn move_keys(&self, slots: u32) {
+        let [from, to, _] = self.nodes.each_ref().map(|node| node.ask("CLUSTER MYID"));
+        let address = format!("127.0.0.1:{}", self.nodes[0].port);
+        let slots = slots.to_string();
+        redis_cli(&[
+            "--cluster",
+            "reshard",
+            &address,
+            "--cluster-from",
+            &from,
+            "--cluster-to",
+            &to,
+            "--cluster-slots",
+            &slots,
+            "--cluster-yes",
+        ]);
+        self.wait_until_agreed();
+    }
+
+    fn wait_until_agreed(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        for node in &self.nodes {
+            while node.ask("CLUSTER INFO") != "cluster_state:ok" {
+                assert!(Instant::now() < deadline, "the nodes do not agree");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+fn redis_cli(arguments: &[&str]) {
+    let output = Command::new("redis-cli").args(arguments).output();
+    let output = output.expect("there is a redis-cli: it comes with the server");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !said.contains("ERR"), "{said}");
+}

@@ -1,0 +1,222 @@
+//! Programs of this workspace, built and run as processes of their own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::caller::{PUBLIC_URL, SECRET};
+
+/// Builds a program and says where it is.
+///
+/// # Panics
+/// Where it cannot be built: then there is nothing to test.
+#[must_use]
+pub fn build(package: &str, profile: &str) -> PathBuf {
+    cargo_build(package, &["--profile", profile])
+}
+
+/// Builds an example of a package and says where it is.
+///
+/// # Panics
+/// As [`build`].
+#[must_use]
+pub fn build_example(package: &str, example: &str) -> PathBuf {
+    cargo_build(package, &["--example", example])
+}
+
+/// Builds a program with features that no other test wants, into a folder of the test's own.
+///
+/// # Panics
+/// Where it cannot be built.
+#[must_use]
+pub fn build_into(folder: &Path, package: &str, features: &[&str]) -> PathBuf {
+    // Cargo leaves every build of a program at the same place.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = folder.join(package);
+    let built = cargo_build(package, &["--features", &features.join(",")]);
+    std::fs::copy(built, &own).expect("the program is copied");
+    own
+}
+
+fn cargo_build(package: &str, what: &[&str]) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--message-format=json", "-p", package])
+        .args(what)
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{package} does not build");
+    let messages = String::from_utf8(output.stdout).expect("cargo prints text");
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.expect("the package has a program")
+}
+
+/// Runs a program that ends by itself, and gives what it printed.
+///
+/// # Panics
+/// Where it fails: with what it said.
+pub fn run(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+        .output()
+        .expect("the program starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{} {arguments:?}:\n{}{}",
+        program.display(),
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// A serving program; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub port: u16,
+    /// Where Prometheus scrapes it, if it was told to be scraped.
+    pub metrics_port: Option<u16>,
+}
+
+impl Server {
+    /// Starts a program's `serve` in a folder, on a free port, and waits until it listens.
+    ///
+    /// # Panics
+    /// Where it ends before it listens; its log has been printed then.
+    #[must_use]
+    pub fn start(program: &Path, folder: &Path) -> Self {
+        Self::start_with(program, folder, &[])
+    }
+
+    /// As [`start`](Self::start), with its operations kept in the store of this address.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_on(program: &Path, folder: &Path, store: &str) -> Self {
+        Self::start_with(program, folder, &[("OPERATOR_STORE", store)])
+    }
+
+    /// As [`start`](Self::start), with more in its environment.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(program: &Path, folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
+        command.arg("serve");
+        Self::start_by(command, folder, environment)
+    }
+
+    /// As [`start_with`](Self::start_with), by a command that becomes the program in the end.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_by(mut command: Command, folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut child = command
+            .current_dir(folder)
+            .env("OPERATOR_SIGNING_KEY", SECRET)
+            .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+            .env("OPERATOR_LISTEN", "127.0.0.1:0")
+            .env("OPERATOR_STORE", "sqlite:operator.db")
+            .env("OPERATOR_LOG", "json")
+            .env("RUST_LOG", "info")
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut log = BufReader::new(child.stderr.take().expect("the log is piped")).lines();
+        let mut seen = Vec::new();
+        let mut metrics_port = None;
+        let port = log.by_ref().map_while(Result::ok).find_map(|line| {
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            let port_of = |field: &str| entry["fields"][field].as_str()?.rsplit(':').next()?.parse().ok();
+            metrics_port = metrics_port.or_else(|| port_of("metrics"));
+            seen.push(line);
+            port_of("address")
+        });
+        // Read on, so that the program never waits for us.
+        std::thread::spawn(move || log.for_each(drop));
+        let port = port.unwrap_or_else(|| panic!("the server ended before it listened:\n{}", seen.join("\n")));
+        Self {
+            child,
+            port,
+            metrics_port,
+        }
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGSTOP: it does nothing from now on, and knows nothing of it.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on where it was.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// SIGTERM: it is to end what is running, and then itself.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// The exit code, once it has ended by itself; none where a signal ended it.
+    ///
+    /// # Panics
+    /// Where it has not ended after 20 s.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.child.id().to_string())
+            .status();
+        assert!(sent.expect("kill runs").success(), "the server is gone");
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

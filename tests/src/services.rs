@@ -1,0 +1,359 @@
+//! Redis and Postgres of this machine's packages, each on a free loopback port, in a folder of its own.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// How often another port is tried, should somebody take the one that was free.
+const PORTS: usize = 5;
+
+/// A Redis, or a Valkey where there is no Redis; killed when dropped.
+#[derive(Debug)]
+pub struct Redis {
+    child: Child,
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Redis {
+    /// Starts one with settings as in its `redis.conf`, and waits until it answers. Without any, it keeps nothing:
+    /// `&[("appendonly", "yes"), ("appendfsync", "always")]` keeps everything.
+    ///
+    /// # Panics
+    /// Where it cannot be started; its log has been printed then.
+    #[must_use]
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = owned(settings);
+        let (child, port) = on_a_free_port(|port| spawn_redis(folder.path(), port, &settings));
+        Self {
+            child,
+            folder,
+            settings,
+            port,
+        }
+    }
+
+    /// Its address, as in `OPERATOR_STORE`: over TLS where it has a certificate.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if speaks_tls(&self.settings) { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// One command in the clear; the first line of its answer, or where its length comes first, the second.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    #[must_use]
+    pub fn ask(&self, command: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        stream.write_all(format!("{command}\r\n").as_bytes()).expect("it hears");
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let first = lines.next().expect("it answers");
+        let line = if first.starts_with('$') {
+            lines.next().unwrap_or_default()
+        } else {
+            first
+        };
+        line.trim().to_owned()
+    }
+
+    /// The id of its process, to freeze it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        end(&mut self.child, "KILL");
+    }
+
+    /// Starts it again on the same port and folder, once it has been killed.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn restart(&mut self) {
+        self.child = spawn_redis(self.folder.path(), self.port, &self.settings).unwrap_or_else(|log| panic!("{log}"));
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn_redis(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
+    let program = ["redis-server", "valkey-server"]
+        .into_iter()
+        .find_map(on_path)
+        .unwrap_or_else(|| panic!("there is no redis-server and no valkey-server: `tests/all` installs one"));
+    let mut command = Command::new(program);
+    command
+        .current_dir(folder)
+        .args(["--bind", "127.0.0.1", "--save", "", "--dir", "."]);
+    if speaks_tls(settings) {
+        command.args(["--port", "0", "--tls-port", &port.to_string()]);
+    } else {
+        command.args(["--port", &port.to_string()]);
+    }
+    for (name, value) in settings {
+        command.arg(format!("--{name}")).arg(value);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the server starts");
+    let log = child.stdout.take().expect("the log is piped");
+    ready(child, log, "Ready to accept connections")
+}
+
+fn speaks_tls(settings: &[(String, String)]) -> bool {
+    settings.iter().any(|(name, _)| name == "tls-cert-file")
+}
+
+/// A Postgres server; killed when dropped.
+#[derive(Debug)]
+pub struct Postgres {
+    child: Child,
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Postgres {
+    /// Starts one with settings as in its `postgresql.conf`, and waits until it answers. It is as durable as Postgres
+    /// is by default: `&[("synchronous_commit", "off")]` is not.
+    ///
+    /// # Panics
+    /// Where it cannot be started; its log has been printed then.
+    #[must_use]
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        make_cluster(folder.path());
+        let settings = owned(settings);
+        let (child, port) = on_a_free_port(|port| spawn_postgres(folder.path(), port, &settings));
+        Self {
+            child,
+            folder,
+            settings,
+            port,
+        }
+    }
+
+    /// The address of its first database, as in `OPERATOR_STORE`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// Makes another database and gives its address, so that tests which share the server do not meet.
+    ///
+    /// # Panics
+    /// Where there is one of that name.
+    #[must_use]
+    pub fn database(&self, name: &str) -> String {
+        let made = Command::new(postgres_programs().join("createdb"))
+            .args(["--host", "127.0.0.1", "--username", "operator", "--port"])
+            .arg(self.port.to_string())
+            .arg(name)
+            .status()
+            .expect("createdb runs");
+        assert!(made.success(), "there is no database {name}");
+        self.url_of(name)
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        format!("postgres://operator@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The id of its first process, to freeze it.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Postgres' immediate stop, which leaves all to recovery as a crash does; waits until it is gone.
+    pub fn kill(&mut self) {
+        end(&mut self.child, "QUIT");
+    }
+
+    /// Starts it again on the same port and data, once it has been killed.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn restart(&mut self) {
+        self.child =
+            spawn_postgres(self.folder.path(), self.port, &self.settings).unwrap_or_else(|log| panic!("{log}"));
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn make_cluster(folder: &Path) {
+    hand_over(folder);
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).expect("the folder is private");
+    let output = postgres_command("initdb", folder)
+        .args(["--username", "operator", "--auth", "trust", "--encoding", "UTF8"])
+        .args(["--locale", "C.UTF-8", "--no-sync", "--pgdata", "data"])
+        .output()
+        .expect("initdb runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
+    let mut command = postgres_command("postgres", folder);
+    command.args([
+        "-D",
+        "data",
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "unix_socket_directories=",
+    ]);
+    command.arg("-p").arg(port.to_string());
+    for (name, value) in settings {
+        command.arg("-c").arg(format!("{name}={value}"));
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
+    let log = child.stderr.take().expect("the log is piped");
+    ready(child, log, "database system is ready to accept connections")
+}
+
+/// A program of Postgres, which refuses to be root.
+fn postgres_command(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(postgres_programs().join(program));
+    command.current_dir(folder).env("LC_ALL", "C");
+    if let Some((user, group)) = unprivileged() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// Gives a file or folder to the user that Postgres runs as.
+pub(crate) fn hand_over(path: &Path) {
+    if let Some((user, group)) = unprivileged() {
+        chown(path, Some(user), Some(group)).expect("it is handed over");
+    }
+}
+
+/// The user that Debian's package makes, where we are root.
+fn unprivileged() -> Option<(u32, u32)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = std::fs::metadata("/proc/self").expect("a process knows itself").uid();
+    (me == 0).then(|| {
+        let users = std::fs::read_to_string("/etc/passwd").expect("there are users");
+        let postgres = users.lines().find_map(|line| {
+            let mut fields = line.strip_prefix("postgres:")?.split(':').skip(1);
+            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+        });
+        postgres.expect("Postgres does not run as root, and there is no user `postgres`: `tests/all` installs both")
+    })
+}
+
+/// Debian keeps the server's programs out of the path, a folder for each version.
+fn postgres_programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.max_by_key(|entry| entry.file_name().to_string_lossy().parse::<u32>().unwrap_or(0));
+    newest
+        .map(|entry| entry.path().join("bin"))
+        .or_else(|| on_path("initdb")?.parent().map(Path::to_owned))
+        .unwrap_or_else(|| panic!("there is no Postgres server: `tests/all` installs one"))
+}
+
+fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    let both = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    settings.iter().map(both).collect()
+}
+
+/// A port that is free now may be another's in a moment, so a server that ends at once is started on the next one.
+fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
+    let mut log = String::new();
+    for _ in 0..PORTS {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        match start(port) {
+            Ok(child) => return (child, port),
+            Err(failed) => log = failed,
+        }
+    }
+    panic!("the server ended before it was ready:\n{log}")
+}
+
+/// Waits for the line that says so; where it does not come, the log.
+fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
+    let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+    let mut seen = Vec::new();
+    let is_ready = lines.by_ref().any(|line| {
+        let found = line.contains(sign);
+        seen.push(line);
+        found
+    });
+    if is_ready {
+        // Read on, so that the server never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(child)
+    } else {
+        let _ = child.wait();
+        Err(seen.join("\n"))
+    }
+}
+
+/// Sends a signal to the process that we started, unless it has ended, and waits until it is gone.
+fn end(child: &mut Child, signal: &str) {
+    if let Ok(None) = child.try_wait() {
+        let _ = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(child.id().to_string())
+            .status();
+    }
+    let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_redis_comes_back_with_what_it_kept() {
+        let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
+        assert_eq!(redis.ask("SET key 7"), "+OK");
+        redis.kill();
+        TcpStream::connect(("127.0.0.1", redis.port)).expect_err("it is gone");
+        redis.restart();
+        assert_eq!(redis.ask("INCR key"), ":8");
+    }
+
+    #[test]
+    fn a_killed_postgres_comes_back_with_what_it_kept() {
+        let mut postgres = Postgres::start(&[]);
+        let _ = postgres.database("kept");
+        postgres.kill();
+        TcpStream::connect(("127.0.0.1", postgres.port)).expect_err("it is gone");
+        postgres.restart();
+        assert!(
+            std::panic::catch_unwind(|| postgres.database("kept")).is_err(),
+            "it is there already"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! A Redis Cluster of three nodes: each operation goes to the node that has its key, wherever that moves.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use operator_runtime::store::{OperationId, RedisStore, Store as _, Swap, contract};
+use tests::cluster::Cluster;
+
+use crate::claim;
+
+const OPERATIONS: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_keeps_the_contract_on_all_its_nodes() {
+    let cluster = Cluster::start();
+    let store = RedisStore::connect(&cluster.nodes[0].url()).await.unwrap();
+    assert_eq!(store.warning(), None);
+    contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cluster_moves_to_another_node_is_found_there() {
+    let cluster = Cluster::start();
+    let store = RedisStore::connect(&cluster.nodes[1].url()).await.unwrap();
+    for operation in 0..OPERATIONS {
+        let claimed = claim(&store, &operation.to_string()).await;
+        assert!(matches!(claimed, Ok(Swap::Swapped(_))), "{claimed:?}");
+    }
+    let kept = || cluster.nodes.each_ref().map(|node| node.ask("DBSIZE"));
+    let before = kept();
+    assert!(!before.contains(&":0".to_owned()), "each node has some: {before:?}");
+    assert_eq!(cluster.nodes[1].ask("SCRIPT FLUSH"), "+OK");
+    cluster.move_keys(1_500);
+    assert_ne!(kept(), before, "none has moved");
+    for operation in 0..OPERATIONS {
+        let again = claim(&store, &operation.to_string()).await;
+        assert!(matches!(again, Ok(Swap::Held { .. })), "{operation}: {again:?}");
+    }
+    assert_eq!(listed(&store).await.len(), OPERATIONS);
+}
+
+/// The operations of every node, page by page.
+async fn listed(store: &RedisStore) -> BTreeSet<OperationId> {
+    let (mut found, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = store.list(OperationId::all(), after, 20).await.unwrap();
+        found.extend(page.records.iter().map(|listed| listed.id));
+        after = page.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_without_replicas_confirms_no_write() {
+    let cluster = Cluster::start();
+    let store = RedisStore::connect(&format!("{}?wait=1", cluster.nodes[0].url()))
+        .await
+        .unwrap();
+    store.keep_for(Duration::from_secs(60));
+    for operation in 0..5 {
+        let error = claim(&store, &operation.to_string()).await.unwrap_err().to_string();
+        assert!(error.contains("0 of 1 replicas"), "{error}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Transactions that Postgres ends for another one's sake run again, for nothing of them was kept or answered.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use operator_runtime::{Error, Postgres, Tx, operator_api};
+use serde_json::json;
+use tests::services::Postgres as Server;
+use tokio::sync::Barrier;
+
+use crate::{Gate, client, connect};
+
+/// How often handlers have run, and where the first two runs meet.
+pub(crate) struct Runs {
+    begun: AtomicU32,
+    both_hold_one: Barrier,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self {
+            begun: AtomicU32::new(0),
+            both_hold_one: Barrier::new(2),
+        }
+    }
+}
+
+impl Runs {
+    fn begin(&self) -> u32 {
+        self.begun.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    async fn meet(&self, run: u32) {
+        if run <= 2 {
+            self.both_hold_one.wait().await;
+        }
+    }
+}
+
+/// Moves a cent; two that cross are in each other's way.
+#[operator_api(POST, "/transfer")]
+pub(crate) async fn transfer(
+    tx: &mut Tx<Postgres>,
+    runs: &Runs,
+    /// Whose cent.
+    from: String,
+    /// Whose it becomes.
+    to: String,
+) -> Result<u32, Error> {
+    let run = runs.begin();
+    let update = "UPDATE account SET cents = cents + $1 WHERE name = $2";
+    tx.execute(update, &[&-1_i64, &from]).await?;
+    runs.meet(run).await;
+    tx.execute(update, &[&1_i64, &to]).await?;
+    Ok(run)
+}
+
+/// Takes what both accounts hold together out of one; two at once see the same, and only one may have it.
+#[operator_api(POST, "/withdraw")]
+pub(crate) async fn withdraw(
+    tx: &mut Tx<Postgres>,
+    runs: &Runs,
+    /// From which account.
+    from: String,
+) -> Result<u32, Error> {
+    let run = runs.begin();
+    let both = tx.query_one("SELECT sum(cents)::bigint FROM account", &[]).await?;
+    let both: i64 = both.try_get(0)?;
+    runs.meet(run).await;
+    if both <= 0 {
+        return Err(Error::conflict("Nothing is left."));
+    }
+    let update = "UPDATE account SET cents = cents - $1 WHERE name = $2";
+    tx.execute(update, &[&both, &from]).await?;
+    Ok(run)
+}
+
+async fn number(url: &str, sql: &str) -> i64 {
+    let store = connect(url).await;
+    let session = store.reader().session().await.unwrap();
+    session.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_wait_for_each_other_both_succeed() {
+    let server = Server::start(&[("deadlock_timeout", "50ms")]);
+    let client = client(&server.url(), &Gate::closed()).await;
+    let (one, other) = (json!({ "from": "a", "to": "b" }), json!({ "from": "b", "to": "a" }));
+    let (one, other) = tokio::join!(client.call("transfer", &one), client.call("transfer", &other));
+    assert_eq!((one.status, other.status), (200, 200), "{one:?} {other:?}");
+    let last = one.body.as_u64().max(other.body.as_u64());
+    // Or more often: the one that runs again may be quicker than the one that was waiting for its row.
+    assert!(last >= Some(3), "one of them ran twice: {last:?}");
+    let unchanged = "SELECT count(*) FILTER (WHERE cents = 100) FROM account";
+    assert_eq!(
+        number(&server.url(), unchanged).await,
+        2,
+        "each has given and got one cent"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_cannot_be_put_in_order_one_runs_again_and_sees_the_other() {
+    let server = Server::start(&[]);
+    let url = format!(
+        "{}?options=-c%20default_transaction_isolation=serializable",
+        server.url()
+    );
+    let client = client(&url, &Gate::closed()).await;
+    let (one, other) = (json!({ "from": "a" }), json!({ "from": "b" }));
+    let (one, other) = tokio::join!(client.call("withdraw", &one), client.call("withdraw", &other));
+    let statuses = [one.status.min(other.status), one.status.max(other.status)];
+    assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
+    assert_eq!(number(&server.url(), "SELECT sum(cents)::bigint FROM account").await, 0);
+}

@@ -1,0 +1,90 @@
+//! A store that can be made to refuse.
+
+use std::any::TypeId;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use operator_runtime::store::{
+    BoxFuture, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store, StoreError, Swap,
+    Transactions, Work,
+};
+
+/// A store that can be made to refuse: everything, or what is written over an earlier record.
+#[derive(Debug, Clone)]
+pub(crate) struct Flaky {
+    pub(crate) inner: Arc<dyn Store>,
+    pub(crate) down: Arc<AtomicBool>,
+    pub(crate) refuses_ends: Arc<AtomicBool>,
+}
+
+impl Flaky {
+    fn refuse(&self, over_a_record: bool) -> Result<(), StoreError> {
+        let refuses = self.down.load(Ordering::SeqCst) || (over_a_record && self.refuses_ends.load(Ordering::SeqCst));
+        if refuses {
+            Err(StoreError::Closed {
+                store: "a store that was made to refuse".to_owned(),
+            })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Store for Flaky {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Record,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        match self.refuse(expected.is_some()) {
+            Ok(()) => self.inner.swap(id, expected, new, first_seen),
+            Err(error) => Step::Now(Err(error)),
+        }
+    }
+
+    fn keep_for(&self, ttl: Duration) {
+        self.inner.keep_for(ttl);
+    }
+
+    fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        self.inner.sweep(older_than, limit)
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        self.inner.list(ids, after, limit)
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn provides(&self) -> Provided {
+        self.inner.provides()
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        self.inner.transactions().map(|_| self as &dyn Transactions)
+    }
+}
+
+impl Transactions for Flaky {
+    fn handle_type(&self) -> TypeId {
+        self.inner.transactions().unwrap().handle_type()
+    }
+
+    fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
+        match self.refuse(false) {
+            Ok(()) => self.inner.transactions().unwrap().transact(limit, work),
+            Err(error) => Box::pin(std::future::ready(Ended::Failed(error))),
+        }
+    }
+}

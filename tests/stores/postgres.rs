@@ -1,0 +1,287 @@
+//! Records and effects in a Postgres that is started, killed and restarted here.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+mod conflicts;
+mod lost_commit;
+mod proxy;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use operator_runtime::store::{
+    Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Record, Store, StoreError, Swap, contract,
+};
+use operator_runtime::testing::{Answer, Client};
+use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api, tokio_postgres};
+use serde_json::json;
+use tests::services::Postgres as Server;
+
+use conflicts::Runs;
+
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS ledger (entry bigserial PRIMARY KEY, what text NOT NULL);
+    CREATE TABLE IF NOT EXISTS account (name text PRIMARY KEY, cents bigint NOT NULL);
+    INSERT INTO account VALUES ('a', 100), ('b', 100) ON CONFLICT DO NOTHING;";
+
+async fn book(tx: &mut Tx<Postgres>, what: &str) -> Result<(), tokio_postgres::Error> {
+    let insert = tx.prepare_cached("INSERT INTO ledger (what) VALUES ($1)").await?;
+    tx.execute(&insert, &[&what]).await.map(drop)
+}
+
+/// Books something, then runs SQL.
+#[operator_api(POST, "/sql")]
+async fn sql(
+    tx: &mut Tx<Postgres>,
+    /// What to run.
+    sql: String,
+    /// Whether its failure is the handler's.
+    fails: bool,
+) -> Result<String, Error> {
+    book(tx, "before").await?;
+    let ran = tx.batch_execute(&sql).await;
+    if fails {
+        ran?;
+    }
+    // Whatever has become of the transaction, the handler does not care.
+    let _ = book(tx, "after").await;
+    Ok("done".to_owned())
+}
+
+/// Books something once it is let go.
+#[operator_api(POST, "/slow")]
+async fn slow(tx: &mut Tx<Postgres>, gate: &Gate) -> Result<String, Error> {
+    book(tx, "slow").await?;
+    gate.started.add_permits(1);
+    gate.go.acquire().await.map_err(Error::internal)?.forget();
+    Ok("slow".to_owned())
+}
+
+#[derive(Clone)]
+struct Gate {
+    started: Arc<tokio::sync::Semaphore>,
+    go: Arc<tokio::sync::Semaphore>,
+}
+
+impl Gate {
+    fn closed() -> Self {
+        let closed = || Arc::new(tokio::sync::Semaphore::new(0));
+        Self {
+            started: closed(),
+            go: closed(),
+        }
+    }
+}
+
+async fn connect(url: &str) -> PostgresStore {
+    PostgresStore::connect(url).await.unwrap()
+}
+
+async fn client(url: &str, gate: &Gate) -> Client {
+    let app = App::new()
+        .only(endpoints![sql, slow, conflicts::transfer, conflicts::withdraw])
+        .state(Runs::default())
+        .state(gate.clone())
+        .store(connect(url).await)
+        .postgres_setup(TABLES);
+    Client::new(app).await.unwrap()
+}
+
+async fn run_sql(client: &Client, key: &str, sql: &str, fails: bool) -> Answer {
+    client
+        .with_idempotency_key(key)
+        .call("sql", &json!({ "sql": sql, "fails": fails }))
+        .await
+}
+
+/// What the ledger holds, in order.
+async fn ledger(url: &str) -> Vec<String> {
+    let store = connect(url).await;
+    let session = store.reader().session().await.unwrap();
+    let rows = session
+        .query("SELECT what FROM ledger ORDER BY entry", &[])
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+async fn claim(store: &PostgresStore, key: &str) -> Result<Swap, StoreError> {
+    let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
+    let id = OperationId::new("tenant", key);
+    store.swap(id, None, record, FirstSeen::Keep).wait().await
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+    assert_eq!(store.warning(), None);
+    let careless = format!("{}?options=-c%20synchronous_commit=off", server.url());
+    assert!(
+        connect(&careless)
+            .await
+            .warning()
+            .unwrap()
+            .contains("synchronous_commit")
+    );
+}
+
+#[tokio::test]
+async fn sixteen_processes_that_start_at_once_make_the_tables_once() {
+    let server = Server::start(&[]);
+    let mut starting = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let url = server.url();
+        starting.spawn(async move { connect(&url).await.setup(TABLES).await });
+    }
+    while let Some(started) = starting.join_next().await {
+        started.unwrap().unwrap();
+    }
+    let store = connect(&server.url()).await;
+    store.setup("UPDATE operator_schema SET version = 99").await.unwrap();
+    let newer = PostgresStore::connect(&server.url()).await.unwrap_err();
+    assert!(matches!(newer, StoreError::TooNew { found: 99, .. }), "{newer}");
+    let nonsense = store.setup("CREATE TABLE half (a int); nonsense").await.unwrap_err();
+    assert!(nonsense.to_string().contains("nonsense"), "{nonsense}");
+    store.setup("CREATE TABLE half (a int)").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_cannot_end_its_transaction_and_keep_what_it_did() {
+    let server = Server::start(&[]);
+    let client = client(&server.url(), &Gate::closed()).await;
+    for (key, sql) in [
+        "COMMIT",
+        "ROLLBACK",
+        "COMMIT AND CHAIN",
+        "ROLLBACK AND CHAIN",
+        "RELEASE operator_handler; COMMIT",
+        "SET CONSTRAINTS ALL IMMEDIATE; COMMIT",
+        "ROLLBACK; BEGIN",
+        "SELECT 1 / 0",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let answer = run_sql(&client, &key.to_string(), sql, false).await;
+        assert_eq!(answer.status, 503, "{sql}: {answer:?}");
+    }
+    assert_eq!(ledger(&server.url()).await, Vec::<String>::new());
+    let answer = run_sql(&client, "0", "COMMIT", false).await;
+    assert_eq!(
+        answer.status, 503,
+        "what was not kept runs again, and fails again: {answer:?}"
+    );
+    let answer = run_sql(&client, "savepoints", "SAVEPOINT mine; ROLLBACK TO mine", true).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(ledger(&server.url()).await, ["before", "after"]);
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    let session = store.reader().session().await.unwrap();
+    let error = session
+        .batch_execute("DELETE FROM operator_operations")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.code(),
+        Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_at_two_servers_wait_on_the_row_and_get_the_answer() {
+    let server = Server::start(&[]);
+    let gate = Gate::closed();
+    let servers = [client(&server.url(), &gate).await, client(&server.url(), &gate).await];
+    let mut calls = tokio::task::JoinSet::new();
+    for call in 0..12 {
+        let client = servers[call % 2].with_idempotency_key("same");
+        calls.spawn(async move { client.call("slow", &json!({})).await });
+    }
+    gate.started.acquire().await.unwrap().forget();
+    gate.go.add_permits(1);
+    let mut first = 0;
+    while let Some(answer) = calls.join_next().await {
+        let answer = answer.unwrap();
+        assert_eq!((answer.status, &answer.body), (200, &json!("slow")), "{answer:?}");
+        first += u32::from(!answer.replayed);
+    }
+    assert_eq!((first, ledger(&server.url()).await), (1, vec!["slow".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_duplicate_that_has_waited_long_enough_is_told_so() {
+    let server = Server::start(&[]);
+    let gate = Gate::closed();
+    let impatient = format!("{}?options=-c%20lock_timeout=100", server.url());
+    let client = client(&impatient, &gate).await.with_idempotency_key("same");
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("slow", &json!({})).await }
+    });
+    gate.started.acquire().await.unwrap().forget();
+    let busy = client.call("slow", &json!({})).await;
+    assert_eq!((busy.status, busy.retry_after.is_some()), (409, true), "{busy:?}");
+    // On the connection that has waited in vain.
+    assert_eq!(run_sql(&client, "other", "SELECT 1", true).await.status, 200);
+    gate.go.add_permits(1);
+    assert_eq!(first.await.unwrap().status, 200);
+    assert!(client.call("slow", &json!({})).await.replayed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_whose_connection_is_cut_runs_again_and_takes_effect_once() {
+    let server = Server::start(&[]);
+    let gate = Gate::closed();
+    let client = client(&server.url(), &gate).await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("slow", &json!({})).await }
+    });
+    gate.started.acquire().await.unwrap().forget();
+    let admin = connect(&server.url()).await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+    admin.setup(cut).await.unwrap();
+    gate.go.add_permits(2);
+    let answer = call.await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(ledger(&server.url()).await, ["slow"]);
+}
+
+#[tokio::test]
+async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
+    let mut server = Server::start(&[]);
+    let client = client(&server.url(), &Gate::closed()).await;
+    let store = connect(&server.url()).await;
+    assert!(matches!(claim(&store, "kept").await.unwrap(), Swap::Swapped(_)));
+    assert_eq!(run_sql(&client, "kept", "SELECT 1", true).await.status, 200);
+    server.kill();
+    assert!(matches!(
+        claim(&store, "refused").await,
+        Err(StoreError::Unavailable { .. })
+    ));
+    assert_eq!(run_sql(&client, "refused", "SELECT 1", true).await.status, 503);
+    server.restart();
+    assert!(matches!(claim(&store, "kept").await.unwrap(), Swap::Held { .. }));
+    assert!(run_sql(&client, "kept", "SELECT 1", true).await.replayed);
+    assert_eq!(run_sql(&client, "refused", "SELECT 1", true).await.status, 200);
+    assert_eq!(ledger(&server.url()).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_pool_in_use_refuses_in_time_and_closed_it_says_so() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    let mut reading = Vec::new();
+    for _ in 0..8 {
+        reading.push(store.reader().session().await.unwrap());
+    }
+    let error = tokio::time::timeout(Duration::from_secs(20), store.reader().session()).await;
+    assert!(error.unwrap().unwrap_err().to_string().contains("?pool=N"));
+    store.close().await;
+    assert!(matches!(claim(&store, "1").await, Err(StoreError::Closed { .. })));
+}

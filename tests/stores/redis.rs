@@ -1,0 +1,161 @@
+//! Records in a Redis that is started, frozen, killed and restarted here.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+mod cluster;
+
+use std::time::Duration;
+
+use operator_runtime::store::{
+    Fingerprint, FirstSeen, OperationId, Origin, Record, RedisStore, Revision, State, Store, StoreError, Swap, contract,
+};
+use tests::services::Redis;
+
+const KEPT: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "always")];
+
+fn id(key: &str) -> OperationId {
+    OperationId::new("tenant", key)
+}
+
+fn record(state: State) -> Record {
+    Record {
+        state,
+        ..Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default())
+    }
+}
+
+async fn claim(store: &RedisStore, key: &str) -> Result<Swap, StoreError> {
+    store
+        .swap(id(key), None, record(State::InProgress), FirstSeen::Keep)
+        .wait()
+        .await
+}
+
+async fn release(store: &RedisStore, key: &str, expected: Revision) -> Result<Swap, StoreError> {
+    store
+        .swap(id(key), Some(expected), record(State::Released), FirstSeen::Keep)
+        .wait()
+        .await
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    // The clock is the server's, so time has to pass.
+    contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+}
+
+#[tokio::test]
+async fn what_is_lost_without_an_append_only_file_is_said() {
+    let careless = Redis::start(&[("maxmemory", "50mb"), ("maxmemory-policy", "allkeys-lru")]);
+    let warning = RedisStore::connect(&careless.url()).await.unwrap().warning().unwrap();
+    assert!(
+        warning.contains("appendonly yes") && warning.contains("noeviction"),
+        "{warning}"
+    );
+    let careful = Redis::start(KEPT);
+    let store = RedisStore::connect(&careful.url()).await.unwrap();
+    assert_eq!(store.warning(), None);
+}
+
+#[tokio::test]
+async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
+    let mut redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    let Ok(Swap::Swapped(revision)) = claim(&store, "kept").await else {
+        panic!("not claimed")
+    };
+    redis.kill();
+    let error = claim(&store, "refused").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    redis.restart();
+    let again = claim(&store, "kept").await.unwrap();
+    assert!(
+        matches!(again, Swap::Held { revision: held, .. } if held == revision),
+        "{again:?}"
+    );
+    assert!(matches!(claim(&store, "refused").await.unwrap(), Swap::Swapped(_)));
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_is_made_again_within_the_call() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    assert_eq!(redis.ask("SCRIPT FLUSH"), "+OK");
+    assert!(
+        matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)),
+        "the script is loaded again"
+    );
+    let _ = redis.ask("CLIENT KILL TYPE normal");
+    assert!(
+        matches!(claim(&store, "2").await.unwrap(), Swap::Swapped(_)),
+        "the connection is made again"
+    );
+}
+
+#[tokio::test]
+async fn a_frozen_server_is_given_up_on_in_time() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill")
+            .args([name, &redis.pid().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-STOP");
+    let answer = tokio::time::timeout(Duration::from_secs(10), claim(&store, "1")).await;
+    signal("-CONT");
+    assert!(matches!(answer.unwrap(), Err(StoreError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_record_expires_when_it_no_longer_counts_and_reading_it_changes_nothing() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    store.keep_for(Duration::from_millis(1_500));
+    let Ok(Swap::Swapped(revision)) = claim(&store, "1").await else {
+        panic!("not claimed")
+    };
+    // Well within its time.
+    assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Held { .. }));
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
+    assert_eq!(release(&store, "1", revision).await.unwrap(), Swap::Gone);
+}
+
+#[tokio::test]
+async fn a_write_that_no_replica_confirms_is_not_told_as_done() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&format!("{}?wait=1", redis.url())).await.unwrap();
+    let error = claim(&store, "1").await.unwrap_err().to_string();
+    assert!(error.contains("0 of 1 replicas"), "{error}");
+    let port = redis.port.to_string();
+    let replica = Redis::start(&[("replicaof", &format!("127.0.0.1 {port}"))]);
+    while !replica.ask("ROLE").contains('5') || redis.ask("WAIT 1 100") != ":1" {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(claim(&store, "2").await.unwrap(), Swap::Swapped(_)));
+    let refused = RedisStore::connect(&replica.url()).await.unwrap_err().to_string();
+    assert!(refused.contains("primary"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_not_repeated() {
+    let redis = Redis::start(&[("requirepass", "right")]);
+    let address = format!("redis://:hunter2@127.0.0.1:{}", redis.port);
+    let error = RedisStore::connect(&address).await.unwrap_err().to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+    RedisStore::connect(&address.replace("hunter2", "right")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_of_one_takes_it() {
+    let redis = Redis::start(&[("cluster-enabled", "yes")]);
+    assert_eq!(redis.ask("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
+    while redis.ask("SET ready 1") != "+OK" {
+        tokio::task::yield_now().await;
+    }
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
+}

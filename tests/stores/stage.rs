@@ -1,0 +1,124 @@
+//! Handlers that end as they are asked to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use operator_runtime::{Error, OperatorError, Postgres, Sqlite, Tx, operator_api};
+use tokio::sync::Semaphore;
+
+const EFFECT: &str = "INSERT INTO effect VALUES ('one')";
+
+/// What handlers have in hand.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) runs: Arc<AtomicU32>,
+    pub(crate) started: Arc<Semaphore>,
+    pub(crate) go: Arc<Semaphore>,
+}
+
+/// How a handler fails.
+#[derive(Debug, OperatorError)]
+pub(crate) enum Failure {
+    /// It does not exist.
+    #[operator(status = 404)]
+    Missing,
+    /// It took too long to ask.
+    #[operator(status = 408)]
+    Slow,
+    /// It is too early to ask.
+    #[operator(status = 425)]
+    Early,
+    /// It is asked too often.
+    #[operator(status = 429)]
+    Often,
+    /// It may work later.
+    #[operator(status = 503, retryable)]
+    Later,
+    /// It failed.
+    #[operator(internal)]
+    Failed(Error),
+}
+
+impl From<operator_runtime::rusqlite::Error> for Failure {
+    fn from(error: operator_runtime::rusqlite::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<operator_runtime::tokio_postgres::Error> for Failure {
+    fn from(error: operator_runtime::tokio_postgres::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Stage {
+    /// Ends as asked; says which run it is.
+    async fn act(&self, ends: &str) -> Result<String, Failure> {
+        let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
+        match ends {
+            "404" => Err(Failure::Missing),
+            "408" => Err(Failure::Slow),
+            "425" => Err(Failure::Early),
+            "429" => Err(Failure::Often),
+            "retryable" => Err(Failure::Later),
+            "500" => Err(Failure::Failed(Error::internal("inner text"))),
+            "panic" => panic!("inner text"),
+            "hang" => std::future::pending().await,
+            "long" => Ok("a".repeat(300 * 1024)),
+            "gated" => {
+                self.started.add_permits(1);
+                self.go
+                    .acquire()
+                    .await
+                    .map_err(|error| Failure::Failed(Error::internal(error)))?
+                    .forget();
+                Ok(format!("run {run}"))
+            }
+            _ => Ok(format!("run {run}")),
+        }
+    }
+}
+
+/// Acts elsewhere.
+#[operator_api(POST, "/once", timeout = "1500ms")]
+pub(crate) async fn once(
+    stage: &Stage,
+    /// How it is to end.
+    ends: String,
+) -> Result<String, Failure> {
+    stage.act(&ends).await
+}
+
+/// Acts elsewhere, and may do so twice.
+#[operator_api(POST, "/again", effect = rerunnable, timeout = "1500ms")]
+pub(crate) async fn again(
+    stage: &Stage,
+    /// How it is to end.
+    ends: String,
+) -> Result<String, Failure> {
+    stage.act(&ends).await
+}
+
+/// Acts in SQLite.
+#[operator_api(POST, "/sqlite", timeout = "1500ms")]
+pub(crate) async fn in_sqlite(
+    tx: &mut Tx<Sqlite>,
+    stage: &Stage,
+    /// How it is to end.
+    ends: String,
+) -> Result<String, Failure> {
+    tx.execute(EFFECT, ())?;
+    stage.act(&ends).await
+}
+
+/// Acts in Postgres.
+#[operator_api(POST, "/postgres", timeout = "1500ms")]
+pub(crate) async fn in_postgres(
+    tx: &mut Tx<Postgres>,
+    stage: &Stage,
+    /// How it is to end.
+    ends: String,
+) -> Result<String, Failure> {
+    tx.execute(EFFECT, &[]).await?;
+    stage.act(&ends).await
+}

@@ -1,0 +1,8 @@
+use operator_runtime::operator_api;
+
+#[operator_api(GET, "/orders")]
+async fn orders() -> u8 {
+    1
+}
+
+fn main() {}

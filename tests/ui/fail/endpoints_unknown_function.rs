@@ -1,0 +1,5 @@
+use operator_runtime::endpoints;
+
+fn main() {
+    let _ = endpoints![orders];
+}

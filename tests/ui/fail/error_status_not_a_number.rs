@@ -1,0 +1,11 @@
+use operator_runtime::OperatorError;
+
+/// Why a refund fails.
+#[derive(OperatorError)]
+enum RefundError {
+    /// There is no such order.
+    #[operator(status = "404")]
+    Missing,
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders")]
+async fn orders() -> u8 {
+    let count = std::rc::Rc::new(1);
+    std::future::ready(()).await;
+    *count
+}
+
+fn main() {}

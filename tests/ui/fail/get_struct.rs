@@ -1,0 +1,16 @@
+#![allow(unused_variables)]
+
+use operator_runtime::operator_api;
+
+struct Period;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders")]
+async fn orders(
+    /// What to look for.
+    period: Period,
+) -> u8 {
+    1
+}
+
+fn main() {}

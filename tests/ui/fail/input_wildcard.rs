@@ -1,0 +1,12 @@
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders")]
+async fn orders(
+    /// What to look for.
+    _: String,
+) -> u8 {
+    1
+}
+
+fn main() {}

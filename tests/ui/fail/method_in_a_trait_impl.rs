@@ -1,0 +1,17 @@
+use operator_runtime::operator_api;
+
+struct Desk;
+
+trait Counts {
+    async fn orders() -> u8;
+}
+
+impl Counts for Desk {
+    /// Counts the orders. Use it to count them.
+    #[operator_api(GET, "/orders")]
+    async fn orders() -> u8 {
+        1
+    }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+#![allow(unused_variables)]
+
+use operator_runtime::operator_api;
+
+struct Desk;
+
+impl Desk {
+    /// Counts the orders. Use it to count them.
+    #[operator_api(GET, "/orders")]
+    async fn orders(desk: &Self) -> u8 {
+        1
+    }
+}
+
+fn main() {}

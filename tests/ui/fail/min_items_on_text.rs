@@ -1,0 +1,15 @@
+#![allow(unused_variables)]
+
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(POST, "/orders")]
+async fn orders(
+    /// What to look for.
+    #[operator(min_items = 1)]
+    word: String,
+) -> u8 {
+    1
+}
+
+fn main() {}

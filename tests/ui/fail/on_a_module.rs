@@ -1,0 +1,6 @@
+use operator_runtime::operator_api;
+
+#[operator_api(GET, "/orders")]
+mod orders {}
+
+fn main() {}

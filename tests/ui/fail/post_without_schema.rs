@@ -1,0 +1,19 @@
+#![allow(unused_variables)]
+
+use operator_runtime::operator_api;
+
+#[derive(serde::Deserialize)]
+struct Period {
+    from: String,
+}
+
+/// Counts the orders. Use it to count them.
+#[operator_api(POST, "/orders")]
+async fn orders(
+    /// What to look for.
+    period: Period,
+) -> u8 {
+    1
+}
+
+fn main() {}

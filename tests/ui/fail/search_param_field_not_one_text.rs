@@ -1,0 +1,7 @@
+use operator_runtime::SearchParam;
+
+/// Ids.
+#[derive(SearchParam)]
+struct Ids(Vec<u64>);
+
+fn main() {}

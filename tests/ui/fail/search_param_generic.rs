@@ -1,0 +1,7 @@
+use operator_runtime::SearchParam;
+
+/// An id.
+#[derive(SearchParam)]
+struct Id<T>(T);
+
+fn main() {}

@@ -1,0 +1,10 @@
+use operator_runtime::SearchParam;
+
+/// A state.
+#[derive(SearchParam)]
+enum State {
+    #[operator(name = "open")]
+    Open,
+}
+
+fn main() {}

@@ -1,0 +1,18 @@
+#![allow(unused_variables)]
+
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders")]
+async fn orders(
+    /// What to look for.
+    #[operator(rename = "q")]
+    word: String,
+    /// Where to look.
+    #[operator(rename = "q")]
+    place: String,
+) -> u8 {
+    1
+}
+
+fn main() {}

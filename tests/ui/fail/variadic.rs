@@ -1,0 +1,11 @@
+#![allow(unused_variables)]
+
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders")]
+async fn orders(words: ...) -> u8 {
+    1
+}
+
+fn main() {}

@@ -1,0 +1,252 @@
+//! Ways to write an endpoint that are right, and look as if they might not be.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(
+    clippy::too_many_arguments,
+    clippy::needless_lifetimes,
+    reason = "each spelling once"
+)]
+
+use std::borrow::Cow;
+use std::num::NonZero;
+use std::sync::Mutex;
+
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Call, Error, OperatorError, Reader, SearchParam, Sqlite, Tx, endpoints, operator_api};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// A user's own module may have any name.
+mod __private {
+    pub(super) struct Desk;
+}
+
+mod operator {
+    pub(super) struct Shelf(pub(super) std::sync::Mutex<u8>);
+}
+
+const MOST: u8 = 20;
+
+/// Why it fails.
+#[derive(OperatorError)]
+enum Refused {
+    /// There is no order {id}, and {why:?} says why.
+    #[operator(status = 404)]
+    Missing { id: u64, why: Option<u8> },
+}
+
+type Answered<T, E = Refused> = Result<T, E>;
+
+/// How many.
+#[derive(SearchParam, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Count(u8);
+
+/// A period.
+#[derive(Deserialize, JsonSchema)]
+struct Period {
+    #[allow(dead_code)]
+    from: String,
+}
+
+/// Counts with every option that fits. Use it to count.
+#[operator_api(POST, "/count", read_only)]
+async fn count(
+    /// How often.
+    #[operator(default = MOST, min = 1, max = 20)]
+    number: u8,
+    /// A number that may be left out.
+    #[operator(exclusive_min = -1.5, exclusive_max = 2, multiple_of = 0.5)]
+    fraction: Option<f64>,
+    /// A number that is not 0.
+    #[operator(max = 18_446_744_073_709_551_615)]
+    not_zero: NonZero<u128>,
+    /// A number of a type of its own.
+    #[operator(min = 2)]
+    own: Count,
+    /// What is written.
+    #[operator(default = "open".to_owned(), min_length = 1, max_length = 9, pattern = r"^\w+$")]
+    mut text: String,
+    /// A text that is never borrowed for less.
+    still: Cow<'static, str>,
+    /// What belongs to it.
+    #[operator(min_items = 1, max_items = 3, unique_items)]
+    list: Vec<String>,
+    /// A list in a box.
+    #[operator(max_items = 3)]
+    boxed: Box<[u8]>,
+) -> Answered<usize> {
+    text.push_str(&still);
+    let _ = (fraction, not_zero, own.0);
+    if number == 0 {
+        return Err(Refused::Missing { id: 1, why: None });
+    }
+    Ok(text.len() + list.len() + boxed.len())
+}
+
+/// Names that the macro uses itself. Use it to see that none is confused.
+#[operator_api(GET, "/names")]
+async fn names(
+    desk: &__private::Desk,
+    shelf: &operator::Shelf,
+    call: &Call,
+    /// The same.
+    transaction: String,
+    /// The same.
+    inputs: String,
+    /// The same.
+    returned: String,
+    /// The same.
+    #[operator(default)]
+    __operator: String,
+    /// A raw name.
+    r#type: String,
+) -> &'static str {
+    let _ = (
+        desk,
+        shelf.0.lock(),
+        call,
+        transaction,
+        inputs,
+        returned,
+        __operator,
+        r#type,
+    );
+    "said"
+}
+
+/// Borrows for a named lifetime. Use it to see that it may.
+#[operator_api(POST, "/borrowed")]
+async fn borrowed<'a, 'b>(
+    /// A description of what is borrowed is for those who read the function.
+    desk: &'a Mutex<u8>,
+    reader: &'b Reader<Sqlite>,
+    tx: &'a mut Tx<Sqlite>,
+    #[allow(unused_variables)]
+    #[operator(flatten)]
+    period: Period,
+) -> Result<Option<&'static str>, Error> {
+    let _ = (desk, reader, tx);
+    Ok(None)
+}
+
+macro_rules! counter {
+    ($name:ident, $path:literal, $ty:ty, $state:ty, $what:literal) => {
+        #[doc = $what]
+        #[operator_api(GET, $path)]
+        async fn $name(
+            desk: $state,
+            /// What is added to.
+            first: $ty,
+            /// What is added.
+            #[operator(default)]
+            second: $ty,
+        ) -> $ty {
+            let _ = desk;
+            first + second
+        }
+    };
+}
+
+counter!(
+    whole,
+    "/whole",
+    u32,
+    &__private::Desk,
+    "Adds whole numbers. Use it to add."
+);
+counter!(
+    real,
+    "/real",
+    f64,
+    &__private::Desk,
+    "Adds real numbers. Use it to add."
+);
+
+/// Is in some builds only. Use it there.
+#[cfg(any())]
+#[operator_api(GET, "/nowhere")]
+async fn nowhere(desk: &NoSuchType) -> u8 {
+    1
+}
+
+/// Is in some builds only. Use it there.
+#[operator_api(GET, "/nowhere_either")]
+#[cfg(any())]
+async fn nowhere_either(desk: &NoSuchType) -> u8 {
+    1
+}
+
+mod elsewhere {
+    use operator_runtime::operator_api;
+
+    /// Has a name that is taken elsewhere, which start-up refuses. Use it there.
+    #[operator_api(GET, "/count_again", name = "count_again")]
+    pub(super) async fn count() -> Result<(), operator_runtime::Error> {
+        Ok(())
+    }
+}
+
+/// Is old. Use it no more.
+#[deprecated]
+#[operator_api(GET)]
+async fn old() {}
+
+#[tokio::test]
+async fn all_of_them_are_endpoints() {
+    let app = App::new()
+        .state(__private::Desk)
+        .state(operator::Shelf(Mutex::new(1)))
+        .state(Mutex::new(1_u8));
+    let client = Client::new(app.only(endpoints![count, elsewhere::count, names, whole, real]))
+        .await
+        .unwrap();
+    let inputs = json!({ "not_zero": 1, "own": 2, "still": "now", "list": ["a"], "boxed": [1, 2] });
+    assert_eq!(client.call("count", &inputs).await.body, json!(10));
+    let names = json!({ "transaction": "", "inputs": "", "returned": "", "type": "" });
+    assert_eq!(client.call("names", &names).await.body, json!("said"));
+    assert_eq!(client.call("whole", &json!({ "first": 2 })).await.body, json!(2));
+    assert_eq!(client.call("real", &json!({ "first": 2 })).await.body, json!(2.0));
+    assert_eq!(client.call("count_again", &json!({})).await.body, json!(null));
+}
+
+/// Enums whose variants are named by each of serde's cases, read as search parameters and written by serde.
+macro_rules! cases {
+    ($($case:literal $name:ident)*) => {
+        #[test]
+        fn names_of_variants_are_serdes() {
+            $({
+                /// How soon.
+                #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, SearchParam)]
+                #[serde(rename_all = $case)]
+                enum $name {
+                    VeryUrgent,
+                    Now,
+                    A1B2,
+                    #[serde(rename = "some day")]
+                    Later,
+                    Self_,
+                }
+                let schema = <$name as SearchParam>::schema().to_value();
+                for variant in [$name::VeryUrgent, $name::Now, $name::A1B2, $name::Later, $name::Self_] {
+                    let written = serde_json::to_value(variant).unwrap();
+                    let text = written.as_str().unwrap();
+                    assert_eq!($name::from_text(text).unwrap(), variant);
+                    assert!(schema["enum"].as_array().unwrap().contains(&written), "{schema}");
+                }
+            })*
+        }
+    };
+}
+
+cases! {
+    "lowercase" Lower
+    "UPPERCASE" Upper
+    "PascalCase" Pascal
+    "camelCase" Camel
+    "snake_case" Snake
+    "SCREAMING_SNAKE_CASE" ScreamingSnake
+    "kebab-case" Kebab
+    "SCREAMING-KEBAB-CASE" ScreamingKebab
+}

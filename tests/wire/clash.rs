@@ -1,0 +1,201 @@
+//! Endpoints that cannot stand together are refused at start-up, all at once and each with its place. Those of one module
+//! are refused by the compiler: `ui/fail/two_endpoints_of_one_*.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::time::Duration;
+
+use operator_runtime::{App, Config, Settings, endpoints, operator_api};
+
+mod one {
+    use super::operator_api;
+
+    /// Reads one. Use it for one.
+    #[operator_api(GET, "/same", name = "one")]
+    async fn one() -> u8 {
+        1
+    }
+}
+
+mod other {
+    use super::operator_api;
+
+    /// Reads another. Use it for the other.
+    #[operator_api(GET, "/same", name = "other")]
+    async fn other() -> u8 {
+        2
+    }
+}
+
+/// Reads a third. Use it for a third.
+#[operator_api(POST, "/third", name = "one", timeout = "1000m")]
+async fn third() -> u8 {
+    3
+}
+
+fn most() -> u8 {
+    50
+}
+
+/// Reads a fourth. Use it for a fourth.
+#[operator_api(GET, "/fourth")]
+async fn fourth(
+    /// How many to read.
+    #[operator(default = most(), max = 20)]
+    limit: u8,
+    /// What to read.
+    #[operator(example = 7)]
+    word: String,
+) -> String {
+    format!("{limit} {word}")
+}
+
+/// Reads a refund. Use it for a refund.
+#[operator_api(GET, "/refunds", name = "refunds")]
+async fn refunds() -> u8 {
+    4
+}
+
+/// Reads the refund of an order. Use it for an order.
+#[operator_api(GET, "/orders/refunds", name = "refunds_of_orders")]
+async fn refunds_of_orders() -> u8 {
+    5
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Filter {
+    tags: Vec<String>,
+}
+
+/// Reads what has a tag. Use it for tags.
+#[operator_api(GET, "/tagged")]
+async fn tagged(#[operator(flatten)] filter: Filter) -> usize {
+    filter.tags.len()
+}
+
+#[test]
+fn a_base_path_that_puts_one_endpoint_on_another_is_refused_with_both_places() {
+    let app = App::new().only(endpoints![refunds, refunds_of_orders]);
+    let config = Config::new().store("memory:").signing_key("op_sk_tests");
+    let below = |url: &str| app.clone().config(config.clone().public_url(url)).check();
+    assert_eq!(below("http://127.0.0.1:1/other"), Ok(()));
+    let error = below("http://127.0.0.1:1/orders").unwrap_err();
+    assert_eq!(error.problems().len(), 1, "{error}");
+    for part in [
+        "`refunds` (tests/wire/clash.rs:",
+        "`refunds_of_orders` (tests/wire/clash.rs:",
+        "`/orders/refunds`",
+    ] {
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+}
+
+/// Counts every order there is. Use it for the year's report.
+#[operator_api(GET, "/counts", timeout = "3600s")]
+async fn counts_slowly() -> u8 {
+    6
+}
+
+/// Writes a report. Use it at the end of the year.
+#[operator_api(POST, "/reports", timeout = "3600s")]
+async fn write_slowly() -> u8 {
+    7
+}
+
+#[test]
+fn only_what_is_recorded_is_bounded_by_how_long_records_are_kept() {
+    let config = Config::new()
+        .store("memory:")
+        .signing_key("op_sk_tests")
+        .public_url("http://127.0.0.1:1");
+    let check = |list| App::new().config(config.clone()).only(list).check();
+    assert_eq!(check(endpoints![counts_slowly]), Ok(()));
+    let error = check(endpoints![counts_slowly, write_slowly]).unwrap_err();
+    let [problem] = error.problems() else { panic!("{error}") };
+    assert!(problem.starts_with("`write_slowly` (tests/wire/clash.rs:"), "{problem}");
+    assert!(
+        problem.contains("set `ttl` in `Config::operations` to more than 3960 s"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn numbers_that_cannot_work_are_refused_all_at_once() {
+    let config = Config::new()
+        .store("memory:")
+        .signing_key("op_sk_tests")
+        .public_url("http://127.0.0.1:1")
+        .body_limit(0)
+        .read_timeout(Duration::ZERO)
+        .handler_timeout(Duration::ZERO)
+        .concurrency(0)
+        .operations(Settings {
+            lease: Duration::from_secs(4),
+            renew_every: Duration::from_secs(5),
+            ttl: Duration::from_secs(24 * 60 * 60),
+            ..Settings::default()
+        });
+    let app = App::new().only(endpoints![refunds]);
+    let error = app.config(config).check().unwrap_err();
+    let expected = [
+        "body_limit",
+        "read_timeout",
+        "handler_timeout",
+        "concurrency",
+        "`lease` is 4s",
+        "`ttl` is 86400s",
+    ];
+    for part in expected {
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+    assert_eq!(error.problems().len(), expected.len(), "{error}");
+}
+
+#[test]
+fn a_secret_that_is_none_and_a_patience_without_end_are_refused() {
+    let config = || Config::new().store("memory:").public_url("http://127.0.0.1:1");
+    let refusal = |config: Config| App::new().only(endpoints![refunds]).config(config).check().unwrap_err();
+    for padding in ["=", "  ", "==", "\n"] {
+        let error = refusal(config().signing_key(padding)).to_string();
+        assert!(error.contains("is empty"), "{padding:?}: {error}");
+    }
+    // Base64 whose end was taken for the secret behind an id.
+    let error = refusal(config().signing_keys("c2VjcmV0IGtleSBvZiB0aGUgc2hvcA==")).to_string();
+    assert!(
+        error.contains("[tenant/]id=secret") && !error.contains("c2Vj"),
+        "{error}"
+    );
+    let error = refusal(config().signing_key("op_sk_tests").read_timeout(Duration::MAX)).to_string();
+    assert!(error.contains("read_timeout"), "{error}");
+}
+
+#[test]
+fn each_clash_is_named_with_both_places() {
+    let config = Config::new()
+        .store("memory:")
+        .public_url("http://example.com")
+        .listen("nowhere");
+    let error = App::new().config(config).check().unwrap_err();
+    let expected = [
+        "Two endpoints are named `one`",
+        "Two endpoints answer at `/same`",
+        "`one` (tests/wire/clash.rs:31): records are kept for 3600 s, which is too short",
+        "`write_slowly` (tests/wire/clash.rs:",
+        "the default of the input `limit` would be refused by the input itself",
+        "the example of the input `word` would be refused by the input itself",
+        "the field `tags` of a `flatten` input is not one text: take it by POST",
+        "There is no signing key",
+        "The public URL `http://example.com` is not https",
+        "`nowhere` is no address to listen on",
+    ];
+    for part in expected {
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+    assert_eq!(error.problems().len(), expected.len(), "{error}");
+    let clash = error
+        .problems()
+        .iter()
+        .find(|problem| problem.contains("are named"))
+        .unwrap();
+    assert_eq!(clash.matches("tests/wire/clash.rs:").count(), 2, "{error}");
+}

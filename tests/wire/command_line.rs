@@ -1,0 +1,169 @@
+//! What the command line refuses, and in which words: run as a person runs it, with nothing set but what is named.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use tests::process;
+
+/// What a program printed before it ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    error: String,
+}
+
+fn say(program: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Said {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(program);
+    for name in [
+        "OPERATOR_SIGNING_KEY",
+        "OPERATOR_SIGNING_KEYS",
+        "OPERATOR_PUBLIC_URL",
+        "OPERATOR_LISTEN",
+        "OPERATOR_STORE",
+        "OPERATOR_LOG",
+        "RUST_LOG",
+    ] {
+        command.env_remove(name);
+    }
+    let output = command
+        .current_dir(folder.path())
+        .envs(environment.iter().copied())
+        .args(arguments)
+        .output()
+        .unwrap();
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        error: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn a_manifest_names_no_url_that_nobody_published_without_a_word() {
+    let desk = process::build("support-desk", "dev");
+    for (url, why) in [
+        ("ftp://x y/?q", "is not a URL"),
+        ("ftp://a.example", "is neither https nor http"),
+    ] {
+        let said = say(&desk, &[("OPERATOR_PUBLIC_URL", url)], &["manifest"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        assert!(
+            said.error.starts_with(&format!("The public URL `{url}` {why}")),
+            "{said:?}"
+        );
+    }
+    let unset = say(&desk, &[], &["manifest"]);
+    assert_eq!(unset.code, Some(0), "{unset:?}");
+    assert!(unset.out.contains("\"http://127.0.0.1:8080/refunds\""), "{unset:?}");
+    assert_eq!(unset.error.lines().count(), 1, "{unset:?}");
+    assert!(unset.error.contains("set OPERATOR_PUBLIC_URL"), "{unset:?}");
+    let set = say(&desk, &[("OPERATOR_PUBLIC_URL", "https://a.example/")], &["manifest"]);
+    assert!(set.out.contains("\"https://a.example/refunds\""), "{set:?}");
+    assert_eq!(set.error, "");
+    let nowhere = say(&desk, &[("OPERATOR_LISTEN", "nowhere")], &["manifest"]);
+    assert!(
+        nowhere.error.starts_with("`nowhere` is no address to listen on"),
+        "{nowhere:?}"
+    );
+    // No finding is about URLs.
+    let lint = say(&desk, &[], &["lint"]);
+    assert_eq!((lint.code, lint.error.as_str()), (Some(0), ""), "{lint:?}");
+}
+
+#[test]
+fn a_call_that_cannot_be_made_is_refused_before_anything_is_sent() {
+    let desk = process::build("support-desk", "dev");
+    let long = "k".repeat(256);
+    for (arguments, why) in [
+        (
+            ["--url", "ftp://a.example"],
+            "The public URL `ftp://a.example` is neither https nor http: `--url` is",
+        ),
+        (["--url", "x y"], "The public URL `x y` is not a URL"),
+        (["--at", "127.0.0.1:8080"], "`127.0.0.1:8080` is no address to send to"),
+        (["--idempotency-key", "a:b"], "`a:b` is no idempotency key"),
+        (["--idempotency-key", ""], "`` is no idempotency key"),
+        (
+            ["--idempotency-key", long.as_str()],
+            "1 to 255 visible ASCII characters",
+        ),
+        (["--repeat", "0"], "0 is not in 1.."),
+    ] {
+        let mut call = vec!["call", "order_refunds", "order_id=1004", "--key", "op_sk_tests"];
+        call.extend(arguments);
+        let said = say(&desk, &[], &call);
+        assert!(said.code != Some(0) && said.out.is_empty(), "{arguments:?}: {said:?}");
+        assert!(said.error.contains(why), "{arguments:?}: {said:?}");
+        assert!(!said.error.contains("Is the server running"), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn whether_a_server_runs_is_asked_only_where_none_was_reached() {
+    let desk = process::build("support-desk", "dev");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let call = [
+        "call",
+        "order_refunds",
+        "order_id=1004",
+        "--key",
+        "op_sk_tests",
+        "--url",
+        &url,
+    ];
+    let hangs_up = std::thread::spawn(move || {
+        use std::io::Read as _;
+        // Read first, so that what is closed is a connection that was taken.
+        let (mut taken, _) = listener.accept().unwrap();
+        let _ = taken.read(&mut [0; 1]).unwrap();
+    });
+    let cut_off = say(&desk, &[], &call);
+    hangs_up.join().unwrap();
+    assert_eq!(cut_off.code, Some(1), "{cut_off:?}");
+    assert!(
+        cut_off.error.contains("did not answer") && !cut_off.error.contains("running"),
+        "{cut_off:?}"
+    );
+    let refused = say(&desk, &[], &call);
+    assert!(refused.error.contains("Is the server running there?"), "{refused:?}");
+}
+
+#[test]
+fn a_log_that_would_hold_something_else_is_refused() {
+    let desk = process::build("support-desk", "dev");
+    // It ends at once, because there is no key; the log is made before.
+    let serve = |filter| say(&desk, &[("RUST_LOG", filter)], &["serve"]).error;
+    let nonsense = serve("info,support_desk=loud");
+    assert!(
+        nonsense.starts_with("RUST_LOG is `info,support_desk=loud`"),
+        "{nonsense}"
+    );
+    assert!(serve("").starts_with("The app cannot start"));
+}
+
+#[test]
+fn a_program_without_sqlite_asks_for_a_store_that_it_has() {
+    let billing = process::build("billing", "dev");
+    let said = say(&billing, &[], &["dev"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.error
+            .contains("There is no store: set OPERATOR_STORE to `postgres://…` or `memory:`;"),
+        "{said:?}"
+    );
+    let said = say(&billing, &[("OPERATOR_STORE", "redis://127.0.0.1:1")], &["dev"]);
+    assert!(said.error.contains("or use `postgres://…` or `memory:`"), "{said:?}");
+}
+
+#[test]
+fn help_is_about_the_program_that_was_asked() {
+    let help = say(&process::build("support-desk", "dev"), &[], &["--help"]);
+    assert!(help.out.starts_with("support-desk: "), "{help:?}");
+    assert!(!help.out.contains("operator-runtime"), "{help:?}");
+}

@@ -1,0 +1,63 @@
+//! Requests that never become one: too slow, or with a head that cannot be read. Their callers are told why all the same.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use tests::caller::{Answer, send};
+use tests::process::{Server, build};
+
+#[test]
+fn what_comes_too_slowly_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&build("support-desk", "dev"), folder.path());
+    let slow_headers = "POST /refunds HTTP/1.1\r\nHost: localhost\r\nX-Timest".to_owned();
+    let slow_body =
+        "POST /refunds HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 9\r\n\r\n{".to_owned();
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let asked: Vec<_> = [slow_headers, slow_body]
+            .into_iter()
+            .map(|text| scope.spawn(move || send(server.port, &text).unwrap()))
+            .collect();
+        let idle = scope.spawn(|| send(server.port, "").map_err(|error| error.kind()));
+        let answers = asked.into_iter().map(|answer| answer.join().unwrap()).collect();
+        // Who has asked nothing is not answered.
+        assert_eq!(idle.join().unwrap().err(), Some(std::io::ErrorKind::UnexpectedEof));
+        answers
+    });
+    for answer in answers {
+        assert_eq!(answer.status, 408, "{}", answer.head);
+        assert_eq!(answer.json()["type"], "urn:operator:problem:request-too-slow");
+        assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
+    }
+}
+
+#[test]
+fn a_head_that_cannot_be_read_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&build("support-desk", "dev"), folder.path());
+    let long = "x".repeat(70_000);
+    let crowd: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
+    for (request, status, kind) in [
+        ("GARBAGE\r\n\r\n".to_owned(), 400, "malformed-request"),
+        ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), 400, "malformed-request"),
+        (
+            format!("GET /orders/recent?email={long} HTTP/1.1\r\n\r\n"),
+            414,
+            "url-too-long",
+        ),
+        (
+            format!("GET /orders/recent HTTP/1.1\r\n{crowd}\r\n"),
+            431,
+            "headers-too-large",
+        ),
+    ] {
+        let answer = send(server.port, &request).unwrap();
+        assert_eq!(answer.status, status, "{}", answer.head);
+        assert_eq!(
+            answer.json()["type"],
+            format!("urn:operator:problem:{kind}"),
+            "{}",
+            answer.body
+        );
+        assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
+    }
+}

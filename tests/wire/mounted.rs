@@ -1,0 +1,109 @@
+//! The app from a host's side: `App::check` leaves nothing behind, and a mounted router looks after its store.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use operator_runtime::clock::ManualClock;
+use operator_runtime::rusqlite::Connection;
+use operator_runtime::store::{Durability, SqliteStore};
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Config, Sqlite, Tx, operator_api};
+use serde_json::json;
+
+/// Keeps a note. Use it when a customer asks to be called back.
+#[operator_api(POST, "/notes")]
+async fn keep_note(
+    tx: &mut Tx<Sqlite>,
+    /// What to remember of the customer.
+    text: String,
+) -> usize {
+    tx.execute("INSERT INTO note VALUES (?1)", (text,)).unwrap_or_default()
+}
+
+fn app() -> App {
+    App::new().sqlite_setup(|connection| connection.execute_batch("CREATE TABLE IF NOT EXISTS note (text TEXT)"))
+}
+
+fn config(file: &Path) -> Config {
+    Config::new()
+        .signing_key("op_sk_tests")
+        .public_url("https://a.example")
+        .store(format!("sqlite:{}", file.display()))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_check_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    app()
+        .config(config(&folder.path().join("operator.db")))
+        .check()
+        .unwrap();
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+
+    // It is a check all the same: of the folder, and of the program's own tables.
+    let nowhere = folder.path().join("nowhere/operator.db");
+    let error = app().config(config(&nowhere)).check().unwrap_err().to_string();
+    assert!(
+        error.contains("nowhere/operator.db") && !error.contains(".check-"),
+        "{error}"
+    );
+    let advice = format!(
+        "Make the folder {}, or name another file in OPERATOR_STORE.",
+        folder.path().join("nowhere").display()
+    );
+    assert!(error.ends_with(&advice), "{error}");
+    let error = app().config(config(folder.path())).check().unwrap_err().to_string();
+    assert!(error.contains("may read and write it"), "{error}");
+    let in_memory = Config::new().store("sqlite::memory:");
+    let error = app().config(in_memory).check().unwrap_err().to_string();
+    assert!(error.contains("say `memory:`"), "{error}");
+    let wrong = App::new().sqlite_setup(|connection| connection.execute_batch("CREATE TABEL note (text TEXT)"));
+    let error = wrong
+        .config(config(&folder.path().join("operator.db")))
+        .check()
+        .unwrap_err();
+    assert!(error.to_string().contains("TABEL"), "{error}");
+    assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_mounted_router_removes_expired_operations() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("operator.db");
+    let clock = Arc::new(ManualClock::at(Duration::from_secs(1_700_000_000)));
+    let open = || SqliteStore::open_with(&file, Durability::ProcessCrash, clock.clone()).unwrap();
+    let connection = Connection::open(&file).unwrap();
+    let kept = || -> i64 {
+        let row = connection.query_row("SELECT count(*) FROM operator_operations", (), |row| row.get(0));
+        row.unwrap()
+    };
+
+    let client = Client::new(app().store(open())).await.unwrap();
+    assert_eq!(
+        client.call("keep_note", &json!({ "text": "call back" })).await.status,
+        200
+    );
+    assert_eq!(kept(), 1);
+
+    clock.advance(Duration::from_secs(24 * 60 * 60));
+    let mounted = app().config(config(&file)).store(open()).router().await.unwrap();
+    let swept = async {
+        while kept() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), swept)
+        .await
+        .expect("it sweeps at once");
+    drop(mounted);
+}

@@ -1,0 +1,128 @@
+//! What becomes of calls that wait, for their operation or for their turn, and of those whose caller does not wait.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use operator_runtime::store::SqliteStore;
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Config, Settings, Sqlite, Tx, endpoints, operator_api};
+use serde_json::json;
+use tokio::sync::Notify;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// What lets the slow handler go on, and what it says once it runs.
+struct Gate {
+    begun: Notify,
+    open: Notify,
+}
+
+/// Waits in its transaction. Use it to see what a duplicate is told meanwhile.
+#[operator_api(POST, "/gated")]
+async fn gated(_tx: &mut Tx<Sqlite>, gate: &Arc<Gate>) -> u8 {
+    gate.begun.notify_one();
+    gate.open.notified().await;
+    1
+}
+
+/// Waits outside any transaction. Use it to see what a lost caller leaves behind.
+#[operator_api(POST, "/gated-mail")]
+async fn gated_mail(gate: &Arc<Gate>) -> u8 {
+    gate.begun.notify_one();
+    gate.open.notified().await;
+    1
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_caller_has_hung_up_is_logged_when_it_ends() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _logging = subscriber.finish().set_default();
+    let gate = Arc::new(Gate {
+        begun: Notify::new(),
+        open: Notify::new(),
+    });
+    let app = App::new().only(endpoints![gated_mail]).state(Arc::clone(&gate));
+    let client = Client::new(app).await.unwrap().with_idempotency_key("hangs-up");
+    let lost = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("gated_mail", &json!({})).await }
+    });
+    gate.begun.notified().await;
+    lost.abort();
+    assert!(lost.await.unwrap_err().is_cancelled());
+    gate.open.notify_one();
+    let again = client.call("gated_mail", &json!({})).await;
+    assert!(again.replayed, "{again:?}");
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let ends: Vec<&str> = log.lines().filter(|line| line.contains("answered")).collect();
+    assert_eq!(ends.len(), 2, "{log}");
+    assert!(ends.iter().all(|line| line.contains("hangs-up")), "{log}");
+    assert!(ends[0].contains("replayed=false"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_of_a_slow_transaction_waits_no_longer_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("operator.db")).unwrap();
+    let gate = Arc::new(Gate {
+        begun: Notify::new(),
+        open: Notify::new(),
+    });
+    let settings = Settings {
+        wait: Duration::from_millis(100),
+        ..Settings::default()
+    };
+    let app = App::new()
+        .only(endpoints![gated])
+        .config(Config::new().operations(settings))
+        .state(Arc::clone(&gate))
+        .store(store);
+    let client = Client::new(app).await.unwrap().with_idempotency_key("slow");
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.call("gated", &json!({})).await }
+    });
+    gate.begun.notified().await;
+    let duplicate = client.call("gated", &json!({})).await;
+    assert_eq!(
+        (duplicate.status, duplicate.retry_after.is_some()),
+        (409, true),
+        "{duplicate:?}"
+    );
+    let other = client.with_idempotency_key("other").call("gated", &json!({})).await;
+    assert_eq!(
+        (other.status, other.retry_after.is_some()),
+        (503, true),
+        "what nobody runs is not said to run: {other:?}"
+    );
+    gate.open.notify_one();
+    // The other one has kept its turn, though its caller was answered; it may share the first one's commit.
+    gate.begun.notified().await;
+    gate.open.notify_one();
+    let first = first.await.unwrap();
+    assert_eq!((first.status, first.replayed), (200, false), "{first:?}");
+    for client in [&client, &client.with_idempotency_key("other")] {
+        let again = client.call("gated", &json!({})).await;
+        assert!(again.replayed, "{again:?}");
+    }
+}
