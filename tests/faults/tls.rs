@@ -20,7 +20,7 @@ fn refused(program: &Path, folder: &Path, store: &str, authority: &Path) -> Stri
         .env("OPERATOR_LISTEN", "127.0.0.1:0")
         .env("OPERATOR_STORE", store)
         .env("SSL_CERT_FILE", authority)
-        .env("SSL_CERT_DIR", folder)
+        .env_remove("SSL_CERT_DIR")
         .output()
         .unwrap();
     assert!(!output.status.success());
@@ -80,10 +80,6 @@ fn redis_over_tls_is_verified() {
     assert_eq!(lines(&folder.path().join("ledger")), ["key"]);
 
     let stranger = Certificate::of_this_machine();
-    // A machine that is busy may take too long to connect, which is another refusal.
-    let says_why = |_| {
-        let said = refused(&program, folder.path(), &redis.url(), &stranger.authority());
-        said.contains("certificate")
-    };
-    assert!((0..10).any(says_why), "it is refused, and never for its certificate");
+    let said = refused(&program, folder.path(), &redis.url(), &stranger.authority());
+    assert!(said.contains("certificate"), "{said}");
 }
