@@ -19,7 +19,7 @@ use crate::transaction::{Database, Tx};
 /// Which operation a call is for, and what a first attempt at it writes.
 pub(crate) struct Operation {
     pub(crate) id: OperationId,
-    pub(crate) first: Record,
+    pub(crate) first: Arc<Record>,
 }
 
 /// A verified, admitted call. Only the pipeline makes one.
@@ -82,7 +82,10 @@ impl Invocation {
         );
         Operation {
             id: OperationId::new(tenant, idempotency_key),
-            first: Record::first(fingerprint, Origin::new(endpoint.name, idempotency_key, tenant)),
+            first: Arc::new(Record::first(
+                fingerprint,
+                Origin::new(endpoint.name, idempotency_key, tenant),
+            )),
         }
     }
 

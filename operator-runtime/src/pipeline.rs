@@ -19,6 +19,7 @@ use crate::execution::{Ended, execute};
 use crate::fail_point::FailPoint;
 use crate::idempotency::admission::{Answer, Asked, Claim, HandlerOutcome, Lease, Operations};
 use crate::idempotency::effect::Effect;
+use crate::idempotency::operation::OperationId;
 use crate::idempotency::record::Response;
 use crate::idempotency::transacted::{Transacted, TransactionalHandler};
 use crate::invocation::{Invocation, Operation, TransactionSlot};
@@ -191,15 +192,41 @@ impl Pipeline {
             }
             // On the heap, so that no other call carries the room for its waiting about.
             Effect::Transactional => Box::pin(self.transact(invocation, permit, account, span)).await,
-            Effect::AtMostOnce | Effect::Rerunnable => {
-                let operations = self.operations.clone();
-                let work = async move {
-                    let _permit = permit;
-                    account.close(change(operations, invocation).await)
-                };
-                Detached::new(&self.running, work.instrument(span)).await
-            }
+            Effect::AtMostOnce | Effect::Rerunnable => match self.begin_change(invocation, permit, account, span) {
+                Ok(changing) => changing.await,
+                Err(reply) => reply,
+            },
         }
+    }
+
+    /// Not `async`, which would keep room for all of this while the handler runs.
+    #[allow(
+        clippy::result_large_err,
+        reason = "both come back from every call, none of them rarely"
+    )]
+    fn begin_change(
+        &self,
+        invocation: Invocation,
+        permit: OwnedSemaphorePermit,
+        account: Account,
+        span: Span,
+    ) -> Result<Detached<'_, Reply>, Reply> {
+        let operation = invocation.operation();
+        let at_once = || {
+            let claim = self.operations.admit_at_once(&asked(&operation, &invocation));
+            claim.map(|claim| granted(claim, operation.id)).transpose()
+        };
+        let lease = match span.in_scope(at_once) {
+            Ok(lease) => lease,
+            // Nothing runs that could outlive the caller.
+            Err(reply) => return Err(span.in_scope(|| account.close(reply))),
+        };
+        let operations = self.operations.clone();
+        let work = async move {
+            let _permit = permit;
+            account.close(change(operations, operation, invocation, lease).await)
+        };
+        Ok(Detached::new(&self.running, work.instrument(span)))
     }
 
     async fn transact(
@@ -300,24 +327,41 @@ async fn read(invocation: Invocation, account: Account) -> Reply {
     account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
 }
 
-async fn change(operations: Operations, invocation: Invocation) -> Reply {
-    let Operation { id, first } = invocation.operation();
+fn asked<'i>(operation: &Operation, invocation: &'i Invocation) -> Asked<'i> {
+    let endpoint = invocation.endpoint();
+    Asked {
+        id: operation.id,
+        first: Arc::clone(&operation.first),
+        effect: endpoint.endpoint.effect,
+        max_execution: endpoint.max_execution,
+        meter: &endpoint.meter,
+    }
+}
+
+/// The right to run, or what the caller is told instead.
+fn granted(claim: Result<Claim, StoreError>, id: OperationId) -> Result<Lease, Reply> {
+    Err(match claim {
+        Ok(Claim::Run(lease)) => return Ok(lease),
+        Ok(Claim::Replay(response)) => Reply::replay(response),
+        Ok(Claim::Busy) => Reply::from_error(&busy()),
+        Ok(Claim::Mismatch) => Reply::from_error(&mismatch()),
+        Ok(Claim::Unknown) => Reply::from_error(&unknown(id)),
+        Ok(Claim::NotKept) => Reply::from_error(&not_kept()),
+        Err(error) => Reply::from_error(&unavailable(&error)),
+    })
+}
+
+/// Runs a handler whose effects are outside the store; the lease is there if the store has granted it at once.
+async fn change(operations: Operations, operation: Operation, invocation: Invocation, lease: Option<Lease>) -> Reply {
+    let id = operation.id;
     let effect = invocation.endpoint().endpoint.effect;
-    let asked = Asked {
-        id,
-        first,
-        effect,
-        max_execution: invocation.endpoint().max_execution,
-        meter: &invocation.endpoint().meter,
-    };
-    let mut lease = match operations.admit(&asked).await {
-        Ok(Claim::Run(lease)) => lease,
-        Ok(Claim::Replay(response)) => return Reply::replay(response),
-        Ok(Claim::Busy) => return Reply::from_error(&busy()),
-        Ok(Claim::Mismatch) => return Reply::from_error(&mismatch()),
-        Ok(Claim::Unknown) => return Reply::from_error(&unknown(id)),
-        Ok(Claim::NotKept) => return Reply::from_error(&not_kept()),
-        Err(error) => return Reply::from_error(&unavailable(&error)),
+    let mut lease = match lease {
+        Some(lease) => lease,
+        // On the heap, so that a store which answers at once does not pay for the room.
+        None => match granted(Box::pin(operations.admit(&asked(&operation, &invocation))).await, id) {
+            Ok(lease) => lease,
+            Err(reply) => return reply,
+        },
     };
     FailPoint::AfterClaim.pass();
     let unknown = invocation.endpoint().meter.unknown.clone();
@@ -405,7 +449,7 @@ mod tests {
         assert!(size <= 880, "the future of a change has grown to {size} bytes");
     }
 
-    fn of_future<A, B, F>(_call: impl Fn(A, B) -> F) -> usize {
+    fn of_future<A, B, C, D, F>(_call: impl Fn(A, B, C, D) -> F) -> usize {
         size_of::<F>()
     }
 }

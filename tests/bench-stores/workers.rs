@@ -133,11 +133,11 @@ fn revision(swap: Swap) -> Revision {
     }
 }
 
-pub(crate) fn in_progress() -> Record {
+pub(crate) fn in_progress() -> Arc<Record> {
     record(State::InProgress)
 }
 
-pub(crate) fn completed() -> Record {
+pub(crate) fn completed() -> Arc<Record> {
     record(State::Completed(Response {
         status: 200,
         content_type: "application/json".into(),
@@ -145,12 +145,12 @@ pub(crate) fn completed() -> Record {
     }))
 }
 
-fn record(state: State) -> Record {
+fn record(state: State) -> Arc<Record> {
     let fingerprint = Fingerprint::new("POST", "/", "application/json", b"{}");
-    Record {
+    Arc::new(Record {
         state,
         ..Record::first(fingerprint, Origin::new("book", "key", "default"))
-    }
+    })
 }
 
 /// So that no operation meets another.

@@ -37,7 +37,7 @@ impl Store for Flaky {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         match self.refuse(expected.is_some()) {

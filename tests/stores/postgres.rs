@@ -107,7 +107,7 @@ async fn ledger(url: &str) -> Vec<String> {
 async fn claim(store: &PostgresStore, key: &str) -> Result<Swap, StoreError> {
     let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
     let id = OperationId::new("tenant", key);
-    store.swap(id, None, record, FirstSeen::Keep).wait().await
+    store.swap(id, None, Arc::new(record), FirstSeen::Keep).wait().await
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod cluster;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use operator_runtime::store::{
@@ -17,11 +18,11 @@ fn id(key: &str) -> OperationId {
     OperationId::new("tenant", key)
 }
 
-fn record(state: State) -> Record {
-    Record {
+fn record(state: State) -> Arc<Record> {
+    Arc::new(Record {
         state,
         ..Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default())
-    }
+    })
 }
 
 async fn claim(store: &RedisStore, key: &str) -> Result<Swap, StoreError> {

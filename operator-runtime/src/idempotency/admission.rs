@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
 use super::machine::{self, After, Event, FirstSeen, Reply, Settings};
-use super::operation::{Fingerprint, OperationId, Origin};
-use super::record::{Record, Response, Settlement, State};
+use super::operation::OperationId;
+use super::record::{Record, Response, State};
 use crate::clock::timer_now;
 use crate::meter::{CallMeter, StoreMeter, timed};
 use crate::store::{Revision, Step, Store, StoreError, Swap};
@@ -133,6 +133,26 @@ impl Operations {
         timed(&meter.sweep, store.sweep(settings.ttl, SWEEP)).await
     }
 
+    /// What a call may do, where the store answers at once and no attempt is waited for; else `None`, and nothing has
+    /// been started.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub(crate) fn admit_at_once(&self, asked: &Asked<'_>) -> Option<Result<Claim, StoreError>> {
+        let mut claiming = Claiming::new(Arc::clone(&asked.first), asked.effect);
+        loop {
+            let Step::Now(answer) = self.0.ask(asked.id, &claiming) else {
+                return None;
+            };
+            match self.take_in(asked, &mut claiming, answer) {
+                Ok(Next::Ask) => {}
+                Ok(Next::Wait) => return None,
+                Ok(Next::Claimed(claim)) => return Some(Ok(claim)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
     /// What a call may do; where the operation runs already, it waits for that first.
     ///
     /// A future dropped while the store writes may leave a claim that nobody holds, until its lease runs out; so it
@@ -173,19 +193,32 @@ impl Operations {
 
     /// `None` while another attempt is alive.
     async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, StoreError> {
-        let mut claiming = Claiming::new(&asked.first, asked.effect);
-        let found = loop {
-            let next = claiming.record.clone();
-            let swap = self.0.swap(asked.id, claiming.expected, next, claiming.first_seen);
-            let answer = match swap.await {
-                Err(StoreError::Locked { .. }) => return Ok(None),
-                answer => answer?,
-            };
-            if let Some(found) = claiming.answer(answer, &self.0.settings) {
-                break found;
+        let mut claiming = Claiming::new(Arc::clone(&asked.first), asked.effect);
+        loop {
+            let answer = self.0.timed(self.0.ask(asked.id, &claiming)).await;
+            match self.take_in(asked, &mut claiming, answer)? {
+                Next::Ask => {}
+                Next::Wait => return Ok(None),
+                Next::Claimed(claim) => return Ok(Some(claim)),
             }
+        }
+    }
+
+    /// What an answer of the store comes to.
+    fn take_in(
+        &self,
+        asked: &Asked<'_>,
+        claiming: &mut Claiming,
+        answer: Result<Swap, StoreError>,
+    ) -> Result<Next, StoreError> {
+        let answer = match answer {
+            Err(StoreError::Locked { .. }) => return Ok(Next::Wait),
+            answer => answer?,
         };
-        Ok(Some(match found {
+        let Some(found) = claiming.answer(answer, &self.0.settings) else {
+            return Ok(Next::Ask);
+        };
+        Ok(Next::Claimed(match found {
             Found::Ours {
                 revision,
                 record,
@@ -196,7 +229,7 @@ impl Operations {
                 Claim::Run(self.lease(asked, revision, record, since_first_seen))
             }
             Found::Replay(response) => Claim::Replay(response),
-            Found::Running => return Ok(None),
+            Found::Running => return Ok(Next::Wait),
             Found::Mismatch => Claim::Mismatch,
             Found::GivenUp => {
                 asked.meter.unknown.increment(1);
@@ -207,7 +240,7 @@ impl Operations {
         }))
     }
 
-    fn lease(&self, asked: &Asked<'_>, revision: Revision, record: Record, since_first_seen: Duration) -> Lease {
+    fn lease(&self, asked: &Asked<'_>, revision: Revision, record: Arc<Record>, since_first_seen: Duration) -> Lease {
         Lease {
             forgotten_at: timer_now() + self.0.settings.ttl.saturating_sub(since_first_seen),
             in_doubt: false,
@@ -216,10 +249,7 @@ impl Operations {
             effect: asked.effect,
             max_execution: asked.max_execution,
             revision,
-            fingerprint: record.fingerprint,
-            origin: record.origin,
-            epoch: record.epoch,
-            settlement: record.settlement,
+            record,
             renewals: 0,
         }
     }
@@ -229,10 +259,18 @@ impl Operations {
 pub(crate) struct Asked<'m> {
     pub(crate) id: OperationId,
     /// What a first attempt writes.
-    pub(crate) first: Record,
+    pub(crate) first: Arc<Record>,
     pub(crate) effect: Effect,
     pub(crate) max_execution: Duration,
     pub(crate) meter: &'m CallMeter,
+}
+
+/// What is to be done about a claim.
+enum Next {
+    Ask,
+    /// Until another attempt has ended.
+    Wait,
+    Claimed(Claim),
 }
 
 impl Shared {
@@ -240,16 +278,15 @@ impl Shared {
         &self.ended[usize::from(id.as_bytes()[0]) % BUCKETS]
     }
 
-    /// Asks the store. An answer that is there at once is not timed.
+    /// Asks the store for what a claim asks next.
+    fn ask(&self, id: OperationId, claiming: &Claiming) -> Step<'_, Result<Swap, StoreError>> {
+        let next = Arc::clone(&claiming.record);
+        self.store.swap(id, claiming.expected, next, claiming.first_seen)
+    }
+
+    /// Waits for the store's answer. One that is there at once is not timed.
     #[allow(clippy::manual_async_fn, reason = "an `async fn` would keep room for the step twice")]
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Record,
-        first_seen: FirstSeen,
-    ) -> impl Future<Output = Result<Swap, StoreError>> + Send {
-        let step = self.store.swap(id, expected, new, first_seen);
+    fn timed(&self, step: Step<'_, Result<Swap, StoreError>>) -> impl Future<Output = Result<Swap, StoreError>> + Send {
         async move {
             match step {
                 Step::Now(answer) => answer,
@@ -268,10 +305,8 @@ pub(crate) struct Lease {
     effect: Effect,
     max_execution: Duration,
     revision: Revision,
-    fingerprint: Fingerprint,
-    origin: Origin,
-    epoch: u32,
-    settlement: Option<Arc<Settlement>>,
+    /// What the attempt has claimed the operation with.
+    record: Arc<Record>,
     renewals: u32,
     /// A sign of life was sent, and its answer has not arrived: it may have been written.
     in_doubt: bool,
@@ -288,7 +323,7 @@ impl Lease {
     /// Which attempt this is: 1, 2, ….
     #[cfg(test)]
     pub(super) fn epoch(&self) -> u32 {
-        self.epoch
+        self.record.epoch
     }
 
     /// Gives a sign of life.
@@ -337,10 +372,9 @@ impl Lease {
         loop {
             let again = self.in_doubt.then(|| state.clone());
             let record = self.record(state);
-            let swap = self
-                .operations
-                .swap(self.id, Some(self.revision), record, FirstSeen::Keep);
-            match (swap.await?, again) {
+            let Shared { store, .. } = &*self.operations;
+            let swap = store.swap(self.id, Some(self.revision), record, FirstSeen::Keep);
+            match (self.operations.timed(swap).await?, again) {
                 (Swap::Swapped(revision), _) => {
                     self.revision = revision;
                     return Ok(());
@@ -354,19 +388,16 @@ impl Lease {
         }
     }
 
-    fn record(&self, state: State) -> Record {
-        Record {
-            fingerprint: self.fingerprint,
-            origin: self.origin.clone(),
-            epoch: self.epoch,
+    fn record(&self, state: State) -> Arc<Record> {
+        Arc::new(Record {
             state,
-            settlement: self.settlement.clone(),
-        }
+            ..Record::clone(&self.record)
+        })
     }
 
     /// Whether it is what a sign of life of this attempt has written.
     fn is_own(&self, held: &Record) -> bool {
-        *held == self.record(State::InProgress) && timer_now() < self.forgotten_at
+        *held == *self.record && timer_now() < self.forgotten_at
     }
 }
 

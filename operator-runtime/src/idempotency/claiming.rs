@@ -1,5 +1,6 @@
 //! One claim as a dialogue with a store, without the waiting: what to ask next, and what the answers come to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::Effect;
@@ -9,16 +10,16 @@ use crate::store::{Revision, Swap};
 
 /// The next compare-and-swap to ask for.
 #[derive(Debug)]
-pub(super) struct Claiming<'f> {
+pub(super) struct Claiming {
     pub(super) expected: Option<Revision>,
-    pub(super) record: Record,
+    pub(super) record: Arc<Record>,
     pub(super) first_seen: FirstSeen,
     /// How long ago the operation was first seen, if this claim succeeds.
     since_first_seen: Duration,
     /// Whether it is taken over from an attempt that was lost, if this claim succeeds.
     takes_over: bool,
     /// The record of a first attempt.
-    first: &'f Record,
+    first: Arc<Record>,
     effect: Effect,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct Claiming<'f> {
 pub(super) enum Found {
     Ours {
         revision: Revision,
-        record: Record,
+        record: Arc<Record>,
         since_first_seen: Duration,
         takes_over: bool,
     },
@@ -40,12 +41,12 @@ pub(super) enum Found {
     NotKept,
 }
 
-impl<'f> Claiming<'f> {
+impl Claiming {
     /// Nobody has seen most operations before, so the first question is a first attempt's write.
-    pub(super) fn new(first: &'f Record, effect: Effect) -> Self {
+    pub(super) fn new(first: Arc<Record>, effect: Effect) -> Self {
         Self {
             expected: None,
-            record: first.clone(),
+            record: Arc::clone(&first),
             first_seen: FirstSeen::Reset,
             since_first_seen: Duration::ZERO,
             takes_over: false,
@@ -63,22 +64,22 @@ impl<'f> Claiming<'f> {
             Swap::Swapped(revision) => {
                 return Some(Found::Ours {
                     revision,
-                    record: self.record.clone(),
+                    record: Arc::clone(&self.record),
                     since_first_seen: self.since_first_seen,
                     takes_over: self.takes_over,
                 });
             }
             Swap::Gone => {
-                *self = Self::new(self.first, self.effect);
+                *self = Self::new(Arc::clone(&self.first), self.effect);
                 return None;
             }
             Swap::Held { revision, record, ages } => (revision, record, ages),
         };
         let was_running = held.state == super::record::State::InProgress;
-        match machine::claim(*held, ages, self.first, self.effect, settings) {
+        match machine::claim(&held, ages, &self.first, self.effect, settings) {
             machine::Step::Claim(record, first_seen) => {
                 self.expected = Some(revision);
-                self.record = record;
+                self.record = Arc::new(record);
                 self.first_seen = first_seen;
                 self.takes_over = was_running && first_seen == FirstSeen::Keep;
                 self.since_first_seen = match first_seen {
@@ -89,7 +90,7 @@ impl<'f> Claiming<'f> {
             }
             machine::Step::GiveUp(record) => {
                 self.expected = Some(revision);
-                self.record = record;
+                self.record = Arc::new(record);
                 self.first_seen = FirstSeen::Keep;
                 None
             }

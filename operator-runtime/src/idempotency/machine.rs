@@ -187,23 +187,23 @@ pub(crate) enum Step {
 }
 
 /// What a request may do where `held` is stored, if `first` is what it writes where there is nothing.
-pub(crate) fn claim(held: Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Step {
-    let alive = is_alive(&held, ages, settings);
-    if is_expired(&held, ages, settings) {
+pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Step {
+    let alive = is_alive(held, ages, settings);
+    if is_expired(held, ages, settings) {
         return Step::Claim(first.clone(), FirstSeen::Reset);
     }
     if held.fingerprint != first.fingerprint {
         return Step::Mismatch;
     }
-    match held.state {
+    match &held.state {
         State::InProgress if alive => Step::Wait,
         State::InProgress if effect.may_run_again() => again(held),
         State::InProgress => Step::GiveUp(Record {
             state: State::Unknown,
-            ..held
+            ..held.clone()
         }),
         State::Released => again(held),
-        State::Completed(response) => Step::Replay(response),
+        State::Completed(response) => Step::Replay(response.clone()),
         State::NotKept => Step::NotKept,
         State::Unknown => Step::Unknown,
     }
@@ -219,12 +219,12 @@ fn is_expired(held: &Record, ages: Ages, settings: &Settings) -> bool {
     ages.since_first_seen >= settings.ttl && !is_alive(held, ages, settings)
 }
 
-fn again(held: Record) -> Step {
+fn again(held: &Record) -> Step {
     Step::Claim(
         Record {
             epoch: held.epoch.saturating_add(1),
             state: State::InProgress,
-            ..held
+            ..held.clone()
         },
         FirstSeen::Keep,
     )

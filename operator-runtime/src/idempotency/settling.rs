@@ -47,9 +47,12 @@ impl Operations {
         loop {
             let (held, ages) = (listed.record, listed.ages);
             let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
-            let swap = self
-                .store()
-                .swap(listed.id, Some(listed.revision), settled.clone(), FirstSeen::Keep);
+            let swap = self.store().swap(
+                listed.id,
+                Some(listed.revision),
+                Arc::new(settled.clone()),
+                FirstSeen::Keep,
+            );
             match swap.wait().await? {
                 Swap::Swapped(_) => return Ok(settled),
                 Swap::Gone => return Err(NotSettled::Gone),
@@ -57,7 +60,7 @@ impl Operations {
                     listed = Listed {
                         id: listed.id,
                         revision,
-                        record: *record,
+                        record: Arc::unwrap_or_clone(record),
                         ages,
                     };
                 }

@@ -68,7 +68,7 @@ impl Attempted {
 /// What one transaction is asked to do.
 struct Attempt {
     id: OperationId,
-    first: Record,
+    first: Arc<Record>,
     max_execution: Duration,
     settings: Settings,
     handler: TransactionalHandler,
@@ -87,7 +87,7 @@ impl Operations {
     pub(crate) async fn transact(
         &self,
         id: OperationId,
-        first: Record,
+        first: Arc<Record>,
         max_execution: Duration,
         mut handler: impl FnMut() -> TransactionalHandler + Send,
     ) -> Outcome {
@@ -102,7 +102,7 @@ impl Operations {
         loop {
             let attempt = Attempt {
                 id,
-                first: first.clone(),
+                first: Arc::clone(&first),
                 max_execution,
                 settings: *self.settings(),
                 handler: handler(),
@@ -121,7 +121,7 @@ impl Operations {
                 (Ended::Failed(error), _) => Attempted::failed(error),
                 (Ended::CommitUnknown(error), ours) => {
                     let ours = ours.map(|ours| ours.outcome);
-                    match self.look_up(transactions, id, first.clone(), &error, ours).await {
+                    match self.look_up(transactions, id, Arc::clone(&first), &error, ours).await {
                         Some(kept) => return Ok(kept),
                         None => Attempted::failed(error),
                     }
@@ -145,7 +145,7 @@ impl Operations {
         &self,
         transactions: &dyn Transactions,
         id: OperationId,
-        first: Record,
+        first: Arc<Record>,
         error: &StoreError,
         ours: Option<Outcome>,
     ) -> Option<Transacted> {
@@ -237,13 +237,13 @@ impl Attempt {
 async fn claim(
     transaction: &mut dyn Transaction,
     id: OperationId,
-    first: Record,
+    first: Arc<Record>,
     settings: &Settings,
 ) -> Result<Found, StoreError> {
-    let mut claiming = Claiming::new(&first, Effect::Transactional);
+    let mut claiming = Claiming::new(first, Effect::Transactional);
     loop {
         let answer = transaction
-            .swap(id, claiming.expected, claiming.record.clone(), claiming.first_seen)
+            .swap(id, claiming.expected, Arc::clone(&claiming.record), claiming.first_seen)
             .wait()
             .await?;
         if let Some(found) = claiming.answer(answer, settings) {
@@ -256,15 +256,15 @@ async fn keep(
     transaction: &mut dyn Transaction,
     id: OperationId,
     revision: Revision,
-    record: Record,
+    record: Arc<Record>,
     response: Response,
 ) -> Result<(), StoreError> {
     let completed = Record {
         state: State::Completed(response),
-        ..record
+        ..Arc::unwrap_or_clone(record)
     };
     match transaction
-        .swap(id, Some(revision), completed, FirstSeen::Keep)
+        .swap(id, Some(revision), Arc::new(completed), FirstSeen::Keep)
         .wait()
         .await?
     {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Record, Response, Revision, Settlement, State, Store,
-    Swap,
+    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Record, Response, Revision, Settlement, State, Step,
+    Store, Swap,
 };
 
 /// Runs every check against `store`, which may hold other operations; `advance` lets time pass on the store's clock,
@@ -17,6 +18,7 @@ use super::{
 pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
     let operation = |name: &str| OperationId::new("store contract", name);
     store.keep_for(KEPT);
+    a_step_that_is_dropped_has_not_happened(store, operation("dropped")).await;
     only_one_claim_of_nothing_succeeds(store, operation("claims")).await;
     every_state_is_returned_as_written(store, operation("states")).await;
     a_stale_revision_changes_nothing(store, operation("fence")).await;
@@ -62,7 +64,7 @@ async fn swap(
     first_seen: FirstSeen,
 ) -> Swap {
     store
-        .swap(id, expected, new, first_seen)
+        .swap(id, expected, Arc::new(new), first_seen)
         .wait()
         .await
         .expect("a working store answers")
@@ -78,8 +80,21 @@ async fn write(store: &dyn Store, id: OperationId, expected: Option<Revision>, n
 /// What is held, read by a swap that cannot succeed.
 async fn held(store: &dyn Store, id: OperationId) -> (Revision, Record, Ages) {
     match swap(store, id, None, in_progress(99), FirstSeen::Keep).await {
-        Swap::Held { revision, record, ages } => (revision, *record, ages),
+        Swap::Held { revision, record, ages } => (revision, Arc::unwrap_or_clone(record), ages),
         other => panic!("a claim of nothing where a record is held must answer with it, and answered {other:?}"),
+    }
+}
+
+/// Whoever asks may find that it would have to wait, and ask again from where it can.
+async fn a_step_that_is_dropped_has_not_happened(store: &dyn Store, id: OperationId) {
+    let claim = || store.swap(id, None, Arc::new(in_progress(1)), FirstSeen::Keep);
+    if let Step::Later(step) = claim() {
+        drop(step);
+        let answer = claim().wait().await;
+        assert!(
+            matches!(answer, Ok(Swap::Swapped(_))),
+            "a claim that was dropped before it was polled must not be held: {answer:?}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,19 +24,23 @@ const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub struct MemoryStore {
     shards: [Mutex<Shard>; SHARDS],
-    revisions: AtomicU64,
     used: AtomicUsize,
     limit: usize,
     clock: Arc<dyn Clock>,
 }
 
-/// Boxed, so that a shard's table stays small: it is what growing copies and what a look-up misses the cache in.
-type Shard = HashMap<OperationId, Box<Held>, BuildHasherDefault<AlreadyHashed>>;
+/// Some of the operations.
+#[derive(Debug)]
+struct Shard {
+    records: HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>,
+    /// The next writing's. Those of each shard are `SHARDS` apart, so that no two shards share one.
+    next: Revision,
+}
 
 #[derive(Debug)]
 struct Held {
     revision: Revision,
-    record: Record,
+    record: Arc<Record>,
     written: Duration,
     first_seen: Duration,
 }
@@ -54,8 +58,7 @@ impl MemoryStore {
     #[must_use]
     pub fn with(limit: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            revisions: AtomicU64::new(1),
+            shards: std::array::from_fn(|index| Mutex::new(Shard::new(index))),
             used: AtomicUsize::new(0),
             limit,
             clock,
@@ -71,11 +74,13 @@ impl MemoryStore {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Result<Swap, StoreError> {
         let now = self.clock.monotonic();
-        match (self.shard(&id).entry(id), expected) {
+        let mut shard = self.shard(&id);
+        let Shard { records, next } = &mut *shard;
+        match (records.entry(id), expected) {
             (Entry::Vacant(_), Some(_)) => Ok(Swap::Gone),
             (Entry::Vacant(vacant), None) => {
                 let size = size(&new);
@@ -83,13 +88,13 @@ impl MemoryStore {
                     self.used.fetch_sub(size, Ordering::Relaxed);
                     return Err(StoreError::Full { limit: self.limit });
                 }
-                let revision = self.next_revision();
-                vacant.insert(Box::new(Held {
+                let revision = take(next);
+                vacant.insert(Held {
                     revision,
                     record: new,
                     written: now,
                     first_seen: now,
-                }));
+                });
                 Ok(Swap::Swapped(revision))
             }
             (Entry::Occupied(mut occupied), expected) => {
@@ -97,9 +102,9 @@ impl MemoryStore {
                 if Some(held.revision) != expected {
                     return Ok(held.answer(now));
                 }
-                self.used.fetch_add(size(&new), Ordering::Relaxed);
-                self.used.fetch_sub(size(&held.record), Ordering::Relaxed);
-                held.revision = self.next_revision();
+                let more = size(&new).wrapping_sub(size(&held.record));
+                self.used.fetch_add(more, Ordering::Relaxed);
+                held.revision = take(next);
                 held.record = new;
                 held.written = now;
                 if first_seen == FirstSeen::Reset {
@@ -110,15 +115,11 @@ impl MemoryStore {
         }
     }
 
-    fn next_revision(&self) -> Revision {
-        Revision(self.revisions.fetch_add(1, Ordering::Relaxed))
-    }
-
     fn sweep_now(&self, older_than: Duration, limit: u32) -> u32 {
         let now = self.clock.monotonic();
         let mut removed = 0;
         for shard in &self.shards {
-            lock(shard).retain(|_, held| {
+            lock(shard).records.retain(|_, held| {
                 let ages = held.ages(now);
                 let remove = removed < limit && ages.since_first_seen > older_than && ages.since_written > older_than;
                 if remove {
@@ -139,11 +140,11 @@ impl MemoryStore {
         let mut records: Vec<Listed> = Vec::new();
         for shard in &self.shards {
             let shard = lock(shard);
-            let meant = shard.iter().filter(|(id, _)| is_meant(id));
+            let meant = shard.records.iter().filter(|(id, _)| is_meant(id));
             records.extend(meant.map(|(id, held)| Listed {
                 id: *id,
                 revision: held.revision,
-                record: held.record.clone(),
+                record: Record::clone(&held.record),
                 ages: held.ages(now),
             }));
         }
@@ -154,7 +155,7 @@ impl MemoryStore {
     fn count_now(&self) -> Counts {
         let mut counts = Counts::default();
         for shard in &self.shards {
-            lock(shard).values().for_each(|held| counts.add(&held.record));
+            lock(shard).records.values().for_each(|held| counts.add(&held.record));
         }
         counts
     }
@@ -164,6 +165,21 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
     }
+}
+
+impl Shard {
+    fn new(index: usize) -> Self {
+        Self {
+            records: HashMap::default(),
+            next: Revision(index as u64),
+        }
+    }
+}
+
+fn take(next: &mut Revision) -> Revision {
+    let revision = *next;
+    next.0 += SHARDS as u64;
+    revision
 }
 
 impl Held {
@@ -178,7 +194,7 @@ impl Held {
     fn answer(&self, now: Duration) -> Swap {
         Swap::Held {
             revision: self.revision,
-            record: Box::new(self.record.clone()),
+            record: Arc::clone(&self.record),
             ages: self.ages(now),
         }
     }
@@ -189,7 +205,7 @@ impl Store for MemoryStore {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         Step::Now(self.swap_now(id, expected, new, first_seen))
@@ -271,8 +287,15 @@ mod tests {
     #[tokio::test]
     async fn full_refuses_new_operations_until_old_ones_are_swept() {
         let (clock, store) = store(2 * RECORD_SIZE);
-        let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
-        let claim = |key| store.swap_now(OperationId::new("tenant", key), None, record.clone(), FirstSeen::Keep);
+        let record = Arc::new(Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default()));
+        let claim = |key| {
+            store.swap_now(
+                OperationId::new("tenant", key),
+                None,
+                Arc::clone(&record),
+                FirstSeen::Keep,
+            )
+        };
         assert!(matches!(
             (claim("1"), claim("2")),
             (Ok(Swap::Swapped(_)), Ok(Swap::Swapped(_)))

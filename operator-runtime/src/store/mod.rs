@@ -52,7 +52,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub enum Step<'a, T> {
     /// It has happened.
     Now(T),
-    /// It happens when awaited.
+    /// It begins when it is polled: dropped before, it has not happened.
     Later(BoxFuture<'a, T>),
 }
 
@@ -82,8 +82,8 @@ pub enum Swap {
     Held {
         /// What to expect next time.
         revision: Revision,
-        /// What is held; on the heap, so that no claim that succeeds carries its room about.
-        record: Box<Record>,
+        /// What is held.
+        record: Arc<Record>,
         /// How old it is on the store's clock.
         ages: Ages,
     },
@@ -189,7 +189,7 @@ pub trait Store: Any + Debug + Send + Sync {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>>;
 
@@ -305,7 +305,7 @@ pub trait Transaction: Send {
         &mut self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>>;
 

@@ -44,7 +44,7 @@ fn finished(body: &'static str) -> HandlerOutcome {
 async fn admit(operations: &Operations, body: &str, effect: Effect) -> Result<Claim, StoreError> {
     let asked = Asked {
         id: OperationId::new("tenant", "key"),
-        first: first(body),
+        first: Arc::new(first(body)),
         effect,
         max_execution: MINUTE,
         meter: &CallMeter::of("refund_order"),

@@ -27,7 +27,7 @@ pub(super) struct Gate {
 pub(super) struct Request {
     pub(super) id: OperationId,
     pub(super) expected: Option<Revision>,
-    record: Record,
+    record: Arc<Record>,
     first_seen: FirstSeen,
     reply: oneshot::Sender<Result<Swap, StoreError>>,
 }
@@ -96,7 +96,7 @@ impl Store for Gate {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         Step::Later(Box::pin(async move {
@@ -181,7 +181,7 @@ impl Transaction for Aged<'_> {
         &mut self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         let begins = expected.is_none() || first_seen == FirstSeen::Reset;

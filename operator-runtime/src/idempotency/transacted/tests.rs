@@ -80,11 +80,11 @@ fn pay(connection: &Connection, name: &str) {
         .expect("inserts");
 }
 
-fn first(key: &str) -> Record {
-    Record::first(
+fn first(key: &str) -> Arc<Record> {
+    Arc::new(Record::first(
         Fingerprint::new("POST", "/refunds", "text/plain", b""),
         Origin::new("refund_order", key, "tenant"),
-    )
+    ))
 }
 
 impl Desk {

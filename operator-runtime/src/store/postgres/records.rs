@@ -1,6 +1,7 @@
 //! The compare-and-swap in SQL, in times of the server's clock.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -165,7 +166,7 @@ fn read(row: &Row) -> Result<Swap, Failure> {
     let (revision, record, ages) = decode(row)?;
     Ok(Swap::Held {
         revision,
-        record: Box::new(record),
+        record: Arc::new(record),
         ages,
     })
 }

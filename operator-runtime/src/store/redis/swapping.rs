@@ -1,5 +1,6 @@
 //! The compare-and-swap as one script on one key, and its answers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Cmd, Value};
@@ -118,7 +119,7 @@ pub(super) fn read(answer: Value, revision: Revision, name: &str) -> Result<Swap
                 let revision = Revision(u64::from_be_bytes(revision));
                 return Ok(Swap::Held {
                     revision,
-                    record: Box::new(record),
+                    record: Arc::new(record),
                     ages,
                 });
             }

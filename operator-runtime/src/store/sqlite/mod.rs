@@ -183,7 +183,7 @@ impl Store for SqliteStore {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         Step::Later(Box::pin(async move {

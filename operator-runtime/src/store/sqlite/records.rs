@@ -58,7 +58,7 @@ impl Records {
         let (revision, record, ages) = self.decode(row)?;
         Ok(Swap::Held {
             revision,
-            record: Box::new(record),
+            record: Arc::new(record),
             ages,
         })
     }

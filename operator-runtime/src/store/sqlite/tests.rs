@@ -36,8 +36,8 @@ fn id() -> OperationId {
     OperationId::new("tenant", "key")
 }
 
-fn record() -> Record {
-    Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default())
+fn record() -> Arc<Record> {
+    Arc::new(Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default()))
 }
 
 async fn claim(store: &SqliteStore) -> Result<Swap, StoreError> {
@@ -188,12 +188,12 @@ async fn a_full_file_refuses_and_serves_again_when_there_is_room() {
         content_type: "a/b".into(),
         body,
     };
-    let long = Record {
+    let long = Arc::new(Record {
         state: State::Completed(response),
-        ..record()
-    };
+        ..Record::clone(&record())
+    });
     let error = store
-        .swap(id(), None, long.clone(), FirstSeen::Keep)
+        .swap(id(), None, Arc::clone(&long), FirstSeen::Keep)
         .wait()
         .await
         .expect_err("full");

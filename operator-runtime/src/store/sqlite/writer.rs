@@ -260,7 +260,7 @@ impl Transaction for Writing<'_> {
         &mut self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         Step::Now(self.records.swap(&self.tx.connection, id, expected, &new, first_seen))

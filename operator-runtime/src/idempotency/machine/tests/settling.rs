@@ -53,7 +53,13 @@ fn a_person_settles_what_is_unknown_and_nothing_else() {
 #[test]
 fn a_settled_operation_keeps_who_settled_it_when_it_runs_again() {
     let released = settled(State::Unknown, ages(1, 1), Effect::AtMostOnce, &Finding::NotDone).expect("unknown");
-    let step = claim(released, ages(1, 1), &asked(), Effect::AtMostOnce, &Settings::default());
+    let step = claim(
+        &released,
+        ages(1, 1),
+        &asked(),
+        Effect::AtMostOnce,
+        &Settings::default(),
+    );
     let Step::Claim(record, FirstSeen::Keep) = step else {
         panic!("does not run: {step:?}")
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::super::gate::Request;
 use super::super::reference::{Attempt, Ending, Taken};
@@ -129,11 +130,11 @@ impl Seen {
     }
 }
 
-pub(super) fn first(key: u8, body: u8) -> Record {
-    Record::first(
+pub(super) fn first(key: u8, body: u8) -> Arc<Record> {
+    Arc::new(Record::first(
         Fingerprint::new("POST", "/refunds", "application/json", &[body]),
         Origin::new("refund_order", &key.to_string(), "tenant"),
-    )
+    ))
 }
 
 pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {

@@ -16,7 +16,7 @@ impl Store for Lossy {
         &self,
         id: OperationId,
         expected: Option<Revision>,
-        new: Record,
+        new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
         self.inner.swap(id, expected, new, first_seen)
