@@ -51,7 +51,8 @@ impl Parameters {
         if !pairs.iter().all(whole) {
             return Err(NotUtf8);
         }
-        let name = |pair: &Pair| &text[pair.start..pair.middle];
+        // The order of code points is that of the bytes.
+        let name = |pair: &Pair| &text.as_bytes()[pair.start..pair.middle];
         // Stable, so that of equal names the last given is the last.
         pairs.sort_by(|left, right| name(left).cmp(name(right)));
         let given = pairs.len();
@@ -85,13 +86,15 @@ impl Parameters {
 }
 
 fn decode_text(encoded: &[u8], text: &mut Vec<u8>) {
-    if !encoded.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return text.extend_from_slice(encoded);
-    }
     for (index, word) in encoded.split(|byte| *byte == b'+').enumerate() {
         if index > 0 {
             text.push(b' ');
         }
-        text.extend(percent_encoding::percent_decode(word));
+        // Most words hold no escape, and are taken in one piece.
+        if word.contains(&b'%') {
+            text.extend(percent_encoding::percent_decode(word));
+        } else {
+            text.extend_from_slice(word);
+        }
     }
 }

@@ -19,17 +19,20 @@ pub(super) fn encode<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Vec
 }
 
 fn text(text: &str, printed: &mut Vec<u8>) {
+    let is_plain = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
     printed.push(b'"');
-    let mut plain_from = 0;
-    for (at, character) in text.char_indices() {
-        if matches!(character, ' '..='~') && character != '"' && character != '\\' {
-            continue;
-        }
-        printed.extend_from_slice(&text.as_bytes()[plain_from..at]);
-        plain_from = at + character.len_utf8();
-        escape(character, printed);
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| !is_plain(byte)) {
+        let (plain, from) = rest.split_at(at);
+        printed.extend_from_slice(plain.as_bytes());
+        let mut characters = from.chars();
+        characters
+            .by_ref()
+            .take(1)
+            .for_each(|character| escape(character, printed));
+        rest = characters.as_str();
     }
-    printed.extend_from_slice(&text.as_bytes()[plain_from..]);
+    printed.extend_from_slice(rest.as_bytes());
     printed.push(b'"');
 }
 
