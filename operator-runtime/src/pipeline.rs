@@ -18,6 +18,7 @@ use crate::detached::Detached;
 use crate::execution::{Ended, execute};
 use crate::fail_point::FailPoint;
 use crate::idempotency::admission::{Answer, Asked, Claim, HandlerOutcome, Lease, Operations};
+use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operation::OperationId;
 use crate::idempotency::record::Response;
@@ -151,6 +152,7 @@ impl Pipeline {
     pub(crate) async fn drain(&self) {
         self.running.close();
         self.running.wait().await;
+        self.operations.settle_doubts().await;
         self.operations.store().close().await;
     }
 
@@ -327,11 +329,11 @@ async fn read(invocation: Invocation, account: Account) -> Reply {
     account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
 }
 
-fn asked<'i>(operation: &Operation, invocation: &'i Invocation) -> Asked<'i> {
+fn asked<'i>(operation: &'i Operation, invocation: &'i Invocation) -> Asked<'i> {
     let endpoint = invocation.endpoint();
     Asked {
         id: operation.id,
-        first: Arc::clone(&operation.first),
+        first: &operation.first,
         effect: endpoint.endpoint.effect,
         max_execution: endpoint.max_execution,
         meter: &endpoint.meter,
@@ -339,7 +341,7 @@ fn asked<'i>(operation: &Operation, invocation: &'i Invocation) -> Asked<'i> {
 }
 
 /// The right to run, or what the caller is told instead.
-fn granted(claim: Result<Claim, StoreError>, id: OperationId) -> Result<Lease, Reply> {
+fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, Reply> {
     Err(match claim {
         Ok(Claim::Run(lease)) => return Ok(lease),
         Ok(Claim::Replay(response)) => Reply::replay(response),
@@ -347,7 +349,7 @@ fn granted(claim: Result<Claim, StoreError>, id: OperationId) -> Result<Lease, R
         Ok(Claim::Mismatch) => Reply::from_error(&mismatch()),
         Ok(Claim::Unknown) => Reply::from_error(&unknown(id)),
         Ok(Claim::NotKept) => Reply::from_error(&not_kept()),
-        Err(error) => Reply::from_error(&unavailable(&error)),
+        Err(refused) => Reply::from_error(&unavailable(&refused.take_back())),
     })
 }
 

@@ -66,6 +66,19 @@ impl Redis {
         line.trim().to_owned()
     }
 
+    /// Starts a replica of it, and waits until that confirms what is written.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn replica(&self) -> Self {
+        let replica = Self::start(&[("replicaof", &format!("127.0.0.1 {}", self.port))]);
+        while !replica.ask("ROLE").contains('5') || self.ask("WAIT 1 100") != ":1" {
+            std::thread::yield_now();
+        }
+        replica
+    }
+
     /// The id of its process, to freeze it.
     #[must_use]
     pub fn pid(&self) -> u32 {

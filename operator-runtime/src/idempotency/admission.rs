@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::claiming::{Claiming, Found};
+use super::doubtful::{DoubtfulClaim, NotAdmitted};
 use super::effect::Effect;
 use super::machine::{self, After, Event, FirstSeen, Reply, Settings};
 use super::operation::OperationId;
@@ -28,11 +30,13 @@ const BUCKETS: usize = 64;
 pub(crate) struct Operations(Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
-    store: Arc<dyn Store>,
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
     meter: StoreMeter,
-    settings: Settings,
+    pub(super) settings: Settings,
     ended: [Notify; BUCKETS],
+    /// Claims that are being taken back.
+    pub(super) doubtful: TaskTracker,
 }
 
 /// What a call may do.
@@ -96,6 +100,7 @@ impl Operations {
             meter: StoreMeter::new(),
             settings,
             ended: std::array::from_fn(|_| Notify::new()),
+            doubtful: TaskTracker::new(),
         }))
     }
 
@@ -109,6 +114,12 @@ impl Operations {
 
     pub(crate) fn meter(&self) -> &StoreMeter {
         &self.0.meter
+    }
+
+    /// Waits until no claim is being taken back any more, which takes about a lease at most.
+    pub(crate) async fn settle_doubts(&self) {
+        self.0.doubtful.close();
+        self.0.doubtful.wait().await;
     }
 
     /// Counts the store's records for the gauge.
@@ -138,8 +149,8 @@ impl Operations {
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
-    pub(crate) fn admit_at_once(&self, asked: &Asked<'_>) -> Option<Result<Claim, StoreError>> {
-        let mut claiming = Claiming::new(Arc::clone(&asked.first), asked.effect);
+    pub(crate) fn admit_at_once(&self, asked: &Asked<'_>) -> Option<Result<Claim, NotAdmitted>> {
+        let mut claiming = Claiming::new(asked.first, asked.effect);
         loop {
             let Step::Now(answer) = self.0.ask(asked.id, &claiming) else {
                 return None;
@@ -160,7 +171,7 @@ impl Operations {
     ///
     /// # Errors
     /// If the store cannot answer: then nothing has been started.
-    pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, StoreError> {
+    pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
         match self.claim(asked).await? {
             Some(claim) => Ok(claim),
             // On the heap, so that a first call does not carry the room for waiting about.
@@ -171,7 +182,7 @@ impl Operations {
         }
     }
 
-    async fn claim_when_ended(&self, asked: &Asked<'_>) -> Result<Claim, StoreError> {
+    async fn claim_when_ended(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
         let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait));
         let mut pause = POLL.0;
         loop {
@@ -192,8 +203,8 @@ impl Operations {
     }
 
     /// `None` while another attempt is alive.
-    async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, StoreError> {
-        let mut claiming = Claiming::new(Arc::clone(&asked.first), asked.effect);
+    async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, NotAdmitted> {
+        let mut claiming = Claiming::new(asked.first, asked.effect);
         loop {
             let answer = self.0.timed(self.0.ask(asked.id, &claiming)).await;
             match self.take_in(asked, &mut claiming, answer)? {
@@ -208,12 +219,16 @@ impl Operations {
     fn take_in(
         &self,
         asked: &Asked<'_>,
-        claiming: &mut Claiming,
+        claiming: &mut Claiming<'_>,
         answer: Result<Swap, StoreError>,
-    ) -> Result<Next, StoreError> {
+    ) -> Result<Next, NotAdmitted> {
         let answer = match answer {
+            Ok(answer) => answer,
             Err(StoreError::Locked { .. }) => return Ok(Next::Wait),
-            answer => answer?,
+            Err(error) => {
+                let claim = DoubtfulClaim::of(&self.0, asked.id, claiming.record(), &error);
+                return Err(NotAdmitted { error, claim });
+            }
         };
         let Some(found) = claiming.answer(answer, &self.0.settings) else {
             return Ok(Next::Ask);
@@ -259,7 +274,7 @@ impl Operations {
 pub(crate) struct Asked<'m> {
     pub(crate) id: OperationId,
     /// What a first attempt writes.
-    pub(crate) first: Arc<Record>,
+    pub(crate) first: &'m Arc<Record>,
     pub(crate) effect: Effect,
     pub(crate) max_execution: Duration,
     pub(crate) meter: &'m CallMeter,
@@ -274,19 +289,22 @@ enum Next {
 }
 
 impl Shared {
-    fn ended(&self, id: &OperationId) -> &Notify {
+    pub(super) fn ended(&self, id: &OperationId) -> &Notify {
         &self.ended[usize::from(id.as_bytes()[0]) % BUCKETS]
     }
 
     /// Asks the store for what a claim asks next.
-    fn ask(&self, id: OperationId, claiming: &Claiming) -> Step<'_, Result<Swap, StoreError>> {
-        let next = Arc::clone(&claiming.record);
+    fn ask(&self, id: OperationId, claiming: &Claiming<'_>) -> Step<'_, Result<Swap, StoreError>> {
+        let next = Arc::clone(claiming.record());
         self.store.swap(id, claiming.expected, next, claiming.first_seen)
     }
 
     /// Waits for the store's answer. One that is there at once is not timed.
     #[allow(clippy::manual_async_fn, reason = "an `async fn` would keep room for the step twice")]
-    fn timed(&self, step: Step<'_, Result<Swap, StoreError>>) -> impl Future<Output = Result<Swap, StoreError>> + Send {
+    pub(super) fn timed(
+        &self,
+        step: Step<'_, Result<Swap, StoreError>>,
+    ) -> impl Future<Output = Result<Swap, StoreError>> + Send {
         async move {
             match step {
                 Step::Now(answer) => answer,

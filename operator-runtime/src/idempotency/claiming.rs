@@ -10,16 +10,17 @@ use crate::store::{Revision, Swap};
 
 /// The next compare-and-swap to ask for.
 #[derive(Debug)]
-pub(super) struct Claiming {
+pub(super) struct Claiming<'f> {
     pub(super) expected: Option<Revision>,
-    pub(super) record: Arc<Record>,
+    /// What to write, unless it is the record of a first attempt.
+    later: Option<Arc<Record>>,
     pub(super) first_seen: FirstSeen,
     /// How long ago the operation was first seen, if this claim succeeds.
     since_first_seen: Duration,
     /// Whether it is taken over from an attempt that was lost, if this claim succeeds.
     takes_over: bool,
     /// The record of a first attempt.
-    first: Arc<Record>,
+    first: &'f Arc<Record>,
     effect: Effect,
 }
 
@@ -41,12 +42,12 @@ pub(super) enum Found {
     NotKept,
 }
 
-impl Claiming {
+impl<'f> Claiming<'f> {
     /// Nobody has seen most operations before, so the first question is a first attempt's write.
-    pub(super) fn new(first: Arc<Record>, effect: Effect) -> Self {
+    pub(super) fn new(first: &'f Arc<Record>, effect: Effect) -> Self {
         Self {
             expected: None,
-            record: Arc::clone(&first),
+            later: None,
             first_seen: FirstSeen::Reset,
             since_first_seen: Duration::ZERO,
             takes_over: false,
@@ -55,31 +56,36 @@ impl Claiming {
         }
     }
 
+    /// What to write.
+    pub(super) fn record(&self) -> &Arc<Record> {
+        self.later.as_ref().unwrap_or(self.first)
+    }
+
     /// Takes an answer in; `None` means that there is more to ask.
     pub(super) fn answer(&mut self, answer: Swap, settings: &Settings) -> Option<Found> {
         let (revision, held, ages) = match answer {
-            Swap::Swapped(_) if self.record.state == super::record::State::Unknown => {
+            Swap::Swapped(_) if self.record().state == super::record::State::Unknown => {
                 return Some(Found::GivenUp);
             }
             Swap::Swapped(revision) => {
                 return Some(Found::Ours {
                     revision,
-                    record: Arc::clone(&self.record),
+                    record: Arc::clone(self.record()),
                     since_first_seen: self.since_first_seen,
                     takes_over: self.takes_over,
                 });
             }
             Swap::Gone => {
-                *self = Self::new(Arc::clone(&self.first), self.effect);
+                *self = Self::new(self.first, self.effect);
                 return None;
             }
             Swap::Held { revision, record, ages } => (revision, record, ages),
         };
         let was_running = held.state == super::record::State::InProgress;
-        match machine::claim(&held, ages, &self.first, self.effect, settings) {
+        match machine::claim(&held, ages, self.first, self.effect, settings) {
             machine::Step::Claim(record, first_seen) => {
                 self.expected = Some(revision);
-                self.record = Arc::new(record);
+                self.later = Some(Arc::new(record));
                 self.first_seen = first_seen;
                 self.takes_over = was_running && first_seen == FirstSeen::Keep;
                 self.since_first_seen = match first_seen {
@@ -90,7 +96,7 @@ impl Claiming {
             }
             machine::Step::GiveUp(record) => {
                 self.expected = Some(revision);
-                self.record = Arc::new(record);
+                self.later = Some(Arc::new(record));
                 self.first_seen = FirstSeen::Keep;
                 None
             }

@@ -38,7 +38,7 @@
 //! | the caller hangs up | goes on, and its answer is kept | the answer, when it retries |
 //! | the answer is longer than is kept (256 KiB) | is over, without its answer; in a transaction: undone | the answer once; retries get 500 `response-not-kept` |
 //! | the end cannot be recorded | its lease runs out, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
-//! | the store cannot be reached | nothing is started | 503 with `Retry-After` |
+//! | the store cannot be reached, or cannot confirm what it was asked to write | nothing is started; what it may have written is taken back | 503 with `Retry-After` |
 //! | the server is stopping, or full | nothing is started | 503 with `Retry-After` |
 //! | other transactions are before it for longer than 10 s | stays in the queue, and runs in its turn | 503 `not-begun`; the answer, when it retries |
 //!
@@ -122,6 +122,7 @@
 
 pub(crate) mod admission;
 mod claiming;
+pub(crate) mod doubtful;
 pub(crate) mod effect;
 pub(crate) mod machine;
 pub(crate) mod operation;

@@ -21,7 +21,7 @@ use crate::store::{MemoryStore, Store};
 
 const YEARS: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
 
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "first attempt",
     "another attempt",
     "recorded",
@@ -32,6 +32,7 @@ const OUTCOMES: [&str; 10] = [
     "mismatch",
     "not kept",
     "settled",
+    "taken back",
 ];
 const TRANSACTIONS: [&str; 2] = ["transaction", "replay of a transaction"];
 

@@ -240,10 +240,15 @@ async fn claim(
     first: Arc<Record>,
     settings: &Settings,
 ) -> Result<Found, StoreError> {
-    let mut claiming = Claiming::new(first, Effect::Transactional);
+    let mut claiming = Claiming::new(&first, Effect::Transactional);
     loop {
         let answer = transaction
-            .swap(id, claiming.expected, Arc::clone(&claiming.record), claiming.first_seen)
+            .swap(
+                id,
+                claiming.expected,
+                Arc::clone(claiming.record()),
+                claiming.first_seen,
+            )
             .wait()
             .await?;
         if let Some(found) = claiming.answer(answer, settings) {

@@ -111,6 +111,16 @@ pub enum StoreError {
         /// What went wrong inside.
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// A write failed that may have happened all the same: its answer was lost, or it is not as safe as it was to be.
+    #[error("{store} could not confirm that it has written a record: {}", with_causes(&**source))]
+    Unconfirmed {
+        /// Which store.
+        store: String,
+        /// What the record has been written as, if it has: no other writing has this revision.
+        revision: Revision,
+        /// What went wrong inside.
+        source: Arc<dyn Error + Send + Sync>,
+    },
     /// What the store holds is not a record.
     #[error("{store} holds a record that cannot be read: {source}")]
     Unreadable {
@@ -183,6 +193,10 @@ pub trait Store: Any + Debug + Send + Sync {
     /// Writes `new` if what is held of `id` is the writing `expected`, or nothing where that is `None`: atomically,
     /// for every program that shares the store, and durably before it answers. A new record is first seen now,
     /// whatever `first_seen` says.
+    ///
+    /// Where nobody can say whether it is written, or it is written and not durable, the error is
+    /// [`StoreError::Unconfirmed`]; with any other one, nothing is written. A store that is asked over a network so
+    /// chooses the revision before it sends the write.
     ///
     /// The ages it answers with are on the store's own clock, and never less than nothing.
     fn swap(

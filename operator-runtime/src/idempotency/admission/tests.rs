@@ -1,6 +1,6 @@
 //! Claims, waiting, fences and crashes, on a store in memory.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
 use crate::clock::ManualClock;
@@ -41,10 +41,10 @@ fn finished(body: &'static str) -> HandlerOutcome {
     }
 }
 
-async fn admit(operations: &Operations, body: &str, effect: Effect) -> Result<Claim, StoreError> {
+async fn admit(operations: &Operations, body: &str, effect: Effect) -> Result<Claim, NotAdmitted> {
     let asked = Asked {
         id: OperationId::new("tenant", "key"),
-        first: Arc::new(first(body)),
+        first: &Arc::new(first(body)),
         effect,
         max_execution: MINUTE,
         meter: &CallMeter::of("refund_order"),
@@ -202,5 +202,112 @@ async fn a_store_that_is_full_lets_nothing_start() {
     let store = MemoryStore::with(0, Arc::new(ManualClock::at(MINUTE)));
     let operations = Operations::new(Arc::new(store), Settings::default());
     let refused = admit(&operations, "{}", Effect::AtMostOnce).await;
-    assert!(matches!(refused, Err(StoreError::Full { .. })));
+    assert!(
+        matches!(refused, Err(refused) if matches!(refused.error, StoreError::Full { .. }) && refused.claim.is_none())
+    );
+}
+
+mod unconfirmed {
+    use super::*;
+    use crate::store::{BoxFuture, Cursor, Page};
+
+    /// A store that writes the first record and does not say so, and then refuses to write over it a number of times.
+    #[derive(Debug)]
+    struct Silent {
+        inner: MemoryStore,
+        has_written: AtomicBool,
+        refusals: AtomicU32,
+    }
+
+    impl Store for Silent {
+        fn swap(
+            &self,
+            id: OperationId,
+            expected: Option<Revision>,
+            new: Arc<Record>,
+            first_seen: FirstSeen,
+        ) -> Step<'_, Result<Swap, StoreError>> {
+            let away = StoreError::Closed { store: self.describe() };
+            let refuse = |left: u32| left.checked_sub(1);
+            if expected.is_some()
+                && self
+                    .refusals
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
+                    .is_ok()
+            {
+                return Step::Now(Err(away));
+            }
+            let is_first = !self.has_written.swap(true, Ordering::SeqCst);
+            match self.inner.swap(id, expected, new, first_seen) {
+                Step::Now(Ok(Swap::Swapped(revision))) if is_first => Step::Now(Err(StoreError::Unconfirmed {
+                    store: self.describe(),
+                    revision,
+                    source: Arc::new(away),
+                })),
+                step => step,
+            }
+        }
+
+        fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+            self.inner.sweep(older_than, limit)
+        }
+
+        fn list(
+            &self,
+            ids: std::ops::RangeInclusive<OperationId>,
+            after: Option<Cursor>,
+            limit: u32,
+        ) -> BoxFuture<'_, Result<Page, StoreError>> {
+            self.inner.list(ids, after, limit)
+        }
+
+        fn describe(&self) -> String {
+            "a store that writes and does not say so".to_owned()
+        }
+    }
+
+    fn silent(refusals: u32) -> Operations {
+        let clock = Arc::new(ManualClock::at(MINUTE));
+        let store = Silent {
+            inner: MemoryStore::with(usize::MAX, clock),
+            has_written: AtomicBool::new(false),
+            refusals: AtomicU32::new(refusals),
+        };
+        Operations::new(Arc::new(store), Settings::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_may_be_written_is_taken_back_and_the_retry_runs() {
+        for refusals in [0, 1, 3] {
+            let operations = silent(refusals);
+            let refused = admit(&operations, "{}", Effect::AtMostOnce).await.unwrap_err();
+            assert!(matches!(refused.take_back(), StoreError::Unconfirmed { .. }));
+            operations.settle_doubts().await;
+            let retry = admit(&operations, "{}", Effect::AtMostOnce).await;
+            assert!(matches!(retry, Ok(Claim::Run(_))), "{refusals} refusals: {retry:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_duplicate_that_waits_for_such_a_claim_runs() {
+        let operations = silent(2);
+        let refused = admit(&operations, "{}", Effect::AtMostOnce).await.unwrap_err();
+        refused.take_back();
+        let duplicate = admit(&operations, "{}", Effect::AtMostOnce).await;
+        assert!(matches!(duplicate, Ok(Claim::Run(_))), "{duplicate:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_stays_away_is_asked_until_the_lease_is_over() {
+        let operations = silent(u32::MAX);
+        let refused = admit(&operations, "{}", Effect::AtMostOnce).await.unwrap_err();
+        let before = timer_now();
+        refused.take_back();
+        operations.settle_doubts().await;
+        let took = timer_now() - before;
+        assert!(
+            took > Duration::from_secs(5) && took <= Duration::from_secs(15),
+            "{took:?}"
+        );
+    }
 }

@@ -82,6 +82,19 @@ impl Gate {
             store: "the store of a history".to_owned(),
         }
     }
+
+    /// What a server is told whose write came to this, and which never learns so.
+    pub(super) fn unconfirmed(answer: &Swap) -> StoreError {
+        StoreError::Unconfirmed {
+            store: "the store of a history".to_owned(),
+            // No store counts that far.
+            revision: match answer {
+                Swap::Swapped(revision) => *revision,
+                Swap::Held { .. } | Swap::Gone => Revision(u64::MAX),
+            },
+            source: Arc::new(Self::unreachable()),
+        }
+    }
 }
 
 impl Request {

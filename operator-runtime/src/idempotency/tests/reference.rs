@@ -167,6 +167,13 @@ impl Reference {
         operation.sign_of_life = now;
     }
 
+    /// The attempt's server has been told that its claim failed, so it does not run, and has taken the claim back.
+    pub(super) fn take_back(&mut self, key: u8, now: u64) {
+        let operation = self.operations.get_mut(&key).expect("its owner writes");
+        operation.sign_of_life = now;
+        operation.progress = Progress::Released;
+    }
+
     pub(super) fn end(&mut self, key: u8, ending: Ending, effect: Effect, answer: u32, now: u64) {
         let operation = self.operations.get_mut(&key).expect("its owner writes");
         operation.sign_of_life = now;

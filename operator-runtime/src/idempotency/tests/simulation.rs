@@ -167,7 +167,7 @@ impl<'w> Simulation<'w> {
         let work = Box::pin(async move {
             let asked = admission::Asked {
                 id,
-                first,
+                first: &first,
                 effect,
                 max_execution: MAX_EXECUTION,
                 meter: &CallMeter::of("refund_order"),
@@ -211,7 +211,7 @@ impl<'w> Simulation<'w> {
             Fate::Answered | Fate::NotReached => request.answer(Ok(answer)),
             Fate::AnswerLost => {
                 self.unanswered(&mut call);
-                request.answer(Err(Gate::unreachable()));
+                request.answer(Err(Gate::unconfirmed(&answer)));
             }
             Fate::CrashAfter => {
                 let server = call.server;
@@ -253,6 +253,15 @@ impl<'w> Simulation<'w> {
                     Poll::Pending => Some(self.asks_on(call)),
                 };
             }
+            Doing::TakingBack { mut work, attempt } => match work.as_mut().poll(&mut context) {
+                Poll::Pending => Doing::TakingBack { work, attempt },
+                Poll::Ready(()) => {
+                    drop(entered);
+                    let is_held = attempt.is_some_and(|attempt| self.reference.owns(call.asked.key, attempt));
+                    self.reach(if is_held { "left to run out" } else { "taken back" });
+                    return None;
+                }
+            },
             Doing::Renewing {
                 mut work,
                 attempt,

@@ -124,17 +124,33 @@ impl PostgresStore {
         new: &Record,
         first_seen: FirstSeen,
     ) -> Result<Swap, StoreError> {
-        let write = records::Write::new(id, expected, self.revisions.next(), new, first_seen);
-        match self.swap_once(&write).await {
-            Err(StoreError::Interrupted { .. }) => self.swap_once(&write).await,
+        let revision = self.revisions.next();
+        let write = records::Write::new(id, expected, revision, new, first_seen);
+        let mut may_be_written = false;
+        let answer = match self.swap_once(&write, &mut may_be_written).await {
+            Err(StoreError::Interrupted { .. }) => self.swap_once(&write, &mut may_be_written).await,
             answer => answer,
-        }
+        };
+        answer.map_err(|error| {
+            if may_be_written {
+                StoreError::Unconfirmed {
+                    store: self.name.to_string(),
+                    revision,
+                    source: Arc::new(error),
+                }
+            } else {
+                error
+            }
+        })
     }
 
-    async fn swap_once(&self, write: &records::Write) -> Result<Swap, StoreError> {
+    async fn swap_once(&self, write: &records::Write, may_be_written: &mut bool) -> Result<Swap, StoreError> {
         let session = self.records.acquire().await?;
         let swap = session::in_time(records::swap(&session, write)).await;
-        let swap = swap.map_err(|failure| failure.of_store(&self.name, "write a record"))?;
+        let swap = swap.map_err(|failure| {
+            *may_be_written |= failure.leaves_a_commit_unknown();
+            failure.of_store(&self.name, "write a record")
+        })?;
         session.give_back();
         Ok(swap)
     }

@@ -126,14 +126,14 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl Failure {
-    /// Whether nobody can tell what a commit came to that failed so.
+    /// Whether nobody can tell what a commit, or a write that is one by itself, came to that failed so.
     pub(super) fn leaves_a_commit_unknown(&self) -> bool {
         match self {
             Self::Driver(error) => error
                 .as_db_error()
                 .is_none_or(|error| error.parsed_severity() != Some(Severity::Error)),
-            Self::NotOurs => false,
-            Self::Record(_) | Self::NoAnswer => true,
+            Self::NotOurs | Self::Record(_) => false,
+            Self::NoAnswer => true,
         }
     }
 

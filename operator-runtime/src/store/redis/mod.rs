@@ -6,12 +6,13 @@ mod connection;
 mod listing;
 mod swapping;
 
+use std::error::Error;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::redis::{Cmd, Pipeline, RedisError, Value};
+use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 
 use self::address::Address;
 use self::connection::{CONFIRM, Connection, Node};
@@ -87,17 +88,20 @@ impl RedisStore {
         let revision = self.revisions.next();
         let keep_for_ms = self.keep_for_ms.load(Ordering::Relaxed);
         let arguments = swapping::Arguments::new(id, expected, revision, new, first_seen, keep_for_ms);
-        let (answer, confirmed) = self
-            .ask(&arguments)
-            .await
-            .map_err(|source| self.failed("write a record", source))?;
+        let (answer, confirmed) = self.ask(&arguments).await.map_err(|failed| {
+            if failed.may_be_written {
+                self.unconfirmed(revision, failed.error)
+            } else {
+                StoreError::unavailable(&self.name, "write a record", failed.error)
+            }
+        })?;
         let swap = swapping::read(answer, revision, &self.name)?;
         if matches!(swap, Swap::Swapped(_)) && confirmed < self.replicas {
             let source = std::io::Error::other(format!(
                 "{confirmed} of {} replicas confirmed the write in time",
                 self.replicas
             ));
-            return Err(StoreError::unavailable(&self.name, "keep a record safe", source));
+            return Err(self.unconfirmed(revision, source));
         }
         Ok(swap)
     }
@@ -113,17 +117,22 @@ impl RedisStore {
 
     /// Runs the script. A connection that was dropped in the meantime is made again once: a write that did arrive is
     /// recognised by its revision, so that sending it twice is the same as once.
-    async fn ask(&self, arguments: &swapping::Arguments) -> Result<(Value, u32), RedisError> {
+    async fn ask(&self, arguments: &swapping::Arguments) -> Result<(Value, u32), Failed> {
         let known = || arguments.command("EVALSHA", &self.script);
-        match self.ask_once(arguments, known()).await {
-            Err(error) if error.is_connection_dropped() => self.ask_once(arguments, known()).await,
+        let first = match self.ask_once(arguments, known()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => Failed::new(error),
+        };
+        let again = if first.error.is_connection_dropped() {
+            known()
+        } else if first.error.code() == Some("NOSCRIPT") {
             // A server that was restarted, or has taken the key over: it knows the script from then on.
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                let told = arguments.command("EVAL", swapping::SCRIPT);
-                self.ask_once(arguments, told).await
-            }
-            answer => answer,
-        }
+            arguments.command("EVAL", swapping::SCRIPT)
+        } else {
+            return Err(first);
+        };
+        let answer = self.ask_once(arguments, again).await;
+        answer.map_err(|error| Failed::new(error).after(&first))
     }
 
     async fn ask_once(&self, arguments: &swapping::Arguments, swap: Cmd) -> Result<(Value, u32), RedisError> {
@@ -138,8 +147,37 @@ impl RedisStore {
         self.connection.ask_all(Node::Of(arguments.key()), both).await
     }
 
-    fn failed(&self, doing: &'static str, source: RedisError) -> StoreError {
-        StoreError::unavailable(&self.name, doing, source)
+    fn unconfirmed(&self, revision: Revision, source: impl Error + Send + Sync + 'static) -> StoreError {
+        StoreError::Unconfirmed {
+            store: self.name.clone(),
+            revision,
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// A write that the server has not answered as it should.
+struct Failed {
+    error: RedisError,
+    may_be_written: bool,
+}
+
+impl Failed {
+    fn new(error: RedisError) -> Self {
+        // A server that says why it did not do it has not. Only `WAIT`, behind the write, is cut short by a failover.
+        let is_refused = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+        let is_refused = is_refused && error.code() != Some("UNBLOCKED");
+        Self {
+            may_be_written: !(is_refused || error.is_connection_refusal()),
+            error,
+        }
+    }
+
+    fn after(self, earlier: &Self) -> Self {
+        Self {
+            may_be_written: self.may_be_written || earlier.may_be_written,
+            ..self
+        }
     }
 }
 

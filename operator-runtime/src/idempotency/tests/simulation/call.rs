@@ -8,10 +8,10 @@ use std::sync::Arc;
 use super::super::gate::Request;
 use super::super::reference::{Attempt, Ending, Taken};
 use crate::idempotency::admission::{Answer, Claim, HandlerOutcome, Lease, LeaseError};
+use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operation::{Fingerprint, Origin};
 use crate::idempotency::record::{Record, Response};
-use crate::store::StoreError;
 
 /// What one server does for one request.
 pub(super) struct Call {
@@ -41,11 +41,13 @@ pub(super) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(super) enum Doing {
     Asking {
-        work: Work<Result<Claim, StoreError>>,
+        work: Work<Result<Claim, NotAdmitted>>,
         looked: Looked,
         waits_since: Option<u64>,
         taken: Option<Taken>,
     },
+    /// Its claim failed, and may be held all the same.
+    TakingBack { work: Work<()>, attempt: Option<Attempt> },
     Running {
         lease: Lease,
         attempt: Attempt,

@@ -9,12 +9,13 @@ use super::super::reference::{self, Ending, Taken, Verdict};
 use super::call::{Asked, Call, Doing, Looked, Written, due_of, first, number, outcome};
 use super::{MAX_EXECUTION, Simulation};
 use crate::idempotency::admission::{Answer, Claim, HandlerOutcome};
+use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Finding;
 use crate::idempotency::record::Settlement;
 use crate::idempotency::settling::NotSettled;
 use crate::idempotency::transacted::Transacted;
-use crate::store::{StoreError, Swap};
+use crate::store::Swap;
 
 impl Simulation<'_> {
     /// A compare-and-swap has happened: whether it was due, and what it means.
@@ -44,6 +45,13 @@ impl Simulation<'_> {
                     }
                 }
             },
+            Doing::TakingBack { attempt, .. } => {
+                let owns = attempt.is_some_and(|attempt| self.reference.owns(call.asked.key, attempt));
+                assert_eq!(is_written, owns, "a claim is taken back by whoever holds it");
+                if is_written {
+                    self.reference.take_back(call.asked.key, self.now);
+                }
+            }
             Doing::Renewing { attempt, expected, .. } => {
                 let owns = self.reference.owns(call.asked.key, *attempt);
                 if is_written {
@@ -104,11 +112,29 @@ impl Simulation<'_> {
     }
 
     /// A request may run, or is answered: whether that was due.
-    pub(super) fn claimed(&mut self, mut call: Call, claim: Result<Claim, StoreError>) -> Option<Call> {
+    pub(super) fn claimed(&mut self, mut call: Call, claim: Result<Claim, NotAdmitted>) -> Option<Call> {
         let Doing::Asking { waits_since, taken, .. } = call.doing else {
             return None;
         };
-        let claim = claim.ok()?;
+        let claim = match claim {
+            Ok(claim) => claim,
+            Err(NotAdmitted { claim, .. }) => {
+                let attempt = match taken {
+                    Some(Taken::Run(attempt)) => Some(attempt),
+                    Some(Taken::GivenUp) | None => None,
+                };
+                assert!(
+                    attempt.is_none() || claim.is_some(),
+                    "a claim that is held is left there"
+                );
+                let work = claim?.take_back();
+                call.doing = Doing::TakingBack {
+                    work: Box::pin(work),
+                    attempt,
+                };
+                return self.poll(call);
+            }
+        };
         if let Claim::Run(lease) = claim {
             let Some(Taken::Run(attempt)) = taken else {
                 panic!("runs, and has written {taken:?}");

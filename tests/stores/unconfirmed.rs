@@ -1,0 +1,61 @@
+//! A claim that Redis has and its replicas do not: refused, and taken back, so that the retry runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use operator_runtime::store::RedisStore;
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Config, Settings, endpoints, operator_api};
+use serde_json::json;
+use tests::services::Redis;
+
+use crate::KEPT;
+
+/// How often the handler has run.
+#[derive(Clone, Default)]
+struct Runs(Arc<AtomicU32>);
+
+/// Acts elsewhere.
+#[operator_api(POST, "/pay")]
+async fn pay(runs: &Runs) -> u32 {
+    runs.0.fetch_add(1, Ordering::SeqCst) + 1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_no_replica_confirmed_runs_when_it_is_retried() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&format!("{}?wait=1", redis.url())).await.unwrap();
+    // One that was left there would have been lost when the retry comes.
+    let settings = Settings {
+        lease: Duration::from_secs(4),
+        renew_every: Duration::from_secs(2),
+        ..Settings::default()
+    };
+    let runs = Runs::default();
+    let app = App::new()
+        .only(endpoints![pay])
+        .state(runs.clone())
+        .config(Config::default().operations(settings))
+        .store(store);
+    let client = Client::new(app).await.unwrap().with_idempotency_key("same");
+    let refused = client.call("pay", &json!({})).await;
+    assert_eq!(
+        (refused.status, refused.retry_after.is_some()),
+        (503, true),
+        "{refused:?}"
+    );
+    assert_eq!(
+        refused.body["type"], "urn:operator:problem:store-unavailable",
+        "{refused:?}"
+    );
+    assert_eq!(runs.0.load(Ordering::SeqCst), 0);
+
+    let _replica = redis.replica();
+    // On a clock of its own the lease of what was left there has run out by then.
+    tokio::time::sleep(settings.lease).await;
+    let retry = client.call("pay", &json!({})).await;
+    assert_eq!((retry.status, retry.replayed), (200, false), "{retry:?}");
+    assert_eq!(runs.0.load(Ordering::SeqCst), 1);
+    assert!(client.call("pay", &json!({})).await.replayed);
+}
