@@ -31,7 +31,7 @@ use crate::problem::{Error, Kind};
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::request::{Unverified, Verified};
 use crate::reply::{
-    Reply, busy, mismatch, not_kept, not_recorded, queued, refuse, reply_of, response_of, unavailable, unknown,
+    Reply, busy, mismatch, not_kept, not_recorded, queued, refuse, reply_of, response_of, unavailable, undone, unknown,
 };
 use crate::store::{StoreError, Transactions, is_conflict};
 use crate::under_way::UnderWay;
@@ -399,7 +399,7 @@ async fn transact(
     begun: &Arc<AtomicBool>,
 ) -> Reply {
     let max_execution = invocation.endpoint().max_execution;
-    let span = Span::current();
+    let (span, has_begun) = (Span::current(), Arc::clone(begun));
     let told = Arc::new(AtomicU32::new(NOTHING_TOLD));
     let tell = Arc::clone(&told);
     let begun = Arc::clone(begun);
@@ -432,6 +432,7 @@ async fn transact(
         Ok(Transacted::Unknown) => Reply::from_error(&unknown(operation.id)),
         Ok(Transacted::NotKept) => Reply::from_error(&not_kept()),
         Ok(Transacted::CommitUnknown) => Reply::from_error(&not_recorded()),
+        Err(error) if has_begun.load(Ordering::Acquire) => Reply::from_error(&undone(&error)),
         Err(error) => Reply::from_error(&unavailable(&error)),
     }
 }

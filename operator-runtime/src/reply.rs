@@ -79,7 +79,7 @@ pub(crate) fn reply_of(answer: Answer, effect: Effect, operation: Option<Operati
         }
         (Answer::Failed, ..) => Reply::from_error(&Error::internal("logged already")),
         (Answer::TimedOut, effect, _) => Reply::from_error(&timed_out(effect)),
-        (Answer::NotKept, ..) => Reply::from_error(&not_kept()),
+        (Answer::TooLong { limit }, ..) => Reply::from_error(&too_long(limit)),
     }
 }
 
@@ -119,6 +119,17 @@ pub(crate) fn unavailable(error: &StoreError) -> Error {
         "The server cannot reach its record of operations at this moment, so nothing was done. Send it again.",
     )
     .after(2)
+}
+
+/// For a transaction that the store could not keep, though its handler had begun.
+pub(crate) fn undone(error: &StoreError) -> Error {
+    tracing::error!(%error, "a transaction was not kept");
+    if matches!(error, StoreError::EndedByHandler) {
+        let detail = "The server failed while it carried out this request, and nothing of it was kept. The failure has been logged for its operators.";
+        return Error::new(Kind::Internal, detail);
+    }
+    let detail = "The server could not keep what this call did, so all of it was undone. Send it again.";
+    Error::new(Kind::Undone, detail).after(2)
 }
 
 pub(crate) fn not_recorded() -> Error {
@@ -169,6 +180,19 @@ pub(crate) fn not_kept() -> Error {
     Error::new(
         Kind::ResponseNotKept,
         "The answer of this operation was too large to keep, so it cannot be given again; the operation is not run a second time.",
+    )
+}
+
+fn too_long(limit: usize) -> Error {
+    tracing::error!(
+        limit,
+        "an answer was longer than is kept, so its transaction was undone: answer with less, or raise `response_limit`"
+    );
+    Error::new(
+        Kind::AnswerTooLong,
+        format!(
+            "The answer of this operation is longer than {limit} bytes, which the server keeps for retries, so all that it did was undone: nothing has happened. Sending it again comes to the same; ask for less at a time."
+        ),
     )
 }
 

@@ -171,10 +171,15 @@ impl Case {
                 assert_eq!((first.status, second.status, runs), (status, status, 2), "{told}");
             }
             _ if self.effect == Effect::Transaction => {
-                assert!(
-                    kind(&first).ends_with("response-not-kept") && kind(&second).ends_with("response-not-kept"),
-                    "{told}"
-                );
+                assert_eq!((first.status, second.status, runs), (500, 500, 2), "{told}");
+                for answer in [&first, &second] {
+                    assert!(kind(answer).ends_with("answer-too-long"), "{told}");
+                    let detail = answer.body["detail"].as_str().unwrap_or_default();
+                    assert!(
+                        detail.contains("262144 bytes") && detail.contains("nothing has happened"),
+                        "{detail}"
+                    );
+                }
             }
             _ => {
                 assert_eq!((first.status, second.status, runs), (200, 500, 1), "long");

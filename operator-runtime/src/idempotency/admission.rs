@@ -77,8 +77,10 @@ pub(crate) enum Answer {
     /// That the handler failed, without inner text.
     Failed,
     TimedOut,
-    /// That the response was too long to keep, and its effects were undone.
-    NotKept,
+    /// That the response was longer than this many bytes, which are kept, and its effects were undone.
+    TooLong {
+        limit: usize,
+    },
 }
 
 /// Why the end of an attempt is not recorded.
@@ -441,7 +443,7 @@ impl HandlerOutcome {
         match (reply, self) {
             (Reply::Response, Self::Finished { response, .. } | Self::Conflict(response)) => Answer::Response(response),
             (Reply::TimedOut, _) => Answer::TimedOut,
-            (Reply::NotKept, _) => Answer::NotKept,
+            (Reply::TooLong { limit }, _) => Answer::TooLong { limit },
             (Reply::Failed | Reply::Response, _) => Answer::Failed,
         }
     }

@@ -279,7 +279,10 @@ pub(crate) enum Reply {
     /// That the handler took too long.
     TimedOut,
     /// That the response was too long to keep, and its effects were undone.
-    NotKept,
+    TooLong {
+        /// What is kept, in bytes.
+        limit: usize,
+    },
 }
 
 /// What becomes of an attempt whose effects are outside the store's transaction.
@@ -325,7 +328,8 @@ pub(crate) fn finish_transaction(event: Event, settings: &Settings) -> (AfterTra
             if retryable || may_come_later(status) || status >= 500 {
                 (AfterTransaction::RolledBack, Reply::Response)
             } else if size > settings.response_limit {
-                (AfterTransaction::RolledBack, Reply::NotKept)
+                let limit = settings.response_limit;
+                (AfterTransaction::RolledBack, Reply::TooLong { limit })
             } else if status >= 400 {
                 (AfterTransaction::Refused, Reply::Response)
             } else {

@@ -36,7 +36,10 @@
 //! | the process is killed | its lease of 15 s runs out; then as the table above says | no answer; a retry within the lease gets 409 |
 //! | the same call comes while it runs | nothing changes | after 10 s at most the first call's answer, or 409 with `Retry-After` |
 //! | the caller hangs up | goes on, and its answer is kept | the answer, when it retries |
-//! | the answer is longer than is kept (256 KiB) | is over, without its answer; in a transaction: undone | the answer once; retries get 500 `response-not-kept` |
+//! | the answer is longer than is kept (256 KiB) | is over, without its answer | the answer once; retries get 500 `response-not-kept` |
+//! | the same in a transaction | is undone, and a retry runs | 500 `answer-too-long`: nothing has happened |
+//! | its transaction cannot be kept: a full disk, a lost connection | is undone, and a retry runs | 503 `undone` |
+//! | the handler's SQL ends its transaction, or goes on after SQL that failed | is undone, and a retry runs | 500, or 503 where a full disk looks the same; the log says which |
 //! | the end cannot be recorded | its lease runs out, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
 //! | the store cannot be reached, or cannot confirm what it was asked to write | nothing is started; what it may have written is taken back | 503 with `Retry-After` |
 //! | the server is stopping, or full | nothing is started | 503 with `Retry-After` |
@@ -114,9 +117,9 @@
 //! | `key_reused` | 422: the key belongs to another request |
 //! | `outcome_unknown` | 500: it may have taken effect; a person has to settle it |
 //! | `outcome_not_recorded` | 503: it may have taken effect, and the store could not keep that |
-//! | `response_not_kept` | 500: it is over, and its answer was too long to keep |
+//! | `response_not_kept` | 500: its answer was too long to keep, and it is over, or in a transaction undone |
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
-//! | `store_unavailable` | 503: the store could not be asked, and nothing was started |
+//! | `store_unavailable` | 503: the store could not be asked, and nothing was started, or could not keep a transaction, and nothing is kept |
 //! | `turned_away` | 503: the server was full or stopping, and nothing was started; or other transactions were before this one (`not-begun`) |
 //! | `not_verified` | 400 or 401: not signed, stale, or malformed; limits of size and time come before and are not counted |
 

@@ -275,7 +275,7 @@ async fn keep(
     {
         Swap::Swapped(_) => Ok(()),
         // The row was ours in this very transaction, so only the handler's own SQL can have changed it.
-        Swap::Held { .. } | Swap::Gone => Err(StoreError::TransactionEnded),
+        Swap::Held { .. } | Swap::Gone => Err(StoreError::EndedByHandler),
     }
 }
 

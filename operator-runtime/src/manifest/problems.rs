@@ -63,6 +63,8 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     }
     if endpoint.effect == Effect::Transactional {
         add(Problem::of(Kind::Queued, true));
+        add(Problem::of(Kind::AnswerTooLong, false));
+        add(Problem::of(Kind::Undone, true));
     }
     if endpoint.effect == Effect::AtMostOnce {
         add(Problem::of(Kind::OutcomeUnknown, false));

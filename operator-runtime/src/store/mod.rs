@@ -156,11 +156,16 @@ pub enum StoreError {
         /// What it said.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The transaction was rolled back under the work that was done in it.
+    /// The transaction was rolled back under the work that was done in it, by the store or by a handler's SQL.
     #[error(
         "the transaction ended before its commit, and nothing of it is kept; look for a full or failing disk, or for a handler that ends transactions or goes on after SQL that failed"
     )]
     TransactionEnded,
+    /// A handler's own SQL ended its transaction, broke it, or wrote over the record that it began with.
+    #[error(
+        "the handler's SQL ended its transaction or went on after SQL that failed, so nothing of it is kept; return such an error from the handler, and leave BEGIN, COMMIT and ROLLBACK to the store"
+    )]
+    EndedByHandler,
     /// The store has been closed.
     #[error("{store} is closed; the program is shutting down")]
     Closed {
@@ -194,9 +199,8 @@ pub trait Store: Any + Debug + Send + Sync {
     /// for every program that shares the store, and durably before it answers. A new record is first seen now,
     /// whatever `first_seen` says.
     ///
-    /// Where nobody can say whether it is written, or it is written and not durable, the error is
-    /// [`StoreError::Unconfirmed`]; with any other one, nothing is written. A store that is asked over a network so
-    /// chooses the revision before it sends the write.
+    /// Where a write that failed may have happened all the same, or has happened and is not durable, the error is
+    /// [`StoreError::Unconfirmed`]. So a store that is asked over a network chooses the revision before it sends it.
     ///
     /// The ages it answers with are on the store's own clock, and never less than nothing.
     fn swap(

@@ -278,7 +278,7 @@ fn every_outcome_leaves_what_the_table_says() {
             After::NotKept,
             After::NotKept,
             RolledBack,
-            Reply::NotKept,
+            Reply::TooLong { limit: LIMIT },
         ),
     ];
     for &(status, retryable, size, once, again, transactional, told) in table {

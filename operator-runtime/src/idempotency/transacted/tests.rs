@@ -166,8 +166,8 @@ async fn a_failure_leaves_nothing_and_the_retry_runs() {
     let failed = desk.call("1", refund("a", finished(500, "failed"))).await;
     assert_eq!(body(failed), (false, "failed".to_owned()));
     let long = "a".repeat(101);
-    let not_kept = desk.call("1", refund("long", finished(200, &long))).await;
-    assert!(matches!(not_kept, Ok(Transacted::Ran(Answer::NotKept))));
+    let too_long = desk.call("1", refund("long", finished(200, &long))).await;
+    assert!(matches!(too_long, Ok(Transacted::Ran(Answer::TooLong { limit: 100 }))));
     assert!(desk.refunds().await.is_empty());
     assert_eq!(
         body(desk.call("1", refund("b", finished(200, "done"))).await),

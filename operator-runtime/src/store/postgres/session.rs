@@ -143,7 +143,7 @@ impl Failure {
                 store: name.to_owned(),
                 source,
             },
-            Self::NotOurs => StoreError::TransactionEnded,
+            Self::NotOurs => StoreError::EndedByHandler,
             Self::NoAnswer => {
                 let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "it did not answer in time");
                 StoreError::unavailable(name, doing, source)
@@ -151,7 +151,7 @@ impl Failure {
             Self::Driver(error) => match error.code() {
                 Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => StoreError::Locked { store: name.to_owned() },
                 // The transaction that we began is no more, so only the handler's SQL can have ended it.
-                Some(code) if ENDED.contains(&code) => StoreError::TransactionEnded,
+                Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
                 code if interrupts(code) || (code.is_none() && error.is_closed()) => StoreError::Interrupted {
                     store: name.to_owned(),
                     source: std::sync::Arc::new(error),

@@ -262,7 +262,9 @@ impl Simulation<'_> {
                 self.seen.ran(key, self.now);
                 self.reach("transaction");
                 let due = match ending {
-                    Ending::TooLong => Answer::NotKept,
+                    Ending::TooLong => Answer::TooLong {
+                        limit: reference::LONGEST_ANSWER,
+                    },
                     _ => due_of(outcome(ending, answer)),
                 };
                 assert_eq!(told, due);
