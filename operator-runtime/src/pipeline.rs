@@ -239,7 +239,9 @@ impl Pipeline {
         span: Span,
     ) -> Reply {
         let operation = invocation.operation();
-        let taken_up = self.transactions.take_up(operation.id);
+        let Some(taken_up) = self.transactions.take_up(operation.id, operation.first.fingerprint) else {
+            return span.in_scope(|| account.close(Reply::from_error(&mismatch())));
+        };
         let operations = self.operations.clone();
         let take_turns = operations.store().transactions().is_some_and(Transactions::take_turns);
         // What keeps it waiting is its own operation, in this process or in another, or other work that is before it.

@@ -1,13 +1,14 @@
-//! Which operations this process has taken up and not ended, so that a duplicate is told from a first call.
+//! Which operations this process has taken up and not ended, so that a duplicate is told from a first call, and from
+//! another request under the same key.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::idempotency::operation::OperationId;
+use crate::idempotency::operation::{Fingerprint, OperationId};
 
-/// How many calls of each operation are under way.
+/// What each operation that is under way is asked for, and by how many calls.
 #[derive(Clone, Default)]
-pub(crate) struct UnderWay(Arc<Mutex<HashMap<OperationId, usize>>>);
+pub(crate) struct UnderWay(Arc<Mutex<HashMap<OperationId, (Fingerprint, usize)>>>);
 
 /// One call of an operation, under way until it is dropped.
 pub(crate) struct TakenUp {
@@ -17,19 +18,23 @@ pub(crate) struct TakenUp {
 }
 
 impl UnderWay {
-    pub(crate) fn take_up(&self, id: OperationId) -> TakenUp {
+    /// `None` where another request is under way under the same key: the store may learn of neither, so it cannot tell.
+    pub(crate) fn take_up(&self, id: OperationId, fingerprint: Fingerprint) -> Option<TakenUp> {
         let mut calls = self.lock();
-        let of_this = calls.entry(id).or_default();
+        let (asked, of_this) = calls.entry(id).or_insert((fingerprint, 0));
+        if *asked != fingerprint {
+            return None;
+        }
         let is_duplicate = *of_this > 0;
         *of_this += 1;
-        TakenUp {
+        Some(TakenUp {
             under_way: self.clone(),
             id,
             is_duplicate,
-        }
+        })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<OperationId, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<OperationId, (Fingerprint, usize)>> {
         // Nothing that can panic runs while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -45,7 +50,7 @@ impl TakenUp {
 impl Drop for TakenUp {
     fn drop(&mut self) {
         let mut calls = self.under_way.lock();
-        if let Some(of_this) = calls.get_mut(&self.id) {
+        if let Some((_, of_this)) = calls.get_mut(&self.id) {
             *of_this -= 1;
             if *of_this == 0 {
                 calls.remove(&self.id);

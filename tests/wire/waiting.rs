@@ -109,6 +109,13 @@ async fn a_duplicate_of_a_slow_transaction_waits_no_longer_than_it_may() {
         (409, true),
         "{duplicate:?}"
     );
+    // The transaction may leave no record that could tell them apart.
+    let mistaken = client.call("gated", &json!({ "another": 1 })).await;
+    assert_eq!(
+        (mistaken.status, mistaken.body["type"].as_str()),
+        (422, Some("urn:operator:problem:key-reused")),
+        "{mistaken:?}"
+    );
     let other = client.with_idempotency_key("other").call("gated", &json!({})).await;
     assert_eq!(
         (other.status, other.retry_after.is_some()),

@@ -59,7 +59,8 @@ pub struct Settings {
     pub lease: Duration,
     /// How often a running attempt gives a sign of life. 5 s unless set.
     pub renew_every: Duration,
-    /// How long a duplicate waits for the running attempt: 60 s at most. 10 s unless set.
+    /// How long a duplicate waits for the running attempt, and any transactional call for its turn at the store before
+    /// it is told that it has not begun: 60 s at most, and more than nothing. 10 s unless set.
     pub wait: Duration,
     /// The longest body, in bytes, that is kept for retries. 256 KiB unless set.
     pub response_limit: usize,
@@ -127,6 +128,12 @@ impl Settings {
             problems.push(format!(
                 "`wait` is {wait:?}, longer than callers wait for an answer: make it {LONGEST_WAIT:?} or less."
             ));
+        }
+        if wait.is_zero() {
+            problems.push(
+                "`wait` is 0, so that a call which does not get its turn at the store at once would be told to come back: say how long it may wait, such as 10 s."
+                    .to_owned(),
+            );
         }
         if response_limit == 0 {
             problems.push(

@@ -365,6 +365,7 @@ fn no_number_breaks_what_callers_count_on() {
     assert_eq!(problems(|settings| settings.ttl = SECOND * 23 * 3_600), "");
     assert!(problems(|settings| settings.ttl = SECOND * (23 * 3_600 + 1)).contains("`ttl` is 82801s"));
     assert!(problems(|settings| settings.wait = SECOND * 61).contains("`wait` is 61s"));
+    assert!(problems(|settings| settings.wait = Duration::ZERO).contains("`wait` is 0"));
     assert!(problems(|settings| settings.response_limit = 0).contains("`response_limit` is 0"));
 }
 
