@@ -13,6 +13,7 @@ use super::effect::Effect;
 use super::machine::{self, AfterTransaction, FirstSeen, Settings};
 use super::operation::OperationId;
 use super::record::{Record, Response, State};
+use crate::clock::timer_now;
 use crate::fail_point::FailPoint;
 use crate::meter::timed;
 use crate::store::{BoxFuture, Ended, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
@@ -55,6 +56,10 @@ impl Attempted {
                 error => Err(error),
             },
         }
+    }
+
+    fn is_timed_out(&self) -> bool {
+        matches!(self.outcome, Ok(Transacted::Ran(Answer::TimedOut)))
     }
 
     fn over(transacted: Transacted) -> Self {
@@ -118,6 +123,8 @@ impl Operations {
                 (Ended::Committed | Ended::RolledBack, attempted) => {
                     attempted.unwrap_or(Attempted::failed(StoreError::TransactionEnded))
                 }
+                // That its time was up may be what has ended the transaction.
+                (Ended::Failed(_), Some(attempted)) if attempted.is_timed_out() => attempted,
                 (Ended::Failed(error), _) => Attempted::failed(error),
                 (Ended::CommitUnknown(error), ours) => {
                     let ours = ours.map(|ours| ours.outcome);
@@ -208,14 +215,16 @@ impl Attempt {
             return Ok((Verdict::RollBack, Attempted::over(answered)));
         };
         FailPoint::AfterClaim.pass();
+        let begun = timer_now();
         transaction.savepoint().wait().await?;
         let outcome = guarded(self.handler, transaction.handle(), self.max_execution).await;
+        let outcome = outcome.or_timed_out(begun.elapsed(), self.max_execution);
         let (after, reply) = machine::finish_transaction(outcome.event(), &self.settings);
         match after {
             AfterTransaction::Completed => transaction.release_savepoint().wait().await?,
-            AfterTransaction::Refused | AfterTransaction::RolledBack => {
-                transaction.roll_back_savepoint().wait().await?;
-            }
+            AfterTransaction::Refused => transaction.roll_back_savepoint().wait().await?,
+            // With all else.
+            AfterTransaction::RolledBack => {}
         }
         let verdict = match (after, &outcome) {
             (AfterTransaction::Completed | AfterTransaction::Refused, HandlerOutcome::Finished { response, .. }) => {
@@ -289,6 +298,23 @@ impl Found {
             Self::Mismatch => Some(Transacted::Mismatch),
             Self::GivenUp | Self::Unknown => Some(Transacted::Unknown),
             Self::NotKept => Some(Transacted::NotKept),
+        }
+    }
+}
+
+impl HandlerOutcome {
+    /// A handler that fails after its time fails because of that: the store has interrupted a statement of it, which the
+    /// timer cannot.
+    fn or_timed_out(self, took: Duration, max_execution: Duration) -> Self {
+        match self {
+            Self::Finished { response, .. } if response.status >= 400 && took >= max_execution => {
+                tracing::error!(
+                    limit_s = max_execution.as_secs_f64(),
+                    "the handler failed after it had run for longer than it may"
+                );
+                Self::TimedOut
+            }
+            outcome => outcome,
         }
     }
 }

@@ -271,7 +271,8 @@ pub trait Transactions: Send + Sync {
     }
 
     /// Runs `work` in a transaction and ends it as the verdict says. No statement of it takes longer than `limit` to
-    /// follow the one before, unless the process is frozen or lost.
+    /// follow the one before, unless the process is frozen or lost; where statements block, none runs on when `limit`
+    /// has passed since the handler's savepoint.
     ///
     /// Dropping the future does not stop work that has begun, or undoes it whole.
     fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended>;

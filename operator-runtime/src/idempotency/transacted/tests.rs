@@ -1,6 +1,7 @@
 //! Effects and answers in one commit, on SQLite.
 
 mod lost_commit;
+mod shared_commit;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,7 +21,12 @@ struct Desk {
 }
 
 fn open(directory: tempfile::TempDir) -> Desk {
-    let store = Arc::new(SqliteStore::open(directory.path().join("operator.db")).expect("opens"));
+    let store = SqliteStore::open(directory.path().join("operator.db")).expect("opens");
+    desk_of(directory, store)
+}
+
+fn desk_of(directory: tempfile::TempDir, store: SqliteStore) -> Desk {
+    let store = Arc::new(store);
     store
         .setup(|connection| connection.execute_batch("CREATE TABLE IF NOT EXISTS refund (name TEXT NOT NULL)"))
         .expect("set up");
@@ -58,7 +64,7 @@ fn handler(
     Box::new(move |handle| work(handle.downcast_mut().expect("the store's own type")))
 }
 
-/// SQLite ends no transaction for another one's sake, so a second run is asked for by mistake.
+/// Nothing makes the transactions of these tests fail but themselves, so a second run is asked for by mistake.
 fn once(handler: TransactionalHandler) -> impl FnMut() -> TransactionalHandler {
     let mut handler = Some(handler);
     move || handler.take().expect("run once")
@@ -198,6 +204,66 @@ async fn a_handler_that_takes_too_long_is_undone() {
     assert!(desk.refunds().await.is_empty());
 }
 
+/// Rows without end.
+const ENDLESS: &str = "WITH RECURSIVE endless (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)";
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_interrupted_and_undone() {
+    let desk = desk();
+    for endless in [
+        format!("{ENDLESS} SELECT max(n) FROM endless"),
+        format!("{ENDLESS} INSERT INTO refund SELECT n FROM endless"),
+    ] {
+        let stuck = handler(|tx| {
+            Box::pin(async move {
+                pay(tx, "stuck");
+                let error = tx.execute_batch(&endless).expect_err("interrupted");
+                assert_eq!(
+                    error.sqlite_error_code(),
+                    Some(rusqlite::ErrorCode::OperationInterrupted)
+                );
+                finished(500, "failed")
+            })
+        });
+        let limit = Duration::from_millis(50);
+        let calling = desk
+            .operations
+            .transact(OperationId::new("tenant", "1"), first("1"), limit, once(stuck));
+        let outcome = calling.await;
+        assert!(matches!(outcome, Ok(Transacted::Ran(Answer::TimedOut))), "{outcome:?}");
+        assert!(desk.refunds().await.is_empty());
+    }
+    let again = refund("again", finished(200, "done"));
+    assert_eq!(body(desk.call("1", again).await), (false, "done".to_owned()));
+    assert_eq!(desk.refunds().await, ["again"]);
+}
+
+#[tokio::test]
+async fn a_reader_answers_while_a_handler_keeps_the_writers_transaction_open() {
+    let desk = desk();
+    let (release, gate) = tokio::sync::oneshot::channel::<()>();
+    let (started, running) = tokio::sync::oneshot::channel();
+    let waits = handler(|tx| {
+        Box::pin(async move {
+            pay(tx, "a");
+            started.send(()).expect("heard");
+            gate.await.expect("released");
+            finished(200, "done")
+        })
+    });
+    let mut calling = pin!(desk.call("1", waits));
+    let reading = async {
+        running.await.expect("started");
+        let read = tokio::time::timeout(MINUTE, desk.refunds()).await;
+        release.send(()).expect("waited for");
+        read.expect("the reader does not wait for the writer")
+    };
+    let (outcome, read) = tokio::join!(&mut calling, reading);
+    assert_eq!(read, Vec::<String>::new(), "only what is committed is read");
+    body(outcome);
+    assert_eq!(desk.refunds().await, ["a"]);
+}
+
 #[tokio::test]
 async fn a_handler_cannot_end_its_transaction() {
     let desk = desk();
@@ -282,36 +348,4 @@ async fn of_24_identical_calls_at_once_one_takes_effect() {
         assert_eq!(answer.expect("no panic"), "0");
     }
     assert_eq!(desk.refunds().await, ["a"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_shared_commit_a_failure_undoes_only_itself() {
-    let desk = Arc::new(desk());
-    let (release, gate) = tokio::sync::oneshot::channel::<()>();
-    let (started, running) = tokio::sync::oneshot::channel();
-    let mut calls = tokio::task::JoinSet::new();
-    let first = desk.clone();
-    calls.spawn(async move {
-        let waits = handler(|tx| {
-            Box::pin(async move {
-                pay(tx, "0");
-                started.send(()).expect("heard");
-                gate.await.expect("released");
-                finished(200, "0")
-            })
-        });
-        first.call("0", waits).await.is_ok()
-    });
-    running.await.expect("started");
-    // These wait for the first one's commit, and so share the next.
-    for (name, status) in [("1", 200), ("2", 500), ("3", 200), ("4", 404)] {
-        let desk = desk.clone();
-        calls.spawn(async move { desk.call(name, refund(name, finished(status, name))).await.is_ok() });
-    }
-    tokio::task::yield_now().await;
-    release.send(()).expect("waited for");
-    while let Some(answered) = calls.join_next().await {
-        assert!(answered.expect("no panic"));
-    }
-    assert_eq!(desk.refunds().await, ["0", "1", "3"]);
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod guard;
+mod job;
 mod reader;
 mod records;
 mod schema;
@@ -10,6 +11,7 @@ mod sql;
 mod tests;
 mod ticks;
 mod writer;
+mod writing;
 
 use std::any::{Any, TypeId};
 use std::ops::RangeInclusive;
@@ -21,9 +23,11 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use self::job::{Asked, Failure, once};
 use self::records::Records;
 use self::ticks::Ticks;
-use self::writer::{Failure, Writer, Writing};
+use self::writer::Writer;
+use self::writing::Writing;
 use super::{
     BoxFuture, Counts, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store,
     StoreError, Swap, Transactions, Verdict, Work,
@@ -57,7 +61,12 @@ pub enum Durability {
 ///
 /// One thread writes. It takes all waiting operations into one transaction, each in a savepoint of its own, and
 /// answers them after the commit. A handler that takes `&mut Tx<Sqlite>` runs on that thread, inside that transaction:
-/// while it waits for something slow, every other writer waits too.
+/// while it waits for something slow, every other writer waits too. Its `timeout` ends its waiting, and interrupts the
+/// statement that it runs.
+///
+/// Should its SQL end the transaction (`INSERT OR ROLLBACK` does), or keep it from being committed (a foreign key that
+/// is checked at the end, and does not hold), then the records that shared it are written again, and the handlers that
+/// did run again, within their time.
 #[derive(Debug)]
 pub struct SqliteStore {
     name: Arc<str>,
@@ -90,7 +99,7 @@ impl SqliteStore {
         schema::upgrade(&mut connection, &name)?;
         let opening = |source| StoreError::unavailable(&name, "be opened", source);
         let ticks = Ticks::start(clock.clone(), &mut connection).map_err(opening)?;
-        let guard = guard::install(&mut connection).map_err(opening)?;
+        let guard = guard::install(&mut connection, clock.clone()).map_err(opening)?;
         let records = Records::new(name.clone(), ticks)?;
         let (jobs, stopped) = Writer::spawn(&name, Tx { connection }, records, guard, clock)?;
         let reader = Arc::new(Reader {
@@ -119,13 +128,13 @@ impl SqliteStore {
         let name = self.name.clone();
         let (reply, answer) = std::sync::mpsc::channel();
         self.send(
-            move |writing| {
+            once(move |writing| {
                 writing.isolated(|writing| {
-                    let _handler = writing.guard.handler_runs();
+                    writing.guard.handler_begins(Duration::MAX);
                     work(&writing.tx.connection)
                         .map_err(|source| StoreError::unavailable(&name, "run the program's set-up", source))
                 })
-            },
+            }),
             move |result| drop(reply.send(result)),
         )?;
         match answer.recv() {
@@ -142,13 +151,11 @@ impl SqliteStore {
 
     fn send<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
         reply: impl FnOnce(Result<T, Failure>) + Send + 'static,
     ) -> Result<(), StoreError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = jobs
-            .as_ref()
-            .map(|jobs| jobs.send(writer::job(self.name.clone(), work, reply)));
+        let sent = jobs.as_ref().map(|jobs| jobs.send(Box::new(Asked::new(work, reply))));
         if let Some(Ok(())) = sent {
             Ok(())
         } else {
@@ -158,7 +165,7 @@ impl SqliteStore {
 
     async fn ask<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         self.send(work, move |result| drop(reply.send(result)))?;
@@ -261,12 +268,13 @@ impl Transactions for SqliteStore {
         true
     }
 
-    fn transact(&self, _limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
+    fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
             let runtime = Handle::current();
-            let transacting =
-                self.ask(move |writing| writing.isolated_by_verdict(|writing| runtime.block_on(work(writing))));
-            match transacting.await {
+            let work = move |writing: &mut Writing<'_>| {
+                writing.isolated_by_verdict(limit, |writing| runtime.block_on(work(writing)))
+            };
+            match self.ask(once(work)).await {
                 Ok(Verdict::Commit) => Ended::Committed,
                 Ok(Verdict::RollBack) => Ended::RolledBack,
                 Err(Failure { error, unknown: false }) => Ended::Failed(error),

@@ -1,7 +1,5 @@
 //! The one thread that writes: all waiting jobs in one transaction, each answered after its commit.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,53 +9,23 @@ use tokio::sync::oneshot;
 
 use super::Sqlite;
 use super::guard::Guard;
+use super::job::{Commit, Failure, Job};
 use super::records::Records;
-use super::sql::{Savepoint, Sql};
+use super::sql::Sql;
+use super::writing::Writing;
 use crate::clock::Clock;
-use crate::store::{FirstSeen, OperationId, Record, Revision, Step, StoreError, Swap, Transaction, Verdict};
+use crate::store::StoreError;
 use crate::transaction::Tx;
 
 /// How many jobs share a commit at most.
 const BATCH: usize = 256;
 /// What part of a commit's time the next one waits at most for as many jobs as shared the last.
 const PATIENCE: u32 = 4;
+/// For how long a transaction takes jobs in: for as long as a commit takes, within these bounds. The first waits for all
+/// that follow, and their handlers may be slow; those that are not fill a batch sooner.
+const OPEN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
-/// Why a job is not, or may not be, kept.
-#[derive(Debug, Clone)]
-pub(super) struct Failure {
-    pub(super) error: StoreError,
-    /// The commit may have happened all the same.
-    pub(super) unknown: bool,
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self { error, unknown: false }
-    }
-}
-
-pub(super) type Sender = mpsc::Sender<Job>;
-type Commit = Result<(), Failure>;
-type Answer = Box<dyn FnOnce(Commit)>;
-
-/// Runs in the transaction, or is refused because there is none; its answer waits for the commit.
-pub(super) type Job = Box<dyn FnOnce(Result<&mut Writing<'_>, Failure>) -> Answer + Send>;
-
-pub(super) fn job<T: Send + 'static>(
-    name: Arc<str>,
-    work: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
-    reply: impl FnOnce(Result<T, Failure>) + Send + 'static,
-) -> Job {
-    Box::new(move |writing| {
-        let result = writing.and_then(|writing| {
-            let caught = catch_unwind(AssertUnwindSafe(|| work(writing)));
-            let panicked =
-                || StoreError::unavailable(&name, "finish what it was asked", std::io::Error::other("it panicked"));
-            Ok(caught.unwrap_or_else(|_| Err(panicked()))?)
-        });
-        Box::new(move |commit| reply(result.and_then(|value| commit.map(|()| value))))
-    })
-}
+pub(super) type Sender = mpsc::Sender<Box<dyn Job>>;
 
 pub(super) struct Writer {
     name: Arc<str>,
@@ -66,8 +34,11 @@ pub(super) struct Writer {
     guard: Guard,
     sql: Sql,
     clock: Arc<dyn Clock>,
-    jobs: mpsc::Receiver<Job>,
+    jobs: mpsc::Receiver<Box<dyn Job>>,
     last: Commits,
+    /// How many jobs share the next commit at most: one after a transaction that was lost to one of its jobs, so that
+    /// none is lost to the same neighbour for ever; then twice as many each time.
+    most: usize,
 }
 
 /// The last commit: those whom it has answered are likely to ask again at once, and each commit costs a flush to the
@@ -76,15 +47,6 @@ pub(super) struct Writer {
 struct Commits {
     shared_by: usize,
     took: Duration,
-}
-
-/// The open transaction, as jobs see it.
-pub(super) struct Writing<'w> {
-    pub(super) tx: &'w mut Tx<Sqlite>,
-    pub(super) records: &'w mut Records,
-    pub(super) guard: &'w Guard,
-    sql: &'w Sql,
-    name: &'w str,
 }
 
 impl Writer {
@@ -106,6 +68,7 @@ impl Writer {
             clock,
             jobs,
             last: Commits::default(),
+            most: BATCH,
         };
         std::thread::Builder::new()
             .name("operator-sqlite".to_owned())
@@ -123,46 +86,60 @@ impl Writer {
         }
     }
 
-    /// One transaction: until no job is left, or one has lost it for those before it.
-    fn batch(&mut self, first: Job) {
-        if let Err(source) = self.sql.begin(&self.tx.connection) {
-            let failure = Failure::from(StoreError::unavailable(&self.name, "begin to write", source));
-            for job in std::iter::once(first).chain(self.jobs.try_iter().take(BATCH)) {
-                job(Err(failure.clone()))(Ok(()));
-            }
+    /// One transaction and its answers. Where one job has made it fail for the others, they are done again without it.
+    fn batch(&mut self, first: Box<dyn Job>) {
+        if let Err(failure) = self.begin() {
+            let waiting = self.jobs.try_iter().take(BATCH);
+            answer(std::iter::once(first).chain(waiting), &Err(failure));
             return;
         }
-        let mut answers = Vec::new();
-        let mut waits_until = None;
-        let mut next = Some(first);
-        while let Some(job) = next {
-            let mut writing = Writing {
-                tx: &mut self.tx,
-                records: &mut self.records,
-                guard: &self.guard,
-                sql: &self.sql,
-                name: &self.name,
-            };
-            answers.push(job(Ok(&mut writing)));
-            if self.tx.connection.is_autocommit() {
-                break;
-            }
-            next = self.next(answers.len(), &mut waits_until);
-        }
+        let mut jobs = self.take_in(first);
+        let last_lost_it = self.guard.is_rolled_back();
         let begun = self.clock.monotonic();
         let commit = self.commit();
         self.last = Commits {
-            shared_by: answers.len(),
+            shared_by: jobs.len(),
             took: self.clock.monotonic().saturating_sub(begun),
         };
-        for answer in answers {
-            answer(commit.clone());
+        match commit {
+            Err(Refused::ForOneJob(error)) if jobs.len() > 1 => {
+                self.most = 1;
+                let culprit = if last_lost_it { jobs.pop() } else { None };
+                let commit = self.again(&mut jobs);
+                answer(jobs, &commit);
+                answer(culprit, &Err(error.into()));
+            }
+            Err(Refused::ForOneJob(error)) => answer(jobs, &Err(error.into())),
+            Err(Refused::ForAll(failure)) => answer(jobs, &Err(failure)),
+            Ok(()) => {
+                self.most = (self.most * 2).min(BATCH);
+                answer(jobs, &Ok(()));
+            }
         }
     }
 
+    /// Runs jobs until none is left, the transaction has been open for long enough, or one has lost it.
+    fn take_in(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
+        let opened = self.clock.monotonic();
+        let mut jobs = Vec::new();
+        let mut waits_until = None;
+        let mut next = Some(first);
+        while let Some(mut job) = next {
+            job.run(&mut self.writing());
+            jobs.push(job);
+            if self.guard.is_rolled_back() {
+                break;
+            }
+            next = self.next(jobs.len(), opened, &mut waits_until);
+        }
+        jobs
+    }
+
     /// The next job of a transaction that holds `count`: one that is there, or one that is likely to come soon.
-    fn next(&self, count: usize, waits_until: &mut Option<Duration>) -> Option<Job> {
-        if count >= BATCH {
+    fn next(&self, count: usize, opened: Duration, waits_until: &mut Option<Duration>) -> Option<Box<dyn Job>> {
+        let now = self.clock.monotonic();
+        let is_open_for = now.saturating_sub(opened);
+        if count >= self.most || is_open_for >= self.last.took.clamp(OPEN.0, OPEN.1) {
             return None;
         }
         if let Ok(job) = self.jobs.try_recv() {
@@ -171,118 +148,86 @@ impl Writer {
         if count >= self.last.shared_by {
             return None;
         }
-        let now = self.clock.monotonic();
         let until = *waits_until.get_or_insert(now + self.last.took / PATIENCE);
         self.jobs.recv_timeout(until.checked_sub(now)?).ok()
     }
 
-    fn commit(&mut self) -> Commit {
-        let connection = &self.tx.connection;
-        if connection.is_autocommit() {
-            return Err(StoreError::TransactionEnded.into());
+    /// Does in a transaction of their own what was undone for another job's sake: writes of records, which compare
+    /// before they swap. No handler runs again here.
+    fn again(&mut self, jobs: &mut [Box<dyn Job>]) -> Commit {
+        self.begin()?;
+        for job in jobs {
+            job.run(&mut self.writing());
         }
-        let committed = self.guard.commit(|| self.sql.commit(connection));
-        committed.map_err(|source| {
-            // A write that failed half way may be found whole when the file is next opened.
-            let unknown = matches!(source.sqlite_error_code(), Some(ErrorCode::SystemIoFailure));
+        self.commit().map_err(Failure::from)
+    }
+
+    fn writing(&mut self) -> Writing<'_> {
+        Writing {
+            tx: &mut self.tx,
+            records: &mut self.records,
+            guard: &self.guard,
+            sql: &self.sql,
+            name: &self.name,
+            limit: Duration::MAX,
+        }
+    }
+
+    fn begin(&self) -> Result<(), Failure> {
+        self.guard.transaction_begins();
+        let begun = self.sql.begin(&self.tx.connection);
+        begun.map_err(|source| StoreError::unavailable(&self.name, "begin to write", source).into())
+    }
+
+    fn commit(&mut self) -> Result<(), Refused> {
+        let connection = &self.tx.connection;
+        let roll_back = || {
             if !connection.is_autocommit() {
                 let _ = connection.execute_batch("ROLLBACK");
             }
-            Failure {
-                error: StoreError::unavailable(&self.name, "commit", source),
-                unknown,
+        };
+        if self.guard.is_rolled_back() {
+            // A handler may have begun another one with a savepoint of its own.
+            roll_back();
+            return Err(Refused::ForOneJob(StoreError::TransactionEnded));
+        }
+        let committed = self.guard.commit(|| self.sql.commit(connection));
+        committed.map_err(|source| {
+            let code = source.sqlite_error_code();
+            roll_back();
+            let error = StoreError::unavailable(&self.name, "commit", source);
+            match code {
+                // One that a handler's SQL has put off until now.
+                Some(ErrorCode::ConstraintViolation) => Refused::ForOneJob(error),
+                // A write that failed half way may be found whole when the file is next opened.
+                code => Refused::ForAll(Failure {
+                    error,
+                    unknown: code == Some(ErrorCode::SystemIoFailure),
+                }),
             }
         })
     }
 }
 
-impl Writing<'_> {
-    /// Runs `work` in a savepoint: its failure or panic undoes its own writes and no other job's.
-    pub(super) fn isolated<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.in_savepoint(work, Result::is_ok)?
-    }
+/// Why a transaction was not committed.
+enum Refused {
+    /// The SQL of one of its jobs has made it fail.
+    ForOneJob(StoreError),
+    /// None could have been.
+    ForAll(Failure),
+}
 
-    /// As [`isolated`](Self::isolated), where the work says how it is to end.
-    pub(super) fn isolated_by_verdict(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Verdict,
-    ) -> Result<Verdict, StoreError> {
-        self.in_savepoint(work, |verdict| *verdict == Verdict::Commit)
-    }
-
-    fn in_savepoint<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> T,
-        keep: impl FnOnce(&T) -> bool,
-    ) -> Result<T, StoreError> {
-        self.begin(Savepoint::Job)?;
-        let result = catch_unwind(AssertUnwindSafe(|| work(self)));
-        self.guard.set_handler_runs(false);
-        if self.tx.connection.is_autocommit() {
-            return Err(StoreError::TransactionEnded);
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::ForOneJob(error) => error.into(),
+            Refused::ForAll(failure) => failure,
         }
-        if result.as_ref().is_ok_and(keep) {
-            self.release(Savepoint::Job)?;
-        } else {
-            self.roll_back(Savepoint::Job)?;
-        }
-        result.map_err(|_| {
-            StoreError::unavailable(
-                self.name,
-                "finish what it was asked",
-                std::io::Error::other("it panicked"),
-            )
-        })
-    }
-
-    fn begin(&self, savepoint: Savepoint) -> Result<(), StoreError> {
-        self.told(self.sql.savepoint(&self.tx.connection, savepoint))
-    }
-
-    fn release(&self, savepoint: Savepoint) -> Result<(), StoreError> {
-        self.told(self.sql.release(&self.tx.connection, savepoint))
-    }
-
-    fn roll_back(&self, savepoint: Savepoint) -> Result<(), StoreError> {
-        self.told(self.sql.roll_back(&self.tx.connection, savepoint))
-    }
-
-    fn told(&self, done: rusqlite::Result<()>) -> Result<(), StoreError> {
-        done.map_err(|source| StoreError::unavailable(self.name, "keep operations apart", source))
     }
 }
 
-impl Transaction for Writing<'_> {
-    fn swap(
-        &mut self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        Step::Now(self.records.swap(&self.tx.connection, id, expected, &new, first_seen))
-    }
-
-    fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
-        let begun = self.begin(Savepoint::Handler);
-        self.guard.set_handler_runs(begun.is_ok());
-        Step::Now(begun)
-    }
-
-    fn roll_back_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
-        self.guard.set_handler_runs(false);
-        Step::Now(self.roll_back(Savepoint::Handler))
-    }
-
-    fn release_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
-        self.guard.set_handler_runs(false);
-        Step::Now(self.release(Savepoint::Handler))
-    }
-
-    fn handle(&mut self) -> &mut (dyn Any + Send) {
-        self.tx
+fn answer(jobs: impl IntoIterator<Item = Box<dyn Job>>, commit: &Commit) {
+    for job in jobs {
+        job.answer(commit.clone());
     }
 }
