@@ -1,11 +1,12 @@
 //! Reads on a small pool of connections that cannot write and never wait for the writer.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::guard::STEPS;
 use super::{Sqlite, connection};
 use crate::transaction::Reader;
 
@@ -59,12 +60,14 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    /// Nobody waits for a read whose `caller` is gone, so its statement is interrupted.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>, caller: Weak<()>) -> rusqlite::Result<T> {
         let idle = self.idle().pop();
-        let connection = match idle {
+        let mut connection = match idle {
             Some(connection) => connection,
             None => connection::open_for_reading(&self.path)?,
         };
+        connection.progress_handler(STEPS, Some(move || caller.strong_count() == 0))?;
         let result = work(&connection);
         // One left inside a transaction would go on seeing the past.
         if connection.is_autocommit() && !self.permits.is_closed() {
@@ -77,6 +80,8 @@ impl Shared {
 impl Reader<Sqlite> {
     /// Reads what is committed, on a thread that may block: `reader.read(|connection| connection.query_row(…)).await`.
     ///
+    /// When the future is dropped, as it is when the time of the handler is up, the statement that runs is interrupted.
+    ///
     /// # Errors
     /// If `work` fails or panics, or the file cannot be opened.
     pub async fn read<T: Send + 'static>(
@@ -84,18 +89,22 @@ impl Reader<Sqlite> {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, ReadError> {
         let shared = self.pool.0.clone();
-        // The permit goes with the work, which runs on when this future is dropped.
+        // The permit goes with the work, which may run on for a moment when this future is dropped.
         let permit = shared
             .permits
             .clone()
             .acquire_owned()
             .await
             .map_err(|_| ReadError::Closed)?;
+        let caller = Arc::new(());
+        let waiting = Arc::downgrade(&caller);
         let reading = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            shared.read(work)
+            shared.read(work, waiting)
         });
-        match reading.await {
+        let read = reading.await;
+        drop(caller);
+        match read {
             Ok(result) => result.map_err(ReadError::Sqlite),
             Err(stopped) if stopped.is_panic() => Err(ReadError::Panicked),
             Err(_) => Err(ReadError::Closed),

@@ -1,0 +1,120 @@
+//! SQLite, where a statement takes a thread: the time of handlers bounds those that await nothing, too.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::time::Duration;
+
+use operator_runtime::store::SqliteStore;
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Error, Reader, Sqlite, Tx, endpoints, operator_api};
+use serde_json::json;
+
+const ENDLESS: &str = "WITH RECURSIVE endless (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)";
+/// As many reads at once as there are connections for them.
+const READERS: usize = 8;
+/// Far longer than the time of any handler here, and far shorter than for ever.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Books something, and then reads or writes without end.
+#[operator_api(POST, "/endless", timeout = "200ms")]
+async fn endless(
+    tx: &mut Tx<Sqlite>,
+    /// Whether it writes.
+    writes: bool,
+) -> Result<bool, Error> {
+    tx.execute("INSERT INTO ledger VALUES (0)", ())?;
+    let what = if writes {
+        "INSERT INTO ledger SELECT n FROM endless"
+    } else {
+        "SELECT max(n) FROM endless"
+    };
+    tx.execute_batch(&format!("{ENDLESS} {what}"))?;
+    Ok(true)
+}
+
+/// Books something.
+#[operator_api(POST, "/book")]
+async fn book(tx: &mut Tx<Sqlite>) -> Result<bool, Error> {
+    tx.execute("INSERT INTO ledger VALUES (1)", ())?;
+    Ok(true)
+}
+
+/// Acts elsewhere.
+#[operator_api(POST, "/elsewhere")]
+async fn elsewhere() -> bool {
+    true
+}
+
+/// Reads without end.
+#[operator_api(GET, "/read-endlessly", timeout = "200ms")]
+async fn read_endlessly(reader: &Reader<Sqlite>) -> Result<i64, Error> {
+    let sql = format!("{ENDLESS} SELECT max(n) FROM endless");
+    Ok(reader
+        .read(move |connection| connection.query_row(&sql, (), |row| row.get(0)))
+        .await?)
+}
+
+/// Reads what is booked.
+#[operator_api(GET, "/booked")]
+async fn booked(reader: &Reader<Sqlite>) -> Result<Vec<i64>, Error> {
+    let reading = reader.read(|connection| {
+        let mut entries = connection.prepare("SELECT n FROM ledger")?;
+        entries.query_map((), |row| row.get(0))?.collect()
+    });
+    Ok(reading.await?)
+}
+
+async fn client() -> (tempfile::TempDir, Client) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("operator.db")).unwrap();
+    store
+        .setup(|connection| connection.execute_batch("CREATE TABLE ledger (n INTEGER NOT NULL)"))
+        .unwrap();
+    let app = App::new()
+        .only(endpoints![endless, book, elsewhere, read_endlessly, booked])
+        .store(store);
+    (folder, Client::new(app).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_without_end_is_ended_when_its_handlers_time_is_up_and_others_go_on() {
+    let (_folder, client) = client().await;
+    for writes in [false, true] {
+        let mut calls = tokio::task::JoinSet::new();
+        for call in 0..3 {
+            for (endpoint, inputs, status) in [
+                ("endless", json!({ "writes": writes }), 503),
+                ("book", json!({}), 200),
+                ("elsewhere", json!({}), 200),
+            ] {
+                let client = client.with_idempotency_key(format!("{endpoint}-{writes}-{call}"));
+                calls.spawn(async move {
+                    let answer = client.call(endpoint, &inputs).await;
+                    assert_eq!(answer.status, status, "{endpoint}: {}", answer.body);
+                    if endpoint == "endless" {
+                        assert_eq!(answer.body["type"], "urn:operator:problem:timed-out");
+                    }
+                });
+            }
+        }
+        tokio::time::timeout(SOON, calls.join_all())
+            .await
+            .expect("all are answered");
+    }
+    assert_eq!(client.call("booked", &json!({})).await.body, json!(vec![1; 6]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_nobody_waits_for_any_more_leaves_its_connection_to_others() {
+    let (_folder, client) = client().await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..READERS {
+        let client = client.clone();
+        calls.spawn(async move { client.call("read_endlessly", &json!({})).await.status });
+    }
+    assert_eq!(calls.join_all().await, [503; READERS]);
+    let nothing = json!({});
+    let reading = client.call("booked", &nothing);
+    let booked = tokio::time::timeout(SOON, reading).await.expect("a connection is free");
+    assert_eq!((booked.status, booked.body), (200, json!([])));
+}
