@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::clock::timer_now;
+use crate::idempotency::admission::SWEEP;
 use crate::pipeline::Pipeline;
 
-/// How often expired records are looked for, and how soon again while there are more.
+/// How often expired records are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-const SWEEP_AGAIN: Duration = Duration::from_millis(200);
+/// The shortest pause while there are more.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Sweeps, in small batches, until it is aborted or nothing else holds the pipeline.
 pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
@@ -22,10 +25,15 @@ pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
 }
 
 /// Sweeps once, and says when to do so again; never, where the pipeline is gone.
+///
+/// A full batch means that there are more. Then it pauses for as long as the batch took: at most half of the time a store
+/// is swept, and yet as fast as it can be written to, because a batch removes more than calls that share a commit add.
 async fn sweep(pipeline: &Weak<Pipeline>) -> Option<Duration> {
-    Some(match pipeline.upgrade()?.sweep().await {
-        Ok(0) => SWEEP_EVERY,
-        Ok(_) => SWEEP_AGAIN,
+    let pipeline = pipeline.upgrade()?;
+    let begun = timer_now();
+    Some(match pipeline.sweep().await {
+        Ok(SWEEP..) => begun.elapsed().max(BREATH),
+        Ok(_) => SWEEP_EVERY,
         Err(error) => {
             tracing::warn!(%error, "expired operations could not be removed; tried again in a minute");
             SWEEP_EVERY
@@ -35,24 +43,99 @@ async fn sweep(pipeline: &Weak<Pipeline>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use super::{SWEEP_EVERY, sweep_while_held};
     use crate::clock::SystemClock;
     use crate::idempotency::admission::Operations;
-    use crate::idempotency::machine::Settings;
+    use crate::idempotency::machine::{FirstSeen, Settings};
     use crate::pipeline::Pipeline;
-    use crate::store;
+    use crate::store::{self, BoxFuture, Cursor, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
+
+    fn pipeline(store: Arc<dyn Store>) -> Arc<Pipeline> {
+        let operations = Operations::new(store, Settings::default());
+        Arc::new(Pipeline::new(operations, Arc::new(SystemClock::new()), 1))
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_with_the_last_who_holds_the_pipeline() {
-        let store = store::open("memory:").await.unwrap();
-        let operations = Operations::new(store, Settings::default());
-        let pipeline = Arc::new(Pipeline::new(operations, Arc::new(SystemClock::new()), 1));
+        let pipeline = pipeline(store::open("memory:").await.unwrap());
         let sweeping = sweep_while_held(&pipeline);
         tokio::time::sleep(SWEEP_EVERY * 3).await;
         assert!(!sweeping.is_finished());
         drop(pipeline);
         sweeping.await.unwrap();
+    }
+
+    /// So many expired records, which are removed at a store's pace.
+    #[derive(Debug)]
+    struct Backlog {
+        left: AtomicU32,
+        sweeps: AtomicU32,
+    }
+
+    const TAKES: Duration = Duration::from_millis(20);
+
+    impl Store for Backlog {
+        fn swap(
+            &self,
+            _: OperationId,
+            _: Option<Revision>,
+            _: Record,
+            _: FirstSeen,
+        ) -> Step<'_, Result<Swap, StoreError>> {
+            Step::Now(Ok(Swap::Gone))
+        }
+
+        fn sweep(&self, _older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+            Box::pin(async move {
+                tokio::time::sleep(TAKES).await;
+                self.sweeps.fetch_add(1, Ordering::SeqCst);
+                let left = self.left.load(Ordering::SeqCst);
+                let removed = left.min(limit);
+                self.left.store(left - removed, Ordering::SeqCst);
+                Ok(removed)
+            })
+        }
+
+        fn list(
+            &self,
+            _: RangeInclusive<OperationId>,
+            _: Option<Cursor>,
+            _: u32,
+        ) -> BoxFuture<'_, Result<Page, StoreError>> {
+            Box::pin(std::future::ready(Ok(Page {
+                records: Vec::new(),
+                next: None,
+            })))
+        }
+
+        fn describe(&self) -> String {
+            "a store with much to remove".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_keeps_up_with_a_store_and_leaves_it_half_of_its_time() {
+        // What has to be forgotten of each minute of 10,000 operations a second.
+        let backlog = Arc::new(Backlog {
+            left: AtomicU32::new(10_000 * 60),
+            sweeps: AtomicU32::new(0),
+        });
+        let pipeline = pipeline(backlog.clone());
+        let sweeping = sweep_while_held(&pipeline);
+        tokio::time::sleep(TAKES * 100).await;
+        let sweeps = backlog.sweeps.load(Ordering::SeqCst);
+        assert!((45..=50).contains(&sweeps), "{sweeps} sweeps in the time of 100");
+        tokio::time::sleep(SWEEP_EVERY).await;
+        assert_eq!(backlog.left.load(Ordering::SeqCst), 0);
+        let sweeps = backlog.sweeps.load(Ordering::SeqCst);
+        tokio::time::sleep(SWEEP_EVERY * 3).await;
+        let idle = backlog.sweeps.load(Ordering::SeqCst) - sweeps;
+        assert!((2..=4).contains(&idle), "{idle} sweeps of nothing in three minutes");
+        sweeping.abort();
     }
 }

@@ -21,7 +21,7 @@ use crate::store::{Revision, Step, Store, StoreError, Swap};
 /// How soon a waiting duplicate looks again for what another process did, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How many records one background sweep removes.
-const SWEEP: u32 = 500;
+pub(crate) const SWEEP: u32 = 500;
 /// Waiting duplicates are woken by bucket; one that shares a bucket looks once for nothing.
 const BUCKETS: usize = 64;
 
@@ -135,7 +135,7 @@ impl Operations {
         Ok(())
     }
 
-    /// Removes one small batch of expired records, and says how many it removed.
+    /// Removes one small batch of expired records, and says how many it removed: [`SWEEP`] where there may be more.
     ///
     /// # Errors
     /// If the store cannot.
