@@ -222,6 +222,23 @@ fn a_file_of_a_newer_version_or_of_no_database_is_refused() {
     SqliteStore::open(text).expect_err("no database");
 }
 
+#[tokio::test]
+async fn a_file_of_the_first_version_is_upgraded_with_what_it_holds() {
+    let file = File::new();
+    claim(&file.open()).await.expect("claimed");
+    let connection = Connection::open(file.path()).expect("opens");
+    connection
+        .execute_batch("DROP TABLE operator_clock; UPDATE operator_schema SET version = 1")
+        .expect("as the first version left it");
+    file.clock.advance(MINUTE);
+    let store = file.open();
+    assert_eq!(since_written(&store).await, MINUTE);
+    let read = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).expect("is there") };
+    assert_eq!(read("SELECT version FROM operator_schema"), 2);
+    assert_eq!(read("SELECT count(*) FROM operator_clock"), 1);
+    assert_eq!(since_written(&file.open()).await, MINUTE, "opened once more");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_file_and_its_log_are_readable_by_their_owner_only() {
