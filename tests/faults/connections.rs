@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use tests::caller::{now, post, signed_post};
 use tests::process::{Server, build_into};
 use tests::proof::Row;
+use tests::services::{Postgres, Redis};
 
 use crate::programs::{Gate, lines};
 
 const CALLS: usize = 12;
 
-#[test]
-fn a_caller_that_hangs_up_finds_its_answer_when_it_comes_back() {
+fn a_caller_that_hangs_up_finds_its_answer_when_it_comes_back(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
-    let server = Server::start_with(&program, folder.path(), &[("OPERATOR_STORE", "sqlite:operator.db")]);
+    let server = Server::start_on(&program, folder.path(), address);
     let mut lost = 0;
     for call in 0..CALLS {
         let key = format!("hangs-up-{call}");
@@ -49,10 +49,27 @@ fn a_caller_that_hangs_up_finds_its_answer_when_it_comes_back() {
     }
     let row = Row {
         proof: "callers half-close or reset",
-        store: "SQLite",
+        store,
         tried: &format!("{CALLS} operations"),
         lost,
         doubled: lines(&folder.path().join("ledger")).len() - CALLS,
     };
     row.record();
+}
+
+#[test]
+fn a_caller_that_hangs_up_finds_its_answer_in_sqlite() {
+    a_caller_that_hangs_up_finds_its_answer_when_it_comes_back("SQLite", "sqlite:operator.db");
+}
+
+#[test]
+fn a_caller_that_hangs_up_finds_its_answer_in_postgres() {
+    let postgres = Postgres::start(&[]);
+    a_caller_that_hangs_up_finds_its_answer_when_it_comes_back("Postgres", &postgres.url());
+}
+
+#[test]
+fn a_caller_that_hangs_up_finds_its_answer_in_redis() {
+    let redis = Redis::start(&[]);
+    a_caller_that_hangs_up_finds_its_answer_when_it_comes_back("Redis", &redis.url());
 }

@@ -6,10 +6,12 @@ use tests::process::build_into;
 use tests::services::{Postgres, Redis};
 
 use crate::calm::{Effect, keys};
-use crate::programs::{billing_ledger, lines};
+use crate::programs::{billing_ledger, lines, sqlite_credits};
 use crate::storm::Storm;
 
 const KILLS: usize = 56;
+/// Two at each fail point, and as many at moments of nobody's choice.
+const FEW_KILLS: usize = 16;
 const FAIL_POINTS: &[&str] = &["operator-runtime/fail-points"];
 
 #[test]
@@ -54,6 +56,27 @@ fn no_mail_goes_out_twice_and_every_answered_one_went_out() {
 fn key_of(mail: &str) -> String {
     let mail: serde_json::Value = serde_json::from_str(mail).unwrap();
     mail["idempotency_key"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn no_credit_is_lost_where_sqlite_flushes_for_a_crash_of_the_process_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let storm = Storm {
+        program: &build_into(folder.path(), "faults-program", &["fail-points"]),
+        folder: folder.path(),
+        environment: &[("OPERATOR_STORE", "sqlite:operator.db?durability=process")],
+        servers: 1,
+        path: "/credit",
+        body: |_| "{}".to_owned(),
+    };
+    let calm = storm.kill_programs(FEW_KILLS);
+    let credits = keys(sqlite_credits(&folder.path().join("operator.db")));
+    calm.is_transactional(
+        &storm,
+        "crash storm, transactional",
+        "SQLite, durability=process",
+        &credits,
+    );
 }
 
 #[test]
