@@ -47,6 +47,20 @@ async fn sql(
     Ok("done".to_owned())
 }
 
+/// Opens an account, of which there is one to a name.
+#[operator_api(POST, "/open-account")]
+async fn open_account(
+    tx: &mut Tx<Postgres>,
+    /// Whose it is to be.
+    name: String,
+) -> Result<String, Error> {
+    book(tx, "opened").await?;
+    let insert = "INSERT INTO account VALUES ($1, 0)";
+    let opened = tx.execute(insert, &[&name]).await;
+    opened.map_err(|_| Error::conflict("There is an account of that name."))?;
+    Ok(name)
+}
+
 /// Books something once it is let go.
 #[operator_api(POST, "/slow")]
 async fn slow(tx: &mut Tx<Postgres>, gate: &Gate) -> Result<String, Error> {
@@ -78,7 +92,13 @@ async fn connect(url: &str) -> PostgresStore {
 
 async fn client(url: &str, gate: &Gate) -> Client {
     let app = App::new()
-        .only(endpoints![sql, slow, conflicts::transfer, conflicts::withdraw])
+        .only(endpoints![
+            sql,
+            slow,
+            open_account,
+            conflicts::transfer,
+            conflicts::withdraw
+        ])
         .state(Runs::default())
         .state(gate.clone())
         .store(connect(url).await)
@@ -177,6 +197,20 @@ async fn a_handler_cannot_end_its_transaction_and_keep_what_it_did() {
     let answer = run_sql(&client, "savepoints", "SAVEPOINT mine; ROLLBACK TO mine", true).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(ledger(&server.url()).await, ["before", "after"]);
+}
+
+#[tokio::test]
+async fn sql_that_fails_is_the_handlers_to_refuse_also_in_the_first_call_of_a_connection() {
+    let server = Server::start(&[]);
+    let client = client(&server.url(), &Gate::closed())
+        .await
+        .with_idempotency_key("taken");
+    for replayed in [false, true] {
+        let answer = client.call("open_account", &json!({ "name": "a" })).await;
+        assert_eq!((answer.status, answer.replayed), (409, replayed), "{answer:?}");
+        assert_eq!(answer.body["type"], "urn:operator:problem:conflict", "{answer:?}");
+    }
+    assert_eq!(ledger(&server.url()).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Billing on Postgres: what an agent charges, credits and looks up. Start it on as many machines as you like, all with
+//! Billing on Postgres: what an agent charges and looks up. Start it on as many machines as you like, all with
 //! `OPERATOR_STORE=postgres://…` of one database.
 
 mod charges;

@@ -84,7 +84,12 @@ impl Transacting<'_> {
     /// round trip: they are sent in this order before any is answered.
     async fn swap_record(&mut self, write: &Write) -> Result<Swap, Failure> {
         let session = &self.tx.connection;
-        let prepared = records::prepare(session, write).await?;
+        // The last write's statement, too: in a transaction in which SQL of the handler's has failed, none can be
+        // prepared, and the connection has it at hand then.
+        let (prepared, _) = tokio::try_join!(
+            records::prepare(session, write),
+            records::prepare_completion(session, write)
+        )?;
         let before = self.before.sql();
         self.begun = true;
         let after = if self.savepoint { "" } else { SAVEPOINT };
