@@ -84,7 +84,7 @@ mod tests {
             &self,
             _: OperationId,
             _: Option<Revision>,
-            _: Record,
+            _: Arc<Record>,
             _: FirstSeen,
         ) -> Step<'_, Result<Swap, StoreError>> {
             Step::Now(Ok(Swap::Gone))

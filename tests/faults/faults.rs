@@ -9,6 +9,7 @@ mod crash;
 mod disk;
 mod failing_disk;
 mod figures;
+mod frozen;
 mod outages;
 mod processes;
 mod programs;

@@ -1,10 +1,12 @@
 //! The program that these tests run, its gates, and what it has written down.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use operator_runtime::rusqlite;
 use operator_runtime::tokio_postgres::{self, NoTls, Row};
+use tests::caller::{PUBLIC_URL, SECRET};
 use tests::services::Postgres;
 
 use crate::calm::Effect;
@@ -34,6 +36,23 @@ impl Gate {
     pub(crate) fn open(&self) {
         std::fs::write(self.0.with_extension("open"), "").unwrap();
     }
+}
+
+/// What a program says that does not start.
+pub(crate) fn refusal_to_start(program: &Path, folder: &Path, environment: &[(&str, &str)]) -> String {
+    let output = Command::new(program)
+        .arg("serve")
+        .current_dir(folder)
+        .env("OPERATOR_SIGNING_KEY", SECRET)
+        .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+        .env("OPERATOR_LISTEN", "127.0.0.1:0")
+        // The machine's own certificates would be trusted beside those of a test.
+        .env_remove("SSL_CERT_DIR")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// The lines of a file that may not be there yet.

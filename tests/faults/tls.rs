@@ -1,30 +1,21 @@
 //! Postgres and Redis over TLS: spoken to whoever the system trusts, and to nobody else.
 
 use std::path::Path;
-use std::process::Command;
 
-use tests::caller::{PUBLIC_URL, SECRET, post};
+use tests::caller::post;
 use tests::certificates::Certificate;
 use tests::process::{Server, build_into};
 use tests::services::{Postgres, Redis};
 
-use crate::programs::{lines, postgres_credits, postgres_rows};
+use crate::programs::{lines, postgres_credits, postgres_rows, refusal_to_start};
 
 /// What the program says when it does not start.
 fn refused(program: &Path, folder: &Path, store: &str, authority: &Path) -> String {
-    let output = Command::new(program)
-        .arg("serve")
-        .current_dir(folder)
-        .env("OPERATOR_SIGNING_KEY", SECRET)
-        .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
-        .env("OPERATOR_LISTEN", "127.0.0.1:0")
-        .env("OPERATOR_STORE", store)
-        .env("SSL_CERT_FILE", authority)
-        .env_remove("SSL_CERT_DIR")
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
+    let environment = [
+        ("OPERATOR_STORE", store),
+        ("SSL_CERT_FILE", authority.to_str().unwrap()),
+    ];
+    refusal_to_start(program, folder, &environment)
 }
 
 fn borrowed<'s, const N: usize>(settings: &'s [(&'static str, String); N]) -> [(&'static str, &'s str); N] {

@@ -79,10 +79,10 @@ impl Redis {
         replica
     }
 
-    /// The id of its process, to freeze it.
+    /// SIGSTOP: it answers nothing, until what this gives back is dropped.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn freeze(&self) -> Frozen {
+        Frozen::new([self.child.id()])
     }
 
     /// `kill -9`, and waits until it is gone.
@@ -187,10 +187,20 @@ impl Postgres {
         format!("postgres://operator@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The id of its first process, to freeze it.
+    /// SIGSTOP to each of its processes: connections are accepted, by the system, and nothing is answered, until what
+    /// this gives back is dropped.
+    ///
+    /// # Panics
+    /// Where its processes are not to be found.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn freeze(&self) -> Frozen {
+        let first = self.child.id();
+        // The first of them before the others, so that it starts no more.
+        let mut frozen = Frozen::new([first]);
+        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
+        let children = children.expect("it has processes");
+        frozen.extend(children.split_whitespace().filter_map(|id| id.parse().ok()));
+        frozen
     }
 
     /// Postgres' immediate stop, which leaves all to recovery as a crash does; waits until it is gone.
@@ -211,6 +221,34 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Processes that are frozen, and go on when this is dropped. Until then they cannot be killed in good order either.
+#[derive(Debug)]
+#[must_use = "it goes on at once"]
+pub struct Frozen(Vec<u32>);
+
+impl Frozen {
+    fn new(processes: impl IntoIterator<Item = u32>) -> Self {
+        let mut frozen = Self(Vec::new());
+        frozen.extend(processes);
+        frozen
+    }
+
+    fn extend(&mut self, processes: impl IntoIterator<Item = u32>) {
+        for process in processes {
+            signal(process, "STOP");
+            self.0.push(process);
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            signal(*process, "CONT");
+        }
     }
 }
 
@@ -335,12 +373,17 @@ fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Resul
 /// Sends a signal to the process that we started, unless it has ended, and waits until it is gone.
 fn end(child: &mut Child, signal: &str) {
     if let Ok(None) = child.try_wait() {
-        let _ = Command::new("kill")
-            .arg(format!("-{signal}"))
-            .arg(child.id().to_string())
-            .status();
+        self::signal(child.id(), signal);
     }
     let _ = child.wait();
+}
+
+/// One that has ended in the meantime hears nothing.
+fn signal(process: u32, signal: &str) {
+    let _ = Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(process.to_string())
+        .status();
 }
 
 #[cfg(test)]

@@ -106,15 +106,9 @@ async fn a_connection_that_was_cut_is_made_again_within_the_call() {
 async fn a_frozen_server_is_given_up_on_in_time() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&redis.url()).await.unwrap();
-    let signal = |name: &str| {
-        let sent = std::process::Command::new("kill")
-            .args([name, &redis.pid().to_string()])
-            .status();
-        assert!(sent.unwrap().success());
-    };
-    signal("-STOP");
+    let frozen = redis.freeze();
     let answer = tokio::time::timeout(Duration::from_secs(10), claim(&store, "1")).await;
-    signal("-CONT");
+    drop(frozen);
     assert!(matches!(answer.unwrap(), Err(StoreError::Unconfirmed { .. })));
 }
 

@@ -71,6 +71,13 @@ impl Address {
     }
 }
 
+/// How long a connection may take until it can be used: as long as one to each of the hosts.
+pub(super) fn opens_within(config: &Config) -> Duration {
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+    let each = config.get_connect_timeout().copied().unwrap_or(CONNECT);
+    each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
+}
+
 fn name(config: &Config) -> String {
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(host)) => host.clone(),

@@ -79,7 +79,8 @@ impl PostgresStore {
         let records = pool(Use::Records, address.pool);
         let session = records.acquire().await?;
         schema::upgrade(&session, &name).await?;
-        let warning = session.what_can_be_lost().await;
+        let warning = session::in_time(session.what_can_be_lost()).await;
+        let warning = warning.map_err(|failure| failure.of_store(&name, "say how it is set up"))?;
         session.give_back();
         Ok(Self {
             revisions,
@@ -88,7 +89,7 @@ impl PostgresStore {
             reader: Arc::new(Reader {
                 pool: pool(Use::Readers, address::READERS),
             }),
-            warning: warning.map_err(|source| StoreError::unavailable(&name, "say how it is set up", source))?,
+            warning,
             name,
         })
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Config;
 
-use super::session::Session;
+use super::address;
+use super::session::{Failure, Session};
 use super::way::Way;
 use crate::store::StoreError;
 
@@ -73,9 +74,7 @@ impl Pool {
         };
         let session = match shared.idle_session() {
             Some(session) => session,
-            None => Session::open(&shared.way, &shared.config)
-                .await
-                .map_err(|source| StoreError::unavailable(&shared.name, "be reached", source))?,
+            None => shared.open().await?,
         };
         let place = Place {
             shared: Arc::clone(shared),
@@ -91,6 +90,19 @@ impl Pool {
 }
 
 impl Shared {
+    /// The driver's own limit ends with the TCP connection, and that is accepted also for a server that is frozen.
+    async fn open(&self) -> Result<Session, StoreError> {
+        match tokio::time::timeout(
+            address::opens_within(&self.config),
+            Session::open(&self.way, &self.config),
+        )
+        .await
+        {
+            Ok(opened) => opened.map_err(|source| StoreError::unavailable(&self.name, "be reached", source)),
+            Err(_) => Err(Failure::NoAnswer.of_store(&self.name, "be reached")),
+        }
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

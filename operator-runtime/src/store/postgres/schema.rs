@@ -2,7 +2,7 @@
 
 use tokio_postgres::Error;
 
-use super::session::Session;
+use super::session::{self, Failure, Session};
 use crate::store::StoreError;
 
 /// Two halves of the advisory lock that set-up runs under; any number would do that nobody else takes ("oper", "ator").
@@ -39,9 +39,13 @@ pub(super) async fn under_its_lock<T>(
 }
 
 pub(super) async fn upgrade(session: &Session, name: &str) -> Result<(), StoreError> {
-    let failed = |source| StoreError::unavailable(name, "upgrade its tables", source);
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    let found = under_its_lock(session, migrate(session, known)).await.map_err(failed)?;
+    let found = session::in_time(under_its_lock(session, migrate(session, known))).await;
+    let found = found.map_err(|failure| match failure {
+        // What it says of a lock or a transaction is not about an operation.
+        Failure::Driver(source) => StoreError::unavailable(name, "upgrade its tables", source),
+        failure => failure.of_store(name, "upgrade its tables"),
+    })?;
     if found > known {
         return Err(StoreError::TooNew {
             store: name.to_owned(),

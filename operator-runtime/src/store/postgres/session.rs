@@ -183,8 +183,9 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
     })
 }
 
-pub(super) async fn in_time<T>(asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::time::timeout(ANSWER, asking)
-        .await
-        .unwrap_or(Err(Failure::NoAnswer))
+pub(super) async fn in_time<T, E: Into<Failure>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWER, asking).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => Err(Failure::NoAnswer),
+    }
 }

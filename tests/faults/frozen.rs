@@ -1,0 +1,38 @@
+//! A Postgres that accepts connections and says nothing: start-up says so and ends, and a process that serves can be stopped.
+
+use std::net::TcpListener;
+
+use tests::caller::post;
+use tests::process::{Server, build_into};
+use tests::services::Postgres;
+
+use crate::programs::{postgres_credits, refusal_to_start};
+
+#[test]
+fn start_up_on_a_silent_postgres_ends_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let store = format!("postgres://operator@{address}/postgres?connect_timeout=1");
+    let said = refusal_to_start(&program, folder.path(), &[("OPERATOR_STORE", &store)]);
+    for words in ["did not answer in time", "See that the server runs there"] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn a_process_whose_postgres_is_frozen_answers_and_can_be_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let postgres = Postgres::start(&[]);
+    let mut server = Server::start_on(&program, folder.path(), &postgres.url());
+    let frozen = postgres.freeze();
+    let answer = post(server.port, "/credit", "frozen", "{}").unwrap();
+    assert_ne!(answer.status, 200, "{}", answer.body);
+    // Its caller has been answered, and it still waits for a connection.
+    server.terminate();
+    assert_eq!(server.exit_code(), Some(0));
+    drop(frozen);
+    assert_eq!(postgres_credits(&postgres), [""; 0]);
+}

@@ -1,0 +1,43 @@
+//! A Postgres that accepts connections and says nothing: it is given up on in time, and calls go on when it speaks again.
+
+use std::time::{Duration, Instant};
+
+use operator_runtime::store::{PostgresStore, StoreError};
+use tests::services::Postgres as Server;
+use tokio::net::TcpListener;
+
+use crate::{Gate, client, ledger, run_sql};
+
+#[tokio::test]
+async fn start_up_gives_a_silent_server_up_as_soon_as_the_address_says() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let url = format!("postgres://operator@{address}/postgres?connect_timeout=1");
+    let begun = Instant::now();
+    let connecting = tokio::time::timeout(Duration::from_secs(20), PostgresStore::connect(&url)).await;
+    let error = connecting.expect("it is given up on").unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("could not be reached: it did not answer in time"),
+        "{said}"
+    );
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it was given its time");
+}
+
+#[tokio::test]
+async fn calls_are_refused_while_it_is_frozen_and_go_on_afterwards() {
+    let server = Server::start(&[]);
+    let client = client(&server.url(), &Gate::closed()).await;
+    let frozen = server.freeze();
+    let call = run_sql(&client, "same", "SELECT 1", true);
+    let refused = tokio::time::timeout(Duration::from_secs(20), call).await;
+    drop(frozen);
+    let refused = refused.expect("it is answered");
+    assert_eq!(
+        refused.body["type"], "urn:operator:problem:store-unavailable",
+        "{refused:?}"
+    );
+    assert_eq!(run_sql(&client, "same", "SELECT 1", true).await.status, 200);
+    assert_eq!(ledger(&server.url()).await, ["before", "after"]);
+}
