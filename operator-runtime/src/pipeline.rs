@@ -301,9 +301,7 @@ async fn run(
             ),
             None,
         ),
-        Ended::Returned(Err(error)) if in_transaction && is_conflict(&error) => {
-            (HandlerOutcome::Conflict(response_of(&error)), error.retry_after())
-        }
+        Ended::Returned(Err(error)) if in_transaction && is_conflict(&error) => (HandlerOutcome::Conflict, None),
         Ended::Returned(Err(error)) => {
             if let Some(cause) = error.cause() {
                 tracing::error!(status = error.status(), cause = %with_causes(cause), "the handler failed");
@@ -324,9 +322,9 @@ async fn run(
 async fn read(invocation: Invocation, account: Account) -> Reply {
     let (outcome, retry_after) = run(invocation, TransactionSlot(None), None).await;
     let answer = match outcome {
-        HandlerOutcome::Finished { response, .. } | HandlerOutcome::Conflict(response) => Answer::Response(response),
+        HandlerOutcome::Finished { response, .. } => Answer::Response(response),
         HandlerOutcome::Panicked => Answer::Failed,
-        HandlerOutcome::TimedOut => Answer::TimedOut,
+        HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
     };
     account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
 }

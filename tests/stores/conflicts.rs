@@ -1,7 +1,9 @@
 //! Transactions that Postgres ends for another one's sake run again, for nothing of them was kept or answered.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+use operator_runtime::tokio_postgres::NoTls;
 use operator_runtime::{Error, Postgres, Tx, operator_api};
 use serde_json::json;
 use tests::services::Postgres as Server;
@@ -74,6 +76,34 @@ pub(crate) async fn withdraw(
     Ok(run)
 }
 
+/// Takes a cent, and has two seconds for it.
+#[operator_api(POST, "/take", timeout = "2s")]
+pub(crate) async fn take(
+    tx: &mut Tx<Postgres>,
+    gate: &Gate,
+    /// Whose cent.
+    from: String,
+) -> Result<String, Error> {
+    gate.started.add_permits(1);
+    let update = "UPDATE account SET cents = cents - 1 WHERE name = $1";
+    tx.execute(update, &[&from]).await?;
+    Ok("taken".to_owned())
+}
+
+/// Somebody else's transaction that holds an account's row, until it is dropped.
+async fn hold(url: &str, name: &str) -> operator_runtime::tokio_postgres::Client {
+    let (client, connection) = operator_runtime::tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock = format!("BEGIN; SELECT 1 FROM account WHERE name = '{name}' FOR UPDATE");
+    client.batch_execute(&lock).await.unwrap();
+    client
+}
+
+/// Locks are waited for so briefly that a call of two seconds does so often.
+fn impatient(server: &Server) -> String {
+    format!("{}?options=-c%20lock_timeout=100", server.url())
+}
+
 async fn number(url: &str, sql: &str) -> i64 {
     let store = connect(url).await;
     let session = store.reader().session().await.unwrap();
@@ -111,4 +141,40 @@ async fn of_two_that_cannot_be_put_in_order_one_runs_again_and_sees_the_other() 
     let statuses = [one.status.min(other.status), one.status.max(other.status)];
     assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
     assert_eq!(number(&server.url(), "SELECT sum(cents)::bigint FROM account").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_somebody_else_holds_is_waited_for_again() {
+    let server = Server::start(&[]);
+    let gate = Gate::closed();
+    let client = client(&impatient(&server), &gate).await;
+    let holder = hold(&server.url(), "a").await;
+    let call = tokio::spawn(async move { client.call("take", &json!({ "from": "a" })).await });
+    // The second run begins where the first has waited in vain.
+    gate.started.acquire_many(2).await.unwrap().forget();
+    holder.batch_execute("COMMIT").await.unwrap();
+    let answer = call.await.unwrap();
+    assert_eq!((answer.status, answer.replayed), (200, false), "{answer:?}");
+    let cents = "SELECT cents FROM account WHERE name = 'a'";
+    assert_eq!(number(&server.url(), cents).await, 99, "it was taken once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_held_until_the_time_is_up_is_a_503_of_which_nothing_is_kept() {
+    let server = Server::start(&[]);
+    let gate = Gate::closed();
+    let client = client(&impatient(&server), &gate).await.with_idempotency_key("same");
+    let holder = hold(&server.url(), "a").await;
+    let input = json!({ "from": "a" });
+    let answer = tokio::time::timeout(Duration::from_secs(10), client.call("take", &input)).await;
+    let answer = answer.expect("it does not run for ever");
+    assert_eq!((answer.status, answer.retry_after.is_some()), (503, true), "{answer:?}");
+    assert_eq!(answer.body["type"], "urn:operator:problem:timed-out", "{answer:?}");
+    let runs = gate.started.available_permits();
+    assert!(runs > 1, "it ran again while it had time: {runs}");
+    holder.batch_execute("COMMIT").await.unwrap();
+    let again = client.call("take", &input).await;
+    assert_eq!((again.status, again.replayed), (200, false), "{again:?}");
+    let cents = "SELECT cents FROM account WHERE name = 'a'";
+    assert_eq!(number(&server.url(), cents).await, 99, "it was taken once");
 }

@@ -97,6 +97,7 @@ async fn client(url: &str, gate: &Gate) -> Client {
             sql,
             slow,
             open_account,
+            conflicts::take,
             conflicts::transfer,
             conflicts::withdraw
         ])

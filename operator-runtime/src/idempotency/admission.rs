@@ -64,8 +64,8 @@ pub(crate) enum HandlerOutcome {
         response: Response,
         retryable: bool,
     },
-    /// With this response, because another transaction was in the way of its own, which is undone.
-    Conflict(Response),
+    /// With an error, because another transaction was in the way of its own, which is undone.
+    Conflict,
     Panicked,
     TimedOut,
 }
@@ -429,10 +429,11 @@ impl HandlerOutcome {
                 retryable: *retryable,
                 size: response.body.len(),
             },
-            Self::Conflict(response) => Event::Finished {
-                status: response.status,
+            // As an error that is marked retryable.
+            Self::Conflict => Event::Finished {
+                status: 503,
                 retryable: true,
-                size: response.body.len(),
+                size: 0,
             },
             Self::Panicked => Event::Panicked,
             Self::TimedOut => Event::TimedOut,
@@ -441,8 +442,9 @@ impl HandlerOutcome {
 
     pub(super) fn answer(self, reply: Reply) -> Answer {
         match (reply, self) {
-            (Reply::Response, Self::Finished { response, .. } | Self::Conflict(response)) => Answer::Response(response),
-            (Reply::TimedOut, _) => Answer::TimedOut,
+            (Reply::Response, Self::Finished { response, .. }) => Answer::Response(response),
+            // It runs again for as long as it has time, so this is told when that is up.
+            (Reply::TimedOut, _) | (_, Self::Conflict) => Answer::TimedOut,
             (Reply::TooLong { limit }, _) => Answer::TooLong { limit },
             (Reply::Failed | Reply::Response, _) => Answer::Failed,
         }

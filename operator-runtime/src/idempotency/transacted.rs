@@ -84,8 +84,8 @@ type Outcome = Result<Transacted, StoreError>;
 impl Operations {
     /// Claims the operation, runs a handler and records its answer in one transaction, and speaks after its commit.
     ///
-    /// Where another transaction was in the way, nothing has been kept or answered, so the next handler runs, unless
-    /// `max_execution` has passed since the first began.
+    /// Where another transaction was in the way, nothing has been kept or answered, so the next handler runs, in what is
+    /// left of `max_execution` since the first began.
     ///
     /// # Errors
     /// If the store cannot do so, or nobody can tell whether it did: a retry then finds the answer or runs.
@@ -104,15 +104,16 @@ impl Operations {
         })?;
         let mut deadline = pin!(tokio::time::sleep(max_execution));
         let mut pause = RETRY.0;
+        let mut left = max_execution;
         loop {
             let attempt = Attempt {
                 id,
                 first: Arc::clone(&first),
-                max_execution,
+                max_execution: left,
                 settings: *self.settings(),
                 handler: handler(),
             };
-            let running = run(transactions, max_execution, move |transaction| {
+            let running = run(transactions, left, move |transaction| {
                 Box::pin(attempt.run(transaction))
             });
             let ended = timed(&self.meter().transaction, running).await;
@@ -140,9 +141,13 @@ impl Operations {
             tracing::debug!(operation = ?id, "another transaction was in the way, so the handler runs again");
             tokio::select! {
                 biased;
-                () = &mut deadline => return attempted.outcome,
+                () = &mut deadline => {
+                    tracing::warn!(operation = ?id, "other transactions were in the way until the handler's time was up");
+                    return attempted.outcome;
+                }
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
             }
+            left = deadline.deadline().saturating_duration_since(timer_now());
         }
     }
 
@@ -234,7 +239,7 @@ impl Attempt {
             }
             _ => Verdict::RollBack,
         };
-        let may_succeed = matches!(outcome, HandlerOutcome::Conflict(_));
+        let may_succeed = matches!(outcome, HandlerOutcome::Conflict);
         let attempted = Attempted {
             outcome: Ok(Transacted::Ran(outcome.answer(reply))),
             may_succeed,

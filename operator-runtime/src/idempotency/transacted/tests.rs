@@ -349,3 +349,34 @@ async fn of_24_identical_calls_at_once_one_takes_effect() {
     }
     assert_eq!(desk.refunds().await, ["a"]);
 }
+
+#[tokio::test]
+async fn a_handler_that_runs_again_has_what_is_left_of_its_time() {
+    let desk = desk();
+    let runs = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&runs);
+    let in_the_way_and_then_stuck = move || {
+        let run = counter.fetch_add(1, Ordering::SeqCst);
+        handler(move |tx| {
+            Box::pin(async move {
+                pay(tx, "stuck");
+                if run > 0 {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_millis(900)).await;
+                HandlerOutcome::Conflict
+            })
+        })
+    };
+    let (id, time) = (OperationId::new("tenant", "1"), Duration::from_secs(1));
+    let call = desk
+        .operations
+        .transact(id, first("1"), time, in_the_way_and_then_stuck);
+    let outcome = tokio::time::timeout(Duration::from_millis(1_600), call).await;
+    assert!(
+        matches!(outcome, Ok(Ok(Transacted::Ran(Answer::TimedOut)))),
+        "{outcome:?}"
+    );
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    assert!(desk.refunds().await.is_empty());
+}

@@ -150,7 +150,7 @@ impl PostgresStore {
         let swap = session::in_time(records::swap(&session, write)).await;
         let swap = swap.map_err(|failure| {
             *may_be_written |= failure.leaves_a_commit_unknown();
-            failure.of_store(&self.name, "write a record")
+            failure.of_write(&self.name)
         })?;
         session.give_back();
         Ok(swap)

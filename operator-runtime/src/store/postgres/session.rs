@@ -137,6 +137,16 @@ impl Failure {
         }
     }
 
+    /// Of a record's write, which waits for nothing but the record's own row.
+    pub(super) fn of_write(self, name: &str) -> StoreError {
+        match self {
+            Self::Driver(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                StoreError::Locked { store: name.to_owned() }
+            }
+            failure => failure.of_store(name, "write a record"),
+        }
+    }
+
     pub(super) fn of_store(self, name: &str, doing: &'static str) -> StoreError {
         match self {
             Self::Record(source) => StoreError::Unreadable {
@@ -149,7 +159,6 @@ impl Failure {
                 StoreError::unavailable(name, doing, source)
             }
             Self::Driver(error) => match error.code() {
-                Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => StoreError::Locked { store: name.to_owned() },
                 // The transaction that we began is no more, so only the handler's SQL can have ended it.
                 Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
                 code if interrupts(code) || (code.is_none() && error.is_closed()) => StoreError::Interrupted {
@@ -176,6 +185,8 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
         [
             &SqlState::T_R_SERIALIZATION_FAILURE,
             &SqlState::T_R_DEADLOCK_DETECTED,
+            // Our own limit on the wait for a lock, too.
+            &SqlState::LOCK_NOT_AVAILABLE,
             &SqlState::ADMIN_SHUTDOWN,
             &SqlState::CRASH_SHUTDOWN,
         ]

@@ -187,7 +187,7 @@ impl Transaction for Transacting<'_> {
         Step::Later(Box::pin(async move {
             let name = self.store.name.clone();
             let swap = session::in_time(self.swap_record(&write)).await;
-            swap.map_err(|failure| failure.of_store(&name, "write a record"))
+            swap.map_err(|failure| failure.of_write(&name))
         }))
     }
 

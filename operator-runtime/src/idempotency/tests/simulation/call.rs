@@ -164,9 +164,9 @@ pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
 /// What a caller is told of an attempt that ended so and is recorded.
 pub(super) fn due_of(outcome: HandlerOutcome) -> Answer {
     match outcome {
-        HandlerOutcome::Finished { response, .. } | HandlerOutcome::Conflict(response) => Answer::Response(response),
+        HandlerOutcome::Finished { response, .. } => Answer::Response(response),
         HandlerOutcome::Panicked => Answer::Failed,
-        HandlerOutcome::TimedOut => Answer::TimedOut,
+        HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
     }
 }
 
