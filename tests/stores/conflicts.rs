@@ -151,7 +151,8 @@ async fn a_row_that_somebody_else_holds_is_waited_for_again() {
     let holder = hold(&server.url(), "a").await;
     let call = tokio::spawn(async move { client.call("take", &json!({ "from": "a" })).await });
     // The second run begins where the first has waited in vain.
-    gate.started.acquire_many(2).await.unwrap().forget();
+    let two_runs = tokio::time::timeout(Duration::from_secs(20), gate.started.acquire_many(2)).await;
+    two_runs.expect("it runs again").unwrap().forget();
     holder.batch_execute("COMMIT").await.unwrap();
     let answer = call.await.unwrap();
     assert_eq!((answer.status, answer.replayed), (200, false), "{answer:?}");
