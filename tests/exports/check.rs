@@ -146,7 +146,7 @@ fn an_input_that_takes_less() {
         &FORMATS,
         |earlier| earlier.inputs("refund_order")["properties"]["amount_cents"]["type"] = json!("number"),
         &[
-            "`refund_order` takes less for `amount_cents` (of type integer only): this breaks callers that send number for `amount_cents`",
+            "`refund_order` takes less for `amount_cents` (of type integer only): this breaks callers that send a number for `amount_cents`",
         ],
     );
 }
@@ -184,8 +184,8 @@ fn an_input_that_is_needed_or_gone_or_renamed() {
             remove(&mut inputs["required"], "amount_cents");
         },
         &[
-            "`refund_order` now needs `amount_cents`: this breaks callers that do not know of `amount_cents`",
             "`refund_order` no longer takes `cents`: this breaks callers that send `cents`",
+            "`refund_order` now needs `amount_cents`: this breaks callers that do not know of `amount_cents`",
         ],
     );
 }
@@ -206,7 +206,7 @@ fn an_answer_that_lacks_a_field_or_holds_another_kind_of_value() {
             reason.as_object_mut().unwrap().remove("nullable");
         },
         &[
-            "`order_refunds` answers with more kinds of value for `refunds[].reason` (no longer of type string only): this breaks callers that do not expect null for `refunds[].reason`",
+            "`order_refunds` may answer with null for `refunds[].reason`: this breaks callers that do not expect null there",
         ],
     );
 }
@@ -383,6 +383,29 @@ fn what_breaks_nobody() {
             "{report}"
         );
     }
+}
+
+#[test]
+fn a_recursive_input_beside_another_that_changed() {
+    let zoo = process::build_example("tests", "zoo");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kept.json");
+    let mut earlier: Value = serde_json::from_str(&process::run(&zoo, &["manifest"])).unwrap();
+    let mut endpoints = earlier["endpoints"].as_array_mut().unwrap().iter_mut();
+    let tree = endpoints.find(|one| one["name"] == "tree").unwrap();
+    tree["inputs"]["properties"]["others"]
+        .as_object_mut()
+        .unwrap()
+        .remove("items")
+        .unwrap();
+    tree["inputs"]["$defs"]["Tree"]["properties"]["name"] = json!({});
+    fs::write(&file, earlier.to_string()).unwrap();
+    let (code, report) = check(&zoo, "operator", &file);
+    assert_eq!(code, Some(1), "{report}");
+    assert!(
+        report.contains("`tree` takes less for `value.name` (of type string only)"),
+        "{report}"
+    );
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::contract::{Contract, Place, Promised};
-use super::narrowing::{Narrowing, narrowings, own, resolve};
+use super::difference::{Difference, Direction, Kind, differences};
+use super::narrowing::Narrowing;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,31 +137,16 @@ fn compare_problems(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
 }
 
 fn compare_inputs(name: &str, old: &Value, new: &Value, found: &mut Vec<Change>) {
+    let differences = differences(Direction::Input, "", (old, old), (new, new));
     let before = found.len();
-    for input in fields(old).union(&fields(new)) {
-        let required = is_required(new, input);
-        match (old["properties"].get(input), new["properties"].get(input)) {
-            (Some(_), None) => found.push(Change::breaking(
-                format!("`{name}` no longer takes `{input}`"),
-                format!("send `{input}`"),
-            )),
-            (None, Some(_)) if required => found.push(Change::breaking(
-                format!("`{name}` now needs `{input}`"),
-                format!("do not know of `{input}`"),
-            )),
-            (None, Some(_)) => found.push(Change::harmless(format!(
-                "`{name}` takes `{input}`, which may be left out"
-            ))),
-            (Some(before), Some(after)) => {
-                if required && !is_required(old, input) {
-                    found.push(Change::breaking(
-                        format!("`{name}` now needs `{input}`"),
-                        format!("leave `{input}` out"),
-                    ));
-                }
-                compare_input(name, input, (before, old), (after, new), found);
-            }
-            (None, None) => {}
+    found.extend(differences.iter().map(|difference| input_change(name, difference)));
+    // What is left is in the words, or takes more.
+    for (input, was) in old["properties"].as_object().into_iter().flatten() {
+        let is_told = differences.iter().any(|difference| difference.is_of(input));
+        if !is_told && new["properties"].get(input).is_some_and(|is| is != was) {
+            found.push(Change::harmless(format!(
+                "`{name}` describes `{input}` differently, or takes more for it"
+            )));
         }
     }
     if found.len() == before && old != new {
@@ -168,112 +154,57 @@ fn compare_inputs(name: &str, old: &Value, new: &Value, found: &mut Vec<Change>)
     }
 }
 
-/// Each schema with the one that its references are in.
-fn compare_input(name: &str, input: &str, old: (&Value, &Value), new: (&Value, &Value), found: &mut Vec<Change>) {
-    let narrowed = narrowings(input, old, new);
-    if narrowed.is_empty() && old.0 != new.0 {
-        found.push(Change::harmless(format!(
-            "`{name}` describes `{input}` differently, or takes more for it"
-        )));
-    }
-    for Narrowing { path, what, values } in narrowed {
-        found.push(Change::breaking(
-            format!("`{name}` takes less for `{path}` ({what})"),
-            format!("send {values} for `{path}`"),
-        ));
+fn input_change(name: &str, Difference { path, kind }: &Difference) -> Change {
+    let shown = shown(path, "its inputs");
+    match kind {
+        Kind::Narrower(Narrowing { what, values }) => Change::breaking(
+            format!("`{name}` takes less for {shown} ({what})"),
+            format!("send {values} for {shown}"),
+        ),
+        Kind::Needed { is_known: true } => {
+            Change::breaking(format!("`{name}` now needs {shown}"), format!("leave {shown} out"))
+        }
+        Kind::Needed { is_known: false } => {
+            Change::breaking(format!("`{name}` now needs {shown}"), format!("do not know of {shown}"))
+        }
+        Kind::Gone => Change::breaking(format!("`{name}` no longer takes {shown}"), format!("send {shown}")),
+        Kind::Added => Change::harmless(format!("`{name}` takes {shown}, which may be left out")),
     }
 }
 
-/// What is an answer to one side is an input to the other: an answer may take less room, and no more.
 fn compare_outputs(name: &str, old: &Value, new: &Value, found: &mut Vec<Change>) {
-    let before = found.len();
-    compare_output(name, "", (old, old), (new, new), 0, found);
-    if found.len() == before && old != new {
+    let differences = differences(Direction::Output, "", (new, new), (old, old));
+    if differences.is_empty() && old != new {
         found.push(Change::harmless(format!("`{name}` describes its answer differently")));
     }
+    found.extend(differences.iter().map(|difference| output_change(name, difference)));
 }
 
-/// How deep a recursive answer is followed.
-const DEPTH: usize = 16;
-
-fn compare_output(
-    name: &str,
-    path: &str,
-    (old, old_root): (&Value, &Value),
-    (new, new_root): (&Value, &Value),
-    depth: usize,
-    found: &mut Vec<Change>,
-) {
-    let (old, new) = (&resolve(old, old_root), &resolve(new, new_root));
-    if depth == DEPTH || old == new && old_root == new_root {
-        return;
+fn output_change(name: &str, Difference { path, kind }: &Difference) -> Change {
+    let shown = shown(path, "its answer");
+    match kind {
+        Kind::Narrower(Narrowing { values, .. }) => Change::breaking(
+            format!("`{name}` may answer with {values} for {shown}"),
+            format!("do not expect {values} there"),
+        ),
+        Kind::Needed { .. } => Change::breaking(
+            format!("`{name}` may leave {shown} out of its answer"),
+            format!("expect {shown} always"),
+        ),
+        Kind::Gone => Change::breaking(
+            format!("`{name}` no longer answers with {shown}"),
+            format!("read {shown}"),
+        ),
+        Kind::Added => Change::harmless(format!("`{name}` answers with {shown} too")),
     }
-    let shown = if path.is_empty() {
-        "its answer".to_owned()
+}
+
+fn shown(path: &str, whole: &str) -> String {
+    if path.is_empty() {
+        whole.to_owned()
     } else {
         format!("`{path}`")
-    };
-    let mut wider = Vec::new();
-    own(path, (new, new_root), (old, old_root), &mut wider);
-    for Narrowing { what, values, .. } in wider {
-        let what = format!("`{name}` answers with more kinds of value for {shown} (no longer {what})");
-        found.push(Change::breaking(what, format!("do not expect {values} for {shown}")));
     }
-    if let (Some(before), Some(after)) = (old.get("items"), new.get("items")) {
-        compare_output(
-            name,
-            &format!("{path}[]"),
-            (before, old_root),
-            (after, new_root),
-            depth + 1,
-            found,
-        );
-    }
-    compare_fields(name, path, (old, old_root), (new, new_root), depth, found);
-}
-
-fn compare_fields(
-    name: &str,
-    path: &str,
-    (old, old_root): (&Value, &Value),
-    (new, new_root): (&Value, &Value),
-    depth: usize,
-    found: &mut Vec<Change>,
-) {
-    for field in fields(old).union(&fields(new)) {
-        let path = if path.is_empty() {
-            field.clone()
-        } else {
-            format!("{path}.{field}")
-        };
-        match (old["properties"].get(field), new["properties"].get(field)) {
-            (Some(_), None) => found.push(Change::breaking(
-                format!("`{name}` no longer answers with `{path}`"),
-                format!("read `{path}`"),
-            )),
-            (None, Some(_)) => found.push(Change::harmless(format!("`{name}` answers with `{path}` too"))),
-            (Some(before), Some(after)) => {
-                if is_required(old, field) && !is_required(new, field) {
-                    found.push(Change::breaking(
-                        format!("`{name}` may leave `{path}` out of its answer"),
-                        format!("expect `{path}` always"),
-                    ));
-                }
-                compare_output(name, &path, (before, old_root), (after, new_root), depth + 1, found);
-            }
-            (None, None) => {}
-        }
-    }
-}
-
-fn fields(schema: &Value) -> BTreeSet<String> {
-    let properties = schema["properties"].as_object();
-    properties.into_iter().flatten().map(|(name, _)| name.clone()).collect()
-}
-
-fn is_required(schema: &Value, field: &str) -> bool {
-    let required = schema["required"].as_array();
-    required.is_some_and(|required| required.iter().any(|one| one == field))
 }
 
 #[cfg(test)]

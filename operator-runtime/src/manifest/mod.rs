@@ -5,6 +5,8 @@ pub(crate) mod check;
 #[cfg(feature = "cli")]
 pub(crate) mod contract;
 pub(crate) mod definitions;
+#[cfg(feature = "cli")]
+mod difference;
 pub(crate) mod exact;
 #[cfg(feature = "cli")]
 pub(crate) mod lint;

@@ -1,187 +1,91 @@
-//! By which rules a schema takes less than another one, and which values it does not take any more.
+//! The rules of one schema that are tighter than another's, and the values that they leave out; not what is within it.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::definitions;
-
 /// One rule that is tighter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Narrowing {
-    /// The part of the value that it is about, such as `filter.tags[]`.
-    pub(super) path: String,
-    /// What is taken now.
+    /// What is expected.
     pub(super) what: String,
-    /// What is not taken now, and was.
+    /// What is sent and not expected.
     pub(super) values: String,
 }
 
-/// How deep a recursive schema is followed.
-const DEPTH: usize = 16;
-
-/// A schema, and the one whose definitions it refers to.
-type Rooted<'s> = (&'s Value, &'s Value);
-
-/// Every rule by which the new schema takes less, in it and in all within it.
-pub(super) fn narrowings(path: &str, old: Rooted<'_>, new: Rooted<'_>) -> Vec<Narrowing> {
-    let mut found = Vec::new();
-    deep(path, old, new, 0, &mut found);
-    found
-}
-
-/// What a schema's reference stands for.
-pub(super) fn resolve(schema: &Value, root: &Value) -> Value {
-    definitions::resolved(schema.clone(), root["$defs"].as_object())
-}
-
-fn deep(path: &str, old: Rooted<'_>, new: Rooted<'_>, depth: usize, found: &mut Vec<Narrowing>) {
-    if depth == DEPTH || old == new {
-        return;
-    }
-    let (old_schema, new_schema) = (resolve(old.0, old.1), resolve(new.0, new.1));
-    let before = found.len();
-    own(path, (&old_schema, old.1), (&new_schema, new.1), found);
-    if found.len() > before || alternatives(&old_schema).is_some() || alternatives(&new_schema).is_some() {
-        return;
-    }
-    fields(path, (&old_schema, old.1), (&new_schema, new.1), depth, found);
-    for (keyword, suffix) in [("items", "[]"), ("additionalProperties", ".*")] {
-        if let (Some(before), Some(after)) = (old_schema.get(keyword), new_schema.get(keyword)) {
-            deep(
-                &format!("{path}{suffix}"),
-                (before, old.1),
-                (after, new.1),
-                depth + 1,
-                found,
-            );
-        }
-    }
-    let (before, after) = (
-        old_schema["prefixItems"].as_array(),
-        new_schema["prefixItems"].as_array(),
-    );
-    for (index, (before, after)) in before
-        .into_iter()
-        .flatten()
-        .zip(after.into_iter().flatten())
-        .enumerate()
-    {
-        deep(
-            &format!("{path}[{index}]"),
-            (before, old.1),
-            (after, new.1),
-            depth + 1,
-            found,
-        );
-    }
-}
-
-fn fields(path: &str, old: Rooted<'_>, new: Rooted<'_>, depth: usize, found: &mut Vec<Narrowing>) {
-    for (name, before) in old.0["properties"].as_object().into_iter().flatten() {
-        let path = format!("{path}.{name}");
-        match new.0["properties"].get(name) {
-            Some(after) => deep(&path, (before, old.1), (after, new.1), depth + 1, found),
-            None if new.0["additionalProperties"] == false => found.push(Narrowing {
-                path,
-                what: "no such field".to_owned(),
-                values: "anything".to_owned(),
-            }),
-            None => {}
-        }
-    }
-    let was = old.0["required"].as_array().cloned().unwrap_or_default();
-    for name in new.0["required"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|name| !was.contains(name))
-    {
-        found.push(Narrowing {
-            path: format!("{path}.{}", name.as_str().unwrap_or_default()),
-            what: "needed now".to_owned(),
-            values: "nothing".to_owned(),
-        });
-    }
-}
-
-/// The rules of a schema itself, not of what is in its properties and items.
-pub(super) fn own(path: &str, old: Rooted<'_>, new: Rooted<'_>, found: &mut Vec<Narrowing>) {
-    let mut narrower = |what: String, values: String| {
-        let path = path.to_owned();
-        found.push(Narrowing { path, what, values });
-    };
-    let (before, after) = (choices(old.0), choices(new.0));
-    if let Some(after) = after {
-        if let Some((what, values)) = lost_choices(before.as_deref(), &after) {
-            narrower(what, values);
-        }
-        return;
-    }
-    if before.is_none() && (alternatives(old.0).is_some() || alternatives(new.0).is_some()) {
-        if let Some(form) = lost_form(old, new) {
-            narrower("not every form that it took".to_owned(), form);
-        }
-        return;
-    }
-    let (before, after) = (types(old.0), types(new.0));
-    let gone: Vec<&str> = before
-        .iter()
-        .filter(|one| !takes_type(&after, one))
-        .map(String::as_str)
-        .collect();
-    if !gone.is_empty() {
-        let after: Vec<&str> = after.iter().map(String::as_str).collect();
-        narrower(format!("of type {} only", after.join(" or ")), gone.join(" or "));
-    }
-    for (what, values) in rules(old.0, new.0) {
-        narrower(what, values);
+impl Narrowing {
+    pub(super) fn new(what: impl Into<String>, values: impl Into<String>) -> Self {
+        let (what, values) = (what.into(), values.into());
+        Self { what, values }
     }
 }
 
 /// What a list of values leaves out of another list, or of everything.
-fn lost_choices(before: Option<&[Value]>, after: &[Value]) -> Option<(String, String)> {
+pub(super) fn lost_choices(sent: Option<&[Value]>, expected: &[Value]) -> Option<Narrowing> {
     let joined = |values: &[&Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
-    let Some(before) = before else {
-        let named = joined(&after.iter().collect::<Vec<_>>());
-        return Some((format!("{named} only"), format!("anything but {named}")));
+    let Some(sent) = sent else {
+        let named = joined(&expected.iter().collect::<Vec<_>>());
+        return Some(Narrowing::new(format!("{named} only"), format!("anything but {named}")));
     };
-    let gone: Vec<&Value> = before.iter().filter(|one| !after.contains(one)).collect();
-    (!gone.is_empty()).then(|| ("not every value that it took".to_owned(), joined(&gone)))
+    let gone: Vec<&Value> = sent.iter().filter(|one| !expected.contains(one)).collect();
+    (!gone.is_empty()).then(|| Narrowing::new("not every value that it took", joined(&gone)))
 }
 
-/// Bounds, patterns and the like that are tighter or new.
-fn rules(old: &Value, new: &Value) -> Vec<(String, String)> {
-    let mut found = bounds(old, new);
+/// Every rule but those of the values listed and of the forms.
+pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
+    let mut found: Vec<Narrowing> = lost_types(sent, expected).into_iter().collect();
+    found.extend(bounds(sent, expected));
     for keyword in ["pattern", "multipleOf", "format"] {
-        let is_of_a_number = keyword == "format" && types(new).iter().all(|one| one == "integer" || one == "number");
-        if let Some(rule) = new
+        let is_of_a_number =
+            keyword == "format" && types(expected).iter().all(|one| one == "integer" || one == "number");
+        if let Some(rule) = expected
             .get(keyword)
-            .filter(|rule| old.get(keyword) != Some(*rule) && !is_of_a_number)
+            .filter(|rule| sent.get(keyword) != Some(*rule) && !is_of_a_number)
         {
-            found.push((format!("{keyword} {rule}"), format!("what breaks the {keyword} {rule}")));
+            let rule = format!("{keyword} {rule}");
+            found.push(Narrowing::new(rule.clone(), format!("what breaks the {rule}")));
         }
     }
-    if new["uniqueItems"] == true && old["uniqueItems"] != true {
-        found.push(("no item twice".to_owned(), "an item twice".to_owned()));
+    if expected["uniqueItems"] == true && sent["uniqueItems"] != true {
+        found.push(Narrowing::new("no item twice", "an item twice"));
     }
-    let closes = |keyword: &str| new[keyword] == false && old[keyword] != false;
+    let closes = |keyword: &str| expected[keyword] == false && sent[keyword] != false;
     if closes("additionalProperties") || closes("unevaluatedProperties") {
-        found.push(("named fields only".to_owned(), "fields of other names".to_owned()));
+        found.push(Narrowing::new("named fields only", "fields of other names"));
     }
-    for keyword in ["allOf", "not", "patternProperties", "propertyNames", "if", "contains"] {
-        if new.get(keyword).is_some_and(|rule| old.get(keyword) != Some(rule)) {
-            found.push((
-                format!("another rule in `{keyword}`"),
-                "what that rule refuses".to_owned(),
-            ));
+    for keyword in ["allOf", "not", "propertyNames", "if", "contains"] {
+        if expected
+            .get(keyword)
+            .is_some_and(|rule| sent.get(keyword) != Some(rule))
+        {
+            found.push(other_rule(keyword));
         }
     }
     found
 }
 
+/// A rule that is only known to be another one.
+pub(super) fn other_rule(keyword: &str) -> Narrowing {
+    Narrowing::new(
+        format!("another rule in `{keyword}`"),
+        format!("what a rule in `{keyword}` refuses"),
+    )
+}
+
+fn lost_types(sent: &Value, expected: &Value) -> Option<Narrowing> {
+    let (sent, expected) = (types(sent), types(expected));
+    let gone: Vec<&str> = sent
+        .iter()
+        .filter(|one| !(expected.contains(*one) || *one == "integer" && expected.contains("number")))
+        .map(|one| in_words(one))
+        .collect();
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    let only = || format!("of type {} only", expected.join(" or "));
+    (!gone.is_empty()).then(|| Narrowing::new(only(), gone.join(" or ")))
+}
+
 /// Numbers and lengths that are bounded more tightly.
-fn bounds(old: &Value, new: &Value) -> Vec<(String, String)> {
+fn bounds(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     let bounds = [
         ("minimum", true, "at least", "less than"),
         ("exclusiveMinimum", true, "more than", "at most"),
@@ -194,55 +98,40 @@ fn bounds(old: &Value, new: &Value) -> Vec<(String, String)> {
     ];
     let mut found = Vec::new();
     for (keyword, is_least, now, lost) in bounds {
-        let (before, after) = (old[keyword].as_f64(), new[keyword].as_f64());
-        let Some(bound) = after else { continue };
-        if before.is_none_or(|before| if is_least { bound > before } else { bound < before })
-            && !is_implied(old, keyword, bound)
+        let Some(bound) = expected[keyword].as_f64() else {
+            continue;
+        };
+        if sent[keyword]
+            .as_f64()
+            .is_none_or(|sent| if is_least { bound > sent } else { bound < sent })
+            && !is_implied(sent, keyword, bound)
         {
-            let bound = &new[keyword];
-            found.push((format!("{now} {bound}"), format!("{lost} {bound}")));
+            let bound = &expected[keyword];
+            found.push(Narrowing::new(format!("{now} {bound}"), format!("{lost} {bound}")));
         }
     }
     found
 }
 
 /// Whether an exclusive bound says what an inclusive one said already, or the other way round.
-fn is_implied(old: &Value, keyword: &str, bound: f64) -> bool {
-    let other = |keyword: &str| old[keyword].as_f64();
+fn is_implied(sent: &Value, keyword: &str, bound: f64) -> bool {
+    let other = |keyword: &str| sent[keyword].as_f64();
     match keyword {
-        "minimum" => other("exclusiveMinimum").is_some_and(|old| bound <= old),
-        "maximum" => other("exclusiveMaximum").is_some_and(|old| bound >= old),
-        "exclusiveMinimum" => other("minimum").is_some_and(|old| bound < old),
-        "exclusiveMaximum" => other("maximum").is_some_and(|old| bound > old),
+        "minimum" => other("exclusiveMinimum").is_some_and(|sent| bound <= sent),
+        "maximum" => other("exclusiveMaximum").is_some_and(|sent| bound >= sent),
+        "exclusiveMinimum" => other("minimum").is_some_and(|sent| bound < sent),
+        "exclusiveMaximum" => other("maximum").is_some_and(|sent| bound > sent),
         _ => false,
     }
 }
 
-/// A form that was taken and fits into none that is.
-fn lost_form(old: Rooted<'_>, new: Rooted<'_>) -> Option<String> {
-    let (only_old, only_new) = (vec![old.0.clone()], vec![new.0.clone()]);
-    let before = alternatives(old.0).unwrap_or(&only_old);
-    let after = alternatives(new.0).unwrap_or(&only_new);
-    let fits = |form: &Value| {
-        after
-            .iter()
-            .any(|one| narrowings("", (form, old.1), (one, new.1)).is_empty())
-    };
-    before.iter().find(|form| !fits(form)).map(|form| {
-        let words = form["description"].as_str().or(form["type"].as_str());
-        words.map_or_else(
-            || form.to_string(),
-            |words| format!("the form \"{}\"", words.trim_end_matches('.')),
-        )
-    })
-}
-
-fn alternatives(schema: &Value) -> Option<&Vec<Value>> {
+/// The forms that a schema lists.
+pub(super) fn alternatives(schema: &Value) -> Option<&Vec<Value>> {
     schema["oneOf"].as_array().or(schema["anyOf"].as_array())
 }
 
 /// The only values of a schema, where it lists them.
-fn choices(schema: &Value) -> Option<Vec<Value>> {
+pub(super) fn choices(schema: &Value) -> Option<Vec<Value>> {
     if let Some(only) = schema.get("const") {
         return Some(vec![only.clone()]);
     }
@@ -271,10 +160,6 @@ fn types(schema: &Value) -> BTreeSet<String> {
     }
 }
 
-fn takes_type(types: &BTreeSet<String>, one: &str) -> bool {
-    types.contains(one) || one == "integer" && types.contains("number")
-}
-
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -284,5 +169,18 @@ fn type_of(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
+    }
+}
+
+/// A value of a type.
+fn in_words(name: &str) -> &str {
+    match name {
+        "array" => "a list",
+        "boolean" => "true or false",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "object" => "an object",
+        "string" => "a text",
+        other => other,
     }
 }

@@ -18,7 +18,8 @@ fn said(old: &Contract, new: &Contract) -> Vec<String> {
 }
 
 fn inputs(old: Value, new: Value) -> Vec<String> {
-    let object = |properties: Value| json!({ "type": "object", "properties": properties });
+    let object =
+        |properties: Value| json!({ "type": "object", "properties": properties, "additionalProperties": false });
     said(&manifest(&object(old), &json!({})), &manifest(&object(new), &json!({})))
 }
 
@@ -55,7 +56,7 @@ fn what_takes_less_names_who_would_be_broken() {
             json!({ "type": "object", "properties": { "b": { "type": "integer" } } }),
             json!({ "type": "object", "properties": { "b": { "type": "integer" } }, "required": ["b"] })
         ),
-        "`find` takes less for `a.b` (needed now): this breaks callers that send nothing for `a.b`"
+        "`find` now needs `a.b`: this breaks callers that leave `a.b` out"
     );
 }
 
@@ -121,10 +122,9 @@ fn answers_that_lose_a_field_or_gain_a_kind_of_value_break_callers() {
         outputs(&list(json!({ "id": {} })), &list(json!({ "id": {}, "total": {} }))),
         ["`find` answers with `[].total` too"]
     );
-    let said = outputs(&json!({ "type": "string" }), &json!({ "type": ["string", "null"] }));
-    assert!(
-        said[0].ends_with("this breaks callers that do not expect null for its answer"),
-        "{said:?}"
+    assert_eq!(
+        outputs(&json!({ "type": "string" }), &json!({ "type": ["string", "null"] })),
+        ["`find` may answer with null for its answer: this breaks callers that do not expect null there"]
     );
     assert_eq!(
         outputs(&json!({ "type": ["string", "null"] }), &json!({ "type": "string" })),
@@ -173,6 +173,169 @@ fn a_difference_does_not_hide_behind_a_reference() {
         said[0].contains("takes less for `a` (another rule in `allOf`)"),
         "{said:?}"
     );
+}
+
+/// A type that holds itself in a list of forms, with one more field.
+fn tree(more: &Value) -> Value {
+    let neighbour = json!({ "anyOf": [{ "$ref": "#/$defs/Tree" }, { "type": "null" }] });
+    let branches = json!({ "type": "array", "items": { "$ref": "#/$defs/Tree" } });
+    let tree =
+        json!({ "type": "object", "properties": { "neighbour": neighbour, "branches": branches, "more": more } });
+    json!({
+        "type": "object",
+        "properties": { "value": { "$ref": "#/$defs/Tree" }, "limit": { "maximum": 9 } },
+        "$defs": { "Tree": tree },
+    })
+}
+
+#[test]
+fn recursive_types_end_and_are_told_once() {
+    let (old, mut new) = (tree(&json!({})), tree(&json!({})));
+    new["properties"]["limit"]["maximum"] = json!(8);
+    let inputs = |old: &Value, new: &Value| said(&manifest(old, &json!({})), &manifest(new, &json!({})));
+    assert_eq!(
+        inputs(&old, &new),
+        ["`find` takes less for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"]
+    );
+    let less = inputs(&tree(&json!({ "maxLength": 9 })), &tree(&json!({ "maxLength": 8 })));
+    assert_eq!(
+        less,
+        [
+            "`find` takes less for `value.more` (text at most as long as 8): this breaks callers that send a text longer than 8 for `value.more`"
+        ]
+    );
+}
+
+#[test]
+fn types_that_lead_to_each_other_in_many_forms_end() {
+    let of = |most: u32| {
+        let names: Vec<String> = (0..12).map(|number| format!("T{number}")).collect();
+        let forms: Vec<Value> = names
+            .iter()
+            .map(|name| json!({ "$ref": format!("#/$defs/{name}") }))
+            .collect();
+        let definition = |name: &String| {
+            let properties =
+                json!({ "next": { "anyOf": forms }, "kind": { "const": name }, "most": { "maximum": most } });
+            (
+                name.clone(),
+                json!({ "type": "object", "properties": properties, "required": ["kind"] }),
+            )
+        };
+        let definitions: serde_json::Map<_, _> = names.iter().map(definition).collect();
+        json!({ "properties": { "value": { "$ref": "#/$defs/T0" } }, "$defs": definitions })
+    };
+    let said = said(&manifest(&of(9), &json!({})), &manifest(&of(8), &json!({})));
+    assert!(
+        said.iter()
+            .any(|one| one.contains("takes less for `value.most` (at most 8)")),
+        "{said:?}"
+    );
+    assert!(said.len() < 200, "{}", said.len());
+}
+
+#[test]
+fn answers_are_followed_into_maps_and_tuples() {
+    let stock =
+        |fields: Value| json!({ "type": "object", "additionalProperties": { "type": "object", "properties": fields } });
+    assert_eq!(
+        outputs(
+            &stock(json!({ "left": {}, "where": {} })),
+            &stock(json!({ "left": {} }))
+        ),
+        ["`find` no longer answers with `*.where`: this breaks callers that read `*.where`"]
+    );
+    let pair = |second: &str| json!({ "type": "array", "prefixItems": [{ "type": "string" }, { "type": second }] });
+    assert_eq!(
+        outputs(&pair("integer"), &pair("string")),
+        ["`find` may answer with a text for `[1]`: this breaks callers that do not expect a text there"]
+    );
+}
+
+#[test]
+fn what_stands_beside_forms_is_compared_too() {
+    let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
+    let count = |least: u32| json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }], "minimum": least });
+    assert_eq!(
+        one(count(1), count(2)),
+        ["`find` takes less for `a` (at least 2): this breaks callers that send less than 2 for `a`"]
+    );
+    // A flattened enum: the forms have their own fields, and all have those beside.
+    let flattened = |beside: Value, required: Value| {
+        let form =
+            |kind: &str| json!({ "type": "object", "properties": { "kind": { "const": kind } }, "required": ["kind"] });
+        json!({ "type": "object", "properties": beside, "required": required, "oneOf": [form("x"), form("y")] })
+    };
+    assert_eq!(
+        one(
+            flattened(json!({ "id": { "type": "integer" } }), json!([])),
+            flattened(json!({ "id": { "type": "integer" } }), json!(["id"]))
+        ),
+        ["`find` now needs `a.id`: this breaks callers that leave `a.id` out"]
+    );
+    assert_eq!(
+        outputs(
+            &flattened(json!({ "id": {}, "name": {} }), json!(["id"])),
+            &flattened(json!({ "id": {} }), json!(["id"]))
+        ),
+        ["`find` no longer answers with `name`: this breaks callers that read `name`"]
+    );
+}
+
+#[test]
+fn forms_are_told_by_what_differs_in_them() {
+    let address = |fields: Value| json!({ "type": "object", "properties": fields });
+    let optional = |inner: Value| json!({ "anyOf": [inner, { "type": "null" }] });
+    let (whole, less) = (
+        address(json!({ "street": {}, "town": {} })),
+        address(json!({ "street": {} })),
+    );
+    assert_eq!(
+        outputs(&optional(whole.clone()), &optional(less.clone())),
+        ["`find` no longer answers with `town`: this breaks callers that read `town`"]
+    );
+    assert_eq!(
+        outputs(&whole, &optional(less.clone())),
+        [
+            "`find` no longer answers with `town`: this breaks callers that read `town`",
+            "`find` may answer with null for its answer: this breaks callers that do not expect null there"
+        ]
+    );
+    let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
+    assert_eq!(
+        one(optional(whole.clone()), whole.clone()),
+        ["`find` takes less for `a` (no null): this breaks callers that send null for `a`"]
+    );
+    let form = |kind: &str, most: u32| {
+        let properties = json!({ "kind": { "const": kind }, "most": { "maximum": most } });
+        json!({ "type": "object", "description": format!("Of kind {kind}."), "properties": properties, "required": ["kind"] })
+    };
+    assert_eq!(
+        one(
+            json!({ "oneOf": [form("x", 9), form("y", 9)] }),
+            json!({ "oneOf": [form("y", 8), form("z", 9)] })
+        ),
+        [
+            "`find` takes less for `a` (not every form that it took): this breaks callers that send the form \"Of kind x\" for `a`",
+            "`find` takes less for `a.most` (at most 8): this breaks callers that send more than 8 for `a.most`"
+        ]
+    );
+    // An answer has more forms or values than before: those are named.
+    assert_eq!(
+        outputs(&json!({ "enum": ["a"] }), &json!({ "enum": ["a", "b"] })),
+        ["`find` may answer with \"b\" for its answer: this breaks callers that do not expect \"b\" there"]
+    );
+}
+
+#[test]
+fn one_type_is_the_same_in_forms_and_as_a_list() {
+    let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
+    let list = json!({ "type": ["string", "null"] });
+    let forms = json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] });
+    for (old, new) in [(&list, &forms), (&forms, &list)] {
+        let harmless = "`find` describes `a` differently, or takes more for it";
+        assert_eq!(one(old.clone(), new.clone()), [harmless]);
+    }
 }
 
 #[test]
