@@ -302,7 +302,7 @@ pub(crate) fn finish(event: Event, effect: Effect, settings: &Settings) -> (Afte
             retryable,
             size,
         } => {
-            let after = if retryable || may_come_later(status) || (status >= 500 && effect.may_run_again()) {
+            let after = if !is_kept(status, retryable, effect) {
                 After::Released
             } else if size > settings.response_limit {
                 After::NotKept
@@ -332,7 +332,7 @@ pub(crate) fn finish_transaction(event: Event, settings: &Settings) -> (AfterTra
             retryable,
             size,
         } => {
-            if retryable || may_come_later(status) || status >= 500 {
+            if !is_kept(status, retryable, Effect::Transactional) {
                 (AfterTransaction::RolledBack, Reply::Response)
             } else if size > settings.response_limit {
                 let limit = settings.response_limit;
@@ -344,6 +344,11 @@ pub(crate) fn finish_transaction(event: Event, settings: &Settings) -> (AfterTra
             }
         }
     }
+}
+
+/// Whether a handler's answer is for retries too, where it is not too long.
+pub(crate) fn is_kept(status: u16, retryable: bool, effect: Effect) -> bool {
+    !(retryable || may_come_later(status) || status >= 500 && effect.may_run_again())
 }
 
 /// 408, 425 and 429 say "not now", which is no answer to keep.

@@ -214,21 +214,23 @@ impl Writer {
         }
         responses.insert("200".to_owned(), done);
         for (status, problems) in &described.problems {
-            let response = self.problem(*status, problems);
+            let response = self.problem(json!({ "type": "integer", "const": status }), problems);
             responses.insert(status.to_string(), self.shared_response(*status, &response));
         }
         if problems::has_any_status(described.endpoint) {
-            let schema = self.in_dialect(json!({ "$ref": "#/$defs/Problem" }));
-            let refused = json!({
-                "description": "The server could not take what this endpoint needs from the request's headers.",
-                "content": { PROBLEM_JSON: { "schema": schema } },
-            });
-            responses.insert("4XX".to_owned(), refused);
+            // Each other status that an extractor may have.
+            for (range, least) in [("4XX", 400), ("5XX", 500)] {
+                let problem = Problem::rejected(least, described.endpoint.effect);
+                let status = json!({ "type": "integer", "minimum": least, "maximum": least + 99 });
+                responses.insert(range.to_owned(), self.problem(status, &[problem]));
+            }
         }
         responses.into()
     }
 
-    fn problem(&self, status: u16, problems: &[Problem]) -> Value {
+    /// A response with one of these problems; `status` is the schema of theirs.
+    #[allow(clippy::needless_pass_by_value, reason = "it becomes a part of the response")]
+    fn problem(&self, status: Value, problems: &[Problem]) -> Value {
         let mut description = String::new();
         for problem in problems {
             let separator = if description.is_empty() { "" } else { "\n" };
@@ -237,7 +239,7 @@ impl Writer {
         let types: Vec<String> = problems.iter().map(|problem| type_uri(problem.slug)).collect();
         let schema = json!({
             "$ref": "#/$defs/Problem",
-            "properties": { "type": { "type": "string", "enum": types }, "status": { "type": "integer", "const": status } },
+            "properties": { "type": { "type": "string", "enum": types }, "status": status },
         });
         let mut headers = Map::new();
         if problems.iter().any(|problem| problem.has_retry_after) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::endpoint::{Endpoint, NeedKind};
 use crate::idempotency::effect::Effect;
+use crate::idempotency::machine::is_kept;
 use crate::problem::Kind;
 use crate::protocol::request::Refusal;
 
@@ -31,6 +32,24 @@ impl Problem {
             is_replayed: false,
         }
     }
+
+    /// The answer of a run, which is kept as a handler's own.
+    fn of_run(self, effect: Effect) -> Self {
+        let is_replayed = effect.is_recorded() && is_kept(self.status, self.has_retry_after, effect);
+        Self { is_replayed, ..self }
+    }
+
+    /// What an extractor refuses with, which is answered with its status.
+    pub(crate) fn rejected(status: u16, effect: Effect) -> Self {
+        let is_not_now = status >= 500;
+        let words = if is_not_now {
+            "The server could not get ready for this request, and has not begun it."
+        } else {
+            "The server could not take what this endpoint needs from the request's headers."
+        };
+        let problem = Self::of(Kind::Rejected(status), is_not_now);
+        Self { words, ..problem }.of_run(effect)
+    }
 }
 
 /// All of them, by status.
@@ -48,8 +67,13 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
             status: spec.status,
             words: spec.detail,
             has_retry_after: spec.retryable,
-            is_replayed: endpoint.effect.is_recorded() && !spec.retryable,
-        });
+            is_replayed: false,
+        }
+        .of_run(endpoint.effect));
+    }
+    // The inputs are decoded once the operation has begun, and a refusal of them is its answer.
+    for kind in [Kind::InvalidInput, Kind::Malformed, Kind::Internal] {
+        add(Problem::of(kind, false).of_run(endpoint.effect));
     }
     for (kind, has_retry_after) in of_any_endpoint() {
         add(Problem::of(kind, has_retry_after));
@@ -71,6 +95,11 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     } else {
         add(Problem::of(Kind::TimedOut, true));
     }
+    if has_any_status(endpoint) {
+        for (status, problems) in &mut by_status {
+            problems.push(Problem::rejected(*status, endpoint.effect));
+        }
+    }
     by_status
 }
 
@@ -85,8 +114,6 @@ pub(crate) fn has_any_status(endpoint: &Endpoint) -> bool {
 fn of_any_endpoint() -> Vec<(Kind, bool)> {
     let refused = |refusal: Refusal| (Kind::Refused(refusal.kind(), refusal.status()), false);
     vec![
-        (Kind::InvalidInput, false),
-        (Kind::Malformed, false),
         refused(Refusal::Timestamp),
         refused(Refusal::Stale(0)),
         refused(Refusal::Signature {
@@ -97,7 +124,6 @@ fn of_any_endpoint() -> Vec<(Kind, bool)> {
         (Kind::TooSlow, false),
         (Kind::TooLarge, false),
         refused(Refusal::ContentType),
-        (Kind::Internal, false),
         (Kind::Full, true),
         (Kind::Stopping, true),
     ]

@@ -1,0 +1,185 @@
+//! Each answer held against what the OpenAPI document says of its status: its body and its headers.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
+use operator_runtime::testing::{Answer, Client};
+use operator_runtime::{App, Config, OperatorError, endpoints, operator_api};
+use serde_json::{Value, json};
+
+/// Rejects a request with the status that its head names.
+struct Gate;
+
+impl FromRequestParts<()> for Gate {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &()) -> Result<Self, StatusCode> {
+        let named = parts.headers.get("x-reject").and_then(|status| status.to_str().ok());
+        named.map_or(Ok(Self), |status| Err(status.parse().unwrap()))
+    }
+}
+
+/// Why it failed.
+#[derive(Debug, OperatorError)]
+enum Failure {
+    /// It is gone.
+    #[operator(status = 410)]
+    Gone,
+    /// It is too much at once.
+    #[operator(status = 429)]
+    TooMuch,
+    /// The provider has failed.
+    #[operator(status = 502)]
+    Failed,
+    /// The provider is busy.
+    #[operator(status = 503, retryable)]
+    Busy,
+    #[operator(internal)]
+    Broken(std::io::Error),
+}
+
+fn fail(way: &str) -> Result<u8, Failure> {
+    match way {
+        "gone" => Err(Failure::Gone),
+        "too-much" => Err(Failure::TooMuch),
+        "failed" => Err(Failure::Failed),
+        "busy" => Err(Failure::Busy),
+        "broken" => Err(Failure::Broken(std::io::Error::other("inner"))),
+        _ => Ok(1),
+    }
+}
+
+/// Fails as it is told. Use it to see what is kept of an effect elsewhere.
+#[operator_api(POST, "/once", errors(Failure))]
+async fn once(
+    /// Which way to fail.
+    #[operator(max_length = 8)]
+    way: String,
+    #[operator(extract)] _gate: Gate,
+) -> Result<u8, Failure> {
+    fail(&way)
+}
+
+/// Fails as it is told. Use it to see what is kept of an effect that may happen twice.
+#[operator_api(POST, "/often", effect = rerunnable, errors(Failure))]
+async fn often(
+    /// Which way to fail.
+    #[operator(max_length = 8)]
+    way: String,
+    #[operator(extract)] _gate: Gate,
+) -> Result<u8, Failure> {
+    fail(&way)
+}
+
+/// Fails as it is told. Use it to see that nothing is kept.
+#[operator_api(POST, "/look", read_only, errors(Failure))]
+async fn look(
+    /// Which way to fail.
+    #[operator(max_length = 8)]
+    way: String,
+    #[operator(extract)] _gate: Gate,
+) -> Result<u8, Failure> {
+    fail(&way)
+}
+
+/// What the document says of an endpoint's answers with a status.
+fn response<'d>(document: &'d Value, name: &str, status: u16) -> &'d Value {
+    let operations = document["paths"].as_object().unwrap().values();
+    let operation = operations
+        .map(|methods| &methods["post"])
+        .find(|one| one["operationId"] == name);
+    let responses = &operation.unwrap()["responses"];
+    let range = format!("{}XX", status / 100);
+    let response = responses.get(status.to_string()).or(responses.get(range));
+    let response = response.unwrap_or_else(|| panic!("{name} says nothing of {status}: {responses}"));
+    let shared = response["$ref"].as_str().and_then(|to| to.strip_prefix('#'));
+    shared.map_or(response, |place| document.pointer(place).unwrap())
+}
+
+/// Fails where the document does not say that there is such an answer.
+fn assert_documented(document: &Value, name: &str, answer: &Answer) {
+    let response = response(document, name, answer.status);
+    let media_type = if answer.status == 200 {
+        "application/json"
+    } else {
+        "application/problem+json"
+    };
+    let mut schema = response["content"][media_type]["schema"].clone();
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    assert!(validator.is_valid(&answer.body), "{name}: {answer:?} is not {response}");
+    let headers = &response["headers"];
+    assert!(
+        !answer.replayed || headers.get("Idempotent-Replayed").is_some(),
+        "{name}: {answer:?}, and {response}"
+    );
+    assert!(
+        answer.retry_after.is_none() || headers.get("Retry-After").is_some(),
+        "{name}: {answer:?}, and {response}"
+    );
+}
+
+#[tokio::test]
+async fn every_answer_is_documented_with_its_headers() {
+    let app = App::new()
+        .only(endpoints![once, often, look])
+        .config(Config::new().serve_manifest(true));
+    let client = Client::new(app).await.unwrap();
+    let document = client.call("manifest", &json!({ "format": "openapi" })).await.body;
+    let ways = [
+        "done",
+        "gone",
+        "too-much",
+        "failed",
+        "busy",
+        "broken",
+        "far too long",
+        "rejected",
+    ];
+    let rejections = [303_u16, 400, 401, 403, 409, 422, 429, 500, 502, 503];
+    for name in ["once", "often", "look"] {
+        let mut replayed = Vec::new();
+        for way in ways {
+            let statuses = if way == "rejected" { &rejections[..] } else { &[0] };
+            for rejected in statuses {
+                let mut caller = client.with_idempotency_key(format!("{name}-{way}-{rejected}"));
+                if *rejected != 0 {
+                    let status = HeaderValue::from_str(&rejected.to_string()).unwrap();
+                    caller = caller.with_header(HeaderName::from_static("x-reject"), status);
+                }
+                for _ in 0..2 {
+                    let answer = caller.call(name, &json!({ "way": way })).await;
+                    assert_documented(&document, name, &answer);
+                    if answer.replayed {
+                        replayed.push((way, answer.status));
+                    }
+                }
+            }
+        }
+        // What is kept is what is documented to be.
+        let kept = |status: u16| {
+            response(&document, name, status)["headers"]
+                .get("Idempotent-Replayed")
+                .is_some()
+        };
+        for status in [400, 401, 403, 409, 410, 422, 429, 500, 502, 503] {
+            let is_kept = replayed.iter().any(|(_, other)| *other == status);
+            assert_eq!(kept(status), is_kept, "{name}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_inputs_is_kept() {
+    let client = Client::new(App::new().only(endpoints![once])).await.unwrap();
+    let caller = client.with_idempotency_key("k");
+    let inputs = json!({ "way": "far too long" });
+    let first = caller.call("once", &inputs).await;
+    let again = caller.call("once", &inputs).await;
+    assert_eq!((first.status, first.replayed), (400, false));
+    assert_eq!((again.status, again.replayed), (400, true));
+    assert_eq!(first.body, again.body);
+}
