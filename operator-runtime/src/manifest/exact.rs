@@ -23,6 +23,19 @@ pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
 const DATE: &str = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])";
 const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?";
 
+/// What jiff prints, which is more than the format `duration` has: a sign, weeks beside other units, parts of a second.
+const DURATION: &str = r"^-?P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$";
+
+/// Makes a schema of outputs say what is printed.
+pub(super) fn widen(schema: &mut Value) {
+    each(schema, |schema, format| {
+        if format == "duration" {
+            schema.remove("format");
+            schema.entry("pattern").or_insert(DURATION.into());
+        }
+    });
+}
+
 /// Makes a schema of inputs say what its types take.
 pub(super) fn bound(schema: &mut Value) {
     each(schema, bound_one);
@@ -102,8 +115,9 @@ fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
     match format {
         "partial-date-time" => promise(format!("^{DATE}T{TIME}$")),
         "partial-time" => promise(format!("^{TIME}$")),
+        // In brackets a zone's name, or its offset once more.
         "zoned-date-time" => {
-            promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+/-]+\]$"));
+            promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+:/-]+\]$"));
         }
         "ip" => {
             schema.remove("format");

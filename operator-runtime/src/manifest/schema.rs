@@ -18,7 +18,8 @@ pub(crate) fn of_input<T: JsonSchema>() -> Schema {
 
 /// The schema of what a handler returns, its named types as `$defs`.
 pub(crate) fn of_output<T: JsonSchema>() -> Schema {
-    let schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
+    let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
+    exact::widen(&mut schema);
     Schema::try_from(schema).unwrap_or_default()
 }
 

@@ -39,12 +39,14 @@ pub(crate) struct OfJiff {
     time: jiff::civil::Time,
     date_time: jiff::civil::DateTime,
     duration: jiff::SignedDuration,
+    span: jiff::Span,
 }
 
 /// Dates of chrono.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct OfChrono {
     utc: chrono::DateTime<chrono::Utc>,
+    fixed: chrono::DateTime<chrono::FixedOffset>,
     date: chrono::NaiveDate,
     time: chrono::NaiveTime,
     date_time: chrono::NaiveDateTime,
@@ -60,6 +62,35 @@ async fn dates(
     of_chrono: OfChrono,
 ) -> (OfJiff, OfChrono) {
     (of_jiff, of_chrono)
+}
+
+/// Answers with a time in its zone. Use it to try `jiff::Zoned`, whose names of zones no schema can list for an input.
+#[operator_api(POST, "/zoo/zoned", read_only)]
+async fn zoned(
+    /// When it is.
+    at: jiff::Timestamp,
+    /// How far the zone is from UTC, in seconds.
+    #[operator(min = -90_000, max = 90_000)]
+    offset: i32,
+) -> jiff::Zoned {
+    let offset = jiff::tz::Offset::from_seconds(offset).unwrap_or(jiff::tz::Offset::UTC);
+    at.to_zoned(jiff::tz::TimeZone::fixed(offset))
+}
+
+/// Answers with durations of every sign and with fractions. Use it to try what jiff prints.
+#[operator_api(POST, "/zoo/durations", read_only)]
+async fn durations(
+    /// How long, in milliseconds.
+    milliseconds: i32,
+    /// How many days.
+    #[operator(min = -9_999, max = 9_999)]
+    days: i32,
+) -> (jiff::SignedDuration, jiff::Span) {
+    let weeks = days.signum();
+    (
+        jiff::SignedDuration::from_millis(milliseconds.into()),
+        jiff::Span::new().weeks(weeks).days(days).months(weeks),
+    )
 }
 
 /// Answers with dates that were search parameters. Use it to try them as one text each.

@@ -1,8 +1,9 @@
 //! Numbers, collections, pointers, generics, recursion, and what an argument's options promise.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::num::{NonZeroI16, NonZeroU32};
+use std::sync::Arc;
 
 use operator_runtime::{SearchParam, operator_api};
 use schemars::JsonSchema;
@@ -34,6 +35,8 @@ pub(crate) struct Collections {
     list: Vec<Option<bool>>,
     queue: VecDeque<String>,
     set: BTreeSet<u8>,
+    unordered: HashSet<i8>,
+    shared: Arc<[Arc<str>]>,
     map: BTreeMap<String, i32>,
     numbered: HashMap<u16, char>,
     three: [u8; 3],
