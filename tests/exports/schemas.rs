@@ -12,6 +12,7 @@ mod shapes;
 mod values;
 
 use std::cell::Cell;
+use std::path::Path;
 
 use jsonschema::{Draft, PatternOptions, Validator};
 use operator_runtime::App;
@@ -19,7 +20,8 @@ use operator_runtime::testing::Client;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
-use tests::process;
+use tests::caller;
+use tests::process::{self, Server};
 
 /// Values of each kind an endpoint is called with.
 const CASES: u32 = 200;
@@ -33,10 +35,13 @@ fn validator(schema: &Value) -> Validator {
         .unwrap()
 }
 
-/// What the zoo, as a program, says of itself.
-fn manifest() -> Value {
-    let printed = process::run(&process::build_example("tests", "zoo"), &["manifest"]);
-    serde_json::from_str(&printed).unwrap()
+/// What a program says of its endpoints.
+fn endpoints(program: &Path) -> Vec<Value> {
+    let mut manifest: Value = serde_json::from_str(&process::run(program, &["manifest"])).unwrap();
+    match manifest["endpoints"].take() {
+        Value::Array(endpoints) => endpoints,
+        other => panic!("{other}"),
+    }
 }
 
 /// The same values each time.
@@ -57,7 +62,7 @@ fn a_call_is_carried_out_if_and_only_if_its_schema_allows_it() {
         .build()
         .unwrap();
     let client = runtime.block_on(Client::new(App::new())).unwrap();
-    for endpoint in manifest()["endpoints"].as_array().unwrap() {
+    for endpoint in endpoints(&process::build_example("tests", "zoo")) {
         let name = endpoint["name"].as_str().unwrap();
         let (inputs, outputs) = (validator(&endpoint["inputs"]), validator(&endpoint["outputs"]));
         let carried_out = Cell::new(0);
@@ -92,5 +97,44 @@ fn a_call_is_carried_out_if_and_only_if_its_schema_allows_it() {
             "{name}: only {} calls were carried out",
             carried_out.get()
         );
+    }
+}
+
+/// Whether a call is carried out is for their handlers to say; whether its inputs are right is for the schema.
+#[test]
+fn the_examples_refuse_what_their_schemas_do_not_allow_and_nothing_else() {
+    for package in ["quickstart", "support-desk"] {
+        let program = process::build(package, "dev");
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&program, folder.path());
+        // The caller of these tests writes no search parameters of every kind.
+        for endpoint in endpoints(&program).iter().filter(|one| one["method"] == "POST") {
+            let name = endpoint["name"].as_str().unwrap();
+            let path = endpoint["url"]
+                .as_str()
+                .unwrap()
+                .strip_prefix(caller::PUBLIC_URL)
+                .unwrap();
+            let (inputs, outputs) = (validator(&endpoint["inputs"]), validator(&endpoint["outputs"]));
+            let calls = Cell::new(0);
+            let any = prop_oneof![values::of(&endpoint["inputs"]), values::nearly_of(&endpoint["inputs"])];
+            let ran = runner().run(&any, |value| {
+                calls.set(calls.get() + 1);
+                let key = format!("{name}-{}", calls.get());
+                let answer = caller::post(server.port, path, &key, &value.to_string()).unwrap();
+                let kind = answer.json()["type"].as_str().unwrap_or_default().to_owned();
+                let is_refused = kind.ends_with(":invalid-input") || kind.ends_with(":malformed-request");
+                let is_right = inputs.is_valid(&value) && value.is_object();
+                prop_assert_eq!(is_refused, !is_right, "{} {}", value, &answer.body);
+                prop_assert!(answer.status < 500, "{}", &answer.body);
+                prop_assert!(
+                    answer.status != 200 || outputs.is_valid(&answer.json()),
+                    "{}",
+                    &answer.body
+                );
+                Ok(())
+            });
+            ran.unwrap_or_else(|error| panic!("{name}: {error}\n{:#}", endpoint["inputs"]));
+        }
     }
 }
