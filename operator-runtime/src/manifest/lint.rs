@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::model::{Described, Model};
+use super::schema;
+use crate::input::Input;
 
 mod names;
 mod schemas;
@@ -118,7 +120,7 @@ impl Report<'_> {
 
     fn add(&mut self, lint: Lint, part: &str, input: Option<&str>, what: String, better: String) {
         let endpoint = self.described.endpoint;
-        let of_input = endpoint.inputs.iter().find(|one| Some(one.name) == input);
+        let of_input = input.and_then(|name| endpoint.inputs.iter().find(|one| is_of(one, name)));
         let allowed = |allowed: &[&str]| allowed.contains(&lint.name);
         if allowed(endpoint.allowed) || of_input.is_some_and(|input| allowed(input.allowed)) {
             return;
@@ -131,6 +133,14 @@ impl Report<'_> {
             better,
         });
     }
+}
+
+/// Whether an input has that name, or is a flattened one with a field of that name.
+fn is_of(input: &Input, name: &str) -> bool {
+    if input.flatten.is_none() {
+        return input.name == name;
+    }
+    schema::of_property(input)["properties"].get(name).is_some()
 }
 
 #[cfg(test)]

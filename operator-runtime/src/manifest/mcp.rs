@@ -34,7 +34,7 @@ pub(crate) struct Tool {
 #[serde(rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools, reason = "the specification has them so")]
 pub(crate) struct Annotations {
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) read_only_hint: bool,
     pub(crate) destructive_hint: bool,
     pub(crate) idempotent_hint: bool,

@@ -63,9 +63,20 @@ impl Described {
         definitions::inline(definitions::resolved_root(self.outputs.clone()), Inline::UsedOnce)
     }
 
-    /// The description's first line, without its full stop.
-    pub(crate) fn summary(&self) -> &'static str {
-        let first = self.endpoint.description.lines().next().unwrap_or_default();
-        first.trim_end_matches('.')
+    /// The description's first sentence, on one line and without its full stop.
+    pub(crate) fn summary(&self) -> String {
+        let first_paragraph = self
+            .endpoint
+            .description
+            .lines()
+            .take_while(|line| !line.trim().is_empty());
+        let words: Vec<&str> = first_paragraph.flat_map(str::split_whitespace).collect();
+        let begins = |word: &&str| !word.starts_with(char::is_lowercase);
+        // A full stop before a small letter is an abbreviation's.
+        let is_last = |index: usize| words[index].ends_with('.') && words.get(index + 1).is_none_or(begins);
+        let length = (0..words.len())
+            .find(|index| is_last(*index))
+            .map_or(words.len(), |last| last + 1);
+        words[..length].join(" ").trim_end_matches('.').to_owned()
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
 pub(super) fn of_all(model: &Model, found: &mut Vec<Finding>) {
     for (index, one) in model.endpoints.iter().enumerate() {
         for other in &model.endpoints[index + 1..] {
-            if are_alike(one.endpoint.name, other.endpoint.name) {
+            // Whoever names one of the two may say that both names are meant.
+            let is_allowed = other.endpoint.allowed.contains(&SIMILAR_NAMES.name);
+            if !is_allowed && are_alike(one.endpoint.name, other.endpoint.name) {
                 let name = other.endpoint.name;
                 Report { described: one, found }.endpoint(
                     SIMILAR_NAMES,

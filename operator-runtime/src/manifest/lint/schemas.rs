@@ -1,6 +1,8 @@
 //! Inputs and outputs: parts without a description, codes that an agent would repeat, times without a zone.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
 
 use super::{RAW_CODE, Report, TIME_WITHOUT_ZONE, UNDESCRIBED_INPUT, UNDESCRIBED_OUTPUT};
 use crate::manifest::definitions::{self, Inline};
@@ -14,38 +16,78 @@ enum Side {
 pub(super) fn of_endpoint(report: &mut Report<'_>) {
     let inputs = definitions::inline(report.described.inputs.clone(), Inline::NotRecursive);
     let outputs = definitions::inline(report.described.outputs.clone(), Inline::NotRecursive);
+    let is_own = |report: &Report<'_>, name: &str| report.described.endpoint.inputs.iter().any(|one| one.name == name);
+    let mut reader = Reader::of(Side::Input, &inputs);
     for (name, input) in inputs["properties"].as_object().into_iter().flatten() {
-        visit(report, Side::Input, name, input);
+        // An argument's description is looked at as an argument's; this is a flattened field.
+        if !is_own(report, name) && !reader.is_described(input) {
+            undescribed(report, Side::Input, name);
+        }
+        reader.visit(report, name, input);
     }
-    visit(report, Side::Output, "", &outputs);
+    Reader::of(Side::Output, &outputs).visit(report, "", &outputs);
 }
 
-fn visit(report: &mut Report<'_>, side: Side, path: &str, schema: &Value) {
-    if side == Side::Output {
-        codes(report, path, schema);
+/// A schema read to its ends.
+struct Reader<'s> {
+    side: Side,
+    /// Those of recursive types; every other is in its place.
+    definitions: Option<&'s Map<String, Value>>,
+    /// The definitions that were read: once is enough, and the only way to an end.
+    seen: BTreeSet<&'s str>,
+}
+
+impl<'s> Reader<'s> {
+    fn of(side: Side, root: &'s Value) -> Self {
+        Self {
+            side,
+            definitions: root["$defs"].as_object(),
+            seen: BTreeSet::new(),
+        }
     }
-    times(report, side, path, schema);
-    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() {
-            name.clone()
-        } else {
-            format!("{path}.{name}")
-        };
+
+    fn visit(&mut self, report: &mut Report<'_>, path: &str, schema: &'s Value) {
+        if let Some(name) = definitions::name_of(schema)
+            && let Some(definition) = self.definitions.and_then(|all| all.get(name))
+            && self.seen.insert(name)
+        {
+            self.visit(report, path, definition);
+        }
+        if self.side == Side::Output {
+            codes(report, path, schema);
+        }
+        times(report, self.side, path, schema);
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
+            if !self.is_described(field) {
+                undescribed(report, self.side, &path);
+            }
+            self.visit(report, &path, field);
+        }
+        for keyword in ["items", "additionalProperties"] {
+            if let Some(inner @ Value::Object(_)) = schema.get(keyword) {
+                self.visit(report, &format!("{path}[]"), inner);
+            }
+        }
+        for (index, item) in schema["prefixItems"].as_array().into_iter().flatten().enumerate() {
+            self.visit(report, &format!("{path}[{index}]"), item);
+        }
+        for keyword in ["oneOf", "anyOf", "allOf"] {
+            for form in schema[keyword].as_array().into_iter().flatten() {
+                self.visit(report, path, form);
+            }
+        }
+    }
+
+    /// By itself, or by its type.
+    fn is_described(&self, field: &Value) -> bool {
+        let field = definitions::resolved(field.clone(), self.definitions);
         // A tag says which form it is, and is described by the forms.
-        if field.get("description").is_none() && field.get("const").is_none() {
-            undescribed(report, side, &path);
-        }
-        visit(report, side, &path, field);
-    }
-    for keyword in ["items", "additionalProperties"] {
-        if let Some(inner @ Value::Object(_)) = schema.get(keyword) {
-            visit(report, side, &format!("{path}[]"), inner);
-        }
-    }
-    for keyword in ["oneOf", "anyOf", "allOf"] {
-        for form in schema[keyword].as_array().into_iter().flatten() {
-            visit(report, side, path, form);
-        }
+        field.get("description").is_some() || field.get("const").is_some()
     }
 }
 

@@ -125,6 +125,96 @@ fn names_differ_and_are_things_to_do() {
 }
 
 #[test]
+fn recursive_types_and_tuples_are_looked_into_once() {
+    let one = Endpoint {
+        output: || {
+            let reply = json_schema!({ "$ref": "#/$defs/Reply" });
+            let reply = json_schema!({ "type": "object", "properties": {
+                "by": { "type": "string" }, "paid_at": { "type": "string", "description": "When." },
+                "replies": { "type": "array", "description": "The next.", "items": reply },
+            }});
+            json_schema!({
+                "type": "array",
+                "prefixItems": [
+                    { "$ref": "#/$defs/Reply" },
+                    { "type": "object", "properties": { "total": { "type": "integer" } } },
+                ],
+                "$defs": { "Reply": reply },
+            })
+        },
+        ..endpoint("recent_orders", GOOD)
+    };
+    assert_eq!(
+        found(vec![one]),
+        [
+            "undescribed_output recent_orders: output [0].by",
+            "time_without_zone recent_orders: output [0].paid_at",
+            "undescribed_output recent_orders: output [1].total",
+        ]
+    );
+}
+
+fn a_filter() -> Schema {
+    json_schema!({ "type": "object", "properties": {
+        "word": { "type": "string" },
+        "period": { "type": "object", "description": "When.", "properties": { "days": { "type": "integer" } } },
+    }})
+}
+
+const FLATTENED: Input = Input {
+    flatten: Some(|| "Filter".into()),
+    schema: a_filter,
+    ..<String as JsonInput>::INPUT.named("filter", "")
+};
+
+#[test]
+fn fields_of_a_flattened_input_are_looked_at_and_allowed_as_any() {
+    const INPUTS: &[Input] = &[FLATTENED];
+    const ALLOWED: &[Input] = &[FLATTENED.allowed(&["undescribed_input"])];
+    let of = |inputs| Endpoint {
+        inputs,
+        ..endpoint("recent_orders", GOOD)
+    };
+    assert_eq!(
+        found(vec![of(INPUTS)]),
+        [
+            "undescribed_input recent_orders: input period.days",
+            "undescribed_input recent_orders: input word"
+        ]
+    );
+    assert_eq!(found(vec![of(ALLOWED)]), Vec::<String>::new());
+}
+
+#[test]
+fn either_of_two_similar_names_may_be_allowed() {
+    for allowed in ["find_order", "find_orders"] {
+        let endpoints = ["find_order", "find_orders"].map(|name| Endpoint {
+            allowed: if name == allowed { &["similar_names"] } else { &[] },
+            ..endpoint(name, GOOD)
+        });
+        assert_eq!(found(endpoints.into()), Vec::<String>::new(), "{allowed}");
+    }
+}
+
+#[test]
+fn the_summary_is_the_first_sentence_however_it_is_wrapped() {
+    let summary = |description: &'static str| {
+        let one: &'static Endpoint = Box::leak(Box::new(endpoint("recent_orders", description)));
+        Model::new(&[one], "https://a.example").endpoints.remove(0).summary()
+    };
+    assert_eq!(
+        summary("Lists a customer's latest\norders. Newest first."),
+        "Lists a customer's latest orders"
+    );
+    assert_eq!(
+        summary("Lists orders, e.g. by day.\n\nUse it."),
+        "Lists orders, e.g. by day"
+    );
+    assert_eq!(summary("Lists orders\n\nUse it."), "Lists orders");
+    assert_eq!(summary("Rounds to 2.5 cents. Use it."), "Rounds to 2.5 cents");
+}
+
+#[test]
 fn what_is_allowed_is_not_said() {
     let allowed = Endpoint {
         allowed: &["resource_name"],
