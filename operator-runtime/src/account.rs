@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::bound::BoundEndpoint;
-use crate::clock::timer_now;
+use crate::clock::{milliseconds, timer_now};
 use crate::meter::Outcome;
 use crate::reply::{Reply, outcome_in_words};
 
@@ -34,7 +34,7 @@ impl Account {
                 status = reply.status,
                 outcome = outcome_in_words(&reply),
                 replayed = reply.replayed,
-                duration_ms = (timer_now() - started).as_secs_f64() * 1e3,
+                duration_ms = milliseconds(timer_now() - started),
                 "answered"
             );
         }

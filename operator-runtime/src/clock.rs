@@ -81,6 +81,11 @@ pub(crate) fn timer_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
+/// How long something took, in milliseconds and whole microseconds: what is told has no more digits than were measured.
+pub(crate) fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]
 pub struct ManualClock {
@@ -145,6 +150,14 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn milliseconds_are_told_to_the_microsecond() {
+        let told = |nanoseconds| milliseconds(Duration::from_nanos(nanoseconds)).to_string();
+        assert_eq!(told(307_196), "0.307");
+        assert_eq!(told(2_500_000), "2.5");
+        assert_eq!(told(61_000_000_999), "61000.001");
+    }
 
     #[test]
     fn a_jump_of_the_wall_clock_leaves_monotonic_time_alone() {

@@ -18,7 +18,7 @@ use tower::Service as _;
 use super::Assembled;
 use super::router::{respond, router};
 use crate::bound::BoundEndpoint;
-use crate::clock::Clock;
+use crate::clock::{Clock, milliseconds};
 use crate::console::comparison::{Question, Server};
 use crate::console::guard::{Asked, Guard};
 use crate::console::page;
@@ -239,7 +239,7 @@ impl Console {
             reason: head.status.canonical_reason().unwrap_or_default(),
             headers: shown_headers(&head.headers),
             body: String::from_utf8_lossy(&body).into_owned(),
-            duration_ms: duration.as_secs_f64() * 1e3,
+            duration_ms: milliseconds(duration),
         };
         Ok(Called {
             request: signed,
