@@ -186,6 +186,30 @@ fn wrong_inputs_are_told_at_their_fields() {
     is_clean(&browser, &dev);
 }
 
+#[test]
+fn a_field_that_holds_no_json_is_told_where_nothing_can_be_sent() {
+    let dev = Dev::start("support-desk");
+    let browser = open(&dev, "recent_orders");
+    // A GET that takes any JSON, which none of the examples does.
+    browser.run_async(
+        "const { EndpointView } = await import('/console/endpoint.js');
+         const endpoint = { name: 'recent_orders', method: 'GET', url: '', effect: '', description: '', source: '', order: ['any'],
+           inputs: { type: 'object', properties: { any: {} } }, outputs: {}, examples: '{}', is_recorded: false };
+         const view = new EndpointView(endpoint, () => {});
+         document.querySelector('#view').replaceChildren(...view.nodes);",
+    );
+    browser.fill(&browser.labelled("any (JSON)"), "{ nonsense");
+    let is_told = "document.querySelector('#trouble').innerText.startsWith('A field that takes JSON holds none')";
+    // The preview says it too, and what is said before a button is pressed is no answer to it.
+    browser.until(is_told);
+    for button in ["Send", "Edit as JSON"] {
+        browser.run("document.querySelector('#trouble').textContent = ''");
+        browser.press(button);
+        browser.until(is_told);
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
 /// The field is marked as wrong, its mistake is tied to it, and the focus is there.
 fn told_at(browser: &Browser, field: &str, name: &str) {
     browser.until(&format!(

@@ -77,7 +77,8 @@ export class EndpointView {
 
   inputs() {
     if (this.isJson()) return this.json.value;
-    return this.isGet ? JSON.stringify(asTexts(parse(this.form.read()))) : this.form.read();
+    const text = this.form.read();
+    return this.isGet ? JSON.stringify(asTexts(parsed(text))) : text;
   }
 
   wanted() {
@@ -113,8 +114,9 @@ export class EndpointView {
   async send(before) {
     trouble();
     announce("Calling.");
-    const call = { wanted: before ?? this.wanted(), repeats: before !== undefined, at: new Date() };
+    const call = { repeats: before !== undefined, at: new Date() };
     try {
+      call.wanted = before ?? this.wanted();
       Object.assign(call, await ask("call", call.wanted));
     } catch (error) {
       trouble(error.message);
@@ -171,8 +173,13 @@ export class EndpointView {
       if (obstacle) this.complain(obstacle);
       else this.setJson(false);
     } else {
-      this.json.value = spread(this.inputs());
-      this.setJson(true);
+      try {
+        this.json.value = spread(this.inputs());
+        this.setJson(true);
+      } catch (error) {
+        trouble(error.message);
+        return;
+      }
     }
     this.previewSoon();
   }
@@ -216,6 +223,15 @@ function mistakesIn(answer) {
     return new Map((JSON.parse(answer.body).errors ?? []).map(({ input, detail }) => [input, detail]));
   } catch {
     return new Map();
+  }
+}
+
+/** What a form holds; throws a sentence where a field of it holds no JSON. */
+function parsed(text) {
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new Error(`A field that takes JSON holds none, so there is nothing to sign: ${error.message}.`);
   }
 }
 
