@@ -318,8 +318,11 @@ async fn gated(gate: &Arc<Gate>, call: &Call) -> String {
 async fn digits(
     /// Which one to say, of any length.
     number: u128,
+    /// What it is multiplied by.
+    #[operator(default = 1.0)]
+    factor: f64,
 ) -> String {
-    number.to_string()
+    format!("{number} times {factor}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -335,7 +338,10 @@ async fn no_number_is_taken_for_another_one() {
             .to_owned()
     };
     let greatest = u64::MAX.to_string();
-    assert_eq!(said(&greatest).await, format!("{{\"result\":\"{greatest}\"}}"));
+    let times = |factor: &str| format!("{{\"result\":\"{greatest} times {factor}\"}}");
+    assert_eq!(said(&greatest).await, times("1"));
+    // A float of 64 bits is what it is.
+    assert_eq!(said(&format!("{greatest},\"factor\":5.0")).await, times("5"));
     assert!(said(&u128::MAX.to_string()).await.contains("beyond 64 bits"));
     assert!(
         said("\"5\"")

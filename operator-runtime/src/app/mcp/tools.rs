@@ -36,9 +36,12 @@ impl ToolEndpoint {
     }
 }
 
+/// From there on a whole number of 128 bits may have come as a float; all of those are whole.
+const TWO_TO_THE_63: f64 = 9_223_372_036_854_775_808.0;
+
 fn is_beyond_64_bits(value: &Value) -> bool {
     match value {
-        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.fract() == 0.0),
+        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= TWO_TO_THE_63),
         Value::Array(items) => items.iter().any(is_beyond_64_bits),
         Value::Object(fields) => fields.values().any(is_beyond_64_bits),
         Value::Null | Value::Bool(_) | Value::String(_) => false,
@@ -81,7 +84,7 @@ impl Tools {
 
 fn described(tool: mcp::Tool) -> Tool {
     let annotations = ToolAnnotations::from_raw(
-        Some(tool.annotations.title.to_owned()),
+        Some(tool.annotations.title),
         Some(tool.annotations.read_only_hint),
         Some(tool.annotations.destructive_hint),
         Some(tool.annotations.idempotent_hint),
