@@ -224,7 +224,8 @@ pub mod __private {
     pub use crate::endpoint::{Endpoint, Method, Need, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
-        Constraint, Expected, Input, Lists, Number, Numbers, Range, Takes, Texts, Variant, choices, choose,
+        AnyShown, Constraint, Expected, Input, Lists, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices,
+        choose,
     };
     pub use crate::output::{PlainOutput, PlainSchema, Returned, UndocumentedError, answering};
     pub use crate::problem::{ProblemSpec, problem};

@@ -28,6 +28,14 @@ mod operator {
 
 const MOST: u8 = 20;
 
+const RATE: f64 = 0.5;
+
+static FEWEST: u64 = 2;
+
+const fn default_limit() -> u8 {
+    3
+}
+
 /// Why it fails.
 #[derive(OperatorError)]
 enum Refused {
@@ -42,6 +50,15 @@ type Answered<T, E = Refused> = Result<T, E>;
 #[derive(SearchParam, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 struct Count(u8);
+
+impl Count {
+    const FIRST: Self = Self(1);
+}
+
+/// An amount, which is no search parameter.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+struct Amount(u64);
 
 /// A period.
 #[derive(Deserialize, JsonSchema)]
@@ -83,6 +100,31 @@ async fn count(
         return Err(Refused::Missing { id: 1, why: None });
     }
     Ok(text.len() + list.len() + boxed.len())
+}
+
+/// Takes defaults that stand elsewhere. Use it to see that they are taken.
+#[operator_api(POST, "/defaults", read_only)]
+async fn defaults(
+    /// A function of the author's, named as the input is.
+    #[operator(default = default_limit(), max = 9)]
+    limit: u8,
+    /// A constant whose bounds are written as whole numbers.
+    #[operator(default = RATE, min = 0, max = 1)]
+    ratio: f64,
+    /// A static, and an unsigned number that is bounded by 0.
+    #[operator(default = FEWEST, min = 0)]
+    fewest: u64,
+    /// A constant that is no number by itself.
+    #[operator(default = Count::FIRST, min = 1, example = 7)]
+    own: Count,
+    /// Nothing, by its name.
+    #[operator(default = None, min = 1, example = 7)]
+    nothing: Option<u8>,
+    /// An example of a type that only the caller's schema knows.
+    #[operator(example = 5)]
+    amount: Amount,
+) -> (u8, f64, u64, u8, Option<u8>, u64) {
+    (limit, ratio, fewest, own.0, nothing, amount.0)
 }
 
 /// Names that the macro uses itself. Use it to see that none is confused.
@@ -199,11 +241,13 @@ async fn all_of_them_are_endpoints() {
         .state(__private::Desk)
         .state(operator::Shelf(Mutex::new(1)))
         .state(Mutex::new(1_u8));
-    let client = Client::new(app.only(endpoints![count, elsewhere::count, names, whole, real]))
+    let client = Client::new(app.only(endpoints![count, elsewhere::count, defaults, names, whole, real]))
         .await
         .unwrap();
     let inputs = json!({ "not_zero": 1, "own": 2, "still": "now", "list": ["a"], "boxed": [1, 2] });
     assert_eq!(client.call("count", &inputs).await.body, json!(10));
+    let defaults = client.call("defaults", &json!({ "amount": 5 })).await.body;
+    assert_eq!(defaults, json!([3, 0.5, 2, 1, null, 5]));
     let names = json!({ "transaction": "", "inputs": "", "returned": "", "type": "" });
     assert_eq!(client.call("names", &names).await.body, json!("said"));
     assert_eq!(client.call("whole", &json!({ "first": 2 })).await.body, json!(2));

@@ -69,6 +69,19 @@ async fn orders(
     }
 }
 
+/// The most items that are shown.
+const MOST: u8 = 20;
+
+/// Counts items. Use it when a customer asks how many there are.
+#[operator_api(GET, "/items")]
+pub async fn items(
+    /// How many are shown.
+    #[operator(default = MOST, min = 0, max = 255, example = 7)]
+    most: u8,
+) -> u8 {
+    most
+}
+
 /// Settles an order. Use it once it is paid.
 ///
 /// # Errors
@@ -92,5 +105,7 @@ async fn what_a_strict_crate_writes_is_called() -> Result<(), Box<dyn StdError>>
     );
     let answer = client.call("settle", &json!({ "id": 7 })).await;
     assert_eq!(answer.body, json!(7));
+    let answer = client.call("items", &json!({})).await;
+    assert_eq!(answer.body, json!(20));
     Ok(())
 }

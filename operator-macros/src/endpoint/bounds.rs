@@ -97,7 +97,11 @@ impl Bound {
     fn is_multiple_of(&self, step: &Self) -> bool {
         match (self.number, step.number) {
             (Number::Integer(number), Number::Integer(step)) => step != 0 && number % step == 0,
-            _ => (self.real() / step.real()).fract().abs() < 1e-9,
+            _ => {
+                let quotient = self.real() / step.real();
+                // 0.3 divided by 0.1 is not quite 3.
+                (quotient - quotient.round()).abs() < 1e-9
+            }
         }
     }
 }
@@ -237,7 +241,7 @@ fn broken_by_text(options: &Options, text: &str) -> Option<String> {
 }
 
 /// A literal text, also one made a `String`: `"open".to_owned()`, `String::from("open")`.
-fn text_of(value: &Expr) -> Option<String> {
+pub(crate) fn text_of(value: &Expr) -> Option<String> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text), ..

@@ -6,9 +6,10 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Expr, FnArg, Type};
+use syn::FnArg;
 
-use super::constraint::{Bounded, Constraint, Value};
+use super::checks::{self, checks};
+use super::constraint::{Constraint, Value};
 use super::model::{Checked, Endpoint, Input, Method};
 use crate::function::Function;
 use crate::span;
@@ -48,7 +49,7 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     // Which of these traits an endpoint needs depends on its types, which nobody here sees.
     let body = quote! {{
         #[allow(unused_imports)]
-        use ::operator_runtime::__private::{self as __operator, NotLent as _, PlainOutput as _, PlainSchema as _, UndocumentedError as _};
+        use ::operator_runtime::__private::{self as __operator, AnyShown as _, NotLent as _, PlainOutput as _, PlainSchema as _, UndocumentedError as _};
         #(#checks)*
         #(#defaults)*
         #item
@@ -189,7 +190,8 @@ fn kind(method: Method, input: &Input) -> Ident {
     Ident::new(kind, Span::call_site())
 }
 
-fn constraint(constraint: &Constraint) -> TokenStream {
+/// The runtime's constraint.
+pub(super) fn constraint(constraint: &Constraint) -> TokenStream {
     let variant = Ident::new(constraint.variant, Span::call_site());
     let value = match &constraint.value {
         Value::Number(number) => {
@@ -203,90 +205,10 @@ fn constraint(constraint: &Constraint) -> TokenStream {
     quote!(__operator::Constraint::#variant #value)
 }
 
-/// What only the type and constant evaluation know of the options of an input.
-fn checks(input: &Input) -> Vec<TokenStream> {
-    let mut checks: Vec<_> = input
-        .options
-        .constraints
-        .iter()
-        .map(|constraint| check(input, constraint))
-        .collect();
-    if let Some(Some(default)) = &input.options.default
-        && is_constant(&input.ty, default)
-    {
-        let bounds = input
-            .options
-            .constraints
-            .iter()
-            .filter_map(|constraint| keeps(default, constraint));
-        checks.extend(bounds);
-    }
-    checks
-}
-
-/// That an option fits its type, said of the option; and its bound, said of the bound.
-fn check(input: &Input, constraint: &Constraint) -> TokenStream {
-    let ty = span::moved(&input.ty, constraint.name.span());
-    let Value::Number(bound) = &constraint.value else {
-        let fits = match constraint.bounds() {
-            Bounded::Lists => quote!(ListInput),
-            Bounded::Texts | Bounded::Numbers => quote!(TextInput),
-        };
-        return quote!(const _: () = <#ty as __operator::#fits>::FITS;);
-    };
-    let number = bound.as_number();
-    let words = format!(
-        "`{} = {bound}` is no number of the argument's type · write one that the type can hold",
-        constraint.name
-    );
-    assertion(
-        &quote!(<#ty as __operator::NumberInput>::RANGE.holds(#number)),
-        &words,
-        bound.place,
-    )
-}
-
-/// A condition that is evaluated while compiling; where it does not hold, rustc says the words of the place.
-fn assertion(condition: &TokenStream, words: &str, (first, last): (Span, Span)) -> TokenStream {
-    let path = quote_spanned!(first=> ::core::assert!);
-    let arguments = quote_spanned!(last=> (#condition, #words));
-    quote!(const _: () = #path #arguments;)
-}
-
-/// Whether a default is a constant of a primitive number, which can be held against a bound while compiling; of literals
-/// the bounds are checked already, and what is neither is checked at start-up.
-fn is_constant(ty: &Type, default: &Expr) -> bool {
-    const PRIMITIVES: [&str; 14] = [
-        "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
-    ];
-    let primitive = match ty {
-        Type::Path(path) => PRIMITIVES.iter().any(|primitive| path.path.is_ident(primitive)),
-        _ => false,
-    };
-    primitive && matches!(default, Expr::Path(_))
-}
-
-/// That a constant is within one bound.
-fn keeps(default: &Expr, constraint: &Constraint) -> Option<TokenStream> {
-    let Value::Number(bound) = &constraint.value else {
-        return None;
-    };
-    let comparison = match constraint.variant {
-        "Min" => quote!(>=),
-        "Max" => quote!(<=),
-        "ExclusiveMin" => quote!(>),
-        "ExclusiveMax" => quote!(<),
-        _ => return None,
-    };
-    let name = constraint.name.to_string();
-    let words = format!("the default is refused by its own bound `{name} = {bound}` · write one that keeps it");
-    let place = span::ends(default);
-    Some(assertion(&quote!(#default #comparison #bound), &words, place))
-}
-
-/// The name of the function that makes an input's default.
-fn default(input: &Input) -> Option<Ident> {
-    let name = || format_ident!("default_{}", mangled(&input.name));
+/// The name of the function that makes an input's default. The default is written by the user, who may call a function
+/// of any other name in it.
+pub(super) fn default(input: &Input) -> Option<Ident> {
+    let name = || format_ident!("__operator_default_{}", mangled(&input.name));
     input.options.default.as_ref().map(|_| name())
 }
 
@@ -298,7 +220,8 @@ fn default_function(input: &Input) -> Option<TokenStream> {
         Some(value) => quote!(#value),
         None => quote!(<#ty as ::core::default::Default>::default()),
     };
-    Some(quote!(fn #name() -> #ty { #value }))
+    let constness = checks::is_held_while_compiling(input).then(|| quote!(const));
+    Some(quote!(#constness fn #name() -> #ty { #value }))
 }
 
 /// A name on the wire as a part of an identifier.

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod bounds;
+mod checks;
 mod constraint;
 mod expand;
 mod mark;

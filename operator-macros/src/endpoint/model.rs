@@ -70,7 +70,7 @@ impl Endpoint {
         let name = attribute.name.as_ref().map_or_else(|| own_name.clone(), LitStr::value);
         let name_place = attribute.name.as_ref().map_or_else(|| ident.span(), LitStr::span);
         path::check_name(&name, &crate::span::moved(ident, name_place), errors);
-        let path = path::check(attribute, &own_name, errors);
+        let path = path::check(attribute, &name, errors);
         let path_place = attribute.path.as_ref().map_or_else(|| ident.span(), LitStr::span);
         let description = check_description(function, &own_name, errors);
         let transactional = arguments

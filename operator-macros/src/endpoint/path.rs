@@ -10,10 +10,10 @@ const LONGEST_NAME: usize = 64;
 /// The most characters of a path.
 const LONGEST_PATH: usize = 256;
 
-/// The path, or the function's name as one.
-pub(crate) fn check(attribute: &Attribute, own_name: &str, errors: &mut Errors) -> String {
+/// The path, or the endpoint's name as one: what a name holds may stand in a path.
+pub(crate) fn check(attribute: &Attribute, name: &str, errors: &mut Errors) -> String {
     let Some(literal) = &attribute.path else {
-        return format!("/{own_name}");
+        return format!("/{name}");
     };
     let path = literal.value();
     if let Some((wrong, write)) = mistake(&path) {

@@ -127,6 +127,15 @@ fn what_no_option_fits_is_refused_by_its_place() {
 }
 
 #[test]
+fn without_a_path_the_name_is_the_path() {
+    let item = quote! {
+        /// Greets a customer. Use it at the beginning.
+        async fn grüße() {}
+    };
+    assert!(pretty(quote!(GET, name = "greet"), &item).contains("path: \"/greet\""));
+}
+
+#[test]
 fn bounds_are_compared_as_the_numbers_that_they_are() {
     for (options, fine) in [
         (quote!(min = 1, max = 1), true),
@@ -135,6 +144,8 @@ fn bounds_are_compared_as_the_numbers_that_they_are() {
         (quote!(min = 9_007_199_254_740_993, max = 9_007_199_254_740_992), false),
         (quote!(default = 3, exclusive_max = 3), false),
         (quote!(default = 2.5, multiple_of = 0.5), true),
+        (quote!(default = 0.3, multiple_of = 0.1), true),
+        (quote!(default = 0.35, multiple_of = 0.1), false),
         (quote!(example = -1, min = -1), true),
         (quote!(multiple_of = -2), false),
         (quote!(pattern = r"^\p{L}+$"), true),

@@ -16,6 +16,7 @@ mod given;
 mod json;
 mod search_param;
 mod sentence;
+mod shown;
 mod suggestion;
 mod takes;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub(crate) use bound::compile;
 pub(crate) use decoder::{Arguments, Decoder};
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};
+pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
 pub use takes::{ListInput, Lists, NumberInput, Numbers, Range, Takes, TextInput, Texts};
 

@@ -1,0 +1,189 @@
+//! Defaults and examples held against their input's type and bounds while the user's program is compiled.
+//!
+//! A constant cannot ask a trait for a function, but it can ask for a constant. So what is known of a type stands in
+//! constants of [`Shown`], which are its own where the type is a number or a text; for every other type those of
+//! [`AnyShown`] are found, which promise nothing, and start-up holds the value against the schema.
+
+use std::marker::PhantomData;
+
+use super::{Constraint, Number, Numbers, Range, Takes, Texts};
+
+/// What is known of the values of an argument's type.
+#[derive(Debug)]
+pub struct Shown<T>(PhantomData<fn() -> T>);
+
+/// What is known of the values of any type.
+pub trait AnyShown<T> {
+    /// Whether it is a number.
+    const IS_NUMBER: bool = false;
+    /// Whether it is a text.
+    const IS_TEXT: bool = false;
+    /// Every number that it can hold.
+    const RANGE: Range = Range::Real;
+    /// Reads its values.
+    const READ: Unread<T> = Unread(PhantomData);
+}
+
+impl<T> AnyShown<T> for Shown<T> {}
+
+impl<T: Takes<Numbers>> Shown<T> {
+    /// Whether it is a number.
+    pub const IS_NUMBER: bool = true;
+    /// Every number that it can hold.
+    pub const RANGE: Range = <T as Takes<Numbers>>::RANGE;
+}
+
+impl<T: Takes<Texts>> Shown<T> {
+    /// Whether it is a text.
+    pub const IS_TEXT: bool = true;
+}
+
+/// A type whose values no constant can read.
+#[derive(Debug)]
+pub struct Unread<T>(PhantomData<fn() -> T>);
+
+impl<T> Unread<T> {
+    /// Nothing is known of the value.
+    #[must_use]
+    pub const fn number(self, _value: &T) -> Option<Number> {
+        None
+    }
+}
+
+macro_rules! integers {
+    ($($integer:ident)*) => {$(
+        impl Shown<$integer> {
+            /// Reads its values.
+            pub const READ: Self = Self(PhantomData);
+
+            /// The value as a number; nothing where it is larger than every bound can be.
+            #[must_use]
+            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "u128, of which the upper half is left out")]
+            pub const fn number(self, value: &$integer) -> Option<Number> {
+                let number = *value as i128;
+                if $integer::MIN == 0 && number < 0 { None } else { Some(Number::Integer(number)) }
+            }
+        }
+    )*};
+}
+
+integers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize }
+
+macro_rules! floats {
+    ($($float:ident)*) => {$(
+        impl Shown<$float> {
+            /// Reads its values.
+            pub const READ: Self = Self(PhantomData);
+
+            /// The value as a number.
+            #[must_use]
+            #[allow(clippy::cast_lossless, reason = "`From` is not there for constants")]
+            pub const fn number(self, value: &$float) -> Option<Number> {
+                Some(Number::Float(*value as f64))
+            }
+        }
+    )*};
+}
+
+floats! { f32 f64 }
+
+impl Constraint {
+    /// Whether a number keeps it; of what is no number nothing is known.
+    #[must_use]
+    pub const fn keeps(self, value: Option<Number>) -> bool {
+        let Some(value) = value else { return true };
+        match self {
+            Self::Min(bound) => !value.is_below(bound),
+            Self::Max(bound) => !bound.is_below(value),
+            Self::ExclusiveMin(bound) => bound.is_below(value),
+            Self::ExclusiveMax(bound) => value.is_below(bound),
+            Self::MultipleOf(step) => value.is_multiple_of(step),
+            Self::MinLength(_)
+            | Self::MaxLength(_)
+            | Self::Pattern(_)
+            | Self::Format(_)
+            | Self::MinItems(_)
+            | Self::MaxItems(_)
+            | Self::UniqueItems => true,
+        }
+    }
+}
+
+impl Number {
+    const fn is_below(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Integer(number), Self::Integer(other)) => number < other,
+            _ => self.real() < other.real(),
+        }
+    }
+
+    const fn is_multiple_of(self, step: Self) -> bool {
+        match (self, step) {
+            (Self::Integer(number), Self::Integer(step)) => step != 0 && number % step == 0,
+            _ => {
+                let quotient = self.real() / step.real();
+                // 0.3 divided by 0.1 is not quite 3.
+                (quotient - quotient.round()).abs() < 1e-9
+            }
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "only compared with a float")]
+    const fn real(self) -> f64 {
+        match self {
+            Self::Integer(integer) => integer as f64,
+            Self::Float(float) => float,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Option<u8> = Some(3);
+
+    #[test]
+    fn a_constant_is_read_where_its_type_is_a_number() {
+        type Cents = u32;
+        assert_eq!(Shown::<Cents>::READ.number(&50), Some(Number::Integer(50)));
+        assert_eq!(Shown::<f32>::READ.number(&0.5), Some(Number::Float(0.5)));
+        assert_eq!(Shown::<u128>::READ.number(&u128::MAX), None);
+        assert_eq!(Shown::<Option<u8>>::READ.number(&FIRST), None);
+    }
+
+    #[test]
+    fn what_is_known_of_a_type_is_what_it_takes() {
+        let known = [
+            (Shown::<Option<u8>>::IS_NUMBER, Shown::<Option<u8>>::IS_TEXT),
+            (Shown::<String>::IS_NUMBER, Shown::<String>::IS_TEXT),
+            (Shown::<bool>::IS_NUMBER, Shown::<bool>::IS_TEXT),
+        ];
+        assert_eq!(known, [(true, false), (false, true), (false, false)]);
+        assert!(!Shown::<Option<u8>>::RANGE.holds(Number::Integer(300)));
+        assert!(Shown::<String>::RANGE.holds(Number::Integer(300)));
+    }
+
+    #[test]
+    fn a_number_keeps_its_bounds_whether_they_are_written_as_integers_or_not() {
+        let half = Some(Number::Float(0.5));
+        let three = Some(Number::Integer(3));
+        for (constraint, value, kept) in [
+            (Constraint::Min(Number::Integer(0)), half, true),
+            (Constraint::Max(Number::Float(0.4)), half, false),
+            (Constraint::ExclusiveMin(Number::Integer(3)), three, false),
+            (Constraint::ExclusiveMax(Number::Float(3.1)), three, true),
+            (Constraint::MultipleOf(Number::Integer(2)), three, false),
+            (
+                Constraint::MultipleOf(Number::Float(0.1)),
+                Some(Number::Float(0.3)),
+                true,
+            ),
+            (Constraint::MultipleOf(Number::Float(0.2)), half, false),
+            (Constraint::MinLength(9), three, true),
+            (Constraint::Min(Number::Integer(9)), None, true),
+        ] {
+            assert_eq!(constraint.keeps(value), kept, "{constraint:?} {value:?}");
+        }
+    }
+}
