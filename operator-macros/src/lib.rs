@@ -10,6 +10,7 @@ mod function;
 mod operator_error;
 mod search_param;
 mod span;
+mod stray;
 
 use proc_macro::TokenStream;
 

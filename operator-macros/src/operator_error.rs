@@ -8,6 +8,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, LitInt, LitStr};
 use crate::doc;
 use crate::error::{Errors, did_you_mean};
 use crate::span;
+use crate::stray::{self, Seen};
 
 /// The checked type: one problem for each variant, or for the struct.
 struct OperatorError {
@@ -45,9 +46,35 @@ struct Options {
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
-    match syn::parse2(item).and_then(|item| check(&item)) {
+    let item = match syn::parse2(item) {
+        Ok(item) => item,
+        Err(unread) => return unread.to_compile_error(),
+    };
+    match check(&item) {
         Ok(checked) => expand(&checked),
-        Err(mistakes) => mistakes.to_compile_error(),
+        Err(mistakes) => {
+            let (mistakes, stand_in) = (mistakes.to_compile_error(), stand_in(&item));
+            quote!(#mistakes #stand_in)
+        }
+    }
+}
+
+/// Stands for what could not be derived, so that nothing is said of the endpoints that fail with the type.
+fn stand_in(item: &DeriveInput) -> TokenStream {
+    let name = &item.ident;
+    let (parameters, arguments, conditions) = item.generics.split_for_impl();
+    quote! {
+        const _: () = {
+            use ::operator_runtime::__private as __operator;
+            impl #parameters ::core::convert::From<#name #arguments> for ::operator_runtime::Error #conditions {
+                fn from(_error: #name #arguments) -> Self {
+                    __operator::problem("", 500, false, ::std::string::String::new())
+                }
+            }
+            impl #parameters __operator::DocumentedError for #name #arguments #conditions {
+                const PROBLEMS: &'static [__operator::ProblemSpec] = &[];
+            }
+        };
     }
 }
 
@@ -59,8 +86,11 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
     let name = item.ident.clone();
     let problems = match &item.data {
         Data::Enum(data) => {
+            stray::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
             let each = data.variants.iter().map(|variant| {
                 let ident = &variant.ident;
+                let write = "write it above the variant";
+                refuse_on_fields(&variant.fields, write, &mut errors);
                 problem(
                     quote!(#name::#ident),
                     ident,
@@ -71,13 +101,22 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
             });
             each.collect()
         }
-        Data::Struct(data) => vec![problem(quote!(#name), &name, &item.attrs, &data.fields, &mut errors)],
+        Data::Struct(data) => {
+            refuse_on_fields(&data.fields, "write it above the struct", &mut errors);
+            vec![problem(quote!(#name), &name, &item.attrs, &data.fields, &mut errors)]
+        }
         Data::Union(_) => {
             errors.at(&name, "a union cannot be an endpoint's error", "derive it for an enum");
             Vec::new()
         }
     };
     errors.finish(OperatorError { name, problems })
+}
+
+fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
+    for field in fields {
+        stray::refuse(&field.attrs, write, errors);
+    }
 }
 
 fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &Fields, errors: &mut Errors) -> Problem {
@@ -146,11 +185,13 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
 
 fn options(attributes: &[Attribute], errors: &mut Errors) -> Options {
     let mut options = Options::default();
+    let mut seen = Seen::default();
     for attribute in attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("operator"))
     {
         let read = attribute.parse_nested_meta(|option| {
+            seen.take(&option, errors);
             if option.path.is_ident("status") {
                 options.status = Some(option.value()?.parse()?);
             } else if option.path.is_ident("retryable") {

@@ -5,10 +5,11 @@ mod serde;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type};
+use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type, parse_quote};
 
 use crate::doc;
 use crate::error::{Errors, did_you_mean};
+use crate::stray::{self, Seen};
 
 /// The checked type.
 struct SearchParam {
@@ -16,6 +17,8 @@ struct SearchParam {
     description: String,
     shape: Shape,
 }
+
+const NONE_OF_A_STRUCT: &str = "remove it: bounds are written at the arguments that take the struct";
 
 enum Shape {
     Choice(Vec<Choice>),
@@ -29,9 +32,47 @@ struct Choice {
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
-    match syn::parse2(item).and_then(|item| check(&item)) {
+    let item = match syn::parse2(item) {
+        Ok(item) => item,
+        Err(unread) => return unread.to_compile_error(),
+    };
+    match check(&item) {
         Ok(checked) => expand(&checked),
-        Err(mistakes) => mistakes.to_compile_error(),
+        Err(mistakes) => {
+            let (mistakes, stand_in) = (mistakes.to_compile_error(), stand_in(&item));
+            quote!(#mistakes #stand_in)
+        }
+    }
+}
+
+/// Stands for what could not be derived, so that nothing is said of the endpoints that take the type, with whatever
+/// options.
+fn stand_in(item: &DeriveInput) -> TokenStream {
+    let name = &item.ident;
+    let mut generics = item.generics.clone();
+    if !generics.params.is_empty() {
+        generics
+            .make_where_clause()
+            .predicates
+            .push(parse_quote!(Self: ::core::marker::Send));
+    }
+    let (parameters, arguments, conditions) = generics.split_for_impl();
+    let mut with_options = item.generics.clone();
+    with_options.params.push(parse_quote!(__Options));
+    let (with_options, ..) = with_options.split_for_impl();
+    quote! {
+        const _: () = {
+            use ::operator_runtime::__private as __operator;
+            impl #parameters ::operator_runtime::SearchParam for #name #arguments #conditions {
+                fn from_text(_text: &str) -> ::core::result::Result<Self, __operator::Expected> {
+                    ::core::result::Result::Err(__operator::Expected::new(""))
+                }
+                fn schema() -> __operator::Schema {
+                    __operator::choices(&[], "")
+                }
+            }
+            impl #with_options __operator::Takes<__Options> for #name #arguments #conditions {}
+        };
     }
 }
 
@@ -43,6 +84,7 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
     }
     let shape = match &item.data {
         Data::Enum(data) => {
+            stray::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
             let case = serde::of_enum(&item.attrs, &mut errors);
             let case = case.and_then(|case| Case::parse(&case, &mut errors));
             let each = data.variants.iter();
@@ -51,6 +93,7 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             ))
         }
         Data::Struct(data) => {
+            stray::refuse(&item.attrs, NONE_OF_A_STRUCT, &mut errors);
             serde::of_struct(&item.attrs, &mut errors);
             newtype(&data.fields, &item.ident, &mut errors)
         }
@@ -97,6 +140,9 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
         let write = "remove the variant's fields, or take the enum by POST";
         errors.at(&variant.fields, wrong, write);
     }
+    for field in &variant.fields {
+        stray::refuse(&field.attrs, "write it above the variant", errors);
+    }
     let own = variant.ident.unraw().to_string();
     let renamed = operator_rename(&variant.attrs, errors);
     let renamed = serde::of_variant(&variant.attrs, errors).or(renamed);
@@ -117,6 +163,7 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Option<Shape> 
         errors.at(name, wrong, "keep one field, or take the struct by POST");
         return None;
     };
+    stray::refuse(&field.attrs, NONE_OF_A_STRUCT, errors);
     serde::of_field(&field.attrs, errors);
     let wrap = field
         .ident
@@ -130,11 +177,13 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Option<Shape> 
 
 fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
     let mut renamed = None;
+    let mut seen = Seen::default();
     for attribute in attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("operator"))
     {
         let read = attribute.parse_nested_meta(|option| {
+            seen.take(&option, errors);
             if option.path.is_ident("rename") {
                 renamed = Some(option.value()?.parse::<LitStr>()?.value());
                 return Ok(());

@@ -1,6 +1,6 @@
 //! What stands between an attribute's parentheses, as written: syntax only, spans kept, nothing defaulted.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -27,7 +27,8 @@ impl Part {
         let Ok(name) = Ident::parse_any(&ahead) else {
             return Ok(Self::Other(input.parse()?));
         };
-        if ahead.is_empty() || ahead.peek(Token![,]) {
+        // Before a literal or another word only a comma is missing.
+        if ahead.is_empty() || ahead.peek(Token![,]) || begins_a_part(&ahead) {
             Ident::parse_any(input)?;
             Ok(Self::Word(name))
         } else if ahead.peek(Token![=]) && !ahead.peek(Token![==]) {
@@ -51,17 +52,26 @@ impl Part {
     }
 }
 
-/// All parts that can be read; one that cannot be is recorded, and reading goes on behind the next comma.
+/// Whether a literal or a word stands here.
+fn begins_a_part(input: ParseStream<'_>) -> bool {
+    input.peek(Lit) || input.peek(Ident::peek_any)
+}
+
+/// All parts that can be read; one that cannot be is recorded, and reading goes on behind the next comma, or where one is
+/// missing.
 pub(crate) fn parts(tokens: TokenStream, errors: &mut Errors) -> Vec<Part> {
     let reader = |input: ParseStream<'_>| {
         let mut parts = Vec::new();
         while !input.is_empty() {
-            parts.extend(errors.keep(Part::parse(input)));
-            if !input.is_empty() && !input.peek(Token![,]) {
-                parts.extend(errors.keep::<Part>(Err(input.error("expected `,` · put a comma between the parts"))));
-                while !input.is_empty() && !input.peek(Token![,]) {
-                    input.parse::<proc_macro2::TokenTree>()?;
-                }
+            let part = errors.keep(Part::parse(input));
+            let is_read = part.is_some();
+            parts.extend(part);
+            let ends = input.is_empty() || input.peek(Token![,]);
+            if is_read && !ends {
+                errors.push(input.error("expected `,` · put a comma between the parts"));
+            }
+            if !(is_read && begins_a_part(input)) {
+                skip_to_comma(input)?;
             }
             input.parse::<Option<Token![,]>>()?;
         }
@@ -69,6 +79,13 @@ pub(crate) fn parts(tokens: TokenStream, errors: &mut Errors) -> Vec<Part> {
     };
     let read = reader.parse2(tokens);
     errors.keep(read).unwrap_or_default()
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<proc_macro2::TokenTree>()?;
+    }
+    Ok(())
 }
 
 /// `#[operator_api(…)]` as written.
@@ -126,6 +143,11 @@ impl Attribute {
                 let types = Punctuated::<Type, Token![,]>::parse_terminated.parse2(types);
                 self.errors.extend(errors.keep(types).into_iter().flatten());
             }
+            Part::Value(name, value) if name == "method" => {
+                misplaced(&name, errors);
+                // What was meant is known, so that it is not said to be missing.
+                self.method = self.method.take().or_else(|| syn::parse2(quote!(#value)).ok());
+            }
             // `ORDERS`, a constant.
             Part::Word(word) if self.path.is_none() && nearest(&word.to_string(), &OPTIONS).is_none() => {
                 text(&Expr::Verbatim(word.to_token_stream()), "the path", errors);
@@ -138,16 +160,17 @@ impl Attribute {
         let path_text = text(path, "the path", errors);
         let method = path_text
             .as_ref()
-            .map(|path| path.value().to_ascii_uppercase())
-            .filter(|word| METHODS.contains(&word.as_str()));
+            .and_then(|path| path.parse::<Ident>().ok())
+            .filter(is_method);
         match (method, &self.method) {
             (Some(method), None) => {
-                errors.at(
-                    path,
-                    "the method is a word, not a text",
-                    format!("write `{method}` without quotes"),
-                );
-                self.method = Some(Ident::new("GET", Span::call_site()));
+                let word = method.to_string().to_ascii_uppercase();
+                // Of another method more is wrong than its quotes, which is said where methods are checked.
+                if word == "GET" || word == "POST" {
+                    let write = format!("write `{word}` without quotes");
+                    errors.at(path, "the method is a word, not a text", write);
+                }
+                self.method = Some(Ident::new(&word, method.span()));
             }
             _ => once(&mut self.path, path, path_text, "the path", errors),
         }
