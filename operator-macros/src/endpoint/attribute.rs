@@ -160,17 +160,16 @@ impl Attribute {
         let path_text = text(path, "the path", errors);
         let method = path_text
             .as_ref()
-            .and_then(|path| path.parse::<Ident>().ok())
-            .filter(is_method);
+            .map(|path| (path.value().to_ascii_uppercase(), path.span()))
+            .filter(|(word, _)| METHODS.contains(&word.as_str()));
         match (method, &self.method) {
-            (Some(method), None) => {
-                let word = method.to_string().to_ascii_uppercase();
+            (Some((word, place)), None) => {
                 // Of another method more is wrong than its quotes, which is said where methods are checked.
                 if word == "GET" || word == "POST" {
                     let write = format!("write `{word}` without quotes");
                     errors.at(path, "the method is a word, not a text", write);
                 }
-                self.method = Some(Ident::new(&word, method.span()));
+                self.method = Some(Ident::new(&word, place));
             }
             _ => once(&mut self.path, path, path_text, "the path", errors),
         }

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     /// Lints that the author has seen and means.
     pub(crate) allow: Vec<Ident>,
     pub(crate) constraints: Vec<Constraint>,
+    /// Whether every option could be read, so that none is missing from these.
+    pub(crate) are_read: bool,
     /// Every option as it is named, to point at.
     names: Vec<Ident>,
 }
@@ -113,6 +115,7 @@ pub(crate) fn allowed(attributes: &[Attribute], errors: &mut Errors) -> Vec<Stri
 
 /// Every `#[operator(…)]` of an argument, taken together.
 pub(crate) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Options {
+    let before = errors.count();
     let mut options = Options::default();
     for attribute in attributes
         .iter()
@@ -131,6 +134,7 @@ pub(crate) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Options {
             ),
         }
     }
+    options.are_read = errors.count() == before;
     bounds::check(&options, errors);
     options
 }
@@ -231,6 +235,17 @@ impl Options {
     /// The names of the allowed lints.
     pub(crate) fn allowed(&self) -> Vec<String> {
         self.allow.iter().map(ToString::to_string).collect()
+    }
+
+    /// For an argument that is flattened, which keeps those that apply to it.
+    pub(crate) fn of_flattened(self, errors: &mut Errors) -> Self {
+        let why = "the fields of a flattened argument are the inputs, each with what its own type says";
+        self.refuse_all_but(&["allow", "flatten"], why, errors);
+        Self {
+            flatten: self.flatten,
+            allow: self.allow,
+            ..Self::default()
+        }
     }
 
     /// For an argument to which only some options apply.

@@ -7,10 +7,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::FnArg;
+use syn::ext::IdentExt as _;
 
 use super::checks::{self, checks};
 use super::constraint::{Constraint, Value};
-use super::model::{Checked, Endpoint, Input, Method};
+use super::model::{Checked, Endpoint, Input, Method, Refused};
+use super::signature::Output;
 use crate::function::Function;
 use crate::span;
 
@@ -40,16 +42,63 @@ pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> To
     quote!(#[allow(dead_code)] #item #mistakes)
 }
 
+/// The same, and what the types of the arguments and of the answer lack, so that it is not left for the next compile.
+pub(crate) fn refused(refused: &Refused, function: &Function) -> TokenStream {
+    let written = mistakes(&refused.mistakes, function);
+    let name = Ident::new(
+        &format!("endpoint_types_of_{}", refused.function.unraw()),
+        Span::call_site(),
+    );
+    let types = constant(&name, &refused.conditions, &types(refused));
+    quote!(#written #types)
+}
+
+/// What the expansion asks of the types, as far as it is certain which they are.
+fn types(refused: &Refused) -> TokenStream {
+    let inputs: Vec<&Input> = inputs(&refused.arguments)
+        .filter(|input| refused.method.is_some() || input.options.flatten.is_some())
+        .collect();
+    let checks = inputs.iter().flat_map(|input| checks(input));
+    let defaults = inputs.iter().filter_map(|input| default_function(input));
+    let method = refused.method.unwrap_or(Method::Post);
+    let described = inputs.iter().map(|input| describe(method, input));
+    let needs = refused.arguments.iter().filter_map(need);
+    let errors = &refused.errors;
+    let output = refused.output.is_certain.then(|| {
+        let (ty, answer) = (&refused.output.ty, answer(&refused.output));
+        quote!(let _ = |returned: #ty| #answer;)
+    });
+    let prelude = prelude();
+    quote! {{
+        #prelude
+        #(#checks)*
+        #(#defaults)*
+        #(let _ = #described;)*
+        #(let _ = #needs;)*
+        #(let _ = <#errors as __operator::DocumentedError>::PROBLEMS;)*
+        #output
+    }}
+}
+
+/// Which of these traits an endpoint needs depends on its types, which nobody here sees.
+fn prelude() -> TokenStream {
+    quote! {
+        #[allow(unused_imports)]
+        use ::operator_runtime::__private::{
+            self as __operator, AnyShown as _, NotLent as _, PlainOutput as _, PlainSchema as _, UndocumentedError as _,
+        };
+    }
+}
+
 pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream {
     let conditions = &endpoint.conditions;
     let [name_mark, path_mark] = &endpoint.marks;
+    let prelude = prelude();
     let item = described(endpoint);
-    let checks = endpoint.inputs().flat_map(checks);
-    let defaults = endpoint.inputs().filter_map(default_function);
-    // Which of these traits an endpoint needs depends on its types, which nobody here sees.
+    let checks = inputs(&endpoint.arguments).flat_map(checks);
+    let defaults = inputs(&endpoint.arguments).filter_map(default_function);
     let body = quote! {{
-        #[allow(unused_imports)]
-        use ::operator_runtime::__private::{self as __operator, AnyShown as _, NotLent as _, PlainOutput as _, PlainSchema as _, UndocumentedError as _};
+        #prelude
         #(#checks)*
         #(#defaults)*
         #item
@@ -98,9 +147,10 @@ fn described(endpoint: &Endpoint) -> TokenStream {
         None => quote!(::core::option::Option::None),
         Some(milliseconds) => quote!(::core::option::Option::Some(__operator::milliseconds(#milliseconds))),
     };
-    let inputs = endpoint.inputs().map(|input| describe(endpoint.method, input));
+    let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
     let needs = endpoint.arguments.iter().filter_map(need);
-    let schema = at_output(endpoint, "HandlerOutput", "schema");
+    let Output { ty: output, place, .. } = output;
+    let schema = at(span::ends(place), "HandlerOutput", "schema");
     let allowed = &endpoint.allowed;
     let run = run(endpoint);
     quote! {
@@ -123,18 +173,18 @@ fn described(endpoint: &Endpoint) -> TokenStream {
     }
 }
 
-impl Endpoint {
-    fn inputs(&self) -> impl Iterator<Item = &Input> {
-        self.arguments.iter().filter_map(|argument| match argument {
-            Checked::Input(input) => Some(&**input),
-            Checked::Borrowed { .. } | Checked::Transaction { .. } | Checked::Extracted { .. } => None,
-        })
-    }
+fn inputs(arguments: &[Checked]) -> impl Iterator<Item = &Input> {
+    arguments.iter().filter_map(|argument| match argument {
+        Checked::Input(input) => Some(&**input),
+        Checked::Borrowed { .. } | Checked::Transaction { .. } | Checked::Extracted { .. } => None,
+    })
 }
 
-/// `HandlerOutput::answer`, standing where the returned type is written.
-fn at_output(endpoint: &Endpoint, which: &str, method: &str) -> TokenStream {
-    at(span::ends(&endpoint.output_place), which, method)
+/// What `returned` becomes: bytes, or an error. The traits stand where the returned type is written.
+fn answer(output: &Output) -> TokenStream {
+    let place = span::ends(&output.place);
+    let (value, error) = (at(place, "HandlerOutput", "answer"), at(place, "HandlerError", "error"));
+    quote!(__operator::Returned(returned).answer(#value, #error))
 }
 
 /// What makes JSON of a default or an example, standing where that is written.
@@ -272,13 +322,10 @@ fn run(endpoint: &Endpoint) -> TokenStream {
     let values = nested(decoded.iter().map(|(value, _)| quote!(#value)));
     let decodes = nested(decoded.iter().map(|(_, decode)| decode.clone()));
     let ident = &endpoint.function;
-    let answer = at_output(endpoint, "HandlerOutput", "answer");
-    let error = at_output(endpoint, "HandlerError", "error");
+    let answer = answer(&endpoint.output);
     // That its future is not `Send` is said of the function; in parentheses it is a value here as in `identity`, so that
     // rustc says once that an associated function is none.
-    let handler = quote!(__operator::answering((#ident)(#(#passed),*), |returned| {
-        __operator::Returned(returned).answer(#answer, #error)
-    }));
+    let handler = quote!(__operator::answering((#ident)(#(#passed),*), |returned| #answer));
     let handler = endpoint
         .arguments
         .iter()

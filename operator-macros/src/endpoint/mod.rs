@@ -17,7 +17,7 @@ use proc_macro2::TokenStream;
 use syn::Expr;
 
 use self::attribute::Attribute;
-use self::model::Endpoint;
+use self::model::{Endpoint, Refused};
 use crate::error::Errors;
 use crate::function::{self, Function};
 
@@ -28,18 +28,14 @@ pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStrea
     let cleaned = expand::cleaned(&function);
     match check(attribute, &function) {
         Ok(endpoint) => expand::endpoint(&endpoint, &cleaned),
-        Err(mistakes) => expand::mistakes(&mistakes, &cleaned),
+        Err(refused) => expand::refused(&refused, &cleaned),
     }
 }
 
-fn check(attribute: TokenStream, function: &Function) -> syn::Result<Endpoint> {
+fn check(attribute: TokenStream, function: &Function) -> Result<Endpoint, Refused> {
     let mut errors = Errors::default();
     let attribute = Attribute::parse(attribute, &mut errors);
-    let arguments = signature::arguments(function, &mut errors);
-    let endpoint = Endpoint::check(&attribute, function, arguments, &mut errors);
-    errors
-        .finish(endpoint)?
-        .ok_or_else(|| syn::Error::new_spanned(&function.signature, "the endpoint is not complete"))
+    Endpoint::check(&attribute, function, errors)
 }
 
 fn not_a_function(item: &TokenStream) -> TokenStream {

@@ -1,15 +1,15 @@
 //! The checked endpoint. If one exists, it expands.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use proc_macro2::Ident;
+use quote::format_ident;
 use syn::ext::IdentExt as _;
-use syn::{Attribute as RustAttribute, LitStr, ReturnType, Type};
+use syn::{Attribute as RustAttribute, LitStr, Type};
 
 use super::attribute::Attribute;
 use super::constraint::{self, Bounded, Options};
 use super::mark;
 use super::path;
-use super::signature::{Argument, Kind};
+use super::signature::{self, Argument, Kind, Output, Sorted};
 use crate::doc;
 use crate::error::{Errors, did_you_mean, nearest};
 use crate::function::Function;
@@ -28,18 +28,39 @@ pub(crate) struct Endpoint {
     pub(crate) effect: Ident,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) arguments: Vec<Checked>,
-    /// The type that the function returns.
-    pub(crate) output: TokenStream,
-    /// What the user wrote of it, to point at: the function's name where that is nothing.
-    pub(crate) output_place: TokenStream,
+    pub(crate) output: Output,
     pub(crate) errors: Vec<Type>,
     pub(crate) allowed: Vec<String>,
+}
+
+/// What there is instead of an endpoint after mistakes.
+pub(crate) struct Refused {
+    pub(crate) mistakes: syn::Error,
+    /// The function, to name something after it.
+    pub(crate) function: Ident,
+    pub(crate) conditions: Vec<RustAttribute>,
+    /// Where it is clear which one is meant.
+    pub(crate) method: Option<Method>,
+    /// The arguments of which it is certain what they are: what their types lack is said together with the mistakes.
+    pub(crate) arguments: Vec<Checked>,
+    pub(crate) output: Output,
+    pub(crate) errors: Vec<Type>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
     Post,
+}
+
+impl Method {
+    fn of(word: &str) -> Option<Self> {
+        match word {
+            "GET" => Some(Self::Get),
+            "POST" => Some(Self::Post),
+            _ => None,
+        }
+    }
 }
 
 /// One argument, in the order of the function.
@@ -58,60 +79,62 @@ pub(crate) struct Input {
 }
 
 impl Endpoint {
-    pub(crate) fn check(
-        attribute: &Attribute,
-        function: &Function,
-        arguments: Vec<Argument>,
-        errors: &mut Errors,
-    ) -> Option<Self> {
+    pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Self, Refused> {
+        let Sorted { arguments, output } = signature::sorted(function, &mut errors);
         let ident = &function.signature.ident;
         let own_name = ident.unraw().to_string();
-        let method = check_method(attribute, ident, errors);
+        let method = check_method(attribute, ident, &mut errors);
         let name = attribute.name.as_ref().map_or_else(|| own_name.clone(), LitStr::value);
         let name_place = attribute.name.as_ref().map_or_else(|| ident.span(), LitStr::span);
-        path::check_name(&name, &crate::span::moved(ident, name_place), errors);
-        let path = path::check(attribute, &name, errors);
+        path::check_name(&name, &crate::span::moved(ident, name_place), &mut errors);
+        let path = path::check(attribute, &name, &mut errors);
         let path_place = attribute.path.as_ref().map_or_else(|| ident.span(), LitStr::span);
-        let description = check_description(function, &own_name, errors);
+        let description = check_description(function, &own_name, &mut errors);
         let transactional = arguments
             .iter()
             .any(|argument| matches!(argument.kind, Kind::Transaction));
-        let effect = check_effect(attribute, method, transactional, errors);
+        let effect = check_effect(attribute, method, transactional, &mut errors);
         let timeout_ms = attribute
             .timeout
             .as_ref()
-            .and_then(|timeout| check_timeout(timeout, errors));
-        check_transactions(&arguments, method, errors);
-        let arguments = check_inputs(arguments, method, errors);
-        let allowed = constraint::allowed(&function.attributes, errors);
-        // Names of items can only be made of what has been checked.
-        let marks = errors
-            .is_empty()
-            .then(|| [mark::of_name(&name, name_place), mark::of_path(&path, path_place)])?;
-        let (output, output_place) = match &function.signature.output {
-            ReturnType::Default => (quote!(()), ident.to_token_stream()),
-            ReturnType::Type(_, ty) => (ty.to_token_stream(), ty.to_token_stream()),
-        };
+            .and_then(|timeout| check_timeout(timeout, &mut errors));
+        check_transactions(&arguments, method, &mut errors);
+        let arguments = check_inputs(arguments, method, &mut errors);
+        let allowed = constraint::allowed(&function.attributes, &mut errors);
         let condition = |attribute: &&RustAttribute| attribute.path().is_ident("cfg");
-        Some(Self {
+        let conditions = function.attributes.iter().filter(condition).cloned().collect();
+        if let Err(mistakes) = errors.finish(()) {
+            return Err(Refused {
+                mistakes,
+                function: ident.clone(),
+                conditions,
+                method,
+                arguments,
+                output,
+                errors: attribute.errors.clone(),
+            });
+        }
+        Ok(Self {
             function: ident.clone(),
-            conditions: function.attributes.iter().filter(condition).cloned().collect(),
+            conditions,
+            // Names of items can only be made of what has been checked.
+            marks: [mark::of_name(&name, name_place), mark::of_path(&path, path_place)],
             name,
-            marks,
             description,
-            method: method?,
+            // Known, because nothing was wrong with it.
+            method: method.unwrap_or(Method::Post),
             path,
             effect,
             timeout_ms,
             arguments,
             output,
-            output_place,
             errors: attribute.errors.clone(),
             allowed,
         })
     }
 }
 
+/// The method that is meant, also where it is not written as it should be.
 fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) -> Option<Method> {
     let Some(method) = &attribute.method else {
         let wrong = "the method is missing";
@@ -125,9 +148,9 @@ fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) ->
     };
     let word = method.to_string();
     let capitals = word.to_ascii_uppercase();
+    let near = nearest(&word, &["GET", "POST"]);
     let (wrong, write) = match word.as_str() {
-        "GET" => return Some(Method::Get),
-        "POST" => return Some(Method::Post),
+        "GET" | "POST" => return Method::of(&word),
         _ if capitals == "GET" || capitals == "POST" => (
             "a method is written in capitals".to_owned(),
             format!("write `{capitals}`"),
@@ -138,14 +161,14 @@ fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) ->
         ),
         _ => (
             format!("`{word}` is no method"),
-            nearest(&word, &["GET", "POST"]).map_or_else(
+            near.map_or_else(
                 || "write `GET` or `POST` first".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             ),
         ),
     };
     errors.at(method, wrong, write);
-    None
+    Method::of(&capitals).or_else(|| Method::of(near?))
 }
 
 fn check_description(function: &Function, name: &str, errors: &mut Errors) -> String {
@@ -258,13 +281,20 @@ fn check_transactions(arguments: &[Argument], method: Option<Method>, errors: &m
     }
 }
 
+/// The arguments of which it is certain what they are; without mistakes that is all of them.
 fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut Errors) -> Vec<Checked> {
     let mut names: Vec<String> = Vec::new();
     let mut flattened = false;
     let mut checked = Vec::new();
-    for Argument { name, ty, kind } in arguments {
+    for Argument {
+        name,
+        ty,
+        kind,
+        mut is_certain,
+    } in arguments
+    {
         let own = name.unraw().to_string();
-        checked.push(match kind {
+        let argument = match kind {
             Kind::Borrowed => Checked::Borrowed { name: own, ty },
             Kind::Transaction => Checked::Transaction { name: own, ty },
             Kind::Extracted => Checked::Extracted { name: own, ty },
@@ -274,7 +304,7 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
                     errors.at(word, "one argument is flattened at most", write);
                 }
                 flattened |= options.flatten.is_some();
-                refuse_lists_in_get(&options, method, errors);
+                is_certain &= !refuse_lists_in_get(&options, method, errors);
                 let wire = wire_name(&name, &options, errors);
                 // The fields of a flattened struct have the names, which start-up compares.
                 if options.flatten.is_none() && names.contains(&wire) {
@@ -293,7 +323,8 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
                     options: *options,
                 }))
             }
-        });
+        };
+        checked.extend(is_certain.then_some(argument));
     }
     checked
 }
@@ -308,7 +339,9 @@ fn wire_name(name: &Ident, options: &Options, errors: &mut Errors) -> String {
     }
 }
 
-fn refuse_lists_in_get(options: &Options, method: Option<Method>, errors: &mut Errors) {
+/// Whether there is one.
+fn refuse_lists_in_get(options: &Options, method: Option<Method>, errors: &mut Errors) -> bool {
+    let before = errors.count();
     if method == Some(Method::Get) {
         let lists = options
             .constraints
@@ -318,4 +351,5 @@ fn refuse_lists_in_get(options: &Options, method: Option<Method>, errors: &mut E
             errors.at(&constraint.name, "a GET takes no lists", "write `POST`");
         }
     }
+    errors.count() > before
 }

@@ -1,7 +1,7 @@
 //! The function: async, free, not generic; each argument sorted into input, borrowed, transaction or extracted.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
 
@@ -11,11 +11,29 @@ use crate::doc;
 use crate::error::Errors;
 use crate::function::Function;
 
+/// What a function takes and returns.
+pub(crate) struct Sorted {
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) output: Output,
+}
+
+/// The type that a function returns.
+pub(crate) struct Output {
+    pub(crate) ty: TokenStream,
+    /// What the user wrote of it, to point at: the function's name where that is nothing.
+    pub(crate) place: TokenStream,
+    /// Whether an endpoint can return it, as far as that is known without its type.
+    pub(crate) is_certain: bool,
+}
+
 /// One argument, sorted.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) ty: Type,
     pub(crate) kind: Kind,
+    /// Whether it is what its author means it to be: every option could be read, it is there in every build, and its type
+    /// means the same beside the function.
+    pub(crate) is_certain: bool,
 }
 
 /// Whose an argument is.
@@ -30,15 +48,21 @@ pub(crate) enum Kind {
     Extracted,
 }
 
-/// Every argument that can be sorted.
-pub(crate) fn arguments(function: &Function, errors: &mut Errors) -> Vec<Argument> {
-    check_function(function, errors);
-    check_output(&function.signature.output, errors);
+/// Every argument that can be sorted, and what is returned.
+pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
+    let is_free = check_function(function, errors);
+    let mut output = output(&function.signature, errors);
+    output.is_certain &= is_free;
     let inputs = function.signature.inputs.iter();
-    inputs.filter_map(|argument| sort(argument, errors)).collect()
+    let mut arguments: Vec<Argument> = inputs.filter_map(|argument| sort(argument, errors)).collect();
+    for argument in &mut arguments {
+        argument.is_certain &= is_free;
+    }
+    Sorted { arguments, output }
 }
 
-fn check_function(function: &Function, errors: &mut Errors) {
+/// Whether its types mean the same beside it: none is its own, or its `impl`'s.
+fn check_function(function: &Function, errors: &mut Errors) -> bool {
     let signature = &function.signature;
     if signature.asyncness.is_none() {
         let write = "write `async fn`";
@@ -58,7 +82,7 @@ fn check_function(function: &Function, errors: &mut Errors) {
         let wrong = "an endpoint takes a fixed number of arguments";
         errors.at(variadic, wrong, "name each input");
     }
-    check_types(signature, errors);
+    let is_free = check_types(signature, errors);
     for attribute in function
         .attributes
         .iter()
@@ -67,10 +91,12 @@ fn check_function(function: &Function, errors: &mut Errors) {
         let write = "remove the second `#[operator_api]`, or write a second function that calls this one";
         errors.at(attribute, "a function is one endpoint", write);
     }
+    is_free
 }
 
-/// That every type is named: its own, of no `impl` around it, and not left to a caller.
-fn check_types(signature: &Signature, errors: &mut Errors) {
+/// That every type is named: its own, of no `impl` around it, and not left to a caller. Whether it is.
+fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
+    let before = errors.count();
     let is_typed = |argument: &&FnArg| matches!(argument, FnArg::Typed(_));
     let mut typed = signature.inputs.iter().filter(is_typed);
     let of_impl = typed
@@ -92,18 +118,29 @@ fn check_types(signature: &Signature, errors: &mut Errors) {
             "name what it is: its specification is derived from it",
         );
     }
+    errors.count() == before && signature.receiver().is_none()
 }
 
-fn check_output(output: &ReturnType, errors: &mut Errors) {
-    let ReturnType::Type(_, ty) = output else {
-        return;
+fn output(signature: &Signature, errors: &mut Errors) -> Output {
+    let ReturnType::Type(_, ty) = &signature.output else {
+        return Output {
+            ty: quote!(()),
+            place: signature.ident.to_token_stream(),
+            is_certain: true,
+        };
     };
+    let before = errors.count();
     if let Some(borrow) = owned::short_borrow(ty) {
         let write = format!("return {}", borrow.owned);
         errors.at(&borrow.tokens, "an endpoint's answer outlives what it borrows", write);
     } else if let Some(token) = word("impl", ty) {
         let wrong = "an endpoint's answer is described from its type";
         errors.at(&token, wrong, "name the type instead of `impl …`");
+    }
+    Output {
+        ty: ty.to_token_stream(),
+        place: ty.to_token_stream(),
+        is_certain: errors.count() == before,
     }
 }
 
@@ -134,14 +171,19 @@ fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
         FnArg::Typed(argument) => argument,
     };
     let options = constraint::parse(&argument.attrs, errors);
-    refuse_conditions(argument, errors);
+    let is_certain = options.are_read && !refuse_conditions(argument, errors);
     let name = name_of(argument, errors);
     let sorted = match bare(&argument.ty) {
         Type::Reference(reference) => borrowed(reference, &options, errors),
         owned => by_value(argument, owned, options, errors),
     };
     let (name, (kind, ty)) = (name?, sorted?);
-    Some(Argument { name, ty, kind })
+    Some(Argument {
+        name,
+        ty,
+        kind,
+        is_certain,
+    })
 }
 
 /// The type without the invisible parentheses that a `macro_rules!` macro puts around it.
@@ -153,13 +195,16 @@ fn bare(ty: &Type) -> &Type {
     }
 }
 
-fn refuse_conditions(argument: &PatType, errors: &mut Errors) {
+/// Whether there are any.
+fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
+    let before = errors.count();
     let conditional =
         |attribute: &&Attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr");
     for attribute in argument.attrs.iter().filter(conditional) {
         let write = "put the condition on the function, and write one function for each case";
         errors.at(attribute, "an endpoint has the same arguments in every build", write);
     }
+    errors.count() > before
 }
 
 fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -> Option<(Kind, Type)> {
@@ -193,15 +238,14 @@ fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -
     Some((kind, ty))
 }
 
-fn by_value(argument: &PatType, ty: &Type, options: Options, errors: &mut Errors) -> Option<(Kind, Type)> {
+fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Errors) -> Option<(Kind, Type)> {
     let extracted = options.extract.is_some();
     let description = doc::text(&argument.attrs, errors);
     if extracted {
         let why = "an extracted argument is not an input";
         options.refuse_all_but(&["extract"], why, errors);
     } else if options.flatten.is_some() {
-        let why = "the fields of a flattened argument are the inputs, each with what its own type says";
-        options.refuse_all_but(&["allow", "flatten"], why, errors);
+        options = options.of_flattened(errors);
     } else if let Pat::Ident(pattern) = &*argument.pat {
         describe(&pattern.ident, &description, errors);
     }

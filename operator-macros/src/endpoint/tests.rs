@@ -7,7 +7,8 @@ use super::{check, endpoint};
 
 fn mistakes(attribute: TokenStream, item: TokenStream) -> Vec<String> {
     let function = syn::parse2(item).expect("a function");
-    let mistakes = check(attribute, &function).err().into_iter().flatten();
+    let refused = check(attribute, &function).err();
+    let mistakes = refused.into_iter().flat_map(|refused| refused.mistakes);
     mistakes.map(|mistake| mistake.to_string()).collect()
 }
 
