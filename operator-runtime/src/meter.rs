@@ -60,7 +60,7 @@ pub(crate) fn describe() {
     metrics::describe_gauge!(
         RECORDS,
         Unit::Count,
-        "Records in the store: all that are held, those whose outcome is unknown, and those that a person has settled."
+        "Records in the store: all that are held, those whose outcome is unknown, those whose attempt was lost and that nobody has asked for again, and those that a person has settled."
     );
 }
 
@@ -185,6 +185,7 @@ pub(crate) struct StoreMeter {
     pub(crate) count: Histogram,
     held: Gauge,
     unknown: Gauge,
+    lost: Gauge,
     settled: Gauge,
 }
 
@@ -199,6 +200,7 @@ impl StoreMeter {
             count: seconds("count"),
             held: records("held"),
             unknown: records("unknown"),
+            lost: records("lost"),
             settled: records("settled"),
         }
     }
@@ -207,6 +209,7 @@ impl StoreMeter {
     pub(crate) fn records(&self, counts: Counts) {
         self.held.set(counts.held as f64);
         self.unknown.set(counts.unknown as f64);
+        self.lost.set(counts.lost as f64);
         self.settled.set(counts.settled as f64);
     }
 }

@@ -193,21 +193,29 @@ fn what_a_crash_leaves_is_counted_by_the_server_that_finds_it() {
         figures.1
     );
 
+    // What nobody asks for again waits for a person all the same.
+    let gate = Gate::new(folder, "unasked");
+    let (port, body) = (server.port, gate.body());
+    let calling = std::thread::spawn(move || post(port, "/charge", "unasked", &body));
+    gate.wait_until_reached();
     server.kill();
+    calling.join().unwrap().unwrap_err();
+    gate.open();
+    wait_until_lost(&program, folder);
     server = start(&program, folder);
-    records(&server, [2, 1, 0]);
+    records(&server, [3, 1, 1, 0]);
     settle(&program, folder);
     server.kill();
     server = start(&program, folder);
-    records(&server, [2, 0, 1]);
+    records(&server, [3, 0, 0, 2]);
 }
 
 /// They are counted once the server has started.
-fn records(server: &Server, expected: [u32; 3]) {
+fn records(server: &Server, expected: [u32; 4]) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let figures = Figures::scrape(server);
-        let states = ["held", "unknown", "settled"];
+        let states = ["held", "unknown", "lost", "settled"];
         let found = states.map(|state| figures.get(&format!("operator_records{{state=\"{state}\"}}")));
         if found.iter().zip(expected).all(|(found, expected)| is(*found, expected)) {
             return;
@@ -216,23 +224,40 @@ fn records(server: &Server, expected: [u32; 3]) {
     }
 }
 
-/// The one operation that is unknown.
+fn operations(program: &Path, folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .arg("operations")
+        .args(arguments)
+        .current_dir(folder)
+        .env("OPERATOR_STORE", SCRAPED[0].1)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The operations that wait for a person.
+fn unknown(program: &Path, folder: &Path) -> Vec<String> {
+    let listed = operations(program, folder, &["list", "--unknown", "--json"]);
+    let operation = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["operation"].clone();
+    let operations = listed.lines().map(operation);
+    operations
+        .map(|operation| operation.as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Nobody is asked for it but the list, so that it stays as the crash has left it.
+fn wait_until_lost(program: &Path, folder: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while unknown(program, folder).len() < 2 {
+        assert!(Instant::now() < deadline, "the lease does not run out");
+    }
+}
+
 fn settle(program: &Path, folder: &Path) {
-    let operations = |arguments: &[&str]| {
-        let output = Command::new(program)
-            .arg("operations")
-            .args(arguments)
-            .current_dir(folder)
-            .env("OPERATOR_STORE", SCRAPED[0].1)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let listed = operations(&["list", "--unknown", "--json"]);
-    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    let operation = listed["operation"].as_str().unwrap();
-    operations(&["settle", operation, "--not-done", "--by", "ana"]);
+    for operation in unknown(program, folder) {
+        operations(program, folder, &["settle", &operation, "--not-done", "--by", "ana"]);
+    }
 }
 
 #[test]
@@ -241,7 +266,7 @@ fn the_page_on_idempotency_names_every_figure_and_no_other() {
     let program = build_into(folder.path(), "faults-program", &[]);
     let server = start(&program, folder.path());
     assert_eq!(post(server.port, "/credit", "k", "{}").unwrap().status, 200);
-    records(&server, [0, 0, 0]);
+    records(&server, [0, 0, 0, 0]);
     let emitted = Figures::scrape(&server).names();
 
     let page = include_str!("../../operator-runtime/src/idempotency/mod.rs");

@@ -261,3 +261,49 @@ fn what_cannot_be_looked_up_is_said_in_words() {
         refused(&shop.store, &["settle", "abc", "--not-done", "--by", "ana"]).contains("There is no operation `abc`")
     );
 }
+
+#[test]
+fn a_record_that_cannot_be_read_hides_no_other() {
+    let mut shop = Shop::open(|folder| format!("sqlite:{}", folder.join("operator.db").display()));
+    for key in ["sound", "damaged"] {
+        assert_eq!(post(shop.server.port, "/ring", key, "{}").unwrap().status, 200);
+    }
+    let id_of = |key: &str| {
+        let found = shop
+            .listed(&[])
+            .into_iter()
+            .find(|listed| listed["idempotency_key"] == key);
+        found.unwrap()["operation"].as_str().unwrap().to_owned()
+    };
+    let (sound, damaged) = (id_of("sound"), id_of("damaged"));
+    let lost = shop.begin("lost");
+    shop.lose(lost);
+    let file = operator_runtime::rusqlite::Connection::open(shop.folder.path().join("operator.db")).unwrap();
+    let damage = format!("UPDATE operator_operations SET record = x'0963' WHERE hex(id) = upper('{damaged}')");
+    assert_eq!(file.execute(&damage, ()).unwrap(), 1);
+
+    let listed = shop.listed(&[]);
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    let found = listed.iter().find(|listed| listed["operation"] == *damaged).unwrap();
+    assert_eq!(found["state"], "unreadable", "{found}");
+    assert!(found["problem"].as_str().unwrap().contains("format 9"), "{found}");
+    assert!(shop.done(&["list"]).contains("unreadable"));
+    assert!(shop.done(&["show", &sound]).contains("completed"));
+    for arguments in [&["show", &damaged][..], &["settle", &damaged, "--not-done"]] {
+        let refused = shop.refused(arguments);
+        assert!(
+            refused.contains("cannot be read") && refused.contains("format 9"),
+            "{refused}"
+        );
+    }
+    // One page holds all three.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let lost = loop {
+        let unknown = shop.listed(&["--unknown"]);
+        if let Some(lost) = unknown.iter().find(|listed| listed["idempotency_key"] == "lost") {
+            break lost["operation"].as_str().unwrap().to_owned();
+        }
+        assert!(Instant::now() < deadline, "the lease does not run out");
+    };
+    shop.done(&["settle", &lost, "--not-done"]);
+}

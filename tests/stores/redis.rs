@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use operator_runtime::store::{
-    Fingerprint, FirstSeen, OperationId, Origin, Record, RedisStore, Revision, State, Store, StoreError, Swap, contract,
+    Fingerprint, FirstSeen, OperationId, Origin, Record, RedisStore, Response, Revision, State, Store, StoreError,
+    Swap, contract,
 };
 use tests::services::Redis;
 
@@ -144,6 +145,31 @@ async fn a_write_that_no_replica_confirms_is_not_told_as_done() {
     assert!(matches!(claim(&store, "2").await.unwrap(), Swap::Swapped(_)));
     let refused = RedisStore::connect(&replica.url()).await.unwrap_err().to_string();
     assert!(refused.contains("primary"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_count_is_sent_nothing_of_what_was_answered() {
+    let redis = Redis::start(KEPT);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    let answer = Response {
+        status: 200,
+        content_type: "text/plain".into(),
+        body: vec![b'a'; 200 * 1024].into(),
+    };
+    for key in 0..10 {
+        let id = id(&key.to_string());
+        let completed = record(State::Completed(answer.clone()));
+        let swap = store.swap(id, None, completed, FirstSeen::Keep).wait().await;
+        assert!(matches!(swap.unwrap(), Swap::Swapped(_)));
+    }
+    let sent = || {
+        let figure = r#"EVAL "return string.match(redis.call('INFO', 'stats'), 'total_net_output_bytes:(%d+)')" 0"#;
+        redis.ask(figure).parse::<u64>().unwrap()
+    };
+    let before = sent();
+    assert_eq!(store.count(Duration::ZERO).await.unwrap().held, 10);
+    let sent = sent() - before;
+    assert!(sent < 10 * 1024, "{sent} bytes");
 }
 
 #[tokio::test]

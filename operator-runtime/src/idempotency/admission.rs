@@ -129,8 +129,10 @@ impl Operations {
     /// # Errors
     /// If the store cannot.
     pub(crate) async fn count(&self) -> Result<(), StoreError> {
-        let Shared { store, meter, .. } = &*self.0;
-        let counts = timed(&meter.count, store.count()).await?;
+        let Shared {
+            store, meter, settings, ..
+        } = &*self.0;
+        let counts = timed(&meter.count, store.count(settings.lease)).await?;
         meter.records(counts);
         Ok(())
     }

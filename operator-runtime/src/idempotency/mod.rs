@@ -11,7 +11,9 @@
 //! elsewhere (a card is charged, a mail is sent), no program can know after a crash whether they have happened. Then the
 //! call is not run a second time: the agent is told that the outcome is unknown, and a person finds out.
 //!
-//! A key stands for one call of one tenant. Sent with another body or to another endpoint, it is refused with 422.
+//! A key stands for one call of one tenant. Sent with another body or to another endpoint, it is refused with 422. A
+//! transaction that was undone (a 429, a 5xx, a panic) leaves nothing behind, the key's request neither: another body
+//! then runs as if it were the first, and one that comes to another server while the transaction is open waits for it.
 //! Records are kept for an hour from the first call on, unless [`Settings::ttl`](crate::Settings::ttl) says otherwise: longer
 //! than the agent retries, which is five minutes, and shorter than the day after which it may use a key again.
 //!
@@ -101,7 +103,10 @@
 //! | `operator_transaction_seconds{endpoint}` | histogram | seconds that handlers kept their transaction open; on SQLite, every other write waits for that long |
 //! | `operator_slow_transactions_total{endpoint}` | counter | those for which it was longer than 0.1 s: on SQLite, such a handler holds every writer up, so have it await nothing slow |
 //! | `operator_store_seconds{operation}` | histogram | seconds that the store took: for a `swap` (a claim, a sign of life or an end), a whole `transaction` with its wait, handler and commit, a `sweep` of expired records, a `count` |
-//! | `operator_records{state}` | gauge | records in the store, counted once a minute, by each server that shares it (so take the largest, not the sum): all that are `held`, those that are `unknown`, those that a person has `settled` |
+//! | `operator_records{state}` | gauge | records in the store, counted once a minute, by each server that shares it (so take the largest, not the sum): all that are `held`, those that are `unknown`, those that are `lost`, those that a person has `settled` |
+//!
+//! An attempt that was lost, its server killed, is `lost` until a retry asks for it: then it runs again, or is
+//! `unknown`. Where a retry may not run it, a person has to act on either.
 //!
 //! A program with a recorder of its own has `operator_records` with
 //! [`Config::count_records`](crate::Config::count_records). The outcomes of a call; one that waits for a transaction in

@@ -76,14 +76,14 @@ pub enum DecodeError {
 /// What is written. Format 1, which is still read, had neither origin nor settlement.
 const FORMAT: u8 = 2;
 
-const IN_PROGRESS: u8 = 0;
+pub(crate) const IN_PROGRESS: u8 = 0;
 const RELEASED: u8 = 1;
 const COMPLETED: u8 = 2;
 const NOT_KEPT: u8 = 3;
-const UNKNOWN: u8 = 4;
+pub(crate) const UNKNOWN: u8 = 4;
 
 /// Beside the state, in the second byte: a settlement is there. Stores count by that byte.
-const SETTLED: u8 = 0x80;
+pub(crate) const SETTLED: u8 = 0x80;
 
 impl Record {
     /// The first attempt at an operation nobody has seen before.

@@ -7,8 +7,8 @@ use super::admission::Operations;
 use super::effect::Effect;
 use super::machine::{self, Finding, FirstSeen, NothingToSettle};
 use super::operation::OperationId;
-use super::record::{Record, Settlement};
-use crate::store::{Listed, Records, Store, StoreError, Swap};
+use super::record::{DecodeError, Record, Settlement};
+use crate::store::{Ages, Listed, Records, Store, StoreError, Swap};
 
 /// Why an operation is not settled.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,8 @@ pub(crate) enum NotSettled {
     Nothing(#[from] NothingToSettle),
     #[error("its record is no longer there")]
     Gone,
+    #[error(transparent)]
+    Unreadable(#[from] DecodeError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -28,15 +30,15 @@ impl Operations {
     }
 
     /// Whether nobody but a person can say what became of the operation, whose endpoint has that effect.
-    pub(crate) fn needs_a_person(&self, listed: &Listed, effect: Effect) -> Result<(), NothingToSettle> {
-        machine::needs_a_person(&listed.record, listed.ages, effect, self.settings())
+    pub(crate) fn needs_a_person(&self, held: &Record, ages: Ages, effect: Effect) -> Result<(), NothingToSettle> {
+        machine::needs_a_person(held, ages, effect, self.settings())
     }
 
     /// Writes what a person has found out over what was `listed`; where a retry has written in between, the rules are
     /// asked again.
     ///
     /// # Errors
-    /// If there is nothing to settle, or the store cannot write.
+    /// If there is nothing to settle, it cannot be read, or the store cannot write.
     pub(crate) async fn settle(
         &self,
         mut listed: Listed,
@@ -45,7 +47,7 @@ impl Operations {
         settlement: &Arc<Settlement>,
     ) -> Result<Record, NotSettled> {
         loop {
-            let (held, ages) = (listed.record, listed.ages);
+            let (held, ages) = (listed.record?, listed.ages);
             let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
             let swap = self.store().swap(
                 listed.id,
@@ -60,7 +62,7 @@ impl Operations {
                     listed = Listed {
                         id: listed.id,
                         revision,
-                        record: Arc::unwrap_or_clone(record),
+                        record: Ok(Arc::unwrap_or_clone(record)),
                         ages,
                     };
                 }

@@ -40,6 +40,7 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How long records are kept, where the store lets them expire by itself.
 const KEPT: Duration = Duration::from_secs(6);
 
@@ -202,7 +203,8 @@ async fn every_record_is_listed_and_counted(
     ids: [OperationId; 3],
     advance: &impl AsyncFn(Duration),
 ) {
-    let before = store.count().await.expect("a working store counts");
+    let count = async |lease| store.count(lease).await.expect("a working store counts");
+    let (before, lost_before) = (count(HOUR).await, count(Duration::ZERO).await.lost);
     let settlement = Settlement {
         by: "somebody".to_owned(),
         at: 1_700_000_000,
@@ -220,7 +222,7 @@ async fn every_record_is_listed_and_counted(
         written.insert(id, (write(store, id, None, record.clone()).await, record));
     }
     advance(SECOND).await;
-    let after = store.count().await.expect("a working store counts");
+    let (after, lost) = (count(HOUR).await, count(Duration::ZERO).await.lost - lost_before);
     assert_eq!(
         (
             after.held - before.held,
@@ -229,6 +231,11 @@ async fn every_record_is_listed_and_counted(
         ),
         (3, 1, 1),
         "a count must be of what is held, unknown and settled"
+    );
+    assert_eq!(
+        (after.lost, lost),
+        (0, 1),
+        "an attempt must count as lost once it has given no sign of life for the lease, and nothing else must"
     );
     every_record_is_listed(store, &written).await;
 }
@@ -240,7 +247,7 @@ async fn every_record_is_listed(store: &dyn Store, written: &HashMap<OperationId
             panic!("a list must show every record");
         };
         assert!(
-            (listed.revision, &listed.record) == (*revision, record),
+            (listed.revision, listed.record.as_ref()) == (*revision, Ok(record)),
             "a list must show a record as it was written: {listed:?}"
         );
         assert!(

@@ -2,8 +2,12 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use super::{Ages, BoxFuture, OperationId, Record, Revision, Store, StoreError};
+use super::{Ages, BoxFuture, DecodeError, OperationId, Record, Revision, State, Store, StoreError};
+
+#[cfg(feature = "redis")]
+use crate::idempotency::record::{IN_PROGRESS, SETTLED, UNKNOWN};
 
 /// How many records are asked for at a time.
 const PAGE: u32 = 200;
@@ -15,8 +19,8 @@ pub struct Listed {
     pub id: OperationId,
     /// What to expect where it is to be written.
     pub revision: Revision,
-    /// What is held.
-    pub record: Record,
+    /// What is held, unless what the store has is no record, or one of another version.
+    pub record: Result<Record, DecodeError>,
     /// How old it is on the store's clock.
     pub ages: Ages,
 }
@@ -53,26 +57,43 @@ impl Page {
 pub struct Counts {
     /// All of them.
     pub held: u64,
-    /// Those whose outcome is unknown.
+    /// Those whose outcome is unknown, since a retry has asked for them or their attempt has ended so.
     pub unknown: u64,
+    /// Those whose attempt was lost, and that nobody has asked for again: where it may not run again, their outcome is
+    /// unknown too.
+    pub lost: u64,
     /// Those that a person has settled, whatever has become of them since.
     pub settled: u64,
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record, ages: Ages, lease: Duration) {
         self.held += 1;
-        self.unknown += u64::from(record.state == super::State::Unknown);
+        self.unknown += u64::from(record.state == State::Unknown);
+        self.lost += u64::from(record.state == State::InProgress && ages.since_written >= lease);
         self.settled += u64::from(record.settlement.is_some());
     }
 
+    /// As [`add`](Self::add), by the second byte of a record.
+    #[cfg(feature = "redis")]
+    pub(super) fn add_tagged(&mut self, tag: u8, since_written: Duration, lease: Duration) {
+        let state = tag & !SETTLED;
+        self.held += 1;
+        self.unknown += u64::from(state == UNKNOWN);
+        self.lost += u64::from(state == IN_PROGRESS && since_written >= lease);
+        self.settled += u64::from(tag & SETTLED != 0);
+    }
+
     /// By reading every record, for a store that has no better way.
-    pub(super) fn by_reading<S: Store + ?Sized>(store: &S) -> BoxFuture<'_, Result<Self, StoreError>> {
+    pub(super) fn by_reading<S: Store + ?Sized>(store: &S, lease: Duration) -> BoxFuture<'_, Result<Self, StoreError>> {
         let mut records = Records::of(store, OperationId::all());
         Box::pin(async move {
             let mut counts = Self::default();
             while let Some(listed) = records.next().await? {
-                counts.add(&listed.record);
+                match &listed.record {
+                    Ok(record) => counts.add(record, listed.ages, lease),
+                    Err(_) => counts.held += 1,
+                }
             }
             Ok(counts)
         })

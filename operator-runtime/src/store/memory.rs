@@ -144,7 +144,7 @@ impl MemoryStore {
             records.extend(meant.map(|(id, held)| Listed {
                 id: *id,
                 revision: held.revision,
-                record: Record::clone(&held.record),
+                record: Ok(Record::clone(&held.record)),
                 ages: held.ages(now),
             }));
         }
@@ -152,10 +152,15 @@ impl MemoryStore {
         Page::of_ordered(records, limit)
     }
 
-    fn count_now(&self) -> Counts {
+    fn count_now(&self, lease: Duration) -> Counts {
+        let now = self.clock.monotonic();
         let mut counts = Counts::default();
         for shard in &self.shards {
-            lock(shard).records.values().for_each(|held| counts.add(&held.record));
+            let shard = lock(shard);
+            shard
+                .records
+                .values()
+                .for_each(|held| counts.add(&held.record, held.ages(now), lease));
         }
         counts
     }
@@ -224,8 +229,8 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.list_now(&ids, after.as_ref(), limit)) })
     }
 
-    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(async move { Ok(self.count_now()) })
+    fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(async move { Ok(self.count_now(lease)) })
     }
 
     fn describe(&self) -> String {

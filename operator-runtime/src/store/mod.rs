@@ -230,10 +230,10 @@ pub trait Store: Any + Debug + Send + Sync {
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>>;
 
-    /// How many records are held, expired ones that are not swept yet among them. It reads all of them, unless the
-    /// store has a better way.
-    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Counts::by_reading(self)
+    /// How many records are held, expired ones that are not swept yet among them; an attempt counts as lost once it
+    /// has given no sign of life for `lease`. It reads all of them, unless the store has a better way.
+    fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Counts::by_reading(self, lease)
     }
 
     /// The store in a few words for the log at start-up, such as "SQLite file operator.db"; no secrets.

@@ -195,10 +195,10 @@ impl Store for PostgresStore {
         })
     }
 
-    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+    fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move {
             let session = self.records.acquire().await?;
-            let counted = session::in_time(records::count(&session)).await;
+            let counted = session::in_time(records::count(&session, lease)).await;
             let counts = counted.map_err(|failure| failure.of_store(&self.name, "count its records"))?;
             session.give_back();
             Ok(counts)

@@ -29,6 +29,7 @@ const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp
     WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
 /// The second byte of a record tells its state, and whether it is settled.
 const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE get_byte(record, 1) & 127 = 4),
+    count(*) FILTER (WHERE get_byte(record, 1) & 127 = 0 AND written <= clock_timestamp() - make_interval(secs => $1)),
     count(*) FILTER (WHERE get_byte(record, 1) >= 128) FROM operator_operations";
 const SWEEP: &str = "DELETE FROM operator_operations WHERE id IN (SELECT id FROM operator_operations
     WHERE first_seen < now() - make_interval(secs => $1) AND written < now() - make_interval(secs => $1)
@@ -166,19 +167,19 @@ fn read(row: &Row) -> Result<Swap, Failure> {
     let (revision, record, ages) = decode(row)?;
     Ok(Swap::Held {
         revision,
-        record: Arc::new(record),
+        record: Arc::new(record.map_err(Failure::Record)?),
         ages,
     })
 }
 
-fn decode(row: &Row) -> Result<(Revision, Record, Ages), Failure> {
+fn decode(row: &Row) -> Result<(Revision, Result<Record, DecodeError>, Ages), Failure> {
     let revision: i64 = row.try_get(0)?;
     let record: Vec<u8> = row.try_get(1)?;
     let ages = Ages {
         since_written: age(row.try_get(2)?),
         since_first_seen: age(row.try_get(3)?),
     };
-    let record = Record::decode(Bytes::from(record)).map_err(Failure::Record)?;
+    let record = Record::decode(Bytes::from(record));
     Ok((Revision(revision.cast_unsigned()), record, ages))
 }
 
@@ -207,13 +208,15 @@ pub(super) async fn list(
     Ok(Page::of_ordered(listed.collect::<Result<_, Failure>>()?, limit))
 }
 
-pub(super) async fn count(session: &Session) -> Result<Counts, Failure> {
-    let row = session.query_one(&session.prepare_cached(COUNT).await?, &[]).await?;
+pub(super) async fn count(session: &Session, lease: Duration) -> Result<Counts, Failure> {
+    let count = session.prepare_cached(COUNT).await?;
+    let row = session.query_one(&count, &[&lease.as_secs_f64()]).await?;
     let counted = |column| -> Result<u64, Failure> { Ok(row.try_get::<_, i64>(column)?.cast_unsigned()) };
     Ok(Counts {
         held: counted(0)?,
         unknown: counted(1)?,
-        settled: counted(2)?,
+        lost: counted(2)?,
+        settled: counted(3)?,
     })
 }
 

@@ -1,12 +1,14 @@
-//! Records found by `SCAN`, which holds nobody up, and read as they are: in no order, one node after the other.
+//! Records found by `SCAN`, which holds nobody up, and read or counted as they are: in no order, one node after the
+//! other.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use ::redis::{Cmd, Pipeline, RedisError};
 
 use super::connection::{Connection, Node};
 use super::swapping::{PREFIX, age, foreign, key_of};
-use crate::store::{Ages, Cursor, Listed, OperationId, Page, Record, Revision, StoreError};
+use crate::store::{Ages, Counts, Cursor, Listed, OperationId, Page, Record, Revision, StoreError};
 
 /// Revision, when written and when first seen in milliseconds of the server's clock, and the record.
 type Fields = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
@@ -34,7 +36,7 @@ pub(super) async fn page(
     let listed = found.into_iter().zip(held).filter_map(|(id, fields)| match fields {
         // It has expired in the meantime.
         (None, None, None, None) => None,
-        fields => Some(listed(id, fields, now, name)),
+        fields => Some(listed(id, fields, now).ok_or_else(|| foreign(name))),
     });
     Ok(Page {
         records: listed.collect::<Result<_, _>>()?,
@@ -98,21 +100,65 @@ async fn read(connection: &Connection, node: Node<'_>, ids: &[OperationId]) -> R
     Ok((seconds * 1000 + microseconds / 1000, held))
 }
 
-fn listed(id: OperationId, fields: Fields, now: i64, name: &str) -> Result<Listed, StoreError> {
+/// `None` where it is no record of ours.
+fn listed(id: OperationId, fields: Fields, now: i64) -> Option<Listed> {
     let (Some(revision), Some(written), Some(first_seen), Some(record)) = fields else {
-        return Err(foreign(name));
+        return None;
     };
-    let record = Record::decode(record.into()).map_err(|source| StoreError::Unreadable {
-        store: name.to_owned(),
-        source,
-    })?;
-    Ok(Listed {
+    Some(Listed {
         id,
-        revision: Revision(u64::from_be_bytes(revision.try_into().map_err(|_| foreign(name))?)),
-        record,
+        revision: Revision(u64::from_be_bytes(revision.try_into().ok()?)),
+        record: Record::decode(record.into()),
         ages: Ages {
             since_written: age(now - written),
             since_first_seen: age(now - first_seen),
         },
     })
+}
+
+/// How many records one step of a count looks at.
+const STEP: u32 = 200;
+
+/// The second byte of a record, and for how long it has not been written. So nothing of an answer's body is sent: a
+/// count shares its connection with the claims, which have little time.
+const LOOK: &str = "\
+local held = redis.call('HMGET', KEYS[1], 'written', 'record')
+if not held[2] then
+  return false
+end
+local time = redis.call('TIME')
+return { string.byte(held[2], 2), time[1] * 1000 + math.floor(time[2] / 1000) - held[1] }
+";
+
+pub(super) async fn count(connection: &Connection, lease: Duration) -> Result<Counts, RedisError> {
+    let mut counts = Counts::default();
+    let mut after = None;
+    loop {
+        let Scanned { node, found, next } = scan(connection, after.as_ref(), STEP).await?;
+        for seen in look(connection, Node::At(&node), &found).await? {
+            // Else it has expired in the meantime.
+            if let Some((tag, since_written)) = seen {
+                counts.add_tagged(tag, age(since_written), lease);
+            }
+        }
+        match next {
+            None => return Ok(counts),
+            next => after = next,
+        }
+    }
+}
+
+async fn look(
+    connection: &Connection,
+    node: Node<'_>,
+    ids: &[OperationId],
+) -> Result<Vec<Option<(u8, i64)>>, RedisError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all = Pipeline::with_capacity(ids.len());
+    for id in ids {
+        all.cmd("EVAL").arg(LOOK).arg(1).arg(key_of(id));
+    }
+    connection.ask_all(node, all).await
 }

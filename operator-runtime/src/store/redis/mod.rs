@@ -17,7 +17,7 @@ use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use self::address::Address;
 use self::connection::{CONFIRM, Connection, Node};
 use super::revisions::Revisions;
-use super::{BoxFuture, Cursor, FirstSeen, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
+use super::{BoxFuture, Counts, Cursor, FirstSeen, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
 
 /// A record expires after a day, the longest that one counts, where nobody has said otherwise.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -222,6 +222,14 @@ impl Store for RedisStore {
         Box::pin(async move {
             self.refuse_when_closed()?;
             listing::page(&self.connection, &self.name, &ids, after.as_ref(), limit).await
+        })
+    }
+
+    fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        Box::pin(async move {
+            self.refuse_when_closed()?;
+            let counted = listing::count(&self.connection, lease).await;
+            counted.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
         })
     }
 

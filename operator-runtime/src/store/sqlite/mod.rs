@@ -73,6 +73,7 @@ pub struct SqliteStore {
     jobs: Mutex<Option<writer::Sender>>,
     stopped: Mutex<Option<oneshot::Receiver<()>>>,
     reader: Arc<Reader<Sqlite>>,
+    ticks: Ticks,
 }
 
 impl SqliteStore {
@@ -100,7 +101,7 @@ impl SqliteStore {
         let opening = |source| StoreError::unavailable(&name, "be opened", source);
         let ticks = Ticks::start(clock.clone(), &mut connection).map_err(opening)?;
         let guard = guard::install(&mut connection, clock.clone()).map_err(opening)?;
-        let records = Records::new(name.clone(), ticks)?;
+        let records = Records::new(name.clone(), ticks.clone())?;
         let (jobs, stopped) = Writer::spawn(&name, Tx { connection }, records, guard, clock)?;
         let reader = Arc::new(Reader {
             pool: reader::Pool::new(path),
@@ -110,6 +111,7 @@ impl SqliteStore {
             jobs: Mutex::new(Some(jobs)),
             stopped: Mutex::new(Some(stopped)),
             reader,
+            ticks,
         })
     }
 
@@ -227,9 +229,13 @@ impl Store for SqliteStore {
     }
 
     /// Beside the writer, who waits for none of it.
-    fn count(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
+    fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move {
-            let counting = self.reader.read(records::count).await;
+            let lost_before = self.ticks.now().saturating_sub(ticks::milliseconds(lease));
+            let counting = self
+                .reader
+                .read(move |connection| records::count(connection, lost_before))
+                .await;
             counting.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
         })
     }

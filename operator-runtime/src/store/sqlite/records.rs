@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::ticks::{self, Ticks};
 use crate::store::revisions::Revisions;
-use crate::store::{Ages, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Record, Revision, StoreError, Swap};
+use crate::store::{
+    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, StoreError, Swap,
+};
 
 #[derive(Debug)]
 pub(super) struct Records {
@@ -34,7 +36,7 @@ impl Records {
     }
 
     pub(super) fn swap(
-        &mut self,
+        &self,
         connection: &Connection,
         id: OperationId,
         expected: Option<Revision>,
@@ -49,13 +51,17 @@ impl Records {
         }
     }
 
-    fn held(&mut self, connection: &Connection, id: OperationId) -> Result<Swap, StoreError> {
+    fn held(&self, connection: &Connection, id: OperationId) -> Result<Swap, StoreError> {
         let Some(row) =
             read(connection, id).map_err(|source| StoreError::unavailable(&self.name, "read a record", source))?
         else {
             return Ok(Swap::Gone);
         };
-        let (revision, record, ages) = self.decode(row)?;
+        let (revision, record, ages) = self.decode(row);
+        let record = record.map_err(|source| StoreError::Unreadable {
+            store: self.name.to_string(),
+            source,
+        })?;
         Ok(Swap::Held {
             revision,
             record: Arc::new(record),
@@ -63,21 +69,18 @@ impl Records {
         })
     }
 
-    fn decode(&mut self, row: Row) -> Result<(Revision, Record, Ages), StoreError> {
-        let record = Record::decode(Bytes::from(row.record)).map_err(|source| StoreError::Unreadable {
-            store: self.name.to_string(),
-            source,
-        })?;
+    fn decode(&self, row: Row) -> (Revision, Result<Record, DecodeError>, Ages) {
+        let record = Record::decode(Bytes::from(row.record));
         self.ticks.observe(row.written);
         let ages = Ages {
             since_written: self.ticks.since(row.written),
             since_first_seen: self.ticks.since(row.first_seen),
         };
-        Ok((Revision(row.revision.cast_unsigned()), record, ages))
+        (Revision(row.revision.cast_unsigned()), record, ages)
     }
 
     pub(super) fn list(
-        &mut self,
+        &self,
         connection: &Connection,
         ids: &RangeInclusive<OperationId>,
         after: Option<&Cursor>,
@@ -86,15 +89,15 @@ impl Records {
         let rows = page(connection, ids, after, limit)
             .map_err(|source| StoreError::unavailable(&self.name, "list its records", source))?;
         let listed = rows.into_iter().map(|(id, row)| {
-            let (revision, record, ages) = self.decode(row)?;
-            Ok(Listed {
+            let (revision, record, ages) = self.decode(row);
+            Listed {
                 id: OperationId::from_bytes(id),
                 revision,
                 record,
                 ages,
-            })
+            }
         });
-        Ok(Page::of_ordered(listed.collect::<Result<_, StoreError>>()?, limit))
+        Ok(Page::of_ordered(listed.collect(), limit))
     }
 
     pub(super) fn sweep(&self, connection: &Connection, older_than: Duration, limit: u32) -> Result<u32, StoreError> {
@@ -158,15 +161,17 @@ fn page(
 }
 
 /// The second byte of a record tells its state, and whether it is settled.
-pub(super) fn count(connection: &Connection) -> rusqlite::Result<Counts> {
+pub(super) fn count(connection: &Connection, lost_before: i64) -> rusqlite::Result<Counts> {
     let count = "SELECT count(*), count(*) FILTER (WHERE substr(record, 2, 1) IN (x'04', x'84')),
+        count(*) FILTER (WHERE substr(record, 2, 1) IN (x'00', x'80') AND written <= ?1),
         count(*) FILTER (WHERE substr(record, 2, 1) >= x'80') FROM operator_operations";
-    connection.query_row(count, [], |row| {
+    connection.query_row(count, [lost_before], |row| {
         let counted = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
         Ok(Counts {
             held: counted(0)?,
             unknown: counted(1)?,
-            settled: counted(2)?,
+            lost: counted(2)?,
+            settled: counted(3)?,
         })
     })
 }

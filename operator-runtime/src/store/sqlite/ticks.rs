@@ -1,6 +1,7 @@
 //! The time that ages are told in: one for every process of the machine that has the file open.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -13,25 +14,29 @@ use crate::clock::{Clock, MachineTime};
 ///
 /// It is never behind what the file holds: a wall clock set back between two starts would give records from the
 /// future, whose leases would last until the clock has caught up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ticks {
     clock: Arc<dyn Clock>,
-    ahead: i64,
+    /// Of the clock's own time; whoever reads and whoever writes share it.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Ticks {
     pub(super) fn start(clock: Arc<dyn Clock>, connection: &mut Connection) -> rusqlite::Result<Self> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut ticks = Self { clock, ahead: 0 };
+        let ticks = Self {
+            clock,
+            ahead: Arc::default(),
+        };
         let machine = ticks.clock.machine();
         let counted = match &machine {
             Some(machine) => since(machine, &transaction)?,
             None => None,
         };
         if let Some(now) = counted {
-            ticks.ahead = now.saturating_sub(ticks.now());
+            ticks.begin_at(now);
         } else {
-            ticks.ahead = milliseconds(ticks.clock.since_unix_epoch()).saturating_sub(ticks.now());
+            ticks.begin_at(milliseconds(ticks.clock.since_unix_epoch()));
             ticks.observe(newest(&transaction)?);
             if let Some(machine) = machine {
                 begin(&machine, ticks.now(), &transaction)?;
@@ -41,13 +46,22 @@ impl Ticks {
         Ok(ticks)
     }
 
+    fn begin_at(&self, now: i64) {
+        self.ahead.store(self.lead_to(now), Ordering::Relaxed);
+    }
+
+    /// How far ahead of the clock's own time that is.
+    fn lead_to(&self, tick: i64) -> i64 {
+        tick.saturating_sub(milliseconds(self.clock.monotonic()))
+    }
+
     pub(super) fn now(&self) -> i64 {
-        milliseconds(self.clock.monotonic()).saturating_add(self.ahead)
+        milliseconds(self.clock.monotonic()).saturating_add(self.ahead.load(Ordering::Relaxed))
     }
 
     /// Takes the lead of another process that shares the file over, where the machine does not tell all the same time.
-    pub(super) fn observe(&mut self, written: i64) {
-        self.ahead = self.ahead.saturating_add(written.saturating_sub(self.now()).max(0));
+    pub(super) fn observe(&self, written: i64) {
+        self.ahead.fetch_max(self.lead_to(written), Ordering::Relaxed);
     }
 
     pub(super) fn since(&self, tick: i64) -> Duration {

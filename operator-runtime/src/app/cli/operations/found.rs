@@ -9,16 +9,28 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::endpoint::Endpoint;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::NothingToSettle;
-use crate::store::{Listed, Record, State};
+use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, State};
 
 /// An operation, and what the program knows of its endpoint.
 pub(super) struct Found {
-    pub(super) listed: Listed,
+    pub(super) id: OperationId,
+    record: Record,
+    revision: Revision,
+    ages: Ages,
     pub(super) endpoint: Option<&'static Endpoint>,
     /// Whether a person has to say what became of it, or why not.
     pub(super) to_settle: Result<(), NothingToSettle>,
     /// When it was first seen, in seconds since 1970-01-01 UTC on this machine.
     pub(super) first_seen: u64,
+}
+
+/// An operation whose record is damaged, or of another version of this crate.
+#[derive(Debug, thiserror::Error)]
+#[error("Operation {} cannot be read: {why}.", .id.abbreviated())]
+pub(super) struct Unreadable {
+    pub(super) id: OperationId,
+    pub(super) first_seen: u64,
+    pub(super) why: DecodeError,
 }
 
 /// As a program reads it.
@@ -40,20 +52,43 @@ pub(super) struct Told<'f> {
 }
 
 impl Found {
-    pub(super) fn new(desk: &Desk, listed: Listed) -> Self {
-        let name = listed.record.origin.endpoint();
+    /// # Errors
+    /// If what the store holds cannot be read.
+    pub(super) fn new(desk: &Desk, listed: Listed) -> Result<Self, Unreadable> {
+        let first_seen = ago(listed.ages.since_first_seen);
+        let record = listed.record.map_err(|why| Unreadable {
+            id: listed.id,
+            first_seen,
+            why,
+        })?;
+        let name = record.origin.endpoint();
         let endpoint = desk.endpoints.iter().copied().find(|endpoint| endpoint.name == name);
-        let to_settle = desk.operations.needs_a_person(&listed, effect_of(endpoint));
-        Self {
-            first_seen: ago(listed.ages.since_first_seen),
+        let to_settle = desk
+            .operations
+            .needs_a_person(&record, listed.ages, effect_of(endpoint));
+        Ok(Self {
+            first_seen,
             endpoint,
             to_settle,
-            listed,
-        }
+            id: listed.id,
+            record,
+            revision: listed.revision,
+            ages: listed.ages,
+        })
     }
 
     pub(super) fn record(&self) -> &Record {
-        &self.listed.record
+        &self.record
+    }
+
+    /// As the store has told it.
+    pub(super) fn into_listed(self) -> Listed {
+        Listed {
+            id: self.id,
+            revision: self.revision,
+            record: Ok(self.record),
+            ages: self.ages,
+        }
     }
 
     pub(super) fn effect(&self) -> Effect {
@@ -74,14 +109,14 @@ impl Found {
     }
 
     pub(super) fn last_written(&self) -> u64 {
-        ago(self.listed.ages.since_written)
+        ago(self.ages.since_written)
     }
 
     pub(super) fn told(&self) -> Told<'_> {
         let record = self.record();
         let settlement = record.settlement.as_deref();
         Told {
-            operation: self.listed.id.to_string(),
+            operation: self.id.to_string(),
             state: self.state(),
             needs_a_person: self.to_settle.is_ok(),
             endpoint: record.origin.endpoint(),

@@ -5,8 +5,9 @@ use std::collections::BinaryHeap;
 use std::fmt::Write as _;
 
 use clap::Args;
+use serde_json::json;
 
-use super::found::Found;
+use super::found::{Found, Unreadable};
 use super::{Desk, unreadable, utc};
 use crate::app::cli::{Done, print};
 use crate::idempotency::machine::NothingToSettle;
@@ -24,6 +25,9 @@ pub(in crate::app::cli) struct Arguments {
     #[arg(long)]
     json: bool,
 }
+
+/// The state of an operation whose record cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// The newest, as many as are shown.
 struct Newest {
@@ -50,7 +54,14 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     };
     let mut records = desk.operations.records(OperationId::all());
     while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
-        let found = Found::new(desk, listed);
+        let found = match Found::new(desk, listed) {
+            Ok(found) => found,
+            // A person is to look, whatever it is.
+            Err(unreadable) => {
+                newest.add(Row::unreadable(&unreadable));
+                continue;
+            }
+        };
         let is_meant = match &found.to_settle {
             Ok(()) => true,
             // As if absent.
@@ -97,7 +108,7 @@ impl Row {
         Ok(Self {
             first_seen: found.first_seen,
             cells: [
-                found.listed.id.abbreviated(),
+                found.id.abbreviated(),
                 found.state().to_owned(),
                 utc::text(found.first_seen),
                 or_dash(origin.endpoint()),
@@ -107,6 +118,30 @@ impl Row {
             ],
             json,
         })
+    }
+
+    fn unreadable(unreadable: &Unreadable) -> Self {
+        let first_seen = utc::text(unreadable.first_seen);
+        let json = json!({
+            "operation": unreadable.id.to_string(),
+            "state": UNREADABLE,
+            "first_seen": first_seen,
+            "problem": unreadable.why.to_string(),
+        });
+        let unknown = || or_dash("");
+        Self {
+            first_seen: unreadable.first_seen,
+            cells: [
+                unreadable.id.abbreviated(),
+                UNREADABLE.to_owned(),
+                first_seen,
+                unknown(),
+                unknown(),
+                unknown(),
+                String::new(),
+            ],
+            json: json.to_string(),
+        }
     }
 }
 
@@ -129,6 +164,9 @@ fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String 
             "\nThese are the newest {} of {all}; `--limit` shows more.",
             rows.len()
         );
+    }
+    if rows.iter().any(|row| row.cells[1] == UNREADABLE) {
+        text += "\n`operations show OPERATION` says why one is unreadable.\n";
     }
     if rows.iter().any(|row| row.cells[1] == "unknown") {
         text += "\n`operations show OPERATION` says more, and how to settle one that is unknown.\n";

@@ -18,7 +18,7 @@ use super::{Done, settings};
 use crate::app::{App, registry};
 use crate::endpoint::Endpoint;
 use crate::idempotency::admission::Operations;
-use crate::store::{self, MemoryStore, OperationId, Store, StoreError};
+use crate::store::{self, Listed, MemoryStore, OperationId, Store, StoreError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -78,16 +78,17 @@ impl Desk {
         while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
             match &found {
                 // One that is written meanwhile may be told twice.
-                Some(Found { listed: other, .. }) if other.id != listed.id => {
+                Some(Listed { id: other, .. }) if *other != listed.id => {
                     return Err(format!(
                         "`{id}` is the beginning of more than one operation, such as {} and {}: give more digits.",
-                        other.id, listed.id
+                        other, listed.id
                     ));
                 }
-                _ => found = Some(Found::new(self, listed)),
+                _ => found = Some(listed),
             }
         }
-        found.ok_or_else(|| format!("There is no operation `{id}` in {}.", self.store().describe()))
+        let found = found.ok_or_else(|| format!("There is no operation `{id}` in {}.", self.store().describe()))?;
+        Found::new(self, found).map_err(|unreadable| unreadable.to_string())
     }
 }
 

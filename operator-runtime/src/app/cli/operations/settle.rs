@@ -45,9 +45,9 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
         .or_else(logged_in)
         .ok_or("Nobody knows who you are: say `--by NAME`, which is kept with the operation.")?;
     let found = desk.find(&arguments.operation).await?;
-    let operation = found.listed.id.abbreviated();
+    let operation = found.id.abbreviated();
     let refused = |reason: &dyn std::fmt::Display| format!("Operation {operation} cannot be settled: {reason}.");
-    found.to_settle.map_err(|reason| refused(&reason))?;
+    found.to_settle.as_ref().map_err(|reason| refused(reason))?;
     let (finding, consequence) = match &arguments.finding.done {
         Some(path) => {
             let response = answer(&found, path, desk.operations.settings().response_limit)?;
@@ -63,7 +63,9 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
         at: SystemClock::new().unix_seconds(),
     });
     let effect = found.effect();
-    let settling = desk.operations.settle(found.listed, effect, &finding, &settlement);
+    let settling = desk
+        .operations
+        .settle(found.into_listed(), effect, &finding, &settlement);
     settling.await.map_err(|error| refused(&error))?;
     print(&format!("Operation {operation} is settled by {by}: {consequence}.\n"))
 }

@@ -55,7 +55,7 @@ fn text(found: &Found, ttl: Duration) -> String {
         None => format!("{}, which this program does not have", origin.endpoint()),
     };
     let mut rows = vec![
-        ("operation", found.listed.id.to_string()),
+        ("operation", found.id.to_string()),
         ("endpoint", endpoint),
         ("tenant", origin.tenant().to_owned()),
         ("idempotency key", origin.idempotency_key().to_owned()),
@@ -95,7 +95,7 @@ fn state(found: &Found) -> String {
 }
 
 fn what_to_do(found: &Found) -> String {
-    let (program, operation) = (program(), found.listed.id.abbreviated());
+    let (program, operation) = (program(), found.id.abbreviated());
     format!(
         "\nFind out where the endpoint acts whether this was done; the idempotency key may have been passed on. Then say so:\n\n    \
          {program} operations settle {operation} --done ANSWER.json\n        it was done: retries are given the answer in that file\n    \
