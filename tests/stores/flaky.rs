@@ -1,4 +1,4 @@
-//! A store that can be made to refuse.
+//! A store that can be made to refuse, and tells when a call meets another one that runs.
 
 use std::any::TypeId;
 use std::ops::RangeInclusive;
@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use operator_runtime::store::{
-    BoxFuture, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store, StoreError, Swap,
-    Transactions, Work,
+    BoxFuture, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, State, Step, Store, StoreError,
+    Swap, Transactions, Work,
 };
+use tokio::sync::Notify;
 
 /// A store that can be made to refuse: everything, or what is written over an earlier record.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub(crate) struct Flaky {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) down: Arc<AtomicBool>,
     pub(crate) refuses_ends: Arc<AtomicBool>,
+    /// Woken when a call is told that its operation runs already.
+    pub(crate) met: Arc<Notify>,
 }
 
 impl Flaky {
@@ -40,10 +43,17 @@ impl Store for Flaky {
         new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>> {
-        match self.refuse(expected.is_some()) {
-            Ok(()) => self.inner.swap(id, expected, new, first_seen),
-            Err(error) => Step::Now(Err(error)),
+        if let Err(error) = self.refuse(expected.is_some()) {
+            return Step::Now(Err(error));
         }
+        let swapping = self.inner.swap(id, expected, new, first_seen);
+        Step::Later(Box::pin(async move {
+            let answer = swapping.wait().await;
+            if matches!(&answer, Ok(Swap::Held { record, .. }) if record.state == State::InProgress) {
+                self.met.notify_waiters();
+            }
+            answer
+        }))
     }
 
     fn keep_for(&self, ttl: Duration) {

@@ -5,14 +5,16 @@
 mod flaky;
 mod stage;
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use operator_runtime::store::{BoxFuture, MemoryStore, PostgresStore, RedisStore, SqliteStore, Store};
 use operator_runtime::testing::{Answer, Client};
-use operator_runtime::{App, endpoints};
+use operator_runtime::{App, Config, Settings, endpoints};
 use serde_json::json;
+use tests::proof::Row;
 use tokio::sync::Semaphore;
 
 use flaky::Flaky;
@@ -35,6 +37,9 @@ struct Case {
     endpoint: &'static str,
     effect: Effect,
     client: Client,
+    /// Of the same endpoint and store, where leases and duplicates are short of time.
+    impatient: Client,
+    calls: AtomicU32,
     stage: Stage,
     store: Flaky,
     /// What has taken effect, where effects are in the database.
@@ -52,18 +57,28 @@ async fn case(endpoint: &'static str, effect: Effect, inner: Arc<dyn Store>, eff
         inner,
         down: Arc::default(),
         refuses_ends: Arc::default(),
+        met: Arc::default(),
     };
-    let chosen = match endpoint {
+    let chosen = || match endpoint {
         "once" => endpoints![once],
         "again" => endpoints![again],
         "in_sqlite" => endpoints![in_sqlite],
         _ => endpoints![in_postgres],
     };
-    let app = App::new().only(chosen).state(stage.clone()).store(store.clone());
+    let app = || App::new().only(chosen()).state(stage.clone()).store(store.clone());
+    let settings = Settings {
+        lease: Duration::from_secs(4),
+        renew_every: Duration::from_secs(2),
+        wait: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let impatient = app().config(Config::new().operations(settings));
     Case {
         endpoint,
         effect,
-        client: Client::new(app).await.unwrap(),
+        client: Client::new(app()).await.unwrap(),
+        impatient: Client::new(impatient).await.unwrap(),
+        calls: AtomicU32::new(0),
         stage,
         store,
         effects,
@@ -72,7 +87,12 @@ async fn case(endpoint: &'static str, effect: Effect, inner: Arc<dyn Store>, eff
 
 impl Case {
     async fn call(&self, key: &str, ends: &str) -> Answer {
-        let client = self.client.with_idempotency_key(format!("{}-{key}", self.endpoint));
+        self.call_by(&self.client, key, ends).await
+    }
+
+    async fn call_by(&self, client: &Client, key: &str, ends: &str) -> Answer {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let client = client.with_idempotency_key(format!("{}-{key}", self.endpoint));
         client.call(self.endpoint, &json!({ "ends": ends })).await
     }
 
@@ -93,9 +113,18 @@ impl Case {
         }
     }
 
-    async fn check(&self) {
+    async fn check(&self, store: &str) {
         let rows = tokio::time::timeout(Duration::from_secs(120), self.rows());
         rows.await.expect("every row ends");
+        // Whatever was lost or doubled has ended the test.
+        let row = Row {
+            proof: &format!("what becomes of each outcome, {}", self.effect.in_words()),
+            store,
+            tried: &format!("{} calls", self.calls.load(Ordering::SeqCst)),
+            lost: 0,
+            doubled: 0,
+        };
+        row.record();
     }
 
     /// Every row of the table.
@@ -189,6 +218,7 @@ impl Case {
     }
 
     fn begin(&self, key: &'static str) -> tokio::task::JoinHandle<Answer> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let client = self.client.with_idempotency_key(format!("{}-{key}", self.endpoint));
         let endpoint = self.endpoint;
         tokio::spawn(async move { client.call(endpoint, &json!({ "ends": "gated" })).await })
@@ -197,11 +227,22 @@ impl Case {
     async fn a_duplicate_waits(&self) {
         let first = self.begin("waits");
         self.stage.started.acquire().await.unwrap().forget();
-        let duplicate = self.begin("waits");
-        // It is given the time to get in the way, though nothing may come of it.
-        tokio::task::yield_now().await;
+        let mut duplicate = pin!(self.call("waits", "gated"));
+        let mut met = pin!(self.store.met.notified());
+        met.as_mut().enable();
+        let waits = async {
+            // One in a transaction waits at the store, or before it, from when it is first polled.
+            if self.effect != Effect::Transaction {
+                met.await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = &mut duplicate => panic!("answered while the first call runs: {answer:?}"),
+            () = waits => {}
+        }
         self.stage.go.add_permits(1);
-        let (first, duplicate) = (first.await.unwrap(), duplicate.await.unwrap());
+        let (first, duplicate) = (first.await.unwrap(), duplicate.await);
         assert_eq!((first.status, first.replayed), (200, false), "{first:?}");
         assert_eq!(
             (&duplicate.body, duplicate.replayed),
@@ -228,13 +269,29 @@ impl Case {
         }
         let runs = self.stage.runs.load(Ordering::SeqCst);
         self.store.refuses_ends.store(true, Ordering::SeqCst);
-        let answer = self.call("unrecorded", "200").await;
+        let answer = self.call_by(&self.impatient, "unrecorded", "200").await;
         self.store.refuses_ends.store(false, Ordering::SeqCst);
         assert_eq!((answer.status, answer.retry_after.is_some()), (503, true), "{answer:?}");
         // The effect has happened, so that nobody is told that nothing was started.
         let kind = answer.body["type"].as_str().unwrap_or_default();
         assert!(kind.ends_with("outcome-not-recorded"), "{answer:?}");
         assert_eq!(self.stage.runs.load(Ordering::SeqCst), runs + 1);
+
+        let retry = || self.call_by(&self.impatient, "unrecorded", "200");
+        let (mut answer, mut told_to_wait) = (retry().await, 0);
+        while answer.status == 409 {
+            told_to_wait += 1;
+            answer = retry().await;
+        }
+        assert!(told_to_wait > 0, "within the lease: {answer:?}");
+        let kind = answer.body["type"].as_str().unwrap_or_default().to_owned();
+        let ran = self.stage.runs.load(Ordering::SeqCst) - runs - 1;
+        if self.effect == Effect::Once {
+            assert!(answer.status == 500 && kind.ends_with("outcome-unknown"), "{answer:?}");
+            assert_eq!(ran, 0);
+        } else {
+            assert_eq!((answer.status, answer.replayed, ran), (200, false, 1), "{answer:?}");
+        }
     }
 
     async fn a_store_that_is_down_starts_nothing(&self) {
@@ -248,21 +305,31 @@ impl Case {
     }
 }
 
+impl Effect {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Once => "at most once",
+            Self::Again => "rerunnable",
+            Self::Transaction => "transactional",
+        }
+    }
+}
+
 /// The two effects that are elsewhere.
-async fn elsewhere(store: Arc<dyn Store>) {
-    case("once", Effect::Once, store.clone(), None).await.check().await;
-    case("again", Effect::Again, store, None).await.check().await;
+async fn elsewhere(name: &str, store: Arc<dyn Store>) {
+    case("once", Effect::Once, store.clone(), None).await.check(name).await;
+    case("again", Effect::Again, store, None).await.check(name).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_memory() {
-    elsewhere(Arc::new(MemoryStore::new())).await;
+    elsewhere("memory", Arc::new(MemoryStore::new())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_redis() {
     let server = tests::services::Redis::start(&[]);
-    elsewhere(Arc::new(RedisStore::connect(&server.url()).await.unwrap())).await;
+    elsewhere("Redis", Arc::new(RedisStore::connect(&server.url()).await.unwrap())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -270,7 +337,7 @@ async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(folder.path().join("operator.db")).unwrap());
     store.setup(|connection| connection.execute_batch(TABLE)).unwrap();
-    elsewhere(store.clone()).await;
+    elsewhere("SQLite", store.clone()).await;
     let reading = store.clone();
     let count: Counting = Box::new(move || {
         let store = reading.clone();
@@ -283,7 +350,7 @@ async fn on_sqlite() {
     });
     case("in_sqlite", Effect::Transaction, store, Some(count))
         .await
-        .check()
+        .check("SQLite")
         .await;
 }
 
@@ -292,7 +359,7 @@ async fn on_postgres() {
     let server = tests::services::Postgres::start(&[]);
     let store = Arc::new(PostgresStore::connect(&server.url()).await.unwrap());
     store.setup(TABLE).await.unwrap();
-    elsewhere(store.clone()).await;
+    elsewhere("Postgres", store.clone()).await;
     let reading = store.clone();
     let count: Counting = Box::new(move || {
         let store = reading.clone();
@@ -303,7 +370,7 @@ async fn on_postgres() {
     });
     case("in_postgres", Effect::Transaction, store, Some(count))
         .await
-        .check()
+        .check("Postgres")
         .await;
 }
 
