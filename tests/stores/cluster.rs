@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use operator_runtime::store::{OperationId, RedisStore, Store as _, Swap, contract};
 use tests::cluster::Cluster;
+use tests::proof::Row;
 
 use crate::claim;
 
@@ -16,6 +17,7 @@ async fn a_cluster_keeps_the_contract_on_all_its_nodes() {
     let store = RedisStore::connect(&cluster.nodes[0].url()).await.unwrap();
     assert_eq!(store.warning(), None);
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+    Row::of_the_contract("Redis, a cluster").record();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ use operator_runtime::store::{
 use operator_runtime::testing::{Answer, Client};
 use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api, tokio_postgres};
 use serde_json::json;
+use tests::proof::Row;
 use tests::services::Postgres as Server;
 
 use conflicts::Runs;
@@ -137,6 +138,7 @@ async fn it_keeps_the_contract() {
     let server = Server::start(&[]);
     let store = connect(&server.url()).await;
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+    Row::of_the_contract("Postgres").record();
     assert_eq!(store.warning(), None);
     let careless = format!("{}?options=-c%20synchronous_commit=off", server.url());
     assert!(

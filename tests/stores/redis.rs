@@ -12,6 +12,7 @@ use operator_runtime::store::{
     Fingerprint, FirstSeen, OperationId, Origin, Record, RedisStore, Response, Revision, State, Store, StoreError,
     Swap, contract,
 };
+use tests::proof::Row;
 use tests::services::Redis;
 
 const KEPT: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "always")];
@@ -47,6 +48,7 @@ async fn it_keeps_the_contract() {
     let store = RedisStore::connect(&redis.url()).await.unwrap();
     // The clock is the server's, so time has to pass.
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+    Row::of_the_contract("Redis").record();
 }
 
 #[tokio::test]

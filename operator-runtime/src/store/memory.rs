@@ -287,6 +287,7 @@ mod tests {
     async fn it_keeps_the_contract() {
         let (clock, store) = store(usize::MAX);
         contract::check(&store, async |by| clock.advance(by)).await;
+        ::tests::proof::Row::of_the_contract("memory").record();
     }
 
     #[tokio::test]
