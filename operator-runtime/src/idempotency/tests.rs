@@ -34,7 +34,13 @@ const OUTCOMES: [&str; 11] = [
     "settled",
     "taken back",
 ];
-const TRANSACTIONS: [&str; 2] = ["transaction", "replay of a transaction"];
+const TRANSACTIONS: [&str; 5] = [
+    "transaction",
+    "replay of a transaction",
+    "crash in a transaction",
+    "lost commit",
+    "unknown commit",
+];
 
 /// Runs `count` histories, and fails with the shortest one that breaks a rule.
 fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
@@ -72,13 +78,15 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
     println!("{reached:?}");
     let mut missing = OUTCOMES.to_vec();
     missing.extend(world.effects().map(|_| TRANSACTIONS).into_iter().flatten());
+    let tries_two_at_once = world.effects().is_some() && world.clock().is_some();
+    missing.extend(tries_two_at_once.then_some("two at once"));
     missing.retain(|outcome| !reached.contains_key(outcome));
     assert_eq!(missing, [""; 0], "no history has come to that");
     // A history in which anything was lost or doubled has ended the test.
     let row = Row {
         proof: "random histories of three servers",
         store,
-        tried: &format!("{count} histories"),
+        tried: &format!("{count} histories, crashes and lost answers in each step"),
         lost: 0,
         doubled: 0,
     };

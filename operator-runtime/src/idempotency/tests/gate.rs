@@ -3,15 +3,17 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::history::CommitFate;
 use crate::idempotency::record::Record;
 use crate::store::{
     Ages, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Revision, Step, Store, StoreError, Swap,
-    Transaction, Transactions, Work,
+    Transaction, Transactions, Verdict, Work,
 };
 
 /// One server's way to the store.
@@ -20,6 +22,10 @@ pub(super) struct Gate {
     pub(super) inner: Arc<dyn Store>,
     pub(super) added: Option<Arc<AddedTime>>,
     waiting: Mutex<Option<Request>>,
+    /// Of the next transaction.
+    commit: Mutex<CommitFate>,
+    /// The next transaction cannot be begun.
+    is_away: AtomicBool,
 }
 
 /// A compare-and-swap that has been asked for and has not happened.
@@ -38,7 +44,13 @@ impl Gate {
             inner,
             added,
             waiting: Mutex::default(),
+            commit: Mutex::default(),
+            is_away: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn set_commit(&self, fate: CommitFate) {
+        *lock(&self.commit) = fate;
     }
 
     /// What the future that was polled last has asked for.
@@ -148,13 +160,40 @@ impl Store for Gate {
     }
 }
 
-/// A transaction is carried out whole, and waits for nobody.
+/// A transaction is carried out to its end, and then the history says whether that was reached and is known.
 impl Transactions for Gate {
     fn handle_type(&self) -> TypeId {
         self.inner.transactions().expect("it has some").handle_type()
     }
 
     fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
+        if self.is_away.swap(false, Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Ended::Failed(Self::unreachable())));
+        }
+        let fate = std::mem::take(&mut *lock(&self.commit));
+        let was_to_commit = Arc::new(AtomicBool::new(false));
+        let is_to_commit = Arc::clone(&was_to_commit);
+        let work: Work = Box::new(move |transaction| {
+            Box::pin(async move {
+                let verdict = work(transaction).await;
+                is_to_commit.store(verdict == Verdict::Commit, Ordering::SeqCst);
+                if fate.arrives() { verdict } else { Verdict::RollBack }
+            })
+        });
+        Box::pin(async move {
+            let ended = self.transact_on_time(limit, work).await;
+            if !was_to_commit.load(Ordering::SeqCst) || fate == CommitFate::Answered {
+                return ended;
+            }
+            let is_away = fate == CommitFate::AnswerLostForGood;
+            self.is_away.store(is_away, Ordering::SeqCst);
+            Ended::CommitUnknown(Self::unreachable())
+        })
+    }
+}
+
+impl Gate {
+    fn transact_on_time(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
         let inner = self.inner.transactions().expect("it has some");
         let Some(added) = self.added.clone() else {
             return inner.transact(limit, work);

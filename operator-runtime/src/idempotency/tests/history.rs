@@ -39,12 +39,20 @@ pub(super) enum Action {
         who: Who,
         ending: Ending,
     },
-    /// A transactional request arrives, and is carried out whole.
+    /// A transactional request arrives, and its transaction is carried out to its end.
     Transact {
         server: usize,
         key: u8,
         body: u8,
         ending: Ending,
+        fate: CommitFate,
+    },
+    /// Transactional requests for one operation arrive at two servers at once.
+    TransactTwice {
+        servers: [usize; 2],
+        key: u8,
+        bodies: [u8; 2],
+        endings: [Ending; 2],
     },
     /// A person says what became of an operation of such an endpoint.
     Settle {
@@ -76,6 +84,33 @@ pub(super) enum Fate {
     CrashAfter,
 }
 
+/// What becomes of a transaction that is to be committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum CommitFate {
+    #[default]
+    Answered,
+    /// It is committed, and the answer is lost on the way.
+    AnswerLost,
+    /// And the store cannot be asked what it came to.
+    AnswerLostForGood,
+    /// The commit is lost on the way, which looks the same.
+    NotReached,
+    /// The server dies before the commit.
+    CrashBefore,
+    /// It is committed, and the server dies before it learns so.
+    CrashAfter,
+}
+
+impl CommitFate {
+    pub(super) fn arrives(self) -> bool {
+        !matches!(self, Self::NotReached | Self::CrashBefore)
+    }
+
+    pub(super) fn is_crash(self) -> bool {
+        matches!(self, Self::CrashBefore | Self::CrashAfter)
+    }
+}
+
 pub(super) fn histories() -> impl Strategy<Value = Vec<Action>> {
     prop::collection::vec(actions(), 1..120)
 }
@@ -87,8 +122,10 @@ fn actions() -> impl Strategy<Value = Action> {
         20 => (who(), fates()).prop_map(|(who, fate)| Action::GoOn { who, fate }),
         4 => who().prop_map(|who| Action::Renew { who }),
         6 => (who(), endings()).prop_map(|(who, ending)| Action::End { who, ending }),
-        2 => (0..SERVERS, keys(), bodies(), endings())
-            .prop_map(|(server, key, body, ending)| Action::Transact { server, key, body, ending }),
+        2 => (0..SERVERS, keys(), bodies(), endings(), commit_fates())
+            .prop_map(|(server, key, body, ending, fate)| Action::Transact { server, key, body, ending, fate }),
+        1 => ([0..SERVERS, 0..SERVERS], keys(), [bodies(), bodies()], [endings(), endings()])
+            .prop_map(|(servers, key, bodies, endings)| Action::TransactTwice { servers, key, bodies, endings }),
         2 => (keys(), effects(), any::<bool>())
             .prop_map(|(key, effect, is_done)| Action::Settle { key, effect, is_done }),
         1 => (0..SERVERS).prop_map(|server| Action::Crash { server }),
@@ -121,6 +158,12 @@ fn fates() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::NotReached),
         1 => Just(Fate::CrashAfter),
     ]
+}
+
+fn commit_fates() -> impl Strategy<Value = CommitFate> {
+    use CommitFate::{AnswerLost, AnswerLostForGood, Answered, CrashAfter, CrashBefore, NotReached};
+    let lost = &[AnswerLost, AnswerLostForGood, NotReached, CrashBefore, CrashAfter][..];
+    prop_oneof![1 => Just(Answered), 1 => prop::sample::select(lost)]
 }
 
 fn endings() -> impl Strategy<Value = Ending> {

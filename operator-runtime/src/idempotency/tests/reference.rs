@@ -57,7 +57,7 @@ pub(super) enum Taken {
     GivenUp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reference {
     operations: HashMap<u8, Operation>,
     attempts: u32,

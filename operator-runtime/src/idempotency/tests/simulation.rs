@@ -2,6 +2,7 @@
 
 mod call;
 mod judgement;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -140,7 +141,14 @@ impl<'w> Simulation<'w> {
                 key,
                 body,
                 ending,
-            } => self.transact(server, key, body, ending),
+                fate,
+            } => self.transact(server, key, body, ending, fate),
+            Action::TransactTwice {
+                servers,
+                key,
+                bodies,
+                endings,
+            } => self.transact_twice(servers, key, bodies, endings),
             Action::Settle { key, effect, is_done } => self.settle(key, effect, is_done),
             Action::Crash { server } => self.calls.retain(|call| call.server != server),
             Action::Pass { seconds } => self.pass(seconds),

@@ -6,15 +6,14 @@ use std::task::{Context, Poll, Waker};
 
 use super::super::gate::Request;
 use super::super::reference::{self, Ending, Taken, Verdict};
-use super::call::{Asked, Call, Doing, Looked, Written, due_of, first, number, outcome};
-use super::{MAX_EXECUTION, Simulation};
+use super::Simulation;
+use super::call::{Asked, Call, Doing, Looked, Written, due_of, number, outcome};
 use crate::idempotency::admission::{Answer, Claim, HandlerOutcome};
 use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Finding;
 use crate::idempotency::record::Settlement;
 use crate::idempotency::settling::NotSettled;
-use crate::idempotency::transacted::Transacted;
 use crate::store::Swap;
 
 impl Simulation<'_> {
@@ -243,53 +242,6 @@ impl Simulation<'_> {
             }
             Err(NotSettled::Nothing(_)) => assert!(!due, "not settled"),
             Err(error) => panic!("{error}"),
-        }
-    }
-
-    pub(super) fn transact(&mut self, server: usize, key: u8, body: u8, ending: Ending) {
-        let Some(effects) = self.world.effects() else { return };
-        self.answers += 1;
-        let answer = self.answers;
-        let effect = format!("{}/{answer:06}", self.history);
-        let operations = self.servers[server].0.clone();
-        let handler = || effects.handler(effect.clone(), outcome(ending, answer));
-        let transacting = operations.transact(self.id(key), first(key, body), MAX_EXECUTION, handler);
-        let transacted = self.stores.block_on(transacting).expect("the store works");
-        let due = self.reference.transact(key, body, ending, answer, self.now);
-        match transacted {
-            Transacted::Ran(told) => {
-                assert!(matches!(due, Verdict::Run { .. }), "ran, and was due {due:?}");
-                self.seen.ran(key, self.now);
-                self.reach("transaction");
-                let due = match ending {
-                    Ending::TooLong => Answer::TooLong {
-                        limit: reference::LONGEST_ANSWER,
-                    },
-                    _ => due_of(outcome(ending, answer)),
-                };
-                assert_eq!(told, due);
-                if ending == Ending::Done {
-                    self.effects.push(effect);
-                }
-                if matches!(ending, Ending::Done | Ending::Refused) {
-                    self.seen.kept(key, answer, self.reference.expiry(key));
-                }
-            }
-            Transacted::Replay(response) => {
-                self.reach("replay of a transaction");
-                assert_eq!(
-                    due,
-                    Verdict::Replay {
-                        answer: number(&response)
-                    }
-                );
-                self.seen.replayed(key, number(&response), self.now);
-            }
-            Transacted::Busy => assert_eq!(due, Verdict::Wait),
-            Transacted::Mismatch => assert_eq!(due, Verdict::Mismatch),
-            Transacted::Unknown => assert_eq!(due, Verdict::Unknown),
-            Transacted::NotKept => assert_eq!(due, Verdict::TooLong),
-            Transacted::CommitUnknown => panic!("no answer to a commit was lost"),
         }
     }
 }
