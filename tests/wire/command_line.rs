@@ -162,6 +162,25 @@ fn a_program_without_sqlite_asks_for_a_store_that_it_has() {
 }
 
 #[test]
+fn a_program_with_no_lasting_store_says_which_feature_brings_the_one_that_was_named() {
+    let program = process::build("linked-program", "dev");
+    for (feature, address) in [
+        ("sqlite", "sqlite:operator.db"),
+        ("postgres", "postgres://ana:hunter2@127.0.0.1:1/shop"),
+        ("redis", "redis://:hunter2@127.0.0.1:1"),
+    ] {
+        let said = say(&program, &[("OPERATOR_STORE", address)], &["dev"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        let sentence = format!(
+            "this program was built without the `{feature}` store: turn it on with `operator-runtime = {{ features = [\"{feature}\"] }}` \
+             in its Cargo.toml, or use `memory:`"
+        );
+        assert!(said.error.contains(&sentence), "{said:?}");
+        assert!(!said.error.contains("hunter2"), "{said:?}");
+    }
+}
+
+#[test]
 fn help_is_about_the_program_that_was_asked() {
     let help = say(&process::build("support-desk", "dev"), &[], &["--help"]);
     assert!(help.out.starts_with("support-desk: "), "{help:?}");
