@@ -1,14 +1,15 @@
 //! One call, straight down: verify, admit, run, record, reply. Transport-free; the only caller of a handler.
 
+mod transactional;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span};
+use tracing::{Instrument as _, Span};
 
 use crate::account::Account;
 use crate::bound::BoundEndpoint;
@@ -22,7 +23,6 @@ use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operation::OperationId;
 use crate::idempotency::record::Response;
-use crate::idempotency::transacted::{Transacted, TransactionalHandler};
 use crate::invocation::{Invocation, Operation, TransactionSlot};
 use crate::meter::Outcome;
 use crate::output::AnswerBytes;
@@ -31,14 +31,12 @@ use crate::problem::{Error, Kind};
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::request::{Unverified, Verified};
 use crate::reply::{
-    Reply, busy, mismatch, not_kept, not_recorded, queued, refuse, reply_of, response_of, unavailable, undone, unknown,
+    Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, refuse, reply_of, response_of, unknown,
 };
-use crate::store::{StoreError, Transactions, is_conflict};
+use crate::store::{StoreError, is_conflict};
 use crate::under_way::UnderWay;
 
 const JSON: &str = "application/json";
-/// No `Retry-After` is that long.
-const NOTHING_TOLD: u32 = u32::MAX;
 
 /// What every endpoint of an app shares.
 pub(crate) struct Pipeline {
@@ -230,41 +228,6 @@ impl Pipeline {
         };
         Ok(Detached::new(&self.running, work.instrument(span)))
     }
-
-    async fn transact(
-        &self,
-        invocation: Invocation,
-        permit: OwnedSemaphorePermit,
-        account: Account,
-        span: Span,
-    ) -> Reply {
-        let operation = invocation.operation();
-        let Some(taken_up) = self.transactions.take_up(operation.id, operation.first.fingerprint) else {
-            return span.in_scope(|| account.close(Reply::from_error(&mismatch())));
-        };
-        let operations = self.operations.clone();
-        let take_turns = operations.store().transactions().is_some_and(Transactions::take_turns);
-        // What keeps it waiting is its own operation, in this process or in another, or other work that is before it.
-        let is_duplicate = taken_up.is_duplicate() || !take_turns;
-        let begun = Arc::new(AtomicBool::new(false));
-        let in_vain = in_vain(operations.settings().wait, Arc::clone(&begun));
-        let early = (account.clone(), span.clone());
-        let work = async move {
-            let _held = (permit, taken_up);
-            account.close(transact(operations, operation, invocation, &begun).await)
-        };
-        let mut running = Detached::new(&self.running, work.instrument(span));
-        tokio::select! {
-            biased;
-            reply = &mut running => reply,
-            // It stays in the queue, and finds its answer there or makes it.
-            () = in_vain => {
-                let (account, span) = early;
-                let error = if is_duplicate { busy() } else { queued() };
-                span.in_scope(|| account.close(Reply::from_error(&error)))
-            }
-        }
-    }
 }
 
 /// A verified call on its way.
@@ -349,7 +312,7 @@ fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, 
         Ok(Claim::Mismatch) => Reply::from_error(&mismatch()),
         Ok(Claim::Unknown) => Reply::from_error(&unknown(id)),
         Ok(Claim::NotKept) => Reply::from_error(&not_kept()),
-        Err(refused) => Reply::from_error(&unavailable(&refused.take_back())),
+        Err(refused) => Reply::from_error(&not_taken_up(&refused.take_back())),
     })
 }
 
@@ -381,59 +344,6 @@ async fn change(operations: Operations, operation: Operation, invocation: Invoca
             tracing::error!(%error, "the outcome of a handler was not recorded");
             Reply::from_error(&not_recorded())
         }
-    }
-}
-
-/// Ends where a call has waited for its transaction for so long, and its handler has not begun.
-async fn in_vain(wait: Duration, begun: Arc<AtomicBool>) {
-    tokio::time::sleep(wait).await;
-    if begun.load(Ordering::Acquire) {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn transact(
-    operations: Operations,
-    operation: Operation,
-    invocation: Invocation,
-    begun: &Arc<AtomicBool>,
-) -> Reply {
-    let max_execution = invocation.endpoint().max_execution;
-    let (span, has_begun) = (Span::current(), Arc::clone(begun));
-    let told = Arc::new(AtomicU32::new(NOTHING_TOLD));
-    let tell = Arc::clone(&told);
-    let begun = Arc::clone(begun);
-    let handler = move || -> TransactionalHandler {
-        let (invocation, span, tell) = (invocation.again(), span.clone(), Arc::clone(&tell));
-        let endpoint = invocation.shared_endpoint();
-        let begun = Arc::clone(&begun);
-        Box::new(move |transaction| {
-            begun.store(true, Ordering::Release);
-            let running = async move {
-                let running = run(invocation, TransactionSlot(Some(transaction)), None);
-                let (outcome, retry_after) = endpoint.meter.in_transaction(running).await;
-                tell.store(retry_after.unwrap_or(NOTHING_TOLD), Ordering::Relaxed);
-                outcome
-            };
-            Box::pin(running.instrument(span))
-        })
-    };
-    match operations
-        .transact(operation.id, operation.first, max_execution, handler)
-        .await
-    {
-        Ok(Transacted::Ran(answer)) => {
-            let seconds = told.load(Ordering::Relaxed);
-            reply_of(answer, Effect::Transactional, None).or_after((seconds != NOTHING_TOLD).then_some(seconds))
-        }
-        Ok(Transacted::Replay(response)) => Reply::replay(response),
-        Ok(Transacted::Busy) => Reply::from_error(&busy()),
-        Ok(Transacted::Mismatch) => Reply::from_error(&mismatch()),
-        Ok(Transacted::Unknown) => Reply::from_error(&unknown(operation.id)),
-        Ok(Transacted::NotKept) => Reply::from_error(&not_kept()),
-        Ok(Transacted::CommitUnknown) => Reply::from_error(&not_recorded()),
-        Err(error) if has_begun.load(Ordering::Acquire) => Reply::from_error(&undone(&error)),
-        Err(error) => Reply::from_error(&unavailable(&error)),
     }
 }
 

@@ -112,7 +112,12 @@ pub(crate) fn refuse(endpoint: &BoundEndpoint, refusal: Refusal) -> Reply {
     Reply::from_error(&refusal.into())
 }
 
-pub(crate) fn unavailable(error: &StoreError) -> Error {
+/// For a call that the store could not take up.
+pub(crate) fn not_taken_up(error: &StoreError) -> Error {
+    if let StoreError::Crowded { .. } = error {
+        tracing::warn!(%error, "a call was not begun");
+        return queued();
+    }
     tracing::error!(%error, "the store of operations failed");
     Error::new(
         Kind::Unavailable,
@@ -148,7 +153,7 @@ pub(crate) fn busy() -> Error {
     .after(2)
 }
 
-/// For a call that has waited for its transaction and is not known to be a duplicate.
+/// For a call that has waited for the store to take it up, and is not known to be a duplicate.
 pub(crate) fn queued() -> Error {
     Error::new(
         Kind::Queued,

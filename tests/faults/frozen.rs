@@ -29,7 +29,7 @@ fn a_process_whose_postgres_is_frozen_answers_and_can_be_stopped() {
     let mut server = Server::start_on(&program, folder.path(), &postgres.url());
     let frozen = postgres.freeze();
     let answer = post(server.port, "/credit", "frozen", "{}").unwrap();
-    assert_ne!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.status, 503, "{}", answer.body);
     // Its caller has been answered, and it still waits for a connection.
     server.terminate();
     assert_eq!(server.exit_code(), Some(0));

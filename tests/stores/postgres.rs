@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
 mod conflicts;
+mod crowded;
 mod frozen;
 mod lost_commit;
 mod proxy;
@@ -254,23 +255,21 @@ async fn duplicates_at_two_servers_wait_on_the_row_and_get_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_duplicate_that_has_waited_long_enough_is_told_so() {
+async fn a_duplicate_at_another_server_that_has_waited_long_enough_is_told_so() {
     let server = Server::start(&[]);
     let gate = Gate::closed();
+    let calling = client(&server.url(), &gate).await.with_idempotency_key("same");
     let impatient = format!("{}?options=-c%20lock_timeout=100", server.url());
-    let client = client(&impatient, &gate).await.with_idempotency_key("same");
-    let first = tokio::spawn({
-        let client = client.clone();
-        async move { client.call("slow", &json!({})).await }
-    });
+    let other = client(&impatient, &gate).await.with_idempotency_key("same");
+    let first = tokio::spawn(async move { calling.call("slow", &json!({})).await });
     gate.started.acquire().await.unwrap().forget();
-    let busy = client.call("slow", &json!({})).await;
+    let busy = other.call("slow", &json!({})).await;
     assert_eq!((busy.status, busy.retry_after.is_some()), (409, true), "{busy:?}");
     // On the connection that has waited in vain.
-    assert_eq!(run_sql(&client, "other", "SELECT 1", true).await.status, 200);
+    assert_eq!(run_sql(&other, "other", "SELECT 1", true).await.status, 200);
     gate.go.add_permits(1);
     assert_eq!(first.await.unwrap().status, 200);
-    assert!(client.call("slow", &json!({})).await.replayed);
+    assert!(other.call("slow", &json!({})).await.replayed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

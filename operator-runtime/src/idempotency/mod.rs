@@ -45,7 +45,7 @@
 //! | the end cannot be recorded | its lease runs out, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
 //! | the store cannot be reached, or cannot confirm what it was asked to write | nothing is started; what it may have written is taken back | 503 with `Retry-After` |
 //! | the server is stopping, or full | nothing is started | 503 with `Retry-After` |
-//! | other transactions are before it for longer than 10 s | stays in the queue, and runs in its turn | 503 `not-begun`; the answer, when it retries |
+//! | other work is before it for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs in its turn; Postgres: has left it, and a retry begins it | 503 `not-begun`; the answer, when it retries |
 //!
 //! # What each store survives
 //! An answer that the agent has got is kept through:
@@ -97,7 +97,7 @@
 //! | figure | kind | what it says |
 //! |---|---|---|
 //! | `operator_calls_total{endpoint, outcome}` | counter | calls, by what came of them |
-//! | `operator_waits_total{endpoint}` | counter | calls that waited because the same operation was running; those in a transaction wait in the database and are not counted |
+//! | `operator_waits_total{endpoint}` | counter | calls that waited because the same operation was running; those of a transactional endpoint are not counted |
 //! | `operator_takeovers_total{endpoint}` | counter | attempts that went on where one was lost: crashes, and handlers that were frozen |
 //! | `operator_unknown_outcomes_total{endpoint}` | counter | operations whose outcome has become unknown: **a person has to act** |
 //! | `operator_transaction_seconds{endpoint}` | histogram | seconds that handlers kept their transaction open; on SQLite, every other write waits for that long |
@@ -125,7 +125,7 @@
 //! | `response_not_kept` | 500: its answer was too long to keep, and it is over, or in a transaction undone |
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
 //! | `store_unavailable` | 503: the store could not be asked, and nothing was started, or could not keep a transaction, and nothing is kept |
-//! | `turned_away` | 503: the server was full or stopping, and nothing was started; or other transactions were before this one (`not-begun`) |
+//! | `turned_away` | 503: the server was full or stopping, and nothing was started; or other work was before this (`not-begun`) |
 //! | `not_verified` | 400 or 401: not signed, stale, or malformed; limits of size and time come before and are not counted |
 
 pub(crate) mod admission;
@@ -134,6 +134,7 @@ pub(crate) mod doubtful;
 pub(crate) mod effect;
 pub(crate) mod machine;
 pub(crate) mod operation;
+pub(crate) mod progress;
 pub(crate) mod record;
 #[cfg(any(feature = "cli", test))]
 pub(crate) mod settling;

@@ -12,6 +12,7 @@ use super::claiming::{Claiming, Found};
 use super::effect::Effect;
 use super::machine::{self, AfterTransaction, FirstSeen, Settings};
 use super::operation::OperationId;
+use super::progress::{Progress, Stage};
 use super::record::{Record, Response, State};
 use crate::clock::timer_now;
 use crate::fail_point::FailPoint;
@@ -76,6 +77,7 @@ struct Attempt {
     first: Arc<Record>,
     max_execution: Duration,
     settings: Settings,
+    progress: Arc<Progress>,
     handler: TransactionalHandler,
 }
 
@@ -94,6 +96,7 @@ impl Operations {
         id: OperationId,
         first: Arc<Record>,
         max_execution: Duration,
+        progress: &Arc<Progress>,
         mut handler: impl FnMut() -> TransactionalHandler + Send,
     ) -> Outcome {
         let transactions = self.store().transactions().ok_or_else(|| {
@@ -111,6 +114,7 @@ impl Operations {
                 first: Arc::clone(&first),
                 max_execution: left,
                 settings: *self.settings(),
+                progress: Arc::clone(progress),
                 handler: handler(),
             };
             let running = run(transactions, left, move |transaction| {
@@ -214,6 +218,7 @@ impl Attempt {
     }
 
     async fn claim_and_run(self, transaction: &mut dyn Transaction) -> Result<(Verdict, Attempted), StoreError> {
+        self.progress.reach(Stage::Claiming);
         let found = claim(transaction, self.id, self.first, &self.settings).await?;
         let Found::Ours { revision, record, .. } = found else {
             let answered = found.answered().unwrap_or(Transacted::Busy);
@@ -222,6 +227,7 @@ impl Attempt {
         FailPoint::AfterClaim.pass();
         let begun = timer_now();
         transaction.savepoint().wait().await?;
+        self.progress.reach(Stage::Running);
         let outcome = guarded(self.handler, transaction.handle(), self.max_execution).await;
         let outcome = outcome.or_timed_out(begun.elapsed(), self.max_execution);
         let (after, reply) = machine::finish_transaction(outcome.event(), &self.settings);

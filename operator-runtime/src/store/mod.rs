@@ -121,6 +121,14 @@ pub enum StoreError {
         /// What went wrong inside.
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// All of the store's connections were in use, for as long as one is waited for: nothing was begun.
+    #[error("{store} had all of its connections in use for {} s (`?pool=N` allows more); try again", waited.as_secs())]
+    Crowded {
+        /// Which store.
+        store: String,
+        /// How long one was waited for.
+        waited: Duration,
+    },
     /// What the store holds is not a record.
     #[error("{store} holds a record that cannot be read: {source}")]
     Unreadable {
@@ -264,11 +272,6 @@ pub trait Store: Any + Debug + Send + Sync {
 pub trait Transactions: Send + Sync {
     /// The type that [`Transaction::handle`] downcasts to, such as `Tx<Sqlite>`.
     fn handle_type(&self) -> TypeId;
-
-    /// Whether transactions take turns, so that one may wait though nobody else runs its operation.
-    fn take_turns(&self) -> bool {
-        false
-    }
 
     /// Runs `work` in a transaction and ends it as the verdict says. No statement of it takes longer than `limit` to
     /// follow the one before, unless the process is frozen or lost; where statements block, none runs on when `limit`

@@ -96,7 +96,13 @@ fn first(key: &str) -> Arc<Record> {
 impl Desk {
     async fn call(&self, key: &str, handler: TransactionalHandler) -> Outcome {
         self.operations
-            .transact(OperationId::new("tenant", key), first(key), MINUTE, once(handler))
+            .transact(
+                OperationId::new("tenant", key),
+                first(key),
+                MINUTE,
+                &Arc::default(),
+                once(handler),
+            )
             .await
     }
 
@@ -197,6 +203,7 @@ async fn a_handler_that_takes_too_long_is_undone() {
             OperationId::new("tenant", "1"),
             first("1"),
             Duration::from_millis(1),
+            &Arc::default(),
             once(stuck),
         )
         .await;
@@ -226,9 +233,13 @@ async fn a_statement_that_takes_too_long_is_interrupted_and_undone() {
             })
         });
         let limit = Duration::from_millis(50);
-        let calling = desk
-            .operations
-            .transact(OperationId::new("tenant", "1"), first("1"), limit, once(stuck));
+        let calling = desk.operations.transact(
+            OperationId::new("tenant", "1"),
+            first("1"),
+            limit,
+            &Arc::default(),
+            once(stuck),
+        );
         let outcome = calling.await;
         assert!(matches!(outcome, Ok(Transacted::Ran(Answer::TimedOut))), "{outcome:?}");
         assert!(desk.refunds().await.is_empty());
@@ -368,10 +379,10 @@ async fn a_handler_that_runs_again_has_what_is_left_of_its_time() {
             })
         })
     };
-    let (id, time) = (OperationId::new("tenant", "1"), Duration::from_secs(1));
+    let (id, time, progress) = (OperationId::new("tenant", "1"), Duration::from_secs(1), Arc::default());
     let call = desk
         .operations
-        .transact(id, first("1"), time, in_the_way_and_then_stuck);
+        .transact(id, first("1"), time, &progress, in_the_way_and_then_stuck);
     let outcome = tokio::time::timeout(Duration::from_millis(1_600), call).await;
     assert!(
         matches!(outcome, Ok(Ok(Transacted::Ran(Answer::TimedOut)))),

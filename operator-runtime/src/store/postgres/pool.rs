@@ -62,14 +62,10 @@ impl Pool {
                 });
             }
             Err(_) => {
-                let source = std::io::Error::new(
-                    std::io::ErrorKind::TimedOut,
-                    format!(
-                        "all of its connections were in use for {} s (`?pool=N` allows more)",
-                        WAIT.as_secs()
-                    ),
-                );
-                return Err(StoreError::unavailable(&shared.name, "give a connection", source));
+                return Err(StoreError::Crowded {
+                    store: shared.name.to_string(),
+                    waited: WAIT,
+                });
             }
         };
         let session = match shared.idle_session() {

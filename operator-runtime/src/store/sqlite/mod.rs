@@ -270,10 +270,6 @@ impl Transactions for SqliteStore {
         TypeId::of::<Tx<Sqlite>>()
     }
 
-    fn take_turns(&self) -> bool {
-        true
-    }
-
     fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended> {
         Box::pin(async move {
             let runtime = Handle::current();

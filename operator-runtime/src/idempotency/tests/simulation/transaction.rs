@@ -110,7 +110,9 @@ impl Simulation<'_> {
         let mut handler = Some(handler);
         async move {
             let handler = || handler.take().expect("it runs once");
-            operations.transact(id, first, MAX_EXECUTION, handler).await
+            operations
+                .transact(id, first, MAX_EXECUTION, &Arc::default(), handler)
+                .await
         }
     }
 

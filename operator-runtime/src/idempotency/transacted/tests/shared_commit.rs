@@ -60,7 +60,11 @@ impl Queue {
             })
         };
         let id = OperationId::new("tenant", "first");
-        let first = self.queue(async move { desk.operations.transact(id, first("first"), MINUTE, handlers).await });
+        let first = self.queue(async move {
+            desk.operations
+                .transact(id, first("first"), MINUTE, &Arc::default(), handlers)
+                .await
+        });
         running.await.expect("started");
         self.held = Some((first, release));
     }
@@ -86,7 +90,11 @@ impl Queue {
         handlers: impl Fn() -> TransactionalHandler + Send + 'static,
     ) -> Call<Outcome> {
         let (desk, id) = (self.desk.clone(), OperationId::new("tenant", key));
-        self.queue(async move { desk.operations.transact(id, first(key), MINUTE, handlers).await })
+        self.queue(async move {
+            desk.operations
+                .transact(id, first(key), MINUTE, &Arc::default(), handlers)
+                .await
+        })
     }
 
     /// Lets the first handler end, and the others begin.

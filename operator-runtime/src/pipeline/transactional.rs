@@ -1,0 +1,114 @@
+//! A call whose handler works in the store's transaction: its turn, its handler, and what it is told while it waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument as _, Span};
+
+use super::{Pipeline, run};
+use crate::account::Account;
+use crate::detached::Detached;
+use crate::idempotency::admission::Operations;
+use crate::idempotency::effect::Effect;
+use crate::idempotency::progress::{Progress, Stage};
+use crate::idempotency::transacted::{Transacted, TransactionalHandler};
+use crate::invocation::{Invocation, Operation, TransactionSlot};
+use crate::problem::Error;
+use crate::reply::{Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, queued, reply_of, undone, unknown};
+
+/// No `Retry-After` is that long.
+const NOTHING_TOLD: u32 = u32::MAX;
+
+impl Pipeline {
+    pub(super) async fn transact(
+        &self,
+        invocation: Invocation,
+        permit: OwnedSemaphorePermit,
+        account: Account,
+        span: Span,
+    ) -> Reply {
+        let operation = invocation.operation();
+        let Some(taken_up) = self.transactions.take_up(operation.id, operation.first.fingerprint) else {
+            return span.in_scope(|| account.close(Reply::from_error(&mismatch())));
+        };
+        let operations = self.operations.clone();
+        let progress = Arc::new(Progress::default());
+        let in_vain = in_vain(
+            operations.settings().wait,
+            taken_up.is_duplicate(),
+            Arc::clone(&progress),
+        );
+        let early = (account.clone(), span.clone());
+        let work = async move {
+            let _permit = permit;
+            // Before anything of the store's is taken, of which there is less than there are callers.
+            let _turn = taken_up.turn().await;
+            account.close(transact(operations, operation, invocation, &progress).await)
+        };
+        let mut running = Detached::new(&self.running, work.instrument(span));
+        tokio::select! {
+            biased;
+            reply = &mut running => reply,
+            // It stays in the queue, and finds its answer there or makes it.
+            error = in_vain => {
+                let (account, span) = early;
+                span.in_scope(|| account.close(Reply::from_error(&error)))
+            }
+        }
+    }
+}
+
+/// Ends where a call has waited for so long and its handler has not begun: with what keeps it waiting, its own operation,
+/// in this process or in another, or other work that is before it.
+async fn in_vain(wait: Duration, is_duplicate: bool, progress: Arc<Progress>) -> Error {
+    tokio::time::sleep(wait).await;
+    match progress.stage() {
+        Stage::Queued if !is_duplicate => queued(),
+        Stage::Queued | Stage::Claiming => busy(),
+        Stage::Running => std::future::pending().await,
+    }
+}
+
+async fn transact(
+    operations: Operations,
+    operation: Operation,
+    invocation: Invocation,
+    progress: &Arc<Progress>,
+) -> Reply {
+    let max_execution = invocation.endpoint().max_execution;
+    let span = Span::current();
+    let told = Arc::new(AtomicU32::new(NOTHING_TOLD));
+    let tell = Arc::clone(&told);
+    let handler = move || -> TransactionalHandler {
+        let (invocation, span, tell) = (invocation.again(), span.clone(), Arc::clone(&tell));
+        let endpoint = invocation.shared_endpoint();
+        Box::new(move |transaction| {
+            let running = async move {
+                let running = run(invocation, TransactionSlot(Some(transaction)), None);
+                let (outcome, retry_after) = endpoint.meter.in_transaction(running).await;
+                tell.store(retry_after.unwrap_or(NOTHING_TOLD), Ordering::Relaxed);
+                outcome
+            };
+            Box::pin(running.instrument(span))
+        })
+    };
+    match operations
+        .transact(operation.id, operation.first, max_execution, progress, handler)
+        .await
+    {
+        Ok(Transacted::Ran(answer)) => {
+            let seconds = told.load(Ordering::Relaxed);
+            reply_of(answer, Effect::Transactional, None).or_after((seconds != NOTHING_TOLD).then_some(seconds))
+        }
+        Ok(Transacted::Replay(response)) => Reply::replay(response),
+        Ok(Transacted::Busy) => Reply::from_error(&busy()),
+        Ok(Transacted::Mismatch) => Reply::from_error(&mismatch()),
+        Ok(Transacted::Unknown) => Reply::from_error(&unknown(operation.id)),
+        Ok(Transacted::NotKept) => Reply::from_error(&not_kept()),
+        Ok(Transacted::CommitUnknown) => Reply::from_error(&not_recorded()),
+        Err(error) if progress.stage() == Stage::Running => Reply::from_error(&undone(&error)),
+        Err(error) => Reply::from_error(&not_taken_up(&error)),
+    }
+}
