@@ -5,6 +5,7 @@
 mod conflicts;
 mod crowded;
 mod frozen;
+mod left_behind;
 mod lost_commit;
 mod proxy;
 
@@ -101,7 +102,8 @@ async fn client(url: &str, gate: &Gate) -> Client {
             open_account,
             conflicts::take,
             conflicts::transfer,
-            conflicts::withdraw
+            conflicts::withdraw,
+            left_behind::oversleep
         ])
         .state(Runs::default())
         .state(gate.clone())

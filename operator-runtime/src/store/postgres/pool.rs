@@ -115,6 +115,15 @@ impl Pooled {
         self.place.give_back(self.session);
     }
 
+    /// As [`give_back`](Self::give_back), where a transaction may be open on it and a statement may run.
+    pub(super) async fn end_and_give_back(self) {
+        // A `BEGIN` before it, because Postgres logs a warning where there is nothing to roll back. It fails where a
+        // transaction has, and then the connection is closed.
+        if let Ok(true) = self.session.end_by("BEGIN; ROLLBACK").await {
+            self.give_back();
+        }
+    }
+
     pub(super) fn into_parts(self) -> (Session, Place) {
         (self.session, self.place)
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Deref;
 
+use tokio::runtime::Handle;
+
 use super::Postgres;
 use super::pool::Pooled;
 use super::session::Session;
@@ -10,7 +12,8 @@ use crate::store::StoreError;
 use crate::transaction::Reader;
 
 impl Reader<Postgres> {
-    /// A connection that reads what is committed; where it is inside `BEGIN`, end that before it is dropped.
+    /// A connection that reads what is committed. A transaction that is begun on it is rolled back when it is dropped, or
+    /// when it is idle for 65 s.
     ///
     /// # Errors
     /// If none can be had: the database is away, or too many are reading.
@@ -35,8 +38,9 @@ impl Deref for Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Some(pooled) = self.0.take() {
-            pooled.give_back();
+        // Whoever used it may have hung up in the middle of anything. Without a runtime the process is ending.
+        if let (Some(pooled), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(pooled.end_and_give_back());
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Client, Config, Statement};
 
@@ -16,6 +18,11 @@ use crate::store::{DecodeError, StoreError};
 const STATEMENTS: usize = 256;
 /// Longer than the server's own limits, for a server that has stopped answering.
 const ANSWER: Duration = Duration::from_secs(35);
+
+/// What ends a transaction takes no time, so whatever takes longer is waiting for a statement that was left running.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long the cancellation of a statement may take to arrive, and then to have its effect.
+const CANCELLED: Duration = Duration::from_secs(5);
 
 /// How long a transaction may be idle, unless its endpoint has another limit than the usual minute.
 pub(super) const IDLE: Duration = Duration::from_secs(65);
@@ -28,21 +35,19 @@ pub(super) enum Use {
     /// handler's SQL, the connection only reads. The time that a transaction may be idle is that of a handler which may
     /// run for as long as most.
     Handlers,
-    /// Outside transactions of ours, and only reading.
+    /// Outside transactions of ours, and only reading; in transactions of a handler's own for as short a time.
     Readers,
 }
 
 impl Use {
     pub(super) fn options(self) -> String {
         let patience = "-c lock_timeout=10000 -c statement_timeout=30000";
-        let reads = "-c default_transaction_read_only=on";
         match self {
             Self::Records => patience.to_owned(),
-            Self::Handlers => format!(
-                "{patience} {reads} -c idle_in_transaction_session_timeout={}",
+            Self::Handlers | Self::Readers => format!(
+                "{patience} -c default_transaction_read_only=on -c idle_in_transaction_session_timeout={}",
                 IDLE.as_millis()
             ),
-            Self::Readers => format!("{patience} {reads}"),
         }
     }
 }
@@ -52,6 +57,7 @@ impl Use {
 /// A setting that a handler changes without `LOCAL` stays with the connection.
 pub struct Session {
     client: Client,
+    way: Way,
     statements: Mutex<HashMap<Box<str>, Statement>>,
 }
 
@@ -59,6 +65,7 @@ impl Session {
     pub(super) async fn open(way: &Way, config: &Config) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             client: way.connect(config).await?,
+            way: way.clone(),
             statements: Mutex::default(),
         })
     }
@@ -78,6 +85,21 @@ impl Session {
             statements.insert(sql.into(), statement.clone());
         }
         Ok(statement)
+    }
+
+    /// Ends what a handler has left open, by SQL that does so, and says whether the connection can be used again.
+    ///
+    /// A statement that still runs, because its handler no longer waits for it, is cancelled; and a cancellation may
+    /// arrive late, and then hits whatever runs by that time, so that such a connection has to be closed.
+    pub(super) async fn end_by(&self, sql: &str) -> Result<bool, Failure> {
+        let mut ending = pin!(self.client.batch_execute(sql));
+        if let Ok(ended) = timeout(AT_ONCE, &mut ending).await {
+            return Ok(ended.map(|()| true)?);
+        }
+        // Whether it has arrived shows in what follows.
+        let _ = timeout(CANCELLED, self.way.cancel(&self.client)).await;
+        let ended = timeout(CANCELLED, ending).await.map_err(|_| Failure::NoAnswer)?;
+        Ok(ended.map(|()| false)?)
     }
 
     fn statements(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Statement>> {
@@ -195,7 +217,7 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
 }
 
 pub(super) async fn in_time<T, E: Into<Failure>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
-    match tokio::time::timeout(ANSWER, asking).await {
+    match timeout(ANSWER, asking).await {
         Ok(answer) => answer.map_err(Into::into),
         Err(_) => Err(Failure::NoAnswer),
     }

@@ -128,8 +128,8 @@ impl Transacting<'_> {
                 }
                 Err(failure) => (Ended::Failed(failure.of_store(name, "commit")), false),
             },
-            Verdict::RollBack => match session::in_time(self.roll_back()).await {
-                Ok(()) => (Ended::RolledBack, true),
+            Verdict::RollBack => match self.tx.connection.end_by("ROLLBACK").await {
+                Ok(reusable) => (Ended::RolledBack, reusable),
                 // The connection is closed, and that rolls back; but what the handler met may have been its end, so
                 // the answer is the store's and not the handler's.
                 Err(failure) => (Ended::Failed(failure.of_store(name, "roll back")), false),
@@ -155,10 +155,6 @@ impl Transacting<'_> {
         before?;
         written?;
         Ok(committed?)
-    }
-
-    async fn roll_back(&self) -> Result<(), Failure> {
-        Ok(self.tx.connection.batch_execute("ROLLBACK").await?)
     }
 }
 

@@ -68,6 +68,16 @@ impl Way {
             }
         }
     }
+
+    /// Asks for the end of the statement that runs on a connection; over another one, as Postgres wants it.
+    pub(super) async fn cancel(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
+        let token = client.cancel_token();
+        match self {
+            Self::Clear => token.cancel_query(NoTls).await,
+            #[cfg(feature = "postgres-tls")]
+            Self::Tls(tls) => token.cancel_query(tls.clone()).await,
+        }
+    }
 }
 
 async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {

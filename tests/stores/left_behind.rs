@@ -1,0 +1,72 @@
+//! What handlers leave behind that end in the middle: statements that run, and transactions that are open.
+
+use std::time::Duration;
+
+use operator_runtime::store::{PostgresStore, Reading};
+use operator_runtime::{Error, Postgres, Tx, operator_api};
+use serde_json::json;
+use tests::services::Postgres as Server;
+
+use crate::{Gate, TABLES, client, connect, run_sql};
+
+/// As many readers as there may be at once.
+const READERS: usize = 8;
+const LONG: &str = "SELECT pg_sleep(25)";
+
+/// Holds an account's row, and sleeps in the database for longer than it may.
+#[operator_api(POST, "/oversleep", timeout = "1s")]
+pub(crate) async fn oversleep(tx: &mut Tx<Postgres>) -> Result<String, Error> {
+    tx.batch_execute("UPDATE account SET cents = 0 WHERE name = 'a'")
+        .await?;
+    tx.batch_execute(LONG).await?;
+    Ok("slept".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_outlasts_its_handler_holds_neither_caller_nor_row_nor_connection() {
+    let server = Server::start(&[]);
+    let client = client(&format!("{}?pool=1", server.url()), &Gate::closed()).await;
+    let input = json!({});
+    let answer = tokio::time::timeout(Duration::from_secs(10), client.call("oversleep", &input)).await;
+    let answer = answer.expect("its timeout counts");
+    assert_eq!(answer.body["type"], "urn:operator:problem:timed-out", "{answer:?}");
+    let take = "UPDATE account SET cents = cents - 1 WHERE name = 'a' AND cents = 100";
+    let next = tokio::time::timeout(Duration::from_secs(4), run_sql(&client, "next", take, true)).await;
+    assert_eq!(next.expect("row and connection are free").status, 200);
+}
+
+/// As many readers as there can be.
+async fn all_readers(store: &PostgresStore) -> Vec<Reading> {
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        readers.push(store.reader().session().await.unwrap());
+    }
+    readers
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_hangs_up_leaves_the_next_one_no_transaction_and_no_statement() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    store.setup(TABLES).await.unwrap();
+    for (number, reader) in all_readers(&store).await.into_iter().enumerate() {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ledger";
+        reader.batch_execute(begin).await.unwrap();
+        match number % 3 {
+            0 => {}
+            1 => drop(reader.batch_execute("SELECT 1 / 0").await.unwrap_err()),
+            _ => tokio::select! {
+                biased;
+                _ = reader.batch_execute(LONG) => unreachable!("it takes longer"),
+                () = tokio::task::yield_now() => {}
+            },
+        }
+    }
+    store.setup("INSERT INTO ledger (what) VALUES ('new')").await.unwrap();
+    for reader in all_readers(&store).await {
+        let reading = reader.query_one("SELECT count(*) FROM ledger", &[]);
+        let count = tokio::time::timeout(Duration::from_secs(10), reading).await;
+        let count: i64 = count.expect("nothing is before it").unwrap().get(0);
+        assert_eq!(count, 1, "it sees what is committed");
+    }
+}
