@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tests::caller::{Answer, now, post_at};
 use tests::process::{Server, build_into};
 use tests::proof::Row;
+use tests::services::{Postgres, Redis};
 
 use crate::programs::{Gate, lines};
 
+const SQLITE: &str = "sqlite:operator.db";
 const HOUR: i64 = 3600;
 const JUMPS: [i64; 6] = [HOUR, 0, -HOUR, HOUR, -HOUR, 0];
 
@@ -37,13 +39,13 @@ impl WallClock {
         self.ahead.store(ahead, Ordering::Release);
     }
 
-    fn start(&self, program: &Path, folder: &Path) -> Server {
+    fn start(&self, program: &Path, folder: &Path, store: &str) -> Server {
         let environment = [
             ("LD_PRELOAD", libfaketime()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.to_str().unwrap().to_owned()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("OPERATOR_STORE", "sqlite:operator.db".to_owned()),
+            ("OPERATOR_STORE", store.to_owned()),
         ];
         let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
         Server::start_with(program, folder, &environment)
@@ -65,12 +67,12 @@ fn libfaketime() -> String {
     path.to_str().unwrap().to_owned()
 }
 
-#[test]
-fn a_process_that_starts_with_another_clock_takes_no_lease_over_and_forgets_nothing() {
+/// A process that starts with another clock takes no lease over, and forgets nothing.
+fn starts_beside(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     let right = WallClock::new(folder.path());
-    let running = right.start(&program, folder.path());
+    let running = right.start(&program, folder.path(), address);
     let kept = right.post(running.port, "kept", "{}");
     assert_eq!(kept.status, 200, "{}", kept.body);
     let (mut lost, mut operations) = (0, 1);
@@ -83,7 +85,7 @@ fn a_process_that_starts_with_another_clock_takes_no_lease_over_and_forgets_noth
         std::thread::scope(|scope| {
             let first = scope.spawn(|| right.post(running.port, &key, &gate.body()));
             gate.wait_until_reached();
-            let started = wrong.start(&program, folder.path());
+            let started = wrong.start(&program, folder.path(), address);
             lost += usize::from(!wrong.post(started.port, "kept", "{}").is_replay());
             // Each waits for a second, and together for longer than a lease that is not renewed.
             for _ in 0..3 {
@@ -100,7 +102,7 @@ fn a_process_that_starts_with_another_clock_takes_no_lease_over_and_forgets_noth
     }
     let row = Row {
         proof: "process starts an hour ahead, or behind",
-        store: "SQLite",
+        store,
         tried: &format!("2 starts beside one that runs, {operations} operations"),
         lost,
         doubled: lines(&folder.path().join("ledger")).len() - operations,
@@ -108,12 +110,12 @@ fn a_process_that_starts_with_another_clock_takes_no_lease_over_and_forgets_noth
     row.record();
 }
 
-#[test]
-fn a_clock_that_jumps_an_hour_ends_no_lease_and_forgets_no_answer() {
+/// A clock that jumps an hour ends no lease, and forgets no answer.
+fn jumps(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     let clock = WallClock::new(folder.path());
-    let mut server = clock.start(&program, folder.path());
+    let mut server = clock.start(&program, folder.path(), address);
     let mut told: Vec<(String, String, Answer)> = Vec::new();
     let mut lost = 0;
     for (jump, ahead) in JUMPS.into_iter().enumerate() {
@@ -142,7 +144,7 @@ fn a_clock_that_jumps_an_hour_ends_no_lease_and_forgets_no_answer() {
     // And a clock that is set back while nobody looks.
     server.kill();
     clock.jump(-HOUR);
-    server = clock.start(&program, folder.path());
+    server = clock.start(&program, folder.path(), address);
     lost += told
         .iter()
         .filter(|(key, body, first)| clock.post(server.port, key, body).body != first.body)
@@ -150,10 +152,40 @@ fn a_clock_that_jumps_an_hour_ends_no_lease_and_forgets_no_answer() {
     let charges = lines(&folder.path().join("ledger"));
     let row = Row {
         proof: "wall clock jumps an hour",
-        store: "SQLite",
+        store,
         tried: &format!("{} jumps, {} operations", JUMPS.len() + 1, told.len()),
         lost,
         doubled: charges.len() - told.len(),
     };
     row.record();
+}
+
+#[test]
+fn on_sqlite_a_process_that_starts_with_another_clock_does_no_harm() {
+    starts_beside("SQLite", SQLITE);
+}
+
+#[test]
+fn on_postgres_a_process_that_starts_with_another_clock_does_no_harm() {
+    starts_beside("Postgres", &Postgres::start(&[]).url());
+}
+
+#[test]
+fn on_redis_a_process_that_starts_with_another_clock_does_no_harm() {
+    starts_beside("Redis", &Redis::start(&[]).url());
+}
+
+#[test]
+fn on_sqlite_a_clock_that_jumps_does_no_harm() {
+    jumps("SQLite", SQLITE);
+}
+
+#[test]
+fn on_postgres_a_clock_that_jumps_does_no_harm() {
+    jumps("Postgres", &Postgres::start(&[]).url());
+}
+
+#[test]
+fn on_redis_a_clock_that_jumps_does_no_harm() {
+    jumps("Redis", &Redis::start(&[]).url());
 }
