@@ -103,6 +103,29 @@ fn openapi_3_0_says_nothing_that_only_3_1_knows() {
 }
 
 #[test]
+fn what_is_deprecated_is_said_and_no_title_is_made_up() {
+    let folder = documents(&process::build_example("tests", "zoo"));
+    for format in FORMATS {
+        let mut document = json(&folder.path().join(format!("{format}.json")));
+        let renamed = match format {
+            "operator" => "/endpoints",
+            "mcp" => "/tools",
+            _ => "/components/schemas/Renamed",
+        };
+        // Titles that are ours: the document's, a problem's, a tool's.
+        for place in ["/info/title", "/components/schemas/Problem", "/components/responses"] {
+            document.pointer_mut(place).map(Value::take);
+        }
+        for tool in document["tools"].as_array_mut().into_iter().flatten() {
+            tool["annotations"].take();
+        }
+        let text = document.pointer(renamed).unwrap().to_string();
+        assert!(text.contains("\"deprecated\":true"), "{format}: {text}");
+        assert!(!document.to_string().contains("\"title\":\""), "{format}");
+    }
+}
+
+#[test]
 fn typescript_is_made_of_it_and_compiles() {
     for format in ["openapi", "openapi-3.0"] {
         for (program, uses) in [

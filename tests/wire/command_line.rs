@@ -186,3 +186,46 @@ fn help_is_about_the_program_that_was_asked() {
     assert!(help.out.starts_with("support-desk: "), "{help:?}");
     assert!(!help.out.contains("operator-runtime"), "{help:?}");
 }
+
+#[test]
+fn lint_says_the_better_form_and_fails_where_it_is_told_to() {
+    let zoo = process::build_example("tests", "zoo");
+    let said = say(&zoo, &[], &["lint"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let finding = said.out.split("\n\n").find(|one| one.contains("renamed: output oldNumber"));
+    let lines: Vec<&str> = finding.unwrap().lines().collect();
+    assert_eq!(
+        lines[0],
+        "warning[undescribed_output]: renamed: output oldNumber: The field has no description"
+    );
+    assert!(
+        lines[1].starts_with("  at ") && lines[1].contains("serde_forms.rs:"),
+        "{lines:?}"
+    );
+    assert_eq!(
+        lines[2],
+        "  better: Write a doc comment on the field: what it is, in which unit or form."
+    );
+    for level in ["warnings", "notes"] {
+        let denied = say(&zoo, &[], &["lint", "--deny", level]);
+        assert_eq!(
+            (denied.code, denied.out.as_str()),
+            (Some(1), said.out.as_str()),
+            "{level}"
+        );
+    }
+}
+
+#[test]
+fn dev_opens_no_console_to_others() {
+    let desk = process::build("support-desk", "dev");
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
+        let said = say(&desk, &[("OPERATOR_LISTEN", address)], &["dev"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        assert!(
+            said.error
+                .contains("`dev` listens on a loopback address only: set OPERATOR_LISTEN"),
+            "{said:?}"
+        );
+    }
+}

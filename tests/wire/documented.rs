@@ -183,3 +183,25 @@ async fn a_refusal_of_inputs_is_kept() {
     assert_eq!((again.status, again.replayed), (400, true));
     assert_eq!(first.body, again.body);
 }
+
+#[tokio::test]
+async fn hints_say_what_a_client_may_do_without_asking_a_person() {
+    let app = App::new()
+        .only(endpoints![once, often, look])
+        .config(Config::new().serve_manifest(true));
+    let client = Client::new(app).await.unwrap();
+    let document = client.call("manifest", &json!({ "format": "mcp" })).await.body;
+    let hints = |name: &str| {
+        let tool = document["tools"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|tool| tool["name"] == name);
+        let annotations = &tool.unwrap()["annotations"];
+        ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"].map(|hint| annotations[hint].clone())
+    };
+    // Each call of a tool is an operation of its own, so that only what may happen twice is idempotent.
+    assert_eq!(hints("look"), [true, false, true, false]);
+    assert_eq!(hints("often"), [false, true, true, false]);
+    assert_eq!(hints("once"), [false, true, false, false]);
+}

@@ -125,13 +125,17 @@ impl Report<'_> {
         if allowed(endpoint.allowed) || of_input.is_some_and(|input| allowed(input.allowed)) {
             return;
         }
-        self.found.push(Finding {
+        let finding = Finding {
             lint,
             source: Some(endpoint.source.to_string()),
             place: format!("{}{part}", endpoint.name),
             what,
             better,
-        });
+        };
+        // Forms of one value may each have the same field.
+        if !self.found.contains(&finding) {
+            self.found.push(finding);
+        }
     }
 }
 

@@ -137,7 +137,10 @@ fn recursive_types_and_tuples_are_looked_into_once() {
                 "type": "array",
                 "prefixItems": [
                     { "$ref": "#/$defs/Reply" },
-                    { "type": "object", "properties": { "total": { "type": "integer" } } },
+                    { "oneOf": [
+                        { "type": "object", "properties": { "total": { "type": "integer" } } },
+                        { "type": "object", "properties": { "total": { "type": "integer" } } },
+                    ] },
                 ],
                 "$defs": { "Reply": reply },
             })
