@@ -20,7 +20,7 @@ impl Parse for Function {
         let visibility = input.parse()?;
         let signature = input.parse()?;
         if !input.peek(token::Brace) {
-            return Err(input.error("no body"));
+            return Err(input.error("an endpoint's function has a body · write it, `{ … }`"));
         }
         Ok(Self {
             attributes,
@@ -81,6 +81,13 @@ fn has_word(item: &TokenStream, word: &str) -> bool {
         .any(|tree| matches!(tree, TokenTree::Ident(ident) if ident == word))
 }
 
+/// The first word behind the attributes.
 fn first(item: &TokenStream) -> TokenStream {
-    item.clone().into_iter().next().map(TokenTree::into).unwrap_or_default()
+    let mut trees = item.clone().into_iter();
+    loop {
+        match trees.next() {
+            Some(TokenTree::Punct(hash)) if hash.as_char() == '#' => drop(trees.next()),
+            word => return word.map(TokenTree::into).unwrap_or_default(),
+        }
+    }
 }

@@ -88,9 +88,9 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             let case = serde::of_enum(&item.attrs, &mut errors);
             let case = case.and_then(|case| Case::parse(&case, &mut errors));
             let each = data.variants.iter();
-            Some(Shape::Choice(
-                each.map(|variant| choice(variant, case, &mut errors)).collect(),
-            ))
+            let choices: Vec<Choice> = each.map(|variant| choice(variant, case, &mut errors)).collect();
+            refuse_clashes(&item.ident, &choices, &mut errors);
+            Shape::Choice(choices)
         }
         Data::Struct(data) => {
             stray::refuse(&item.attrs, NONE_OF_A_STRUCT, &mut errors);
@@ -98,27 +98,18 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             newtype(&data.fields, &item.ident, &mut errors)
         }
         Data::Union(_) => {
+            let wrong = "a search parameter is one text, and a union is none";
             let write = "derive it for an enum of unit variants or a struct of one field";
-            errors.at(
-                &item.ident,
-                "a search parameter is one text, and a union is none",
-                write,
-            );
-            None
+            errors.at(&item.ident, wrong, write);
+            Shape::Choice(Vec::new())
         }
     };
-    if let Some(Shape::Choice(choices)) = &shape {
-        refuse_clashes(&item.ident, choices, &mut errors);
-    }
     let description = doc::text(&item.attrs, &mut errors);
-    let checked = shape.map(|shape| SearchParam {
+    errors.finish(SearchParam {
         name: item.ident.clone(),
         description,
         shape,
-    });
-    errors
-        .finish(checked)?
-        .ok_or_else(|| syn::Error::new_spanned(&item.ident, "this cannot be a search parameter"))
+    })
 }
 
 fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
@@ -153,7 +144,8 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
     }
 }
 
-fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Option<Shape> {
+/// The shape of a struct; an enum of nothing after a mistake.
+fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
     let mut each = fields.iter();
     let (Some(field), None) = (each.next(), each.next()) else {
         let wrong = format!(
@@ -161,7 +153,7 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Option<Shape> 
             fields.len()
         );
         errors.at(name, wrong, "keep one field, or take the struct by POST");
-        return None;
+        return Shape::Choice(Vec::new());
     };
     stray::refuse(&field.attrs, NONE_OF_A_STRUCT, errors);
     serde::of_field(&field.attrs, errors);
@@ -169,10 +161,10 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Option<Shape> 
         .ident
         .as_ref()
         .map_or_else(|| quote!(Self), |field| quote!(|value| Self { #field: value }));
-    Some(Shape::Newtype {
+    Shape::Newtype {
         inner: Box::new(field.ty.clone()),
         wrap,
-    })
+    }
 }
 
 fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {

@@ -170,7 +170,7 @@ impl fmt::Debug for Invocation {
     label = "not `Tx<Sqlite>`",
     note = "the only `&mut` argument of an endpoint is the transaction that its idempotency record commits with, `tx: &mut Tx<Sqlite>`; a value of the app's is shared, `&T`, with what changes in a `Mutex`"
 )]
-pub trait TransactionArgument: Sized {
+pub trait TransactionArgument {
     /// How the app learns that it is needed.
     #[doc(hidden)]
     const NEED: Need;

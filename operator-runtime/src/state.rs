@@ -13,10 +13,10 @@ use crate::problem::Error;
 /// What a handler may borrow: any value given to `App::state` that threads can share, and the call itself.
 #[diagnostic::on_unimplemented(
     message = "calls cannot share a `{Self}`",
-    label = "not `Send + Sync + 'static`",
-    note = "a borrowed argument is a value given to `App::state(…)`, which every call shares: wrap what changes in a `Mutex`, and write `Arc` for `Rc`"
+    label = "not `Sized + Send + Sync + 'static`",
+    note = "a borrowed argument is a value given to `App::state(…)`, which every call shares: wrap what changes in a `Mutex`, write `Arc` for `Rc`, and borrow a trait object in what holds it: `&Arc<dyn Clock + Send + Sync>`"
 )]
-pub trait AppState: Sized {
+pub trait AppState {
     /// How the app learns that it is needed.
     #[doc(hidden)]
     const NEED: Need;
@@ -30,7 +30,9 @@ pub trait AppState: Sized {
 
     /// The value as the app keeps it.
     #[doc(hidden)]
-    fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>);
+    fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>)
+    where
+        Self: Sized;
 }
 
 #[diagnostic::do_not_recommend]
@@ -49,9 +51,9 @@ impl<T: Send + Sync + 'static> AppState for T {
 /// Generated code passes its handler's future through this: as it is where calls can share a `T`, else as one that is
 /// always `Send`, so that rustc does not say of the future again what it has said of the type.
 #[derive(Debug)]
-pub struct Lent<T>(PhantomData<fn() -> T>);
+pub struct Lent<T: ?Sized>(PhantomData<fn(&T)>);
 
-impl<T> Lent<T> {
+impl<T: ?Sized> Lent<T> {
     /// For a call to `of`.
     pub const VALUE: Self = Self(PhantomData);
 }
@@ -72,7 +74,7 @@ pub trait NotLent: Sized {
     }
 }
 
-impl<T> NotLent for Lent<T> {}
+impl<T: ?Sized> NotLent for Lent<T> {}
 
 /// The registered values.
 #[derive(Clone, Default)]

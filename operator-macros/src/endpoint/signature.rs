@@ -209,7 +209,7 @@ fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
 
 fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -> Option<(Kind, Type)> {
     options.refuse_all_but(&[], "a borrowed argument is the app's, not an input", errors);
-    let ty = (*reference.elem).clone();
+    let ty = bare(&reference.elem).clone();
     let is_text = matches!(&ty, Type::Path(path) if path.path.is_ident("str"));
     if is_text || matches!(ty, Type::Slice(_)) {
         let borrow = owned::of_reference(reference);

@@ -1,0 +1,7 @@
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders")]
+static ORDERS: u8 = 1;
+
+fn main() {}
