@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -89,6 +90,18 @@ pub struct Source {
 }
 
 impl Source {
+    /// Where this is called, which is in that module.
+    #[must_use]
+    #[track_caller]
+    pub const fn here(module: &'static str) -> Self {
+        let caller = Location::caller();
+        Self {
+            file: caller.file(),
+            line: caller.line(),
+            module,
+        }
+    }
+
     /// The crate that the endpoint is in.
     #[must_use]
     pub fn crate_name(&self) -> &'static str {
@@ -152,9 +165,13 @@ impl Need {
     }
 }
 
-/// Which function a function item is, whatever it was imported or renamed as.
-pub fn identity<F: 'static>(_function: F) -> TypeId {
-    TypeId::of::<F>()
+/// What says which function a function item is, whatever it was imported or renamed as. A constant, so that an endpoint
+/// needs no function of its own for it.
+#[must_use]
+pub const fn identity<F: 'static>(function: F) -> fn() -> TypeId {
+    // A function item holds nothing that could be dropped, which only a constant has to be told.
+    std::mem::forget(function);
+    TypeId::of::<F>
 }
 
 /// A chosen list of endpoints: what [`endpoints!`](crate::endpoints) makes and `App::only` takes.
@@ -163,8 +180,8 @@ pub struct Endpoints(pub(crate) Vec<(TypeId, &'static str)>);
 
 /// Used by [`endpoints!`](crate::endpoints).
 #[must_use]
-pub fn chosen<const N: usize>(functions: [(TypeId, &'static str); N]) -> Endpoints {
-    Endpoints(functions.into())
+pub fn chosen<const N: usize>(functions: [(fn() -> TypeId, &'static str); N]) -> Endpoints {
+    Endpoints(functions.map(|(identity, name)| (identity(), name)).into())
 }
 
 inventory::collect!(&'static Endpoint);

@@ -2,8 +2,8 @@
 //!
 //! `cargo run -p tests --example compile-time -- [ENDPOINTS,…] [ROUNDS]`: writes each program into a temporary folder,
 //! checks its dependencies, and then measures in interleaved rounds, so that a busy machine is busy for all of them. It
-//! prints medians of the times, and of their ratios to plain axum with serde in the same round. With `build` as the last
-//! argument it also builds.
+//! prints the table of `operator-macros/README.md`: medians of the times, and of their ratios to plain axum with serde in
+//! the same round. With `build` as the last argument it also builds the smallest program.
 
 #![allow(
     clippy::unwrap_used,
@@ -42,11 +42,18 @@ enum Measure {
 impl Measure {
     fn words(self) -> &'static str {
         match self {
-            Self::CheckAfterTouch => "`cargo check` after one handler was touched",
-            Self::CleanCheck => "`cargo check` of the program, dependencies checked",
-            Self::CleanBuild => "`cargo build` of the program, dependencies built",
+            Self::CheckAfterTouch => "check after a touch",
+            Self::CleanCheck => "check of the program",
+            Self::CleanBuild => "debug build of the program",
         }
     }
+}
+
+/// One measure of the programs of one size.
+struct Column {
+    head: String,
+    /// The times of each framework, in the order of the frameworks.
+    times: Vec<Vec<Duration>>,
 }
 
 fn main() {
@@ -70,49 +77,56 @@ fn main() {
             program.framework.name, program.endpoints
         );
         program.run("check");
-        if measures.contains(&Measure::CleanBuild) {
+        if measures.contains(&Measure::CleanBuild) && program.endpoints == sizes[0] {
             program.run("build");
         }
     }
+    let mut columns = Vec::new();
     for measure in measures {
-        let times = interleaved(&programs, measure, rounds);
-        for size in &sizes {
-            println!("\n{} of {size} endpoints, {rounds} rounds:\n", measure.words());
-            print(&programs, &times, *size);
+        let measured = if measure == Measure::CleanBuild {
+            &sizes[..1]
+        } else {
+            &sizes
+        };
+        for size in measured {
+            eprintln!("{} of {size} endpoints", measure.words());
+            columns.push(Column::measure(&programs, measure, *size, rounds));
         }
     }
+    print(&columns);
 }
 
-/// The times of each program, in the order of the programs.
-fn interleaved(programs: &[Program], measure: Measure, rounds: usize) -> Vec<Vec<Duration>> {
-    let mut times = vec![Vec::new(); programs.len()];
-    for round in 0..rounds {
-        for (program, times) in programs.iter().zip(&mut times) {
-            times.push(program.measure(measure, round));
+impl Column {
+    /// Measures the programs in turn, so often.
+    fn measure(programs: &[Program], measure: Measure, size: usize, rounds: usize) -> Self {
+        let sized: Vec<&Program> = programs.iter().filter(|program| program.endpoints == size).collect();
+        let mut times = vec![Vec::new(); sized.len()];
+        for round in 0..rounds {
+            for (program, times) in sized.iter().zip(&mut times) {
+                times.push(program.measure(measure, round));
+            }
+        }
+        Self {
+            head: format!("{}, {size}", measure.words()),
+            times,
         }
     }
-    times
-}
 
-fn print(programs: &[Program], times: &[Vec<Duration>], size: usize) {
-    let each = || {
-        programs
-            .iter()
-            .zip(times)
-            .filter(|(program, _)| program.endpoints == size)
-    };
-    // The first of the frameworks.
-    let plain = seconds(each().next().unwrap().1);
-    println!("| | median | ratio |\n|---|---:|---:|");
-    for (program, times) in each() {
-        let times = seconds(times);
+    /// The medians of a framework's times, and of their ratios to those of the first.
+    fn cell(&self, framework: usize) -> String {
+        let (times, plain) = (seconds(&self.times[framework]), seconds(&self.times[0]));
         let ratios = times.iter().zip(&plain).map(|(own, plain)| own / plain).collect();
-        println!(
-            "| {} | {:.2} s | {:.2} |",
-            program.framework.name,
-            median(times),
-            median(ratios)
-        );
+        format!("{:.2} s · {:.2}", median(times), median(ratios))
+    }
+}
+
+fn print(columns: &[Column]) {
+    let heads: Vec<&str> = columns.iter().map(|column| column.head.as_str()).collect();
+    println!("| | {} |", heads.join(" | "));
+    println!("|---|{}", "---:|".repeat(columns.len()));
+    for (index, framework) in FRAMEWORKS.iter().enumerate() {
+        let cells: Vec<String> = columns.iter().map(|column| column.cell(index)).collect();
+        println!("| {} | {} |", framework.name, cells.join(" | "));
     }
 }
 

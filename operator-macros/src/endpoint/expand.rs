@@ -166,8 +166,8 @@ fn described(endpoint: &Endpoint) -> TokenStream {
             output: || __operator::Returned::<#output>::SPEC.schema(#schema),
             problems: &[|| __operator::Returned::<#output>::SPEC.problems() #(, || <#errors as __operator::DocumentedError>::PROBLEMS)*],
             allowed: &[#(#allowed),*],
-            function: || __operator::identity(#ident),
-            source: __operator::Source { file: ::core::file!(), line: ::core::line!(), module: ::core::module_path!() },
+            function: __operator::identity(#ident),
+            source: __operator::Source::here(::core::module_path!()),
             run: #run,
         };
     }
