@@ -192,7 +192,10 @@ fn lint_says_the_better_form_and_fails_where_it_is_told_to() {
     let zoo = process::build_example("tests", "zoo");
     let said = say(&zoo, &[], &["lint"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let finding = said.out.split("\n\n").find(|one| one.contains("renamed: output oldNumber"));
+    let finding = said
+        .out
+        .split("\n\n")
+        .find(|one| one.contains("renamed: output oldNumber"));
     let lines: Vec<&str> = finding.unwrap().lines().collect();
     assert_eq!(
         lines[0],

@@ -232,12 +232,12 @@ async fn a_statement_that_takes_too_long_is_interrupted_and_undone() {
                 finished(500, "failed")
             })
         });
-        let limit = Duration::from_millis(50);
+        let (limit, progress) = (Duration::from_millis(50), Arc::default());
         let calling = desk.operations.transact(
             OperationId::new("tenant", "1"),
             first("1"),
             limit,
-            &Arc::default(),
+            &progress,
             once(stuck),
         );
         let outcome = calling.await;

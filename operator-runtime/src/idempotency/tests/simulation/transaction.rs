@@ -1,5 +1,7 @@
 //! Transactional requests: what they are told and what they leave, held against what was due.
 
+use std::sync::Arc;
+
 use super::super::history::CommitFate;
 use super::super::reference::{self, Ending, Reference, Verdict};
 use super::call::{due_of, first, number, outcome};
