@@ -31,6 +31,7 @@ impl Cluster {
                 ("cluster-enabled", "yes"),
                 ("cluster-port", &bus),
                 ("appendonly", "yes"),
+                ("appendfsync", "always"),
             ];
             Redis::start(&settings)
         });

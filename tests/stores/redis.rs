@@ -59,6 +59,13 @@ async fn what_is_lost_without_an_append_only_file_is_said() {
         warning.contains("appendonly yes") && warning.contains("noeviction"),
         "{warning}"
     );
+    let by_the_second = Redis::start(&[("appendonly", "yes")]);
+    let store = RedisStore::connect(&by_the_second.url()).await.unwrap();
+    let warning = store.warning().unwrap();
+    assert!(
+        warning.contains("appendfsync everysec") && warning.contains("appendfsync always"),
+        "{warning}"
+    );
     let careful = Redis::start(KEPT);
     let store = RedisStore::connect(&careful.url()).await.unwrap();
     assert_eq!(store.warning(), None);

@@ -36,6 +36,7 @@
 //! | it fails with a 5xx | at most once: is over, the answer is kept; else released | that answer |
 //! | it panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; else released | 500 or 503, and no inner text |
 //! | the process is killed | its lease of 15 s runs out; then as the table above says | no answer; a retry within the lease gets 409 |
+//! | the same in a transaction | is undone with the process | no answer; a retry runs at once |
 //! | the same call comes while it runs | nothing changes | after 10 s at most the first call's answer, or 409 with `Retry-After` |
 //! | the caller hangs up | goes on, and its answer is kept | the answer, when it retries |
 //! | the answer is longer than is kept (256 KiB) | is over, without its answer | the answer once; retries get 500 `response-not-kept` |
@@ -63,12 +64,14 @@
 //! What a shop loses with a record: the operation is no longer known, so that a retry of it, within the five minutes that
 //! the agent goes on for, runs it again. That is why SQLite and Postgres, in which effects and records are lost together
 //! or not at all, are the stores for money. Redis is for effects that are elsewhere. Start-up warns where Redis or
-//! Postgres is set up so that it can lose what was answered, and where Redis may evict records when it is full.
+//! Postgres says that it is set up so that it can lose what was answered, and where Redis may evict records when it is
+//! full.
 //!
 //! No store survives being restored from a backup while the agent still retries: wait five minutes first. When a store
 //! is away, calls are refused and nothing is started; when it is back, they go on without help. A full disk is the same.
 //! The time that leases and records are measured by is the database's or Redis's own, so that a machine with a wrong
-//! clock does no harm; with SQLite it is the process's, which does not jump when the machine's clock does.
+//! clock does no harm; with SQLite it is the machine's own since it was started, on which all processes of it agree and
+//! which does not jump when its clock is set.
 //!
 //! # How to settle what is unknown
 //! The agent tells a person which operation it is, for the problem names it. On the machine of the server, or on any

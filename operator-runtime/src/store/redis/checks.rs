@@ -1,6 +1,6 @@
 //! What the server says of itself at start-up: whether it can keep records, and what of them it may lose.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ::redis::Cmd;
 
@@ -26,13 +26,25 @@ pub(super) async fn look_at(connection: &Connection, name: &str) -> Result<Optio
         server.refuse(name)?;
         warning = warning.or(server.warning());
     }
-    Ok(warning)
+    Ok(warning.or(what_a_power_cut_loses(connection).await))
+}
+
+/// `INFO` does not say how the append-only file is written, and a managed service may refuse to: then nobody knows.
+async fn what_a_power_cut_loses(connection: &Connection) -> Option<String> {
+    let mut config = Cmd::new();
+    config.arg("CONFIG").arg("GET").arg("appendfsync");
+    let answers: BTreeMap<String, HashMap<String, String>> = connection.ask_every_primary(&config).await.ok()?;
+    let mut flushes = answers.values().filter_map(|answer| answer.get("appendfsync"));
+    let seldom = flushes.find(|flushes| *flushes != "always")?;
+    Some(format!(
+        "Redis answers before its append-only file is on the disk (appendfsync {seldom}): a crash of its machine or a power cut loses about the last second, and a retry of a call from then runs again; set `appendfsync always` where that may not be."
+    ))
 }
 
 async fn info(connection: &Connection, name: &str) -> Result<Vec<String>, StoreError> {
     let mut info = Cmd::new();
     info.arg("INFO");
-    let answers = connection.ask_every_primary(&info).await;
+    let answers = connection.ask_every_primary::<String>(&info).await;
     let answers = answers.map_err(|source| StoreError::unavailable(name, "say how it is set up", source))?;
     Ok(answers.into_values().collect())
 }

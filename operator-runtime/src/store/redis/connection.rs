@@ -71,7 +71,10 @@ impl Connection {
     }
 
     /// What every server says that keeps records of its own, by its address in a cluster, in order.
-    pub(super) async fn ask_every_primary(&self, command: &Cmd) -> Result<BTreeMap<String, String>, RedisError> {
+    pub(super) async fn ask_every_primary<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<BTreeMap<String, T>, RedisError> {
         match self {
             Self::One(_) => Ok(BTreeMap::from([(String::new(), self.ask(command).await?)])),
             Self::Cluster(connection) => {

@@ -55,7 +55,7 @@ struct Scanned {
 async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Result<Scanned, RedisError> {
     let mut ping = Cmd::new();
     ping.arg("PING");
-    let mut nodes = connection.ask_every_primary(&ping).await?.into_keys();
+    let mut nodes = connection.ask_every_primary::<String>(&ping).await?.into_keys();
     let after = after.map(|Cursor(after)| String::from_utf8_lossy(after).into_owned());
     let (begin, node) = match after.as_deref().and_then(|after| after.split_once(' ')) {
         Some((begin, node)) => (begin, node.to_owned()),
@@ -135,11 +135,10 @@ pub(super) async fn count(connection: &Connection, lease: Duration) -> Result<Co
     let mut after = None;
     loop {
         let Scanned { node, found, next } = scan(connection, after.as_ref(), STEP).await?;
-        for seen in look(connection, Node::At(&node), &found).await? {
-            // Else it has expired in the meantime.
-            if let Some((tag, since_written)) = seen {
-                counts.add_tagged(tag, age(since_written), lease);
-            }
+        // Those of which nothing is seen have expired in the meantime.
+        let seen = look(connection, Node::At(&node), &found).await?;
+        for (tag, since_written) in seen.into_iter().flatten() {
+            counts.add_tagged(tag, age(since_written), lease);
         }
         match next {
             None => return Ok(counts),
