@@ -6,6 +6,7 @@ mod conflicts;
 mod crowded;
 mod frozen;
 mod left_behind;
+mod lost_claim;
 mod lost_commit;
 mod proxy;
 

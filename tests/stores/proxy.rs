@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The SQL that ends a transaction, and what Postgres answers when it has: both end with a zero byte.
 const COMMIT: &[u8] = b"COMMIT\0";
+/// What Postgres answers when it has written a row.
+const INSERTED: &[u8] = b"INSERT 0 1\0";
 
 /// What becomes of the next commit, and of connections afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,19 @@ pub(crate) enum Cut {
     BeforeItsAnswer,
     /// And no new connection is let through.
     BeforeItsAnswerAndAllThatFollows,
+    /// The answer to a row that is written, and no new connection is let through.
+    BeforeARowIsAnsweredAndAllThatFollows,
     AllThatFollows,
+}
+
+impl Cut {
+    /// What goes by when it is to be done.
+    fn sign(self) -> &'static [u8] {
+        match self {
+            Self::BeforeARowIsAnsweredAndAllThatFollows => INSERTED,
+            _ => COMMIT,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -71,16 +85,17 @@ impl Proxy {
             () = self.pass(from_server, to_client, &[
                 (Cut::BeforeItsAnswer, Cut::Nothing),
                 (Cut::BeforeItsAnswerAndAllThatFollows, Cut::AllThatFollows),
+                (Cut::BeforeARowIsAnsweredAndAllThatFollows, Cut::AllThatFollows),
             ]) => {}
         }
     }
 
-    /// Passes bytes on until a commit goes by that is to be cut; then the line is in another state.
+    /// Passes bytes on until something goes by that is to be cut; then the line is in another state.
     async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, cuts: &[(Cut, Cut)]) {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut bytes).await {
-            let commits = bytes[..length].windows(COMMIT.len()).any(|window| window == COMMIT);
-            let cut = cuts.iter().find(|(cut, _)| commits && self.is(*cut));
+            let goes_by = |sign: &[u8]| bytes[..length].windows(sign.len()).any(|window| window == sign);
+            let cut = cuts.iter().find(|(cut, _)| self.is(*cut) && goes_by(cut.sign()));
             if let Some((_, next)) = cut {
                 self.set(*next);
                 return;
