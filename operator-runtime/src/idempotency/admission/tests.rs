@@ -154,17 +154,22 @@ async fn a_renewed_lease_lives_on_and_a_dropped_one_runs_out() {
 #[tokio::test]
 async fn a_renewal_that_nobody_waits_for_does_not_cost_an_attempt_its_answer() {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = crate::store::SqliteStore::open(directory.path().join("operator.db")).expect("opens");
+    let path = directory.path().join("operator.db");
+    let store = crate::store::SqliteStore::open(&path).expect("opens");
     let fixture = Fixture {
         clock: Arc::new(ManualClock::at(MINUTE)),
         operations: Operations::new(Arc::new(store), Settings::default()),
     };
     let mut lease = fixture.run(Effect::AtMostOnce).await;
+    // The store waits for another process that writes.
+    let other = rusqlite::Connection::open(&path).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
     tokio::select! {
         biased;
         renewed = lease.renew() => panic!("written before anybody could wait: {renewed:?}"),
         () = std::future::ready(()) => {}
     }
+    other.execute_batch("ROLLBACK").expect("lets go");
     lease.complete(finished("once")).await.expect("nobody else has written");
     assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Replay(response) if response.body == "once"));
 }
