@@ -80,7 +80,6 @@ impl Redis {
     }
 
     /// SIGSTOP: it answers nothing, until what this gives back is dropped.
-    #[must_use]
     pub fn freeze(&self) -> Frozen {
         Frozen::new([self.child.id()])
     }
@@ -192,7 +191,6 @@ impl Postgres {
     ///
     /// # Panics
     /// Where its processes are not to be found.
-    #[must_use]
     pub fn freeze(&self) -> Frozen {
         let first = self.child.id();
         // The first of them before the others, so that it starts no more.

@@ -41,9 +41,9 @@ impl Database for Postgres {
 /// Records in one Postgres database.
 ///
 /// A handler that takes `&mut Tx<Postgres>` runs in the transaction that holds the record: a concurrent duplicate
-/// waits on the record's row, and then gets the answer. Where Postgres ends such a transaction for another one's sake
-/// (a deadlock, a serialization failure), or its connection is lost before the commit, the handler runs again, for
-/// nothing of it was kept or answered.
+/// waits for it, on the record's row where that is another process's, and then gets the answer. Where Postgres ends such
+/// a transaction for another one's sake (a deadlock, a serialization failure, a lock that was waited for in vain), or its
+/// connection is lost before the commit, the handler runs again, for nothing of it was kept or answered.
 ///
 /// The server's clock tells the ages, and what an answered call outlives is what the server is set up for.
 #[derive(Debug)]

@@ -88,12 +88,8 @@ impl Pool {
 impl Shared {
     /// The driver's own limit ends with the TCP connection, and that is accepted also for a server that is frozen.
     async fn open(&self) -> Result<Session, StoreError> {
-        match tokio::time::timeout(
-            address::opens_within(&self.config),
-            Session::open(&self.way, &self.config),
-        )
-        .await
-        {
+        let opening = Session::open(&self.way, &self.config);
+        match tokio::time::timeout(address::opens_within(&self.config), opening).await {
             Ok(opened) => opened.map_err(|source| StoreError::unavailable(&self.name, "be reached", source)),
             Err(_) => Err(Failure::NoAnswer.of_store(&self.name, "be reached")),
         }
