@@ -77,6 +77,7 @@ mod pipeline;
 mod problem;
 mod protocol;
 mod reply;
+mod schema;
 mod state;
 pub mod store;
 mod sweeping;

@@ -24,9 +24,9 @@ use crate::console::guard::{Asked, Guard};
 use crate::console::page;
 use crate::console::signed::{Signed, Wanted};
 use crate::endpoint::Endpoint;
+use crate::manifest::inputs;
 use crate::manifest::model::Described;
 use crate::manifest::operator::Description;
-use crate::manifest::schema;
 use crate::problem::{Error, Kind};
 use crate::reply::Reply;
 
@@ -154,7 +154,7 @@ async fn endpoints(State(console): State<Arc<Console>>) -> Response {
 }
 
 fn examples(endpoint: &Endpoint) -> Value {
-    let inputs = schema::of_inputs(endpoint);
+    let inputs = inputs::of_inputs(endpoint);
     let properties = inputs["properties"].as_object().into_iter().flatten();
     properties
         .filter_map(|(name, property)| Some((name.clone(), property["examples"].get(0)?.clone())))

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Input, TypeName, search_param};
 use crate::endpoint::Method;
-use crate::manifest::{definitions, exact, schema};
+use crate::schema::{definitions, exact};
 
 /// The inputs of one endpoint.
 pub(crate) struct BoundInputs {
@@ -88,7 +88,7 @@ fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<String>) {
 
 impl BoundInput {
     fn new(method: Method, input: &Input) -> Result<Self, String> {
-        let schema = schema::of_property(input);
+        let schema = input.own_property();
         check_shown(input, &schema)?;
         let fields = if input.flatten.is_some() {
             Some(fields_of(method, &schema)?)

@@ -10,7 +10,7 @@ use super::search_param::{Expected, SearchParam};
     feature = "url",
     feature = "uuid"
 ))]
-use crate::manifest::schema;
+use crate::schema;
 
 /// Types whose own `FromStr` reads what their schema describes.
 #[allow(unused_macros, reason = "not every feature needs it")]
@@ -65,7 +65,7 @@ impl SearchParam for rust_decimal::Decimal {
 
     /// One text, where the type's own schema takes a number too.
     fn schema() -> Schema {
-        schemars::json_schema!({ "type": "string", "pattern": crate::manifest::exact::DECIMAL })
+        schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
 
 use super::{Decoder, Input};
-use crate::manifest::schema;
+use crate::schema;
 
 /// What a POST takes as an input: `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(

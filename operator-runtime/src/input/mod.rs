@@ -14,6 +14,7 @@ mod foreign;
 mod found;
 mod given;
 mod json;
+mod property;
 mod search_param;
 mod sentence;
 mod shown;

@@ -198,7 +198,7 @@ macro_rules! integers {
             }
 
             fn schema() -> Schema {
-                crate::manifest::schema::of_input::<Self>()
+                crate::schema::of_input::<Self>()
             }
         }
 
@@ -210,7 +210,7 @@ macro_rules! integers {
             }
 
             fn schema() -> Schema {
-                crate::manifest::schema::of_input::<Self>()
+                crate::schema::of_input::<Self>()
             }
         }
     )*};
@@ -230,7 +230,7 @@ macro_rules! floats {
             }
 
             fn schema() -> Schema {
-                crate::manifest::schema::of_input::<Self>()
+                crate::schema::of_input::<Self>()
             }
         }
     )*};
@@ -244,7 +244,7 @@ impl SearchParam for bool {
     }
 
     fn schema() -> Schema {
-        crate::manifest::schema::of_input::<Self>()
+        crate::schema::of_input::<Self>()
     }
 }
 
@@ -254,7 +254,7 @@ impl SearchParam for char {
     }
 
     fn schema() -> Schema {
-        crate::manifest::schema::of_input::<Self>()
+        crate::schema::of_input::<Self>()
     }
 }
 
@@ -264,7 +264,7 @@ impl SearchParam for String {
     }
 
     fn schema() -> Schema {
-        crate::manifest::schema::of_input::<Self>()
+        crate::schema::of_input::<Self>()
     }
 }
 

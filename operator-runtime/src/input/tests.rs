@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use super::{BoundInputs, Decoder, FlattenInput, Input, JsonInput};
 use crate::endpoint::Method;
-use crate::manifest::schema;
 use crate::protocol::request::Content;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -104,7 +103,7 @@ struct Tree {
 #[test]
 fn a_recursive_input_refers_to_its_definition_and_not_to_the_root() {
     const TREE: Input = <Tree as JsonInput>::INPUT.named("tree", "Where to start.");
-    let schema = schema::of_property(&TREE);
+    let schema = TREE.own_property();
     let text = schema.to_string();
     assert!(!text.contains(r##""$ref":"#""##), "{text}");
     assert!(text.contains(r##""$ref":"#/$defs/Tree""##), "{text}");

@@ -6,10 +6,10 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::Format;
-use super::definitions::{self, Inline};
 use super::openapi_3_0;
 use super::operator::Manifest;
-use super::walk;
+use crate::schema::definitions::{self, Inline};
+use crate::schema::walk;
 
 /// What a document promises, as far as its format can say it.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::definitions::{self, is_annotation};
 use super::narrowing::{Narrowing, alternatives, choices, lost_choices, other_rule, tighter_rules};
+use crate::schema::definitions::{self, is_annotation};
 
 /// Which way the values go. Callers send inputs by the old schema and are held to the new one; they are answered by the
 /// new one and expect the old one.

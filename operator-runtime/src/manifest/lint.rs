@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::model::{Described, Model};
-use super::schema;
 use crate::input::Input;
 
 mod names;
@@ -144,7 +143,7 @@ fn is_of(input: &Input, name: &str) -> bool {
     if input.flatten.is_none() {
         return input.name == name;
     }
-    schema::of_property(input)["properties"].get(name).is_some()
+    input.own_property()["properties"].get(name).is_some()
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@
 pub(crate) mod check;
 #[cfg(feature = "cli")]
 pub(crate) mod contract;
-pub(crate) mod definitions;
 #[cfg(feature = "cli")]
 mod difference;
-pub(crate) mod exact;
+pub(crate) mod inputs;
 #[cfg(feature = "cli")]
 pub(crate) mod lint;
 pub(crate) mod mcp;
@@ -18,9 +17,7 @@ pub(crate) mod openapi;
 mod openapi_3_0;
 pub(crate) mod operator;
 pub(crate) mod problems;
-pub(crate) mod schema;
 pub(crate) mod served;
-pub(crate) mod walk;
 
 use serde::Serialize;
 

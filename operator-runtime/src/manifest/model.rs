@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::definitions::{self, Inline};
+use super::inputs;
 use super::problems::{self, Problem};
-use super::schema;
 use crate::endpoint::Endpoint;
+use crate::schema::definitions::{self, Inline};
 
 /// What is told of the app.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Described {
         Self {
             endpoint,
             url: format!("{public_url}{}", endpoint.path),
-            inputs: schema::with_definitions(endpoint),
+            inputs: inputs::with_definitions(endpoint),
             outputs: (endpoint.output)().to_value(),
             problems: problems::of(endpoint),
         }

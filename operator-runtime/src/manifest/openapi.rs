@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::definitions::{self, Shared};
 use super::model::{Described, Model};
 use super::openapi_3_0;
 use super::operator::Manifest;
 use super::problems::{self, Problem};
 use crate::endpoint::Method;
 use crate::problem::{PROBLEM_JSON, type_uri};
+use crate::schema::definitions::{self, Shared};
 
 /// Which revision of the OpenAPI Specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::walk;
+use crate::schema::walk;
 
 /// Keywords for which 3.0 has no word.
 const UNKNOWN: [&str; 14] = [

@@ -13,7 +13,7 @@ use crate::app::{App, Config, public_url, registry};
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint::{Endpoint, Method};
 use crate::input::nearest;
-use crate::manifest::schema;
+use crate::manifest::inputs;
 use crate::protocol::envelope::is_idempotency_key;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::signature::{Keys, generate_secret};
@@ -52,7 +52,7 @@ pub(super) fn example(endpoint: &Endpoint, url: &str, listens: SocketAddr) -> St
     if url != format!("http://{listens}") {
         let _ = write!(words, " --at http://{listens}");
     }
-    let inputs = schema::of_inputs(endpoint);
+    let inputs = inputs::of_inputs(endpoint);
     let required = inputs["required"].as_array().cloned().unwrap_or_default();
     for name in required.iter().filter_map(Value::as_str) {
         let property = &inputs["properties"][name];
@@ -192,7 +192,7 @@ fn prepare(endpoint: &Endpoint, base: &str, inputs: &[String]) -> Result<Outgoin
 
 /// The body: each value as its schema takes it, and those of a list one after the other.
 fn object(endpoint: &Endpoint, pairs: Vec<(String, String)>) -> Result<Value, String> {
-    let schema = schema::of_inputs(endpoint);
+    let schema = inputs::of_inputs(endpoint);
     let mut object = Map::new();
     for (name, value) in pairs {
         let property = &schema["properties"][&name];

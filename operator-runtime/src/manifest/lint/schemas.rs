@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{RAW_CODE, Report, TIME_WITHOUT_ZONE, UNDESCRIBED_INPUT, UNDESCRIBED_OUTPUT};
-use crate::manifest::definitions::{self, Inline};
+use crate::schema::definitions::{self, Inline};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {

@@ -47,7 +47,7 @@ pub(super) fn spell_out(schema: &mut Value) {
 }
 
 /// Takes null out of what an optional value may be.
-pub(super) fn refuse_null(schema: &mut Value) {
+pub(crate) fn refuse_null(schema: &mut Value) {
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
         types.retain(|one| one != "null");
         if let [only] = types.as_slice() {
