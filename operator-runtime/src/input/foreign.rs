@@ -65,7 +65,7 @@ impl SearchParam for rust_decimal::Decimal {
 
     /// One text, where the type's own schema takes a number too.
     fn schema() -> Schema {
-        schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
+        schemars::json_schema!({ "type": "string", "pattern": schema::exact::DECIMAL })
     }
 }
 
