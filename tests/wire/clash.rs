@@ -44,7 +44,7 @@ async fn fourth(
     #[operator(default = most(), max = 20)]
     limit: u8,
     /// What to read.
-    #[operator(example = 7)]
+    #[operator(pattern = "^[a-z]+$", example = "7")]
     word: String,
 ) -> String {
     format!("{limit} {word}")
