@@ -69,7 +69,7 @@ pub struct Endpoint {
     /// The error types it documents.
     pub problems: &'static [fn() -> &'static [ProblemSpec]],
     /// Which function this is.
-    pub function: fn() -> TypeId,
+    pub function: Identity,
     /// The lints that its author has seen and means.
     pub allowed: &'static [&'static str],
     /// Where it is written.
@@ -165,10 +165,13 @@ impl Need {
     }
 }
 
-/// What says which function a function item is, whatever it was imported or renamed as. A constant, so that an endpoint
+/// Says which function a function item is.
+pub(crate) type Identity = fn() -> TypeId;
+
+/// The identity of a function item, whatever it was imported or renamed as. A constant, so that an endpoint
 /// needs no function of its own for it.
 #[must_use]
-pub const fn identity<F: 'static>(function: F) -> fn() -> TypeId {
+pub const fn identity<F: 'static>(function: F) -> Identity {
     // A function item holds nothing that could be dropped, which only a constant has to be told.
     std::mem::forget(function);
     TypeId::of::<F>
@@ -180,7 +183,7 @@ pub struct Endpoints(pub(crate) Vec<(TypeId, &'static str)>);
 
 /// Used by [`endpoints!`](crate::endpoints).
 #[must_use]
-pub fn chosen<const N: usize>(functions: [(fn() -> TypeId, &'static str); N]) -> Endpoints {
+pub fn chosen<const N: usize>(functions: [(Identity, &'static str); N]) -> Endpoints {
     Endpoints(functions.map(|(identity, name)| (identity(), name)).into())
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStrea
     }
 }
 
-fn check(attribute: TokenStream, function: &Function) -> Result<Endpoint, Refused> {
+fn check(attribute: TokenStream, function: &Function) -> Result<Endpoint, Box<Refused>> {
     let mut errors = Errors::default();
     let attribute = Attribute::parse(attribute, &mut errors);
     Endpoint::check(&attribute, function, errors)

@@ -79,7 +79,7 @@ pub(crate) struct Input {
 }
 
 impl Endpoint {
-    pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Self, Refused> {
+    pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Self, Box<Refused>> {
         let Sorted { arguments, output } = signature::sorted(function, &mut errors);
         let ident = &function.signature.ident;
         let own_name = ident.unraw().to_string();
@@ -104,7 +104,7 @@ impl Endpoint {
         let condition = |attribute: &&RustAttribute| attribute.path().is_ident("cfg");
         let conditions = function.attributes.iter().filter(condition).cloned().collect();
         if let Err(mistakes) = errors.finish(()) {
-            return Err(Refused {
+            return Err(Box::new(Refused {
                 mistakes,
                 function: ident.clone(),
                 conditions,
@@ -112,7 +112,7 @@ impl Endpoint {
                 arguments,
                 output,
                 errors: attribute.errors.clone(),
-            });
+            }));
         }
         Ok(Self {
             function: ident.clone(),
