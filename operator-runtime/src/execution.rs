@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::idempotency::admission::Lease;
+use crate::idempotency::lease::Lease;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How a handler ended.

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::bound::BoundEndpoint;
-use crate::idempotency::admission::Answer;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operation::OperationId;
+use crate::idempotency::outcome::Answer;
 use crate::idempotency::record::Response;
 use crate::problem::{Error, Kind, PROBLEM_JSON};
 use crate::protocol::request::Refusal;

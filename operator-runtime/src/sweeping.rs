@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::clock::timer_now;
-use crate::idempotency::admission::SWEEP;
+use crate::idempotency::operations::SWEEP;
 use crate::pipeline::Pipeline;
 
 /// How often expired records are looked for.
@@ -50,8 +50,8 @@ mod tests {
 
     use super::{SWEEP_EVERY, sweep_while_held};
     use crate::clock::SystemClock;
-    use crate::idempotency::admission::Operations;
     use crate::idempotency::machine::{FirstSeen, Settings};
+    use crate::idempotency::operations::Operations;
     use crate::pipeline::Pipeline;
     use crate::store::{self, BoxFuture, Cursor, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
 

@@ -8,7 +8,7 @@ use super::{App, Config, Settled, StartError, registry, setup};
 use crate::bound::BoundEndpoint;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
-use crate::idempotency::admission::Operations;
+use crate::idempotency::operations::Operations;
 use crate::input::BoundInputs;
 use crate::manifest::model::Model;
 use crate::manifest::served::{self, Documents};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admission::Shared;
 use super::machine::FirstSeen;
 use super::operation::OperationId;
+use super::operations::Shared;
 use super::record::{Record, State};
 use crate::clock::timer_now;
 use crate::store::{Revision, StoreError};

@@ -135,8 +135,11 @@ pub(crate) mod admission;
 mod claiming;
 pub(crate) mod doubtful;
 pub(crate) mod effect;
+pub(crate) mod lease;
 pub(crate) mod machine;
 pub(crate) mod operation;
+pub(crate) mod operations;
+pub(crate) mod outcome;
 pub(crate) mod progress;
 pub(crate) mod record;
 #[cfg(any(feature = "cli", test))]

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::admission::Operations;
 use super::effect::Effect;
 use super::machine::{self, Finding, FirstSeen, NothingToSettle};
 use super::operation::OperationId;
+use super::operations::Operations;
 use super::record::{DecodeError, Record, Settlement};
 use crate::store::{Ages, Listed, Records, Store, StoreError, Swap};
 

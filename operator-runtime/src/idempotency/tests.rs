@@ -151,7 +151,7 @@ fn a_thousand_histories_on_a_clock_that_no_test_can_set() {
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use super::*;
-    use crate::idempotency::admission::HandlerOutcome;
+    use crate::idempotency::outcome::HandlerOutcome;
     use crate::idempotency::transacted::TransactionalHandler;
     use crate::store::{Durability, Sqlite, SqliteStore};
     use crate::transaction::Tx;
@@ -260,7 +260,7 @@ fn a_thousand_histories_on_redis() {
 #[cfg(feature = "postgres")]
 mod postgres {
     use super::*;
-    use crate::idempotency::admission::HandlerOutcome;
+    use crate::idempotency::outcome::HandlerOutcome;
     use crate::idempotency::transacted::TransactionalHandler;
     use crate::store::{Postgres, PostgresStore};
     use crate::transaction::Tx;

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::admission::{Answer, HandlerOutcome, Operations};
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
 use super::machine::{self, AfterTransaction, FirstSeen, Settings};
 use super::operation::OperationId;
+use super::operations::Operations;
+use super::outcome::{Answer, HandlerOutcome};
 use super::progress::{Progress, Stage};
 use super::record::{Record, Response, State};
 use crate::clock::timer_now;

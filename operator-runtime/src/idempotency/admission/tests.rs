@@ -2,9 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::clock::ManualClock;
+use crate::idempotency::lease::LeaseError;
+use crate::idempotency::machine::Settings;
 use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::idempotency::outcome::{Answer, HandlerOutcome};
 use crate::store::MemoryStore;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -214,7 +219,7 @@ async fn a_store_that_is_full_lets_nothing_start() {
 
 mod unconfirmed {
     use super::*;
-    use crate::store::{BoxFuture, Cursor, Page};
+    use crate::store::{BoxFuture, Cursor, FirstSeen, Page, Store};
 
     /// A store that writes the first record and does not say so, and then refuses to write over it a number of times.
     #[derive(Debug)]

@@ -15,10 +15,12 @@ use self::call::{Asked, Call, Doing, Looked, Seen, Written, check_written, first
 use super::gate::{AddedTime, Gate};
 use super::history::{Action, Fate, SERVERS, Who};
 use super::reference::{self, Ending, Reference};
-use crate::idempotency::admission::{self, HandlerOutcome, Operations};
+use crate::idempotency::admission;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Settings;
 use crate::idempotency::operation::OperationId;
+use crate::idempotency::operations::Operations;
+use crate::idempotency::outcome::HandlerOutcome;
 use crate::idempotency::transacted::TransactionalHandler;
 use crate::meter::CallMeter;
 use crate::store::Store;

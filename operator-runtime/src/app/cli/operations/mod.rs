@@ -17,7 +17,7 @@ use self::found::Found;
 use super::{Done, settings};
 use crate::app::{App, registry};
 use crate::endpoint::Endpoint;
-use crate::idempotency::admission::Operations;
+use crate::idempotency::operations::Operations;
 use crate::store::{self, Listed, MemoryStore, OperationId, Store, StoreError};
 
 #[derive(Debug, Subcommand)]

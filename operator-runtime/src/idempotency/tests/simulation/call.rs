@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use super::super::gate::Request;
 use super::super::reference::{Attempt, Ending, Taken};
-use crate::idempotency::admission::{Answer, Claim, HandlerOutcome, Lease, LeaseError};
+use crate::idempotency::admission::Claim;
 use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
+use crate::idempotency::lease::{Lease, LeaseError};
 use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::idempotency::outcome::{Answer, HandlerOutcome};
 use crate::idempotency::record::{Record, Response};
 
 /// What one server does for one request.

@@ -6,7 +6,7 @@ use super::super::history::CommitFate;
 use super::super::reference::{self, Ending, Reference, Verdict};
 use super::call::{due_of, first, number, outcome};
 use super::{MAX_EXECUTION, Simulation};
-use crate::idempotency::admission::Answer;
+use crate::idempotency::outcome::Answer;
 use crate::idempotency::transacted::Transacted;
 use crate::store::StoreError;
 

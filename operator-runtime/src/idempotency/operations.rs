@@ -1,0 +1,105 @@
+//! All operations: a store, the rules' numbers, and whom to wake.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use super::machine::Settings;
+use super::operation::OperationId;
+use crate::meter::{StoreMeter, timed};
+use crate::store::{Step, Store, StoreError, Swap};
+
+/// How many records one background sweep removes.
+pub(crate) const SWEEP: u32 = 500;
+/// Waiting duplicates are woken by bucket; one that shares a bucket looks once for nothing.
+const BUCKETS: usize = 64;
+
+/// All operations: a store and the rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Operations(pub(super) Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    meter: StoreMeter,
+    pub(super) settings: Settings,
+    ended: [Notify; BUCKETS],
+    /// Claims that are being taken back.
+    pub(super) doubtful: TaskTracker,
+}
+
+impl Operations {
+    pub(crate) fn new(store: Arc<dyn Store>, settings: Settings) -> Self {
+        store.keep_for(settings.ttl);
+        Self(Arc::new(Shared {
+            store,
+            meter: StoreMeter::new(),
+            settings,
+            ended: std::array::from_fn(|_| Notify::new()),
+            doubtful: TaskTracker::new(),
+        }))
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    pub(crate) fn meter(&self) -> &StoreMeter {
+        &self.0.meter
+    }
+
+    /// Waits until no claim is being taken back any more, which takes about a lease at most.
+    pub(crate) async fn settle_doubts(&self) {
+        self.0.doubtful.close();
+        self.0.doubtful.wait().await;
+    }
+
+    /// Counts the store's records for the gauge.
+    ///
+    /// # Errors
+    /// If the store cannot.
+    pub(crate) async fn count(&self) -> Result<(), StoreError> {
+        let Shared {
+            store, meter, settings, ..
+        } = &*self.0;
+        let counts = timed(&meter.count, store.count(settings.lease)).await?;
+        meter.records(counts);
+        Ok(())
+    }
+
+    /// Removes one small batch of expired records, and says how many it removed: [`SWEEP`] where there may be more.
+    ///
+    /// # Errors
+    /// If the store cannot.
+    pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
+        let Shared {
+            store, meter, settings, ..
+        } = &*self.0;
+        timed(&meter.sweep, store.sweep(settings.ttl, SWEEP)).await
+    }
+}
+
+impl Shared {
+    pub(super) fn ended(&self, id: &OperationId) -> &Notify {
+        &self.ended[usize::from(id.as_bytes()[0]) % BUCKETS]
+    }
+
+    /// Waits for the store's answer. One that is there at once is not timed.
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` would keep room for the step twice")]
+    pub(super) fn timed(
+        &self,
+        step: Step<'_, Result<Swap, StoreError>>,
+    ) -> impl Future<Output = Result<Swap, StoreError>> + Send {
+        async move {
+            match step {
+                Step::Now(answer) => answer,
+                Step::Later(asking) => timed(&self.meter.swap, asking).await,
+            }
+        }
+    }
+}
