@@ -46,9 +46,8 @@ impl Store for Flaky {
         if let Err(error) = self.refuse(expected.is_some()) {
             return Step::Now(Err(error));
         }
-        let swapping = self.inner.swap(id, expected, new, first_seen);
         Step::Later(Box::pin(async move {
-            let answer = swapping.wait().await;
+            let answer = self.inner.swap(id, expected, new, first_seen).wait().await;
             if matches!(&answer, Ok(Swap::Held { record, .. }) if record.state == State::InProgress) {
                 self.met.notify_waiters();
             }
