@@ -37,7 +37,10 @@ pub fn build_into(folder: &Path, package: &str, features: &[&str]) -> PathBuf {
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = folder.join(package);
     let built = cargo_build(package, &["--features", &features.join(",")]);
-    std::fs::copy(built, &own).expect("the program is copied");
+    // By another process: a file that this one has open to write cannot be run, and each process that another test starts
+    // meanwhile has it open, too, for a moment.
+    let copied = Command::new("cp").args([&built, &own]).status().expect("cp runs");
+    assert!(copied.success(), "{} is not copied", built.display());
     own
 }
 
