@@ -29,7 +29,7 @@ impl<'r> Row<'r> {
         Self {
             proof: "the contract of a store",
             store,
-            tried: "8 rules",
+            tried: "9 rules",
             lost: 0,
             doubled: 0,
         }
