@@ -203,10 +203,6 @@ impl Pipeline {
     }
 
     /// Not `async`, which would keep room for all of this while the handler runs.
-    #[allow(
-        clippy::result_large_err,
-        reason = "both come back from every call, none of them rarely"
-    )]
     fn begin_change(
         &self,
         invocation: Invocation,

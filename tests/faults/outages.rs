@@ -1,5 +1,7 @@
 //! The store's own server is killed in the middle and started again: calls are refused meanwhile, and then go on.
 
+use std::path::Path;
+
 use tests::process::build_into;
 use tests::services::{Postgres, Redis};
 
@@ -9,18 +11,26 @@ use crate::storm::Storm;
 
 const KILLS: usize = 12;
 
+/// Calls to one server, whose store is at the address in `environment`.
+fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'s str)], path: &'s str) -> Storm<'s> {
+    Storm {
+        program,
+        folder,
+        environment,
+        servers: 1,
+        path,
+        body: |_| "{}".to_owned(),
+    }
+}
+
 #[test]
 fn a_redis_that_is_killed_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
-    let storm = Storm {
-        program: &build_into(folder.path(), "faults-program", &[]),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &redis.url())],
-        servers: 1,
-        path: "/charge",
-        body: |_| "{}".to_owned(),
-    };
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let url = redis.url();
+    let environment = [("OPERATOR_STORE", url.as_str())];
+    let storm = storm(&program, folder.path(), &environment, "/charge");
     let calm = storm.kill_store(KILLS, |is_up| if is_up { redis.restart() } else { redis.kill() });
     let charges = keys(lines(&folder.path().join("ledger")));
     calm.is_at_most_once(&storm, "store's server killed, at most once", "Redis", &charges);
@@ -30,14 +40,10 @@ fn a_redis_that_is_killed_loses_and_doubles_nothing() {
 fn a_postgres_that_is_stopped_at_once_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
-    let storm = Storm {
-        program: &build_into(folder.path(), "faults-program", &[]),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &postgres.url())],
-        servers: 1,
-        path: "/credit",
-        body: |_| "{}".to_owned(),
-    };
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let url = postgres.url();
+    let environment = [("OPERATOR_STORE", url.as_str())];
+    let storm = storm(&program, folder.path(), &environment, "/credit");
     let calm = storm.kill_store(KILLS, |is_up| if is_up { postgres.restart() } else { postgres.kill() });
     let credits = keys(postgres_credits(&postgres));
     calm.is_transactional(&storm, "store's server killed, transactional", "Postgres", &credits);
@@ -47,14 +53,10 @@ fn a_postgres_that_is_stopped_at_once_loses_and_doubles_nothing() {
 fn a_postgres_that_is_stopped_at_once_runs_nothing_twice_that_acts_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
-    let storm = Storm {
-        program: &build_into(folder.path(), "faults-program", &[]),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &postgres.url())],
-        servers: 1,
-        path: "/charge",
-        body: |_| "{}".to_owned(),
-    };
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let url = postgres.url();
+    let environment = [("OPERATOR_STORE", url.as_str())];
+    let storm = storm(&program, folder.path(), &environment, "/charge");
     let calm = storm.kill_store(KILLS, |is_up| if is_up { postgres.restart() } else { postgres.kill() });
     let charges = keys(lines(&folder.path().join("ledger")));
     calm.is_at_most_once(&storm, "store's server killed, at most once", "Postgres", &charges);
