@@ -52,13 +52,20 @@ fn comment_lines(comment: &str) -> Vec<String> {
 
 /// Whether the description says no more than the name does (`/// The email.` on `email`).
 pub(crate) fn only_repeats(description: &str, name: &str) -> bool {
-    let words = |text: &str| -> String {
-        text.split(|letter: char| !letter.is_alphanumeric())
-            .map(str::to_lowercase)
-            .filter(|word| !["the", "a", "an"].contains(&word.as_str()))
-            .collect()
+    letters(description).eq(letters(name))
+}
+
+/// The letters of a text's words in small, without articles.
+fn letters(text: &str) -> impl Iterator<Item = char> {
+    let is_article = |word: &&str| {
+        ["the", "a", "an"]
+            .iter()
+            .any(|article| word.eq_ignore_ascii_case(article))
     };
-    words(description) == words(name)
+    text.split(|letter: char| !letter.is_alphanumeric())
+        .filter(move |word| !is_article(word))
+        .flat_map(str::chars)
+        .flat_map(char::to_lowercase)
 }
 
 #[cfg(test)]

@@ -219,19 +219,31 @@ pub mod requirements {
 /// What generated code calls. Nothing here is promised from one version to the next.
 #[doc(hidden)]
 pub mod __private {
+    pub use std::boxed::Box as Boxed;
+
+    pub use core::option::Option::{None, Some};
+    pub use core::result::Result::Ok;
+
     pub use inventory::submit;
     pub use schemars::Schema;
 
     pub use crate::endpoint::{Endpoint, Method, Need, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
-        AnyShown, Constraint, Expected, Input, Lists, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices,
-        choose,
+        Constraint, Expected, Input, Lists, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices, choose,
     };
-    pub use crate::output::{PlainOutput, PlainSchema, Returned, UndocumentedError, answering};
+    pub use crate::output::{Returned, answering};
     pub use crate::problem::{ProblemSpec, problem};
     pub use crate::requirements::*;
-    pub use crate::state::{Lent, NotLent};
+    pub use crate::state::Lent;
+
+    /// Traits whose methods are found where a type has none of its own. Imported together, and without names, so that
+    /// none hides a name of the user's.
+    pub mod fallbacks {
+        pub use crate::input::AnyShown as _;
+        pub use crate::output::{PlainOutput as _, PlainSchema as _, UndocumentedError as _};
+        pub use crate::state::NotLent as _;
+    }
 
     /// The `timeout` of an endpoint.
     #[must_use]

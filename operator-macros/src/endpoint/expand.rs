@@ -17,22 +17,21 @@ use crate::function::Function;
 use crate::span;
 
 /// The function with what only the macro reads taken off its arguments; its body is not touched.
-pub(crate) fn cleaned(function: &Function) -> Function {
-    let mut cleaned = function.clone();
+pub(crate) fn cleaned(mut function: Function) -> Function {
     // It is refused; rustc would say beside that no stable Rust has it.
-    cleaned.signature.variadic = None;
-    for argument in &mut cleaned.signature.inputs {
+    function.signature.variadic = None;
+    for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {
             argument
                 .attrs
                 .retain(|attribute| !attribute.path().is_ident("operator") && !crate::doc::is_doc(attribute));
         }
     }
-    cleaned.attributes.retain(|attribute| {
+    function.attributes.retain(|attribute| {
         let name = attribute.path().segments.last();
         name.is_none_or(|segment| segment.ident != "operator_api" && segment.ident != "operator")
     });
-    cleaned
+    function
 }
 
 /// Every mistake, and the item as written, so that nothing else turns red.
@@ -84,9 +83,7 @@ fn types(refused: &Refused) -> TokenStream {
 fn prelude() -> TokenStream {
     quote! {
         #[allow(unused_imports)]
-        use ::operator_runtime::__private::{
-            self as __operator, AnyShown as _, NotLent as _, PlainOutput as _, PlainSchema as _, UndocumentedError as _,
-        };
+        use ::operator_runtime::__private::{self as __operator, fallbacks::*};
     }
 }
 
@@ -144,8 +141,8 @@ fn described(endpoint: &Endpoint) -> TokenStream {
         Method::Post => quote!(Post),
     };
     let timeout = match endpoint.timeout_ms {
-        None => quote!(::core::option::Option::None),
-        Some(milliseconds) => quote!(::core::option::Option::Some(__operator::milliseconds(#milliseconds))),
+        None => quote!(__operator::None),
+        Some(milliseconds) => quote!(__operator::Some(__operator::milliseconds(#milliseconds))),
     };
     let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
     let needs = endpoint.arguments.iter().filter_map(need);
@@ -333,12 +330,12 @@ fn run(endpoint: &Endpoint) -> TokenStream {
             Checked::Borrowed { ty, .. } => quote!(__operator::Lent::<#ty>::VALUE.of(#future)),
             Checked::Input(_) | Checked::Transaction { .. } | Checked::Extracted { .. } => future,
         });
-    let pinned = quote_spanned!(ident.span()=> ::std::boxed::Box::pin(#handler));
+    let pinned = quote_spanned!(ident.span()=> __operator::Boxed::pin(#handler));
     quote! {
         |#call, #transaction| {
             #extracted
             let #values = #call.arguments(|#inputs| #decodes)?;
-            ::core::result::Result::Ok(#pinned)
+            __operator::Ok(#pinned)
         }
     }
 }

@@ -25,10 +25,9 @@ pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStrea
     let Ok(function) = syn::parse2::<Function>(item.clone()) else {
         return not_a_function(item);
     };
-    let cleaned = expand::cleaned(&function);
     match check(attribute, &function) {
-        Ok(endpoint) => expand::endpoint(&endpoint, &cleaned),
-        Err(refused) => expand::refused(&refused, &cleaned),
+        Ok(endpoint) => expand::endpoint(&endpoint, &expand::cleaned(function)),
+        Err(refused) => expand::refused(&refused, &expand::cleaned(function)),
     }
 }
 

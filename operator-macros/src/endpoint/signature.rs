@@ -97,10 +97,12 @@ fn check_function(function: &Function, errors: &mut Errors) -> bool {
 /// That every type is named: its own, of no `impl` around it, and not left to a caller. Whether it is.
 fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
     let before = errors.count();
-    let is_typed = |argument: &&FnArg| matches!(argument, FnArg::Typed(_));
-    let mut typed = signature.inputs.iter().filter(is_typed);
-    let of_impl = typed
-        .find_map(|argument| word("Self", argument))
+    let mut types = signature.inputs.iter().filter_map(|argument| match argument {
+        FnArg::Typed(argument) => Some(&argument.ty),
+        FnArg::Receiver(_) => None,
+    });
+    let of_impl = types
+        .find_map(|ty| word("Self", ty))
         .or_else(|| word("Self", &signature.output));
     if let Some(token) = of_impl {
         let write = "put it beside the `impl`, and name the type";
