@@ -217,7 +217,7 @@ fn the_manifest_is_served_where_it_is_on_and_to_signed_calls_only() {
     let folder = documents(&program);
     let server = Server::start_with(&program, folder.path(), &[("OPERATOR_SERVE_MANIFEST", "true")]);
     for format in FORMATS {
-        let answer = caller::get(server.port, "/manifest", format, "format", format).unwrap();
+        let answer = caller::get(server.port, "/manifest", format, &[("format", format)]).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert_eq!(
             answer.body,
@@ -227,14 +227,16 @@ fn the_manifest_is_served_where_it_is_on_and_to_signed_calls_only() {
     let unsigned = "GET /manifest HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(caller::send(server.port, unsigned).unwrap().status, 401);
     assert_eq!(
-        caller::get(server.port, "/manifest", "k", "format", "yaml")
+        caller::get(server.port, "/manifest", "k", &[("format", "yaml")])
             .unwrap()
             .status,
         400
     );
     let off = Server::start(&program, tempfile::tempdir().unwrap().path());
     assert_eq!(
-        caller::get(off.port, "/manifest", "k", "format", "mcp").unwrap().status,
+        caller::get(off.port, "/manifest", "k", &[("format", "mcp")])
+            .unwrap()
+            .status,
         404
     );
 }

@@ -5,10 +5,12 @@
 
 #[path = "zoo/dates.rs"]
 mod dates;
+mod examples;
 #[path = "zoo/serde_forms.rs"]
 mod serde_forms;
 #[path = "zoo/shapes.rs"]
 mod shapes;
+mod texts;
 mod values;
 
 use std::cell::Cell;
@@ -19,9 +21,8 @@ use operator_runtime::App;
 use operator_runtime::testing::Client;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use serde_json::Value;
-use tests::caller;
-use tests::process::{self, Server};
+use serde_json::{Value, json};
+use tests::process;
 
 /// Values of each kind an endpoint is called with.
 const CASES: u32 = 200;
@@ -30,9 +31,24 @@ fn validator(schema: &Value) -> Validator {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
+        .with_format("idn-email", is_international_email)
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
         .unwrap()
+}
+
+/// An address whose characters beyond ASCII could be letters of it (RFC 6531 §3.3): the validator knows those in ASCII.
+fn is_international_email(text: &str) -> bool {
+    let in_ascii: String = text
+        .chars()
+        .map(|character| if character.is_ascii() { character } else { 'x' })
+        .collect();
+    let email = json!({ "type": "string", "format": "email" });
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&email)
+        .unwrap();
+    validator.is_valid(&json!(in_ascii))
 }
 
 /// What a program says of its endpoints.
@@ -67,18 +83,21 @@ fn a_call_is_carried_out_if_and_only_if_its_schema_allows_it() {
         let (inputs, outputs) = (validator(&endpoint["inputs"]), validator(&endpoint["outputs"]));
         let carried_out = Cell::new(0);
         let is_get = endpoint["method"] == "GET";
-        let valid = values::of(&endpoint["inputs"]);
-        // A GET has no types on the wire, so that a value of another type may be the same text.
+        let (valid, nearly) = (values::of(&endpoint["inputs"]), values::nearly_of(&endpoint["inputs"]));
         let any = if is_get {
-            valid
+            texts::like(valid, nearly)
         } else {
-            prop_oneof![valid, values::nearly_of(&endpoint["inputs"])].boxed()
+            prop_oneof![valid, nearly].boxed()
         };
-        let mut runner = runner();
-        let ran = runner.run(&any, |value| {
+        let ran = runner().run(&any, |value| {
             let answer = runtime.block_on(client.call(name, &value));
-            let expected = inputs.is_valid(&value) && value.is_object();
-            prop_assert_eq!(answer.status == 200, expected, "{}", &answer.body);
+            let meant = if is_get {
+                texts::read(&value, &endpoint["inputs"])
+            } else {
+                value
+            };
+            let expected = inputs.is_valid(&meant) && meant.is_object();
+            prop_assert_eq!(answer.status == 200, expected, "{} {}", meant, &answer.body);
             prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.body);
             if answer.status == 200 {
                 prop_assert!(
@@ -97,44 +116,5 @@ fn a_call_is_carried_out_if_and_only_if_its_schema_allows_it() {
             "{name}: only {} calls were carried out",
             carried_out.get()
         );
-    }
-}
-
-/// Whether a call is carried out is for their handlers to say; whether its inputs are right is for the schema.
-#[test]
-fn the_examples_refuse_what_their_schemas_do_not_allow_and_nothing_else() {
-    for package in ["quickstart", "support-desk"] {
-        let program = process::build(package, "dev");
-        let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(&program, folder.path());
-        // The caller of these tests writes no search parameters of every kind.
-        for endpoint in endpoints(&program).iter().filter(|one| one["method"] == "POST") {
-            let name = endpoint["name"].as_str().unwrap();
-            let path = endpoint["url"]
-                .as_str()
-                .unwrap()
-                .strip_prefix(caller::PUBLIC_URL)
-                .unwrap();
-            let (inputs, outputs) = (validator(&endpoint["inputs"]), validator(&endpoint["outputs"]));
-            let calls = Cell::new(0);
-            let any = prop_oneof![values::of(&endpoint["inputs"]), values::nearly_of(&endpoint["inputs"])];
-            let ran = runner().run(&any, |value| {
-                calls.set(calls.get() + 1);
-                let key = format!("{name}-{}", calls.get());
-                let answer = caller::post(server.port, path, &key, &value.to_string()).unwrap();
-                let kind = answer.json()["type"].as_str().unwrap_or_default().to_owned();
-                let is_refused = kind.ends_with(":invalid-input") || kind.ends_with(":malformed-request");
-                let is_right = inputs.is_valid(&value) && value.is_object();
-                prop_assert_eq!(is_refused, !is_right, "{} {}", value, &answer.body);
-                prop_assert!(answer.status < 500, "{}", &answer.body);
-                prop_assert!(
-                    answer.status != 200 || outputs.is_valid(&answer.json()),
-                    "{}",
-                    &answer.body
-                );
-                Ok(())
-            });
-            ran.unwrap_or_else(|error| panic!("{name}: {error}\n{:#}", endpoint["inputs"]));
-        }
     }
 }

@@ -248,6 +248,7 @@ fn integer(schema: &Value) -> BoxedStrategy<Value> {
         1 => Just(plain(most)),
         // The same number in other words (JSON Schema core §4.2.3).
         1 => near.prop_map(|number| json!(i32::try_from(number).map(f64::from).unwrap_or_default())),
+        1 => Just(if least <= 0 && most >= 0 { json!(-0.0) } else { plain(most) }),
     ]
     .boxed()
 }
@@ -274,7 +275,7 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
             "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?"
         }
         Some("duration") => "PT[1-9][0-9]{0,3}[HMS]",
-        Some("email") => "[a-z]{1,8}@[a-z]{1,8}\\.com",
+        Some("idn-email") => "[a-zéß東]{1,8}@[a-z]{1,8}\\.com",
         Some("ipv4") => "(1?[0-9]{1,2}\\.){3}1?[0-9]",
         Some("ipv6") => "([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}",
         Some("uri") => "https://[a-z]{1,8}\\.example(/[a-z0-9]{1,4}){0,2}(\\?[a-z]=[a-z0-9]{0,4})?",

@@ -26,7 +26,13 @@ fn every_answered_refund_exists_exactly_once() {
         body: |key| json!({ "order_id": 1009, "amount_cents": 1, "reason": key }).to_string(),
     };
     let calm = storm.kill_programs(KILLS);
-    let ledger = get(calm.servers[0].port, "/orders/refunds", "count", "order_id", "1009").unwrap();
+    let ledger = get(
+        calm.servers[0].port,
+        "/orders/refunds",
+        "count",
+        &[("order_id", "1009")],
+    )
+    .unwrap();
     let refunds = ledger.json();
     let refund = |refund: &serde_json::Value| Effect {
         key: refund["reason"].as_str().unwrap().to_owned(),

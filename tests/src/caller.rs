@@ -90,25 +90,65 @@ pub fn signed_post(timestamp: u64, path: &str, idempotency_key: &str, body: &str
     )
 }
 
-/// Signs and sends a GET with one parameter that needs no escape.
+/// Signs and sends a GET with search parameters, each name once.
 ///
 /// # Errors
 /// As [`post`].
-pub fn get(port: u16, path: &str, idempotency_key: &str, name: &str, value: &str) -> io::Result<Answer> {
+pub fn get(port: u16, path: &str, idempotency_key: &str, parameters: &[(&str, &str)]) -> io::Result<Answer> {
     let timestamp = now();
-    let signature = sign(
-        path,
-        idempotency_key,
-        timestamp,
-        &format!("{{\"{name}\": \"{value}\"}}"),
-    );
+    let signature = sign(path, idempotency_key, timestamp, &content_of(parameters));
+    let pairs = parameters
+        .iter()
+        .map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+    let query = pairs.collect::<Vec<_>>().join("&");
     send(
         port,
         &format!(
-            "GET {path}?{name}={value} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+            "GET {path}?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              X-Idempotency-Key: {idempotency_key}\r\nX-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n"
         ),
     )
+}
+
+/// What is signed of search parameters: the map as CPython's `json.dumps` prints it, sorted by code point.
+fn content_of(parameters: &[(&str, &str)]) -> String {
+    let mut sorted = parameters.to_vec();
+    sorted.sort_unstable();
+    let pairs = sorted
+        .iter()
+        .map(|(name, value)| format!("{}: {}", print(name), print(value)));
+    format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+}
+
+/// A text in ASCII, as CPython's `json.dumps` prints it.
+fn print(text: &str) -> String {
+    let print_one = |character: char| match character {
+        '"' | '\\' => format!("\\{character}"),
+        '\n' => r"\n".to_owned(),
+        '\r' => r"\r".to_owned(),
+        '\t' => r"\t".to_owned(),
+        '\u{8}' => r"\b".to_owned(),
+        '\u{c}' => r"\f".to_owned(),
+        ' '..='~' => character.to_string(),
+        other => {
+            let mut units = [0; 2];
+            let units = other.encode_utf16(&mut units).iter();
+            units.map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    };
+    format!("\"{}\"", text.chars().map(print_one).collect::<String>())
+}
+
+/// A text as a URL holds it: whatever is no letter or digit of ASCII as `%XX`.
+fn escape(text: &str) -> String {
+    let escape_one = |byte: u8| {
+        if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.bytes().map(escape_one).collect()
 }
 
 /// Sends what is given, byte for byte, and reads until the server closes.
@@ -140,4 +180,29 @@ pub fn send(port: u16, request: &str) -> io::Result<Answer> {
         head: head.to_owned(),
         body: body.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_parameters_are_signed_as_python_prints_them() {
+        let vectors = include_str!("../vectors/signatures.json");
+        let vectors: Vec<Value> = serde_json::from_str(vectors).expect("the vectors");
+        let contents = vectors.iter().filter_map(|vector| vector["content"].as_str());
+        let mut held = 0;
+        for content in contents {
+            let map: std::collections::BTreeMap<String, String> = serde_json::from_str(content).expect("a map");
+            // The other way round, so that they have to be sorted.
+            let pairs: Vec<_> = map
+                .iter()
+                .rev()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            assert_eq!(content_of(&pairs), content);
+            held += 1;
+        }
+        assert!(held > 20, "only {held}");
+    }
 }

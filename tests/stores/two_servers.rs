@@ -17,7 +17,7 @@ fn charge(server: &Server, key: &str, cents: u32) -> Answer {
 
 /// What is owed, and how many entries that comes of.
 fn account(server: &Server) -> (i64, usize) {
-    let account = get(server.port, "/account", "look", "customer", CUSTOMER)
+    let account = get(server.port, "/account", "look", &[("customer", CUSTOMER)])
         .unwrap()
         .json();
     let entries = account["entries"].as_array().unwrap();

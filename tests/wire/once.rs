@@ -36,7 +36,7 @@ fn twenty_four_identical_calls_at_once_refund_once() {
         "{answers:#?}"
     );
     assert_eq!(answers.iter().filter(|answer| !answer.is_replay()).count(), 1);
-    let ledger = get(server.port, "/orders/refunds", "look", "order_id", "1001")
+    let ledger = get(server.port, "/orders/refunds", "look", &[("order_id", "1001")])
         .unwrap()
         .json();
     assert_eq!(ledger["refunds"].as_array().unwrap().len(), 1);

@@ -55,8 +55,8 @@ async fn charge_card(
     /// What to charge, in cents.
     #[operator(min = 1, example = 1900)]
     amount_cents: u32,
-    /// What it is for, as the invoice is to say.
-    #[operator(example = "One more seat in November")]
+    /// What it is for, as the invoice is to say, in one line.
+    #[operator(pattern = r"^[^\x00-\x1f]+$", example = "One more seat in November")]
     purpose: String,
 ) -> Result<Charged, ChargeError> {
     let amount = i64::from(amount_cents);

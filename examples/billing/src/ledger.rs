@@ -31,7 +31,7 @@ pub(crate) struct Entry {
 async fn account(
     reader: &Reader<Postgres>,
     /// The address that the customer's invoices go to.
-    #[operator(example = "ana@example.com")]
+    #[operator(format = "email", example = "ana@example.com")]
     customer: String,
 ) -> Result<Account, Error> {
     let session = reader.session().await?;

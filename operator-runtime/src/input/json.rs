@@ -123,13 +123,14 @@ impl<'b> serde::Deserialize<'b> for Name<'b> {
     }
 }
 
-/// The value as text, whole numbers without a fraction: `5` for 5.0.
+/// The value as text, whole numbers without a fraction: `5` for 5.0, and `0` for -0, which serde_json takes for a float.
 pub(super) fn with_whole_numbers(value: &Value) -> String {
     struct Whole;
     impl Formatter for Whole {
         fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, number: f64) -> io::Result<()> {
             if number.fract() == 0.0 {
-                write!(writer, "{number:.0}")
+                // Of the two zeros only the one without a sign stays.
+                write!(writer, "{:.0}", number + 0.0)
             } else {
                 write!(writer, "{number:?}")
             }

@@ -173,9 +173,13 @@ pub(super) fn number(text: &str) -> Option<serde_json::Number> {
     serde_json::from_str(text).ok().filter(|_| bare)
 }
 
-/// The digits of a whole number: `5` for `5.0` and for `5e0`, which JSON Schema takes for the same (§4.2.3 of its core).
+/// The digits of a whole number: `5` for `5.0` and for `5e0`, which JSON Schema takes for the same (§4.2.3 of its core),
+/// and `0` for `-0`, which Rust's unsigned types do not read.
 fn whole(text: &str) -> Option<Cow<'_, str>> {
     let number = number(text)?;
+    if number.as_f64() == Some(0.0) {
+        return Some(Cow::Borrowed("0"));
+    }
     if let Some((whole, zeros)) = text.split_once('.')
         && zeros.bytes().all(|digit| digit == b'0')
     {
