@@ -168,6 +168,10 @@ fn input_change(name: &str, Difference { path, kind }: &Difference) -> Change {
             Change::breaking(format!("`{name}` now needs {shown}"), format!("do not know of {shown}"))
         }
         Kind::Gone => Change::breaking(format!("`{name}` no longer takes {shown}"), format!("send {shown}")),
+        Kind::Renamed { to } => Change::breaking(
+            format!("`{name}` takes {shown} by the name `{to}` now"),
+            format!("send {shown}"),
+        ),
         Kind::Added => Change::harmless(format!("`{name}` takes {shown}, which may be left out")),
     }
 }
@@ -191,7 +195,7 @@ fn output_change(name: &str, Difference { path, kind }: &Difference) -> Change {
             format!("`{name}` may leave {shown} out of its answer"),
             format!("expect {shown} always"),
         ),
-        Kind::Gone => Change::breaking(
+        Kind::Gone | Kind::Renamed { .. } => Change::breaking(
             format!("`{name}` no longer answers with {shown}"),
             format!("read {shown}"),
         ),

@@ -35,6 +35,8 @@ pub(super) enum Kind {
     },
     /// A field that was there is there no longer.
     Gone,
+    /// A field that was there is there by another name.
+    Renamed { to: String },
     /// A field that was not there is there now, and may be passed over.
     Added,
 }
@@ -140,7 +142,16 @@ impl Comparison<'_> {
             let path = format!(".{name}");
             found.push(Difference { path, kind });
         };
+        let renamed = match self.direction {
+            Direction::Input => renamed(sent, expected),
+            Direction::Output => Vec::new(),
+        };
+        let is_other_name = |name: &str| renamed.iter().any(|(_, to)| to == name);
         for (name, before) in entries(&sent["properties"]) {
+            if let Some((_, to)) = renamed.iter().find(|(from, _)| from == name) {
+                add(found, name, Kind::Renamed { to: to.clone() });
+                continue;
+            }
             let rest = expected.get("additionalProperties").filter(|rest| rest.is_object());
             match expected["properties"].get(name).or(rest) {
                 Some(after) => found.extend(within(&format!(".{name}"), self.differences(before, after))),
@@ -150,7 +161,7 @@ impl Comparison<'_> {
             }
         }
         for (name, _) in entries(&expected["properties"]) {
-            if sent["properties"].get(name).is_some() {
+            if sent["properties"].get(name).is_some() || is_other_name(name) {
                 continue;
             }
             match self.direction {
@@ -162,7 +173,7 @@ impl Comparison<'_> {
         for name in expected["required"].as_array().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default();
             let is_known = sent["properties"].get(name).is_some();
-            if !is_required(sent, name) && (is_known || self.direction == Direction::Input) {
+            if !is_required(sent, name) && !is_other_name(name) && (is_known || self.direction == Direction::Input) {
                 add(found, name, Kind::Needed { is_known });
             }
         }
@@ -367,6 +378,26 @@ fn within(path: &str, mut found: Vec<Difference>) -> Vec<Difference> {
 
 fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
+}
+
+/// Fields that are described as before and have another name: the old and the new one. Without a description nobody can say
+/// that they are the same.
+fn renamed(sent: &Value, expected: &Value) -> Vec<(String, String)> {
+    let only_in = |one: &Value, other: &Value| -> Vec<(String, Value)> {
+        entries(&one["properties"])
+            .filter(|(name, _)| other["properties"].get(*name).is_none())
+            .map(|(name, field)| (name.clone(), field.clone()))
+            .collect()
+    };
+    let mut new = only_in(expected, sent);
+    let mut pairs = Vec::new();
+    for (name, field) in only_in(sent, expected) {
+        let is_same = |(_, other): &(String, Value)| field.get("description").is_some() && *other == field;
+        if let Some(index) = new.iter().position(is_same) {
+            pairs.push((name, new.remove(index).0));
+        }
+    }
+    pairs
 }
 
 fn is_required(schema: &Value, field: &str) -> bool {

@@ -131,8 +131,9 @@ impl Report<'_> {
             what,
             better,
         };
-        // Forms of one value may each have the same field.
-        if !self.found.contains(&finding) {
+        // Forms of one value may each have the same field, and one finding of it is enough.
+        let is_same = |other: &Finding| other.lint == lint && other.place == finding.place;
+        if part.is_empty() || !self.found.iter().any(is_same) {
             self.found.push(finding);
         }
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::schema::exact;
+
 /// One rule that is tighter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Narrowing {
@@ -40,7 +42,7 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
             keyword == "format" && types(expected).iter().all(|one| one == "integer" || one == "number");
         if let Some(rule) = expected
             .get(keyword)
-            .filter(|rule| sent.get(keyword) != Some(*rule) && !is_of_a_number)
+            .filter(|rule| !is_kept(keyword, &sent[keyword], rule) && !is_of_a_number)
         {
             let rule = format!("{keyword} {rule}");
             found.push(Narrowing::new(rule.clone(), format!("what breaks the {rule}")));
@@ -62,6 +64,19 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
         }
     }
     found
+}
+
+/// Whether what keeps one rule keeps the other.
+fn is_kept(keyword: &str, sent: &Value, expected: &Value) -> bool {
+    let is_multiple = || {
+        sent.as_f64()
+            .zip(expected.as_f64())
+            .is_some_and(|(sent, step)| sent % step == 0.0)
+    };
+    sent == expected
+        || keyword == "multipleOf" && is_multiple()
+        // Every address in ASCII is one in every script.
+        || keyword == "format" && sent == "email" && expected == exact::EMAIL
 }
 
 /// A rule that is only known to be another one.

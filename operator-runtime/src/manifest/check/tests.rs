@@ -44,6 +44,10 @@ fn what_takes_less_names_who_would_be_broken() {
         "`find` takes less for `a` (at most 10): this breaks callers that send more than 10 for `a`"
     );
     assert_eq!(
+        one(json!({ "multipleOf": 5 }), json!({ "multipleOf": 10 })),
+        "`find` takes less for `a` (multipleOf 10): this breaks callers that send what breaks the multipleOf 10 for `a`"
+    );
+    assert_eq!(
         one(json!({ "enum": ["a", "b"] }), json!({ "enum": ["a"] })),
         "`find` takes less for `a` (not every value that it took): this breaks callers that send \"b\" for `a`"
     );
@@ -71,6 +75,8 @@ fn what_takes_as_much_or_more_breaks_nobody() {
     harmless(json!({ "enum": ["a"] }), json!({ "enum": ["a", "b"] }));
     harmless(json!({ "type": "integer" }), json!({ "type": ["integer", "null"] }));
     harmless(json!({ "type": "integer" }), json!({ "type": "number" }));
+    harmless(json!({ "multipleOf": 10 }), json!({ "multipleOf": 5 }));
+    harmless(json!({ "format": "email" }), json!({ "format": "idn-email" }));
     harmless(json!({ "description": "Old." }), json!({ "description": "New." }));
     harmless(
         json!({ "oneOf": [{ "const": "a" }] }),
@@ -150,6 +156,32 @@ fn another_name_or_method_or_url_breaks_who_uses_the_old_one() {
             .contains("call and sign over https://a.example/find")
     );
     assert!(change(|new| new.endpoints.clear()).contains("callers that call POST https://a.example/find"));
+}
+
+#[test]
+fn a_renamed_input_is_told_once() {
+    let words = || json!({ "type": "string", "description": "The address." });
+    assert_eq!(
+        inputs(json!({ "mail": words() }), json!({ "email": words() })),
+        ["`find` takes `mail` by the name `email` now: this breaks callers that send `mail`"]
+    );
+    let needed = |name: &str| {
+        let filter = json!({ "type": "object", "properties": { name: words() }, "required": [name] });
+        json!({ "filter": filter })
+    };
+    assert_eq!(
+        inputs(needed("mail"), needed("email")),
+        ["`find` takes `filter.mail` by the name `email` now: this breaks callers that send `filter.mail`"]
+    );
+    // Nothing says that these are the same.
+    let other = json!({ "type": "string", "description": "The name." });
+    assert_eq!(
+        inputs(json!({ "mail": words() }), json!({ "name": other })),
+        [
+            "`find` no longer takes `mail`: this breaks callers that send `mail`",
+            "`find` takes `name`, which may be left out"
+        ]
+    );
 }
 
 #[test]

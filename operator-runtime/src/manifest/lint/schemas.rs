@@ -76,8 +76,13 @@ impl<'s> Reader<'s> {
         for (index, item) in schema["prefixItems"].as_array().into_iter().flatten().enumerate() {
             self.visit(report, &format!("{path}[{index}]"), item);
         }
+        for (_, inner) in schema["patternProperties"].as_object().into_iter().flatten() {
+            self.visit(report, &format!("{path}[]"), inner);
+        }
         for keyword in ["oneOf", "anyOf", "allOf"] {
-            for form in schema[keyword].as_array().into_iter().flatten() {
+            // A form that is one value is read with the others, as a list of them.
+            let is_read = |form: &&Value| keyword != "oneOf" || form.get("const").is_none();
+            for form in schema[keyword].as_array().into_iter().flatten().filter(is_read) {
                 self.visit(report, path, form);
             }
         }
@@ -109,6 +114,8 @@ fn codes(report: &mut Report<'_>, path: &str, schema: &Value) {
         .filter_map(|form| form.get("const"));
     let codes: Vec<&str> = listed
         .chain(forms)
+        // The tag of a form, or the only value.
+        .chain(schema.get("const"))
         .filter_map(Value::as_str)
         .filter(|value| is_code(value))
         .collect();
@@ -150,7 +157,7 @@ fn times(report: &mut Report<'_>, side: Side, path: &str, schema: &Value) {
             .as_array()
             .is_some_and(|types| types.iter().any(|one| one == "string"));
     let lacks_zone = match format {
-        Some("partial-date-time") => true,
+        Some("partial-date-time" | "partial-time") => true,
         Some(_) => false,
         None => is_text && is_time_by_name,
     };

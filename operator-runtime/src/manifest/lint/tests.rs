@@ -110,6 +110,32 @@ fn parts_of_inputs_and_outputs_are_described_in_phrases_and_with_a_zone() {
 }
 
 #[test]
+fn tags_maps_by_number_and_times_of_day_are_looked_at_too() {
+    let one = Endpoint {
+        output: || {
+            let form = |tag: &str| {
+                json_schema!({ "type": "object", "properties": {
+                    "status": { "type": "string", "const": tag },
+                    "opens": { "type": "string", "format": "partial-time", "description": "When it opens." },
+                }})
+            };
+            json_schema!({
+                "type": "object",
+                "patternProperties": { r"^\d+$": { "oneOf": [form("IN_STOCK"), form("SOLD_OUT")] } },
+            })
+        },
+        ..endpoint("recent_orders", GOOD)
+    };
+    assert_eq!(
+        found(vec![one]),
+        [
+            "time_without_zone recent_orders: output [].opens",
+            "raw_code recent_orders: output [].status",
+        ]
+    );
+}
+
+#[test]
 fn names_differ_and_are_things_to_do() {
     assert_eq!(
         found(vec![endpoint("find_order", GOOD), endpoint("find_orders", GOOD)]),
