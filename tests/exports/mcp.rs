@@ -237,6 +237,40 @@ fn pages_of_other_origins_and_names_that_are_not_ours_are_refused() {
 }
 
 #[test]
+fn what_is_no_request_of_mcp_is_refused_with_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
+    let good = request(&[("Authorization", "Bearer n3w")], LIST);
+    for (right, wrong, status, kind) in [
+        ("Host: 127.0.0.1", "Host: evil.example", 403, "not-for-you"),
+        ("Accept: application/json", "Accept: text/html", 406, "not-acceptable"),
+        (
+            "Type: application/json",
+            "Type: text/plain",
+            415,
+            "unsupported-media-type",
+        ),
+        ("POST", "GET", 405, "method-not-allowed"),
+        ("Version: 2025-11-25", "Version: 1999-01-01", 400, "malformed-request"),
+    ] {
+        let answer = caller::send(server.port, &good.replacen(right, wrong, 1)).unwrap();
+        let problem = answer.json();
+        assert_eq!(
+            (answer.status, &problem["status"]),
+            (status, &json!(status)),
+            "{wrong}: {answer:?}"
+        );
+        assert_eq!(problem["type"], format!("urn:operator:problem:{kind}"), "{problem}");
+        assert!(
+            answer.head.contains("content-type: application/problem+json"),
+            "{}",
+            answer.head
+        );
+        assert_eq!(answer.head.contains("allow: POST"), status == 405, "{}", answer.head);
+    }
+}
+
+#[test]
 fn a_body_is_as_large_as_elsewhere_and_one_that_is_too_large_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);

@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -41,6 +41,9 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
     }
     router.route_service(PATH, service)
 }
+
+/// The longest sentence that is taken over, in bytes.
+const MOST_WORDS: usize = 4096;
 
 struct Door {
     tools: Arc<Tools>,
@@ -88,7 +91,31 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     let response = service(&door, bearer)
         .handle(Request::from_parts(head, Full::new(body)))
         .await;
-    Ok(response.map(Body::new))
+    Ok(as_ours(response.map(Body::new)).await)
+}
+
+/// What rmcp refuses by itself, before there is a message of JSON-RPC to answer, is bare text: the same as a problem.
+async fn as_ours(refusal: Response) -> Response {
+    let status = refusal.status();
+    if status.is_success() || refusal.headers().contains_key(CONTENT_TYPE) {
+        return refusal;
+    }
+    let (head, body) = refusal.into_parts();
+    let text = to_bytes(body, MOST_WORDS).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let kind = match status.as_u16() {
+        400 => Kind::Malformed,
+        403 => Kind::Refused("not-for-you", 403),
+        405 => Kind::MethodNotAllowed,
+        406 => Kind::Refused("not-acceptable", 406),
+        415 => Kind::Refused("unsupported-media-type", 415),
+        other => Kind::Refused("refused", other),
+    };
+    let mut response = respond(Reply::from_error(&Error::new(kind, format!("{text}."))));
+    if let Some(allowed) = head.headers.get(ALLOW) {
+        response.headers_mut().insert(ALLOW, allowed.clone());
+    }
+    response
 }
 
 /// Made for each request, so that a server knows whose calls it carries out.
