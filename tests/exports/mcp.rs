@@ -1,12 +1,13 @@
-//! The MCP server, held against the MCP project's own client and against who has no business with it.
-//! `tests/exports/install` installs the client.
+//! The MCP server, held against the MCP project's own clients and against who has no business with it.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+mod clients;
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,46 +20,6 @@ use tests::process::{self, Server};
 use tokio::sync::Notify;
 
 const TOKENS: (&str, &str) = ("OPERATOR_MCP_TOKENS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
-
-fn drive(arguments: &[&str], folder: &Path) -> Output {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/exports/python/bin/python");
-    assert!(
-        python.exists(),
-        "the client is not installed: run tests/exports/install"
-    );
-    Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/exports/mcp_client.py"))
-        .args(arguments)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
-
-fn succeeded(output: Output) -> String {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (said, log) = (text(output.stdout), text(output.stderr));
-    assert!(output.status.success(), "{said}{log}");
-    said
-}
-
-#[test]
-fn a_client_lists_and_calls_every_tool_over_standard_input() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = process::build("support-desk", "dev");
-    let said = succeeded(drive(&["stdio", program.to_str().unwrap()], folder.path()));
-    assert_eq!(said, "stdio, legacy: 2025-11-25\nstdio, auto: 2026-07-28\n");
-}
-
-#[test]
-fn a_client_lists_and_calls_every_tool_over_http() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
-    let url = format!("http://127.0.0.1:{}/mcp", server.port);
-    let said = succeeded(drive(&["http", &url, "n3w"], folder.path()));
-    assert_eq!(said, "http, legacy: 2025-11-25\nhttp, auto: 2026-07-28\n");
-    assert!(!drive(&["http", &url, "guess"], folder.path()).status.success());
-}
 
 /// `mcp` with its standard input and output at hand.
 struct Started {
