@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
+#[path = "zoo/corners.rs"]
+mod corners;
 #[path = "zoo/dates.rs"]
 mod dates;
 mod examples;

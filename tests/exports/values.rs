@@ -298,7 +298,8 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
 fn matching(pattern: &str) -> BoxedStrategy<String> {
     // A map's numbers as names: how large they may be is not in schemars' schema.
     let plain = match pattern {
-        r"^\d+$" => "[1-9][0-9]{0,3}".to_owned(),
+        "^(0|[1-9][0-9]*)$" => "0|[1-9][0-9]{0,3}".to_owned(),
+        "^(0|-?[1-9][0-9]*)$" => "0|-?[1-9][0-9]?".to_owned(),
         other => other
             .trim_start_matches('^')
             .trim_end_matches('$')

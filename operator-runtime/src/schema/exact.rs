@@ -85,11 +85,22 @@ const ANY_DECIMAL: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
 /// Digits that `rust_decimal` always holds.
 pub(crate) const DECIMAL: &str = r"^-?[0-9]{1,28}(\.[0-9]{1,28})?$";
 
+/// schemars' patterns of a map's whole numbers, which take zeros in front, and what is read. How large the numbers may be is
+/// not in its schema.
+const WHOLE_KEYS: [(&str, &str); 2] = [(r"^\d+$", "^(0|[1-9][0-9]*)$"), (r"^-?\d+$", "^(0|-?[1-9][0-9]*)$")];
+
 fn bound_one(schema: &mut Map<String, Value>, format: &str) {
     if schema.get("pattern").is_some_and(|pattern| pattern == ANY_DECIMAL) {
         schema.insert("pattern".into(), DECIMAL.into());
         schema.insert("minimum".into(), json!(-1e28));
         schema.insert("maximum".into(), json!(1e28));
+    }
+    if let Some(patterns) = schema.get_mut("patternProperties").and_then(Value::as_object_mut) {
+        for (any, read) in WHOLE_KEYS {
+            if let Some(values) = patterns.remove(any) {
+                patterns.insert(read.into(), values);
+            }
+        }
     }
     let mut promise = |keyword: &str, value: Value| {
         schema.entry(keyword).or_insert(value);
@@ -114,6 +125,12 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
 }
 
 fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
+    // Variants that are all skipped leave a list of no values behind, which is not allowed in every dialect.
+    for keyword in ["oneOf", "anyOf"] {
+        if let Some(forms) = schema.get_mut(keyword).and_then(Value::as_array_mut) {
+            forms.retain(|form| form["enum"].as_array().is_none_or(|values| !values.is_empty()));
+        }
+    }
     let mut promise = |pattern: String| {
         schema.entry("pattern").or_insert(pattern.into());
     };

@@ -1,5 +1,6 @@
 //! Every form that a type can take, as a program: each endpoint answers with what it was given.
 
+mod corners;
 mod dates;
 mod serde_forms;
 mod shapes;
