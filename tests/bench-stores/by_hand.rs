@@ -1,5 +1,6 @@
-//! The same SQL or script behind an HTTP route that somebody has written by hand: no signature, no description, no
-//! replay. What HTTP and its callers cost on this machine is in it, so that what is left is the framework's.
+//! The same SQL or script, or the same store, behind an HTTP route that somebody has written by hand: no signature, no
+//! description, no replay. What HTTP and its callers cost on this machine is in it, so that what is left is the
+//! framework's.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::bare::{InPostgres, InSqlite};
 use super::by_redis::InRedis;
+use super::workers::{Own, Worker as _};
 
 pub(crate) const PATH: &str = "/by-hand";
 
@@ -71,6 +73,15 @@ pub(crate) async fn postgres(connections: Vec<InPostgres>) -> SocketAddr {
             connection.carry_out().await;
             idle.lock().unwrap().push(connection);
         }
+    })
+    .await
+}
+
+/// The store's own door with nothing but HTTP before it.
+pub(crate) async fn own(own: Own) -> SocketAddr {
+    serve_route(move || {
+        let mut own = own.clone();
+        async move { own.once().await }
     })
     .await
 }

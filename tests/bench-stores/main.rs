@@ -59,11 +59,13 @@ async fn in_postgres(tx: &mut Tx<Postgres>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The app, its store opened a second time for those at its own door, and the route written by hand.
+/// The app, its store opened a second time for those at its own door, that door behind HTTP, and the route written by
+/// hand.
 struct Rivals {
     app: SocketAddr,
     path: &'static str,
     own: Own,
+    own_over_http: SocketAddr,
     by_hand: SocketAddr,
 }
 
@@ -77,10 +79,12 @@ impl Rivals {
         let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL).store(app);
         let router = App::new().only(chosen).config(config).router().await.unwrap();
         let store: Arc<dyn Store> = store::open(own).await.unwrap();
+        let own = Own { store, kind };
         Self {
             app: by_hand::serve(router).await,
             path,
-            own: Own { store, kind },
+            own_over_http: by_hand::own(own.clone()).await,
+            own,
             by_hand,
         }
     }
@@ -91,28 +95,31 @@ impl Rivals {
             Contender::workers(Http::callers(callers, self.app, self.path).await),
             Contender::workers(Http::callers(callers, self.by_hand, by_hand::PATH).await),
             Contender::workers(vec![self.own.clone(); callers]),
+            Contender::workers(Http::callers(callers, self.own_over_http, by_hand::PATH).await),
             bare,
         ];
         show(what, callers, &in_turns(contenders).await);
     }
 }
 
-fn show(what: &str, callers: usize, figures: &[Figures; 4]) {
-    let [framework, by_hand, own, bare] = figures;
+fn show(what: &str, callers: usize, figures: &[Figures; 5]) {
+    let [framework, by_hand, own, own_over_http, bare] = figures;
     let milliseconds = |duration: Duration| duration.as_secs_f64() * 1e3;
     let microseconds = |figures: &Figures| figures.processor.as_secs_f64() * 1e6;
     println!(
-        "| {what} | {callers} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} / {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
+        "| {what} | {callers} | {:.0} | {:.0} | {:.0} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} / {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |",
         framework.rate(),
         by_hand.rate(),
         own.rate(),
         bare.rate(),
         framework.to(by_hand),
+        framework.to(own_over_http),
         framework.to(bare),
         own.to(bare),
         milliseconds(framework.p50),
         milliseconds(framework.p99),
         milliseconds(by_hand.p50),
+        milliseconds(own_over_http.p50),
         milliseconds(own.p50),
         microseconds(framework),
         microseconds(by_hand),
@@ -199,7 +206,7 @@ fn main() {
     runtime.block_on(async {
         http_alone().await;
         println!(
-            "\n| | callers | framework, a second | by hand | store's own | bare | framework ÷ by hand | ÷ bare | own ÷ bare | p50 / p99, ms | by hand's p50 | own's p50 | processor, µs | by hand's |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+            "\n| | callers | framework, a second | by hand | store's own | bare | framework ÷ by hand | ÷ own over HTTP | ÷ bare | own ÷ bare | p50 / p99, ms | by hand's p50 | own over HTTP | own's p50 | processor, µs | by hand's |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
         );
         if "sqlite".starts_with(&only) {
             on_sqlite("", "FULL").await;
