@@ -129,3 +129,30 @@ async fn texts(
         .chain(date.map(|date| date.to_string()))
         .collect()
 }
+
+/// Answers with moments that were search parameters. Use it to try dates and times without a zone as one text each.
+#[operator_api(GET, "/zoo/moments")]
+async fn moments(
+    /// A date of `time`.
+    date: time::Date,
+    /// A date and time of jiff.
+    date_time: jiff::civil::DateTime,
+    /// A time of day of jiff.
+    time: Option<jiff::civil::Time>,
+    /// A time of chrono, in its own zone.
+    fixed: chrono::DateTime<chrono::FixedOffset>,
+    /// A date and time of chrono.
+    naive: Option<chrono::NaiveDateTime>,
+    /// A time of day of chrono.
+    naive_time: chrono::NaiveTime,
+) -> Vec<String> {
+    let naive = naive.map(|naive| naive.to_string());
+    let time = time.map(|time| time.to_string());
+    let texts = [
+        date.to_string(),
+        date_time.to_string(),
+        fixed.to_string(),
+        naive_time.to_string(),
+    ];
+    texts.into_iter().chain(naive).chain(time).collect()
+}

@@ -176,3 +176,21 @@ async fn parameters(
 ) -> (bool, Option<char>, u32, Option<f32>, Which, String, Filter) {
     (flag, letter, least_five, fraction, three, text, filter)
 }
+
+/// Answers with numbers that were search parameters. Use it to try the widest and those that are never zero.
+#[operator_api(GET, "/zoo/figures")]
+async fn figures(
+    /// Any number from one on.
+    never_zero: NonZeroU32,
+    /// Never zero either.
+    signed: Option<NonZeroI16>,
+    /// As wide as there are.
+    wide: u128,
+    /// As wide, and with a sign.
+    wide_signed: i128,
+    /// Some quarters.
+    #[operator(exclusive_min = -1, multiple_of = 0.25)]
+    fraction: Option<f64>,
+) -> (NonZeroU32, Option<NonZeroI16>, u128, i128, Option<f64>) {
+    (never_zero, signed, wide, wide_signed, fraction)
+}
