@@ -40,6 +40,13 @@ impl ToTokens for Function {
     }
 }
 
+/// Whether rustc's `#[deprecated]` is among them.
+pub(crate) fn is_deprecated(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("deprecated"))
+}
+
 /// What is wrong with an item that is no function with a body, at its name.
 pub(crate) fn not_a_function(item: &TokenStream) -> syn::Error {
     let (kind, place) = match other_item(item) {

@@ -9,6 +9,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type, parse_quote};
 
 use crate::doc;
 use crate::error::{Errors, did_you_mean};
+use crate::function::is_deprecated;
 use crate::stray::{self, Seen};
 
 /// The checked type.
@@ -29,6 +30,7 @@ struct Choice {
     variant: Ident,
     wire: String,
     description: String,
+    deprecated: bool,
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -141,6 +143,7 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
         variant: variant.ident.clone(),
         wire: renamed.unwrap_or_else(|| case.map_or(own.clone(), |case| case.apply(&own))),
         description: doc::text(&variant.attrs, errors),
+        deprecated: is_deprecated(&variant.attrs),
     }
 }
 
@@ -269,9 +272,15 @@ fn expand(checked: &SearchParam) -> TokenStream {
         Shape::Choice(choices) => {
             let wires = choices.iter().map(|choice| &choice.wire);
             let variants = choices.iter().map(|choice| &choice.variant);
-            let described = choices
-                .iter()
-                .map(|Choice { wire, description, .. }| quote!((#wire, #description)));
+            let described = choices.iter().map(|choice| {
+                let Choice {
+                    wire,
+                    description,
+                    deprecated,
+                    ..
+                } = choice;
+                quote!((#wire, #description, #deprecated))
+            });
             (
                 quote!(__operator::choose(text, &[#((#wires, || Self::#variants)),*])),
                 quote!(__operator::choices(&[#(#described),*], #description)),

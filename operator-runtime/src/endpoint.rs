@@ -52,6 +52,8 @@ pub struct Endpoint {
     pub name: &'static str,
     /// The function's documentation, whole.
     pub description: &'static str,
+    /// Whether it is there for those only who call it already.
+    pub deprecated: bool,
     /// The one method it answers.
     pub method: Method,
     /// The path below the public URL.

@@ -121,6 +121,21 @@ fn what_is_deprecated_is_said_and_no_title_is_made_up() {
         }
         let text = document.pointer(renamed).unwrap().to_string();
         assert!(text.contains("\"deprecated\":true"), "{format}: {text}");
+        // A variant of a search parameter, where that stands by itself.
+        if format == "operator" {
+            let endpoints = document["endpoints"].as_array().unwrap();
+            let parameters = endpoints.iter().find(|one| one["name"] == "parameters").unwrap();
+            assert_eq!(
+                parameters["inputs"]["properties"]["three"]["oneOf"][2]["deprecated"],
+                true
+            );
+        }
+        let operation = document["paths"]["/zoo/old"]["get"].take();
+        assert_eq!(
+            operation["deprecated"] == true,
+            format.starts_with("openapi"),
+            "{format}"
+        );
         assert!(!document.to_string().contains("\"title\":\""), "{format}");
     }
 }

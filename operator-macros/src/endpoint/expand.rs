@@ -129,6 +129,7 @@ fn described(endpoint: &Endpoint) -> TokenStream {
     let Endpoint {
         name,
         description,
+        deprecated,
         path,
         effect,
         output,
@@ -154,6 +155,7 @@ fn described(endpoint: &Endpoint) -> TokenStream {
         static __ENDPOINT: __operator::Endpoint = __operator::Endpoint {
             name: #name,
             description: #description,
+            deprecated: #deprecated,
             method: __operator::Method::#method,
             path: #path,
             effect: __operator::Effect::#effect,

@@ -12,7 +12,7 @@ use super::path;
 use super::signature::{self, Argument, Kind, Output, Sorted};
 use crate::doc;
 use crate::error::{Errors, did_you_mean, nearest};
-use crate::function::Function;
+use crate::function::{Function, is_deprecated};
 
 /// Everything about an endpoint that the expansion needs, checked.
 pub(crate) struct Endpoint {
@@ -23,6 +23,7 @@ pub(crate) struct Endpoint {
     /// The items that clash where another endpoint of the module has the name, or the path.
     pub(crate) marks: [Ident; 2],
     pub(crate) description: String,
+    pub(crate) deprecated: bool,
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) effect: Ident,
@@ -100,6 +101,7 @@ impl Endpoint {
             .and_then(|timeout| check_timeout(timeout, &mut errors));
         check_transactions(&arguments, method, &mut errors);
         let arguments = check_inputs(arguments, method, &mut errors);
+        let deprecated = is_deprecated(&function.attributes);
         let allowed = constraint::allowed(&function.attributes, &mut errors);
         let condition = |attribute: &&RustAttribute| attribute.path().is_ident("cfg");
         let conditions = function.attributes.iter().filter(condition).cloned().collect();
@@ -130,6 +132,7 @@ impl Endpoint {
             output,
             errors: attribute.errors.clone(),
             allowed,
+            deprecated,
         })
     }
 }

@@ -142,19 +142,25 @@ pub fn choose<T>(text: &str, variants: &[Variant<T>]) -> Result<T, Expected> {
     )
 }
 
-/// Used by `#[derive(SearchParam)]` on an enum: its schema.
+/// Used by `#[derive(SearchParam)]` on an enum: its schema. Of each variant the name on the wire, the description, and
+/// whether it is deprecated.
 #[must_use]
-pub fn choices(variants: &[(&'static str, &'static str)], description: &'static str) -> Schema {
-    let documented = variants.iter().any(|(_, description)| !description.is_empty());
+pub fn choices(variants: &[(&'static str, &'static str, bool)], description: &'static str) -> Schema {
+    let documented = variants
+        .iter()
+        .any(|(_, description, deprecated)| !description.is_empty() || *deprecated);
     let mut schema = if documented {
-        let choices = variants.iter().map(|(name, description)| {
+        let choices = variants.iter().map(|(name, description, deprecated)| {
             let mut choice = json_schema!({ "const": name });
             describe(&mut choice, description);
+            if *deprecated {
+                choice.insert("deprecated".into(), true.into());
+            }
             choice
         });
         json_schema!({ "type": "string", "oneOf": choices.collect::<Vec<_>>() })
     } else {
-        json_schema!({ "type": "string", "enum": variants.iter().map(|(name, _)| *name).collect::<Vec<_>>() })
+        json_schema!({ "type": "string", "enum": variants.iter().map(|(name, ..)| *name).collect::<Vec<_>>() })
     };
     describe(&mut schema, description);
     schema

@@ -156,6 +156,9 @@ impl Writer {
             "description": endpoint.description,
             "responses": self.responses(described),
         });
+        if endpoint.deprecated {
+            operation["deprecated"] = true.into();
+        }
         match endpoint.method {
             Method::Get => operation["parameters"] = self.parameters(described),
             Method::Post => {

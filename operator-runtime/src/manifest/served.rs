@@ -43,7 +43,7 @@ impl SearchParam for Format {
     }
 
     fn schema() -> Schema {
-        choices(&FORMATS.map(|(name, _)| (name, "")), "")
+        choices(&FORMATS.map(|(name, _)| (name, "", false)), "")
     }
 }
 
@@ -51,6 +51,7 @@ impl SearchParam for Format {
 pub(crate) static ENDPOINT: Endpoint = Endpoint {
     name: "manifest",
     description: "Describes every endpoint of this server.\n\nUse it to learn what can be looked up and done here.",
+    deprecated: false,
     method: Method::Get,
     path: "/manifest",
     effect: Effect::ReadOnly,

@@ -141,6 +141,7 @@ pub(crate) enum Which {
     /// The second.
     Two,
     /// The third.
+    #[deprecated]
     Three,
 }
 
@@ -175,6 +176,13 @@ async fn parameters(
     #[operator(flatten)] filter: Filter,
 ) -> (bool, Option<char>, u32, Option<f32>, Which, String, Filter) {
     (flag, letter, least_five, fraction, three, text, filter)
+}
+
+/// Answers with nothing any more. Use it where `figures` is not known.
+#[deprecated]
+#[operator_api(GET, "/zoo/old")]
+async fn old() -> u8 {
+    0
 }
 
 /// Answers with numbers that were search parameters. Use it to try the widest and those that are never zero.

@@ -38,6 +38,7 @@ fn served_parts() -> Endpoint {
     Endpoint {
         name: "",
         description: "",
+        deprecated: false,
         method: Method::Get,
         path,
         effect: Effect::ReadOnly,
