@@ -146,7 +146,7 @@ impl Comparison<'_> {
             Direction::Input => renamed(sent, expected),
             Direction::Output => Vec::new(),
         };
-        let is_other_name = |name: &str| renamed.iter().any(|(_, to)| to == name);
+        let old_name = |name: &str| renamed.iter().find(|(_, to)| to == name).map(|(from, _)| from);
         for (name, before) in entries(&sent["properties"]) {
             if let Some((_, to)) = renamed.iter().find(|(from, _)| from == name) {
                 add(found, name, Kind::Renamed { to: to.clone() });
@@ -161,7 +161,7 @@ impl Comparison<'_> {
             }
         }
         for (name, _) in entries(&expected["properties"]) {
-            if sent["properties"].get(name).is_some() || is_other_name(name) {
+            if sent["properties"].get(name).is_some() || old_name(name).is_some() {
                 continue;
             }
             match self.direction {
@@ -172,8 +172,9 @@ impl Comparison<'_> {
         }
         for name in expected["required"].as_array().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default();
-            let is_known = sent["properties"].get(name).is_some();
-            if !is_required(sent, name) && !is_other_name(name) && (is_known || self.direction == Direction::Input) {
+            let before = old_name(name).map_or(name, String::as_str);
+            let is_known = sent["properties"].get(before).is_some();
+            if !is_required(sent, before) && (is_known || self.direction == Direction::Input) {
                 add(found, name, Kind::Needed { is_known });
             }
         }

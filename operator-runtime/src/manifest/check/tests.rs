@@ -173,6 +173,14 @@ fn a_renamed_input_is_told_once() {
         inputs(needed("mail"), needed("email")),
         ["`find` takes `filter.mail` by the name `email` now: this breaks callers that send `filter.mail`"]
     );
+    let optional = json!({ "filter": { "type": "object", "properties": { "mail": words() } } });
+    assert_eq!(
+        inputs(optional, needed("email")),
+        [
+            "`find` takes `filter.mail` by the name `email` now: this breaks callers that send `filter.mail`",
+            "`find` now needs `filter.email`: this breaks callers that leave `filter.email` out"
+        ]
+    );
     // Nothing says that these are the same.
     let other = json!({ "type": "string", "description": "The name." });
     assert_eq!(
