@@ -33,7 +33,7 @@ fn validator(schema: &Value) -> Validator {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
-        .with_format("idn-email", is_international_email)
+        .with_format("email", is_international_email)
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
         .unwrap()

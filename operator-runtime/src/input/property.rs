@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::{Constraint, Input, Number};
 use crate::schema::definitions::{self, Inline};
-use crate::schema::exact;
 
 impl Input {
     /// Its schema by itself: named types stand in their places, where they can.
@@ -43,7 +42,6 @@ fn keyword_of(constraint: Constraint) -> (&'static str, Value) {
         Constraint::MinLength(length) => ("minLength", length.into()),
         Constraint::MaxLength(length) => ("maxLength", length.into()),
         Constraint::Pattern(pattern) => ("pattern", pattern.into()),
-        Constraint::Format("email") => ("format", exact::EMAIL.into()),
         Constraint::Format(format) => ("format", format.into()),
         Constraint::MinItems(length) => ("minItems", length.into()),
         Constraint::MaxItems(length) => ("maxItems", length.into()),

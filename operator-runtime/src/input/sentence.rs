@@ -345,7 +345,7 @@ fn options_in_words(options: &Value) -> String {
 
 fn format_in_words(format: &str) -> String {
     match format {
-        "email" | "idn-email" => "an e-mail address, such as ana@example.com",
+        "email" => "an e-mail address, such as ana@example.com",
         "uri" => "a URL with its scheme, such as https://example.com/a",
         "uuid" => "a UUID, such as 0b6f5a52-1c1d-4b6e-9d0a-2f6b6c1d7e90",
         "date" => "a date, such as 2026-11-24",

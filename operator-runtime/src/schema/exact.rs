@@ -1,5 +1,4 @@
-//! What schemars leaves open and decoding does not: a type's largest number, formats that no standard names, and addresses
-//! in every script.
+//! What schemars leaves open and decoding does not: a type's largest number, and formats that no standard names.
 
 use serde_json::{Map, Value, json};
 
@@ -27,10 +26,6 @@ const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?";
 /// What jiff prints, which is more than the format `duration` has: a sign, weeks beside other units, parts of a second.
 const DURATION: &str = r"^-?P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$";
 
-/// The format of an e-mail address. Customers have addresses such as josé@example.com (RFC 6531), and the format `email`
-/// has ASCII only (RFC 5321): a reader that checks by it would refuse what is taken here.
-pub(crate) const EMAIL: &str = "idn-email";
-
 /// Makes a schema of outputs say what is printed.
 pub(super) fn widen(schema: &mut Value) {
     each(schema, |schema, format| {
@@ -46,7 +41,7 @@ pub(super) fn bound(schema: &mut Value) {
     each(schema, bound_one);
 }
 
-/// Puts formats that no standard names, or names too narrowly, in words that every reader knows.
+/// Puts formats that no standard names in words that every reader knows.
 pub(super) fn spell_out(schema: &mut Value) {
     each(schema, spell_out_one);
 }
@@ -140,9 +135,6 @@ fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
         // In brackets a zone's name, or its offset once more.
         "zoned-date-time" => {
             promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+:/-]+\]$"));
-        }
-        "email" => {
-            schema.insert("format".into(), EMAIL.into());
         }
         "ip" => {
             schema.remove("format");

@@ -72,7 +72,7 @@ function variantsOf(schema) {
 /** What a schema asks for, in words. */
 function facts(schema) {
   const words = [];
-  const formats = { "idn-email": "e-mail address", uri: "URL", uuid: "UUID", date: "date", "date-time": "date and time with zone" };
+  const formats = { email: "e-mail address", uri: "URL", uuid: "UUID", date: "date", "date-time": "date and time with zone" };
   if (schema.type === "integer") words.push("whole number");
   if (schema.type === "number") words.push("number");
   if (schema.type === "string") words.push(formats[schema.format] ?? "text");
@@ -138,7 +138,7 @@ function textField(place) {
       ...attributes,
       type: long ? undefined : "text",
       rows: long ? "3" : undefined,
-      inputmode: modes[schema.type] ?? (schema.format === "idn-email" ? "email" : undefined),
+      inputmode: modes[schema.type] ?? (schema.format === "email" ? "email" : undefined),
       placeholder: whenEmpty(place),
       autocomplete: "off",
       spellcheck: "false",
