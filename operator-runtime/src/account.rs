@@ -26,6 +26,10 @@ impl Account {
         }
     }
 
+    pub(crate) fn endpoint(&self) -> &BoundEndpoint {
+        &self.endpoint
+    }
+
     /// Counts and logs the reply, and gives it back.
     pub(crate) fn close(self, reply: Reply) -> Reply {
         self.endpoint.meter.call(Outcome::of(&reply));

@@ -22,6 +22,27 @@ pub(crate) struct Operation {
     pub(crate) first: Arc<Record>,
 }
 
+impl Operation {
+    /// The operation that a call of the endpoint is for.
+    pub(crate) fn of(endpoint: &BoundEndpoint, verified: &Verified) -> Self {
+        let endpoint = endpoint.endpoint;
+        let (tenant, idempotency_key) = (verified.tenant(), verified.idempotency_key());
+        let fingerprint = Fingerprint::new(
+            endpoint.method.as_str(),
+            endpoint.path,
+            verified.content_type(),
+            verified.body(),
+        );
+        Self {
+            id: OperationId::new(tenant, idempotency_key),
+            first: Arc::new(Record::first(
+                fingerprint,
+                Origin::new(endpoint.name, idempotency_key, tenant),
+            )),
+        }
+    }
+}
+
 /// A verified, admitted call. Only the pipeline makes one.
 ///
 /// It is one pointer, because it is handed from future to future, and each of them has room for it.
@@ -30,8 +51,8 @@ pub struct Invocation(Box<Inner>);
 struct Inner {
     endpoint: Arc<BoundEndpoint>,
     call: Call,
-    /// Kept where an extractor wants it.
-    head: Option<Parts>,
+    /// Kept where an extractor wants it; on the heap, because few calls have one.
+    head: Option<Box<Parts>>,
     /// What the endpoint's extractors have made of the head, in the order of the arguments.
     extracted: Vec<Box<dyn Any + Send>>,
 }
@@ -39,7 +60,7 @@ struct Inner {
 impl Invocation {
     pub(crate) fn new(endpoint: Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Self {
         let (headers, head) = if endpoint.extracts() {
-            (head.headers.clone(), Some(head))
+            (head.headers.clone(), Some(Box::new(head)))
         } else {
             (head.headers, None)
         };
@@ -67,26 +88,6 @@ impl Invocation {
 
     pub(crate) fn verified(&self) -> &Verified {
         &self.0.call.verified
-    }
-
-    /// The operation that it is for.
-    pub(crate) fn operation(&self) -> Operation {
-        let endpoint = self.endpoint().endpoint;
-        let verified = self.verified();
-        let (tenant, idempotency_key) = (verified.tenant(), verified.idempotency_key());
-        let fingerprint = Fingerprint::new(
-            endpoint.method.as_str(),
-            endpoint.path,
-            verified.content_type(),
-            verified.body(),
-        );
-        Operation {
-            id: OperationId::new(tenant, idempotency_key),
-            first: Arc::new(Record::first(
-                fingerprint,
-                Origin::new(endpoint.name, idempotency_key, tenant),
-            )),
-        }
     }
 
     /// Runs the endpoint's extractors.

@@ -79,36 +79,35 @@ impl Pipeline {
 
     #[allow(
         clippy::manual_async_fn,
-        reason = "an `async fn` would keep room for what was opened twice"
+        reason = "an `async fn` would keep room for what has begun twice"
     )]
-    fn carry_out(&self, opened: Result<Opened, Box<Reply>>) -> impl Future<Output = Reply> + Send {
+    fn carry_out<'p>(&'p self, begun: Result<Begun<'p>, Reply>) -> impl Future<Output = Reply> + Send + 'p {
         async move {
-            let Opened {
-                invocation,
-                account,
-                span,
-            } = match opened {
-                Ok(opened) => opened,
-                Err(reply) => return *reply,
-            };
-            let reply = match self.permit() {
-                Ok(permit) => self.run(invocation, permit, account, span).await,
-                Err(error) => span.in_scope(|| account.close(Reply::from_error(&error))),
+            let reply = match begun {
+                Err(reply) => reply,
+                // Nothing changes, so nothing is lost when the caller hangs up.
+                Ok(Begun::Read(call)) => {
+                    let _permit = call.permit;
+                    read(call.invocation, call.account).instrument(call.span).await
+                }
+                Ok(Begun::Change(changing)) => changing.await,
+                // On the heap, so that no other call carries the room for its waiting about.
+                Ok(Begun::Transact(call)) => Box::pin(self.transact(call)).await,
             };
             FailPoint::BeforeAnswer.pass();
             reply
         }
     }
 
-    fn open(&self, endpoint: &Arc<BoundEndpoint>, head: Parts, body: Bytes) -> Result<Opened, Box<Reply>> {
+    fn open(&self, endpoint: &Arc<BoundEndpoint>, head: Parts, body: Bytes) -> Result<Begun<'_>, Reply> {
         let method = endpoint.endpoint.method;
         let verified = Unverified::parse(method, head.uri.query(), &head.headers, body)
             .and_then(|unverified| unverified.verify(&endpoint.keys, self.clock.unix_seconds()))
             .map_err(|refusal| {
                 endpoint.meter.call(Outcome::NotVerified);
-                Box::new(refuse(endpoint, refusal))
+                refuse(endpoint, refusal)
             })?;
-        Ok(self.begin(endpoint, verified, head))
+        self.begin(endpoint, verified, head)
     }
 
     /// Answers a call over MCP: the bearer vouches for it, as a signature does elsewhere.
@@ -120,23 +119,49 @@ impl Pipeline {
         tool_call: ToolCall,
     ) -> impl Future<Output = Reply> + Send + 'p {
         let (verified, head) = bearer.vouch(tool_call, self.clock.unix_seconds());
-        let opened = Ok(self.begin(endpoint, verified, head));
+        let begun = self.begin(endpoint, verified, head);
         // On no connection of ours, whose end would be waited for.
-        self.running.track_future(self.carry_out(opened))
+        self.running.track_future(self.carry_out(begun))
     }
 
-    fn begin(&self, endpoint: &Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Opened {
+    /// All that needs no waiting: a replay is answered here, and has no invocation made for it.
+    fn begin(&self, endpoint: &Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Result<Begun<'_>, Reply> {
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
             key_id = verified.key_id(),
             idempotency_key = verified.idempotency_key(),
         );
-        Opened {
-            invocation: Invocation::new(Arc::clone(endpoint), verified, head),
-            account: Account::open(endpoint, &span),
-            span,
+        let account = Account::open(endpoint, &span);
+        let permit = match self.permit() {
+            Ok(permit) => permit,
+            Err(error) => return Err(span.in_scope(|| account.close(Reply::from_error(&error)))),
+        };
+        let effect = endpoint.endpoint.effect;
+        let mut claimed = None;
+        if let Effect::AtMostOnce | Effect::Rerunnable = effect {
+            let operation = Operation::of(endpoint, &verified);
+            let at_once = || {
+                let claim = self.operations.admit_at_once(&asked(&operation, endpoint));
+                claim.map(|claim| granted(claim, operation.id)).transpose()
+            };
+            match span.in_scope(at_once) {
+                Ok(lease) => claimed = Some((operation, lease)),
+                // Nothing runs that could outlive the caller.
+                Err(reply) => return Err(span.in_scope(|| account.close(reply))),
+            }
         }
+        let call = Call {
+            invocation: Invocation::new(Arc::clone(endpoint), verified, head),
+            permit,
+            account,
+            span,
+        };
+        Ok(match claimed {
+            Some((operation, lease)) => Begun::Change(self.change(call, operation, lease)),
+            None if effect == Effect::ReadOnly => Begun::Read(call),
+            None => Begun::Transact(call),
+        })
     }
 
     pub(crate) fn store(&self) -> &dyn crate::store::Store {
@@ -186,54 +211,47 @@ impl Pipeline {
         })
     }
 
-    async fn run(&self, invocation: Invocation, permit: OwnedSemaphorePermit, account: Account, span: Span) -> Reply {
-        match invocation.endpoint().endpoint.effect {
-            // Nothing changes, so nothing is lost when the caller hangs up.
-            Effect::ReadOnly => {
-                let _permit = permit;
-                read(invocation, account).instrument(span).await
+    /// Runs a handler whose effects are outside the store; the lease is there if the store has granted it at once.
+    fn change(&self, call: Call, operation: Operation, lease: Option<Lease>) -> Detached<'_, Reply> {
+        let Call {
+            invocation,
+            permit,
+            account,
+            span,
+        } = call;
+        let id = operation.id;
+        match lease {
+            Some(lease) => {
+                let attempt = attempt(lease, id, invocation, permit, account);
+                Detached::new(&self.running, attempt.instrument(span))
             }
-            // On the heap, so that no other call carries the room for its waiting about.
-            Effect::Transactional => Box::pin(self.transact(invocation, permit, account, span)).await,
-            Effect::AtMostOnce | Effect::Rerunnable => match self.begin_change(invocation, permit, account, span) {
-                Ok(changing) => changing.await,
-                Err(reply) => reply,
-            },
+            None => {
+                let operations = self.operations.clone();
+                let waiting = async move {
+                    match granted(operations.admit(&asked(&operation, invocation.endpoint())).await, id) {
+                        Ok(lease) => attempt(lease, id, invocation, permit, account).await,
+                        Err(reply) => account.close(reply),
+                    }
+                };
+                Detached::new(&self.running, waiting.instrument(span))
+            }
         }
-    }
-
-    /// Not `async`, which would keep room for all of this while the handler runs.
-    fn begin_change(
-        &self,
-        invocation: Invocation,
-        permit: OwnedSemaphorePermit,
-        account: Account,
-        span: Span,
-    ) -> Result<Detached<'_, Reply>, Reply> {
-        let operation = invocation.operation();
-        let at_once = || {
-            let claim = self.operations.admit_at_once(&asked(&operation, &invocation));
-            claim.map(|claim| granted(claim, operation.id)).transpose()
-        };
-        let lease = match span.in_scope(at_once) {
-            Ok(lease) => lease,
-            // Nothing runs that could outlive the caller.
-            Err(reply) => return Err(span.in_scope(|| account.close(reply))),
-        };
-        let operations = self.operations.clone();
-        let work = async move {
-            let _permit = permit;
-            account.close(change(operations, operation, invocation, lease).await)
-        };
-        Ok(Detached::new(&self.running, work.instrument(span)))
     }
 }
 
-/// A verified call on its way.
-struct Opened {
+/// A verified call for which there is room.
+struct Call {
     invocation: Invocation,
+    permit: OwnedSemaphorePermit,
     account: Account,
     span: Span,
+}
+
+/// What is left to do of a call, by what its handler does.
+enum Begun<'p> {
+    Read(Call),
+    Change(Detached<'p, Reply>),
+    Transact(Call),
 }
 
 /// The one call site of a handler.
@@ -291,8 +309,7 @@ async fn read(invocation: Invocation, account: Account) -> Reply {
     account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
 }
 
-fn asked<'i>(operation: &'i Operation, invocation: &'i Invocation) -> Asked<'i> {
-    let endpoint = invocation.endpoint();
+fn asked<'i>(operation: &'i Operation, endpoint: &'i BoundEndpoint) -> Asked<'i> {
     Asked {
         id: operation.id,
         first: &operation.first,
@@ -315,34 +332,39 @@ fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, 
     })
 }
 
-/// Runs a handler whose effects are outside the store; the lease is there if the store has granted it at once.
-async fn change(operations: Operations, operation: Operation, invocation: Invocation, lease: Option<Lease>) -> Reply {
-    let id = operation.id;
-    let effect = invocation.endpoint().endpoint.effect;
-    let mut lease = match lease {
-        Some(lease) => lease,
-        // On the heap, so that a store which answers at once does not pay for the room.
-        None => match granted(Box::pin(operations.admit(&asked(&operation, &invocation))).await, id) {
-            Ok(lease) => lease,
-            Err(reply) => return reply,
-        },
-    };
-    FailPoint::AfterClaim.pass();
-    let unknown = invocation.endpoint().meter.unknown.clone();
-    let (outcome, retry_after) = run(invocation, TransactionSlot(None), Some(&mut lease)).await;
-    FailPoint::BeforeCommit.pass();
-    // On the heap, so that a change does not carry room for two leases about.
-    let recorded = Box::pin(lease.complete(outcome)).await;
-    FailPoint::AfterCommit.pass();
-    if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut)) {
-        unknown.increment(1);
-    }
-    match recorded {
-        Ok(answer) => reply_of(answer, effect, Some(id)).or_after(retry_after),
-        Err(error) => {
-            tracing::error!(%error, "the outcome of a handler was not recorded");
-            Reply::from_error(&not_recorded())
+/// Runs a handler that holds the lease of its operation, and records how it ended.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would keep room for its arguments twice"
+)]
+fn attempt(
+    mut lease: Lease,
+    id: OperationId,
+    invocation: Invocation,
+    permit: OwnedSemaphorePermit,
+    account: Account,
+) -> impl Future<Output = Reply> + Send {
+    async move {
+        FailPoint::AfterClaim.pass();
+        let (outcome, retry_after) = run(invocation, TransactionSlot(None), Some(&mut lease)).await;
+        FailPoint::BeforeCommit.pass();
+        // On the heap, so that an attempt does not carry room for two leases about.
+        let recorded = Box::pin(lease.complete(outcome)).await;
+        FailPoint::AfterCommit.pass();
+        let effect = account.endpoint().endpoint.effect;
+        if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut)) {
+            account.endpoint().meter.unknown.increment(1);
         }
+        let reply = match recorded {
+            Ok(answer) => reply_of(answer, effect, Some(id)).or_after(retry_after),
+            Err(error) => {
+                tracing::error!(%error, "the outcome of a handler was not recorded");
+                Reply::from_error(&not_recorded())
+            }
+        };
+        // Until here it counts as one at work.
+        drop(permit);
+        account.close(reply)
     }
 }
 
@@ -352,16 +374,18 @@ fn finished(response: Response, retryable: bool) -> HandlerOutcome {
 
 #[cfg(test)]
 mod tests {
-    use super::change;
+    use tracing::instrument::Instrumented;
 
-    /// It is boxed with its permit, its account and its span; see the router's test.
+    use super::attempt;
+
+    /// It is boxed with its span; see the router's test.
     #[test]
-    fn a_change_fits_into_what_an_allocator_keeps_at_hand() {
-        let size = of_future(change);
-        assert!(size <= 880, "the future of a change has grown to {size} bytes");
+    fn an_attempt_fits_into_what_an_allocator_keeps_at_hand() {
+        let size = of_future(attempt);
+        assert!(size <= 1032, "the future of an attempt has grown to {size} bytes");
     }
 
-    fn of_future<A, B, C, D, F>(_call: impl Fn(A, B, C, D) -> F) -> usize {
-        size_of::<F>()
+    fn of_future<A, B, C, D, E, F>(_call: impl Fn(A, B, C, D, E) -> F) -> usize {
+        size_of::<Instrumented<F>>()
     }
 }

@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, Span};
 
-use super::{Pipeline, run};
-use crate::account::Account;
+use super::{Call, Pipeline, run};
 use crate::detached::Detached;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operations::Operations;
@@ -22,14 +20,14 @@ use crate::reply::{Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, 
 const NOTHING_TOLD: u32 = u32::MAX;
 
 impl Pipeline {
-    pub(super) async fn transact(
-        &self,
-        invocation: Invocation,
-        permit: OwnedSemaphorePermit,
-        account: Account,
-        span: Span,
-    ) -> Reply {
-        let operation = invocation.operation();
+    pub(super) async fn transact(&self, call: Call) -> Reply {
+        let Call {
+            invocation,
+            permit,
+            account,
+            span,
+        } = call;
+        let operation = Operation::of(invocation.endpoint(), invocation.verified());
         let Some(taken_up) = self.transactions.take_up(operation.id, operation.first.fingerprint) else {
             return span.in_scope(|| account.close(Reply::from_error(&mismatch())));
         };
