@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -32,7 +32,7 @@ use axum::{Json, Router};
 use axum_idempotent::{IdempotentLayer, IdempotentOptions};
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use operator_runtime::store::{Fingerprint, OperationId};
 use operator_runtime::{App, Config, operator_api};
 use ruts::store::moka::MokaStore;
@@ -195,6 +195,36 @@ impl Floor {
             answers: Mutex::default(),
         }
     }
+
+    /// A first call asks the map twice, before its handler and after it; a replay asks it once, and needs no handler.
+    fn answer(&self, headers: &HeaderMap, body: &Bytes) -> Response {
+        let header = |name: &str| headers[name].to_str().unwrap();
+        let idempotency_key = header("x-idempotency-key");
+        let mut mac = self.signing.clone();
+        mac.update(idempotency_key.as_bytes());
+        mac.update(b":");
+        mac.update(header("x-timestamp").as_bytes());
+        mac.update(b":");
+        mac.update(body);
+        std::hint::black_box(mac.finalize().into_bytes());
+        let fingerprint = Fingerprint::new("POST", RECORDED, header("content-type"), body);
+        let id = OperationId::new("default", idempotency_key);
+        let answer = match self.answers.lock().unwrap().entry(id) {
+            Entry::Occupied(occupied) if occupied.get().0 == fingerprint => Some(occupied.get().1.clone()),
+            Entry::Occupied(_) => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),
+            Entry::Vacant(vacant) => {
+                vacant.insert((fingerprint, Bytes::new()));
+                None
+            }
+        };
+        let answer = answer.unwrap_or_else(|| {
+            let order: Order = serde_json::from_slice(body).unwrap();
+            let answer = Bytes::from(serde_json::to_vec(&order).unwrap());
+            self.answers.lock().unwrap().get_mut(&id).unwrap().1 = answer.clone();
+            answer
+        });
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
+    }
 }
 
 /// An operation's id is a hash already.
@@ -211,36 +241,10 @@ impl Hasher for LastBytes {
     }
 }
 
-/// A first call asks the map twice, before its handler and after it; a replay asks it once, and needs no handler.
 async fn floor(State(floor): State<Arc<Floor>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = Bytes::from_request(Request::new(body), &()).await.unwrap();
-    let header = |name: &str| parts.headers[name].to_str().unwrap();
-    let idempotency_key = header("x-idempotency-key");
-    let mut mac = floor.signing.clone();
-    mac.update(idempotency_key.as_bytes());
-    mac.update(b":");
-    mac.update(header("x-timestamp").as_bytes());
-    mac.update(b":");
-    mac.update(&body);
-    std::hint::black_box(mac.finalize().into_bytes());
-    let fingerprint = Fingerprint::new("POST", RECORDED, header("content-type"), &body);
-    let id = OperationId::new("default", idempotency_key);
-    let answer = match floor.answers.lock().unwrap().entry(id) {
-        Entry::Occupied(occupied) if occupied.get().0 == fingerprint => Some(occupied.get().1.clone()),
-        Entry::Occupied(_) => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),
-        Entry::Vacant(vacant) => {
-            vacant.insert((fingerprint, Bytes::new()));
-            None
-        }
-    };
-    let answer = answer.unwrap_or_else(|| {
-        let order: Order = serde_json::from_slice(&body).unwrap();
-        let answer = Bytes::from(serde_json::to_vec(&order).unwrap());
-        floor.answers.lock().unwrap().get_mut(&id).unwrap().1 = answer.clone();
-        answer
-    });
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], answer).into_response()
+    let body = to_bytes(body, 1 << 20).await.unwrap();
+    floor.answer(&parts.headers, &body)
 }
 
 async fn query(Query(search): Query<Search>) -> Json<Found> {
@@ -351,7 +355,9 @@ async fn variants() -> Vec<Variant> {
     let bare = Router::new().route("/bare", post(echo)).route("/search", get(query));
     let checked = Router::new().route("/bare", post(echo)).layer(from_fn(check));
     let (idempotent, cookie) = idempotent().await;
-    let floor = Router::new().route(RECORDED, post(floor)).with_state(Arc::new(Floor::new()));
+    let floor = Router::new()
+        .route(RECORDED, post(floor))
+        .with_state(Arc::new(Floor::new()));
     let plain = |path: &'static str| move |number: u64| signed_post(path, &format!("{number:032x}"), None);
     vec![
         Variant {

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use crate::protocol::request::Verified;
+use crate::protocol::request::Kept;
 
 /// The call that a handler answers: take it as `&Call`.
 ///
@@ -23,12 +23,12 @@ use crate::protocol::request::Verified;
 /// It cannot be made up:
 ///
 /// ```compile_fail,E0451
-/// let forged = operator_runtime::Call { endpoint: "whoami", verified: unreachable!(), headers: unreachable!() };
+/// let forged = operator_runtime::Call { endpoint: "whoami", kept: unreachable!(), headers: unreachable!() };
 /// ```
 #[derive(Debug)]
 pub struct Call {
     pub(crate) endpoint: &'static str,
-    pub(crate) verified: Verified,
+    pub(crate) kept: Kept,
     pub(crate) headers: HeaderMap,
 }
 
@@ -37,7 +37,7 @@ impl Call {
     pub(crate) fn again(&self) -> Self {
         Self {
             endpoint: self.endpoint,
-            verified: self.verified.clone(),
+            kept: self.kept.clone(),
             headers: self.headers.clone(),
         }
     }
@@ -51,26 +51,26 @@ impl Call {
     /// The caller's key for this operation: the same on each retry, and no other operation's for 24 hours.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
-        self.verified.idempotency_key()
+        self.kept.idempotency_key()
     }
 
     /// When this attempt was signed, or came in over MCP, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn timestamp(&self) -> u64 {
-        self.verified.timestamp()
+        self.kept.timestamp()
     }
 
     /// The id of the signing key that verified the call, or of the MCP client's token; `stdio` for one that started the
     /// process.
     #[must_use]
     pub fn key_id(&self) -> &str {
-        self.verified.key_id()
+        self.kept.key().id()
     }
 
     /// The tenant that the signing key or the token belongs to; `default` unless it names one.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        self.verified.tenant()
+        self.kept.key().tenant()
     }
 
     /// The request's headers. Only the three of the protocol are covered by the signature; over MCP, nothing is signed and

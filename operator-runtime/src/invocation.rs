@@ -13,7 +13,7 @@ use crate::idempotency::operation::{Fingerprint, OperationId, Origin};
 use crate::idempotency::record::Record;
 use crate::input::{Arguments, Decoder};
 use crate::problem::Error;
-use crate::protocol::request::Verified;
+use crate::protocol::request::{Kept, Verified};
 use crate::transaction::{Database, Tx};
 
 /// Which operation a call is for, and what a first attempt at it writes.
@@ -24,9 +24,9 @@ pub(crate) struct Operation {
 
 impl Operation {
     /// The operation that a call of the endpoint is for.
-    pub(crate) fn of(endpoint: &BoundEndpoint, verified: &Verified) -> Self {
+    pub(crate) fn of(endpoint: &BoundEndpoint, verified: &Verified<'_>) -> Self {
         let endpoint = endpoint.endpoint;
-        let (tenant, idempotency_key) = (verified.tenant(), verified.idempotency_key());
+        let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key());
         let fingerprint = Fingerprint::new(
             endpoint.method.as_str(),
             endpoint.path,
@@ -58,7 +58,7 @@ struct Inner {
 }
 
 impl Invocation {
-    pub(crate) fn new(endpoint: Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Self {
+    pub(crate) fn new(endpoint: Arc<BoundEndpoint>, kept: Kept, head: Parts) -> Self {
         let (headers, head) = if endpoint.extracts() {
             (head.headers.clone(), Some(Box::new(head)))
         } else {
@@ -66,7 +66,7 @@ impl Invocation {
         };
         let call = Call {
             endpoint: endpoint.endpoint.name,
-            verified,
+            kept,
             headers,
         };
         Self(Box::new(Inner {
@@ -84,10 +84,6 @@ impl Invocation {
     /// For what goes on after the call has been handed over.
     pub(crate) fn shared_endpoint(&self) -> Arc<BoundEndpoint> {
         Arc::clone(&self.0.endpoint)
-    }
-
-    pub(crate) fn verified(&self) -> &Verified {
-        &self.0.call.verified
     }
 
     /// Runs the endpoint's extractors.
@@ -127,7 +123,7 @@ impl Invocation {
     /// # Errors
     /// 400 with one entry for each wrong, missing or unknown input.
     pub fn arguments<A: Arguments>(&self, decode: impl FnOnce(&mut Decoder<'_>) -> A) -> Result<A::Values, Error> {
-        let mut decoder = Decoder::open(&self.endpoint().inputs, self.verified().content())?;
+        let mut decoder = Decoder::open(&self.endpoint().inputs, self.0.call.kept.content())?;
         let arguments = decode(&mut decoder);
         decoder.finish()?;
         arguments

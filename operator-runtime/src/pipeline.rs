@@ -36,7 +36,7 @@ use crate::protocol::request::{Unverified, Verified};
 use crate::reply::{
     Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, refuse, reply_of, response_of, unknown,
 };
-use crate::store::{StoreError, is_conflict};
+use crate::store::{BoxFuture, StoreError, is_conflict};
 use crate::under_way::UnderWay;
 
 const JSON: &str = "application/json";
@@ -74,25 +74,24 @@ impl Pipeline {
         body: Bytes,
     ) -> impl Future<Output = Reply> + Send + 'p {
         // Before the future, which so carries neither head nor body about.
-        self.carry_out(self.open(endpoint, head, body))
+        Self::carry_out(self.open(endpoint, head, body))
     }
 
     #[allow(
         clippy::manual_async_fn,
         reason = "an `async fn` would keep room for what has begun twice"
     )]
-    fn carry_out<'p>(&'p self, begun: Result<Begun<'p>, Reply>) -> impl Future<Output = Reply> + Send + 'p {
+    fn carry_out(begun: Result<Begun<'_>, Reply>) -> impl Future<Output = Reply> + Send {
         async move {
             let reply = match begun {
                 Err(reply) => reply,
                 // Nothing changes, so nothing is lost when the caller hangs up.
-                Ok(Begun::Read(call)) => {
+                Ok(Begun::Read(invocation, call)) => {
                     let _permit = call.permit;
-                    read(call.invocation, call.account).instrument(call.span).await
+                    read(invocation, call.account).instrument(call.span).await
                 }
                 Ok(Begun::Change(changing)) => changing.await,
-                // On the heap, so that no other call carries the room for its waiting about.
-                Ok(Begun::Transact(call)) => Box::pin(self.transact(call)).await,
+                Ok(Begun::Transact(transacting)) => transacting.await,
             };
             FailPoint::BeforeAnswer.pass();
             reply
@@ -107,7 +106,9 @@ impl Pipeline {
                 endpoint.meter.call(Outcome::NotVerified);
                 refuse(endpoint, refusal)
             })?;
-        self.begin(endpoint, verified, head)
+        let (call, claimed) = self.admit(endpoint, &verified)?;
+        let invocation = Invocation::new(Arc::clone(endpoint), verified.keep(), head);
+        Ok(self.begin(invocation, call, claimed))
     }
 
     /// Answers a call over MCP: the bearer vouches for it, as a signature does elsewhere.
@@ -118,50 +119,68 @@ impl Pipeline {
         endpoint: &Arc<BoundEndpoint>,
         tool_call: ToolCall,
     ) -> impl Future<Output = Reply> + Send + 'p {
-        let (verified, head) = bearer.vouch(tool_call, self.clock.unix_seconds());
-        let begun = self.begin(endpoint, verified, head);
+        let ToolCall { key, arguments, head } = tool_call;
+        let verified = bearer.vouch(&key, arguments, self.clock.unix_seconds());
+        let begun = self.admit(endpoint, &verified).map(|(call, claimed)| {
+            let invocation = Invocation::new(Arc::clone(endpoint), verified.keep(), head);
+            self.begin(invocation, call, claimed)
+        });
         // On no connection of ours, whose end would be waited for.
-        self.running.track_future(self.carry_out(begun))
+        self.running.track_future(Self::carry_out(begun))
     }
 
-    /// All that needs no waiting: a replay is answered here, and has no invocation made for it.
-    fn begin(&self, endpoint: &Arc<BoundEndpoint>, verified: Verified, head: Parts) -> Result<Begun<'_>, Reply> {
+    /// All that needs no waiting. What is answered here, a replay above all, has no invocation made for it.
+    fn admit(&self, endpoint: &Arc<BoundEndpoint>, verified: &Verified<'_>) -> Result<(Admitted, Claimed), Reply> {
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
-            key_id = verified.key_id(),
+            key_id = verified.key().id(),
             idempotency_key = verified.idempotency_key(),
         );
         let account = Account::open(endpoint, &span);
-        let permit = match self.permit() {
-            Ok(permit) => permit,
-            Err(error) => return Err(span.in_scope(|| account.close(Reply::from_error(&error)))),
-        };
-        let effect = endpoint.endpoint.effect;
-        let mut claimed = None;
-        if let Effect::AtMostOnce | Effect::Rerunnable = effect {
-            let operation = Operation::of(endpoint, &verified);
-            let at_once = || {
-                let claim = self.operations.admit_at_once(&asked(&operation, endpoint));
-                claim.map(|claim| granted(claim, operation.id)).transpose()
-            };
-            match span.in_scope(at_once) {
-                Ok(lease) => claimed = Some((operation, lease)),
-                // Nothing runs that could outlive the caller.
-                Err(reply) => return Err(span.in_scope(|| account.close(reply))),
+        match span.in_scope(|| Ok((self.permit()?, self.claim(endpoint, verified)?))) {
+            Ok((permit, claimed)) => Ok((Admitted { permit, account, span }, claimed)),
+            Err(reply) => Err(span.in_scope(|| account.close(reply))),
+        }
+    }
+
+    fn claim(&self, endpoint: &BoundEndpoint, verified: &Verified<'_>) -> Result<Claimed, Reply> {
+        Ok(match endpoint.endpoint.effect {
+            Effect::ReadOnly => Claimed::Nothing,
+            Effect::Transactional => Claimed::InTransaction(Operation::of(endpoint, verified)),
+            Effect::AtMostOnce | Effect::Rerunnable => {
+                let operation = Operation::of(endpoint, verified);
+                match self.operations.admit_at_once(&asked(&operation, endpoint)) {
+                    Some(claim) => Claimed::Granted(granted(claim, operation.id)?, operation.id),
+                    None => Claimed::Awaited(operation),
+                }
+            }
+        })
+    }
+
+    /// Not `async`, which would keep room for all of this while the handler runs.
+    fn begin(&self, invocation: Invocation, call: Admitted, claimed: Claimed) -> Begun<'_> {
+        match claimed {
+            Claimed::Nothing => Begun::Read(invocation, call),
+            Claimed::InTransaction(operation) => Begun::Transact(Box::pin(self.transact(invocation, call, operation))),
+            Claimed::Granted(lease, id) => {
+                let Admitted { permit, account, span } = call;
+                let attempt = attempt(lease, id, invocation, permit, account);
+                Begun::Change(Detached::new(&self.running, attempt.instrument(span)))
+            }
+            Claimed::Awaited(operation) => {
+                let Admitted { permit, account, span } = call;
+                let operations = self.operations.clone();
+                let waiting = async move {
+                    let claim = operations.admit(&asked(&operation, invocation.endpoint())).await;
+                    match granted(claim, operation.id) {
+                        Ok(lease) => attempt(lease, operation.id, invocation, permit, account).await,
+                        Err(reply) => account.close(reply),
+                    }
+                };
+                Begun::Change(Detached::new(&self.running, waiting.instrument(span)))
             }
         }
-        let call = Call {
-            invocation: Invocation::new(Arc::clone(endpoint), verified, head),
-            permit,
-            account,
-            span,
-        };
-        Ok(match claimed {
-            Some((operation, lease)) => Begun::Change(self.change(call, operation, lease)),
-            None if effect == Effect::ReadOnly => Begun::Read(call),
-            None => Begun::Transact(call),
-        })
     }
 
     pub(crate) fn store(&self) -> &dyn crate::store::Store {
@@ -200,58 +219,42 @@ impl Pipeline {
         })
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Reply> {
         if self.stopping.load(Ordering::Acquire) {
             let detail = "The server is stopping and has not started this call; send it again.";
-            return Err(Error::new(Kind::Stopping, detail).after(1));
+            return Err(Reply::from_error(&Error::new(Kind::Stopping, detail).after(1)));
         }
         Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
             let detail = "The server has all the calls it can take and has not started this one; send it again.";
-            Error::new(Kind::Full, detail).after(1)
+            Reply::from_error(&Error::new(Kind::Full, detail).after(1))
         })
-    }
-
-    /// Runs a handler whose effects are outside the store; the lease is there if the store has granted it at once.
-    fn change(&self, call: Call, operation: Operation, lease: Option<Lease>) -> Detached<'_, Reply> {
-        let Call {
-            invocation,
-            permit,
-            account,
-            span,
-        } = call;
-        let id = operation.id;
-        match lease {
-            Some(lease) => {
-                let attempt = attempt(lease, id, invocation, permit, account);
-                Detached::new(&self.running, attempt.instrument(span))
-            }
-            None => {
-                let operations = self.operations.clone();
-                let waiting = async move {
-                    match granted(operations.admit(&asked(&operation, invocation.endpoint())).await, id) {
-                        Ok(lease) => attempt(lease, id, invocation, permit, account).await,
-                        Err(reply) => account.close(reply),
-                    }
-                };
-                Detached::new(&self.running, waiting.instrument(span))
-            }
-        }
     }
 }
 
 /// A verified call for which there is room.
-struct Call {
-    invocation: Invocation,
+struct Admitted {
     permit: OwnedSemaphorePermit,
     account: Account,
     span: Span,
 }
 
+/// How far the claim of a call's operation has come.
+enum Claimed {
+    /// It reads, so there is no operation.
+    Nothing,
+    /// The handler's transaction claims it.
+    InTransaction(Operation),
+    /// The store does not answer at once, or another attempt is alive.
+    Awaited(Operation),
+    Granted(Lease, OperationId),
+}
+
 /// What is left to do of a call, by what its handler does.
 enum Begun<'p> {
-    Read(Call),
+    Read(Invocation, Admitted),
     Change(Detached<'p, Reply>),
-    Transact(Call),
+    /// On the heap, so that no other call carries the room for its waiting about.
+    Transact(BoxFuture<'p, Reply>),
 }
 
 /// The one call site of a handler.
@@ -348,8 +351,7 @@ fn attempt(
         FailPoint::AfterClaim.pass();
         let (outcome, retry_after) = run(invocation, TransactionSlot(None), Some(&mut lease)).await;
         FailPoint::BeforeCommit.pass();
-        // On the heap, so that an attempt does not carry room for two leases about.
-        let recorded = Box::pin(lease.complete(outcome)).await;
+        let recorded = lease.complete(outcome).await;
         FailPoint::AfterCommit.pass();
         let effect = account.endpoint().endpoint.effect;
         if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut)) {

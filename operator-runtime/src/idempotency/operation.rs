@@ -61,8 +61,8 @@ impl fmt::Debug for OperationId {
     }
 }
 
-/// Enough for an endpoint's name and an idempotency key as long as they may be, and for most tenants.
-const ROOM: usize = 384;
+/// Enough for most endpoints' names, idempotency keys and tenants.
+const ROOM: usize = 128;
 
 /// The texts one behind the other, if there is room for them.
 fn join<'r>(parts: &[&str], room: &'r mut [u8]) -> Option<&'r str> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::{Instrument as _, Span};
 
-use super::{Call, Pipeline, run};
+use super::{Admitted, Pipeline, run};
 use crate::detached::Detached;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operations::Operations;
@@ -20,14 +20,8 @@ use crate::reply::{Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, 
 const NOTHING_TOLD: u32 = u32::MAX;
 
 impl Pipeline {
-    pub(super) async fn transact(&self, call: Call) -> Reply {
-        let Call {
-            invocation,
-            permit,
-            account,
-            span,
-        } = call;
-        let operation = Operation::of(invocation.endpoint(), invocation.verified());
+    pub(super) async fn transact(&self, invocation: Invocation, call: Admitted, operation: Operation) -> Reply {
+        let Admitted { permit, account, span } = call;
         let Some(taken_up) = self.transactions.take_up(operation.id, operation.first.fingerprint) else {
             return span.in_scope(|| account.close(Reply::from_error(&mismatch())));
         };

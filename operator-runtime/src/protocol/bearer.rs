@@ -123,10 +123,9 @@ impl Bearer {
         Self(KeyName::new("default", "stdio"))
     }
 
-    /// Stands for the call as a signature does, and gives its head back. `now` is in seconds since 1970-01-01 UTC.
-    pub(crate) fn vouch(&self, call: ToolCall, now: u64) -> (Verified, Parts) {
-        let ToolCall { key, arguments, head } = call;
-        (Verified::of_bearer(self.0.clone(), key.0, arguments, now), head)
+    /// Stands for the call as a signature does. `now` is in seconds since 1970-01-01 UTC.
+    pub(crate) fn vouch<'k>(&self, key: &'k IdempotencyKey, arguments: Bytes, now: u64) -> Verified<'k> {
+        Verified::of_bearer(self.0.clone(), &key.0, arguments, now)
     }
 }
 

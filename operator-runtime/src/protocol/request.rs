@@ -26,14 +26,23 @@ pub(crate) struct Unverified<'h> {
 
 /// A request that the holder of a key has signed, or that came with a bearer token.
 ///
-/// Verifying makes the only ones there are.
+/// Verifying makes the only ones there are. It borrows from the request's headers, so that a call whose handler does
+/// not run copies none.
+#[derive(Debug)]
+pub(crate) struct Verified<'h> {
+    idempotency_key: &'h HeaderValue,
+    timestamp: u64,
+    key: KeyName,
+    content_type: Option<&'h HeaderValue>,
+    content: Content,
+}
+
+/// What a handler may know of a verified request.
 #[derive(Clone, Debug)]
-pub(crate) struct Verified {
-    /// As it came; a shared handle, not a copy.
+pub(crate) struct Kept {
     idempotency_key: HeaderValue,
     timestamp: u64,
     key: KeyName,
-    content_type: Option<HeaderValue>,
     content: Content,
 }
 
@@ -84,7 +93,7 @@ impl<'h> Unverified<'h> {
     }
 
     /// Checks time and signature, then what only a holder of a key is told. `now` is in seconds since 1970-01-01 UTC.
-    pub(crate) fn verify(self, keys: &BoundKeys, now: u64) -> Result<Verified, Refusal> {
+    pub(crate) fn verify(self, keys: &BoundKeys, now: u64) -> Result<Verified<'h>, Refusal> {
         if let Some(seconds) = freshness::staleness(self.envelope.timestamp, now) {
             return Err(Refusal::Stale(seconds));
         }
@@ -93,10 +102,10 @@ impl<'h> Unverified<'h> {
         match self.mistake {
             Some(mistake) => Err(mistake),
             None => Ok(Verified {
-                idempotency_key: self.envelope.idempotency_key.clone(),
+                idempotency_key: self.envelope.idempotency_key,
                 timestamp: self.envelope.timestamp,
                 key,
-                content_type: self.content_type.cloned(),
+                content_type: self.content_type,
                 content,
             }),
         }
@@ -113,46 +122,31 @@ impl Content {
     }
 }
 
-impl Verified {
+impl<'h> Verified<'h> {
     /// What a bearer vouches for; only `bearer` has one.
     #[cfg(feature = "mcp")]
-    pub(super) fn of_bearer(key: KeyName, idempotency_key: HeaderValue, arguments: Bytes, now: u64) -> Self {
+    pub(super) fn of_bearer(key: KeyName, idempotency_key: &'h HeaderValue, arguments: Bytes, now: u64) -> Self {
+        static JSON: HeaderValue = HeaderValue::from_static("application/json");
         Self {
             idempotency_key,
             timestamp: now,
             key,
-            content_type: Some(HeaderValue::from_static("application/json")),
+            content_type: Some(&JSON),
             content: Content::Body(arguments),
         }
     }
 
-    pub(crate) fn idempotency_key(&self) -> &str {
-        // Verified only where every character is visible ASCII.
-        self.idempotency_key.to_str().unwrap_or_default()
+    pub(crate) fn idempotency_key(&self) -> &'h str {
+        text(self.idempotency_key)
     }
 
-    pub(crate) fn timestamp(&self) -> u64 {
-        self.timestamp
-    }
-
-    pub(crate) fn key_id(&self) -> &str {
-        self.key.id()
-    }
-
-    pub(crate) fn tenant(&self) -> &str {
-        self.key.tenant()
-    }
-
-    pub(crate) fn content(&self) -> &Content {
-        &self.content
+    pub(crate) fn key(&self) -> &KeyName {
+        &self.key
     }
 
     /// The content type as it came; empty where there was none.
-    pub(crate) fn content_type(&self) -> &str {
-        self.content_type
-            .as_ref()
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+    pub(crate) fn content_type(&self) -> &'h str {
+        self.content_type.map(text).unwrap_or_default()
     }
 
     /// The very bytes of a body; a GET has none.
@@ -162,6 +156,39 @@ impl Verified {
             Content::Parameters(_) => b"",
         }
     }
+
+    /// For a handler, which outlives the request.
+    pub(crate) fn keep(self) -> Kept {
+        Kept {
+            idempotency_key: self.idempotency_key.clone(),
+            timestamp: self.timestamp,
+            key: self.key,
+            content: self.content,
+        }
+    }
+}
+
+impl Kept {
+    pub(crate) fn idempotency_key(&self) -> &str {
+        text(&self.idempotency_key)
+    }
+
+    pub(crate) fn timestamp(&self) -> u64 {
+        self.timestamp
+    }
+
+    pub(crate) fn key(&self) -> &KeyName {
+        &self.key
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+}
+
+/// A request is verified only where every character of these is visible ASCII.
+fn text(value: &HeaderValue) -> &str {
+    value.to_str().unwrap_or_default()
 }
 
 fn content_type(method: Method, header: Header<'_>) -> Result<Option<&HeaderValue>, Refusal> {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-use super::request::{Refusal, Unverified, Verified};
+use super::request::{Kept, Refusal, Unverified, Verified};
 use super::signature::Keys;
 use crate::endpoint::Method;
 
@@ -32,7 +32,7 @@ impl Attempt {
         headers
     }
 
-    fn answer(&self, signer: &Keys, accepted: &Keys) -> Result<Verified, Refusal> {
+    fn answer(&self, signer: &Keys, accepted: &Keys) -> Result<Kept, Refusal> {
         let headers = self.signed_by(signer);
         Unverified::parse(
             Method::Post,
@@ -41,6 +41,7 @@ impl Attempt {
             Bytes::from_static(self.body.as_bytes()),
         )?
         .verify(&accepted.bind(URL), NOW)
+        .map(Verified::keep)
     }
 }
 
@@ -65,7 +66,7 @@ fn old_and_new_keys_hold_together_and_say_whose_they_are() {
         ("other/one=s3cret", "other", "one"),
     ] {
         let verified = Attempt::default().answer(&Keys::parse(list).unwrap(), &both).unwrap();
-        assert_eq!((verified.tenant(), verified.key_id()), (tenant, id));
+        assert_eq!((verified.key().tenant(), verified.key().id()), (tenant, id));
     }
     let stranger = Attempt::default()
         .answer(&Keys::single("guess").unwrap(), &both)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use super::request::{Content, Refusal, Unverified, Verified};
+use super::request::{Content, Kept, Refusal, Unverified, Verified};
 use super::signature::{Keys, content_of_parameters};
 use crate::endpoint::Method;
 
@@ -42,7 +42,7 @@ impl Vector {
             .collect()
     }
 
-    fn verify(&self) -> Result<Verified, Refusal> {
+    fn verify(&self) -> Result<Kept, Refusal> {
         let mut headers = HeaderMap::new();
         let mut insert = |name: &'static str, value: &str| headers.insert(name, HeaderValue::from_str(value).unwrap());
         insert("x-idempotency-key", &self.idempotency_key);
@@ -50,7 +50,9 @@ impl Vector {
         insert("x-signature", &self.signature);
         let query = (self.method() == Method::Get).then_some(self.query.as_str());
         let keys = Keys::single(&self.signing_key).unwrap().bind(&self.url);
-        Unverified::parse(self.method(), query, &headers, self.body())?.verify(&keys, self.timestamp.parse().unwrap())
+        Unverified::parse(self.method(), query, &headers, self.body())?
+            .verify(&keys, self.timestamp.parse().unwrap())
+            .map(Verified::keep)
     }
 }
 
