@@ -3,9 +3,9 @@
 //! One process, no sockets, every variant in turn within each round, so that a change of the machine's speed meets them
 //! all; the figures are medians of the rounds' ratios. Requests are made and signed before the clock starts.
 //!
-//! The two rows "hashes and a map alone" say how near the bare handler any design comes on the machine that runs this:
-//! the same hashes over the same bytes, from keys made ready before, and a map behind a lock. What ours costs beyond
-//! them is ours; what they cost beyond the bare handler is the price of a signature and a record.
+//! The two floors say how near the bare handler any design comes on the machine that runs this: the same hashes over the
+//! same bytes, from keys made ready before, and a map behind a lock. What they cost beyond the bare handler is the price
+//! of a signature and a record; what ours costs beyond them is ours.
 
 #![allow(
     clippy::unwrap_used,
@@ -179,7 +179,7 @@ async fn echo(Json(order): Json<Order>) -> Json<Order> {
 }
 
 /// The least that any design does here: the bare handler, the hashes that the protocol and the records ask for, and a
-/// map. Nothing is compared but by the map, nothing is refused, and nothing is logged, counted or limited.
+/// map. No signature is refused, and nothing is logged, counted or limited.
 struct Floor {
     /// Advanced over the key's block and the endpoint's URL.
     signing: Hmac<Sha256>,
@@ -315,6 +315,9 @@ fn main() {
         let allocations = allocations(&runtime, variant, &mut number);
         println!("{:44} {each:9.2} {ratio:7.2} {allocations:12.1}", variant.name);
     }
+    println!(
+        "A floor is the least that any design does: the hashes, from keys made ready before, and a map behind a lock."
+    );
 }
 
 fn alone(runtime: &Runtime, variant: &Variant) {
@@ -379,13 +382,13 @@ async fn variants() -> Vec<Variant> {
             make: Box::new(move |number| signed_post("/bare", &format!("{number:032x}"), Some(&cookie))),
         },
         Variant {
-            name: "POST, hashes and a map alone, first call",
+            name: "POST, floor: hashes and a map, first call",
             against: 0,
             router: floor.clone(),
             make: Box::new(plain(RECORDED)),
         },
         Variant {
-            name: "POST, hashes and a map alone, replay",
+            name: "POST, floor: hashes and a map, replay",
             against: 0,
             router: floor,
             make: Box::new(|_| signed_post(RECORDED, "replayed", None)),

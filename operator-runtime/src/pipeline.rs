@@ -138,14 +138,20 @@ impl Pipeline {
             idempotency_key = verified.idempotency_key(),
         );
         let account = Account::open(endpoint, &span);
-        match span.in_scope(|| Ok((self.permit()?, self.claim(endpoint, verified)?))) {
-            Ok((permit, claimed)) => Ok((Admitted { permit, account, span }, claimed)),
-            Err(reply) => Err(span.in_scope(|| account.close(reply))),
-        }
+        span.in_scope(|| match self.claim(endpoint, verified) {
+            Ok((permit, claimed)) => Ok((permit, account, claimed)),
+            Err(reply) => Err(account.close(reply)),
+        })
+        .map(|(permit, account, claimed)| (Admitted { permit, account, span }, claimed))
     }
 
-    fn claim(&self, endpoint: &BoundEndpoint, verified: &Verified<'_>) -> Result<Claimed, Reply> {
-        Ok(match endpoint.endpoint.effect {
+    fn claim(
+        &self,
+        endpoint: &BoundEndpoint,
+        verified: &Verified<'_>,
+    ) -> Result<(OwnedSemaphorePermit, Claimed), Reply> {
+        let permit = self.permit()?;
+        let claimed = match endpoint.endpoint.effect {
             Effect::ReadOnly => Claimed::Nothing,
             Effect::Transactional => Claimed::InTransaction(Operation::of(endpoint, verified)),
             Effect::AtMostOnce | Effect::Rerunnable => {
@@ -155,7 +161,8 @@ impl Pipeline {
                     None => Claimed::Awaited(operation),
                 }
             }
-        })
+        };
+        Ok((permit, claimed))
     }
 
     /// Not `async`, which would keep room for all of this while the handler runs.
