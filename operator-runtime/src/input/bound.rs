@@ -23,7 +23,13 @@ pub(super) struct BoundInput {
     /// Whether a value must be held against its schema even where its type takes it.
     pub(super) promises_more_than_its_type: bool,
     /// For a POST always there: it says all that is wrong with a value, where decoding only says what is wrong first.
-    pub(super) validator: Option<Validator>,
+    pub(super) checked: Option<Checked>,
+}
+
+/// A schema, and what holds values against it.
+pub(super) struct Checked {
+    pub(super) schema: Value,
+    pub(super) validator: Validator,
 }
 
 /// How the text of a search parameter stands in JSON.
@@ -96,8 +102,11 @@ impl BoundInput {
             None
         };
         let promises_more_than_its_type = promises_more_than_its_type(method, &schema);
-        let validator = if promises_more_than_its_type || method == Method::Post {
-            Some(compile(&schema).map_err(|error| format!("the input `{}` cannot be checked: {error}", input.name))?)
+        let scalar = Scalar::of(&schema);
+        let checked = if promises_more_than_its_type || method == Method::Post {
+            let validator =
+                compile(&schema).map_err(|error| format!("the input `{}` cannot be checked: {error}", input.name))?;
+            Some(Checked { schema, validator })
         } else {
             None
         };
@@ -105,9 +114,9 @@ impl BoundInput {
             name: input.name,
             flattened: input.flatten,
             fields,
-            scalar: Scalar::of(&schema),
+            scalar,
             promises_more_than_its_type,
-            validator,
+            checked,
         })
     }
 

@@ -108,7 +108,7 @@ impl<'c> Decoder<'c> {
         };
         let text = &*text;
         let decoded = decode(text);
-        let value = input.validator.is_some().then(|| input.scalar.to_value(text));
+        let value = input.checked.is_some().then(|| input.scalar.to_value(text));
         match decoded {
             Ok(decoded) => Some(match value {
                 Some(value) => self.holds(input, input.name, &value).then_some(decoded),
@@ -160,11 +160,10 @@ impl<'c> Decoder<'c> {
     /// Whether the value is what its schema describes; if not, everything that it breaks has been told.
     fn holds(&mut self, input: &BoundInput, name: &str, value: &Value) -> bool {
         let before = self.problems.count();
-        let errors = input
-            .validator
-            .iter()
-            .flat_map(|validator| validator.iter_errors(value));
-        sentence::tell(name, errors, &mut self.problems);
+        if let Some(checked) = &input.checked {
+            let errors = checked.validator.iter_errors(value);
+            sentence::tell(name, &checked.schema, errors, &mut self.problems);
+        }
         self.problems.count() == before
     }
 

@@ -7,6 +7,7 @@ use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
 use super::found::{Found, shortened};
+use super::suggestion::nearest;
 use crate::problem::InputProblem;
 
 /// "one of `low`, `normal` and `urgent`".
@@ -22,6 +23,7 @@ pub(super) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
 /// Tells what a value breaks of what its schema promises; of several forms, what it breaks of the one that was meant.
 pub(super) fn tell<'i, E: Borrow<ValidationError<'i>>>(
     input: &str,
+    schema: &Value,
     errors: impl IntoIterator<Item = E>,
     found: &mut Found,
 ) {
@@ -36,8 +38,8 @@ pub(super) fn tell<'i, E: Borrow<ValidationError<'i>>>(
             continue;
         }
         match meant(error.kind()) {
-            Some(branch) => tell(input, branch, found),
-            None => found.push(|| broken(input, error)),
+            Some(branch) => tell(input, schema, branch, found),
+            None => found.push(|| broken(input, schema, error)),
         }
     }
 }
@@ -48,7 +50,7 @@ fn lists_values_instead(error: &ValidationError<'_>, next: &ValidationError<'_>)
         && error.instance_path() == next.instance_path()
 }
 
-fn broken(input: &str, error: &ValidationError<'_>) -> InputProblem {
+fn broken(input: &str, schema: &Value, error: &ValidationError<'_>) -> InputProblem {
     if let Some((tag, choices)) = tag(error.kind()) {
         let path = path_of(input, tag.instance_path().as_str());
         let choices = one_of(choices.iter().map(String::as_str));
@@ -63,7 +65,10 @@ fn broken(input: &str, error: &ValidationError<'_>) -> InputProblem {
         let detail = format!("`{path}` lacks `{field}`, which says which of its forms it is.");
         return InputProblem { input: path, detail };
     }
-    let detail = format!("`{path}` {}.", rule(error.kind(), error.instance()));
+    let detail = match unexpected(error.kind()) {
+        Some(names) => format!("`{path}` {}", unexpected_in_words(names, &fields_beside(schema, error))),
+        None => format!("`{path}` {}.", rule(error.kind(), error.instance())),
+    };
     InputProblem { input: path, detail }
 }
 
@@ -181,9 +186,6 @@ fn rule(broken: &Broken, given: &Value) -> String {
         Broken::Enum { options } => format!("must be {}, and {} was given", options_in_words(options), shown(given)),
         Broken::Constant { expected_value } => format!("must be {expected_value}, and {} was given", shown(given)),
         Broken::Required { property } => format!("lacks `{}`", property.as_str().unwrap_or_default()),
-        Broken::AdditionalProperties { unexpected } | Broken::UnevaluatedProperties { unexpected } => {
-            unexpected_in_words(unexpected)
-        }
         Broken::OneOfNotValid { context } | Broken::AnyOf { context } => match choices(context) {
             Some(choices) => format!(
                 "must be {}, and {} was given",
@@ -286,13 +288,38 @@ fn types_in_words(kind: &TypeKind) -> String {
     words.collect::<Vec<_>>().join(" or ")
 }
 
-fn unexpected_in_words(unexpected: &[String]) -> String {
+/// The fields that are given and are none of the value's.
+fn unexpected<'b>(broken: &'b Broken) -> Option<&'b [String]> {
+    match broken {
+        Broken::AdditionalProperties { unexpected } | Broken::UnevaluatedProperties { unexpected } => Some(unexpected),
+        _ => None,
+    }
+}
+
+/// The fields that the schema names beside the rule that there are no others.
+fn fields_beside<'s>(schema: &'s Value, error: &ValidationError<'_>) -> Vec<&'s str> {
+    let rule = error.schema_path().as_str().rsplit_once('/');
+    let fields = rule.and_then(|(object, _)| schema.pointer(object)?.get("properties")?.as_object());
+    fields.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+}
+
+/// Ends the sentence, as that of an unknown input does.
+fn unexpected_in_words(unexpected: &[String], known: &[&str]) -> String {
     const MOST: usize = 5;
     let names: Vec<_> = unexpected.iter().take(MOST).map(|name| shortened(name)).collect();
-    let named = one_of(names.iter().map(AsRef::as_ref));
-    match unexpected.len().saturating_sub(MOST) {
-        0 => format!("has no field named {named}"),
-        more => format!("has no field named {named}, and none of {more} more that were given"),
+    let named = format!("`{}`", names.join("` or `"));
+    let more = match unexpected.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(", and none of {more} more that were given"),
+    };
+    let near = match names.as_slice() {
+        [only] => nearest(only, known.iter().copied()),
+        _ => None,
+    };
+    match near {
+        Some(near) => format!("has no field named {named}; did you mean `{near}`?"),
+        None if known.is_empty() => format!("has no field named {named}{more}."),
+        None => format!("has no field named {named}{more}; its fields are {}.", known.join(", ")),
     }
 }
 
@@ -310,7 +337,12 @@ fn shown(given: &Value) -> String {
 fn choices(branches: &[Vec<ValidationError<'_>>]) -> Option<Vec<String>> {
     let mut choices = Vec::new();
     for branch in branches {
-        let [error] = branch.as_slice() else { return None };
+        // Which values there are says of which type they are.
+        let error = match branch.as_slice() {
+            [error] => error,
+            [ty, error] if lists_values_instead(ty, error) => error,
+            _ => return None,
+        };
         match error.kind() {
             Broken::Constant { expected_value } => choices.push(in_words(expected_value)),
             Broken::Enum { options } => choices.extend(options.as_array().into_iter().flatten().map(in_words)),

@@ -118,3 +118,67 @@ fn a_recursive_input_refers_to_its_definition_and_not_to_the_root() {
         "`tree.branches[0].name` must not be empty."
     );
 }
+
+/// Which orders to find.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "only its schema is of interest")]
+struct Filter {
+    min_total_cents: Option<u32>,
+    status: Option<Status>,
+    was: Vec<Status>,
+    and: Option<Box<Filter>>,
+}
+
+/// Variants with descriptions and without: several forms, each one text.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// Paid.
+    Paid,
+    /// Sent.
+    Sent,
+    Lost,
+}
+
+/// What a caller with that filter is told.
+fn told_of_filter(body: &'static str) -> String {
+    const FILTER: &[Input] = &[<Filter as JsonInput>::INPUT.named("filter", "")];
+    let bound = BoundInputs::of(Method::Post, FILTER).unwrap();
+    let content = Content::Body(body.into());
+    let mut decoder = Decoder::open(&bound, &content).unwrap();
+    assert!(decoder.json::<Filter>(0).is_none());
+    decoder.finish().unwrap_err().detail().to_owned()
+}
+
+#[test]
+fn an_unknown_field_of_an_input_is_told_with_the_nearest_known_one() {
+    assert_eq!(
+        told_of_filter(r#"{"filter":{"was":[],"min_total_cent":1}}"#),
+        "`filter` has no field named `min_total_cent`; did you mean `min_total_cents`?"
+    );
+    assert_eq!(
+        told_of_filter(r#"{"filter":{"was":[],"and":{"was":[],"Status":"paid"}}}"#),
+        "`filter.and` has no field named `Status`; did you mean `status`?"
+    );
+    assert_eq!(
+        told_of_filter(r#"{"filter":{"was":[],"x":1,"y":2}}"#),
+        "`filter` has no field named `x` or `y`; its fields are and, min_total_cents, status, was."
+    );
+}
+
+#[test]
+fn a_choice_is_told_whatever_was_given_instead_of_it() {
+    for given in ["\"sold\"", "5", "true"] {
+        let body = format!(r#"{{"filter":{{"was":[{given}],"status":{given}}}}}"#);
+        let told = |input| format!("`{input}` must be one of `lost`, `paid` or `sent`, and {given} was given.");
+        assert_eq!(
+            told_of_filter(body.leak()),
+            format!("{} {}", told("filter.status"), told("filter.was[0]"))
+        );
+    }
+    assert_eq!(
+        told_of_filter(r#"{"filter":{"was":[null]}}"#),
+        "`filter.was[0]` must be one of `lost`, `paid` or `sent`, and null was given."
+    );
+}
