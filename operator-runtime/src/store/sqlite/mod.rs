@@ -255,12 +255,14 @@ impl Store for SqliteStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            // Before the writer: SQLite moves what its log holds into the file where the last connection closes, and one
+            // that only reads cannot.
+            self.reader.pool.close();
             drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
             let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(stopped) = stopped {
                 let _ = stopped.await;
             }
-            self.reader.pool.close();
         })
     }
 }

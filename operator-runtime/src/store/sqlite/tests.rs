@@ -172,6 +172,23 @@ async fn closed_it_refuses_and_says_so() {
 }
 
 #[tokio::test]
+async fn closed_it_leaves_one_file_that_can_be_copied() {
+    let file = File::new();
+    let store = file.open();
+    claim(&store).await.expect("claimed");
+    let count = |connection: &Connection| {
+        connection.query_row("SELECT count(*) FROM operator_operations", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    assert_eq!(store.reader().read(count).await.expect("read"), 1);
+    store.close().await;
+    let left = std::fs::read_dir(file.directory.path()).expect("a folder");
+    let names: Vec<_> = left.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(names, ["operator.db"]);
+}
+
+#[tokio::test]
 async fn a_full_file_refuses_and_serves_again_when_there_is_room() {
     let file = File::new();
     let store = file.open();
