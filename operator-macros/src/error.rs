@@ -70,9 +70,10 @@ pub(crate) fn nearest<'known>(word: &str, known: &[&'known str]) -> Option<&'kno
 
 /// Advice on an unknown option: the nearest known one, or else all of them.
 pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
-    match nearest(word, known) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("write one of `{}`", known.join("`, `")),
+    match (nearest(word, known), known) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, [only]) => format!("write `{only}`"),
+        (None, _) => format!("write one of `{}`", known.join("`, `")),
     }
 }
 

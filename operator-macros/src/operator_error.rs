@@ -3,12 +3,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, Data, DeriveInput, Fields, LitInt, LitStr};
+use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Lit, LitInt, LitStr};
 
 use crate::doc;
+use crate::endpoint::{Part, once, text};
 use crate::error::{Errors, did_you_mean};
 use crate::span;
-use crate::stray::{self, Seen};
+use crate::stray;
 
 /// The checked type: one problem for each variant, or for the struct.
 struct OperatorError {
@@ -40,9 +41,11 @@ struct Shown {
 #[derive(Default)]
 struct Options {
     status: Option<LitInt>,
-    retryable: bool,
+    retryable: Option<()>,
     internal: Option<Ident>,
     detail: Option<LitStr>,
+    /// Also where it cannot be read.
+    detail_is_given: bool,
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -128,7 +131,7 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
     if let Some(internal) = &options.internal {
         for (given, word) in [
             (options.status.is_some(), "status"),
-            (options.retryable, "retryable"),
+            (options.retryable.is_some(), "retryable"),
             (options.detail.is_some(), "detail"),
         ] {
             if given {
@@ -145,7 +148,8 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
             "keep one field",
         );
     }
-    if detail.trim().is_empty() && options.internal.is_none() {
+    let is_unread = options.detail_is_given && options.detail.is_none();
+    if detail.trim().is_empty() && options.internal.is_none() && !is_unread {
         errors.at(
             name,
             "the agent has nothing to say for this error",
@@ -176,7 +180,7 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
         kind: kebab(&name.unraw().to_string()),
         fields: fields.clone(),
         status: status(options.status.as_ref(), errors),
-        retryable: options.retryable,
+        retryable: options.retryable.is_some(),
         internal: options.internal.is_some(),
         detail,
         shown,
@@ -185,34 +189,52 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
 
 fn options(attributes: &[Attribute], errors: &mut Errors) -> Options {
     let mut options = Options::default();
-    let mut seen = Seen::default();
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("operator"))
-    {
-        let read = attribute.parse_nested_meta(|option| {
-            seen.take(&option, errors);
-            if option.path.is_ident("status") {
-                options.status = Some(option.value()?.parse()?);
-            } else if option.path.is_ident("retryable") {
-                options.retryable = true;
-            } else if option.path.is_ident("internal") {
-                options.internal = option.path.get_ident().cloned();
-            } else if option.path.is_ident("detail") {
-                options.detail = Some(option.value()?.parse()?);
-            } else {
-                let name = option.path.to_token_stream().to_string();
-                let advice = did_you_mean(&name, &["status", "retryable", "detail", "internal"]);
-                return Err(syn::Error::new_spanned(
-                    &option.path,
-                    format!("`{name}` is no option of an error · {advice}"),
-                ));
+    stray::read(attributes, "status = 404", errors, |name, part, errors| {
+        let what = format!("`{name}`");
+        match (name.to_string().as_str(), part) {
+            ("status", Part::Value(_, value)) => {
+                let status = number(value);
+                if status.is_none() {
+                    refuse_status(value, errors);
+                }
+                once(&mut options.status, name, status, &what, errors);
             }
-            Ok(())
-        });
-        errors.keep(read);
-    }
+            ("detail", Part::Value(_, value)) => {
+                options.detail_is_given = true;
+                once(&mut options.detail, name, text(value, &what, errors), &what, errors);
+            }
+            ("retryable", Part::Word(_)) => once(&mut options.retryable, name, Some(()), &what, errors),
+            ("internal", Part::Word(word)) => once(&mut options.internal, name, Some(word.clone()), &what, errors),
+            ("status" | "detail", _) => {
+                options.detail_is_given |= name == "detail";
+                errors.at(name, format!("{what} lacks its value"), format!("write `{name} = …`"));
+            }
+            ("retryable" | "internal", _) => {
+                errors.at(name, format!("{what} takes no value"), format!("write `{name}` alone"));
+            }
+            (unknown, _) => errors.at(
+                name,
+                format!("`{unknown}` is no option of an error"),
+                did_you_mean(unknown, &["status", "retryable", "detail", "internal"]),
+            ),
+        }
+    });
     options
+}
+
+/// A literal whole number, also one handed through by a `macro_rules!` macro.
+fn number(value: &Expr) -> Option<LitInt> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number), ..
+        }) => Some(number.clone()),
+        Expr::Group(group) => number(&group.expr),
+        _ => None,
+    }
+}
+
+fn refuse_status(place: &impl ToTokens, errors: &mut Errors) {
+    errors.at(place, "an error's status is from 400 to 599", "write `status = 404`");
 }
 
 fn status(literal: Option<&LitInt>, errors: &mut Errors) -> u16 {
@@ -225,7 +247,7 @@ fn status(literal: Option<&LitInt>, errors: &mut Errors) -> u16 {
         .ok()
         .filter(|status| (400..=599).contains(status));
     if status.is_none() {
-        errors.at(literal, "an error's status is from 400 to 599", "write `status = 404`");
+        refuse_status(literal, errors);
     }
     status.unwrap_or(BAD_REQUEST)
 }
@@ -341,17 +363,21 @@ fn arm(problem: &Problem) -> TokenStream {
             syn::Member::Unnamed(_) => quote!(#local = #value),
         })
     });
-    // `{0}` has no name of its own: it is written out.
-    let mut text = detail.clone();
-    for member in fields.members() {
-        if let syn::Member::Unnamed(index) = member {
-            let index = index.index;
-            text = text
-                .replace(&format!("{{{index}}}"), &format!("{{field_{index}}}"))
-                .replace(&format!("{{{index}:"), &format!("{{field_{index}:"));
-        }
-    }
+    let text = with_named_fields(detail, fields);
     quote!(#path { #(#bound,)* .. } => __operator::problem(#kind, #status, #retryable, ::std::format!(#text #(, #named)*)))
+}
+
+/// The sentence with a name for `{0}`, which has none of its own; `{{0}}` is no field.
+fn with_named_fields(detail: &str, fields: &Fields) -> String {
+    let name_fields = |part: &str| {
+        fields.members().fold(part.to_owned(), |text, member| match member {
+            syn::Member::Unnamed(syn::Index { index, .. }) => text
+                .replace(&format!("{{{index}}}"), &format!("{{field_{index}}}"))
+                .replace(&format!("{{{index}:"), &format!("{{field_{index}:")),
+            syn::Member::Named(_) => text,
+        })
+    };
+    detail.split("{{").map(name_fields).collect::<Vec<_>>().join("{{")
 }
 
 /// A field's value, standing where its type does, so that rustc points there where it cannot be formatted.
@@ -389,6 +415,44 @@ mod tests {
             .collect();
         assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
         assert!(mistakes[3].contains("did you mean `status`?"), "{mistakes:#?}");
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_read_hides_no_other_mistake() {
+        let item = quote!(
+            enum RefundError {
+                #[operator(status = "404", detail = "{what}", 3, internal = true)]
+                A,
+                #[operator(detail = 3, retryable, retryable)]
+                B,
+                #[operator(status, detail)]
+                C,
+                #[operator]
+                /// Four.
+                D,
+            }
+        );
+        let mistakes: Vec<String> = check(&syn::parse2(item).unwrap())
+            .err()
+            .unwrap()
+            .into_iter()
+            .map(|error| error.to_string())
+            .collect();
+        assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
+        assert!(mistakes.iter().all(|mistake| mistake.contains(" · ")), "{mistakes:#?}");
+    }
+
+    #[test]
+    fn braces_that_are_written_twice_are_no_field() {
+        let tokens = derive(quote!(
+            #[operator(detail = "Write {{0}} for {0}, {{{0:?}}}.")]
+            struct E(u8);
+        ))
+        .to_string();
+        assert!(
+            tokens.contains("Write {{0}} for {field_0}, {{{field_0:?}}}."),
+            "{tokens}"
+        );
     }
 
     #[test]

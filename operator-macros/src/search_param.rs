@@ -3,14 +3,15 @@
 mod serde;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type, parse_quote};
 
 use crate::doc;
+use crate::endpoint::{Part, once, text};
 use crate::error::{Errors, did_you_mean};
 use crate::function::is_deprecated;
-use crate::stray::{self, Seen};
+use crate::stray;
 
 /// The checked type.
 struct SearchParam {
@@ -172,26 +173,18 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
 
 fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
     let mut renamed = None;
-    let mut seen = Seen::default();
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("operator"))
-    {
-        let read = attribute.parse_nested_meta(|option| {
-            seen.take(&option, errors);
-            if option.path.is_ident("rename") {
-                renamed = Some(option.value()?.parse::<LitStr>()?.value());
-                return Ok(());
-            }
-            let word = option.path.to_token_stream();
-            Err(syn::Error::new_spanned(
-                &option.path,
-                format!("`{word}` is no option of a variant · write `rename = \"…\"`"),
-            ))
-        });
-        errors.keep(read);
-    }
-    renamed
+    stray::read(attributes, "rename = \"…\"", errors, |name, part, errors| match part {
+        Part::Value(name, value) if name == "rename" => {
+            once(&mut renamed, name, text(value, "`rename`", errors), "`rename`", errors);
+        }
+        _ if name == "rename" => errors.at(name, format!("`{name}` lacks its value"), format!("write `{name} = …`")),
+        _ => errors.at(
+            name,
+            format!("`{name}` is no option of a variant"),
+            "write `rename = \"…\"`",
+        ),
+    });
+    renamed.map(|name| name.value())
 }
 
 /// serde's cases for variants.

@@ -14,7 +14,7 @@ use crate::problem::Error;
 #[diagnostic::on_unimplemented(
     message = "calls cannot share a `{Self}`",
     label = "not `Sized + Send + Sync + 'static`",
-    note = "a borrowed argument is a value given to `App::state(…)`, which every call shares: wrap what changes in a `Mutex`, write `Arc` for `Rc`, and borrow a trait object in what holds it: `&Arc<dyn Clock + Send + Sync>`"
+    note = "a borrowed argument is a value given to `App::state(…)`, which every call shares: wrap what changes in a `Mutex`, write `Arc` for `Rc`, and borrow a trait object in what holds it: `&Arc<dyn Clock + Send + Sync>`; a transaction is borrowed as `&mut Tx<Sqlite>`"
 )]
 pub trait AppState {
     /// How the app learns that it is needed.

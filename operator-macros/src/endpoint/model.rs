@@ -81,7 +81,7 @@ pub(crate) struct Input {
 
 impl Endpoint {
     pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Self, Box<Refused>> {
-        let Sorted { arguments, output } = signature::sorted(function, &mut errors);
+        let Sorted { mut arguments, output } = signature::sorted(function, &mut errors);
         let ident = &function.signature.ident;
         let own_name = ident.unraw().to_string();
         let method = check_method(attribute, ident, &mut errors);
@@ -99,7 +99,7 @@ impl Endpoint {
             .timeout
             .as_ref()
             .and_then(|timeout| check_timeout(timeout, &mut errors));
-        check_transactions(&arguments, method, &mut errors);
+        check_transactions(&mut arguments, method, &mut errors);
         let arguments = check_inputs(arguments, method, &mut errors);
         let deprecated = is_deprecated(&function.attributes);
         let allowed = constraint::allowed(&function.attributes, &mut errors);
@@ -267,20 +267,28 @@ fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
     milliseconds
 }
 
-fn check_transactions(arguments: &[Argument], method: Option<Method>, errors: &mut Errors) {
+/// Of a type that nobody here sees, one that is refused may be any: nothing more is said of it.
+fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors: &mut Errors) {
     let transactions = arguments
-        .iter()
+        .iter_mut()
         .filter(|argument| matches!(argument.kind, Kind::Transaction));
     for (index, transaction) in transactions.enumerate() {
         if index > 0 {
-            errors.at(&transaction.ty, "an endpoint has one transaction", "keep one");
+            errors.at(
+                &transaction.ty,
+                "an endpoint has one `&mut` argument, its transaction",
+                "keep one, and borrow what is the app's as `&T`",
+            );
         } else if method == Some(Method::Get) {
             errors.at(
                 &transaction.ty,
-                "a GET changes nothing, so it has no transaction",
-                "borrow a `&Reader<…>`, or write `POST`",
+                "a GET changes nothing, so it has no `&mut` argument",
+                "borrow `&T`, or a `&Reader<…>` of the database, or write `POST`",
             );
+        } else {
+            continue;
         }
+        transaction.is_certain = false;
     }
 }
 

@@ -218,6 +218,11 @@ fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -
         errors.at(reference, "an input is owned", format!("write {}", borrow.owned));
         return None;
     }
+    if let Some(token) = word("impl", &ty) {
+        let wrong = "a value of the app's is found by its type";
+        errors.at(&token, wrong, "name the type instead of `impl …`");
+        return None;
+    }
     if let Some(borrow) = owned::short_borrow(&ty) {
         let write = "give the app an owned value, and borrow that";
         errors.at(&borrow.tokens, "a value of the app's lives as long as the app", write);

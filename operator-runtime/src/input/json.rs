@@ -18,7 +18,7 @@ use crate::schema;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a POST",
     label = "not `DeserializeOwned + JsonSchema`",
-    note = "derive both for the type: `#[derive(serde::Deserialize, schemars::JsonSchema)]`; a value of the app's is borrowed: `&T`"
+    note = "derive both for the type: `#[derive(serde::Deserialize, schemars::JsonSchema)]`; a value of the app's is borrowed: `&T`, a transaction: `&mut Tx<Sqlite>`"
 )]
 pub trait JsonInput: Sized {
     /// What is known of it without its name.
