@@ -317,16 +317,18 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
                 flattened |= options.flatten.is_some();
                 is_certain &= !refuse_lists_in_get(&options, method, errors);
                 let wire = wire_name(&name, &options, errors);
-                // The fields of a flattened struct have the names, which start-up compares.
-                if options.flatten.is_none() && names.contains(&wire) {
-                    let wrong = format!("two inputs are named `{wire}` on the wire");
-                    let write = "rename one";
-                    match &options.rename {
-                        Some(rename) => errors.at(rename, wrong, write),
-                        None => errors.at(&name, wrong, write),
+                // A flattened struct's fields have the names, which start-up compares, and the argument has none.
+                if options.flatten.is_none() {
+                    if names.contains(&wire) {
+                        let wrong = format!("two inputs are named `{wire}` on the wire");
+                        let write = "rename one";
+                        match &options.rename {
+                            Some(rename) => errors.at(rename, wrong, write),
+                            None => errors.at(&name, wrong, write),
+                        }
                     }
+                    names.push(wire.clone());
                 }
-                names.push(wire.clone());
                 Checked::Input(Box::new(Input {
                     name: wire,
                     ty,

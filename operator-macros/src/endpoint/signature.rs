@@ -247,13 +247,15 @@ fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -
 
 fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Errors) -> Option<(Kind, Type)> {
     let extracted = options.extract.is_some();
+    let before = errors.count();
     let description = doc::text(&argument.attrs, errors);
+    let is_read = errors.count() == before;
     if extracted {
         let why = "an extracted argument is not an input";
         options.refuse_all_but(&["extract"], why, errors);
     } else if options.flatten.is_some() {
         options = options.of_flattened(errors);
-    } else if let Pat::Ident(pattern) = &*argument.pat {
+    } else if let (Pat::Ident(pattern), true) = (&*argument.pat, is_read) {
         describe(&pattern.ident, &description, errors);
     }
     if let Some(token) = word("impl", ty) {

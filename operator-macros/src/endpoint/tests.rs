@@ -166,6 +166,30 @@ fn bounds_are_compared_as_the_numbers_that_they_are() {
 }
 
 #[test]
+fn a_flattened_argument_has_no_name_on_the_wire() {
+    let item = quote!(
+        /// Counts the orders of a page.
+        async fn orders(
+            #[operator(flatten)] page: Page,
+            /// Which one of them.
+            #[operator(rename = "page")]
+            number: u8,
+        ) {
+        }
+    );
+    assert_eq!(mistakes(quote!(POST), item), Vec::<String>::new());
+}
+
+#[test]
+fn a_description_that_cannot_be_read_is_not_said_to_be_missing_too() {
+    let item = quote!(
+        /// Counts the orders.
+        async fn orders(#[doc = include_str!("count.md")] count: u8) {}
+    );
+    assert_eq!(mistakes(quote!(POST), item).len(), 1);
+}
+
+#[test]
 fn a_get_expands() {
     let item = quote! {
         /// Lists a customer's latest orders, newest first.
