@@ -122,7 +122,7 @@ fn lacking(endpoint: &Endpoint, need: &Need) -> String {
             "`{name}` borrows `{argument}: &{shown}`, and no such value was given: add `.state(…)` with one to the app ({source})."
         ),
         NeedKind::Borrowed | NeedKind::Transaction | NeedKind::Extracted(_) => format!(
-            "`{name}` takes `{argument}: {shown}`, and the store is another database: set OPERATOR_STORE to one of that kind ({source})."
+            "`{name}` takes `{argument}: {shown}`, and the store is another database: set OPERATOR_STORE to one of that kind, or in a test give the app one by `.store(…)` ({source})."
         ),
     }
 }

@@ -192,7 +192,10 @@ fn rule(broken: &Broken, given: &Value) -> String {
                 one_of(choices.iter().map(String::as_str)),
                 shown(given)
             ),
-            None => format!("has none of the {} forms that its schema describes", context.len()),
+            None => match types_of(context) {
+                Some(types) => format!("must be {types}, and {} was given", shown(given)),
+                None => format!("has none of the {} forms that its schema describes", context.len()),
+            },
         },
         Broken::OneOfMultipleValid { .. } => {
             "has several of the forms that its schema describes, and must have one".to_owned()
@@ -202,6 +205,26 @@ fn rule(broken: &Broken, given: &Value) -> String {
         Broken::MaxProperties { limit } => format!("must have at most {limit} fields, and has {}", length(given)),
         _ => "is not what its schema describes".to_owned(),
     }
+}
+
+/// The types that several forms are of, where the value is of none of them.
+fn types_of(forms: &[Vec<ValidationError<'_>>]) -> Option<String> {
+    let mut types = Vec::new();
+    for form in forms {
+        // The value's own, and not that of something in it.
+        let depth = form.iter().map(|error| error.instance_path().as_str().len()).min();
+        let own = form
+            .iter()
+            .filter(|error| Some(error.instance_path().as_str().len()) == depth);
+        let words = own.filter_map(|error| match error.kind() {
+            Broken::Type { kind } => Some(types_in_words(kind)),
+            _ => None,
+        });
+        types.push(words.last()?);
+    }
+    types.retain(|words| words != "null");
+    types.dedup();
+    (!types.is_empty()).then(|| types.join(" or "))
 }
 
 /// Of several forms the one that was meant: the only one that is not null, or the only one whose fixed values are there, or
@@ -289,7 +312,7 @@ fn types_in_words(kind: &TypeKind) -> String {
 }
 
 /// The fields that are given and are none of the value's.
-fn unexpected<'b>(broken: &'b Broken) -> Option<&'b [String]> {
+fn unexpected(broken: &Broken) -> Option<&[String]> {
     match broken {
         Broken::AdditionalProperties { unexpected } | Broken::UnevaluatedProperties { unexpected } => Some(unexpected),
         _ => None,

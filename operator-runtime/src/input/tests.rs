@@ -128,6 +128,8 @@ struct Filter {
     status: Option<Status>,
     was: Vec<Status>,
     and: Option<Box<Filter>>,
+    order: Option<Order>,
+    amount: Option<Amount>,
 }
 
 /// Variants with descriptions and without: several forms, each one text.
@@ -139,6 +141,24 @@ enum Status {
     /// Sent.
     Sent,
     Lost,
+}
+
+/// Forms that are all objects.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its schema is of interest")]
+enum Order {
+    Time { newest_first: bool },
+    Total,
+}
+
+/// Forms of different types.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is of interest")]
+enum Amount {
+    Cents(u32),
+    Written(String),
 }
 
 /// What a caller with that filter is told.
@@ -163,7 +183,7 @@ fn an_unknown_field_of_an_input_is_told_with_the_nearest_known_one() {
     );
     assert_eq!(
         told_of_filter(r#"{"filter":{"was":[],"x":1,"y":2}}"#),
-        "`filter` has no field named `x` or `y`; its fields are and, min_total_cents, status, was."
+        "`filter` has no field named `x` or `y`; its fields are amount, and, min_total_cents, order, status, was."
     );
 }
 
@@ -180,5 +200,13 @@ fn a_choice_is_told_whatever_was_given_instead_of_it() {
     assert_eq!(
         told_of_filter(r#"{"filter":{"was":[null]}}"#),
         "`filter.was[0]` must be one of `lost`, `paid` or `sent`, and null was given."
+    );
+}
+
+#[test]
+fn a_value_of_a_type_that_no_form_has_is_told_their_types() {
+    assert_eq!(
+        told_of_filter(r#"{"filter":{"was":[],"order":"time","amount":true}}"#),
+        "`filter.amount` must be a whole number or text, and true was given. `filter.order` must be an object, and \"time\" was given."
     );
 }
