@@ -216,11 +216,11 @@ fn types_of(forms: &[Vec<ValidationError<'_>>]) -> Option<String> {
         let own = form
             .iter()
             .filter(|error| Some(error.instance_path().as_str().len()) == depth);
-        let words = own.filter_map(|error| match error.kind() {
+        let mut words = own.filter_map(|error| match error.kind() {
             Broken::Type { kind } => Some(types_in_words(kind)),
             _ => None,
         });
-        types.push(words.last()?);
+        types.push(words.next()?);
     }
     types.retain(|words| words != "null");
     types.dedup();
