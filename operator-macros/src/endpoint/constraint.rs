@@ -8,6 +8,7 @@ use syn::{Attribute, Expr, LitStr, Meta, Token};
 
 use super::attribute::{Part, once, parts, text};
 use super::bounds::{self, Bound};
+use super::pattern;
 use crate::error::{Errors, did_you_mean};
 
 /// The options of one argument.
@@ -292,20 +293,10 @@ fn count(name: &Ident, value: &Expr, errors: &mut Errors) -> Option<Value> {
 
 fn pattern(_name: &Ident, value: &Expr, errors: &mut Errors) -> Option<Value> {
     let text = text(value, "`pattern`", errors)?;
-    if let Err(error) = regex_syntax::ast::parse::Parser::new().parse(&text.value()) {
-        errors.at(
-            &text,
-            format!("this is no regular expression: {}", reason(&error)),
-            "write one of the `regex` crate's, which runs in linear time",
-        );
+    if let Some((wrong, write)) = pattern::mistake(&text.value()) {
+        errors.at(&text, wrong, write);
     }
     Some(Value::Text(text))
-}
-
-/// What the parser says, without the drawing of the pattern that it adds below.
-fn reason(error: &regex_syntax::ast::Error) -> String {
-    let column = error.span().start.column;
-    format!("{}, at character {column}", error.kind())
 }
 
 fn format(_name: &Ident, value: &Expr, errors: &mut Errors) -> Option<Value> {

@@ -9,6 +9,7 @@ mod mark;
 mod model;
 mod owned;
 mod path;
+mod pattern;
 mod signature;
 #[cfg(test)]
 mod tests;

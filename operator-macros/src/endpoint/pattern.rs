@@ -1,0 +1,138 @@
+//! A `pattern`: of the `regex` crate, which runs it, and in words of ECMA-262, by which everyone else reads a schema.
+
+use regex_syntax::ast::parse::Parser;
+use regex_syntax::ast::{self, AssertionKind, Ast, ClassSetItem, ClassUnicode, ClassUnicodeKind};
+use regex_syntax::ast::{GroupKind, HexLiteralKind, Literal, LiteralKind, Span, SpecialLiteralKind};
+
+/// What is wrong with a pattern, and what to write.
+pub(super) fn mistake(pattern: &str) -> Option<(String, &'static str)> {
+    let parsed = match Parser::new().parse(pattern) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return Some((
+                format!("this is no regular expression: {}", reason(&error)),
+                "write one of the `regex` crate's, which runs in linear time",
+            ));
+        }
+    };
+    let Span { start, end } = ast::visit(&parsed, Foreign).err()?;
+    let word = &pattern[start.offset..end.offset];
+    Some((
+        format!("`{word}` is Rust's alone, and a schema's pattern is read as JavaScript's"),
+        "write what both know: `[Aa]` for `(?i)a`, `^` for `\\A`, `$` for `\\z`, `(?<name>…)`, `[a-z]`, `\\p{L}`, `\\u0041`",
+    ))
+}
+
+/// What the parser says, without the drawing of the pattern that it adds below.
+fn reason(error: &ast::Error) -> String {
+    let column = error.span().start.column;
+    format!("{}, at character {column}", error.kind())
+}
+
+/// Finds the first part that ECMA-262 has no word for, or the same word for another thing.
+struct Foreign;
+
+impl ast::Visitor for Foreign {
+    type Output = ();
+    type Err = Span;
+
+    fn finish(self) -> Result<(), Span> {
+        Ok(())
+    }
+
+    fn visit_pre(&mut self, part: &Ast) -> Result<(), Span> {
+        let foreign = match part {
+            Ast::Flags(flags) => Some(flags.span),
+            Ast::Group(group) => match &group.kind {
+                GroupKind::CaptureName {
+                    starts_with_p: true,
+                    name,
+                } => Some(Span::new(group.span.start, name.span.end)),
+                GroupKind::NonCapturing(flags) if !flags.items.is_empty() => {
+                    Some(Span::new(group.span.start, flags.span.end))
+                }
+                GroupKind::CaptureIndex(_) | GroupKind::CaptureName { .. } | GroupKind::NonCapturing(_) => None,
+            },
+            Ast::Assertion(assertion) => match assertion.kind {
+                AssertionKind::StartLine
+                | AssertionKind::EndLine
+                | AssertionKind::WordBoundary
+                | AssertionKind::NotWordBoundary => None,
+                _ => Some(assertion.span),
+            },
+            Ast::Literal(literal) => foreign_letter(literal),
+            Ast::ClassUnicode(class) => foreign_class(class),
+            _ => None,
+        };
+        foreign.map_or(Ok(()), Err)
+    }
+
+    fn visit_class_set_item_pre(&mut self, item: &ClassSetItem) -> Result<(), Span> {
+        let foreign = match item {
+            ClassSetItem::Ascii(class) => Some(class.span),
+            ClassSetItem::Bracketed(nested) => Some(nested.span),
+            ClassSetItem::Unicode(class) => foreign_class(class),
+            ClassSetItem::Literal(literal) => foreign_letter(literal),
+            ClassSetItem::Range(range) => foreign_letter(&range.start).or_else(|| foreign_letter(&range.end)),
+            ClassSetItem::Empty(_) | ClassSetItem::Perl(_) | ClassSetItem::Union(_) => None,
+        };
+        foreign.map_or(Ok(()), Err)
+    }
+
+    fn visit_class_set_binary_op_pre(&mut self, operation: &ast::ClassSetBinaryOp) -> Result<(), Span> {
+        Err(operation.span)
+    }
+}
+
+fn foreign_letter(letter: &Literal) -> Option<Span> {
+    let is_foreign = matches!(
+        letter.kind,
+        LiteralKind::HexFixed(HexLiteralKind::UnicodeLong)
+            | LiteralKind::HexBrace(HexLiteralKind::X | HexLiteralKind::UnicodeLong)
+            | LiteralKind::Special(SpecialLiteralKind::Bell | SpecialLiteralKind::Space)
+    );
+    is_foreign.then_some(letter.span)
+}
+
+fn foreign_class(class: &ClassUnicode) -> Option<Span> {
+    matches!(class.kind, ClassUnicodeKind::OneLetter(_)).then_some(class.span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mistake;
+
+    #[test]
+    fn what_both_know_is_taken() {
+        for pattern in [
+            r"^[a-z]+$",
+            r"^\p{L}[\p{Lu}\d]*\b$",
+            r"^(?<year>\d{4})-(?:\w|\s)\u0041\x41\u{41}\t\.$",
+            r"^[^\x00-\x1f]+$",
+        ] {
+            assert_eq!(mistake(pattern), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_only_rust_knows_is_named() {
+        for (pattern, word) in [
+            ("^(?i)abc$", "(?i)"),
+            ("^(?i:abc)$", "(?i"),
+            ("^(?P<year>[0-9])$", "(?P<year"),
+            (r"\Aa", r"\A"),
+            (r"a\z", r"\z"),
+            ("^[[:alpha:]]$", "[:alpha:]"),
+            ("^[a-z&&[^b]]$", "a-z&&[^b]"),
+            (r"^\pL$", r"\pL"),
+            (r"^[a\x{41}]$", r"\x{41}"),
+            (r"^\a$", r"\a"),
+        ] {
+            let (wrong, _) = mistake(pattern).unwrap();
+            assert!(
+                wrong.starts_with(&format!("`{word}` is Rust's alone")),
+                "{pattern}: {wrong}"
+            );
+        }
+    }
+}
