@@ -137,14 +137,28 @@ fn whether_a_server_runs_is_asked_only_where_none_was_reached() {
 #[test]
 fn a_log_that_would_hold_something_else_is_refused() {
     let desk = process::build("support-desk", "dev");
-    // It ends at once, because there is no key; the log is made before.
-    let serve = |filter| say(&desk, &[("RUST_LOG", filter)], &["serve"]).error;
+    let serve = |filter| {
+        let wrong = [
+            ("RUST_LOG", filter),
+            ("OPERATOR_LOG", "xml"),
+            ("OPERATOR_LISTEN", "nowhere"),
+        ];
+        say(&desk, &wrong, &["serve"]).error
+    };
     let nonsense = serve("info,support_desk=loud");
-    assert!(
-        nonsense.starts_with("RUST_LOG is `info,support_desk=loud`"),
-        "{nonsense}"
-    );
-    assert!(serve("").starts_with("The app cannot start"));
+    for problem in [
+        "for 5 reasons",
+        "OPERATOR_LOG is `xml`",
+        "RUST_LOG is `info,support_desk=loud`",
+        "There is no signing key",
+        "There is no public URL",
+        "`nowhere` is no address",
+    ] {
+        assert!(nonsense.contains(problem), "{problem}: {nonsense}");
+    }
+    assert!(serve("").contains("for 4 reasons"));
+    let dev = say(&desk, &[("OPERATOR_LOG", "xml")], &["dev"]).error;
+    assert!(dev.starts_with("The app cannot start. OPERATOR_LOG is `xml`"), "{dev}");
 }
 
 #[test]

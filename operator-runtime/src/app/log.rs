@@ -14,9 +14,13 @@ const UNSET: &str = "info,rmcp=warn";
 /// # Errors
 /// Where `OPERATOR_LOG` names no format, or `RUST_LOG` is no filter: a log that its reader cannot parse, or that does not
 /// hold what it should, is found out too late.
-pub(crate) fn install() -> Result<(), String> {
-    let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref())?;
-    let filter = filter(std::env::var_os("RUST_LOG").as_deref())?;
+pub(crate) fn install() -> Result<(), Vec<String>> {
+    let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref());
+    let filter = filter(std::env::var_os("RUST_LOG").as_deref());
+    let (format, filter) = match (format, filter) {
+        (Ok(format), Ok(filter)) => (format, filter),
+        (format, filter) => return Err(format.err().into_iter().chain(filter.err()).collect()),
+    };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{App, Config, log};
+use super::{App, Config, StartError, log};
 
 #[derive(Debug, Parser)]
 #[command(about = about(), disable_help_subcommand = true)]
@@ -62,11 +62,19 @@ pub(super) async fn run(app: App) -> ExitCode {
     let done = match command {
         Command::Serve => match log::install() {
             Ok(()) => serve::run(app).await,
-            Err(message) => Err(message),
+            Err(mut problems) => {
+                problems.extend(
+                    app.check()
+                        .err()
+                        .into_iter()
+                        .flat_map(|error| error.problems().to_vec()),
+                );
+                Err(StartError::new(problems).to_string())
+            }
         },
         Command::Dev => match log::install() {
             Ok(()) => dev::run(app).await,
-            Err(message) => Err(message),
+            Err(problems) => Err(StartError::new(problems).to_string()),
         },
         Command::Manifest(arguments) => manifest::run(&app, &arguments),
         Command::Lint(arguments) => lint::run(&app, &arguments),
@@ -78,7 +86,7 @@ pub(super) async fn run(app: App) -> ExitCode {
             Ok(()) => mcp::run(app).await,
             #[cfg(not(feature = "mcp"))]
             Ok(()) => mcp::run(app),
-            Err(message) => Err(message),
+            Err(problems) => Err(StartError::new(problems).to_string()),
         },
         Command::Keygen => keygen::run(),
     };
