@@ -16,21 +16,35 @@ pub(crate) fn check(attribute: &Attribute, name: &str, errors: &mut Errors) -> S
         return format!("/{name}");
     };
     let path = literal.value();
-    if let Some((wrong, write)) = mistake(&path) {
+    for (wrong, write) in mistakes(&path) {
         errors.at(literal, wrong, write);
     }
     path
 }
 
-/// What is wrong with a path, and what to write.
-fn mistake(path: &str) -> Option<(String, String)> {
+/// What is wrong with a path, and what to write: letters that it cannot hold, once for each advice, and its form.
+fn mistakes(path: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    // Behind a query or a fragment begins what no path has.
+    let end = path.find(['?', '#']).map_or(path.len(), |mark| mark + 1);
+    for (wrong, write) in path[..end].chars().filter(is_foreign).map(foreign_letter) {
+        if found.iter().all(|(_, other)| *other != write) {
+            found.push((wrong, write));
+        }
+    }
+    found.extend(malformed(path));
+    found
+}
+
+fn is_foreign(letter: &char) -> bool {
+    !letter.is_ascii_alphanumeric() && !"-_.~/".contains(*letter)
+}
+
+/// What is wrong with a path whatever its letters are.
+fn malformed(path: &str) -> Option<(String, String)> {
     let wrong = |wrong: &str, write: String| Some((wrong.to_owned(), write));
-    let foreign = |letter: &char| !letter.is_ascii_alphanumeric() && !"-_.~/".contains(*letter);
     if path.is_empty() {
         return wrong("the path is empty", "write `\"/orders\"`".to_owned());
-    }
-    if let Some(letter) = path.chars().find(foreign) {
-        return Some(foreign_letter(letter));
     }
     if !path.starts_with('/') {
         return wrong("a path begins with `/`", format!("write `\"{}\"`", tidy(path)));
@@ -41,7 +55,7 @@ fn mistake(path: &str) -> Option<(String, String)> {
     if path.len() > 1 && path.ends_with('/') {
         return wrong("a path does not end in `/`", format!("write `\"{}\"`", tidy(path)));
     }
-    if path.split('/').any(|segment| segment == "." || segment == "..") {
+    if path.split('/').any(is_dots) {
         return wrong(
             "a path has no `.` or `..` segment",
             "write the path that is meant".to_owned(),
@@ -56,6 +70,10 @@ fn mistake(path: &str) -> Option<(String, String)> {
     })
 }
 
+fn is_dots(segment: &str) -> bool {
+    segment == "." || segment == ".."
+}
+
 fn foreign_letter(letter: char) -> (String, String) {
     let write = match letter {
         '{' | '}' | ':' | '*' => {
@@ -68,9 +86,15 @@ fn foreign_letter(letter: char) -> (String, String) {
     (format!("a path holds no `{}`", letter.escape_debug()), write.to_owned())
 }
 
+/// The segments that may stay.
 fn tidy(path: &str) -> String {
-    let segments = path.split('/').filter(|segment| !segment.is_empty());
-    segments.fold(String::new(), |tidy, segment| tidy + "/" + segment)
+    let may_stay =
+        |segment: &&str| !segment.is_empty() && !is_dots(segment) && !segment.contains(|letter| is_foreign(&letter));
+    let tidy = path
+        .split('/')
+        .filter(may_stay)
+        .fold(String::new(), |tidy, segment| tidy + "/" + segment);
+    if tidy.is_empty() { "/orders".to_owned() } else { tidy }
 }
 
 /// The name for the agent: the option's, or the function's own.
@@ -125,7 +149,7 @@ fn snake_case(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{mistake, snake_case};
+    use super::{mistakes, snake_case};
 
     #[test]
     fn a_better_name_is_offered() {
@@ -142,13 +166,30 @@ mod tests {
 
     #[test]
     fn a_path_is_refused_for_one_reason() {
-        assert_eq!(mistake("/orders/recent.json"), None);
-        assert_eq!(mistake("/"), None);
+        assert_eq!(mistakes("/orders/recent.json"), []);
+        assert_eq!(mistakes("/"), []);
         for bad in [
             "", "orders", "/a/", "//a", "/a/../b", "/a?b", "/{id}", "/ü", "/a b", "/%41",
         ] {
-            assert!(mistake(bad).is_some(), "{bad}");
+            assert_eq!(mistakes(bad).len(), 1, "{bad}");
         }
-        assert!(mistake(&format!("/{}", "a".repeat(256))).is_some());
+        assert_eq!(mistakes(&format!("/{}", "a".repeat(256))).len(), 1);
+    }
+
+    #[test]
+    fn each_reason_is_told_once_and_none_is_left_for_the_next_compile() {
+        let told = mistakes("orders/{id}/:kind/a b?c=é/");
+        let wrong: Vec<&str> = told.iter().map(|(wrong, _)| wrong.as_str()).collect();
+        assert_eq!(
+            wrong,
+            [
+                "a path holds no `{`",
+                "a path holds no ` `",
+                "a path holds no `?`",
+                "a path begins with `/`"
+            ]
+        );
+        assert_eq!(told[3].1, "write `\"/orders\"`");
+        assert_eq!(mistakes("/a/../b/")[0].1, "write `\"/a/b\"`");
     }
 }
