@@ -43,7 +43,7 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
     fn answer(self) -> Result<AnswerBytes, Error> {
         // Sized for a small answer, so that most are written without growing.
         let mut body = Vec::with_capacity(256);
-        serde_json::to_writer(&mut body, &self).map_err(Error::internal)?;
+        serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
         Ok(AnswerBytes(body.into()))
     }
 }

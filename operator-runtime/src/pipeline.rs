@@ -286,6 +286,11 @@ async fn run(
             None,
         ),
         Ended::Returned(Err(error)) if in_transaction && is_conflict(&error) => (HandlerOutcome::Conflict, None),
+        Ended::Returned(Err(error)) if error.is_unwritable() => {
+            let cause = error.cause().map(|cause| with_causes(cause));
+            tracing::error!(cause, "what the handler returned could not be written as JSON");
+            (HandlerOutcome::Panicked, None)
+        }
         Ended::Returned(Err(error)) => {
             if let Some(cause) = error.cause() {
                 tracing::error!(status = error.status(), cause = %with_causes(cause), "the handler failed");

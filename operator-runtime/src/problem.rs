@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Conflict,
     Retryable,
     Internal,
+    /// What a handler returned cannot be written.
+    Unwritable,
     TimedOut,
     OutcomeUnknown,
     OutcomeNotRecorded,
@@ -80,7 +82,7 @@ impl Kind {
             Self::NotFound => ("not-found", 404, "Not found"),
             Self::Conflict => ("conflict", 409, "In conflict with the present state"),
             Self::Retryable => ("try-again", 503, "Not possible at this moment"),
-            Self::Internal => ("internal", 500, "The server failed"),
+            Self::Internal | Self::Unwritable => ("internal", 500, "The server failed"),
             Self::TimedOut => ("timed-out", 503, "The server took too long"),
             Self::OutcomeUnknown => ("outcome-unknown", 500, "It is not known whether this took effect"),
             Self::OutcomeNotRecorded => ("outcome-not-recorded", 503, "The outcome could not be recorded"),
@@ -239,11 +241,25 @@ impl Error {
 
     /// 500: something failed that the caller cannot mend. `source` goes to the log and is never sent.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::failed(Kind::Internal, source.into())
+    }
+
+    /// What the handler returned cannot be written, though all that it does is done.
+    pub(crate) fn unwritable(source: serde_json::Error) -> Self {
+        Self::failed(Kind::Unwritable, source.into())
+    }
+
+    /// Whether it is one of those.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        self.0.kind == Kind::Unwritable
+    }
+
+    fn failed(kind: Kind, source: Box<dyn StdError + Send + Sync>) -> Self {
         let mut error = Self::new(
-            Kind::Internal,
+            kind,
             "The server failed while it carried out this request. The failure has been logged for its operators.",
         );
-        error.0.source = Some(source.into());
+        error.0.source = Some(source);
         error
     }
 

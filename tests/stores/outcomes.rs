@@ -139,6 +139,7 @@ impl Case {
             "retryable",
             "500",
             "panic",
+            "unwritable",
             "hang",
             "long",
         ] {
@@ -188,15 +189,15 @@ impl Case {
                 assert_eq!((first.status, second.status), (500, 500), "{told}");
                 assert_eq!((second.replayed, runs), expected, "{told}");
             }
-            "panic" | "hang" if at_most_once => {
+            "panic" | "unwritable" | "hang" if at_most_once => {
                 assert_eq!((first.status, second.status, runs), (500, 500, 1), "{told}");
                 assert!(
                     kind(&first).ends_with("outcome-unknown") && kind(&second).ends_with("outcome-unknown"),
                     "{told}"
                 );
             }
-            "panic" | "hang" => {
-                let status = if ends == "panic" { 500 } else { 503 };
+            "panic" | "unwritable" | "hang" => {
+                let status = if ends == "hang" { 503 } else { 500 };
                 assert_eq!((first.status, second.status, runs), (status, status, 2), "{told}");
             }
             _ if self.effect == Effect::Transaction => {

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use operator_runtime::{Error, OperatorError, Postgres, Sqlite, Tx, operator_api};
+use schemars::JsonSchema;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 use tokio::sync::Semaphore;
 
 const EFFECT: &str = "INSERT INTO effect VALUES ('one')";
@@ -14,6 +17,20 @@ pub(crate) struct Stage {
     pub(crate) runs: Arc<AtomicU32>,
     pub(crate) started: Arc<Semaphore>,
     pub(crate) go: Arc<Semaphore>,
+}
+
+/// What a handler returns.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct Told(String);
+
+impl Serialize for Told {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_str() {
+            "unwritable" => Err(S::Error::custom("inner text")),
+            text => serializer.serialize_str(text),
+        }
+    }
 }
 
 /// How a handler fails.
@@ -53,7 +70,7 @@ impl From<operator_runtime::tokio_postgres::Error> for Failure {
 
 impl Stage {
     /// Ends as asked; says which run it is.
-    async fn act(&self, ends: &str) -> Result<String, Failure> {
+    async fn act(&self, ends: &str) -> Result<Told, Failure> {
         let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
         match ends {
             "404" => Err(Failure::Missing),
@@ -64,7 +81,8 @@ impl Stage {
             "500" => Err(Failure::Failed(Error::internal("inner text"))),
             "panic" => panic!("inner text"),
             "hang" => std::future::pending().await,
-            "long" => Ok("a".repeat(300 * 1024)),
+            "unwritable" => Ok(Told("unwritable".to_owned())),
+            "long" => Ok(Told("a".repeat(300 * 1024))),
             "gated" => {
                 self.started.add_permits(1);
                 self.go
@@ -72,9 +90,9 @@ impl Stage {
                     .await
                     .map_err(|error| Failure::Failed(Error::internal(error)))?
                     .forget();
-                Ok(format!("run {run}"))
+                Ok(Told(format!("run {run}")))
             }
-            _ => Ok(format!("run {run}")),
+            _ => Ok(Told(format!("run {run}"))),
         }
     }
 }
@@ -85,7 +103,7 @@ pub(crate) async fn once(
     stage: &Stage,
     /// How it is to end.
     ends: String,
-) -> Result<String, Failure> {
+) -> Result<Told, Failure> {
     stage.act(&ends).await
 }
 
@@ -95,7 +113,7 @@ pub(crate) async fn again(
     stage: &Stage,
     /// How it is to end.
     ends: String,
-) -> Result<String, Failure> {
+) -> Result<Told, Failure> {
     stage.act(&ends).await
 }
 
@@ -106,7 +124,7 @@ pub(crate) async fn in_sqlite(
     stage: &Stage,
     /// How it is to end.
     ends: String,
-) -> Result<String, Failure> {
+) -> Result<Told, Failure> {
     tx.execute(EFFECT, ())?;
     stage.act(&ends).await
 }
@@ -118,7 +136,7 @@ pub(crate) async fn in_postgres(
     stage: &Stage,
     /// How it is to end.
     ends: String,
-) -> Result<String, Failure> {
+) -> Result<Told, Failure> {
     tx.execute(EFFECT, &[]).await?;
     stage.act(&ends).await
 }

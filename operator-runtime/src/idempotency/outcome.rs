@@ -13,6 +13,7 @@ pub(crate) enum HandlerOutcome {
     },
     /// With an error, because another transaction was in the way of its own, which is undone.
     Conflict,
+    /// With a panic, or with a value that cannot be written: what it does may be done, and nobody can tell its answer.
     Panicked,
     TimedOut,
 }
