@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Expr;
+use syn::{Expr, Lit};
 
 use super::bounds::{self, Bound};
 use super::constraint::{Bounded, Constraint, Value};
@@ -90,19 +90,37 @@ fn example_fits(input: &Input, example: &Expr) -> Option<TokenStream> {
     let place = span::ends(example);
     if let Some(example) = Bound::read(example) {
         let number = example.as_number();
-        let (is_text, range) = (shown("IS_TEXT"), shown("RANGE"));
-        let words =
-            format!("the example {example} is no value of the argument's type · write one that the type can hold");
-        return Some(assertion(&quote!(!#is_text && #range.holds(#number)), &words, place));
+        let (is_text, is_boolean, range) = (shown("IS_TEXT"), shown("IS_BOOLEAN"), shown("RANGE"));
+        let fits = quote!(!#is_text && !#is_boolean && #range.holds(#number));
+        return Some(assertion(&fits, &no_value(&example), place));
+    }
+    if let Some(Lit::Bool(example)) = literal(example) {
+        let (is_text, is_number) = (shown("IS_TEXT"), shown("IS_NUMBER"));
+        let fits = quote!(!#is_text && !#is_number);
+        return Some(assertion(&fits, &no_value(&example.value), place));
     }
     // A text's option says already that the type is a text.
     let is_of_texts = |constraint: &Constraint| constraint.bounds() == Bounded::Texts;
-    if bounds::text_of(example).is_none() || input.options.constraints.iter().any(is_of_texts) {
+    let is_text = bounds::text_of(example).is_some() || matches!(literal(example), Some(Lit::Char(_)));
+    if !is_text || input.options.constraints.iter().any(is_of_texts) {
         return None;
     }
-    let is_number = shown("IS_NUMBER");
-    let words = "the example is a text, and the argument is a number · write a number, without quotes";
-    Some(assertion(&quote!(!#is_number), words, place))
+    let (is_number, is_boolean) = (shown("IS_NUMBER"), shown("IS_BOOLEAN"));
+    let words = "the example is a text, and the argument is a number or a boolean · write it without quotes";
+    Some(assertion(&quote!(!#is_number && !#is_boolean), words, place))
+}
+
+fn no_value(example: &impl std::fmt::Display) -> String {
+    format!("the example {example} is no value of the argument's type · write one that the type can hold")
+}
+
+/// A literal, also one handed through by a `macro_rules!` macro.
+fn literal(value: &Expr) -> Option<&Lit> {
+    match value {
+        Expr::Lit(literal) => Some(&literal.lit),
+        Expr::Group(group) => literal(&group.expr),
+        _ => None,
+    }
 }
 
 /// A condition that is evaluated while compiling; where it does not hold, rustc says the words of the place.

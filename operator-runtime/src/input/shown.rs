@@ -18,6 +18,8 @@ pub trait AnyShown<T> {
     const IS_NUMBER: bool = false;
     /// Whether it is a text.
     const IS_TEXT: bool = false;
+    /// Whether it is `true` or `false`.
+    const IS_BOOLEAN: bool = false;
     /// Every number that it can hold.
     const RANGE: Range = Range::Real;
     /// Reads its values.
@@ -36,6 +38,16 @@ impl<T: Takes<Numbers>> Shown<T> {
 impl<T: Takes<Texts>> Shown<T> {
     /// Whether it is a text.
     pub const IS_TEXT: bool = true;
+}
+
+impl Shown<bool> {
+    /// Whether it is `true` or `false`.
+    pub const IS_BOOLEAN: bool = true;
+}
+
+impl Shown<Option<bool>> {
+    /// Whether it is `true` or `false`.
+    pub const IS_BOOLEAN: bool = true;
 }
 
 /// A type whose values no constant can read.
