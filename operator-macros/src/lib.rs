@@ -9,6 +9,7 @@ mod error;
 mod function;
 mod operator_error;
 mod search_param;
+mod search_params;
 mod span;
 mod stray;
 
@@ -30,6 +31,12 @@ pub fn endpoints(functions: TokenStream) -> TokenStream {
 #[proc_macro_derive(SearchParam, attributes(operator, serde))]
 pub fn search_param(item: TokenStream) -> TokenStream {
     search_param::derive(item.into()).into()
+}
+
+/// Lets a struct of named fields stand in a GET by `#[operator(flatten)]`: each of them is one text.
+#[proc_macro_derive(SearchParams, attributes(operator, serde))]
+pub fn search_params(item: TokenStream) -> TokenStream {
+    search_params::derive(item.into()).into()
 }
 
 /// Makes an enum the documented errors of an endpoint: a status and a sentence for each variant.

@@ -90,7 +90,7 @@ pub use call::Call;
 pub use endpoint::Endpoints;
 pub use idempotency::effect::Effect;
 pub use idempotency::machine::Settings;
-pub use input::{Expected, SearchParam};
+pub use input::{Expected, SearchParam, SearchParams};
 /// Makes an enum the documented errors of an endpoint: a status and a sentence for each variant.
 ///
 /// The sentence is the doc comment or `#[operator(detail = "…")]`; `{field}` in it shows a field. `#[operator(status =
@@ -136,6 +136,9 @@ pub use operator_macros::OperatorError;
 /// assert_eq!(Shipping::from_text("next-day").ok(), Some(Shipping::NextDay));
 /// ```
 pub use operator_macros::SearchParam;
+/// Lets a struct of named fields stand in a GET by `#[operator(flatten)]`: each field is asked whether it is one text, at
+/// its type. [`SearchParams`](trait@SearchParams) shows one.
+pub use operator_macros::SearchParams;
 /// Names the endpoints that an app serves, instead of all that are linked, for [`App::only`].
 ///
 /// ```no_run
@@ -164,8 +167,8 @@ pub use operator_macros::endpoints;
 ///
 /// Options of an input, in `#[operator(…)]` before it: `default`, `default = …`; `min`, `max`, `exclusive_min`,
 /// `exclusive_max`, `multiple_of` on numbers; `min_length`, `max_length`, `pattern`, `format` on text; `min_items`,
-/// `max_items`, `unique_items` on lists; `example = …`, `rename = "…"`, `flatten`, `allow(lint)`. `extract` makes an
-/// argument an axum extractor's value instead.
+/// `max_items`, `unique_items` on lists; `example = …`, `rename = "…"`, `flatten` (in a GET of a struct that derives
+/// [`SearchParams`]), `allow(lint)`. `extract` makes an argument an axum extractor's value instead.
 ///
 /// Answers are `Serialize + JsonSchema`, alone or in a `Result` whose error becomes an [`Error`]. Every mistake is a
 /// compile error that says what to write instead.
@@ -209,7 +212,10 @@ pub use transaction::{Database, Reader, Tx};
 /// Nobody implements or names these; each holds for every type with the usual traits, which its documentation names.
 pub mod requirements {
     pub use crate::extract::ExtractedArgument;
-    pub use crate::input::{FlattenInput, JsonInput, ListInput, NumberInput, SchemaValue, SearchInput, TextInput};
+    pub use crate::input::{
+        FlattenInput, FlattenSearch, JsonInput, ListInput, NumberInput, SchemaValue, SearchInput, SearchParams,
+        TextInput,
+    };
     pub use crate::invocation::TransactionArgument;
     pub use crate::output::{AnswerBytes, HandlerError, HandlerOutput};
     pub use crate::problem::{DocumentedError, ShownField};

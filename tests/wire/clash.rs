@@ -62,9 +62,15 @@ async fn refunds_of_orders() -> u8 {
     5
 }
 
-#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]
 struct Filter {
+    #[serde(deserialize_with = "separated")]
     tags: Vec<String>,
+}
+
+fn separated<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let tags = <String as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(tags.split(' ').map(str::to_owned).collect())
 }
 
 /// Reads what has a tag. Use it for tags.

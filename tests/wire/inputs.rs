@@ -4,7 +4,7 @@
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
 
 use operator_runtime::testing::{Answer, Client};
-use operator_runtime::{App, endpoints, operator_api};
+use operator_runtime::{App, SearchParams, endpoints, operator_api};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ async fn flat_numbers(#[operator(flatten)] counts: Counts) -> Counts {
 }
 
 /// Numbers.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema, SearchParams)]
 struct Counts {
     /// A count.
     count: u8,

@@ -9,7 +9,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use operator_runtime::testing::Client;
-use operator_runtime::{App, Call, Error, OperatorError, SearchParam, endpoints, operator_api};
+use operator_runtime::{App, Call, Error, OperatorError, SearchParam, SearchParams, endpoints, operator_api};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn flattened(#[operator(flatten)] page: Page) -> Page {
 }
 
 /// A page of a list.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema, SearchParams)]
 struct Page {
     number: u32,
     all: bool,

@@ -232,7 +232,8 @@ fn describe(method: Method, input: &Input) -> TokenStream {
 
 fn kind(method: Method, input: &Input) -> Ident {
     let kind = match (input.options.flatten.is_some(), method) {
-        (true, _) => "FlattenInput",
+        (true, Method::Get) => "FlattenSearch",
+        (true, Method::Post) => "FlattenInput",
         (false, Method::Get) => "SearchInput",
         (false, Method::Post) => "JsonInput",
     };

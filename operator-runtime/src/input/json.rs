@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + JsonSchema> JsonInput for T {
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be inputs of their own",
     label = "not `DeserializeOwned + JsonSchema`",
-    note = "`flatten` takes a struct of named fields that derives both: `#[derive(serde::Deserialize, schemars::JsonSchema)]`; in a GET each field is one text"
+    note = "`flatten` takes a struct of named fields that derives both: `#[derive(serde::Deserialize, schemars::JsonSchema)]`"
 )]
 pub trait FlattenInput: Sized {
     /// What is known of it.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::num::{NonZeroI16, NonZeroU32};
 use std::sync::Arc;
 
-use operator_runtime::{SearchParam, operator_api};
+use operator_runtime::{SearchParam, SearchParams, operator_api};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -146,7 +146,7 @@ pub(crate) enum Which {
 }
 
 /// Fields of a GET.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema, SearchParams)]
 pub(crate) struct Filter {
     /// One of three.
     which: Option<Which>,

@@ -1,0 +1,58 @@
+//! What a GET takes flattened: a struct whose every field is one text, which its derive asks while compiling.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::{Decoder, FlattenInput, Input};
+
+/// A struct whose named fields are search parameters: what a GET takes by `#[operator(flatten)]`.
+///
+/// Derive it beside `Deserialize` and `JsonSchema`; each field's type has to be a [`SearchParam`](crate::SearchParam), or
+/// an `Option` of one. A field that serde reads by code of its own (`deserialize_with`) is looked at when the program
+/// starts.
+///
+/// ```
+/// use operator_runtime::{SearchParams, operator_api};
+///
+/// /// Which part of a list.
+/// #[derive(serde::Deserialize, schemars::JsonSchema, SearchParams)]
+/// struct Page {
+///     /// How many to return.
+///     limit: u8,
+///     /// The order to start after.
+///     after: Option<u64>,
+/// }
+///
+/// /// Lists a customer's orders, newest first. Use it when one asks where an order is.
+/// #[operator_api(GET, "/orders/recent")]
+/// async fn recent_orders(#[operator(flatten)] page: Page) -> Vec<u64> {
+///     let first = page.after.map_or(1, |after| after + 1);
+///     (first..first + u64::from(page.limit)).collect()
+/// }
+/// ```
+pub trait SearchParams {}
+
+/// What `#[operator(flatten)]` takes in a GET: [`SearchParams`] that are `DeserializeOwned + JsonSchema`.
+#[diagnostic::on_unimplemented(
+    message = "the fields of `{Self}` cannot be search parameters",
+    label = "not `SearchParams`",
+    note = "derive it for a struct of named fields, each one text: `#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]`, or take the struct by POST"
+)]
+pub trait FlattenSearch: Sized {
+    /// What is known of it.
+    #[doc(hidden)]
+    const INPUT: Input;
+
+    /// The struct; `None` where a field is wrong, which the decoder remembers.
+    #[doc(hidden)]
+    fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: SearchParams + DeserializeOwned + JsonSchema> FlattenSearch for T {
+    const INPUT: Input = <T as FlattenInput>::INPUT;
+
+    fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self> {
+        <T as FlattenInput>::decode(decoder, index)
+    }
+}
