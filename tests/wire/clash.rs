@@ -37,6 +37,8 @@ fn most() -> u8 {
     50
 }
 
+const SEVEN: &str = "7";
+
 /// Reads a fourth. Use it for a fourth.
 #[operator_api(GET, "/fourth")]
 async fn fourth(
@@ -44,7 +46,7 @@ async fn fourth(
     #[operator(default = most(), max = 20)]
     limit: u8,
     /// What to read.
-    #[operator(pattern = "^[a-z]+$", example = "7")]
+    #[operator(pattern = "^[a-z]+$", example = SEVEN)]
     word: String,
 ) -> String {
     format!("{limit} {word}")

@@ -8,6 +8,7 @@ use quote::{ToTokens, quote};
 use syn::{Expr, ExprLit, ExprUnary, Lit, UnOp};
 
 use super::constraint::{Options, Value};
+use super::pattern;
 use crate::error::Errors;
 
 /// A literal number.
@@ -237,18 +238,48 @@ fn broken_by_text(options: &Options, text: &str) -> Option<String> {
             .filter(|(_, bound)| length.compare(bound) == Some(wrong))
             .map(|(_, bound)| format!("of {words} {bound} characters"))
     };
-    outside("min_length", Ordering::Less, "at least").or_else(|| outside("max_length", Ordering::Greater, "at most"))
+    outside("min_length", Ordering::Less, "at least")
+        .or_else(|| outside("max_length", Ordering::Greater, "at most"))
+        .or_else(|| broken_by_shape(options, text))
 }
 
-/// A literal text, also one made a `String`: `"open".to_owned()`, `String::from("open")`.
+fn broken_by_shape(options: &Options, text: &str) -> Option<String> {
+    options.constraints.iter().find_map(|constraint| {
+        let Value::Text(asked) = &constraint.value else {
+            return None;
+        };
+        let asked = asked.value();
+        if constraint.name == "format" {
+            pattern::refuses(pattern::of_format(&asked), text).then(|| format!("of the format `{asked}`"))
+        } else {
+            pattern::refuses(&asked, text).then(|| format!("that the pattern `{asked}` takes"))
+        }
+    })
+}
+
+/// A literal text, also one made a `String`: `"open".to_owned()`, `String::from("open")`. What other functions make of one
+/// nobody knows here.
 pub(crate) fn text_of(value: &Expr) -> Option<String> {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text), ..
         }) => Some(text.value()),
         Expr::Group(group) => text_of(&group.expr),
-        Expr::MethodCall(call) if call.args.is_empty() => text_of(&call.receiver),
-        Expr::Call(call) if call.args.len() == 1 => text_of(call.args.first()?),
+        Expr::MethodCall(call) if call.args.is_empty() && keeps_text(&call.method) => text_of(&call.receiver),
+        Expr::Call(call) if call.args.len() == 1 => match &*call.func {
+            Expr::Path(path) if is_from_of_string(&path.path) => text_of(call.args.first()?),
+            _ => None,
+        },
         _ => None,
     }
+}
+
+fn keeps_text(method: &proc_macro2::Ident) -> bool {
+    method == "to_owned" || method == "to_string"
+}
+
+fn is_from_of_string(path: &syn::Path) -> bool {
+    let mut segments = path.segments.iter().rev();
+    let (from, ty) = (segments.next(), segments.next());
+    from.is_some_and(|from| from.ident == "from") && ty.is_some_and(|ty| ty.ident == "String")
 }

@@ -23,6 +23,24 @@ pub(super) fn mistake(pattern: &str) -> Option<(String, &'static str)> {
     ))
 }
 
+/// Whether a text certainly lacks what the pattern asks for. Beyond ASCII `\w` and its like are more for the `regex` crate
+/// than here, so such a text is looked at when the program starts.
+pub(super) fn refuses(pattern: &str, text: &str) -> bool {
+    text.is_ascii() && regex_lite::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+}
+
+/// What every text of a format has, as a pattern; the rest of the format is looked at when the program starts.
+pub(super) fn of_format(format: &str) -> &'static str {
+    match format {
+        "email" => "@",
+        "uri" => "^[A-Za-z][A-Za-z0-9+.-]*:",
+        "uuid" => "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$",
+        "date" => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+        "date-time" => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]).",
+        _ => "",
+    }
+}
+
 /// What the parser says, without the drawing of the pattern that it adds below.
 fn reason(error: &ast::Error) -> String {
     let column = error.span().start.column;
@@ -100,7 +118,7 @@ fn foreign_class(class: &ClassUnicode) -> Option<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::mistake;
+    use super::{mistake, of_format, refuses};
 
     #[test]
     fn what_both_know_is_taken() {
@@ -111,6 +129,24 @@ mod tests {
             r"^[^\x00-\x1f]+$",
         ] {
             assert_eq!(mistake(pattern), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_refused_where_that_is_certain() {
+        assert!(refuses("^[a-z]+$", "7"));
+        for (pattern, text) in [("^[a-z]+$", "a"), (r"^\w+$", "é"), (r"^\p{L}+$", "7"), ("(", "7")] {
+            assert!(!refuses(pattern, text), "{pattern} {text}");
+        }
+        for (format, right, wrong) in [
+            ("email", "ana@example.com", "ana"),
+            ("uri", "https://example.com/a", "example.com"),
+            ("uuid", "0b6f5a52-1c1d-4b6e-9d0a-2f6b6c1d7e90", "0b6f5a52"),
+            ("date", "2026-11-24", "24.11.2026"),
+            ("date-time", "2026-11-24T18:05:00Z", "2026-11-24"),
+        ] {
+            assert!(!refuses(of_format(format), right), "{right}");
+            assert!(refuses(of_format(format), wrong), "{wrong}");
         }
     }
 
