@@ -2,6 +2,7 @@
 //!
 //! Users find them, with their documentation, in `operator_runtime`.
 
+mod derive_options;
 mod doc;
 mod endpoint;
 mod endpoints;
@@ -11,7 +12,6 @@ mod operator_error;
 mod search_param;
 mod search_params;
 mod span;
-mod stray;
 
 use proc_macro::TokenStream;
 

@@ -3,13 +3,13 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Lit, LitInt, LitStr};
+use syn::{Attribute, Data, DeriveInput, Fields, Lit, LitInt, LitStr};
 
+use crate::derive_options;
 use crate::doc;
-use crate::endpoint::{Part, once, text};
+use crate::endpoint::{Part, literal, once, text};
 use crate::error::{Errors, did_you_mean};
 use crate::span;
-use crate::stray;
 
 /// The checked type: one problem for each variant, or for the struct.
 struct OperatorError {
@@ -89,7 +89,7 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
     let name = item.ident.clone();
     let problems = match &item.data {
         Data::Enum(data) => {
-            stray::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
+            derive_options::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
             let each = data.variants.iter().map(|variant| {
                 let ident = &variant.ident;
                 let write = "write it above the variant";
@@ -118,7 +118,7 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
 
 fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
     for field in fields {
-        stray::refuse(&field.attrs, write, errors);
+        derive_options::refuse(&field.attrs, write, errors);
     }
 }
 
@@ -189,11 +189,14 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
 
 fn options(attributes: &[Attribute], errors: &mut Errors) -> Options {
     let mut options = Options::default();
-    stray::read(attributes, "status = 404", errors, |name, part, errors| {
+    derive_options::read(attributes, "status = 404", errors, |name, part, errors| {
         let what = format!("`{name}`");
         match (name.to_string().as_str(), part) {
             ("status", Part::Value(_, value)) => {
-                let status = number(value);
+                let status = match literal(value) {
+                    Some(Lit::Int(number)) => Some(number.clone()),
+                    _ => None,
+                };
                 if status.is_none() {
                     refuse_status(value, errors);
                 }
@@ -220,17 +223,6 @@ fn options(attributes: &[Attribute], errors: &mut Errors) -> Options {
         }
     });
     options
-}
-
-/// A literal whole number, also one handed through by a `macro_rules!` macro.
-fn number(value: &Expr) -> Option<LitInt> {
-    match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number), ..
-        }) => Some(number.clone()),
-        Expr::Group(group) => number(&group.expr),
-        _ => None,
-    }
 }
 
 fn refuse_status(place: &impl ToTokens, errors: &mut Errors) {
@@ -388,7 +380,13 @@ fn local(member: &syn::Member, field: &syn::Field) -> Ident {
 #[cfg(test)]
 mod tests {
     use super::{check, derive};
+    use proc_macro2::TokenStream;
     use quote::quote;
+
+    fn mistakes(item: TokenStream) -> Vec<String> {
+        let refused = check(&syn::parse2(item).unwrap()).err().unwrap();
+        refused.into_iter().map(|mistake| mistake.to_string()).collect()
+    }
 
     #[test]
     fn every_mistake_is_named_at_once() {
@@ -407,12 +405,7 @@ mod tests {
                 D,
             }
         );
-        let mistakes: Vec<String> = check(&syn::parse2(item).unwrap())
-            .err()
-            .unwrap()
-            .into_iter()
-            .map(|error| error.to_string())
-            .collect();
+        let mistakes = mistakes(item);
         assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
         assert!(mistakes[3].contains("did you mean `status`?"), "{mistakes:#?}");
     }
@@ -432,12 +425,7 @@ mod tests {
                 D,
             }
         );
-        let mistakes: Vec<String> = check(&syn::parse2(item).unwrap())
-            .err()
-            .unwrap()
-            .into_iter()
-            .map(|error| error.to_string())
-            .collect();
+        let mistakes = mistakes(item);
         assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
         assert!(mistakes.iter().all(|mistake| mistake.contains(" · ")), "{mistakes:#?}");
     }

@@ -1,17 +1,17 @@
 //! `#[derive(SearchParam)]`: parse, check, expand.
 
-mod serde;
+pub(crate) mod serde;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type, parse_quote};
 
+use crate::derive_options;
 use crate::doc;
 use crate::endpoint::{Part, once, text};
 use crate::error::{Errors, did_you_mean};
 use crate::function::is_deprecated;
-use crate::stray;
 
 /// The checked type.
 struct SearchParam {
@@ -87,7 +87,7 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
     }
     let shape = match &item.data {
         Data::Enum(data) => {
-            stray::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
+            derive_options::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
             let case = serde::of_enum(&item.attrs, &mut errors);
             let case = case.and_then(|case| Case::parse(&case, &mut errors));
             let each = data.variants.iter();
@@ -96,7 +96,7 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(choices)
         }
         Data::Struct(data) => {
-            stray::refuse(&item.attrs, NONE_OF_A_STRUCT, &mut errors);
+            derive_options::refuse(&item.attrs, NONE_OF_A_STRUCT, &mut errors);
             serde::of_struct(&item.attrs, &mut errors);
             newtype(&data.fields, &item.ident, &mut errors)
         }
@@ -135,7 +135,7 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
         errors.at(&variant.fields, wrong, write);
     }
     for field in &variant.fields {
-        stray::refuse(&field.attrs, "write it above the variant", errors);
+        derive_options::refuse(&field.attrs, "write it above the variant", errors);
     }
     let own = variant.ident.unraw().to_string();
     let renamed = operator_rename(&variant.attrs, errors);
@@ -159,7 +159,7 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
         errors.at(name, wrong, "keep one field, or take the struct by POST");
         return Shape::Choice(Vec::new());
     };
-    stray::refuse(&field.attrs, NONE_OF_A_STRUCT, errors);
+    derive_options::refuse(&field.attrs, NONE_OF_A_STRUCT, errors);
     serde::of_field(&field.attrs, errors);
     let wrap = field
         .ident
@@ -173,7 +173,7 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
 
 fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
     let mut renamed = None;
-    stray::read(attributes, "rename = \"…\"", errors, |name, part, errors| match part {
+    derive_options::read(attributes, "rename = \"…\"", errors, |name, part, errors| match part {
         Part::Value(name, value) if name == "rename" => {
             once(&mut renamed, name, text(value, "`rename`", errors), "`rename`", errors);
         }

@@ -2,10 +2,11 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Attribute, Data, DeriveInput, Field, Fields, Type, token};
+use syn::{Data, DeriveInput, Field, Fields, Type};
 
+use crate::derive_options;
 use crate::error::Errors;
-use crate::stray;
+use crate::search_param::serde;
 
 /// The checked struct.
 struct SearchParams {
@@ -39,7 +40,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 
 fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
     let write = "remove it: bounds of a field are written as `#[schemars(range(min = 1))]`";
-    stray::refuse(&item.attrs, write, errors);
+    derive_options::refuse(&item.attrs, write, errors);
     if !item.generics.params.is_empty() {
         let wrong = "a struct of search parameters is not generic";
         errors.at(&item.generics, wrong, "name the types of its fields");
@@ -53,7 +54,7 @@ fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
         errors.at(&item.ident, wrong, "derive it for a struct of named fields");
     }
     for field in fields {
-        stray::refuse(&field.attrs, write, errors);
+        derive_options::refuse(&field.attrs, write, errors);
     }
     SearchParams {
         name: item.ident.clone(),
@@ -63,35 +64,19 @@ fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
 
 /// Nothing is asked of a field that is not read, or by code of its own: start-up looks at its schema.
 fn asked(field: &Field) -> Option<Asked> {
-    let told = |word: &str| field.attrs.iter().any(|attribute| tells(attribute, word));
-    let is_foreign = ["skip", "skip_deserializing", "with", "deserialize_with"]
-        .into_iter()
-        .any(told);
+    let told = serde::words(&field.attrs);
+    let is_told = |word: &str| told.iter().any(|one| one == word);
     let ty = field.ty.clone();
-    match (is_foreign, told("flatten")) {
-        (true, _) => None,
-        (false, true) => Some(Asked::Fields(ty)),
-        (false, false) => Some(Asked::OneText(ty)),
+    if ["skip", "skip_deserializing", "with", "deserialize_with"]
+        .into_iter()
+        .any(is_told)
+    {
+        None
+    } else if is_told("flatten") {
+        Some(Asked::Fields(ty))
+    } else {
+        Some(Asked::OneText(ty))
     }
-}
-
-/// Whether serde is told that word. What serde cannot read, it says itself.
-fn tells(attribute: &Attribute, word: &str) -> bool {
-    let mut is_told = false;
-    if attribute.path().is_ident("serde") {
-        let _ = attribute.parse_nested_meta(|option| {
-            is_told |= option.path.is_ident(word);
-            if option.input.peek(token::Paren) {
-                let inner;
-                syn::parenthesized!(inner in option.input);
-                inner.parse::<TokenStream>()?;
-            } else if option.input.peek(token::Eq) {
-                option.value()?.parse::<syn::Expr>()?;
-            }
-            Ok(())
-        });
-    }
-    is_told
 }
 
 fn expand(checked: &SearchParams) -> TokenStream {

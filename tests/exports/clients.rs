@@ -1,26 +1,15 @@
 //! The MCP project's own clients, in Python and in TypeScript, list and call every tool. `tests/exports/install` installs
 //! them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tests::process::{self, Server};
 
 use crate::TOKENS;
 
-fn installed(path: &str) -> PathBuf {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/exports")
-        .join(path);
-    assert!(
-        place.exists(),
-        "{path} is not installed: run tests/exports/install, as tests/all does"
-    );
-    place
-}
-
 fn in_python(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(installed("python/bin/python"))
+    Command::new(process::installed("python/bin/python"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/exports/mcp_client.py"))
         .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -31,11 +20,11 @@ fn in_python(arguments: &[&str], folder: &Path) -> Output {
 
 /// Where the client is installed, as Node looks for what a script names beside the script.
 fn in_typescript(arguments: &[&str]) -> Output {
-    installed("node/node_modules/@modelcontextprotocol");
+    let node = process::installed("node/node_modules/@modelcontextprotocol").join("../..");
     Command::new("node")
         .args(["--input-type=module", "--eval", include_str!("mcp_client.mjs"), "--"])
         .args(arguments)
-        .current_dir(installed("node"))
+        .current_dir(node)
         .output()
         .unwrap()
 }

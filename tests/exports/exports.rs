@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -12,18 +12,6 @@ use tests::process::{self, Server};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exports");
 const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
-
-/// A program of others.
-fn tool(path: &str) -> PathBuf {
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/exports")
-        .join(path);
-    assert!(
-        tool.exists(),
-        "{path} is not installed: run tests/exports/install, as tests/all does"
-    );
-    tool
-}
 
 fn succeed(command: &mut Command) -> String {
     let Output { status, stdout, stderr } = command.output().unwrap();
@@ -57,13 +45,17 @@ fn every_document_passes_its_validator() {
     ] {
         let folder = documents(&program);
         let in_folder = |program: &str, files: [&str; 2]| {
-            succeed(Command::new(tool(program)).args(files).current_dir(&folder));
+            succeed(
+                Command::new(process::installed(program))
+                    .args(files)
+                    .current_dir(&folder),
+            );
         };
         in_folder(
             "python/bin/openapi-spec-validator",
             ["openapi.json", "openapi-3.0.json"],
         );
-        let mut metaschema = Command::new(tool("python/bin/python"));
+        let mut metaschema = Command::new(process::installed("python/bin/python"));
         succeed(
             metaschema
                 .arg(format!("{HERE}/metaschema.py"))
@@ -151,12 +143,12 @@ fn typescript_is_made_of_it_and_compiles() {
             let types = folder.path().join("openapi.d.ts");
             let document = folder.path().join(format!("{format}.json"));
             succeed(
-                Command::new(tool("node/node_modules/.bin/openapi-typescript"))
+                Command::new(process::installed("node/node_modules/.bin/openapi-typescript"))
                     .arg(document)
                     .arg("-o")
                     .arg(&types),
             );
-            let mut compile = Command::new(tool("node/node_modules/.bin/tsc"));
+            let mut compile = Command::new(process::installed("node/node_modules/.bin/tsc"));
             compile.args([
                 "--noEmit",
                 "--strict",
@@ -181,7 +173,7 @@ fn schemathesis_finds_nothing(document: &str, examples: u32) {
     let program = process::build("support-desk", "dev");
     let folder = documents(&program);
     let server = Server::start(&program, folder.path());
-    let mut run = Command::new(tool("python/bin/schemathesis"));
+    let mut run = Command::new(process::installed("python/bin/schemathesis"));
     run.args([
         "--config-file",
         &format!("{HERE}/schemathesis.toml"),

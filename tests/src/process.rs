@@ -223,3 +223,19 @@ impl Drop for Server {
         self.kill();
     }
 }
+
+/// A program or a package of others, where `tests/exports/install` puts it.
+///
+/// # Panics
+/// Where it is not installed.
+#[must_use]
+pub fn installed(path: &str) -> PathBuf {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/exports")
+        .join(path);
+    assert!(
+        place.exists(),
+        "{path} is not installed: run tests/exports/install, as tests/all does"
+    );
+    place
+}

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Lit, LitStr, Token, Type, token};
+use syn::{Expr, Lit, LitStr, Token, Type, token};
 
 use crate::error::{Errors, did_you_mean, nearest};
 
@@ -206,22 +206,23 @@ pub(crate) fn once<T>(slot: &mut Option<T>, at: &impl ToTokens, value: Option<T>
     }
 }
 
-/// A text literal, also one handed through by a `macro_rules!` macro.
-pub(crate) fn text(value: &Expr, what: &str, errors: &mut Errors) -> Option<LitStr> {
+/// A literal, also one handed through by a `macro_rules!` macro.
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
-        }) => Some(text.clone()),
-        Expr::Group(group) => text(&group.expr, what, errors),
-        other => {
-            errors.at(
-                other,
-                format!("{what} has to be known while compiling"),
-                "write a text, `\"…\"`",
-            );
-            None
-        }
+        Expr::Lit(literal) => Some(&literal.lit),
+        Expr::Group(group) => literal(&group.expr),
+        _ => None,
     }
+}
+
+/// A text literal.
+pub(crate) fn text(value: &Expr, what: &str, errors: &mut Errors) -> Option<LitStr> {
+    if let Some(Lit::Str(text)) = literal(value) {
+        return Some(text.clone());
+    }
+    let wrong = format!("{what} has to be known while compiling");
+    errors.at(value, wrong, "write a text, `\"…\"`");
+    None
 }
 
 fn effect(value: &Expr, errors: &mut Errors) -> Option<Ident> {

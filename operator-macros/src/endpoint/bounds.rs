@@ -7,6 +7,7 @@ use proc_macro2::{Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Expr, ExprLit, ExprUnary, Lit, UnOp};
 
+use super::attribute;
 use super::constraint::{Options, Value};
 use super::pattern;
 use crate::error::Errors;
@@ -260,10 +261,10 @@ fn broken_by_shape(options: &Options, text: &str) -> Option<String> {
 /// A literal text, also one made a `String`: `"open".to_owned()`, `String::from("open")`. What other functions make of one
 /// nobody knows here.
 pub(crate) fn text_of(value: &Expr) -> Option<String> {
+    if let Some(Lit::Str(text)) = attribute::literal(value) {
+        return Some(text.value());
+    }
     match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text), ..
-        }) => Some(text.value()),
         Expr::Group(group) => text_of(&group.expr),
         Expr::MethodCall(call) if call.args.is_empty() && keeps_text(&call.method) => text_of(&call.receiver),
         Expr::Call(call) if call.args.len() == 1 => match &*call.func {

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Expr, Lit};
 
+use super::attribute::literal;
 use super::bounds::{self, Bound};
 use super::constraint::{Bounded, Constraint, Value};
 use super::expand;
@@ -112,15 +113,6 @@ fn example_fits(input: &Input, example: &Expr) -> Option<TokenStream> {
 
 fn no_value(example: &impl std::fmt::Display) -> String {
     format!("the example {example} is no value of the argument's type · write one that the type can hold")
-}
-
-/// A literal, also one handed through by a `macro_rules!` macro.
-fn literal(value: &Expr) -> Option<&Lit> {
-    match value {
-        Expr::Lit(literal) => Some(&literal.lit),
-        Expr::Group(group) => literal(&group.expr),
-        _ => None,
-    }
 }
 
 /// A condition that is evaluated while compiling; where it does not hold, rustc says the words of the place.

@@ -18,7 +18,7 @@ use proc_macro2::TokenStream;
 use syn::Expr;
 
 use self::attribute::Attribute;
-pub(crate) use self::attribute::{Part, once, parts, text};
+pub(crate) use self::attribute::{Part, literal, once, parts, text};
 use self::model::{Endpoint, Refused};
 use crate::error::Errors;
 use crate::function::{self, Function};

@@ -85,6 +85,18 @@ fn read(attributes: &[Attribute], errors: &mut Errors, rule: impl Fn(&str) -> Ru
     found
 }
 
+/// Every word that serde is told. What it cannot read, it says itself.
+pub(crate) fn words(attributes: &[Attribute]) -> Vec<String> {
+    let mut words = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
+        let _ = attribute.parse_nested_meta(|option| {
+            words.extend(option.path.get_ident().map(ToString::to_string));
+            skip(&option)
+        });
+    }
+    words
+}
+
 /// Reads over what follows a word.
 fn skip(option: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if option.input.peek(Token![=]) {

@@ -6,6 +6,8 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::StartError;
+
 /// What is logged where `RUST_LOG` does not say.
 const UNSET: &str = "info,rmcp=warn";
 
@@ -14,12 +16,15 @@ const UNSET: &str = "info,rmcp=warn";
 /// # Errors
 /// Where `OPERATOR_LOG` names no format, or `RUST_LOG` is no filter: a log that its reader cannot parse, or that does not
 /// hold what it should, is found out too late.
-pub(crate) fn install() -> Result<(), Vec<String>> {
+pub(crate) fn install() -> Result<(), StartError> {
     let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref());
     let filter = filter(std::env::var_os("RUST_LOG").as_deref());
     let (format, filter) = match (format, filter) {
         (Ok(format), Ok(filter)) => (format, filter),
-        (format, filter) => return Err(format.err().into_iter().chain(filter.err()).collect()),
+        (format, filter) => {
+            let problems = format.err().into_iter().chain(filter.err());
+            return Err(StartError::new(problems.collect()));
+        }
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

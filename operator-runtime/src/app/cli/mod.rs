@@ -62,19 +62,16 @@ pub(super) async fn run(app: App) -> ExitCode {
     let done = match command {
         Command::Serve => match log::install() {
             Ok(()) => serve::run(app).await,
-            Err(mut problems) => {
-                problems.extend(
-                    app.check()
-                        .err()
-                        .into_iter()
-                        .flat_map(|error| error.problems().to_vec()),
-                );
-                Err(StartError::new(problems).to_string())
+            Err(refused) => {
+                let of_app = app.check().err();
+                let problems = [Some(refused), of_app].into_iter().flatten();
+                let all = problems.flat_map(|one| one.problems().to_vec()).collect();
+                Err(StartError::new(all).to_string())
             }
         },
         Command::Dev => match log::install() {
             Ok(()) => dev::run(app).await,
-            Err(problems) => Err(StartError::new(problems).to_string()),
+            Err(refused) => Err(refused.to_string()),
         },
         Command::Manifest(arguments) => manifest::run(&app, &arguments),
         Command::Lint(arguments) => lint::run(&app, &arguments),
@@ -86,7 +83,7 @@ pub(super) async fn run(app: App) -> ExitCode {
             Ok(()) => mcp::run(app).await,
             #[cfg(not(feature = "mcp"))]
             Ok(()) => mcp::run(app),
-            Err(problems) => Err(StartError::new(problems).to_string()),
+            Err(refused) => Err(refused.to_string()),
         },
         Command::Keygen => keygen::run(),
     };
