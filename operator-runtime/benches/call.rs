@@ -19,6 +19,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
+use std::fmt::Debug;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,13 +28,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Query, Request, State};
 use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_idempotent::{IdempotentLayer, IdempotentOptions};
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use operator_runtime::store::{Fingerprint, OperationId};
 use operator_runtime::{App, Config, operator_api};
 use ruts::store::moka::MokaStore;
@@ -41,7 +44,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::runtime::Runtime;
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 use tower_cookies::CookieManagerLayer;
 
 const SECRET: &str = "op_sk_bench_0123456789abcdef0123456789abcdef";
@@ -141,7 +144,7 @@ async fn search(
 }
 
 /// The check that a user would write.
-async fn check(request: Request, next: Next) -> Response {
+async fn check(request: Request, next: Next) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let header = |name: &str| {
@@ -197,7 +200,7 @@ impl Floor {
     }
 
     /// A first call asks the map twice, before its handler and after it; a replay asks it once, and needs no handler.
-    fn answer(&self, headers: &HeaderMap, body: &Bytes) -> Response {
+    fn answer(&self, headers: &HeaderMap, body: &Bytes) -> Response<Body> {
         let header = |name: &str| headers[name].to_str().unwrap();
         let idempotency_key = header("x-idempotency-key");
         let mut mac = self.signing.clone();
@@ -241,7 +244,7 @@ impl Hasher for LastBytes {
     }
 }
 
-async fn floor(State(floor): State<Arc<Floor>>, request: Request) -> Response {
+async fn floor(State(floor): State<Arc<Floor>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     floor.answer(&parts.headers, &body)
@@ -269,9 +272,12 @@ struct Variant {
     name: &'static str,
     /// Which variant its ratio is to.
     against: usize,
-    router: Router,
     make: Box<dyn Fn(u64) -> Request>,
+    call_all: Caller,
 }
+
+/// Sends requests to a service, one after another.
+type Caller = Box<dyn Fn(&Runtime, Vec<Request>)>;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -294,7 +300,7 @@ fn main() {
             let requests: Vec<Request> = (0..CALLS as u64).map(|call| (variant.make)(number + call)).collect();
             number += CALLS as u64;
             let started = Instant::now();
-            call_all(&runtime, &variant.router, requests);
+            (variant.call_all)(&runtime, requests);
             let took = started.elapsed();
             // The first rounds warm caches and branch predictors.
             if round >= 20 {
@@ -325,24 +331,30 @@ fn alone(runtime: &Runtime, variant: &Variant) {
         let requests = (0..CALLS as u64)
             .map(|call| (variant.make)(round * CALLS as u64 + call))
             .collect();
-        call_all(runtime, &variant.router, requests);
+        (variant.call_all)(runtime, requests);
     }
 }
 
-fn call_all(runtime: &Runtime, router: &Router, requests: Vec<Request>) {
-    runtime.block_on(async {
-        for request in requests {
-            let response = router.clone().oneshot(request).await.unwrap();
-            assert_eq!(response.status(), StatusCode::OK);
-            std::hint::black_box(to_bytes(response.into_body(), 1 << 20).await.unwrap());
-        }
-    });
+fn caller<S, A>(service: S) -> Caller
+where
+    S: Service<Request, Response = Response<A>, Error = Infallible> + Clone + 'static,
+    A: http_body::Body<Data = Bytes, Error: Debug>,
+{
+    Box::new(move |runtime, requests| {
+        runtime.block_on(async {
+            for request in requests {
+                let Ok(response) = service.clone().oneshot(request).await;
+                assert_eq!(response.status(), StatusCode::OK);
+                std::hint::black_box(response.into_body().collect().await.unwrap().to_bytes());
+            }
+        });
+    })
 }
 
 fn allocations(runtime: &Runtime, variant: &Variant, number: &mut u64) -> f64 {
     let requests: Vec<Request> = (0..CALLS as u64).map(|call| (variant.make)(*number + call)).collect();
     *number += CALLS as u64;
-    let counted = allocation_counter::measure(|| call_all(runtime, &variant.router, requests));
+    let counted = allocation_counter::measure(|| (variant.call_all)(runtime, requests));
     counted.count_total as f64 / CALLS as f64
 }
 
@@ -354,7 +366,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 async fn variants() -> Vec<Variant> {
     let config = Config::new().signing_key(SECRET).public_url(URL).store("memory:");
-    let ours = App::new().config(config).router().await.unwrap();
+    let ours = App::new().config(config.clone()).service().await.unwrap();
+    let mounted = App::new().config(config).router().await.unwrap();
     let bare = Router::new().route("/bare", post(echo)).route("/search", get(query));
     let checked = Router::new().route("/bare", post(echo)).layer(from_fn(check));
     let (idempotent, cookie) = idempotent().await;
@@ -366,62 +379,68 @@ async fn variants() -> Vec<Variant> {
         Variant {
             name: "POST, bare axum JSON handler",
             against: 0,
-            router: bare.clone(),
             make: Box::new(plain("/bare")),
+            call_all: caller(bare.clone()),
         },
         Variant {
             name: "POST, with a check written by hand",
             against: 0,
-            router: checked,
             make: Box::new(plain("/bare")),
+            call_all: caller(checked),
         },
         Variant {
             name: "POST, that and axum-idempotent",
             against: 0,
-            router: idempotent,
             make: Box::new(move |number| signed_post("/bare", &format!("{number:032x}"), Some(&cookie))),
+            call_all: caller(idempotent),
         },
         Variant {
             name: "POST, floor: hashes and a map, first call",
             against: 0,
-            router: floor.clone(),
             make: Box::new(plain(RECORDED)),
+            call_all: caller(floor.clone()),
         },
         Variant {
             name: "POST, floor: hashes and a map, replay",
             against: 0,
-            router: floor,
             make: Box::new(|_| signed_post(RECORDED, "replayed", None)),
+            call_all: caller(floor),
         },
         Variant {
             name: "POST, ours, read only",
             against: 0,
-            router: ours.clone(),
             make: Box::new(plain("/read")),
+            call_all: caller(ours.clone()),
         },
         Variant {
             name: "POST, ours, recorded, first call",
             against: 0,
-            router: ours.clone(),
             make: Box::new(plain(RECORDED)),
+            call_all: caller(ours.clone()),
         },
         Variant {
             name: "POST, ours, recorded, replay",
             against: 0,
-            router: ours.clone(),
             make: Box::new(|_| signed_post(RECORDED, "replayed", None)),
+            call_all: caller(ours.clone()),
         },
         Variant {
             name: "GET, axum Query of five parameters",
             against: 8,
-            router: bare,
             make: Box::new(signed_get),
+            call_all: caller(bare),
         },
         Variant {
             name: "GET, ours, five parameters",
             against: 8,
-            router: ours,
             make: Box::new(signed_get),
+            call_all: caller(ours),
+        },
+        Variant {
+            name: "POST, ours, mounted, recorded, first call",
+            against: 0,
+            make: Box::new(plain(RECORDED)),
+            call_all: caller(mounted),
         },
     ]
 }

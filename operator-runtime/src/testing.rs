@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use bytes::Bytes;
 use http::{HeaderMap, Request};
+use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
-use tower::Service as _;
 
-use crate::app::{App, Assembled, StartError, assemble, router};
+use crate::app::{App, Assembled, Service, StartError, assemble};
 use crate::clock::{Clock as _, ManualClock};
 use crate::endpoint::Method;
 use crate::protocol::outgoing::Outgoing;
@@ -53,7 +53,7 @@ const MEMORY: usize = 256 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Client {
     assembled: Arc<Assembled>,
-    router: axum::Router,
+    service: Service,
     clock: Arc<ManualClock>,
     signer: Keys,
     idempotency_key: Option<String>,
@@ -87,7 +87,7 @@ impl Client {
         let assembled = assemble(&app, &config, clock.clone()).await?;
         let assembled = Arc::new(assembled);
         Ok(Self {
-            router: router(&assembled),
+            service: Service::new(&assembled, axum::Router::new()),
             signer: assembled.settings.keys.clone(),
             assembled,
             clock,
@@ -136,10 +136,9 @@ impl Client {
     /// Where the app has no endpoint of that name: then the test is wrong.
     pub async fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
         let request = self.request(endpoint, inputs);
-        let mut router = self.router.clone();
-        let Ok(response) = router.call(request).await;
+        let Ok(response) = self.service.answer(request).await;
         let (head, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         Answer {
             status: head.status.as_u16(),
@@ -149,7 +148,7 @@ impl Client {
         }
     }
 
-    fn request(&self, name: &str, inputs: &Value) -> Request<Body> {
+    fn request(&self, name: &str, inputs: &Value) -> Request<Full<Bytes>> {
         let found = self
             .assembled
             .endpoints
@@ -174,7 +173,7 @@ impl Client {
             .header("x-idempotency-key", key)
             .header("x-timestamp", timestamp)
             .header("x-signature", signature)
-            .body(Body::from(call.body));
+            .body(Full::from(call.body));
         let mut request = request.unwrap_or_else(|error| panic!("the call cannot be made: {error}"));
         request.headers_mut().extend(self.headers.clone());
         request

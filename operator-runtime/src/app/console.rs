@@ -1,22 +1,23 @@
-//! The routes of the console, which `dev` serves: each behind the guard, each call through the app's own router.
+//! The routes of the console, which `dev` serves: each behind the guard, each call through the app's own service.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyExt as _, Collected, Full};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tower::Service as _;
 
 use super::Assembled;
-use super::router::{respond, router};
+use super::served::respond;
+use super::service::Service;
 use crate::bound::BoundEndpoint;
 use crate::clock::{Clock, milliseconds};
 use crate::console::comparison::{Question, Server};
@@ -34,7 +35,7 @@ use crate::reply::Reply;
 struct Console {
     assembled: Arc<Assembled>,
     /// The endpoints, as the network reaches them.
-    router: Router,
+    service: Service,
     clock: Arc<dyn Clock>,
     guard: Guard,
 }
@@ -61,7 +62,7 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
 pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u16) -> Result<Router, getrandom::Error> {
     let console = Arc::new(Console {
         assembled: Arc::clone(assembled),
-        router: router(assembled),
+        service: Service::new(assembled, Router::new()),
         clock,
         guard: Guard::new(port)?,
     });
@@ -100,10 +101,7 @@ async fn guard(console: Arc<Console>, asked: Asked, request: Request, next: Next
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(sentence) => {
             tracing::warn!(path = parts.uri.path(), "refused by the console: {sentence}");
-            respond(Reply::from_error(&Error::new(
-                Kind::Refused("not-for-you", 403),
-                sentence,
-            )))
+            refused(&Error::new(Kind::Refused("not-for-you", 403), sentence))
         }
     };
     for (name, value) in page::HEADERS {
@@ -164,7 +162,7 @@ fn examples(endpoint: &Endpoint) -> Value {
 async fn preview(State(console): State<Arc<Console>>, body: Bytes) -> Response {
     match read::<Wanted>(&body).and_then(|wanted| console.sign(&wanted)) {
         Ok(signed) => json(&signed),
-        Err(error) => respond(Reply::from_error(&error)),
+        Err(error) => refused(&error),
     }
 }
 
@@ -192,7 +190,7 @@ async fn call(State(console): State<Arc<Console>>, body: Bytes) -> Response {
     };
     match called {
         Ok(called) => json(&called),
-        Err(error) => respond(Reply::from_error(&error)),
+        Err(error) => refused(&error),
     }
 }
 
@@ -207,7 +205,7 @@ async fn compare(State(console): State<Arc<Console>>, body: Bytes) -> Response {
     };
     match read::<Question>(&body) {
         Ok(question) => json(&question.answer(&server)),
-        Err(error) => respond(Reply::from_error(&error)),
+        Err(error) => refused(&error),
     }
 }
 
@@ -225,14 +223,14 @@ impl Console {
             .map_err(Error::malformed)
     }
 
-    /// Sends it through the app's own router, where it is verified as any other.
+    /// Sends it through the app's own service, where it is verified as any other.
     async fn call(&self, signed: Signed) -> Result<Called, Error> {
-        let request = signed.to_request().map_err(Error::malformed)?.map(Body::from);
+        let request = signed.to_request().map_err(Error::malformed)?.map(Full::new);
         let started = self.clock.monotonic();
-        let Ok(response) = self.router.clone().call(request).await;
+        let Ok(response) = self.service.answer(request).await;
         let (head, body) = response.into_parts();
         // An endpoint's answer is whole already.
-        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let duration = self.clock.monotonic().saturating_sub(started);
         let answer = Answered {
             status: head.status.as_u16(),
@@ -246,6 +244,10 @@ impl Console {
             answer,
         })
     }
+}
+
+fn refused(error: &Error) -> Response {
+    respond(Reply::from_error(error)).map(Body::new)
 }
 
 fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -264,6 +266,6 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
 fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => text("application/json", bytes),
-        Err(error) => respond(Reply::from_error(&Error::internal(error))),
+        Err(error) => refused(&Error::internal(error)),
     }
 }

@@ -15,18 +15,25 @@ mod log;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod public_url;
+mod reading;
 pub(crate) mod registry;
 mod router;
 mod serve;
+mod served;
+mod service;
 mod setup;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+
+use axum::BoxError;
+use bytes::Bytes;
 
 pub(crate) use assemble::{Assembled, assemble};
 pub use config::Config;
 pub(crate) use config::{Limits, Settled};
-pub(crate) use router::router;
+pub(crate) use service::Service;
 
 use crate::clock::SystemClock;
 use crate::counting::count_while_held;
@@ -187,6 +194,40 @@ impl App {
     /// # Errors
     /// All that start-up refuses, in one message.
     pub async fn router(self) -> Result<axum::Router, StartError> {
+        Ok(router::router(&self.hosted().await?))
+    }
+
+    /// The whole app as a [`tower::Service`], for a host with a server or layers of its own: what [`serve`](Self::serve)
+    /// puts behind each connection. A path that no endpoint has is answered with 404.
+    ///
+    /// It finds an endpoint without a router's work, so a call costs less than through [`router`](Self::router), which
+    /// says what is left to the host.
+    ///
+    /// # Errors
+    /// All that start-up refuses, in one message.
+    pub async fn service<B>(
+        self,
+    ) -> Result<
+        impl tower::Service<
+            http::Request<B>,
+            Response = http::Response<impl http_body::Body<Data = Bytes, Error = BoxError> + Send + 'static>,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+        StartError,
+    >
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let service = Service::new(&self.hosted().await?, axum::Router::new());
+        Ok(tower::service_fn(move |request| service.answer(request)))
+    }
+
+    /// Made ready for a host that serves it.
+    async fn hosted(self) -> Result<Arc<Assembled>, StartError> {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
@@ -194,7 +235,7 @@ impl App {
         if assembled.settings.counts_records {
             count_while_held(&assembled.pipeline);
         }
-        Ok(router(&Arc::new(assembled)))
+        Ok(Arc::new(assembled))
     }
 
     /// Listens and answers until SIGTERM or SIGINT, then ends what is running; new calls are told meanwhile to come again.

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
-use super::router::{no_such_path, router};
+use super::service::Service;
 use super::{Assembled, StartError};
 use crate::counting::count_while_held;
 use crate::pipeline::Pipeline;
@@ -98,7 +98,7 @@ impl Signals {
 /// A listener, and what its connections are served by.
 struct Server {
     listener: TcpListener,
-    service: Router,
+    service: Service,
     http: http1::Builder,
     /// How long a caller may take to send its headers, and to take more of an answer.
     patience: Duration,
@@ -114,7 +114,7 @@ impl Server {
         let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
         Self {
             listener,
-            service: router(assembled).merge(beside).fallback(no_such_path),
+            service: Service::new(assembled, beside),
             http,
             patience,
             slowest: slowest.unwrap_or_default(),
@@ -140,8 +140,9 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let limit = self.patience;
         let (connection, answering) = Connection::new(stream, limit);
-        let service = TowerToHyperService::new(self.service.clone());
-        let connection = self.http.serve_connection(TokioIo::new(connection), service);
+        let service = self.service.clone();
+        let answer = service_fn(move |request| service.answer(request));
+        let connection = self.http.serve_connection(TokioIo::new(connection), answer);
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -16,7 +16,8 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tower::service_fn;
 
 use super::{Server, Tools};
-use crate::app::router::{Reading, respond};
+use crate::app::reading::Reading;
+use crate::app::served::respond;
 use crate::app::{Assembled, Settled};
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::{Bearer, NoBearer};
@@ -86,7 +87,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         .await
     {
         Ok(body) => body,
-        Err(error) => return Ok(respond(Reply::from_error(&error))),
+        Err(error) => return Ok(refused(&error)),
     };
     let response = service(&door, bearer)
         .handle(Request::from_parts(head, Full::new(body)))
@@ -111,7 +112,7 @@ async fn as_ours(refusal: Response) -> Response {
         415 => Kind::Refused("unsupported-media-type", 415),
         other => Kind::Refused("refused", other),
     };
-    let mut response = respond(Reply::from_error(&Error::new(kind, format!("{text}."))));
+    let mut response = refused(&Error::new(kind, format!("{text}.")));
     if let Some(allowed) = head.headers.get(ALLOW) {
         response.headers_mut().insert(ALLOW, allowed.clone());
     }
@@ -130,8 +131,12 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
 fn unauthorized(reason: NoBearer) -> Response {
     tracing::warn!("refused at {PATH}: {reason}");
     let error = Error::new(Kind::Refused("no-bearer", 401), reason.to_string());
-    let mut response = respond(Reply::from_error(&error));
+    let mut response = refused(&error);
     let challenge = HeaderValue::from_static(reason.challenge());
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
+}
+
+fn refused(error: &Error) -> Response {
+    respond(Reply::from_error(error)).map(Body::new)
 }

@@ -1,0 +1,141 @@
+//! One endpoint behind HTTP: its method, the request's body, and the answer's headers.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::Full;
+
+use super::reading::Reading;
+use super::{Assembled, Limits};
+use crate::bound::BoundEndpoint;
+use crate::pipeline::Pipeline;
+use crate::problem::{Error, Kind};
+use crate::reply::Reply;
+
+/// An endpoint, and what answers for it.
+pub(super) struct Served {
+    endpoint: Arc<BoundEndpoint>,
+    pipeline: Arc<Pipeline>,
+    limits: Limits,
+}
+
+impl Served {
+    /// Each endpoint of the app, with the paths where it answers: its own, and that below the public URL's base path.
+    pub(super) fn all(assembled: &Assembled) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
+        assembled.endpoints.iter().map(|endpoint| {
+            let path = endpoint.endpoint.path;
+            let mut paths = vec![path.to_owned()];
+            if !assembled.settings.base_path.is_empty() {
+                paths.push(format!("{}{path}", assembled.settings.base_path));
+            }
+            let served = Self {
+                endpoint: Arc::clone(endpoint),
+                pipeline: Arc::clone(&assembled.pipeline),
+                limits: assembled.settings.limits,
+            };
+            (paths, Arc::new(served))
+        })
+    }
+
+    /// Whether an extractor reads the request's head.
+    pub(super) fn extracts(&self) -> bool {
+        self.endpoint.extracts()
+    }
+
+    pub(super) fn answer<B>(
+        self: Arc<Self>,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + use<B>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+    {
+        let (head, body) = request.into_parts();
+        let mut reading = Reading::of(body);
+        async move {
+            let Self {
+                endpoint,
+                pipeline,
+                limits,
+            } = &*self;
+            if head.method.as_str() != endpoint.endpoint.method.as_str() {
+                return Ok(method_not_allowed(&head, endpoint.endpoint.method.as_str()));
+            }
+            let reply = match reading.finish(*limits, pipeline).await {
+                Ok(body) => pipeline.answer(endpoint, head, body).await,
+                Err(error) => turned_away(&head, &error),
+            };
+            Ok(respond(reply))
+        }
+    }
+}
+
+/// The answer to a path where nothing answers.
+pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
+    let detail = format!(
+        "There is no endpoint at {}; the manifest lists those there are.",
+        head.uri.path()
+    );
+    respond(turned_away(head, &Error::new(Kind::NoSuchPath, detail)))
+}
+
+/// The reply to what does not reach the pipeline, which would have told of it.
+fn turned_away(head: &Parts, error: &Error) -> Reply {
+    let path: String = head.uri.path().chars().take(200).collect();
+    tracing::warn!(method = %head.method, path, status = error.status(), reason = error.detail(), "refused");
+    Reply::from_error(error)
+}
+
+fn method_not_allowed(head: &Parts, allowed: &'static str) -> Response<Full<Bytes>> {
+    let detail = format!("This endpoint answers {allowed} only.");
+    let mut response = respond(turned_away(head, &Error::new(Kind::MethodNotAllowed, detail)));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// The reply as HTTP.
+pub(super) fn respond(reply: Reply) -> Response<Full<Bytes>> {
+    const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type(reply.content_type));
+    if reply.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if let Some(seconds) = reply.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn content_type(text: Cow<'static, str>) -> HeaderValue {
+    let json = HeaderValue::from_static("application/json");
+    match text {
+        Cow::Borrowed(text) => HeaderValue::from_static(text),
+        Cow::Owned(text) => HeaderValue::try_from(text).unwrap_or(json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::Served;
+
+    /// glibc keeps freed blocks of up to 1,032 bytes at hand; axum boxes this future, and adds a word.
+    #[test]
+    fn a_call_fits_into_what_an_allocator_keeps_at_hand() {
+        let size = of_future(Served::answer::<Body>);
+        assert!(size <= 1024, "the future of a call has grown to {size} bytes");
+    }
+
+    fn of_future<A, B, F>(_call: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+}
