@@ -66,7 +66,7 @@ impl Lease {
             return Err(LeaseError::Overdue);
         }
         self.in_doubt = true;
-        self.write(State::InProgress).await?;
+        self.write(self.record(State::InProgress)).await?;
         self.in_doubt = false;
         self.renewals += 1;
         Ok(())
@@ -82,25 +82,25 @@ impl Lease {
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (after, reply) = machine::finish(outcome.event(), self.effect, &self.operations.settings);
         let state = match (after, &outcome) {
-            (After::Completed, HandlerOutcome::Finished { response, .. }) => State::Completed(response.clone()),
+            (After::Completed, HandlerOutcome::Finished { response, .. }) => State::Completed(response.to_keep()),
             (After::NotKept, _) => State::NotKept,
             (After::Unknown, _) => State::Unknown,
             (After::Released | After::Completed, _) => State::Released,
         };
+        let record = self.record(state);
         let answer = outcome.answer(reply);
         async move {
-            self.write(state).await?;
+            self.write(record).await?;
             self.operations.ended(&self.id).notify_waiters();
             Ok(answer)
         }
     }
 
-    /// Writes a state, which only the last one to have written may: this attempt, too, where the answer to its last
+    /// Writes a record, which only the last one to have written may: this attempt, too, where the answer to its last
     /// sign of life has not arrived.
-    async fn write(&mut self, mut state: State) -> Result<(), LeaseError> {
+    async fn write(&mut self, mut record: Arc<Record>) -> Result<(), LeaseError> {
         loop {
-            let again = self.in_doubt.then(|| state.clone());
-            let record = self.record(state);
+            let again = self.in_doubt.then(|| Arc::clone(&record));
             let Shared { store, .. } = &*self.operations;
             let swap = store.swap(self.id, Some(self.revision), record, FirstSeen::Keep);
             match (self.operations.timed(swap).await?, again) {
@@ -108,9 +108,9 @@ impl Lease {
                     self.revision = revision;
                     return Ok(());
                 }
-                (Swap::Held { revision, record, .. }, Some(again)) if self.is_own(&record) => {
+                (Swap::Held { revision, record: held, .. }, Some(again)) if self.is_own(&held) => {
                     self.revision = revision;
-                    state = again;
+                    record = again;
                 }
                 (Swap::Held { .. } | Swap::Gone, _) => return Err(LeaseError::Lost),
             }

@@ -18,6 +18,23 @@ pub struct Response {
     pub body: Bytes,
 }
 
+impl Response {
+    /// The same, to be kept. A short body is copied, so that what is kept has neither the room that was left when it was
+    /// written nor a count of who shares it.
+    pub(crate) fn to_keep(&self) -> Self {
+        const SHORT: usize = 1024;
+        Self {
+            status: self.status,
+            content_type: self.content_type.clone(),
+            body: if self.body.len() <= SHORT {
+                Bytes::copy_from_slice(&self.body)
+            } else {
+                self.body.clone()
+            },
+        }
+    }
+}
+
 /// What is remembered of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 
-const SHARDS: usize = 64;
+const SHARDS: usize = 16;
 /// What a record costs besides its answer's body.
 const RECORD_SIZE: usize = 256;
 const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
@@ -41,9 +41,13 @@ struct Shard {
 struct Held {
     revision: Revision,
     record: Arc<Record>,
-    written: Duration,
-    first_seen: Duration,
+    written: Moment,
+    first_seen: Moment,
 }
+
+/// A time of the store's clock in nanoseconds, which last for 584 years, so that an entry of the table is 64 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Moment(u64);
 
 impl MemoryStore {
     /// An empty store of at most 256 MiB.
@@ -65,6 +69,10 @@ impl MemoryStore {
         }
     }
 
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.clock.monotonic().as_nanos()).unwrap_or(u64::MAX))
+    }
+
     fn shard(&self, id: &OperationId) -> MutexGuard<'_, Shard> {
         // The hasher takes the last bytes of the id, so the shard takes the first.
         lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
@@ -77,7 +85,7 @@ impl MemoryStore {
         new: Arc<Record>,
         first_seen: FirstSeen,
     ) -> Result<Swap, StoreError> {
-        let now = self.clock.monotonic();
+        let now = self.now();
         let mut shard = self.shard(&id);
         let Shard { records, next } = &mut *shard;
         match (records.entry(id), expected) {
@@ -116,7 +124,7 @@ impl MemoryStore {
     }
 
     fn sweep_now(&self, older_than: Duration, limit: u32) -> u32 {
-        let now = self.clock.monotonic();
+        let now = self.now();
         let mut removed = 0;
         for shard in &self.shards {
             // What is left is looked at by the next sweep, and holds nobody up now.
@@ -137,7 +145,7 @@ impl MemoryStore {
     }
 
     fn list_now(&self, ids: &RangeInclusive<OperationId>, after: Option<&Cursor>, limit: u32) -> Page {
-        let now = self.clock.monotonic();
+        let now = self.now();
         let is_meant = |id: &OperationId| {
             ids.contains(id) && after.is_none_or(|Cursor(after)| id.as_bytes().as_slice() > after.as_slice())
         };
@@ -157,7 +165,7 @@ impl MemoryStore {
     }
 
     fn count_now(&self, lease: Duration) -> Counts {
-        let now = self.clock.monotonic();
+        let now = self.now();
         let mut counts = Counts::default();
         for shard in &self.shards {
             let shard = lock(shard);
@@ -191,16 +199,22 @@ fn take(next: &mut Revision) -> Revision {
     revision
 }
 
+impl Moment {
+    fn since(self, earlier: Self) -> Duration {
+        // Another thread may have written after this was read.
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
 impl Held {
-    fn ages(&self, now: Duration) -> Ages {
-        // Another thread may have written after `now` was read.
+    fn ages(&self, now: Moment) -> Ages {
         Ages {
-            since_written: now.saturating_sub(self.written),
-            since_first_seen: now.saturating_sub(self.first_seen),
+            since_written: now.since(self.written),
+            since_first_seen: now.since(self.first_seen),
         }
     }
 
-    fn answer(&self, now: Duration) -> Swap {
+    fn answer(&self, now: Moment) -> Swap {
         Swap::Held {
             revision: self.revision,
             record: Arc::clone(&self.record),
