@@ -86,10 +86,7 @@ impl Pipeline {
             let reply = match begun {
                 Err(reply) => reply,
                 // Nothing changes, so nothing is lost when the caller hangs up.
-                Ok(Begun::Read(invocation, call)) => {
-                    let _permit = call.permit;
-                    read(invocation, call.account).instrument(call.span).await
-                }
+                Ok(Begun::Read(reading)) => reading.await,
                 Ok(Begun::Change(changing)) => changing.await,
                 Ok(Begun::Transact(transacting)) => transacting.await,
             };
@@ -168,7 +165,10 @@ impl Pipeline {
     /// Not `async`, which would keep room for all of this while the handler runs.
     fn begin(&self, invocation: Invocation, call: Admitted, claimed: Claimed) -> Begun<'_> {
         match claimed {
-            Claimed::Nothing => Begun::Read(invocation, call),
+            Claimed::Nothing => {
+                let Admitted { permit, account, span } = call;
+                Begun::Read(Box::pin(read(invocation, permit, account).instrument(span)))
+            }
             Claimed::InTransaction(operation) => Begun::Transact(Box::pin(self.transact(invocation, call, operation))),
             Claimed::Granted(lease, id) => {
                 let Admitted { permit, account, span } = call;
@@ -252,7 +252,7 @@ enum Claimed {
 
 /// What is left to do of a call, by what its handler does.
 enum Begun<'p> {
-    Read(Invocation, Admitted),
+    Read(BoxFuture<'p, Reply>),
     Change(Detached<'p, Reply>),
     /// On the heap, so that no other call carries the room for its waiting about.
     Transact(BoxFuture<'p, Reply>),
@@ -308,13 +308,14 @@ async fn run(
     }
 }
 
-async fn read(invocation: Invocation, account: Account) -> Reply {
+async fn read(invocation: Invocation, permit: OwnedSemaphorePermit, account: Account) -> Reply {
     let (outcome, retry_after) = run(invocation, TransactionSlot(None), None).await;
     let answer = match outcome {
         HandlerOutcome::Finished { response, .. } => Answer::Response(response),
         HandlerOutcome::Panicked => Answer::Failed,
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
     };
+    drop(permit);
     account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
 }
 

@@ -87,7 +87,7 @@ impl Client {
         let assembled = assemble(&app, &config, clock.clone()).await?;
         let assembled = Arc::new(assembled);
         Ok(Self {
-            service: Service::new(&assembled, axum::Router::new()),
+            service: Service::new(&assembled),
             signer: assembled.settings.keys.clone(),
             assembled,
             clock,

@@ -1,4 +1,5 @@
-//! The app from a host's side: `App::check` leaves nothing behind, and a mounted router looks after its store.
+//! The app from a host's side: `App::check` leaves nothing behind, a mounted router looks after its store, and a service is
+//! the whole app.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -6,12 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::routing::get;
+use http::Request;
+use http_body_util::BodyExt as _;
 use operator_runtime::clock::ManualClock;
 use operator_runtime::rusqlite::Connection;
 use operator_runtime::store::{Durability, SqliteStore};
 use operator_runtime::testing::Client;
-use operator_runtime::{App, Config, Sqlite, Tx, operator_api};
+use operator_runtime::{App, Config, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 /// Keeps a note. Use it when a customer asks to be called back.
 #[operator_api(POST, "/notes")]
@@ -106,4 +114,46 @@ async fn a_mounted_router_removes_expired_operations() {
         .await
         .expect("it sweeps at once");
     drop(mounted);
+}
+
+/// Says by which route a call came. Use it when a customer asks for the way.
+#[operator_api(GET, "/way")]
+async fn way(#[operator(extract)] route: MatchedPath) -> String {
+    route.as_str().to_owned()
+}
+
+#[tokio::test]
+async fn an_extractor_finds_what_axum_notes_of_a_route() {
+    let client = Client::new(App::new().only(endpoints![way])).await.unwrap();
+    let answer = client.call("way", &json!({})).await;
+    assert_eq!((answer.status, answer.body), (200, json!("/way")));
+}
+
+#[tokio::test]
+async fn a_service_is_the_whole_app_and_stands_where_a_host_puts_it() {
+    let config = Config::new()
+        .signing_key("op_sk_tests")
+        .public_url("https://a.example/support")
+        .store("memory:");
+    let service = App::new().only(endpoints![way]).config(config).service().await.unwrap();
+    let host = Router::new()
+        .route("/health", get(async || "well"))
+        .fallback_service(service);
+    let ask = async |path: &str| {
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let response = host.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    assert_eq!(ask("/health").await, (200, "well".to_owned()));
+    for path in ["/way", "/support/way"] {
+        let (status, problem) = ask(path).await;
+        assert!(
+            status == 401 && problem.contains("signature"),
+            "{path}: {status} {problem}"
+        );
+    }
+    let (status, problem) = ask("/elsewhere").await;
+    assert!(status == 404 && problem.contains("no-such-path"), "{status} {problem}");
 }

@@ -62,7 +62,7 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
 pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u16) -> Result<Router, getrandom::Error> {
     let console = Arc::new(Console {
         assembled: Arc::clone(assembled),
-        service: Service::new(assembled, Router::new()),
+        service: Service::new(assembled),
         clock,
         guard: Guard::new(port)?,
     });

@@ -222,7 +222,7 @@ impl App {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let service = Service::new(&self.hosted().await?, axum::Router::new());
+        let service = Service::new(&self.hosted().await?);
         Ok(tower::service_fn(move |request| service.answer(request)))
     }
 

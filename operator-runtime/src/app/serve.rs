@@ -114,7 +114,7 @@ impl Server {
         let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
         Self {
             listener,
-            service: Service::new(assembled, beside),
+            service: Service::with(assembled, beside),
             http,
             patience,
             slowest: slowest.unwrap_or_default(),

@@ -31,8 +31,13 @@ struct Paths {
 }
 
 impl Service {
+    /// The app alone.
+    pub(crate) fn new(assembled: &Arc<Assembled>) -> Self {
+        Self::with(assembled, Router::new())
+    }
+
     /// The app, and what stands `beside` its endpoints.
-    pub(crate) fn new(assembled: &Arc<Assembled>, beside: Router) -> Self {
+    pub(super) fn with(assembled: &Arc<Assembled>, beside: Router) -> Self {
         let mut endpoints = HashMap::new();
         let mut beside = with_mcp(beside, assembled);
         for (paths, served) in Served::all(assembled) {

@@ -108,7 +108,12 @@ impl Lease {
                     self.revision = revision;
                     return Ok(());
                 }
-                (Swap::Held { revision, record: held, .. }, Some(again)) if self.is_own(&held) => {
+                (
+                    Swap::Held {
+                        revision, record: held, ..
+                    },
+                    Some(again),
+                ) if self.is_own(&held) => {
                     self.revision = revision;
                     record = again;
                 }
