@@ -17,7 +17,7 @@ use super::workers::{Own, Worker as _};
 
 pub(crate) const PATH: &str = "/by-hand";
 
-pub(crate) async fn serve(router: Router) -> SocketAddr {
+async fn serve(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -26,6 +26,7 @@ use operator_runtime::store::{self, PostgresStore, SqliteStore, Store};
 use operator_runtime::{App, Config, Error, Postgres, Sqlite, Tx, endpoints, operator_api};
 use tests::caller::{PUBLIC_URL, SECRET};
 use tests::services;
+use tokio::net::{TcpListener, TcpStream};
 
 use bare::{InPostgres, InSqlite};
 use by_redis::InRedis;
@@ -77,11 +78,10 @@ impl Rivals {
             Kind::InPostgres => (endpoints![in_postgres], "/postgres"),
         };
         let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL).store(app);
-        let router = App::new().only(chosen).config(config).router().await.unwrap();
         let store: Arc<dyn Store> = store::open(own).await.unwrap();
         let own = Own { store, kind };
         Self {
-            app: by_hand::serve(router).await,
+            app: serve(App::new().only(chosen), config).await,
             path,
             own_over_http: by_hand::own(own.clone()).await,
             own,
@@ -99,6 +99,23 @@ impl Rivals {
             bare,
         ];
         show(what, callers, &in_turns(contenders).await);
+    }
+}
+
+/// The app as a program serves it.
+async fn serve(app: App, config: Config) -> SocketAddr {
+    // Free a moment ago: should somebody have taken it since, serving fails and says so.
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let app = app.config(config.listen(address.to_string()));
+    let mut serving = tokio::spawn(app.serve());
+    let listens = async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = &mut serving => panic!("{ended:?}"),
+        () = listens => address,
     }
 }
 

@@ -8,6 +8,7 @@ mod config;
 mod connection;
 #[cfg(feature = "cli")]
 mod console;
+mod driven;
 #[cfg(feature = "prometheus")]
 mod exporter;
 #[cfg(feature = "cli")]

@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
+use super::driven::Driven;
 use super::service::Service;
 use super::{Assembled, StartError};
 use crate::counting::count_while_held;
@@ -143,7 +144,7 @@ impl Server {
         let service = self.service.clone();
         let answer = service_fn(move |request| service.answer(request));
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);
-        let connection = connections.watch(connection);
+        let connection = Driven::new(connections.watch(connection));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");

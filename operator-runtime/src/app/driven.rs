@@ -1,0 +1,153 @@
+//! A connection that is polled again at once where it woke itself: hyper does for each body that it reads, and a way
+//! through the runtime's queue would wake another thread for it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+
+/// How often it is polled in a row before others have their turn.
+const TURNS: usize = 8;
+
+/// A future that is woken by itself at no cost.
+pub(super) struct Driven<F> {
+    future: Pin<Box<F>>,
+    alarm: Arc<Alarm>,
+    /// The alarm, as what is polled knows it.
+    waker: Waker,
+}
+
+struct Alarm {
+    state: AtomicU8,
+    task: AtomicWaker,
+}
+
+/// Nobody polls: a wake is passed on.
+const IDLE: u8 = 0;
+/// It is being polled.
+const POLLED: u8 = 1;
+/// It was woken while it was polled.
+const WOKEN: u8 = 2;
+
+impl<F: Future> Driven<F> {
+    pub(super) fn new(future: F) -> Self {
+        let alarm = Arc::new(Alarm {
+            state: AtomicU8::new(IDLE),
+            task: AtomicWaker::new(),
+        });
+        Self {
+            future: Box::pin(future),
+            waker: Waker::from(Arc::clone(&alarm)),
+            alarm,
+        }
+    }
+}
+
+impl<F: Future> Future for Driven<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { future, alarm, waker } = &mut *self;
+        // Before the first poll, so that no wake finds yesterday's task.
+        alarm.task.register(context.waker());
+        for _ in 0..TURNS {
+            alarm.state.store(POLLED, Ordering::Release);
+            if let Poll::Ready(ended) = future.as_mut().poll(&mut Context::from_waker(waker)) {
+                return Poll::Ready(ended);
+            }
+            if alarm.state.swap(IDLE, Ordering::AcqRel) == POLLED {
+                return Poll::Pending;
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let noticed = self
+            .state
+            .compare_exchange(POLLED, WOKEN, Ordering::AcqRel, Ordering::Acquire);
+        // Whoever polls finds it after this poll.
+        if noticed.is_err_and(|state| state == IDLE) {
+            self.task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn poll<F: Future>(driven: &mut Driven<F>, task: &Arc<Task>) -> Poll<F::Output> {
+        Pin::new(driven).poll(&mut Context::from_waker(&Waker::from(Arc::clone(task))))
+    }
+
+    #[test]
+    fn what_wakes_itself_is_polled_again_at_once() {
+        let task = Arc::new(Task::default());
+        let mut polls = 0;
+        let mut driven = Driven::new(poll_fn(|context| {
+            polls += 1;
+            if polls == 3 {
+                return Poll::Ready(polls);
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }));
+        assert_eq!(poll(&mut driven, &task), Poll::Ready(3));
+        assert_eq!(task.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_always_wakes_itself_lets_others_have_their_turn() {
+        let task = Arc::new(Task::default());
+        let mut polls = 0;
+        let mut driven = Driven::new(poll_fn(|context| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        }));
+        assert_eq!(poll(&mut driven, &task), Poll::Pending);
+        assert_eq!(task.0.load(Ordering::Relaxed), 1);
+        drop(driven);
+        assert_eq!(polls, TURNS);
+    }
+
+    #[test]
+    fn a_wake_between_polls_reaches_the_task_that_polled_last() {
+        let (first, second) = (Arc::new(Task::default()), Arc::new(Task::default()));
+        let kept = std::sync::Mutex::new(None);
+        let mut driven = Driven::new(poll_fn(|context| {
+            *kept.lock().unwrap() = Some(context.waker().clone());
+            Poll::<()>::Pending
+        }));
+        assert_eq!(poll(&mut driven, &first), Poll::Pending);
+        assert_eq!(poll(&mut driven, &second), Poll::Pending);
+        kept.lock().unwrap().take().unwrap().wake();
+        assert_eq!(
+            (first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)),
+            (0, 1)
+        );
+    }
+}
