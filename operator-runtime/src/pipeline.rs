@@ -408,7 +408,7 @@ mod tests {
 
     use super::{attempt, attempt_when_granted};
 
-    /// It is boxed with its span; see the router's test.
+    /// It is boxed with its span; see the test of `served`.
     #[test]
     fn an_attempt_fits_into_what_an_allocator_keeps_at_hand() {
         for size in [of_future(attempt), of_future(attempt_when_granted)] {

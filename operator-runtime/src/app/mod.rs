@@ -201,8 +201,17 @@ impl App {
     /// The whole app as a [`tower::Service`], for a host with a server or layers of its own: what [`serve`](Self::serve)
     /// puts behind each connection. A path that no endpoint has is answered with 404.
     ///
-    /// It finds an endpoint without a router's work, so a call costs less than through [`router`](Self::router), which
-    /// says what is left to the host.
+    /// It finds an endpoint without a router's work, so a call costs less than through [`router`](Self::router), whose
+    /// documentation says what is left to the host. It is a fallback for an axum app, or stands behind layers:
+    ///
+    /// ```no_run
+    /// # use operator_runtime::App;
+    /// # async fn host() -> Result<(), Box<dyn std::error::Error>> {
+    /// let health = axum::Router::new().route("/health", axum::routing::get(async || "well"));
+    /// let host: axum::Router = health.fallback_service(App::new().service().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// All that start-up refuses, in one message.
