@@ -19,6 +19,7 @@ use operator_runtime::store::{Durability, SqliteStore};
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Config, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
+use tests::caller::{PUBLIC_URL, SECRET, now, sign};
 use tower::ServiceExt as _;
 
 /// Keeps a note. Use it when a customer asks to be called back.
@@ -129,31 +130,58 @@ async fn an_extractor_finds_what_axum_notes_of_a_route() {
     assert_eq!((answer.status, answer.body), (200, json!("/way")));
 }
 
+/// Greets. Use it to open a conversation.
+#[operator_api(GET, "/greeting")]
+async fn greeting() -> String {
+    "Good morning!".to_owned()
+}
+
 #[tokio::test]
 async fn a_service_is_the_whole_app_and_stands_where_a_host_puts_it() {
     let config = Config::new()
-        .signing_key("op_sk_tests")
-        .public_url("https://a.example/support")
+        .signing_key(SECRET)
+        .public_url(format!("{PUBLIC_URL}/support"))
         .store("memory:");
-    let service = App::new().only(endpoints![way]).config(config).service().await.unwrap();
+    let app = App::new().only(endpoints![greeting, way]).config(config);
     let host = Router::new()
         .route("/health", get(async || "well"))
-        .fallback_service(service);
-    let ask = async |path: &str| {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        .fallback_service(app.service().await.unwrap());
+    let ask = async |method: &str, path: &str| {
+        let (key, timestamp) = ("a-key-of-this-test", now());
+        let name = path.strip_prefix("/support").unwrap_or(path);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-idempotency-key", key)
+            .header("x-timestamp", timestamp)
+            .header("x-signature", sign(&format!("/support{name}"), key, timestamp, "{}"))
+            .body(Body::empty())
+            .unwrap();
         let response = host.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
     };
-    assert_eq!(ask("/health").await, (200, "well".to_owned()));
-    for path in ["/way", "/support/way"] {
-        let (status, problem) = ask(path).await;
+    assert_eq!(ask("GET", "/health").await, (200, "well".to_owned()));
+    // With an extractor and without: at the own path, and below that of the public URL.
+    for (path, answer) in [
+        ("/greeting", "Good morning!"),
+        ("/support/greeting", "Good morning!"),
+        ("/way", "/way"),
+        ("/support/way", "/support/way"),
+    ] {
+        assert_eq!(ask("GET", path).await, (200, json!(answer).to_string()), "{path}");
+        let (status, problem) = ask("POST", path).await;
         assert!(
-            status == 401 && problem.contains("signature"),
+            status == 405 && problem.contains("answers GET only"),
             "{path}: {status} {problem}"
         );
     }
-    let (status, problem) = ask("/elsewhere").await;
-    assert!(status == 404 && problem.contains("no-such-path"), "{status} {problem}");
+    for path in ["/elsewhere", "/greeting/", "/support"] {
+        let (status, problem) = ask("GET", path).await;
+        assert!(
+            status == 404 && problem.contains("no-such-path"),
+            "{path}: {status} {problem}"
+        );
+    }
 }

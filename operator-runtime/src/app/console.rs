@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde::Serialize;
@@ -228,10 +228,12 @@ impl Console {
         let request = signed.to_request().map_err(Error::malformed)?.map(Full::new);
         let started = self.clock.monotonic();
         let Ok(response) = self.service.answer(request).await;
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         // An endpoint's answer is whole already.
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let duration = self.clock.monotonic().saturating_sub(started);
+        // As hyper adds it on the wire.
+        head.headers.entry(CONTENT_LENGTH).or_insert(body.len().into());
         let answer = Answered {
             status: head.status.as_u16(),
             reason: head.status.canonical_reason().unwrap_or_default(),

@@ -28,7 +28,7 @@ struct Alarm {
 const IDLE: u8 = 0;
 /// It is being polled.
 const POLLED: u8 = 1;
-/// It was woken while it was polled.
+/// It was woken: a bit beside the others, so that every wake writes, and who polls next sees what its waker did before.
 const WOKEN: u8 = 2;
 
 impl<F: Future> Driven<F> {
@@ -53,7 +53,7 @@ impl<F: Future> Future for Driven<F> {
         // Before the first poll, so that no wake finds yesterday's task.
         alarm.task.register(context.waker());
         for _ in 0..TURNS {
-            alarm.state.store(POLLED, Ordering::Release);
+            alarm.state.swap(POLLED, Ordering::AcqRel);
             if let Poll::Ready(ended) = future.as_mut().poll(&mut Context::from_waker(waker)) {
                 return Poll::Ready(ended);
             }
@@ -72,11 +72,8 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let noticed = self
-            .state
-            .compare_exchange(POLLED, WOKEN, Ordering::AcqRel, Ordering::Acquire);
         // Whoever polls finds it after this poll.
-        if noticed.is_err_and(|state| state == IDLE) {
+        if self.state.fetch_or(WOKEN, Ordering::AcqRel) & POLLED == 0 {
             self.task.wake();
         }
     }
@@ -149,5 +146,35 @@ mod tests {
             (first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)),
             (0, 1)
         );
+    }
+
+    #[test]
+    fn no_wake_of_another_thread_is_lost() {
+        const WAKES: usize = 20_000;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let (send, wakers) = std::sync::mpsc::channel::<Waker>();
+        let waking = std::thread::spawn({
+            let seen = Arc::clone(&seen);
+            move || {
+                for waker in wakers {
+                    seen.fetch_add(1, Ordering::Relaxed);
+                    waker.wake();
+                }
+            }
+        });
+        let mut asked = 0;
+        runtime.block_on(Driven::new(poll_fn(move |context| {
+            // One wake is on its way at a time, so that a lost one is waited for in vain.
+            if seen.load(Ordering::Relaxed) == asked {
+                if asked == WAKES {
+                    return Poll::Ready(());
+                }
+                asked += 1;
+                send.send(context.waker().clone()).unwrap();
+            }
+            Poll::Pending
+        })));
+        waking.join().unwrap();
     }
 }

@@ -201,8 +201,9 @@ impl App {
     /// The whole app as a [`tower::Service`], for a host with a server or layers of its own: what [`serve`](Self::serve)
     /// puts behind each connection. A path that no endpoint has is answered with 404.
     ///
-    /// It finds an endpoint without a router's work, so a call costs less than through [`router`](Self::router), whose
-    /// documentation says what is left to the host. It is a fallback for an axum app, or stands behind layers:
+    /// Called directly it finds an endpoint without a router's work, so a call costs less than through
+    /// [`router`](Self::router), whose documentation says what is left to the host. It may stand behind layers, or be the
+    /// fallback of an axum app:
     ///
     /// ```no_run
     /// # use operator_runtime::App;

@@ -11,23 +11,22 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 
+use super::Assembled;
 use super::reading::Reading;
-use super::{Assembled, Limits};
 use crate::bound::BoundEndpoint;
-use crate::pipeline::Pipeline;
 use crate::problem::{Error, Kind};
 use crate::reply::Reply;
 
 /// An endpoint, and what answers for it.
 pub(super) struct Served {
     endpoint: Arc<BoundEndpoint>,
-    pipeline: Arc<Pipeline>,
-    limits: Limits,
+    /// Whole, so that what ends with the app is there for as long as somebody calls it.
+    assembled: Arc<Assembled>,
 }
 
 impl Served {
     /// Each endpoint of the app, with the paths where it answers: its own, and that below the public URL's base path.
-    pub(super) fn all(assembled: &Assembled) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
+    pub(super) fn all(assembled: &Arc<Assembled>) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
         assembled.endpoints.iter().map(|endpoint| {
             let path = endpoint.endpoint.path;
             let mut paths = vec![path.to_owned()];
@@ -36,8 +35,7 @@ impl Served {
             }
             let served = Self {
                 endpoint: Arc::clone(endpoint),
-                pipeline: Arc::clone(&assembled.pipeline),
-                limits: assembled.settings.limits,
+                assembled: Arc::clone(assembled),
             };
             (paths, Arc::new(served))
         })
@@ -58,15 +56,12 @@ impl Served {
         let (head, body) = request.into_parts();
         let mut reading = Reading::of(body);
         async move {
-            let Self {
-                endpoint,
-                pipeline,
-                limits,
-            } = &*self;
+            let Self { endpoint, assembled } = &*self;
+            let pipeline = &assembled.pipeline;
             if head.method.as_str() != endpoint.endpoint.method.as_str() {
                 return Ok(method_not_allowed(&head, endpoint.endpoint.method.as_str()));
             }
-            let reply = match reading.finish(*limits, pipeline).await {
+            let reply = match reading.finish(assembled.settings.limits, pipeline).await {
                 Ok(body) => pipeline.answer(endpoint, head, body).await,
                 Err(error) => turned_away(&head, &error),
             };
@@ -128,7 +123,8 @@ mod tests {
 
     use super::Served;
 
-    /// glibc keeps freed blocks of up to 1,032 bytes at hand; axum boxes this future, and adds a word.
+    /// glibc keeps freed blocks of up to 1,032 bytes at hand, and a route of axum's boxes this future, with a word more;
+    /// behind `serve`, each connection has room for one.
     #[test]
     fn a_call_fits_into_what_an_allocator_keeps_at_hand() {
         let size = of_future(Served::answer::<Body>);

@@ -20,7 +20,7 @@ pub struct Response {
 
 impl Response {
     /// The same, to be kept. A short body is copied, so that what is kept has neither the room that was left when it was
-    /// written nor a count of who shares it.
+    /// written nor, until its first replay, a count of who shares it.
     pub(crate) fn to_keep(&self) -> Self {
         const SHORT: usize = 1024;
         Self {
