@@ -250,11 +250,11 @@ enum Claimed {
     Granted(Lease, OperationId),
 }
 
-/// What is left to do of a call, by what its handler does.
+/// What is left to do of a call, by what its handler does. Each is on the heap, so that none carries the others' room
+/// about.
 enum Begun<'p> {
     Read(BoxFuture<'p, Reply>),
     Change(Detached<'p, Reply>),
-    /// On the heap, so that no other call carries the room for its waiting about.
     Transact(BoxFuture<'p, Reply>),
 }
 

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 
+/// Enough that callers hardly meet, and few, because each table that grows makes a pause of its own.
 const SHARDS: usize = 16;
 /// What a record costs besides its answer's body.
 const RECORD_SIZE: usize = 256;
