@@ -59,6 +59,12 @@ pub(crate) async fn ring(
     Ok(charged(call))
 }
 
+/// Says that somebody is there. Use it to see whether calls are taken; nothing is recorded, so no other call is waited for.
+#[operator_api(GET, "/presence")]
+pub(crate) async fn presence() -> bool {
+    true
+}
+
 /// Blocks a thread for ever. Use it to see that the process ends in spite of it.
 #[operator_api(POST, "/block", effect = rerunnable)]
 pub(crate) async fn block(

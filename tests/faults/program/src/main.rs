@@ -28,6 +28,7 @@ async fn main() -> ExitCode {
         Some("postgres") => app
             .only(endpoints![
                 charges::charge,
+                charges::presence,
                 charges::ring,
                 charges::in_postgres::credit,
                 charges::in_postgres::credit_briefly
@@ -37,13 +38,14 @@ async fn main() -> ExitCode {
             .only(endpoints![
                 charges::block,
                 charges::charge,
+                charges::presence,
                 charges::ring,
                 charges::credit_in_sqlite
             ])
             .sqlite_setup(|connection| {
                 connection.execute_batch("CREATE TABLE IF NOT EXISTS credits (key TEXT NOT NULL)")
             }),
-        _ => app.only(endpoints![charges::charge, charges::ring]),
+        _ => app.only(endpoints![charges::charge, charges::presence, charges::ring]),
     };
     app.run().await
 }
