@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Assembled;
-use super::served::respond;
+use super::router::refused;
 use super::service::Service;
 use crate::bound::BoundEndpoint;
 use crate::clock::{Clock, milliseconds};
@@ -29,7 +29,6 @@ use crate::manifest::inputs;
 use crate::manifest::model::Described;
 use crate::manifest::operator::Description;
 use crate::problem::{Error, Kind};
-use crate::reply::Reply;
 
 /// Everything that the console answers from.
 struct Console {
@@ -246,10 +245,6 @@ impl Console {
             answer,
         })
     }
-}
-
-fn refused(error: &Error) -> Response {
-    respond(Reply::from_error(error)).map(Body::new)
 }
 
 fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use http::Request;
+#[cfg(any(feature = "cli", feature = "mcp"))]
+use http::Response;
 use tower::service_fn;
 
 use super::Assembled;
 use super::served::Served;
+#[cfg(any(feature = "cli", feature = "mcp"))]
+use crate::{app::served::respond, problem::Error, reply::Reply};
 
 /// A route at each path of each endpoint, and MCP's.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
@@ -33,4 +37,10 @@ pub(super) fn with_mcp(router: Router, assembled: &Arc<Assembled>) -> Router {
     #[cfg(not(feature = "mcp"))]
     let _ = assembled;
     router
+}
+
+/// What a route beside the endpoints answers instead.
+#[cfg(any(feature = "cli", feature = "mcp"))]
+pub(super) fn refused(error: &Error) -> Response<Body> {
+    respond(Reply::from_error(error)).map(Body::new)
 }

@@ -17,11 +17,10 @@ use tower::service_fn;
 
 use super::{Server, Tools};
 use crate::app::reading::Reading;
-use crate::app::served::respond;
+use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::{Bearer, NoBearer};
-use crate::reply::Reply;
 
 /// Where it answers, and below the public URL's base path.
 pub(in crate::app) const PATH: &str = "/mcp";
@@ -135,8 +134,4 @@ fn unauthorized(reason: NoBearer) -> Response {
     let challenge = HeaderValue::from_static(reason.challenge());
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
-}
-
-fn refused(error: &Error) -> Response {
-    respond(Reply::from_error(error)).map(Body::new)
 }
