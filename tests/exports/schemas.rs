@@ -8,6 +8,8 @@ mod corners;
 #[path = "zoo/dates.rs"]
 mod dates;
 mod examples;
+#[path = "zoo/recursive.rs"]
+mod recursive;
 #[path = "zoo/serde_forms.rs"]
 mod serde_forms;
 #[path = "zoo/shapes.rs"]

@@ -27,6 +27,21 @@ pub(crate) fn nearly_of(schema: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
+/// A branch as it is at that depth: at the deepest, without what holds another value and may be left out.
+fn shallow(branch: &Value, depth: u32) -> Option<Value> {
+    let holds_another = |schema: &Value| schema.to_string().contains("$ref");
+    let mut branch = branch.clone();
+    if depth > 0 {
+        return Some(branch);
+    }
+    let required = branch["required"].clone();
+    let is_required = |name: &String| required.as_array().into_iter().flatten().any(|one| one == name);
+    if let Some(fields) = branch["properties"].as_object_mut() {
+        fields.retain(|name, field| is_required(name) || !holds_another(field));
+    }
+    (!holds_another(&branch)).then_some(branch)
+}
+
 /// JSON pointers to every part.
 fn places(value: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
@@ -124,11 +139,10 @@ impl Maker<'_> {
 
     /// One of the branches, with what stands beside them.
     fn branches(&self, schema: &Value, keyword: &str, branches: &[Value], depth: u32) -> BoxedStrategy<Value> {
-        // The last ways out of a recursion are those without an object in them.
-        let shallow = |branch: &&Value| depth > 0 || branch["type"] == "null" || branch["type"] == "string";
-        let mut chosen: Vec<&Value> = branches.iter().filter(shallow).collect();
+        // The last ways out of a recursion are those that need no other value of the type.
+        let mut chosen: Vec<Value> = branches.iter().filter_map(|branch| shallow(branch, depth)).collect();
         if chosen.is_empty() {
-            chosen = branches.iter().collect();
+            chosen = branches.to_vec();
         }
         let mut rest = schema.clone();
         rest.as_object_mut().unwrap().remove(keyword);
@@ -144,7 +158,7 @@ impl Maker<'_> {
             }
             self.value(&branch, depth)
         };
-        let branch = proptest::strategy::Union::new(chosen.into_iter().map(typed));
+        let branch = proptest::strategy::Union::new(chosen.iter().map(typed));
         (rest, branch)
             .prop_map(|(rest, mut branch)| {
                 if let (Some(fields), Value::Object(rest)) = (branch.as_object_mut(), rest) {

@@ -1,10 +1,17 @@
 //! An endpoint's inputs, made ready at start-up: names, and validators where a schema promises more than its type.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
+use jsonschema::json::{Json, SerdeJson};
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
 
+use super::document::{Indexed, Node};
+use super::explain::explain;
+use super::found::Found;
+use super::rules::Rules;
 use super::{Input, TypeName, search_param};
 use crate::endpoint::Method;
 use crate::schema::{definitions, exact};
@@ -20,16 +27,38 @@ pub(super) struct BoundInput {
     flattened: Option<TypeName>,
     pub(super) fields: Option<BTreeMap<String, Scalar>>,
     pub(super) scalar: Scalar,
-    /// Whether a value must be held against its schema even where its type takes it.
-    pub(super) promises_more_than_its_type: bool,
+    /// Whether a value is held against its schema before it is decoded.
+    pub(super) is_checked_first: bool,
     /// For a POST always there: it says all that is wrong with a value, where decoding only says what is wrong first.
     pub(super) checked: Option<Checked>,
 }
 
 /// A schema, and what holds values against it.
 pub(super) struct Checked {
-    pub(super) schema: Value,
-    pub(super) validator: Validator,
+    schema: Value,
+    validator: Validator<Indexed>,
+    /// Made when the first value is refused, because most inputs never see one.
+    rules: OnceLock<Rules>,
+}
+
+impl Checked {
+    fn new(schema: Value) -> Result<Self, jsonschema::ValidationError<'static>> {
+        Ok(Self {
+            validator: compile(&schema)?,
+            schema,
+            rules: OnceLock::new(),
+        })
+    }
+
+    /// Whether the value is what the schema describes; if not, everything that it breaks has been told.
+    pub(super) fn holds(&self, name: &str, value: Node<'_>, found: &mut Found) -> bool {
+        let is_valid = self.validator.is_valid(value);
+        if !is_valid {
+            let rules = self.rules.get_or_init(|| Rules::of(&self.schema));
+            explain(name, rules, value, found);
+        }
+        is_valid
+    }
 }
 
 /// How the text of a search parameter stands in JSON.
@@ -101,12 +130,11 @@ impl BoundInput {
         } else {
             None
         };
-        let promises_more_than_its_type = promises_more_than_its_type(method, &schema);
+        let is_checked_first = promises_more_than_its_type(method, &schema);
         let scalar = Scalar::of(&schema);
-        let checked = if promises_more_than_its_type || method == Method::Post {
-            let validator =
-                compile(&schema).map_err(|error| format!("the input `{}` cannot be checked: {error}", input.name))?;
-            Some(Checked { schema, validator })
+        let checked = if is_checked_first || method == Method::Post {
+            let checked = Checked::new(schema);
+            Some(checked.map_err(|error| format!("the input `{}` cannot be checked: {error}", input.name))?)
         } else {
             None
         };
@@ -115,7 +143,7 @@ impl BoundInput {
             flattened: input.flatten,
             fields,
             scalar,
-            promises_more_than_its_type,
+            is_checked_first,
             checked,
         })
     }
@@ -144,7 +172,8 @@ fn check_shown(input: &Input, schema: &Value) -> Result<(), String> {
             continue;
         };
         let name = input.name;
-        let validator = compile(schema).map_err(|error| format!("the input `{name}` cannot be checked: {error}"))?;
+        let validator =
+            compile::<SerdeJson>(schema).map_err(|error| format!("the input `{name}` cannot be checked: {error}"))?;
         if let Err(error) = validator.validate(&value) {
             return Err(format!(
                 "the {what} of the input `{name}` would be refused by the input itself: {error}"
@@ -170,14 +199,22 @@ impl Scalar {
         }
     }
 
-    /// The text as a JSON value; text where it is not what the type says, so that decoding can refuse it.
-    pub(super) fn to_value(self, text: &str) -> Value {
+    /// Whether the text is JSON as it stands; a number that is none is left as text, so that decoding can refuse it.
+    pub(super) fn is_json(self, text: &str) -> bool {
         match self {
-            Self::Number => search_param::number(text).map(Value::Number),
-            Self::Boolean => text.parse().ok().map(Value::Bool),
-            Self::Text => None,
+            Self::Number => search_param::number(text).is_some(),
+            Self::Boolean => matches!(text, "true" | "false"),
+            Self::Text => false,
         }
-        .unwrap_or_else(|| Value::String(text.to_owned()))
+    }
+
+    /// The text as JSON.
+    pub(super) fn to_json(self, text: &str) -> Cow<'_, str> {
+        if self.is_json(text) {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(Value::from(text).to_string())
+        }
     }
 }
 
@@ -212,8 +249,8 @@ fn is_scalar(schema: &Value) -> bool {
 }
 
 /// Makes a schema ready to hold values against.
-pub(crate) fn compile(schema: &Value) -> Result<Validator, jsonschema::ValidationError<'static>> {
-    jsonschema::options()
+pub(crate) fn compile<F: Json>(schema: &Value) -> Result<Validator<F>, jsonschema::ValidationError<'static>> {
+    jsonschema::options_for::<F>()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         // Customers have addresses such as josé@example.com (RFC 6531), which the format's own check would refuse.
@@ -227,8 +264,9 @@ fn is_email(text: &str) -> bool {
     email_address::EmailAddress::is_valid(text)
 }
 
-/// Whether decoding into the type would accept what the schema refuses. Serde takes a list for a struct and a map for a
-/// unit variant, so only plain texts, numbers and booleans, and lists and maps of them, go without a validator.
+/// Whether a value is held against its schema before it is decoded. Serde takes a list for a struct and a map for a unit
+/// variant; and what it makes of a map, of several forms or of an object that leaves most fields out takes far more memory
+/// than the text, which a refused value must not. So only plain texts, numbers and booleans, and lists of them, go without.
 fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
     let Some(schema) = schema.as_object() else {
         return schema != &Value::Bool(true);
@@ -240,7 +278,7 @@ fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
         "maximum" => exact::bounds(format).is_none_or(|(_, most)| most != *value),
         "minLength" | "maxLength" => !is_one_character(schema),
         "format" => !is_of_a_number(format),
-        "items" | "additionalProperties" => promises_more_than_its_type(method, value),
+        "items" => promises_more_than_its_type(method, value),
         // A search parameter is one text, and its type knows each that it takes.
         "enum" | "const" | "oneOf" => method == Method::Post,
         other => !definitions::is_annotation(other),

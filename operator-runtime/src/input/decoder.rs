@@ -1,10 +1,9 @@
 //! Decoding what was verified into arguments: the very bytes, the very parameters, and every mistake at once.
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::bound::{BoundInput, BoundInputs};
+use super::bound::{BoundInput, BoundInputs, Scalar};
+use super::document::{Document, Node};
 use super::found::{Found, shortened};
 use super::given::{Given, Text};
 use super::json;
@@ -81,8 +80,10 @@ impl<'c> Decoder<'c> {
     /// A struct whose fields are inputs beside the others.
     pub fn flatten<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
         let input = self.inputs.inputs.get(index)?;
-        let value = Value::Object(self.fields_of(input)?);
-        self.holds(input, "", &value).then(|| self.decode("", &value)).flatten()
+        let object = self.object_of(input)?;
+        let document = self.readable("", &object)?;
+        let holds = self.holds(input, "", document.root());
+        holds.then(|| self.decode("", &object, &document)).flatten()
     }
 
     /// The end: unknown inputs, and every problem there was.
@@ -107,13 +108,8 @@ impl<'c> Decoder<'c> {
             }
         };
         let text = &*text;
-        let decoded = decode(text);
-        let value = input.checked.is_some().then(|| input.scalar.to_value(text));
-        match decoded {
-            Ok(decoded) => Some(match value {
-                Some(value) => self.holds(input, input.name, &value).then_some(decoded),
-                None => Some(decoded),
-            }),
+        match decode(text) {
+            Ok(decoded) => Some(self.text_holds(input, text).then_some(decoded)),
             Err(expected) => {
                 let given = shortened(text);
                 self.push(
@@ -128,23 +124,29 @@ impl<'c> Decoder<'c> {
     fn present_json<T: DeserializeOwned>(&mut self, index: usize) -> Option<Option<T>> {
         let input = self.inputs.inputs.get(index)?;
         let raw = self.given.take_field(input.name)?;
-        let decoded = serde_json::from_str::<T>(raw.get());
-        if decoded.is_ok() && !input.promises_more_than_its_type {
-            return Some(decoded.ok());
+        let text = raw.get();
+        if !input.is_checked_first
+            && let Ok(decoded) = serde_json::from_str(text)
+        {
+            return Some(Some(decoded));
         }
-        let Some(value) = self.readable(input.name, raw) else {
+        let Some(document) = self.readable(input.name, text) else {
             return Some(None);
         };
-        if !self.holds(input, input.name, &value) {
+        if !self.holds(input, input.name, document.root()) {
             return Some(None);
         }
-        Some(decoded.ok().or_else(|| self.decode(input.name, &value)))
+        Some(self.decode(input.name, text, &document))
     }
 
-    /// JSON Schema takes 5.0 for a whole number (§4.2.3 of its core), and so do we.
-    fn decode<T: DeserializeOwned>(&mut self, name: &str, value: &Value) -> Option<T> {
-        let whole = json::with_whole_numbers(value);
-        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&whole))
+    /// Decodes what its schema describes. JSON Schema takes 5.0 for a whole number (§4.2.3 of its core), and so do we.
+    fn decode<T: DeserializeOwned>(&mut self, name: &str, text: &str, document: &Document<'_>) -> Option<T> {
+        if let Ok(decoded) = serde_json::from_str(text) {
+            return Some(decoded);
+        }
+        let whole = document.with_whole_numbers();
+        let text = whole.as_deref().unwrap_or(text);
+        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
             .map_err(|error| {
                 let path = match error.path().to_string().as_str() {
                     "." => name.to_owned(),
@@ -158,13 +160,18 @@ impl<'c> Decoder<'c> {
     }
 
     /// Whether the value is what its schema describes; if not, everything that it breaks has been told.
-    fn holds(&mut self, input: &BoundInput, name: &str, value: &Value) -> bool {
-        let before = self.problems.count();
-        if let Some(checked) = &input.checked {
-            let errors = checked.validator.iter_errors(value);
-            sentence::tell(name, &checked.schema, errors, &mut self.problems);
+    fn holds(&mut self, input: &BoundInput, name: &str, value: Node<'_>) -> bool {
+        let checked = input.checked.as_ref();
+        checked.is_none_or(|checked| checked.holds(name, value, &mut self.problems))
+    }
+
+    /// The same of an input that is one text.
+    fn text_holds(&mut self, input: &BoundInput, text: &str) -> bool {
+        if input.checked.is_none() || !input.scalar.is_json(text) {
+            return self.holds(input, input.name, Node::Text(text));
         }
-        self.problems.count() == before
+        let document = self.readable(input.name, text);
+        document.is_some_and(|document| self.holds(input, input.name, document.root()))
     }
 
     fn missing<T>(&mut self, index: usize) -> Option<T> {
@@ -189,25 +196,36 @@ impl<'c> Decoder<'c> {
         });
     }
 
-    /// The fields of a flattened input that are there; `None` where one cannot be read.
-    fn fields_of(&mut self, input: &BoundInput) -> Option<Map<String, Value>> {
-        let mut values = Map::new();
+    /// The fields of a flattened input that are there, as the object that its type is; `None` where one cannot be read.
+    fn object_of(&mut self, input: &BoundInput) -> Option<String> {
+        let mut object = String::from("{");
         let before = self.problems.count();
         for (name, scalar) in input.fields.iter().flatten() {
             let value = match &self.given {
-                Given::Search { .. } => self.given.parameter(name).map(|text| scalar.to_value(text)),
-                Given::Json(_) => self.given.take_field(name).and_then(|raw| self.readable(name, raw)),
+                Given::Search { .. } => self.given.parameter(name).map(|text| scalar.to_json(text)),
+                Given::Json(_) => self.given.take_field(name).map(|raw| raw.get().into()),
             };
-            values.extend(value.map(|value| (name.clone(), value)));
+            let Some(value) = value else { continue };
+            if let Err(why) = Document::nested_in(1, &value) {
+                self.problems.push(|| sentence::unreadable(name, why));
+                continue;
+            }
+            if object.len() > 1 {
+                object.push(',');
+            }
+            object.push_str(&Scalar::Text.to_json(name));
+            object.push(':');
+            object.push_str(&value);
         }
-        (self.problems.count() == before).then_some(values)
+        object.push('}');
+        (self.problems.count() == before).then_some(object)
     }
 
     /// The value that a schema is held against. Decoding skips what its type does not name, so that a value which it
     /// takes may still hold something that cannot be read; then nobody could say that the schema holds.
-    fn readable(&mut self, name: &str, raw: &RawValue) -> Option<Value> {
-        serde_json::from_str(raw.get())
-            .map_err(|error| self.problems.push(|| sentence::unreadable(name, &error)))
+    fn readable<'t>(&mut self, name: &str, text: &'t str) -> Option<Document<'t>> {
+        Document::of(text)
+            .map_err(|why| self.problems.push(|| sentence::unreadable(name, why)))
             .ok()
     }
 }

@@ -25,6 +25,11 @@ impl Found {
         }
     }
 
+    /// Whether no more of what is wrong will be told, only how much of it there is.
+    pub(super) fn is_full(&self) -> bool {
+        self.told.len() == MOST
+    }
+
     /// How many there are, told or not.
     pub(super) fn count(&self) -> usize {
         self.told.len() + self.more

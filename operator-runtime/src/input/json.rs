@@ -1,14 +1,12 @@
 //! POST inputs: one field of the body's JSON object each.
 
 use std::borrow::Cow;
-use std::{fmt, io};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde::{Serialize as _, forward_to_deserialize_any};
-use serde_json::Value;
-use serde_json::ser::Formatter;
+use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
 
 use super::{Decoder, Input};
@@ -121,25 +119,6 @@ impl<'b> serde::Deserialize<'b> for Name<'b> {
         }
         deserializer.deserialize_str(Text)
     }
-}
-
-/// The value as text, whole numbers without a fraction: `5` for 5.0, and `0` for -0, which serde_json takes for a float.
-pub(super) fn with_whole_numbers(value: &Value) -> String {
-    struct Whole;
-    impl Formatter for Whole {
-        fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, number: f64) -> io::Result<()> {
-            if number.fract() == 0.0 {
-                // Of the two zeros only the one without a sign stays.
-                write!(writer, "{:.0}", number + 0.0)
-            } else {
-                write!(writer, "{number:?}")
-            }
-        }
-    }
-    let mut text = Vec::new();
-    // Writing a value into memory cannot fail.
-    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Whole));
-    String::from_utf8(text).unwrap_or_default()
 }
 
 /// What a type makes of a field that is not there: `Option` makes `None`, as serde does for a struct's field.

@@ -2,6 +2,8 @@
 
 mod bound;
 mod decoder;
+mod document;
+mod explain;
 #[cfg(any(
     feature = "chrono",
     feature = "jiff",
@@ -15,6 +17,7 @@ mod found;
 mod given;
 mod json;
 mod property;
+mod rules;
 mod search_param;
 mod search_params;
 mod sentence;

@@ -2,6 +2,7 @@
 
 mod corners;
 mod dates;
+mod recursive;
 mod serde_forms;
 mod shapes;
 

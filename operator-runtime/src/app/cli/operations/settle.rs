@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use jsonschema::json::SerdeJson;
 use serde_json::Value;
 
 use super::Desk;
@@ -88,7 +89,8 @@ fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> 
     let text = text.trim();
     let value: Value = serde_json::from_str(text).map_err(|error| format!("{shown} is no JSON: {error}."))?;
     let schema = (endpoint.output)().to_value();
-    let validator = compile(&schema).map_err(|error| format!("The answers of `{name}` cannot be checked: {error}."))?;
+    let validator = compile::<SerdeJson>(&schema)
+        .map_err(|error| format!("The answers of `{name}` cannot be checked: {error}."))?;
     let mistakes: Vec<String> = validator
         .iter_errors(&value)
         .take(MISTAKES)

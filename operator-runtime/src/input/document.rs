@@ -1,0 +1,662 @@
+//! JSON as it was sent, indexed: one small entry for each value, and nothing of the text copied.
+//!
+//! A tree of `serde_json::Value`s takes up to ninety times the text (an object of one field takes 640 bytes), so that a
+//! caller could fill the memory with one body. Here a value takes 16 bytes, and no value is shorter than one byte.
+
+use std::borrow::Cow;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use jsonschema::JsonType;
+use jsonschema::json::{Array, Json, Node as JsonNode, NodeIdentity, Object};
+use serde_json::{Number, Value};
+
+/// So many lists and objects may stand in each other, as in `serde_json`.
+const DEEPEST: usize = 127;
+
+/// A JSON text and where its values stand.
+pub(crate) struct Document<'b> {
+    text: &'b str,
+    entries: Vec<Entry>,
+    /// Whether a number is written with a fraction or an exponent.
+    has_fractions: bool,
+}
+
+/// One value; the entries of what it holds follow its own. A field is two entries: its name, and its value.
+#[derive(Clone, Copy)]
+struct Entry {
+    kind: Kind,
+    /// Where it starts in the text.
+    start: u32,
+    /// Of a scalar, where it ends in the text; of a list or an object, how many items or fields it has.
+    extent: u32,
+    /// The entry after this one and all that it holds.
+    next: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Boolean,
+    Number,
+    /// Text as it stands between its quotes.
+    Plain,
+    /// Text with escapes, with its quotes.
+    Escaped,
+    List,
+    Object,
+}
+
+/// Why a text that is JSON by its grammar is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// A number that no `f64` holds.
+    Number,
+    /// Half of a surrogate pair.
+    Surrogate,
+    /// More levels than are read.
+    Depth,
+    /// More than 4 GiB, or not JSON after all.
+    Text,
+}
+
+impl<'b> Document<'b> {
+    /// Indexes a text that is JSON by its grammar, as a `RawValue` is.
+    pub(super) fn of(text: &'b str) -> Result<Self, Unreadable> {
+        Self::nested_in(0, text)
+    }
+
+    /// The same for a text that will stand in so many lists or objects.
+    pub(super) fn nested_in(levels: usize, text: &'b str) -> Result<Self, Unreadable> {
+        u32::try_from(text.len()).map_err(|_| Unreadable::Text)?;
+        // Each value but the first follows one of these, so the entries are allocated once.
+        let separators = text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'));
+        let mut index = Index {
+            text,
+            entries: Vec::with_capacity(1 + separators.count()),
+            has_fractions: false,
+            deepest: DEEPEST - levels.min(DEEPEST),
+        };
+        index.read()?;
+        Ok(Self {
+            text,
+            entries: index.entries,
+            has_fractions: index.has_fractions,
+        })
+    }
+
+    pub(super) fn root(&self) -> Node<'_> {
+        self.node(0)
+    }
+
+    fn node(&self, index: u32) -> Node<'_> {
+        Node::At(self, index)
+    }
+
+    fn entry(&self, index: u32) -> Entry {
+        self.entries.get(index as usize).copied().unwrap_or(Entry {
+            kind: Kind::Null,
+            start: 0,
+            extent: 0,
+            next: index.saturating_add(1),
+        })
+    }
+
+    fn slice(&self, entry: Entry) -> &str {
+        self.text
+            .get(entry.start as usize..entry.extent as usize)
+            .unwrap_or_default()
+    }
+
+    fn string(&self, entry: Entry) -> Cow<'_, str> {
+        match entry.kind {
+            Kind::Escaped => Cow::Owned(serde_json::from_str(self.slice(entry)).unwrap_or_default()),
+            _ => Cow::Borrowed(self.slice(entry)),
+        }
+    }
+
+    /// The text with whole numbers that are written with a fraction or an exponent (`5.0`, `-0`) written without; `None`
+    /// where there are none.
+    pub(super) fn with_whole_numbers(&self) -> Option<String> {
+        if !self.has_fractions {
+            return None;
+        }
+        let mut text = String::with_capacity(self.text.len());
+        let mut written = 0;
+        for entry in self.entries.iter().filter(|entry| entry.kind == Kind::Number) {
+            if let Some(whole) = whole(self.slice(*entry)) {
+                text.push_str(self.text.get(written..entry.start as usize).unwrap_or_default());
+                text.push_str(&whole.to_string());
+                written = entry.extent as usize;
+            }
+        }
+        text.push_str(self.text.get(written..).unwrap_or_default());
+        (written > 0).then_some(text)
+    }
+}
+
+/// The whole number that a number with a fraction or an exponent is, where an integer type of Rust's could hold it.
+fn whole(number: &str) -> Option<i128> {
+    const LARGEST: f64 = 1.7e38;
+    if !is_fraction(number) {
+        return None;
+    }
+    let number: f64 = number.parse().ok()?;
+    #[allow(clippy::cast_possible_truncation, reason = "within an i128, and without a fraction")]
+    (number.fract() == 0.0 && number.abs() < LARGEST).then_some(number as i128)
+}
+
+/// Whether a number is written with a fraction or an exponent; -0 counts, because `serde_json` reads a float there.
+fn is_fraction(number: &str) -> bool {
+    number == "-0" || number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
+}
+
+/// Makes the entries, without recursion.
+struct Index<'b> {
+    text: &'b str,
+    entries: Vec<Entry>,
+    has_fractions: bool,
+    /// So many lists and objects may stand in each other.
+    deepest: usize,
+}
+
+impl Index<'_> {
+    fn read(&mut self) -> Result<(), Unreadable> {
+        let bytes = self.text.as_bytes();
+        let mut open: Vec<usize> = Vec::new();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            at = match byte {
+                b'[' | b'{' => {
+                    if open.len() == self.deepest {
+                        return Err(Unreadable::Depth);
+                    }
+                    let kind = if *byte == b'[' { Kind::List } else { Kind::Object };
+                    self.count(&open);
+                    open.push(self.entries.len());
+                    self.push(kind, at, 0);
+                    at + 1
+                }
+                b']' | b'}' => {
+                    let container = open.pop().ok_or(Unreadable::Text)?;
+                    self.close(container);
+                    at + 1
+                }
+                b'"' => {
+                    let end = self.string(at)?;
+                    // A field's name counts for its value, which a colon follows.
+                    if bytes.get(end..).is_none_or(|rest| first_of(rest) != Some(b':')) {
+                        self.count(&open);
+                    }
+                    end
+                }
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' => at + 1,
+                _ => {
+                    let end = self.scalar(at)?;
+                    self.count(&open);
+                    end
+                }
+            };
+        }
+        if open.is_empty() && !self.entries.is_empty() {
+            Ok(())
+        } else {
+            Err(Unreadable::Text)
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
+    fn push(&mut self, kind: Kind, start: usize, extent: usize) {
+        let next = self.entries.len() as u32 + 1;
+        self.entries.push(Entry {
+            kind,
+            start: start as u32,
+            extent: extent as u32,
+            next,
+        });
+    }
+
+    /// One more item or field of the innermost list or object.
+    fn count(&mut self, open: &[usize]) {
+        if let Some(container) = open.last().and_then(|container| self.entries.get_mut(*container)) {
+            container.extent += 1;
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
+    fn close(&mut self, container: usize) {
+        let next = self.entries.len() as u32;
+        if let Some(container) = self.entries.get_mut(container) {
+            container.next = next;
+        }
+    }
+
+    /// A text from its opening quote; where it ends.
+    fn string(&mut self, start: usize) -> Result<usize, Unreadable> {
+        let bytes = self.text.as_bytes();
+        let mut end = start + 1;
+        let mut escaped = false;
+        loop {
+            match bytes.get(end) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    end += 2;
+                }
+                Some(_) => end += 1,
+                None => return Err(Unreadable::Text),
+            }
+        }
+        if escaped {
+            check_surrogates(&bytes[start + 1..end])?;
+            self.push(Kind::Escaped, start, end + 1);
+        } else {
+            self.push(Kind::Plain, start + 1, end);
+        }
+        Ok(end + 1)
+    }
+
+    /// A number, a boolean or null; where it ends.
+    fn scalar(&mut self, start: usize) -> Result<usize, Unreadable> {
+        let rest = self.text.get(start..).ok_or(Unreadable::Text)?;
+        let ends = |character: char| matches!(character, ',' | ']' | '}' | ' ' | '\t' | '\r' | '\n');
+        let end = start + rest.find(ends).unwrap_or(rest.len());
+        let text = self.text.get(start..end).ok_or(Unreadable::Text)?;
+        let kind = match text {
+            "null" => Kind::Null,
+            "true" | "false" => Kind::Boolean,
+            number => {
+                self.number(number)?;
+                Kind::Number
+            }
+        };
+        self.push(kind, start, end);
+        Ok(end)
+    }
+
+    fn number(&mut self, number: &str) -> Result<(), Unreadable> {
+        /// Fewer digits than the largest number has.
+        const ALWAYS_FINITE: usize = 300;
+        let fraction = is_fraction(number);
+        self.has_fractions |= fraction;
+        if (fraction || number.len() > ALWAYS_FINITE) && !number.parse().is_ok_and(f64::is_finite) {
+            return Err(Unreadable::Number);
+        }
+        Ok(())
+    }
+}
+
+/// The first byte that is not white space.
+fn first_of(bytes: &[u8]) -> Option<u8> {
+    bytes
+        .iter()
+        .copied()
+        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+/// Each escape of half a character must be followed by one of the other half (RFC 8259 §7).
+fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
+    let mut rest = text;
+    while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
+        rest = &rest[escape..];
+        let unit = code_unit(rest);
+        rest = match unit {
+            Some(0xd800..=0xdbff) => match code_unit(rest.get(6..).unwrap_or_default()) {
+                Some(0xdc00..=0xdfff) => rest.get(12..),
+                _ => return Err(Unreadable::Surrogate),
+            },
+            Some(0xdc00..=0xdfff) => return Err(Unreadable::Surrogate),
+            _ => rest.get(2..),
+        }
+        .unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// What an escape such as `\ud800` stands for.
+fn code_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// A value of a document, or a text that stands in none.
+#[derive(Clone, Copy)]
+pub(crate) enum Node<'a> {
+    At(&'a Document<'a>, u32),
+    Text(&'a str),
+}
+
+/// A field's name, and its value.
+pub(crate) type Member<'a> = (Cow<'a, str>, Node<'a>);
+
+impl<'a> Node<'a> {
+    fn entry(self) -> Option<Entry> {
+        match self {
+            Self::At(document, index) => Some(document.entry(index)),
+            Self::Text(_) => None,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        self.entry().map_or(Kind::Plain, |entry| entry.kind)
+    }
+
+    pub(super) fn is_object(self) -> bool {
+        self.kind() == Kind::Object
+    }
+
+    /// Its items, if it is a list.
+    pub(super) fn items(self) -> Items<'a> {
+        Items(self.within(Kind::List))
+    }
+
+    /// Its fields, if it is an object.
+    pub(super) fn members(self) -> Members<'a> {
+        Members(self.within(Kind::Object))
+    }
+
+    /// The field of that name; of several, the last, as `serde_json` reads them.
+    pub(super) fn field(self, name: &str) -> Option<Node<'a>> {
+        self.members()
+            .filter(|(field, _)| field == name)
+            .last()
+            .map(|(_, value)| value)
+    }
+
+    /// How many items or fields it has, or characters.
+    pub(super) fn length(self) -> usize {
+        match self.entry() {
+            Some(entry) if matches!(entry.kind, Kind::List | Kind::Object) => entry.extent as usize,
+            _ => self.as_string().map_or(0, |text| text.chars().count()),
+        }
+    }
+
+    /// What it holds, if it is of that kind.
+    fn within(self, kind: Kind) -> Within<'a> {
+        match self {
+            Self::At(document, index) if document.entry(index).kind == kind => {
+                let entry = document.entry(index);
+                Within {
+                    document: Some(document),
+                    at: index + 1,
+                    end: entry.next,
+                    left: entry.extent,
+                }
+            }
+            _ => Within {
+                document: None,
+                at: 0,
+                end: 0,
+                left: 0,
+            },
+        }
+    }
+
+    fn number(self) -> Option<Number> {
+        match self {
+            Self::At(document, index) => {
+                let entry = document.entry(index);
+                (entry.kind == Kind::Number).then(|| serde_json::from_str(document.slice(entry)).ok())?
+            }
+            Self::Text(_) => None,
+        }
+    }
+
+    /// A hash that equal values share, whatever the order of their fields and however their numbers are written.
+    fn hash(self, state: &RandomState) -> u64 {
+        let mut hasher = state.build_hasher();
+        match self.kind() {
+            Kind::Null => hasher.write_u8(0),
+            Kind::Boolean => hasher.write_u8(1 + u8::from(self.as_boolean() == Some(true))),
+            Kind::Number => {
+                hasher.write_u8(3);
+                hasher.write_u128(self.number().map_or(0, |number| number_bits(&number)));
+            }
+            Kind::Plain | Kind::Escaped => {
+                hasher.write_u8(4);
+                hasher.write(self.as_string().unwrap_or_default().as_bytes());
+            }
+            Kind::List => {
+                hasher.write_u8(5);
+                for item in self.items() {
+                    hasher.write_u64(item.hash(state));
+                }
+            }
+            Kind::Object => {
+                let field_hash = |(name, value): Member<'_>| {
+                    let mut hasher = state.build_hasher();
+                    hasher.write(name.as_bytes());
+                    hasher.write_u64(value.hash(state));
+                    hasher.finish()
+                };
+                hasher.write_u8(6);
+                hasher.write_u64(self.members().map(field_hash).fold(0, u64::wrapping_add));
+            }
+        }
+        hasher.finish()
+    }
+}
+
+/// The same for equal numbers: whole ones as integers, however they are written.
+fn number_bits(number: &Number) -> u128 {
+    let float = number.as_f64().unwrap_or_default();
+    #[allow(clippy::cast_possible_truncation, reason = "within an i128, and without a fraction")]
+    let rounded = (float.fract() == 0.0 && float.abs() < 1.7e38).then_some(float as i128);
+    match number.as_i128().or(rounded) {
+        Some(integer) => integer.cast_unsigned(),
+        // No integer of that size has all of a float's upper bits set.
+        None => u128::from(float.to_bits()) | (u128::MAX << 64),
+    }
+}
+
+/// The entries in a list or an object.
+struct Within<'a> {
+    document: Option<&'a Document<'a>>,
+    at: u32,
+    end: u32,
+    left: u32,
+}
+
+impl<'a> Within<'a> {
+    fn next(&mut self) -> Option<(&'a Document<'a>, u32)> {
+        let document = self.document.filter(|_| self.at < self.end)?;
+        let at = self.at;
+        self.at = document.entry(at).next.max(at + 1);
+        Some((document, at))
+    }
+}
+
+/// The items of a list.
+pub(crate) struct Items<'a>(Within<'a>);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Node<'a>;
+
+    fn next(&mut self) -> Option<Node<'a>> {
+        let (document, at) = self.0.next()?;
+        self.0.left = self.0.left.saturating_sub(1);
+        Some(document.node(at))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.0.left as usize, Some(self.0.left as usize))
+    }
+}
+
+/// The fields of an object.
+pub(crate) struct Members<'a>(Within<'a>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Member<'a>;
+
+    fn next(&mut self) -> Option<Member<'a>> {
+        let (document, name) = self.0.next()?;
+        let (_, value) = self.0.next()?;
+        self.0.left = self.0.left.saturating_sub(1);
+        Some((document.string(document.entry(name)), document.node(value)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.0.left as usize, Some(self.0.left as usize))
+    }
+}
+
+/// What the validators of inputs read.
+pub(crate) struct Indexed;
+
+impl Json for Indexed {
+    type Node<'a> = Node<'a>;
+    type PreparedKey = String;
+    type StringBuffer = String;
+
+    // A lookup reads every field, so one pass over the fields is never dearer than several lookups.
+    const KEYS_PER_LOOKUP: usize = usize::MAX >> 16;
+    const ACYCLIC: bool = true;
+
+    fn prepare_key(key: &str) -> String {
+        key.to_owned()
+    }
+
+    fn with_string_node<T>(buffer: &mut String, string: &str, f: impl FnOnce(Node<'_>) -> T) -> T {
+        buffer.clear();
+        buffer.push_str(string);
+        f(Node::Text(buffer))
+    }
+}
+
+impl<'a> JsonNode<'a, Indexed> for Node<'a> {
+    type Object = Self;
+    type Array = Self;
+    type Number = Number;
+
+    fn as_object(&self) -> Option<Self> {
+        self.is_object().then_some(*self)
+    }
+
+    fn as_array(&self) -> Option<Self> {
+        (self.kind() == Kind::List).then_some(*self)
+    }
+
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        match *self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::At(document, index) => {
+                let entry = document.entry(index);
+                matches!(entry.kind, Kind::Plain | Kind::Escaped).then(|| document.string(entry))
+            }
+        }
+    }
+
+    fn as_number(&self) -> Option<Number> {
+        self.number()
+    }
+
+    fn is_number(&self) -> bool {
+        self.kind() == Kind::Number
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        match *self {
+            Self::At(document, index) => {
+                let entry = document.entry(index);
+                (entry.kind == Kind::Boolean).then(|| document.slice(entry) == "true")
+            }
+            Self::Text(_) => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    fn json_type(&self) -> JsonType {
+        match self.kind() {
+            Kind::Null => JsonType::Null,
+            Kind::Boolean => JsonType::Boolean,
+            Kind::Number => JsonType::Number,
+            Kind::Plain | Kind::Escaped => JsonType::String,
+            Kind::List => JsonType::Array,
+            Kind::Object => JsonType::Object,
+        }
+    }
+
+    fn equals_value(&self, expected: &Value) -> bool {
+        match expected {
+            Value::Null => self.is_null(),
+            Value::Bool(expected) => self.as_boolean() == Some(*expected),
+            Value::String(expected) => self.as_string().is_some_and(|text| text == *expected),
+            Value::Number(_) => {
+                let number = self.number().map(Value::Number);
+                number.is_some_and(|number| jsonschema::json::cmp::equal(&number, expected))
+            }
+            Value::Array(expected) => {
+                let same_length = self.as_array().is_some() && self.length() == expected.len();
+                same_length
+                    && self
+                        .items()
+                        .zip(expected)
+                        .all(|(item, expected)| item.equals_value(expected))
+            }
+            Value::Object(expected) => {
+                let same_length = self.is_object() && self.length() == expected.len();
+                let equals = |(name, expected): (&String, &Value)| {
+                    self.field(name).is_some_and(|value| value.equals_value(expected))
+                };
+                same_length && expected.iter().all(equals)
+            }
+        }
+    }
+
+    /// Asked for by nothing that is used here: an error's instance is told from the document.
+    fn to_value(&self) -> Cow<'a, Value> {
+        Cow::Owned(Value::Null)
+    }
+
+    fn identity(&self) -> Option<NodeIdentity> {
+        match *self {
+            Self::At(document, index) => Some(NodeIdentity::tagged(std::ptr::from_ref(document).addr(), index)),
+            Self::Text(text) => Some(NodeIdentity::new(text.as_ptr().addr())),
+        }
+    }
+}
+
+impl<'a> Object<'a, Indexed> for Node<'a> {
+    type Node = Self;
+    type MemberName = Cow<'a, str>;
+    type MembersIter = Members<'a>;
+
+    fn len(&self) -> usize {
+        self.length()
+    }
+
+    fn get(&self, key: &String) -> Option<Self> {
+        self.field(key)
+    }
+
+    fn members(&self) -> Members<'a> {
+        Node::members(*self)
+    }
+}
+
+impl<'a> Array<'a, Indexed> for Node<'a> {
+    type Node = Self;
+    type ElementsIter = Items<'a>;
+
+    fn len(&self) -> usize {
+        self.length()
+    }
+
+    fn elements(&self) -> Items<'a> {
+        self.items()
+    }
+
+    /// By 128 bits of a hash whose keys no caller knows: comparing pairs would take time with the square of their number.
+    fn is_unique(&self) -> bool {
+        let states = [RandomState::new(), RandomState::new()];
+        let mut hashes: Vec<[u64; 2]> = self
+            .items()
+            .map(|item| states.each_ref().map(|state| item.hash(state)))
+            .collect();
+        hashes.sort_unstable();
+        hashes.windows(2).all(|pair| pair[0] != pair[1])
+    }
+}

@@ -1,0 +1,355 @@
+//! Tells what is wrong with a value that its schema refuses, place by place.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use jsonschema::JsonType;
+use jsonschema::error::ValidationErrorKind as Broken;
+use jsonschema::json::Node as _;
+
+use super::document::{Member, Node};
+use super::found::{Found, shortened};
+use super::rules::{Form, Forms, Id, Others, Rule, Rules};
+use super::sentence::{self, one_of, shown, types_in_words, unexpected_in_words};
+use crate::problem::InputProblem;
+
+/// Tells all that a refused value breaks of what its schema promises; of several forms, what it breaks of the one that was
+/// meant.
+pub(super) fn explain(input: &str, rules: &Rules, value: Node<'_>, found: &mut Found) {
+    let before = found.count();
+    let root = Place::Input(input);
+    Explaining { rules, found }.visit(value, &[0], &root);
+    if found.count() == before {
+        found.push(|| root.problem("is not what its schema describes."));
+    }
+}
+
+/// Where a value stands in an input; written out only where a problem is told.
+enum Place<'p> {
+    Input(&'p str),
+    Field(&'p Self, &'p str),
+    Item(&'p Self, usize),
+}
+
+impl Place<'_> {
+    /// `filter.tags[2]`; the fields of a flattened input have no name before them.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        self.write(&mut path);
+        shortened(path.trim_start_matches('.')).into_owned()
+    }
+
+    fn write(&self, path: &mut String) {
+        match self {
+            Self::Input(name) => path.push_str(name),
+            Self::Field(within, name) => {
+                within.write(path);
+                path.push('.');
+                path.push_str(&shortened(name));
+            }
+            Self::Item(within, index) => {
+                within.write(path);
+                path.push_str(&format!("[{index}]"));
+            }
+        }
+    }
+
+    /// The problem that its path and the rest of the sentence tell.
+    fn problem(&self, rest: &str) -> InputProblem {
+        let path = self.path();
+        InputProblem {
+            detail: format!("`{path}` {rest}"),
+            input: path,
+        }
+    }
+
+    fn lacks(&self, field: &str) -> InputProblem {
+        if self.path().is_empty() {
+            sentence::missing(field)
+        } else {
+            self.problem(&format!("lacks `{field}`."))
+        }
+    }
+}
+
+struct Explaining<'e> {
+    rules: &'e Rules,
+    found: &'e mut Found,
+}
+
+impl<'e> Explaining<'e> {
+    /// Tells what the value breaks of these rules. Each place of an input is visited once.
+    fn visit(&mut self, value: Node<'_>, rules: &[Id], place: &Place<'_>) {
+        let rules = self.all_rules(value, rules, place);
+        match value.json_type() {
+            JsonType::Array => self.visit_items(value, &rules, place),
+            JsonType::Object => self.visit_fields(value, &rules, place),
+            _ => {}
+        }
+    }
+
+    /// The rules, and those that they lead to for the same value; what the value itself breaks of them is told.
+    fn all_rules<'r>(&mut self, value: Node<'_>, rules: &'r [Id], place: &Place<'_>) -> Cow<'r, [Id]> {
+        let mut all = Cow::Borrowed(rules);
+        let mut next = 0;
+        while let Some(rule) = all.get(next).and_then(|id| self.rules.get(*id)) {
+            next += 1;
+            let is_its_type = self.tell_own(value, rule, place);
+            if rule.is_alone() || !is_its_type {
+                continue;
+            }
+            let meant = rule.forms.iter().filter_map(|forms| self.meant(value, forms, place));
+            let more: Vec<Id> = meant.chain(rule.same.iter().copied()).collect();
+            for id in more {
+                if !all.contains(&id) {
+                    all.to_mut().push(id);
+                }
+            }
+        }
+        all
+    }
+
+    /// Tells what the value itself breaks of one rule; whether it is of the rule's type.
+    fn tell_own(&mut self, value: Node<'_>, rule: &Rule, place: &Place<'_>) -> bool {
+        if rule.never {
+            self.found.push(|| place.problem("must be left out."));
+        }
+        if rule.beyond.as_ref().is_some_and(|beyond| !beyond.is_valid(value)) {
+            self.found.push(|| place.problem("is not what its schema describes."));
+        }
+        let Some(own) = rule.own.as_ref().filter(|own| !own.is_valid(value)) else {
+            return true;
+        };
+        if self.found.is_full() {
+            // One more is all that is told of it, so nothing of it is made.
+            self.found.push(|| place.problem(""));
+            return true;
+        }
+        let broken: Vec<_> = own.iter_errors(value).collect();
+        // An enum or a constant already implies the type.
+        let lists_values = broken
+            .iter()
+            .any(|error| matches!(error.kind(), Broken::Enum { .. } | Broken::Constant { .. }));
+        let is_type = |kind: &Broken| matches!(kind, Broken::Type { .. });
+        for error in broken.iter().filter(|error| !(lists_values && is_type(error.kind()))) {
+            self.found.push(|| match error.kind() {
+                Broken::Required { property } => place.lacks(property.as_str().unwrap_or_default()),
+                kind => place.problem(&format!("{}.", sentence::rule(kind, value))),
+            });
+        }
+        !broken.iter().any(|error| is_type(error.kind()))
+    }
+
+    fn visit_items(&mut self, list: Node<'_>, rules: &[Id], place: &Place<'_>) {
+        let rules: Vec<&'e Rule> = rules.iter().filter_map(|id| self.rules.get(*id)).collect();
+        let rest: Vec<Id> = rules.iter().filter_map(|rule| rule.items).collect();
+        let longest = rules.iter().map(|rule| rule.first.len()).max().unwrap_or_default();
+        for (index, item) in list.items().enumerate() {
+            let place = Place::Item(place, index);
+            if index < longest {
+                let of_item = rules
+                    .iter()
+                    .filter_map(|rule| rule.first.get(index).copied().or(rule.items));
+                let of_item: Vec<Id> = of_item.collect();
+                self.visit(item, &of_item, &place);
+            } else if rest.is_empty() {
+                break;
+            } else {
+                self.visit(item, &rest, &place);
+            }
+        }
+    }
+
+    fn visit_fields(&mut self, object: Node<'_>, rules: &[Id], place: &Place<'_>) {
+        let rules: Vec<&'e Rule> = rules.iter().filter_map(|id| self.rules.get(*id)).collect();
+        // By name, so that the order of the sentences does not depend on the order in which a caller writes fields.
+        let mut members: Vec<Member<'_>> = object.members().collect();
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.tell_unexpected(&members, &rules, place);
+        let mut of_field = Vec::new();
+        for (name, value) in &members {
+            of_field.clear();
+            for rule in &rules {
+                rule.rules_of_field(name, &mut of_field);
+            }
+            if !of_field.is_empty() {
+                of_field.dedup();
+                self.visit(*value, &of_field, &Place::Field(place, name));
+            }
+        }
+    }
+
+    /// Tells of the fields that the rules do not know.
+    fn tell_unexpected(&mut self, members: &[Member<'_>], rules: &[&Rule], place: &Place<'_>) {
+        for rule in rules
+            .iter()
+            .filter(|rule| rule.others == Others::None || rule.knows_all)
+        {
+            let knowing: &[&Rule] = if rule.knows_all { rules } else { &[rule] };
+            let is_known = |name: &str| match rule.others {
+                Others::None => rule.rules_of_field(name, &mut Vec::new()),
+                Others::Any | Others::Each(_) => rules.iter().any(|rule| self.rules.know(rule, name)),
+            };
+            let names = members.iter().map(|(name, _)| &**name);
+            let mut unexpected = names.filter(|name| !is_known(name)).peekable();
+            if unexpected.peek().is_some() {
+                self.found.push(|| {
+                    let known = knowing.iter().flat_map(|rule| rule.fields.keys().map(String::as_str));
+                    let known: BTreeSet<&str> = known.collect();
+                    place.problem(&unexpected_in_words(unexpected, &Vec::from_iter(known)))
+                });
+            }
+        }
+    }
+
+    /// Of several forms the one that was meant, whose rules then hold. Where none can be said to have been meant, and the
+    /// value has none, that is told.
+    fn meant(&mut self, value: Node<'_>, forms: &Forms, place: &Place<'_>) -> Option<Id> {
+        if let Some(choices) = &forms.choices {
+            if !forms.any_fits(value) {
+                self.found.push(|| {
+                    let choices = one_of(choices.iter().map(String::as_str));
+                    place.problem(&format!("must be {choices}, and {} was given.", shown(value)))
+                });
+            }
+            return None;
+        }
+        let of_its_type: Vec<&Form> = forms
+            .forms
+            .iter()
+            .filter(|form| form.shape.takes(value.json_type()))
+            .collect();
+        if of_its_type.is_empty() {
+            self.found.push(|| {
+                let types = forms.forms.iter().flat_map(|form| form.shape.types.iter().flatten());
+                let types = types_in_words(types.copied());
+                place.problem(&format!("must be {types}, and {} was given.", shown(value)))
+            });
+            return None;
+        }
+        match Meant::among(&of_its_type, value) {
+            Meant::Form(id) => return Some(id),
+            Meant::NoTag(field) => self.found.push(|| {
+                if place.path().is_empty() {
+                    sentence::missing(field)
+                } else {
+                    place.problem(&format!("lacks `{field}`, which says which of its forms it is."))
+                }
+            }),
+            Meant::WrongTag(field, given, choices) => self.found.push(|| {
+                let choices = one_of(choices.iter().map(String::as_str));
+                Place::Field(place, field).problem(&format!("must be {choices}, and {} was given.", shown(given)))
+            }),
+            Meant::OneFieldOf(fields) => self.found.push(|| {
+                let fields = one_of(fields.iter().copied());
+                place.problem(&format!("must be an object with one field, and that must be {fields}."))
+            }),
+            Meant::Unclear if !forms.any_fits(value) => self.found.push(|| {
+                let count = forms.forms.iter().filter(|form| !form.shape.is_null()).count();
+                place.problem(&format!("has none of the {count} forms that its schema describes."))
+            }),
+            Meant::Unclear if forms.too_many_fit(value) => self
+                .found
+                .push(|| place.problem("has several of the forms that its schema describes, and must have one.")),
+            Meant::Unclear => {}
+        }
+        None
+    }
+}
+
+/// Which of several forms of one type was meant.
+enum Meant<'f, 'v> {
+    Form(Id),
+    /// The field that says so is not there.
+    NoTag(&'f str),
+    /// The field that says so has none of the forms' values.
+    WrongTag(&'f str, Node<'v>, Vec<String>),
+    /// Each form is a field of its own, and the value has none of them, or another one too.
+    OneFieldOf(Vec<&'f str>),
+    Unclear,
+}
+
+impl<'f, 'v> Meant<'f, 'v> {
+    fn among(forms: &[&'f Form], value: Node<'v>) -> Self {
+        if let [only] = forms {
+            return Self::Form(only.id);
+        }
+        let tagged = retain(forms, |form| has_its_tags(form, value));
+        match tagged.as_slice() {
+            [only] => return Self::Form(only.id),
+            [] => return wrong_tag(forms, value).unwrap_or(Self::Unclear),
+            _ => {}
+        }
+        if let Some(tag) = tag_of_all(&tagged).filter(|tag| value.field(tag).is_none()) {
+            return Self::NoTag(tag);
+        }
+        let complete = retain(&tagged, |form| {
+            form.shape.required.iter().all(|field| value.field(field).is_some())
+        });
+        if let [only] = complete.as_slice() {
+            return Self::Form(only.id);
+        }
+        let closed = retain(&complete, |form| {
+            let only = form.shape.only.as_ref();
+            only.is_none_or(|only| value.members().all(|(name, _)| only.contains(&*name)))
+        });
+        match (closed.as_slice(), one_field_each(&tagged)) {
+            ([only], _) => Self::Form(only.id),
+            ([], Some(fields)) if value.is_object() => Self::OneFieldOf(fields),
+            _ => Self::Unclear,
+        }
+    }
+}
+
+fn retain<'f>(forms: &[&'f Form], keep: impl Fn(&Form) -> bool) -> Vec<&'f Form> {
+    forms.iter().copied().filter(|form| keep(form)).collect()
+}
+
+/// Whether each field that the form fixes and the value has is one of the form's values.
+fn has_its_tags(form: &Form, value: Node<'_>) -> bool {
+    form.shape.fixed.iter().all(|(field, values)| {
+        let given = value.field(field);
+        given.is_none_or(|given| values.iter().any(|fixed| given.equals_value(fixed)))
+    })
+}
+
+/// The field that each form requires to have a value of its own.
+fn tag_of_all<'f>(forms: &[&'f Form]) -> Option<&'f str> {
+    let (first, rest) = forms.split_first()?;
+    let fixes =
+        |form: &Form, field: &String| form.shape.fixed.contains_key(field) && form.shape.required.contains(field);
+    let mut fields = first.shape.fixed.keys().filter(|field| fixes(first, field));
+    fields
+        .find(|field| rest.iter().all(|form| fixes(form, field)))
+        .map(String::as_str)
+}
+
+fn wrong_tag<'f, 'v>(forms: &[&'f Form], value: Node<'v>) -> Option<Meant<'f, 'v>> {
+    let tag = tag_of_all(forms)?;
+    let given = value.field(tag)?;
+    let values = forms.iter().filter_map(|form| form.shape.fixed.get(tag)).flatten();
+    let mut choices: Vec<String> = Vec::new();
+    for value in values.map(sentence::in_words) {
+        if !choices.contains(&value) {
+            choices.push(value);
+        }
+    }
+    // Where it is one of them, some other field is what no form takes.
+    let is_known = forms.iter().any(|form| {
+        let values = form.shape.fixed.get(tag).into_iter().flatten();
+        values.into_iter().any(|value| given.equals_value(value))
+    });
+    (!is_known).then_some(Meant::WrongTag(tag, given, choices))
+}
+
+/// The fields, where each form is an object of exactly one, as serde writes the variants of an enum.
+fn one_field_each<'f>(forms: &[&'f Form]) -> Option<Vec<&'f str>> {
+    forms
+        .iter()
+        .map(|form| {
+            let mut required = form.shape.required.iter();
+            let only = required.next().filter(|_| required.next().is_none())?;
+            (form.shape.only.as_ref()?.len() == 1).then_some(only.as_str())
+        })
+        .collect()
+}

@@ -1,0 +1,494 @@
+//! A schema taken apart, so that what is wrong with a value can be told place by place.
+//!
+//! Whether a value is right is said by one validator of the whole schema, in time that grows with the value alone. Telling
+//! why walks over each place of the value once, with all the rules that hold there: it follows no form of a value that was
+//! not meant, because a recursive type would multiply the work with each level.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use jsonschema::{JsonType, Validator};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+use super::bound::compile;
+use super::document::{Indexed, Node};
+use super::sentence::in_words;
+
+/// The place of a rule among all of a schema.
+pub(super) type Id = usize;
+
+/// Every rule of a schema; the first one is the schema itself.
+pub(super) struct Rules {
+    rules: Vec<Rule>,
+}
+
+/// What one schema object says.
+#[derive(Default)]
+pub(super) struct Rule {
+    /// Nothing satisfies it: the schema `false`.
+    pub(super) never: bool,
+    /// What it says of the value itself, without what is in it; each rule of this kind has a sentence.
+    pub(super) own: Option<Validator<Indexed>>,
+    /// Rules that are only judged: `not`, `if`, `contains` and their like.
+    pub(super) beyond: Option<Validator<Indexed>>,
+    /// Rules of the same value: `$ref` and `allOf`.
+    pub(super) same: Vec<Id>,
+    /// `oneOf` and `anyOf`.
+    pub(super) forms: Vec<Forms>,
+    pub(super) fields: BTreeMap<String, Id>,
+    /// Rules of the fields whose name matches.
+    patterns: Vec<(Validator<Indexed>, Id)>,
+    pub(super) others: Others,
+    /// No field but those that another rule of the same value knows.
+    pub(super) knows_all: bool,
+    /// Rules of the first items.
+    pub(super) first: Vec<Id>,
+    /// The rule of the other items.
+    pub(super) items: Option<Id>,
+    shape: Shape,
+}
+
+/// Fields that a rule does not name.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    #[default]
+    Any,
+    None,
+    Each(Id),
+}
+
+/// Several forms, of which a value must have one.
+pub(super) struct Forms {
+    pub(super) forms: Vec<Form>,
+    /// What every form would take, where each is a fixed value.
+    pub(super) choices: Option<Vec<String>>,
+    /// More than one is as wrong as none: `oneOf`.
+    only_one: bool,
+    schema: Value,
+    any: OnceLock<Option<Validator<Indexed>>>,
+    one: OnceLock<Option<Validator<Indexed>>>,
+}
+
+/// One of several forms.
+pub(super) struct Form {
+    pub(super) id: Id,
+    pub(super) shape: Shape,
+}
+
+/// What can be seen of a form without looking further into the value than its fields' fixed values.
+#[derive(Default, Clone)]
+pub(super) struct Shape {
+    /// Nothing where any type will do.
+    pub(super) types: Option<BTreeSet<&'static str>>,
+    /// The values that it is one of.
+    pub(super) values: Option<Vec<Value>>,
+    /// Fields that have one of a few values, such as a tag.
+    pub(super) fixed: BTreeMap<String, Vec<Value>>,
+    pub(super) required: BTreeSet<String>,
+    /// The only fields that there may be.
+    pub(super) only: Option<BTreeSet<String>>,
+}
+
+impl Rules {
+    pub(super) fn of(schema: &Value) -> Self {
+        let mut building = Building {
+            root: schema,
+            rules: Vec::new(),
+            references: BTreeMap::new(),
+        };
+        building.add(schema);
+        let mut rules = Self { rules: building.rules };
+        rules.fill_in_shapes();
+        rules
+    }
+
+    pub(super) fn get(&self, id: Id) -> Option<&Rule> {
+        self.rules.get(id)
+    }
+
+    /// Forms are judged by their shapes, and a shape is that of all rules of the same value.
+    fn fill_in_shapes(&mut self) {
+        let shapes: Vec<Shape> = (0..self.rules.len()).map(|id| self.shape(id, 0)).collect();
+        let choices: Vec<Vec<_>> = self
+            .rules
+            .iter()
+            .map(|rule| rule.forms.iter().map(|forms| self.choices(forms, 0)).collect())
+            .collect();
+        for (rule, choices) in self.rules.iter_mut().zip(choices) {
+            for (forms, choices) in rule.forms.iter_mut().zip(choices) {
+                forms.choices = choices;
+                for form in &mut forms.forms {
+                    form.shape = shapes.get(form.id).cloned().unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    fn shape(&self, id: Id, depth: usize) -> Shape {
+        /// So many rules of one value may lead to each other; a circle of them says nothing.
+        const DEEPEST: usize = 4;
+        let Some(rule) = self.get(id).filter(|_| depth < DEEPEST) else {
+            return Shape::default();
+        };
+        let mut shape = rule.shape.clone();
+        for (name, field) in &rule.fields {
+            if let Some(values) = self.values(*field) {
+                shape.fixed.insert(name.clone(), values.clone());
+            }
+        }
+        for same in &rule.same {
+            shape.and(self.shape(*same, depth + 1));
+        }
+        for forms in &rule.forms {
+            let types = forms.forms.iter().map(|form| self.shape(form.id, depth + 1).types);
+            let types = types.collect::<Option<Vec<_>>>();
+            shape.and_types(types.map(|types| types.into_iter().flatten().collect()));
+        }
+        shape
+    }
+
+    /// The few values that a field may have.
+    fn values(&self, id: Id) -> Option<&Vec<Value>> {
+        let rule = self.get(id)?;
+        let referred = || rule.same.iter().find_map(|same| self.get(*same)?.shape.values.as_ref());
+        rule.shape.values.as_ref().or_else(referred)
+    }
+
+    /// What every form would take, where each is a fixed value; null only stands for leaving it out.
+    fn choices(&self, forms: &Forms, depth: usize) -> Option<Vec<String>> {
+        const DEEPEST: usize = 4;
+        let mut choices = Vec::new();
+        for form in &forms.forms {
+            let shape = self.shape(form.id, 0);
+            match &shape.values {
+                Some(values) => choices.extend(values.iter().filter(|value| !value.is_null()).map(in_words)),
+                None if shape.is_null() => {}
+                // An enum that may be left out is a choice within a choice.
+                None if depth < DEEPEST => choices.extend(self.choices(self.only_forms(form.id)?, depth + 1)?),
+                None => return None,
+            }
+        }
+        (!choices.is_empty()).then_some(choices)
+    }
+
+    /// The forms that are all a rule says.
+    fn only_forms(&self, id: Id) -> Option<&Forms> {
+        let rule = self.get(id)?;
+        match (rule.same.as_slice(), rule.forms.as_slice()) {
+            ([], [only]) => Some(only),
+            ([referred], []) => match self.get(*referred)?.forms.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether the rule or one of its forms knows a field of that name.
+    pub(super) fn know(&self, rule: &Rule, name: &str) -> bool {
+        let mut forms = rule.forms.iter().flat_map(|forms| &forms.forms);
+        rule.rules_of_field(name, &mut Vec::new())
+            || forms.any(|form| {
+                let form = self.get(form.id);
+                let referred = form
+                    .into_iter()
+                    .flat_map(|form| &form.same)
+                    .filter_map(|id| self.get(*id));
+                form.into_iter()
+                    .chain(referred)
+                    .any(|rule| rule.rules_of_field(name, &mut Vec::new()))
+            })
+    }
+}
+
+impl Rule {
+    /// The rules that hold for a field of that name, added to `rules`; whether the name is known.
+    pub(super) fn rules_of_field(&self, name: &str, rules: &mut Vec<Id>) -> bool {
+        let before = rules.len();
+        rules.extend(self.fields.get(name));
+        for (pattern, id) in &self.patterns {
+            if pattern.is_valid(Node::Text(name)) {
+                rules.push(*id);
+            }
+        }
+        let is_known = rules.len() > before;
+        match self.others {
+            Others::Each(id) if !is_known => {
+                rules.push(id);
+                true
+            }
+            Others::Any | Others::None | Others::Each(_) => is_known,
+        }
+    }
+
+    /// Whether it looks into no other rule, so that a value of it is told by this rule alone.
+    pub(super) fn is_alone(&self) -> bool {
+        self.same.is_empty() && self.forms.is_empty()
+    }
+}
+
+impl Forms {
+    /// Whether the value has one of the forms.
+    pub(super) fn any_fits(&self, value: Node<'_>) -> bool {
+        let any = self.any.get_or_init(|| self.compile("anyOf"));
+        any.as_ref().is_none_or(|any| any.is_valid(value))
+    }
+
+    /// Whether the value has more forms than it may.
+    pub(super) fn too_many_fit(&self, value: Node<'_>) -> bool {
+        let one = self.one.get_or_init(|| self.compile("oneOf"));
+        self.only_one && one.as_ref().is_some_and(|one| !one.is_valid(value))
+    }
+
+    fn compile(&self, keyword: &str) -> Option<Validator<Indexed>> {
+        let mut schema = Map::from_iter([(keyword.to_owned(), self.schema["forms"].clone())]);
+        schema.insert("$defs".to_owned(), self.schema["$defs"].clone());
+        compile(&schema.into()).ok()
+    }
+}
+
+impl Shape {
+    pub(super) fn is_null(&self) -> bool {
+        self.types.as_ref().is_some_and(|types| types.iter().eq(&["null"]))
+    }
+
+    /// Whether a value of that type may have it.
+    pub(super) fn takes(&self, given: JsonType) -> bool {
+        self.types
+            .as_ref()
+            .is_none_or(|types| types.iter().any(|name| type_of(name) == Some(given)))
+    }
+
+    fn and_types(&mut self, types: Option<BTreeSet<&'static str>>) {
+        self.types = match (self.types.take(), types) {
+            (Some(own), Some(others)) => Some(own.intersection(&others).copied().collect()),
+            (own, others) => own.or(others),
+        };
+    }
+
+    fn and(&mut self, other: Self) {
+        self.and_types(other.types);
+        self.values = self.values.take().or(other.values);
+        self.fixed.extend(other.fixed);
+        self.required.extend(other.required);
+        self.only = match (self.only.take(), other.only) {
+            (Some(own), Some(others)) => Some(own.intersection(&others).cloned().collect()),
+            (own, others) => own.or(others),
+        };
+    }
+
+    fn of(schema: &Map<String, Value>) -> Self {
+        let values = match (schema.get("const"), schema.get("enum")) {
+            (Some(only), _) => Some(vec![only.clone()]),
+            (None, Some(Value::Array(values))) => Some(values.clone()),
+            _ => None,
+        };
+        let names = |keyword: &str| {
+            let names = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
+            names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        };
+        let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false))
+            && !schema.contains_key("patternProperties");
+        let fields = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        Self {
+            types: types_of(schema, values.as_deref()),
+            values,
+            fixed: BTreeMap::new(),
+            required: names("required"),
+            only: is_closed.then(|| fields.map(|(name, _)| name.clone()).collect()),
+        }
+    }
+}
+
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+fn types_of(schema: &Map<String, Value>, values: Option<&[Value]>) -> Option<BTreeSet<&'static str>> {
+    let known = |name: &Value| TYPES.into_iter().find(|known| name == known);
+    match (schema.get("type"), values) {
+        (Some(Value::Array(several)), _) => Some(several.iter().filter_map(known).collect()),
+        (Some(only), _) => Some(known(only).into_iter().collect()),
+        (None, Some(values)) => Some(values.iter().map(type_name).collect()),
+        (None, None) => None,
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Whole numbers are numbers here: which of the two a form takes is a rule of its own.
+fn type_of(name: &str) -> Option<JsonType> {
+    Some(match name {
+        "array" => JsonType::Array,
+        "boolean" => JsonType::Boolean,
+        "integer" | "number" => JsonType::Number,
+        "null" => JsonType::Null,
+        "object" => JsonType::Object,
+        "string" => JsonType::String,
+        _ => return None,
+    })
+}
+
+/// Takes a schema apart.
+struct Building<'s> {
+    root: &'s Value,
+    rules: Vec<Rule>,
+    /// The rule of each `$ref`, so that a recursive schema ends.
+    references: BTreeMap<String, Id>,
+}
+
+impl<'s> Building<'s> {
+    fn add(&mut self, schema: &'s Value) -> Id {
+        let id = self.rules.len();
+        self.rules.push(Rule::default());
+        let rule = match schema {
+            Value::Object(schema) => self.rule(schema),
+            other => Rule {
+                never: other == &Value::Bool(false),
+                ..Rule::default()
+            },
+        };
+        if let Some(place) = self.rules.get_mut(id) {
+            *place = rule;
+        }
+        id
+    }
+
+    fn rule(&mut self, schema: &'s Map<String, Value>) -> Rule {
+        let mut rule = Rule {
+            shape: Shape::of(schema),
+            ..Rule::default()
+        };
+        let (mut own, mut beyond) = (Map::new(), Map::new());
+        for (keyword, value) in schema {
+            match keyword.as_str() {
+                "$ref" => match value.as_str().and_then(|reference| self.refer(reference)) {
+                    Some(id) => rule.same.push(id),
+                    None => drop(beyond.insert(keyword.clone(), value.clone())),
+                },
+                "allOf" => rule.same.extend(self.list(value)),
+                "oneOf" | "anyOf" => rule.forms.push(self.forms(value, keyword == "oneOf")),
+                "properties" => {
+                    let fields = value.as_object().into_iter().flatten();
+                    rule.fields
+                        .extend(fields.map(|(name, field)| (name.clone(), self.add(field))));
+                }
+                "patternProperties" => {
+                    for (pattern, field) in value.as_object().into_iter().flatten() {
+                        let names = compile(&json!({ "pattern": pattern })).ok();
+                        rule.patterns.extend(names.map(|names| (names, self.add(field))));
+                    }
+                }
+                "additionalProperties" if value == &Value::Bool(false) => rule.others = Others::None,
+                "additionalProperties" => rule.others = Others::Each(self.add(value)),
+                "unevaluatedProperties" if value == &Value::Bool(false) => rule.knows_all = true,
+                "prefixItems" => rule.first = self.list(value),
+                "items" => rule.items = Some(self.add(value)),
+                "$defs" => {}
+                known if is_told(known) => drop(own.insert(keyword.clone(), value.clone())),
+                _ => drop(beyond.insert(keyword.clone(), value.clone())),
+            }
+        }
+        rule.own = (!own.is_empty()).then(|| compile(&own.into()).ok()).flatten();
+        rule.beyond = self.beyond(beyond);
+        rule
+    }
+
+    /// Keywords that refuse a value and have no sentence of their own.
+    fn beyond(&self, mut keywords: Map<String, Value>) -> Option<Validator<Indexed>> {
+        const JUDGED: [&str; 14] = [
+            "$dynamicRef",
+            "$ref",
+            "contains",
+            "dependentRequired",
+            "dependentSchemas",
+            "else",
+            "if",
+            "maxContains",
+            "minContains",
+            "not",
+            "propertyNames",
+            "then",
+            "unevaluatedItems",
+            "unevaluatedProperties",
+        ];
+        keywords.retain(|keyword, _| JUDGED.contains(&keyword.as_str()));
+        if keywords.is_empty() {
+            return None;
+        }
+        keywords.insert("$defs".to_owned(), self.root["$defs"].clone());
+        compile(&keywords.into()).ok()
+    }
+
+    fn list(&mut self, schemas: &'s Value) -> Vec<Id> {
+        let schemas = schemas.as_array().into_iter().flatten();
+        schemas.map(|schema| self.add(schema)).collect()
+    }
+
+    fn forms(&mut self, schemas: &'s Value, only_one: bool) -> Forms {
+        let forms = self.list(schemas).into_iter();
+        Forms {
+            forms: forms
+                .map(|id| Form {
+                    id,
+                    shape: Shape::default(),
+                })
+                .collect(),
+            choices: None,
+            only_one,
+            schema: json!({ "$defs": self.root["$defs"], "forms": schemas }),
+            any: OnceLock::new(),
+            one: OnceLock::new(),
+        }
+    }
+
+    /// The rule that a reference within the schema leads to (RFC 6901 §6).
+    fn refer(&mut self, reference: &str) -> Option<Id> {
+        if let Some(id) = self.references.get(reference) {
+            return Some(*id);
+        }
+        let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
+        let schema = self.root.pointer(&pointer)?;
+        // Known before it is read, because it may refer to itself.
+        let id = self.rules.len();
+        self.references.insert(reference.to_owned(), id);
+        Some(self.add(schema))
+    }
+}
+
+/// Keywords that say something of the value itself, each with its sentence.
+fn is_told(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "type"
+            | "enum"
+            | "const"
+            | "minimum"
+            | "maximum"
+            | "exclusiveMinimum"
+            | "exclusiveMaximum"
+            | "multipleOf"
+            | "minLength"
+            | "maxLength"
+            | "pattern"
+            | "format"
+            | "minItems"
+            | "maxItems"
+            | "uniqueItems"
+            | "required"
+            | "minProperties"
+            | "maxProperties"
+    )
+}

@@ -1,0 +1,195 @@
+//! The dearest requests that are known, and values nested as deep as JSON is read.
+
+use serde_json::{Value, json};
+
+/// A request, and what it is.
+pub(crate) struct Worst {
+    pub(crate) what: &'static str,
+    pub(crate) endpoint: &'static str,
+    pub(crate) inputs: Value,
+    /// What its refusal says among other things.
+    pub(crate) told: &'static str,
+}
+
+/// So many bytes are the most that a server takes, unless it is set to more.
+const BODY: usize = 1024 * 1024 - 64;
+
+pub(crate) fn requests() -> Vec<Worst> {
+    let worst = |what, endpoint, inputs, told| Worst {
+        what,
+        endpoint,
+        inputs,
+        told,
+    };
+    vec![
+        worst(
+            "a tag inside, at depth 9",
+            "sum",
+            json!({ "value": nested("sum", 9, json!({ "op": "Num", "value": "1" })) }),
+            "must be a number, and \"1\" was given",
+        ),
+        worst(
+            "a tag inside, at depth 60",
+            "sum",
+            json!({ "value": nested("sum", 60, json!({ "op": "Num", "value": "1" })) }),
+            "must be a number, and \"1\" was given",
+        ),
+        worst(
+            "a list of what it does not hold",
+            "many",
+            json!({ "contacts": zeros(BODY / 2) }),
+            "must be an object",
+        ),
+        worst(
+            "a chain of 60",
+            "many",
+            json!({ "node": chain(60, &json!([zeros(50_000)])) }),
+            "must be a whole number",
+        ),
+        worst(
+            "a chain of 120",
+            "many",
+            json!({ "node": chain(120, &zeros(BODY / 2 - 5_000)) }),
+            "must be a whole number",
+        ),
+        worst(
+            "tags that are numbers",
+            "open_ticket",
+            ticket(zeros(BODY / 2 - 200)),
+            "must be text",
+        ),
+        worst(
+            "maps, and one that is none",
+            "many",
+            json!({ "maps": ended(json!({ "": "" }), BODY / 8 - 10) }),
+            "must be an object",
+        ),
+        worst(
+            "a map twice",
+            "many",
+            json!({ "sets": vec![json!({ "": 0 }); BODY / 7 - 10] }),
+            "the same item twice",
+        ),
+        worst(
+            "names that are no inputs",
+            "many",
+            names(BODY / 12),
+            "There is no input",
+        ),
+        worst(
+            "fields that are none",
+            "collections",
+            json!({ "value": names(BODY / 12) }),
+            "has no field",
+        ),
+    ]
+}
+
+fn zeros(count: usize) -> Value {
+    vec![json!(0); count].into()
+}
+
+/// A list of right values, and a wrong one at its end.
+fn ended(item: Value, count: usize) -> Value {
+    let mut items = vec![item; count];
+    items.push(json!(5));
+    items.into()
+}
+
+fn names(count: usize) -> Value {
+    (0..count)
+        .map(|index| (format!("n{index:06}"), json!(0)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn ticket(tags: Value) -> Value {
+    json!({ "email": "ana@example.com", "subject": "A cup is broken", "message": "Again.", "priority": "low", "tags": tags })
+}
+
+/// A chain whose last value is wrong.
+fn chain(depth: usize, wrong: &Value) -> Value {
+    (0..depth).fold(json!({ "value": wrong }), |next, _| json!({ "value": 1, "next": next }))
+}
+
+/// The endpoints of types that hold themselves.
+pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike"];
+
+/// A right value without another in it.
+pub(crate) fn leaf(endpoint: &str) -> Value {
+    match endpoint {
+        "sum" => json!({ "op": "Num", "value": 1.5 }),
+        "chain" => json!({ "kind": "End", "value": 1 }),
+        "outer" => json!({ "Number": 1 }),
+        "beside" => json!({ "is": "Number", "of": 1.5 }),
+        "alike" => json!({ "three": 1 }),
+        _ => json!(1.5),
+    }
+}
+
+/// A value with others in it, one in the other.
+pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
+    (0..depth).fold(innermost, |inner, level| match (endpoint, level % 4) {
+        ("sum", 0) => json!({ "op": "Add", "left": inner, "right": leaf("sum") }),
+        ("sum", 1) => json!({ "op": "Sub", "left": leaf("sum"), "right": inner }),
+        ("sum", 2) => json!({ "op": "Mul", "left": inner, "right": leaf("sum") }),
+        ("sum", _) => json!({ "op": "Div", "left": leaf("sum"), "right": inner }),
+        ("chain", 0) => json!({ "kind": "Link", "next": inner, "also": [] }),
+        ("chain", _) => json!({ "kind": "Link", "also": [leaf("chain"), inner] }),
+        ("outer", 0) => json!({ "Boxed": inner }),
+        ("outer", 1) => json!({ "Listed": [leaf("outer"), inner] }),
+        ("outer", 2) => json!({ "Mapped": { "a": inner, "b": leaf("outer") } }),
+        ("outer", _) => json!({ "Both": { "left": inner, "right": leaf("outer") } }),
+        ("beside", 0) => json!({ "is": "Not", "of": inner }),
+        ("beside", 1) => json!({ "is": "All", "of": [leaf("beside"), inner] }),
+        ("beside", _) => json!({ "is": "Named", "of": { "a": inner } }),
+        ("alike", 0) => json!({ "inner": inner, "one": 1 }),
+        ("alike", 1) => json!({ "inner": inner, "two": 2 }),
+        ("alike", _) => json!({ "inner": inner, "three": 3 }),
+        (_, 0) => json!([inner, true]),
+        (_, _) => json!({ "a": inner }),
+    })
+}
+
+/// A value with more in it: its first list made long, or its first input put into itself.
+pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
+    let Some((_, first)) = value.as_object_mut().and_then(|inputs| inputs.iter_mut().next()) else {
+        return value;
+    };
+    match (change, first) {
+        (0, Value::Array(items)) => {
+            let item = items.first().cloned().unwrap_or_default();
+            let size = item.to_string().len() + 1;
+            items.resize((100_000 / size).max(1), item);
+        }
+        (1, first) => {
+            let inner = first.clone();
+            put_deepest(first, &inner, depth.min(20));
+        }
+        _ => {}
+    }
+    value
+}
+
+/// Puts a value in the place of the last part of itself, so many times.
+fn put_deepest(value: &mut Value, inner: &Value, times: usize) {
+    if times == 0 {
+        return;
+    }
+    match value {
+        Value::Array(items) if !items.is_empty() => items.last_mut(),
+        Value::Object(fields) if !fields.is_empty() => fields.iter_mut().next_back().map(|(_, field)| field),
+        other => {
+            *other = inner.clone();
+            return put_deepest_again(other, inner, times);
+        }
+    }
+    .into_iter()
+    .for_each(|part| put_deepest(part, inner, times));
+}
+
+fn put_deepest_again(value: &mut Value, inner: &Value, times: usize) {
+    if inner.is_array() || inner.is_object() {
+        put_deepest(value, inner, times - 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! Enums that hold themselves, in each of serde's representations, with two to six variants.
+
+use std::collections::BTreeMap;
+
+use operator_runtime::operator_api;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A calculation, by a tag inside.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "op")]
+pub(crate) enum Sum {
+    Add { left: Box<Sum>, right: Box<Sum> },
+    Sub { left: Box<Sum>, right: Box<Sum> },
+    Mul { left: Box<Sum>, right: Box<Sum> },
+    Div { left: Box<Sum>, right: Box<Sum> },
+    Num { value: f64 },
+}
+
+/// Answers with a calculation. Use it to try recursion with a tag inside.
+#[operator_api(POST, "/zoo/sum", read_only)]
+async fn sum(
+    /// The value to try.
+    value: Sum,
+) -> Sum {
+    value
+}
+
+/// One of two, by a tag inside.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "kind")]
+pub(crate) enum Chain {
+    Link { next: Option<Box<Chain>>, also: Vec<Chain> },
+    End { value: u8 },
+}
+
+/// Answers with a chain. Use it to try recursion through options and lists.
+#[operator_api(POST, "/zoo/chain", read_only)]
+async fn chain(
+    /// The value to try.
+    value: Chain,
+) -> Chain {
+    value
+}
+
+/// By the variant's name, as serde writes an enum unless told otherwise.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) enum Outer {
+    Number(u8),
+    Boxed(Box<Outer>),
+    Listed(Vec<Outer>),
+    Mapped(BTreeMap<String, Outer>),
+    Maybe(Option<Box<Outer>>),
+    Both { left: Box<Outer>, right: Box<Outer> },
+}
+
+/// Answers with nested variants. Use it to try recursion by the variant's name.
+#[operator_api(POST, "/zoo/outer", read_only)]
+async fn outer(
+    /// The value to try.
+    value: Outer,
+) -> Outer {
+    value
+}
+
+/// By a tag and a content.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "is", content = "of")]
+pub(crate) enum Beside {
+    Number(f64),
+    Not(Box<Beside>),
+    All(Vec<Beside>),
+    Named(BTreeMap<String, Beside>),
+}
+
+/// Answers with nested contents. Use it to try recursion by a tag and a content.
+#[operator_api(POST, "/zoo/beside", read_only)]
+async fn beside(
+    /// The value to try.
+    value: Beside,
+) -> Beside {
+    value
+}
+
+/// By what fits, with nothing in common.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Any {
+    Number(f64),
+    Flag(bool),
+    List(Vec<Any>),
+    Map(BTreeMap<String, Any>),
+}
+
+/// Answers with anything. Use it to try recursion without a tag.
+#[operator_api(POST, "/zoo/anything", read_only)]
+async fn anything(
+    /// The value to try.
+    value: Any,
+) -> Any {
+    value
+}
+
+/// By what fits, where several forms fit at first look.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Alike {
+    One { inner: Box<Alike>, one: Option<u8> },
+    Two { inner: Box<Alike>, two: Option<u8> },
+    Three { inner: Option<Box<Alike>>, three: u8 },
+}
+
+/// Answers with forms alike. Use it to try recursion where no form can be told from another.
+#[operator_api(POST, "/zoo/alike", read_only)]
+async fn alike(
+    /// The value to try.
+    value: Alike,
+) -> Alike {
+    value
+}
+
+/// A struct that holds itself.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Node {
+    value: u8,
+    next: Option<Box<Node>>,
+}
+
+/// A contact.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Contact {
+    name: String,
+    phone: Option<String>,
+}
+
+/// Answers with how many there are. Use it to try long lists and long chains.
+#[operator_api(POST, "/zoo/many", read_only)]
+async fn many(
+    /// A few contacts.
+    #[operator(max_items = 10)]
+    contacts: Option<Vec<Contact>>,
+    /// A chain.
+    node: Option<Node>,
+    /// Maps, each of which takes far more memory than its text.
+    maps: Option<Vec<BTreeMap<String, String>>>,
+    /// Lists that hold nothing twice.
+    #[operator(unique_items)]
+    sets: Option<Vec<BTreeMap<String, u8>>>,
+) -> usize {
+    let chain = std::iter::successors(node.as_ref(), |node| node.next.as_deref());
+    contacts.map_or(0, |list| list.len())
+        + chain.count()
+        + maps.map_or(0, |list| list.len())
+        + sets.map_or(0, |list| list.len())
+}
