@@ -115,10 +115,10 @@ impl Client {
     /// The same caller with another signing key, such as a new one that the app accepts already, or a forger's.
     ///
     /// # Panics
-    /// Where the secret is empty: then the test is wrong.
+    /// Where no signing key may be so: the message says why.
     #[must_use]
     pub fn with_signing_key(&self, secret: &str) -> Self {
-        let signer = Keys::single(secret).unwrap_or_else(|error| panic!("{error}"));
+        let signer = Keys::single("`with_signing_key`", secret).unwrap_or_else(|error| panic!("{error}"));
         Self { signer, ..self.clone() }
     }
 

@@ -281,7 +281,7 @@ fn what_cannot_be_is_said_at_the_start() {
     );
     let shape = fails("support-desk", "serve", "hush");
     assert!(
-        shape.contains("OPERATOR_MCP_TOKENS: Entry 1 of the MCP tokens") && !shape.contains("hush"),
+        shape.contains("Entry 1 of OPERATOR_MCP_TOKENS has no `=`") && !shape.contains("hush"),
         "{shape}"
     );
     for command in ["serve", "mcp"] {

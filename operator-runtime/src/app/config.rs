@@ -1,5 +1,6 @@
 //! Settings, from the environment or by hand, and what they come to once checked.
 
+mod secret_file;
 mod settled;
 
 use std::ffi::OsString;
@@ -131,14 +132,18 @@ impl Config {
         config
     }
 
-    /// One secret, taken as it stands.
+    /// One secret, taken literally but for one line end after it; control characters, and quotes or spaces around it,
+    /// are refused.
     #[must_use]
     pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
         self.signing_key = Some(secret.into());
         self
     }
 
-    /// Several keys: `[tenant/]id=secret` with commas between, or `@FILE` with one a line.
+    /// Several keys: `[tenant/]id=secret` with commas between, or `@FILE` with one a line. Ids and tenants are 1 to 64 of
+    /// `A-Z a-z 0-9 . _ -`; a secret is taken literally, as that of [`signing_key`](Self::signing_key).
+    ///
+    /// A file that its group or everybody may write is refused; one that everybody may read is a warning in the log.
     #[must_use]
     pub fn signing_keys(mut self, keys: impl Into<String>) -> Self {
         self.signing_keys = Some(keys.into());

@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_recognised_however_it_was_read() {
-        let keys = Keys::parse("old=op_sk_0a, new=op_sk_00ff").unwrap();
+        let keys = Keys::parse("the test", "old=op_sk_0a, new=op_sk_00ff").unwrap();
         let signed_with = |secret: &[u8]| {
             let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
             mac.update(b"payload");

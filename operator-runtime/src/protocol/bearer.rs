@@ -12,7 +12,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::envelope::is_idempotency_key;
 use super::request::Verified;
-use super::secrets::{self, KeyName, Kind, Secret, SecretsError};
+use super::secrets::{self, KeyName, Secret, SecretsError};
 use super::signature::Keys;
 
 /// Every accepted token, as its SHA-256: what is compared is as long for every token, and none stays in memory.
@@ -36,22 +36,21 @@ pub(crate) struct ToolCall {
 }
 
 impl Tokens {
-    /// From `[tenant/]id=token` with commas between; none may be a signing key, for a token is sent with each request.
-    pub(crate) fn parse(list: &str, keys: Option<&Keys>) -> Result<Self, String> {
-        Self::of(secrets::parse(Kind::McpToken, list), keys)
+    /// From `[tenant/]id=token` with commas between; none may be a signing key, because a token is sent with each request.
+    pub(crate) fn parse(place: &str, list: &str, keys: Option<&Keys>) -> Result<Self, SecretsError> {
+        Self::of(place, secrets::parse(place, list)?, keys)
     }
 
     /// From one `[tenant/]id=token` a line.
-    pub(crate) fn parse_lines(lines: &str, keys: Option<&Keys>) -> Result<Self, String> {
-        Self::of(secrets::parse_lines(Kind::McpToken, lines), keys)
+    pub(crate) fn parse_lines(place: &str, lines: &str, keys: Option<&Keys>) -> Result<Self, SecretsError> {
+        Self::of(place, secrets::parse_lines(place, lines)?, keys)
     }
 
-    fn of(tokens: Result<Vec<Secret>, SecretsError>, keys: Option<&Keys>) -> Result<Self, String> {
-        let tokens = tokens.map_err(|error| error.to_string())?;
+    fn of(place: &str, tokens: Vec<Secret>, keys: Option<&Keys>) -> Result<Self, SecretsError> {
         if let Some(key) = keys.and_then(|keys| keys.in_common(&tokens)) {
-            return Err(format!(
-                "The signing key {key:?} is an MCP token too: make another token (`keygen` makes one), for a token is sent with each request and a signing key never is."
-            ));
+            return Err(SecretsError::new(format!(
+                "{place}: the signing key {key:?} is an MCP token too: make another token (`keygen` makes one), because a token is sent with each request and a signing key never is."
+            )));
         }
         let digest = |token: Secret| (token.name, Sha256::digest(token.text.as_bytes()).into());
         Ok(Self(tokens.into_iter().map(digest).collect()))
@@ -170,7 +169,7 @@ mod tests {
     use crate::protocol::signature::Keys;
 
     fn asked(authorization: &[&'static str]) -> Result<String, NoBearer> {
-        let tokens = Tokens::parse("shop/new=n3w, old=0ld", None).unwrap();
+        let tokens = Tokens::parse("the list", "shop/new=n3w, old=0ld", None).unwrap();
         let mut headers = HeaderMap::new();
         for value in authorization {
             headers.append("authorization", HeaderValue::from_static(value));
@@ -198,12 +197,20 @@ mod tests {
 
     #[test]
     fn a_signing_key_is_no_token_and_nothing_shows_either() {
-        let keys = Keys::parse("a=hush, b=secret").unwrap();
-        let problem = Tokens::parse("c=hush", Some(&keys)).unwrap_err();
+        let keys = Keys::parse("the list", "a=hush, b=secret").unwrap();
+        let problem = Tokens::parse("the list", "c=hush", Some(&keys))
+            .unwrap_err()
+            .to_string();
         assert!(problem.contains("default/a") && !problem.contains("hush"), "{problem}");
-        let problem = Tokens::parse("hush", None).unwrap_err();
-        assert!(problem.contains("MCP tokens") && !problem.contains("hush"), "{problem}");
-        let shown = format!("{:?}", Tokens::parse_lines("# ours\nc=hush\n", None).unwrap());
+        let problem = Tokens::parse("the list", "hush", None).unwrap_err().to_string();
+        assert!(
+            problem.contains("Entry 1 of the list") && !problem.contains("hush"),
+            "{problem}"
+        );
+        let shown = format!(
+            "{:?}",
+            Tokens::parse_lines("the file", "# ours\nc=hush\n", None).unwrap()
+        );
         assert_eq!(shown, "[default/c]");
     }
 

@@ -128,7 +128,7 @@ fn raw_queries_are_read_as_cpython_reads_them() {
                 .to_string()
         })
         .collect();
-    let keys = Keys::single(KEY).unwrap().bind(URL);
+    let keys = Keys::single("the test", KEY).unwrap().bind(URL);
     let mut accepted = 0;
     for (query, signature) in queries.iter().zip(oracle("sign", &lines)) {
         let mut headers = HeaderMap::new();

@@ -14,6 +14,7 @@ mod payload;
 mod python_json;
 mod refusal;
 pub(crate) mod request;
+mod secret_text;
 pub(crate) mod secrets;
 pub(crate) mod signature;
 #[cfg(test)]

@@ -1,27 +1,16 @@
 //! Named secrets, as the settings list them: `[tenant/]id=secret`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-/// What the secrets of a list are, in the words of who set them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    SigningKey,
-    #[cfg(feature = "mcp")]
-    McpToken,
-}
+use super::secret_text::{self, Part};
 
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::SigningKey => "signing key",
-            #[cfg(feature = "mcp")]
-            Self::McpToken => "MCP token",
-        })
-    }
-}
+/// The most sentences about one list: a file of another kind would give one for each of its lines.
+const MOST_PROBLEMS: usize = 20;
 
 /// One secret, and whose it is.
 #[derive(Clone)]
@@ -31,7 +20,7 @@ pub(crate) struct Secret {
 }
 
 /// Whose key it is, and which. Cheap to clone.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct KeyName(Arc<(String, String)>);
 
 impl KeyName {
@@ -48,76 +37,153 @@ impl KeyName {
     }
 }
 
-/// Why a list cannot be used; no text of it holds a secret.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum SecretsError {
-    #[error("A {0} is empty: give each its secret, as `[tenant/]id=secret` where there are several.")]
-    Empty(Kind),
-    #[error("There is no {0} in the list: write `[tenant/]id=secret`, with commas between.")]
-    None(Kind),
-    #[error("Entry {1} of the {0}s is not `[tenant/]id=secret`.")]
-    Shape(Kind, usize),
-    #[error("The {0}s hold {1} twice: give each an id of its own.")]
-    Twice(Kind, String),
-    #[error(
-        "The {0}s {1} and {2} hold the same secret: give each its own, for the secret alone says which of them it was."
-    )]
-    SameSecret(Kind, String, String),
+/// Why secrets cannot be used: one sentence for each problem, none of which shows a secret or a part of one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SecretsError(Vec<String>);
+
+impl SecretsError {
+    pub(crate) fn new(problem: String) -> Self {
+        Self(vec![problem])
+    }
+
+    pub(crate) fn into_problems(self) -> Vec<String> {
+        self.0
+    }
 }
 
-/// One secret, taken as it stands.
-pub(super) fn single(kind: Kind, secret: &str) -> Result<Secret, SecretsError> {
-    Secret::new(kind, KeyName::new("default", "default"), secret)
+impl fmt::Display for SecretsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("\n"))
+    }
 }
 
-/// `[tenant/]id=secret` with commas between.
-pub(super) fn parse(kind: Kind, list: &str) -> Result<Vec<Secret>, SecretsError> {
-    from_entries(kind, list.split(',').map(str::trim))
+/// One secret, taken literally but for one line end after it; `place` is where it was written, for the sentences.
+pub(super) fn single(place: &str, secret: &str) -> Result<Secret, SecretsError> {
+    let text = without_line_end(secret);
+    match secret_text::problem(Part::Secret, text) {
+        None => Ok(Secret::new(KeyName::new("default", "default"), text)),
+        Some(problem) => Err(SecretsError::new(format!("{place}: {problem}"))),
+    }
+}
+
+/// `[tenant/]id=secret` with commas between; spaces after a comma belong to the comma.
+pub(super) fn parse(place: &str, list: &str) -> Result<Vec<Secret>, SecretsError> {
+    let entries = without_line_end(list).split(',').enumerate();
+    let entries = entries.map(|(index, entry)| match index {
+        0 => entry,
+        _ => entry.trim_start_matches(' '),
+    });
+    let mut reading = Reading::default();
+    for (index, entry) in entries.enumerate().filter(|(_, entry)| !entry.is_empty()) {
+        reading.take(&format!("Entry {} of {place}", index + 1), entry);
+    }
+    reading.finish(place)
 }
 
 /// One `[tenant/]id=secret` a line; blank lines and those that begin with `#` count for nothing.
-pub(super) fn parse_lines(kind: Kind, lines: &str) -> Result<Vec<Secret>, SecretsError> {
-    from_entries(kind, lines.lines().map(str::trim).filter(|line| !line.starts_with('#')))
+pub(super) fn parse_lines(place: &str, lines: &str) -> Result<Vec<Secret>, SecretsError> {
+    let means_nothing = |line: &str| {
+        let line = line.trim_start_matches([' ', '\t']);
+        line.is_empty() || line.starts_with('#')
+    };
+    let mut reading = Reading::default();
+    for (index, line) in lines.lines().enumerate().filter(|(_, line)| !means_nothing(line)) {
+        reading.take(&format!("Line {} of {place}", index + 1), line);
+    }
+    reading.finish(place)
 }
 
-fn from_entries<'e>(kind: Kind, entries: impl Iterator<Item = &'e str>) -> Result<Vec<Secret>, SecretsError> {
-    let mut secrets: Vec<Secret> = Vec::new();
-    for (index, entry) in entries.filter(|entry| !entry.is_empty()).enumerate() {
-        let shape = || SecretsError::Shape(kind, index + 1);
-        let (name, text) = entry.split_once('=').ok_or_else(shape)?;
+/// What a file or `$(cat FILE)` may end with, and no secret does.
+pub(crate) fn without_line_end(text: &str) -> &str {
+    text.strip_suffix("\r\n")
+        .or_else(|| text.strip_suffix('\n'))
+        .unwrap_or(text)
+}
+
+/// A list while it is read.
+#[derive(Default)]
+struct Reading {
+    secrets: Vec<Secret>,
+    /// Where each name was written.
+    names: HashMap<KeyName, String>,
+    /// Whose each secret is, by its SHA-256: the map does not wipe its memory.
+    owners: HashMap<[u8; 32], KeyName>,
+    problems: Vec<String>,
+    /// Problems beyond those that are told.
+    more: usize,
+}
+
+impl Reading {
+    fn take(&mut self, place: &str, entry: &str) {
+        let Some((name, text)) = entry.split_once('=') else {
+            return self.report(format!("{place} has no `=`: write `[tenant/]id=secret`."));
+        };
         let (tenant, id) = name.split_once('/').unwrap_or(("default", name));
-        if tenant.is_empty() || id.is_empty() {
-            return Err(shape());
+        let parts = [(Part::Tenant, tenant), (Part::Id, id), (Part::Secret, text)];
+        let mut is_right = true;
+        for (part, text) in parts {
+            if let Some(problem) = secret_text::problem(part, text) {
+                self.report(format!("{place}: {problem}"));
+                is_right = false;
+            }
         }
-        let secret = Secret::new(kind, KeyName::new(tenant, id), text)?;
-        if secrets.iter().any(|other| other.name == secret.name) {
-            return Err(SecretsError::Twice(kind, format!("{tenant}/{id}")));
+        if is_right {
+            self.add(place, Secret::new(KeyName::new(tenant, id), text));
         }
-        if let Some(other) = secrets.iter().find(|other| other.text == secret.text) {
-            let (one, other) = (format!("{:?}", other.name), format!("{:?}", secret.name));
-            return Err(SecretsError::SameSecret(kind, one, other));
-        }
-        secrets.push(secret);
     }
-    if secrets.is_empty() {
-        return Err(SecretsError::None(kind));
+
+    fn add(&mut self, place: &str, secret: Secret) {
+        if let Some(earlier) = self.names.get(&secret.name) {
+            let problem = format!(
+                "{place} is {:?}, and so is {earlier}: give each an id of its own.",
+                secret.name
+            );
+            return self.report(problem);
+        }
+        self.names.insert(secret.name.clone(), place.to_owned());
+        let digest = Sha256::digest(secret.text.as_bytes()).into();
+        if let Some(owner) = self.owners.get(&digest) {
+            let problem = format!(
+                "{place}: {:?} has the same secret as {owner:?}: give each its own, because only the secret tells the two apart.",
+                secret.name
+            );
+            return self.report(problem);
+        }
+        self.owners.insert(digest, secret.name.clone());
+        self.secrets.push(secret);
     }
-    Ok(secrets)
+
+    fn report(&mut self, problem: String) {
+        if self.problems.len() < MOST_PROBLEMS {
+            self.problems.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn finish(mut self, place: &str) -> Result<Vec<Secret>, SecretsError> {
+        if self.more > 0 {
+            self.problems
+                .push(format!("There are {} more problems in {place}.", self.more));
+        }
+        if self.secrets.is_empty() && self.problems.is_empty() {
+            self.problems
+                .push(format!("There is no secret in {place}: write `[tenant/]id=secret`."));
+        }
+        if self.problems.is_empty() {
+            Ok(self.secrets)
+        } else {
+            Err(SecretsError(self.problems))
+        }
+    }
 }
 
 impl Secret {
-    fn new(kind: Kind, name: KeyName, text: &str) -> Result<Self, SecretsError> {
-        // Nothing but `=` is the end of a base64 text that stands there without an id.
-        if text
-            .trim_matches(|character: char| character == '=' || character.is_whitespace())
-            .is_empty()
-        {
-            return Err(SecretsError::Empty(kind));
-        }
-        Ok(Self {
+    fn new(name: KeyName, text: &str) -> Self {
+        Self {
             name,
             text: Zeroizing::new(text.to_owned()),
-        })
+        }
     }
 
     /// Whether it is short enough to be guessed.
@@ -138,3 +204,6 @@ impl fmt::Debug for KeyName {
         write!(formatter, "{}/{}", self.tenant(), self.id())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use super::envelope::Envelope;
 use super::payload;
 use super::refusal::Refusal;
 pub(crate) use super::secrets::KeyName;
-use super::secrets::{self, Kind, Secret, SecretsError};
+use super::secrets::{self, Secret, SecretsError};
 
 type State = Hmac<Sha256>;
 
@@ -21,19 +21,19 @@ type State = Hmac<Sha256>;
 pub(crate) struct Keys(Vec<Secret>);
 
 impl Keys {
-    /// One secret, taken as it stands.
-    pub(crate) fn single(secret: &str) -> Result<Self, SecretsError> {
-        secrets::single(Kind::SigningKey, secret).map(|key| Self(vec![key]))
+    /// One secret, taken literally but for one line end after it; `place` is where it was written, for the sentences.
+    pub(crate) fn single(place: &str, secret: &str) -> Result<Self, SecretsError> {
+        secrets::single(place, secret).map(|key| Self(vec![key]))
     }
 
     /// `[tenant/]id=secret` with commas between.
-    pub(crate) fn parse(list: &str) -> Result<Self, SecretsError> {
-        secrets::parse(Kind::SigningKey, list).map(Self)
+    pub(crate) fn parse(place: &str, list: &str) -> Result<Self, SecretsError> {
+        secrets::parse(place, list).map(Self)
     }
 
     /// One `[tenant/]id=secret` a line; blank lines and those that begin with `#` count for nothing.
-    pub(crate) fn parse_lines(lines: &str) -> Result<Self, SecretsError> {
-        secrets::parse_lines(Kind::SigningKey, lines).map(Self)
+    pub(crate) fn parse_lines(place: &str, lines: &str) -> Result<Self, SecretsError> {
+        secrets::parse_lines(place, lines).map(Self)
     }
 
     /// Which of them is no secret of its own, but one of these, if one is.

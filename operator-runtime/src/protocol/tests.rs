@@ -59,26 +59,28 @@ impl Default for Attempt {
 
 #[test]
 fn old_and_new_keys_hold_together_and_say_whose_they_are() {
-    let both = Keys::parse("shop/new=n3w, shop/old=0ld, other/one=s3cret").unwrap();
+    let both = Keys::parse("the test", "shop/new=n3w, shop/old=0ld, other/one=s3cret").unwrap();
     for (list, tenant, id) in [
         ("shop/new=n3w", "shop", "new"),
         ("shop/old=0ld", "shop", "old"),
         ("other/one=s3cret", "other", "one"),
     ] {
-        let verified = Attempt::default().answer(&Keys::parse(list).unwrap(), &both).unwrap();
+        let verified = Attempt::default()
+            .answer(&Keys::parse("the test", list).unwrap(), &both)
+            .unwrap();
         assert_eq!((verified.key().tenant(), verified.key().id()), (tenant, id));
     }
     let stranger = Attempt::default()
-        .answer(&Keys::single("guess").unwrap(), &both)
+        .answer(&Keys::single("the test", "guess").unwrap(), &both)
         .unwrap_err();
     assert_eq!((stranger.status(), stranger.kind()), (401, "signature-mismatch"));
 }
 
 #[test]
 fn one_secret_is_taken_as_it_stands() {
-    let odd = Keys::single("a=b,c:d/e").unwrap();
+    let odd = Keys::single("the test", "a=b,c:d/e").unwrap();
     Attempt::default().answer(&odd, &odd).unwrap();
-    let line = Keys::parse_lines("# ours\n\nshop/new=a=b,c:d/e\n").unwrap();
+    let line = Keys::parse_lines("the test", "# ours\n\nshop/new=a=b,c:d/e\n").unwrap();
     Attempt::default().answer(&odd, &line).unwrap();
 }
 
@@ -96,17 +98,17 @@ fn wrong_lists_are_refused_without_a_word_of_their_secrets() {
         "t/a=hush,u/a=hush",
         "t/a=hush,t/b=hush",
     ] {
-        let error = Keys::parse(list).unwrap_err().to_string();
+        let error = Keys::parse("the test", list).unwrap_err().to_string();
         assert!(!error.contains("hush"), "{error}");
     }
-    assert!(Keys::single("").is_err());
-    let shown = format!("{:?}", Keys::parse("a=hush").unwrap());
+    assert!(Keys::single("the test", "").is_err());
+    let shown = format!("{:?}", Keys::parse("the test", "a=hush").unwrap());
     assert!(!shown.contains("hush"), "{shown}");
 }
 
 #[test]
 fn moving_a_colon_from_one_part_to_another_gains_nothing() {
-    let keys = Keys::single("s").unwrap();
+    let keys = Keys::single("the test", "s").unwrap();
     // Signed for another endpoint, whose URL, key and time print the same payload.
     let tricks = [
         Attempt {
@@ -139,7 +141,10 @@ fn moving_a_colon_from_one_part_to_another_gains_nothing() {
 
 #[test]
 fn what_is_malformed_is_told_only_to_who_has_a_key() {
-    let (ours, theirs) = (Keys::single("ours").unwrap(), Keys::single("theirs").unwrap());
+    let (ours, theirs) = (
+        Keys::single("the test", "ours").unwrap(),
+        Keys::single("the test", "theirs").unwrap(),
+    );
     let mistakes = [
         Attempt {
             key: "with space",
@@ -166,7 +171,7 @@ fn what_is_malformed_is_told_only_to_who_has_a_key() {
 
 #[test]
 fn a_timestamp_is_one_to_fifteen_digits_near_now() {
-    let keys = Keys::single("s").unwrap();
+    let keys = Keys::single("the test", "s").unwrap();
     let answer = |timestamp: &str| {
         Attempt {
             timestamp: timestamp.to_owned(),
@@ -196,10 +201,12 @@ fn a_timestamp_is_one_to_fifteen_digits_near_now() {
 
 #[test]
 fn a_refusal_holds_neither_key_nor_signature() {
-    let keys = Keys::single("s3cret").unwrap();
+    let keys = Keys::single("the test", "s3cret").unwrap();
     let attempt = Attempt::default();
     let expected = keys.sign(URL, attempt.key, NOW, attempt.body.as_bytes());
-    let refusal = attempt.answer(&Keys::single("guess").unwrap(), &keys).unwrap_err();
+    let refusal = attempt
+        .answer(&Keys::single("the test", "guess").unwrap(), &keys)
+        .unwrap_err();
     let all = format!("{refusal} {refusal:?}");
     assert!(!all.contains(&expected) && !all.contains("s3cret"), "{all}");
     assert!(all.contains(URL));

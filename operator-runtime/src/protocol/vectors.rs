@@ -49,7 +49,7 @@ impl Vector {
         insert("x-timestamp", &self.timestamp);
         insert("x-signature", &self.signature);
         let query = (self.method() == Method::Get).then_some(self.query.as_str());
-        let keys = Keys::single(&self.signing_key).unwrap().bind(&self.url);
+        let keys = Keys::single("the test", &self.signing_key).unwrap().bind(&self.url);
         Unverified::parse(self.method(), query, &headers, self.body())?
             .verify(&keys, self.timestamp.parse().unwrap())
             .map(Verified::keep)
@@ -85,7 +85,7 @@ fn every_vector_is_signed_alike() {
             .content
             .clone()
             .map_or(vector.body(), |content| content.into_bytes().into());
-        let keys = Keys::single(&vector.signing_key).unwrap();
+        let keys = Keys::single("the test", &vector.signing_key).unwrap();
         let timestamp = vector.timestamp.parse().unwrap();
         assert_eq!(
             keys.sign(&vector.url, &vector.idempotency_key, timestamp, &content),

@@ -153,14 +153,14 @@ fn idempotency_key(given: Option<String>) -> Result<String, String> {
 
 fn keys(config: &Config, given: Option<&str>) -> Result<Keys, String> {
     if let Some(secret) = given {
-        return Keys::single(secret).map_err(|error| error.to_string());
+        return Keys::single("`--key`", secret).map_err(|error| error.to_string());
     }
     if config.has_keys() {
-        return config.keys();
+        return config.keys().map_err(|error| error.to_string());
     }
     let path = key_file::path();
     match key_file::read(&path)? {
-        Some(secret) => Keys::single(&secret).map_err(|error| error.to_string()),
+        Some(secret) => Keys::single(&key_file::place(&path), &secret).map_err(|error| error.to_string()),
         None => Err(format!(
             "There is no signing key: give `--key`, set OPERATOR_SIGNING_KEY, or run this where `dev` keeps its {}.",
             path.display()

@@ -5,11 +5,17 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::protocol::signature::generate_secret;
+use crate::protocol::secrets::without_line_end;
+use crate::protocol::signature::{Keys, generate_secret};
 
 /// The file, in the folder that the program runs in, as its database is.
 pub(super) fn path() -> PathBuf {
     PathBuf::from("operator-dev.key")
+}
+
+/// The file, as the sentences about its secret name it.
+pub(super) fn place(path: &Path) -> String {
+    format!("The key file {}", path.display())
 }
 
 /// The key in the file, which is made where there is none.
@@ -34,11 +40,10 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
         ));
     }
     let secret = fs::read_to_string(path).map_err(|error| format!("The key file {shown} cannot be read: {error}."))?;
-    let secret = secret.trim();
-    if secret.is_empty() {
-        return Err(format!("The key file {shown} is empty: remove it to get a new key."));
-    }
-    Ok(Some(secret.to_owned()))
+    // Checked here, so that the sentence names the file.
+    let checked = Keys::single(&place(path), &secret);
+    checked.map_err(|error| format!("{error} Or remove the file to get a new key."))?;
+    Ok(Some(without_line_end(&secret).to_owned()))
 }
 
 fn make(path: &Path) -> Result<String, String> {
@@ -65,7 +70,13 @@ mod tests {
         assert_eq!(read(&path), Ok(None));
         let secret = read_or_make(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(read_or_make(&path), Ok(secret));
+        assert_eq!(read_or_make(&path).as_ref(), Ok(&secret));
+        fs::write(&path, format!("\u{feff}{secret}\n")).unwrap();
+        let refused = read_or_make(&path).unwrap_err();
+        assert!(
+            refused.contains("a byte-order mark before it") && !refused.contains(&secret),
+            "{refused}"
+        );
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert!(read_or_make(&path).unwrap_err().contains("chmod 600"));
     }

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
+use super::secret_file::SecretFile;
 use super::{Config, Limits};
 use crate::app::public_url;
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::Tokens;
+use crate::protocol::secrets::SecretsError;
 use crate::protocol::signature::Keys;
 
 /// Settings that hold.
@@ -26,14 +28,14 @@ impl Config {
     /// Checks everything; each problem is one sentence.
     pub(crate) fn settle(&self, problems: &mut Vec<String>) -> Option<Settled> {
         problems.extend(self.unreadable());
-        let keys = self.keys().map_err(|problem| problems.push(problem));
+        let keys = self.keys().map_err(|error| problems.extend(error.into_problems()));
         let url = public_url::settle(self.public_url.as_deref()).map_err(|problem| problems.push(problem));
         let listen = self.settle_listen().map_err(|problem| problems.push(problem));
         let serves_manifest = self.settle_manifest().map_err(|problem| problems.push(problem));
         #[cfg(feature = "mcp")]
         let mcp_tokens = self
             .settle_mcp_tokens(keys.as_ref().ok())
-            .map_err(|problem| problems.push(problem));
+            .map_err(|error| problems.extend(error.into_problems()));
         #[cfg(not(feature = "mcp"))]
         problems.extend(
             self.mcp_tokens
@@ -93,39 +95,33 @@ impl Config {
         names.map(|name| format!("The value of {name} is not UTF-8, so it cannot be used: set it anew."))
     }
 
-    pub(crate) fn keys(&self) -> Result<Keys, String> {
+    pub(crate) fn keys(&self) -> Result<Keys, SecretsError> {
+        let problem = |text: &str| SecretsError::new(text.to_owned());
         match (&self.signing_key, &self.signing_keys) {
-            (None, None) => Err(
-                "There is no signing key: set OPERATOR_SIGNING_KEY to the secret that the agent signs with (`keygen` makes one)."
-                    .to_owned(),
-            ),
-            (Some(_), Some(_)) => Err(
-                "OPERATOR_SIGNING_KEY and OPERATOR_SIGNING_KEYS are both set: keep the one that holds the agent's keys."
-                    .to_owned(),
-            ),
-            (Some(secret), None) => Keys::single(secret).map_err(|error| error.to_string()),
-            (None, Some(list)) => match list.strip_prefix('@') {
-                Some(path) => {
-                    let lines = read_list(path, "OPERATOR_SIGNING_KEYS")?;
-                    Keys::parse_lines(&lines).map_err(|error| format!("In the file {path}: {error}"))
-                }
-                None => Keys::parse(list).map_err(|error| error.to_string()),
+            (None, None) => Err(problem(
+                "There is no signing key: set OPERATOR_SIGNING_KEY to the secret that the agent signs with (`keygen` makes one).",
+            )),
+            (Some(_), Some(_)) => Err(problem(
+                "OPERATOR_SIGNING_KEY and OPERATOR_SIGNING_KEYS are both set: keep the one that holds the agent's keys.",
+            )),
+            (Some(secret), None) => Keys::single("OPERATOR_SIGNING_KEY", secret),
+            (None, Some(list)) => match SecretFile::of(list, "OPERATOR_SIGNING_KEYS") {
+                None => Keys::parse("OPERATOR_SIGNING_KEYS", list),
+                Some(file) => Keys::parse_lines(&file.place(), &file.read()?),
             },
         }
     }
 
     #[cfg(feature = "mcp")]
-    fn settle_mcp_tokens(&self, keys: Option<&Keys>) -> Result<Option<Tokens>, String> {
+    fn settle_mcp_tokens(&self, keys: Option<&Keys>) -> Result<Option<Tokens>, SecretsError> {
         let Some(list) = &self.mcp_tokens else {
             return Ok(None);
         };
-        let tokens = match list.strip_prefix('@') {
-            Some(path) => Tokens::parse_lines(&read_list(path, "OPERATOR_MCP_TOKENS")?, keys),
-            None => Tokens::parse(list, keys),
+        let tokens = match SecretFile::of(list, "OPERATOR_MCP_TOKENS") {
+            None => Tokens::parse("OPERATOR_MCP_TOKENS", list, keys),
+            Some(file) => Tokens::parse_lines(&file.place(), &file.read()?, keys),
         };
-        tokens
-            .map(Some)
-            .map_err(|error| format!("OPERATOR_MCP_TOKENS: {error}"))
+        tokens.map(Some)
     }
 
     fn settle_manifest(&self) -> Result<bool, String> {
@@ -151,9 +147,4 @@ impl Config {
             )
         })
     }
-}
-
-/// The lines of the file that a setting names.
-fn read_list(path: &str, setting: &str) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("The file {path} of {setting} cannot be read: {error}."))
 }

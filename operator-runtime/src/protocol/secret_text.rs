@@ -1,0 +1,127 @@
+//! What an id, a tenant and a secret may be made of, and the sentence for one that is not: it names what was found, and
+//! never shows the text. Pure.
+
+/// The most characters of an id or a tenant.
+const LONGEST_NAME: usize = 64;
+/// The most kinds of wrong characters that one sentence names.
+const MOST_FOUND: usize = 4;
+
+/// Which part of `[tenant/]id=secret`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Tenant,
+    Id,
+    Secret,
+}
+
+/// What is wrong with the text, and what to write instead; a clause that is put behind the place.
+pub(super) fn problem(part: Part, text: &str) -> Option<String> {
+    match part {
+        Part::Tenant => name_problem("tenant", text),
+        Part::Id => name_problem("id", text),
+        Part::Secret => secret_problem(text),
+    }
+}
+
+fn name_problem(what: &str, text: &str) -> Option<String> {
+    let is_right = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let length = text.chars().count();
+    let mut found = Found::default();
+    if length == 0 {
+        found.add("is empty".to_owned());
+    } else if length > LONGEST_NAME {
+        found.add(format!("has {length} characters"));
+    }
+    for letter in text.chars().filter(|letter| !is_right(*letter)) {
+        found.add(format!("has {}", name(letter)));
+    }
+    let found = found.joined()?;
+    Some(format!(
+        "the {what} {found}; write 1 to {LONGEST_NAME} of the letters A to Z and a to z, digits, `.`, `_` and `-`."
+    ))
+}
+
+fn secret_problem(text: &str) -> Option<String> {
+    // Nothing but `=` is the end of a base64 text that was written without an id.
+    if text
+        .trim_matches(|letter: char| letter == '=' || letter.is_whitespace())
+        .is_empty()
+    {
+        return Some(
+            "the secret is empty; write `[tenant/]id=secret`, or the secret alone where one is set.".to_owned(),
+        );
+    }
+    let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
+    let within = text.trim_matches(surrounds);
+    let (before, rest) = text.split_once(within).unwrap_or((text, ""));
+    let mut found = Found::default();
+    for letter in before.chars() {
+        found.add(format!("has {} before it", name(letter)));
+    }
+    for letter in rest.chars() {
+        found.add(format!("has {} after it", name(letter)));
+    }
+    for letter in within.chars().filter(|letter| is_unseen(*letter)) {
+        found.add(format!("has {} in it", name(letter)));
+    }
+    let found = found.joined()?;
+    Some(format!(
+        "the secret {found}; write the secret alone, in UTF-8, without quotes or spaces around it."
+    ))
+}
+
+/// What was found, each kind once.
+#[derive(Default)]
+struct Found(Vec<String>);
+
+impl Found {
+    fn add(&mut self, found: String) {
+        if self.0.len() < MOST_FOUND && !self.0.contains(&found) {
+            self.0.push(found);
+        }
+    }
+
+    fn joined(self) -> Option<String> {
+        let (last, others) = self.0.split_last()?;
+        Some(match others {
+            [] => last.clone(),
+            others => format!("{} and {last}", others.join(", ")),
+        })
+    }
+}
+
+/// Whether a reader cannot see the character by itself: control characters, byte-order marks, characters of no width,
+/// and every space but U+0020. The standard library escapes just those, and three that can be seen.
+fn is_unseen(letter: char) -> bool {
+    !matches!(letter, '\'' | '"' | '\\') && letter.escape_debug().len() > 1
+}
+
+fn is_quote(letter: char) -> bool {
+    matches!(
+        letter,
+        '"' | '\'' | '`' | '´' | '\u{2018}'..='\u{201f}' | '«' | '»' | '‹' | '›'
+    )
+}
+
+fn name(letter: char) -> String {
+    let known = match letter {
+        '\u{feff}' => "a byte-order mark",
+        '\0' => "a NUL (a file in UTF-16 has them)",
+        '\t' => "a tab",
+        '\n' => "a line break",
+        '\r' => "a carriage return",
+        ' ' => "a space",
+        '\u{a0}' => "a no-break space",
+        '\u{200b}' => "a zero-width space",
+        '"' => "a double quote",
+        '\'' => "a single quote",
+        '`' => "a backtick",
+        _ => "",
+    };
+    match letter {
+        _ if !known.is_empty() => known.to_owned(),
+        letter if is_quote(letter) => format!("a typographic quote (U+{:04X})", u32::from(letter)),
+        letter if letter.is_ascii_graphic() => format!("`{letter}`"),
+        letter => format!("the character U+{:04X}", u32::from(letter)),
+    }
+}

@@ -1,0 +1,153 @@
+//! Lists of secrets that cannot be used are refused at start-up: each problem in one sentence, all at once, with its file
+//! and line, and without a word of any secret.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use operator_runtime::{App, Config, endpoints, operator_api};
+use tests::process;
+
+/// Does nothing. Use it for nothing.
+#[operator_api(GET, "/nothing")]
+async fn nothing() -> u8 {
+    0
+}
+
+/// What start-up refuses, given these bytes as the file of keys.
+fn refused(path: &Path, bytes: &[u8]) -> Vec<String> {
+    fs::write(path, bytes).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    problems(Config::new().signing_keys(format!("@{}", path.display())))
+}
+
+fn problems(config: Config) -> Vec<String> {
+    let config = config.store("memory:").public_url("http://127.0.0.1:1");
+    let checked = App::new().only(endpoints![nothing]).config(config).check();
+    let problems = checked.map_or_else(|error| error.problems().to_vec(), |()| Vec::new());
+    for problem in &problems {
+        assert!(!problem.contains("hush"), "{problem}");
+        assert_eq!(problem.lines().count(), 1, "{problem}");
+    }
+    problems
+}
+
+#[test]
+fn each_line_that_is_wrong_is_named_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let list = "\u{feff}shop/old=hush1hush1hush1hu\n# ours\n\nshop /new=hush2hush2hush2hu\na = hush3hush3hush3hu\nb=\"hush4hush4hush4hu\"\nc\n";
+    let expected = [
+        (1, "the tenant has a byte-order mark"),
+        (4, "the tenant has a space"),
+        (5, "the id has a space"),
+        (5, "the secret has a space before it"),
+        (6, "the secret has a double quote before it"),
+        (7, "has no `=`"),
+    ];
+    let told = refused(&path, list.as_bytes());
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (told, (line, found)) in told.iter().zip(expected) {
+        let place = format!("Line {line} of {} (OPERATOR_SIGNING_KEYS)", path.display());
+        assert!(told.starts_with(&place) && told.contains(found), "{told}");
+    }
+    let right = "# ours\r\n\r\nshop/new=hush 2 hush\r\nshop/old=hush\"1\"hush x\r\n";
+    assert_eq!(refused(&path, right.as_bytes()), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_is_no_list_of_keys_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let utf_16: Vec<u8> = "\u{feff}a=hush".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let unmarked: Vec<u8> = "a=hush".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, found) in [
+        (utf_16.as_slice(), "is in UTF-16: save it in UTF-8"),
+        (&unmarked, "a NUL (a file in UTF-16 has them)"),
+        (b"# ours\na=hush\xff\n", "Line 2 of "),
+        (b"", "There is no secret in "),
+        (&vec![b'#'; 1024 * 1024 + 1], "is larger than 1 MiB"),
+    ] {
+        let told = refused(&path, bytes);
+        assert!(
+            told[0].contains(found) && told[0].contains(path.to_str().unwrap()),
+            "{told:?}"
+        );
+    }
+    let file = |path: &Path| problems(Config::new().signing_keys(format!("@{}", path.display())));
+    assert!(
+        file(folder.path())[0].contains("is a directory"),
+        "{:?}",
+        file(folder.path())
+    );
+    assert!(file(&folder.path().join("missing"))[0].contains("cannot be read"));
+}
+
+#[test]
+fn settings_in_code_and_tokens_keep_the_same_rules() {
+    for (config, place) in [
+        (Config::new().signing_key("\"hush\""), "OPERATOR_SIGNING_KEY: "),
+        (Config::new().signing_key("hush \n"), "OPERATOR_SIGNING_KEY: "),
+        (
+            Config::new().signing_keys("a=hush1, b= hush2"),
+            "Entry 2 of OPERATOR_SIGNING_KEYS: ",
+        ),
+        (
+            Config::new().signing_key("k").mcp_tokens("a=hush1,b =hush2"),
+            "Entry 2 of OPERATOR_MCP_TOKENS: ",
+        ),
+    ] {
+        let told = problems(config);
+        assert!(told.len() == 1 && told[0].starts_with(place), "{told:?}");
+    }
+    assert_eq!(problems(Config::new().signing_key("hush\r\n")), Vec::<String>::new());
+}
+
+/// What `serve` says at its start about the file of tokens at the path, with a key file that is right. It cannot listen,
+/// so that it ends by itself.
+fn said(program: &Path, folder: &Path, tokens: &Path) -> String {
+    let output = Command::new(program)
+        .arg("serve")
+        .env("OPERATOR_SIGNING_KEY", "hush1hush1hush1hush1\n")
+        .env("OPERATOR_MCP_TOKENS", format!("@{}", tokens.display()))
+        .env("OPERATOR_PUBLIC_URL", "http://127.0.0.1:1")
+        .env("OPERATOR_LISTEN", "nowhere")
+        .env("OPERATOR_STORE", "memory:")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("`nowhere`") && !said.contains("hush"), "{said}");
+    said
+}
+
+#[test]
+fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = process::build("support-desk", "dev");
+    let (path, link) = (folder.path().join("tokens"), folder.path().join("link"));
+    fs::write(&path, "a=hush2hush2hush2hush2\n").unwrap();
+    symlink(&path, &link).unwrap();
+    for (mode, is_refused, is_warned_of) in [
+        (0o600, false, false),
+        (0o640, false, false),
+        (0o444, false, true),
+        (0o644, false, true),
+        (0o602, true, false),
+        (0o660, true, false),
+        (0o666, true, false),
+    ] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        for named in [&path, &link] {
+            let said = said(&program, folder.path(), named);
+            assert_eq!(said.contains("may write the file"), is_refused, "{mode:o}: {said}");
+            assert_eq!(said.contains("may read the secrets"), is_warned_of, "{mode:o}: {said}");
+            assert!(
+                !(is_refused || is_warned_of) || said.contains(&format!("{} (OPERATOR_MCP_TOKENS)", named.display()))
+            );
+        }
+    }
+}
