@@ -127,7 +127,7 @@ impl Outcome {
             Some(Kind::OutcomeNotRecorded) => Self::NotRecorded,
             Some(Kind::ResponseNotKept | Kind::AnswerTooLong) => Self::ResponseNotKept,
             Some(Kind::TimedOut) => Self::TimedOut,
-            Some(Kind::Unavailable | Kind::Undone) => Self::StoreUnavailable,
+            Some(Kind::Unavailable | Kind::StoreFull | Kind::Undone) => Self::StoreUnavailable,
             Some(Kind::Full | Kind::Queued | Kind::Stopping) => Self::TurnedAway,
             _ if reply.status < 400 => Self::Done,
             _ if reply.status < 500 => Self::Declined,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use crate::idempotency::record::Response;
 use crate::problem::{DocumentedError, Error, ProblemSpec};
 use crate::schema;
 
@@ -44,6 +45,10 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
         // Sized for a small answer, so that most are written without growing.
         let mut body = Vec::with_capacity(256);
         serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
+        // A long answer is kept as it is, a short one is copied.
+        if body.len() > Response::SHORT {
+            body.shrink_to_fit();
+        }
         Ok(AnswerBytes(body.into()))
     }
 }

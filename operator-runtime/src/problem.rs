@@ -57,6 +57,8 @@ pub(crate) enum Kind {
     StillRunning,
     KeyReused,
     Unavailable,
+    /// The store has no room.
+    StoreFull,
     Undone,
     Full,
     Queued,
@@ -91,6 +93,7 @@ impl Kind {
             Self::StillRunning => ("still-running", 409, "The same operation is still running"),
             Self::KeyReused => ("key-reused", 422, "The idempotency key belongs to another request"),
             Self::Unavailable => ("store-unavailable", 503, "Nothing was started"),
+            Self::StoreFull => ("store-full", 503, "Nothing was started"),
             Self::Undone => ("undone", 503, "Nothing was kept"),
             Self::Full => ("server-full", 503, "Nothing was started"),
             Self::Queued => ("not-begun", 503, "Not begun yet"),
@@ -359,7 +362,11 @@ impl Error {
             errors: &self.0.inputs,
             operation: self.0.operation.map(|operation| operation.to_string()),
         };
-        serde_json::to_vec(&problem).unwrap_or_default().into()
+        // A boxed slice, because bytes that are kept may have no spare capacity.
+        serde_json::to_vec(&problem)
+            .unwrap_or_default()
+            .into_boxed_slice()
+            .into()
     }
 }
 

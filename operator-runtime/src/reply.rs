@@ -112,6 +112,9 @@ pub(crate) fn refuse(endpoint: &BoundEndpoint, refusal: Refusal) -> Reply {
     Reply::from_error(&refusal.into())
 }
 
+/// In seconds: records expire, and are swept, by the minute.
+const UNTIL_THERE_IS_ROOM: u32 = 60;
+
 /// For a call that the store could not take up.
 pub(crate) fn not_taken_up(error: &StoreError) -> Error {
     if let StoreError::Crowded { .. } = error {
@@ -119,6 +122,10 @@ pub(crate) fn not_taken_up(error: &StoreError) -> Error {
         return queued();
     }
     tracing::error!(%error, "the store of operations failed");
+    if let StoreError::Full { .. } = error {
+        let detail = "The server's store of operations is full, so nothing was done. Send it again later.";
+        return Error::new(Kind::StoreFull, detail).after(UNTIL_THERE_IS_ROOM);
+    }
     Error::new(
         Kind::Unavailable,
         "The server cannot reach its record of operations at this moment, so nothing was done. Send it again.",
@@ -132,6 +139,11 @@ pub(crate) fn undone(error: &StoreError) -> Error {
     if matches!(error, StoreError::EndedByHandler) {
         let detail = "The server failed while it carried out this request, and nothing of it was kept. The failure has been logged for its operators.";
         return Error::new(Kind::Internal, detail);
+    }
+    if let StoreError::Full { .. } = error {
+        let detail =
+            "The server's store of operations is full, so all that this call did was undone. Send it again later.";
+        return Error::new(Kind::Undone, detail).after(UNTIL_THERE_IS_ROOM);
     }
     let detail = "The server could not keep what this call did, so all of it was undone. Send it again.";
     Error::new(Kind::Undone, detail).after(2)

@@ -127,7 +127,7 @@
 //! | `outcome_not_recorded` | 503: it may have taken effect, and the store could not keep that |
 //! | `response_not_kept` | 500: its answer was too long to keep, and it is over, or in a transaction undone |
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
-//! | `store_unavailable` | 503: the store could not be asked, and nothing was started, or could not keep a transaction, and nothing is kept |
+//! | `store_unavailable` | 503: the store could not be asked or is full, and nothing was started, or could not keep a transaction, and nothing is kept |
 //! | `turned_away` | 503: the server was full or stopping, and nothing was started; or other work was before this (`not-begun`) |
 //! | `not_verified` | 400 or 401: not signed, stale, or malformed; limits of size and time come before and are not counted |
 

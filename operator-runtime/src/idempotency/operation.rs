@@ -116,7 +116,7 @@ impl Origin {
         self.0.splitn(3, '\n').nth(place).unwrap_or_default()
     }
 
-    pub(super) fn as_text(&self) -> &str {
+    pub(crate) fn as_text(&self) -> &str {
         &self.0
     }
 

@@ -19,14 +19,16 @@ pub struct Response {
 }
 
 impl Response {
+    /// The longest body, in bytes, that is copied to be kept. Longer ones are written without spare capacity.
+    pub(crate) const SHORT: usize = 1024;
+
     /// The same, to be kept. A short body is copied, so that what is kept has neither the room that was left when it was
     /// written nor, until its first replay, a count of who shares it.
     pub(crate) fn to_keep(&self) -> Self {
-        const SHORT: usize = 1024;
         Self {
             status: self.status,
             content_type: self.content_type.clone(),
-            body: if self.body.len() <= SHORT {
+            body: if self.body.len() <= Self::SHORT {
                 Bytes::copy_from_slice(&self.body)
             } else {
                 self.body.clone()

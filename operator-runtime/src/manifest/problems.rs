@@ -83,6 +83,7 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
         add(Problem::of(Kind::KeyReused, false));
         add(Problem::of(Kind::ResponseNotKept, false));
         add(Problem::of(Kind::Unavailable, true));
+        add(Problem::of(Kind::StoreFull, true));
         add(Problem::of(Kind::OutcomeNotRecorded, true));
     }
     if endpoint.effect == Effect::Transactional {

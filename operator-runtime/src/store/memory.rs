@@ -1,7 +1,8 @@
 //! Records in this process: for tests and for programs that mostly read. Nothing outlives the process.
 
+mod size;
+
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,15 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Step, Store,
-    StoreError, Swap,
+    Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Record, Revision, Step, Store, StoreError,
+    Swap,
 };
 use crate::clock::{Clock, SystemClock};
 
 /// Enough that callers hardly meet, and few, because each table that grows makes a pause of its own.
 const SHARDS: usize = 16;
-/// What a record costs besides its answer's body.
-const RECORD_SIZE: usize = 256;
 const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
 
 /// Records in this process's memory, bounded: when it is full, new operations are refused, and no record is dropped
@@ -30,13 +29,22 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
 }
 
+type Table = HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>;
+
 /// Some of the operations.
 #[derive(Debug)]
 struct Shard {
-    records: HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>,
+    records: Table,
     /// The next writing's. Those of each shard are `SHARDS` apart, so that no two shards share one.
     next: Revision,
+    /// The bytes of the table that the records are in, which never shrinks.
+    table: usize,
 }
+
+/// Why the store is full.
+#[derive(Debug, thiserror::Error)]
+#[error("its records may take {0} bytes")]
+struct LimitReached(usize);
 
 #[derive(Debug)]
 struct Held {
@@ -59,7 +67,8 @@ impl MemoryStore {
 
     /// An empty store that adds no operation once its records take `limit` bytes, with its own clock.
     ///
-    /// Operations that are already in it are still completed, so it may grow past that by the answers of those.
+    /// Counted is what the allocator hands out for them, the tables that they are in among it. Operations that are
+    /// already in it are still completed, so it may grow past that by the answers of those.
     #[must_use]
     pub fn with(limit: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -88,39 +97,51 @@ impl MemoryStore {
     ) -> Result<Swap, StoreError> {
         let now = self.now();
         let mut shard = self.shard(&id);
-        let Shard { records, next } = &mut *shard;
-        match (records.entry(id), expected) {
-            (Entry::Vacant(_), Some(_)) => Ok(Swap::Gone),
-            (Entry::Vacant(vacant), None) => {
-                let size = size(&new);
-                if self.used.fetch_add(size, Ordering::Relaxed) + size > self.limit {
-                    self.used.fetch_sub(size, Ordering::Relaxed);
-                    return Err(StoreError::Full { limit: self.limit });
-                }
-                let revision = take(next);
-                vacant.insert(Held {
-                    revision,
-                    record: new,
-                    written: now,
-                    first_seen: now,
-                });
-                Ok(Swap::Swapped(revision))
-            }
-            (Entry::Occupied(mut occupied), expected) => {
-                let held = occupied.get_mut();
-                if Some(held.revision) != expected {
-                    return Ok(held.answer(now));
-                }
-                let more = size(&new).wrapping_sub(size(&held.record));
-                self.used.fetch_add(more, Ordering::Relaxed);
-                held.revision = take(next);
-                held.record = new;
-                held.written = now;
-                if first_seen == FirstSeen::Reset {
-                    held.first_seen = now;
-                }
-                Ok(Swap::Swapped(held.revision))
-            }
+        let shard = &mut *shard;
+        let Some(held) = shard.records.get_mut(&id) else {
+            return match expected {
+                Some(_) => Ok(Swap::Gone),
+                None => self.add(shard, id, new, now),
+            };
+        };
+        if Some(held.revision) != expected {
+            return Ok(held.answer(now));
+        }
+        let more = size::of_record(&new).wrapping_sub(size::of_record(&held.record));
+        self.used.fetch_add(more, Ordering::Relaxed);
+        held.record = new;
+        held.written = now;
+        if first_seen == FirstSeen::Reset {
+            held.first_seen = now;
+        }
+        held.revision = take(&mut shard.next);
+        Ok(Swap::Swapped(held.revision))
+    }
+
+    fn add(&self, shard: &mut Shard, id: OperationId, new: Arc<Record>, now: Moment) -> Result<Swap, StoreError> {
+        let table = size::of_table_with_one_more(&shard.records, shard.table);
+        let size = size::of_record(&new) + (table - shard.table);
+        if self.used.fetch_add(size, Ordering::Relaxed) + size > self.limit {
+            self.used.fetch_sub(size, Ordering::Relaxed);
+            return Err(self.full());
+        }
+        shard.table = table;
+        let revision = take(&mut shard.next);
+        let held = Held {
+            revision,
+            record: new,
+            written: now,
+            first_seen: now,
+        };
+        shard.records.insert(id, held);
+        Ok(Swap::Swapped(revision))
+    }
+
+    fn full(&self) -> StoreError {
+        StoreError::Full {
+            store: self.describe(),
+            remedy: "wait for older records to expire, keep them for a shorter time (`ttl`), build the store with a higher limit (`MemoryStore::with`), or set OPERATOR_STORE=sqlite:PATH",
+            source: Arc::new(LimitReached(self.limit)),
         }
     }
 
@@ -137,7 +158,7 @@ impl MemoryStore {
                 let remove = removed < limit && ages.since_first_seen > older_than && ages.since_written > older_than;
                 if remove {
                     removed += 1;
-                    self.used.fetch_sub(size(&held.record), Ordering::Relaxed);
+                    self.used.fetch_sub(size::of_record(&held.record), Ordering::Relaxed);
                 }
                 !remove
             });
@@ -190,6 +211,7 @@ impl Shard {
         Self {
             records: HashMap::default(),
             next: Revision(index as u64),
+            table: 0,
         }
     }
 }
@@ -266,15 +288,6 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn size(record: &Record) -> usize {
-    RECORD_SIZE
-        + if let State::Completed(response) = &record.state {
-            response.body.len()
-        } else {
-            0
-        }
-}
-
 /// Operation ids are SHA-256 already; eight of their bytes are hash enough.
 #[derive(Debug, Default)]
 struct AlreadyHashed(u64);
@@ -292,46 +305,4 @@ impl Hasher for AlreadyHashed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::ManualClock;
-    use crate::store::{Fingerprint, Origin, contract};
-
-    fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
-        let clock = Arc::new(ManualClock::at(Duration::from_secs(1_000_000)));
-        (clock.clone(), MemoryStore::with(limit, clock))
-    }
-
-    #[tokio::test]
-    async fn it_keeps_the_contract() {
-        let (clock, store) = store(usize::MAX);
-        contract::check(&store, async |by| clock.advance(by)).await;
-        ::tests::proof::Row::of_the_contract("memory").record();
-    }
-
-    #[tokio::test]
-    async fn full_refuses_new_operations_until_old_ones_are_swept() {
-        let (clock, store) = store(2 * RECORD_SIZE);
-        let record = Arc::new(Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default()));
-        let claim = |key| {
-            store.swap_now(
-                OperationId::new("tenant", key),
-                None,
-                Arc::clone(&record),
-                FirstSeen::Keep,
-            )
-        };
-        assert!(matches!(
-            (claim("1"), claim("2")),
-            (Ok(Swap::Swapped(_)), Ok(Swap::Swapped(_)))
-        ));
-        assert!(matches!(claim("3"), Err(StoreError::Full { .. })));
-        assert!(
-            matches!(claim("1"), Ok(Swap::Held { .. })),
-            "what is held is still answered"
-        );
-        clock.advance(Duration::from_secs(2));
-        assert_eq!(store.sweep(Duration::from_secs(1), 1).await.expect("sweeps"), 1);
-        assert!(matches!(claim("3"), Ok(Swap::Swapped(_))));
-    }
-}
+mod tests;

@@ -15,6 +15,8 @@ pub use crate::idempotency::operation::{Fingerprint, OperationId, Origin};
 pub use crate::idempotency::record::{DecodeError, Record, Response, Settlement, State};
 
 pub mod contract;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
+mod full;
 mod listing;
 mod memory;
 mod open;
@@ -95,11 +97,15 @@ pub enum Swap {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Nothing can be added until older records expire.
-    #[error("the store is full ({limit} bytes of records); wait for older records to expire, or give it more room")]
+    /// There is no room for what was to be written, and nothing of it is.
+    #[error("{store} is full: {}; {remedy}", with_causes(&**source))]
     Full {
-        /// What it can hold, in bytes.
-        limit: usize,
+        /// Which store, as in [`Store::describe`].
+        store: String,
+        /// How to make room, as in "make room on the disk of its file".
+        remedy: &'static str,
+        /// What said so.
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The store cannot be read or written at the moment.
     #[error("{store} could not {doing}: {}", with_causes(&**source))]
@@ -187,7 +193,15 @@ pub enum StoreError {
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 impl StoreError {
+    /// [`Unavailable`](Self::Unavailable), or [`Full`](Self::Full) where the source says that this is why.
     pub(crate) fn unavailable(store: &str, doing: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
+        if let Some(remedy) = full::remedy(&source) {
+            return Self::Full {
+                store: store.to_owned(),
+                remedy,
+                source: Arc::new(source),
+            };
+        }
         Self::Unavailable {
             store: store.to_owned(),
             doing,

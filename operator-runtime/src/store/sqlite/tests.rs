@@ -215,10 +215,7 @@ async fn a_full_file_refuses_and_serves_again_when_there_is_room() {
         .wait()
         .await
         .expect_err("full");
-    assert!(
-        matches!(error, StoreError::Unavailable { .. } | StoreError::TransactionEnded),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
     store.setup(pages("100000")).expect("room again");
     let written = store.swap(id(), None, long, FirstSeen::Keep).wait().await;
     assert!(matches!(written, Ok(Swap::Swapped(_))), "{written:?}");

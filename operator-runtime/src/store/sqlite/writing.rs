@@ -29,7 +29,19 @@ impl Writing<'_> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.in_savepoint(work, Result::is_ok)?
+        let mut full = None;
+        let work = |writing: &mut Self| {
+            let done = work(writing);
+            full = done
+                .as_ref()
+                .err()
+                .filter(|error| matches!(error, StoreError::Full { .. }))
+                .cloned();
+            done
+        };
+        let done = self.in_savepoint(work, Result::is_ok);
+        // SQLite rolls back where there is no room, and why is more than that it did.
+        full.map_or_else(|| done?, Err)
     }
 
     /// As [`isolated`](Self::isolated), where the work says how it is to end, and its handler's statements are
@@ -90,13 +102,13 @@ impl Writing<'_> {
 
     /// A transaction that is lost has no savepoints left, and that is what to say.
     fn told(&self, done: rusqlite::Result<()>) -> Result<(), StoreError> {
-        done.map_err(|source| {
-            if self.guard.is_rolled_back() {
-                StoreError::TransactionEnded
-            } else {
-                StoreError::unavailable(self.name, "keep operations apart", source)
-            }
-        })
+        done.map_err(
+            |source| match StoreError::unavailable(self.name, "keep operations apart", source) {
+                full @ StoreError::Full { .. } => full,
+                _ if self.guard.is_rolled_back() => StoreError::TransactionEnded,
+                error => error,
+            },
+        )
     }
 }
 

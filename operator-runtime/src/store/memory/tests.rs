@@ -1,0 +1,162 @@
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::idempotency::record::Settlement;
+use crate::store::{Fingerprint, Origin, Response, State, contract};
+
+fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
+    let clock = Arc::new(ManualClock::at(Duration::from_secs(1_000_000)));
+    (clock.clone(), MemoryStore::with(limit, clock))
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    let (clock, store) = store(usize::MAX);
+    contract::check(&store, async |by| clock.advance(by)).await;
+    ::tests::proof::Row::of_the_contract("memory").record();
+}
+
+#[tokio::test]
+async fn full_refuses_new_operations_until_old_ones_are_swept() {
+    const MOST: usize = 100_000;
+    let record = Arc::new(Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default()));
+    let (clock, store) = store(MOST);
+    let claim = |key: usize| {
+        let id = OperationId::new("tenant", &key.to_string());
+        store.swap_now(id, None, Arc::clone(&record), FirstSeen::Keep)
+    };
+    let taken = (0..).find(|key| claim(*key).is_err()).unwrap();
+    assert!(store.used.load(Ordering::Relaxed) <= MOST);
+    let refused = claim(taken).unwrap_err();
+    assert!(matches!(refused, StoreError::Full { .. }));
+    let said = refused.to_string();
+    assert!(
+        said.contains("100000 bytes") && said.contains("OPERATOR_STORE"),
+        "{said}"
+    );
+    assert!(
+        matches!(claim(0), Ok(Swap::Held { .. })),
+        "what is held is still answered"
+    );
+    clock.advance(Duration::from_secs(2));
+    assert_eq!(
+        store.sweep(Duration::from_secs(1), u32::MAX).await.unwrap() as usize,
+        taken
+    );
+    // The places of removed records are not all taken up again before a table grows.
+    let again = (0..).find(|key| claim(*key).is_err()).unwrap();
+    assert!(
+        again > taken * 9 / 10,
+        "{again} fit after the sweep, and {taken} before it"
+    );
+}
+
+/// What a record's operation may come to, and what it then holds.
+fn state(kind: usize, number: usize) -> State {
+    let body = |length| Bytes::from(vec![b'x'; length].into_boxed_slice());
+    let completed = |content_type, body| {
+        State::Completed(Response {
+            status: 200,
+            content_type,
+            body,
+        })
+    };
+    match kind {
+        0 => State::InProgress,
+        1 => completed(Cow::Borrowed("application/json"), body(40 + number % 100)),
+        2 => completed(Cow::Borrowed("application/json"), body(2_000 + number % 6_000)),
+        3 => completed(
+            Cow::Owned(format!("text/plain; charset=utf-8; part={number}")),
+            body(200),
+        ),
+        4 => completed(Cow::Borrowed("application/json"), Bytes::new()),
+        5 => State::Released,
+        _ => State::Unknown,
+    }
+}
+
+fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
+    let fingerprint = || Fingerprint::from_bytes([7; 32]);
+    for number in numbers {
+        let key = format!("{number:032x}");
+        let id = OperationId::new("tenant", &key);
+        let origin = || Origin::new("refund_order", &key, "shop");
+        let first = Record::first(fingerprint(), origin());
+        let claimed = store.swap_now(id, None, Arc::new(first.clone()), FirstSeen::Keep);
+        let Ok(Swap::Swapped(revision)) = claimed else {
+            panic!("{claimed:?}")
+        };
+        let settlement = (kind == 6).then(|| {
+            Arc::new(Settlement {
+                by: format!("person {number}"),
+                at: 17,
+            })
+        });
+        let ended = Record {
+            state: state(kind, number),
+            origin: origin(),
+            settlement,
+            ..first
+        };
+        let written = store.swap_now(id, Some(revision), Arc::new(ended), FirstSeen::Keep);
+        assert!(matches!(written, Ok(Swap::Swapped(_))));
+        // A replay, whose answer goes on to the caller.
+        let held = store.swap_now(
+            id,
+            None,
+            Arc::new(Record::first(fingerprint(), origin())),
+            FirstSeen::Keep,
+        );
+        if let Ok(Swap::Held { record, .. }) = held
+            && let State::Completed(response) = &record.state
+        {
+            drop(response.body.clone());
+        }
+    }
+}
+
+/// Whatever the records are, and whether the tables have just grown or are about to.
+#[test]
+fn what_is_counted_is_what_is_allocated() {
+    let holds = |store: &MemoryStore, allocated: i64, what: &str| {
+        let counted = i64::try_from(store.used.load(Ordering::Relaxed)).unwrap();
+        assert!(
+            (allocated..=allocated + allocated / 10).contains(&counted),
+            "{what}: {counted} bytes are counted, {allocated} allocated"
+        );
+    };
+    // The keys of ids are made once, and belong to no record.
+    let _ = OperationId::new("tenant", "first");
+    for kind in 0..=7 {
+        for amount in [1, 60, 1_700, 1_900, 3_500] {
+            let (_, store) = store(usize::MAX);
+            let allocated = allocation_counter::measure(|| {
+                if kind < 7 {
+                    fill(&store, kind, 0..amount);
+                } else {
+                    (0..7).for_each(|kind| fill(&store, kind, kind * amount..(kind + 1) * amount));
+                }
+            });
+            holds(
+                &store,
+                allocated.bytes_current,
+                &format!("kind {kind}, {amount} records"),
+            );
+        }
+    }
+    // Swept, and filled again: what was given back, and the places that are taken up again.
+    let (clock, store) = store(usize::MAX);
+    let mut allocated = 0;
+    for round in 0..6 {
+        let filled = allocation_counter::measure(|| fill(&store, 1, round * 2_000..(round + 1) * 2_000));
+        clock.advance(Duration::from_secs(2));
+        allocated += filled.bytes_current;
+        holds(&store, allocated, "filled again");
+        let swept = allocation_counter::measure(|| assert_eq!(store.sweep_now(Duration::from_secs(1), 1_800), 1_800));
+        allocated += swept.bytes_current;
+        holds(&store, allocated, "swept");
+    }
+}

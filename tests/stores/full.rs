@@ -1,0 +1,92 @@
+//! A store that has no room says so to the caller, who is to try later, and to the log, which says how to make room.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+use std::sync::Arc;
+
+use operator_runtime::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore, Store, StoreError};
+use operator_runtime::testing::Client;
+use operator_runtime::{App, endpoints, operator_api};
+use serde_json::json;
+use tests::services::{Postgres, Redis};
+
+/// Does something once.
+#[operator_api(POST, "/act")]
+async fn act(
+    /// How much to say of it.
+    length: usize,
+) -> String {
+    "a".repeat(length)
+}
+
+/// The same call again and again, each as an operation of its own, until one is refused.
+async fn refusal(store: impl Store) -> operator_runtime::testing::Answer {
+    let app = App::new().only(endpoints![act]).store(store);
+    let client = Client::new(app).await.unwrap();
+    for _ in 0..1_000 {
+        let answer = client.call("act", &json!({ "length": 4_000 })).await;
+        // What has begun already, and whose answer found no room, is told otherwise.
+        if answer.status != 200 && answer.body["type"] != "urn:operator:problem:outcome-not-recorded" {
+            return answer;
+        }
+    }
+    panic!("it is never full")
+}
+
+fn is_told(answer: &operator_runtime::testing::Answer) {
+    assert_eq!((answer.status, answer.retry_after), (503, Some(60)), "{answer:?}");
+    assert_eq!(answer.body["type"], "urn:operator:problem:store-full", "{answer:?}");
+    assert_eq!(
+        answer.body["detail"],
+        "The server's store of operations is full, so nothing was done. Send it again later."
+    );
+}
+
+#[tokio::test]
+async fn in_memory() {
+    let clock = Arc::new(operator_runtime::clock::SystemClock::new());
+    is_told(&refusal(MemoryStore::with(100_000, clock)).await);
+}
+
+#[tokio::test]
+async fn in_redis() {
+    let redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    assert_eq!(redis.ask("CONFIG SET maxmemory 1"), "+OK");
+    is_told(&refusal(store).await);
+}
+
+#[tokio::test]
+async fn in_postgres() {
+    let server = Postgres::start(&[]);
+    let store = PostgresStore::connect(&server.url()).await.unwrap();
+    // As the server says it when it cannot extend a file; a disk of its own would need root.
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+        $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END$$; \
+        CREATE TRIGGER refuse BEFORE INSERT ON operator_operations EXECUTE FUNCTION refuse()";
+    store.setup(refuse).await.unwrap();
+    is_told(&refusal(store).await);
+}
+
+#[tokio::test]
+async fn in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("operator.db")).unwrap();
+    store
+        .setup(|connection| connection.query_row("PRAGMA max_page_count = 1", [], |row| row.get::<_, i64>(0)))
+        .unwrap();
+    is_told(&refusal(store).await);
+}
+
+#[tokio::test]
+async fn how_to_make_room_is_said() {
+    let error = StoreError::Full {
+        store: "SQLite file operator.db".to_owned(),
+        remedy: "make room on the disk of its file",
+        source: Arc::new(std::io::Error::other("database or disk is full")),
+    };
+    assert_eq!(
+        error.to_string(),
+        "SQLite file operator.db is full: database or disk is full; make room on the disk of its file"
+    );
+}
