@@ -89,6 +89,67 @@ fn refunds(dev: &Dev) -> usize {
 }
 
 #[test]
+fn what_the_console_refuses_is_told_as_a_problem() {
+    let dev = Dev::start("support-desk");
+    let (host, origin, token) = (dev.host(), dev.url(""), format!("Bearer {}", dev.token()));
+    let send = |method: &str, path: &str, content_type: &str, body: &str| {
+        let headers = [
+            ("Host", host.as_str()),
+            ("Origin", origin.as_str()),
+            ("Authorization", token.as_str()),
+            ("Content-Type", content_type),
+        ];
+        dev.send(method, path, &headers, body)
+    };
+    let json = "application/json";
+    let compare = json!({ "request": "", "payload": "" }).to_string();
+    let large = json!({ "request": "a".repeat(2 * 1024 * 1024 + 64 * 1024), "payload": "" }).to_string();
+    for (method, path, content_type, body, status, kind) in [
+        ("POST", "/console/compare", json, large.as_str(), 413, "body-too-large"),
+        (
+            "POST",
+            "/console/compare",
+            "text/plain",
+            &compare,
+            415,
+            "unsupported-media-type",
+        ),
+        (
+            "POST",
+            "/console/compare",
+            "application/json; charset=utf-16",
+            &compare,
+            415,
+            "unsupported-media-type",
+        ),
+        ("POST", "/console/compare", json, "{", 400, "malformed-request"),
+        ("POST", "/console/preview", json, "{}", 400, "malformed-request"),
+        ("POST", "/console/call", json, "", 400, "malformed-request"),
+        ("PUT", "/console/call", json, &compare, 405, "method-not-allowed"),
+        ("GET", "/console/call", json, "", 405, "method-not-allowed"),
+        ("POST", "/console/endpoints", json, "", 405, "method-not-allowed"),
+        ("POST", "/console", json, "", 405, "method-not-allowed"),
+        ("DELETE", "/console/console.js", json, "", 405, "method-not-allowed"),
+        ("GET", "/console/nothing", json, "", 404, "no-such-path"),
+        ("GET", "/console/", json, "", 404, "no-such-path"),
+    ] {
+        let answer = send(method, path, content_type, body);
+        let what = format!("{method} {path}: {}\n{}", answer.head, answer.body);
+        assert_eq!(answer.status, status, "{what}");
+        assert!(answer.head.contains("content-type: application/problem+json"), "{what}");
+        let problem = answer.json();
+        assert_eq!(problem["type"], format!("urn:operator:problem:{kind}"), "{what}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')),
+            "{what}"
+        );
+        assert_eq!(answer.head.contains("allow: "), status == 405, "{what}");
+    }
+    let right = send("POST", "/console/compare", "application/json; charset=utf-8", &compare);
+    assert_eq!(right.status, 200, "{}", right.body);
+}
+
+#[test]
 fn the_page_is_closed_to_the_outside_by_its_headers() {
     let dev = Dev::start("support-desk");
     let page = dev.send("GET", "/console", &[("Host", &dev.host())], "");

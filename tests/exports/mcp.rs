@@ -232,6 +232,52 @@ fn what_is_no_request_of_mcp_is_refused_with_a_problem() {
 }
 
 #[test]
+fn a_body_that_is_no_message_is_malformed_and_not_of_another_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
+    for (body, said) in [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("hello", "is not JSON"),
+        (&LIST[..LIST.len() - 1], "is not JSON"),
+        (&format!("{LIST}{LIST}"), "is not JSON"),
+        (&"[".repeat(100_000), "is not JSON"),
+        ("\u{feff}{}", "is not JSON"),
+        (&format!("[{LIST}]"), "is an array"),
+        ("null", "is JSON, but not a JSON-RPC 2.0 message"),
+        ("{}", "is JSON, but not a JSON-RPC 2.0 message"),
+        (
+            r#"{"id":1,"method":"tools/list"}"#,
+            "is JSON, but not a JSON-RPC 2.0 message",
+        ),
+        (
+            r#"{"jsonrpc":"1.0","id":1,"method":"tools/list"}"#,
+            "is JSON, but not a JSON-RPC 2.0 message",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":{},"method":"tools/list"}"#,
+            "is JSON, but not a JSON-RPC 2.0 message",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+            "is JSON, but not a JSON-RPC 2.0 message",
+        ),
+    ] {
+        let answer = ask(server.port, &[("Authorization", "Bearer n3w")], body);
+        assert_eq!(answer.status, 400, "{body:.80}: {answer:?}");
+        let problem = answer.json();
+        assert_eq!(problem["type"], "urn:operator:problem:malformed-request", "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(said),
+            "{body:.80}: {problem}"
+        );
+        // Of another type, the body is not looked at.
+        let text = request(&[("Authorization", "Bearer n3w")], body).replacen("application/json", "text/plain", 1);
+        assert_eq!(caller::send(server.port, &text).unwrap().status, 415, "{body:.80}");
+    }
+}
+
+#[test]
 fn a_body_is_as_large_as_elsewhere_and_one_that_is_too_large_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);

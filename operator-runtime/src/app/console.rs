@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Assembled;
+use super::reading::Reading;
 use super::router::refused;
 use super::service::Service;
 use crate::bound::BoundEndpoint;
@@ -29,6 +30,7 @@ use crate::manifest::inputs;
 use crate::manifest::model::Described;
 use crate::manifest::operator::Description;
 use crate::problem::{Error, Kind};
+use crate::protocol::request::{Refusal, is_json_in_utf8};
 
 /// Everything that the console answers from.
 struct Console {
@@ -69,21 +71,17 @@ pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u1
     for asset in &page::ASSETS {
         pages = pages.route(asset.path, get(|| async { text(asset.content_type, asset.content) }));
     }
-    // A body in a JSON text is longer than by itself.
-    let most = assembled
-        .settings
-        .limits
-        .body
-        .saturating_mul(2)
-        .saturating_add(64 * 1024);
     let data = Router::new()
         .route("/console/endpoints", get(endpoints))
         .route("/console/preview", post(preview))
         .route("/console/call", post(call))
-        .route("/console/compare", post(compare))
-        .layer(DefaultBodyLimit::max(most));
+        .route("/console/compare", post(compare));
     let guarded = |routes: Router<Arc<Console>>, asked: Asked| {
         let console = Arc::clone(&console);
+        let routes = routes.method_not_allowed_fallback(async || {
+            let sentence = "The console answers GET for what it shows, and POST for what it is asked.";
+            refused(&Error::new(Kind::MethodNotAllowed, sentence))
+        });
         routes.layer(middleware::from_fn(move |request, next| {
             guard(Arc::clone(&console), asked, request, next)
         }))
@@ -158,8 +156,9 @@ fn examples(endpoint: &Endpoint) -> Value {
         .collect()
 }
 
-async fn preview(State(console): State<Arc<Console>>, body: Bytes) -> Response {
-    match read::<Wanted>(&body).and_then(|wanted| console.sign(&wanted)) {
+async fn preview(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let wanted = console.read::<Wanted>(request).await;
+    match wanted.and_then(|wanted| console.sign(&wanted)) {
         Ok(signed) => json(&signed),
         Err(error) => refused(&error),
     }
@@ -181,8 +180,9 @@ struct Answered {
     duration_ms: f64,
 }
 
-async fn call(State(console): State<Arc<Console>>, body: Bytes) -> Response {
-    let signed = read::<Wanted>(&body).and_then(|wanted| console.sign(&wanted));
+async fn call(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let wanted = console.read::<Wanted>(request).await;
+    let signed = wanted.and_then(|wanted| console.sign(&wanted));
     let called = match signed {
         Ok(signed) => console.call(signed).await,
         Err(error) => Err(error),
@@ -193,7 +193,8 @@ async fn call(State(console): State<Arc<Console>>, body: Bytes) -> Response {
     }
 }
 
-async fn compare(State(console): State<Arc<Console>>, body: Bytes) -> Response {
+async fn compare(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let question = console.read::<Question>(request).await;
     let settings = &console.assembled.settings;
     let server = Server {
         public_url: &settings.public_url,
@@ -202,13 +203,28 @@ async fn compare(State(console): State<Arc<Console>>, body: Bytes) -> Response {
         keys: &settings.keys,
         now: console.clock.unix_seconds(),
     };
-    match read::<Question>(&body) {
+    match question {
         Ok(question) => json(&question.answer(&server)),
         Err(error) => refused(&error),
     }
 }
 
 impl Console {
+    /// What the page asks, within the app's own limits.
+    async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
+        let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::to_str);
+        if !content_type.is_some_and(|value| value.is_ok_and(is_json_in_utf8)) {
+            return Err(Refusal::ContentType.into());
+        }
+        let mut limits = self.assembled.settings.limits;
+        // A body in a JSON text is longer than by itself.
+        limits.body = limits.body.saturating_mul(2).saturating_add(64 * 1024);
+        let mut reading = Reading::of(request.into_body());
+        let body = reading.finish(limits, &self.assembled.pipeline).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| Error::malformed(format!("The page asked for something unknown: {error}.")))
+    }
+
     fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {
         let settings = &self.assembled.settings;
         let name = wanted.endpoint.as_str();
@@ -253,11 +269,6 @@ fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         .iter()
         .map(|(name, value)| (name.to_string(), text(value)))
         .collect()
-}
-
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Error> {
-    serde_json::from_slice(body)
-        .map_err(|error| Error::malformed(format!("The page asked for something unknown: {error}.")))
 }
 
 fn json(value: &impl Serialize) -> Response {

@@ -202,7 +202,7 @@ fn content_type(method: Method, header: Header<'_>) -> Result<Option<&HeaderValu
 }
 
 /// `application/json` or `application/*+json` (RFC 6839 §3.1), with no charset but UTF-8.
-fn is_json_in_utf8(content_type: &str) -> bool {
+pub(crate) fn is_json_in_utf8(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let json = essence.eq_ignore_ascii_case("application/json") || is_json_suffixed(&essence.to_ascii_lowercase());

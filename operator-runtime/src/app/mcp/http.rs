@@ -8,11 +8,13 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use http::HeaderValue;
+use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde::de::IgnoredAny;
 use tower::service_fn;
 
 use super::{Server, Tools};
@@ -88,10 +90,37 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok(body) => body,
         Err(error) => return Ok(refused(&error)),
     };
+    let is_json = is_json(&head.headers);
     let response = service(&door, bearer)
-        .handle(Request::from_parts(head, Full::new(body)))
+        .handle(Request::from_parts(head, Full::new(body.clone())))
         .await;
+    // rmcp says 415 of a body that it cannot read, too, whatever its type.
+    if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        return Ok(refused(&Error::malformed(no_message(&body))));
+    }
     Ok(as_ours(response.map(Body::new)).await)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    given.is_some_and(|given| {
+        let essence = given.split(';').next().unwrap_or(given);
+        essence.trim().eq_ignore_ascii_case("application/json")
+    })
+}
+
+/// Why the body is no message of MCP.
+fn no_message(body: &Bytes) -> String {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return "The body is not UTF-8, so it is not JSON: send one JSON-RPC 2.0 message.".to_owned();
+    };
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => format!("The body is not JSON: {error}."),
+        Ok(_) if text.trim_ascii_start().starts_with('[') => {
+            "The body is an array, and MCP has no batches: send one JSON-RPC 2.0 message at a time.".to_owned()
+        }
+        Ok(_) => "The body is JSON, but not a JSON-RPC 2.0 message that MCP knows: send an object with `\"jsonrpc\": \"2.0\"`, `method`, `params` as the method takes them and, for a request, `id`.".to_owned(),
+    }
 }
 
 /// What rmcp refuses by itself, before there is a message of JSON-RPC to answer, is bare text: the same as a problem.

@@ -46,7 +46,12 @@ export async function ask(path, body) {
   } catch {
     throw new Error("The server does not answer. Is `dev` still running?");
   }
-  const answer = await response.json();
+  let answer;
+  try {
+    answer = await response.json();
+  } catch {
+    throw new Error(`The server answered with the status ${response.status} and without JSON: load the page again.`);
+  }
   if (!response.ok) throw new Error(answer.detail);
   return answer;
 }
