@@ -11,23 +11,21 @@ pub(crate) const SECRET: &str = "op_sk_bench_0123456789abcdef0123456789abcdef";
 pub(crate) const URL: &str = "https://api.example.com";
 
 /// A POST of 200 bytes.
-pub(crate) fn signed_post(path: &str, idempotency_key: &str, cookie: Option<&str>) -> Request {
+pub(crate) fn signed_post(path: &str, idempotency_key: &str) -> Request {
     let body = format!(
         r#"{{"order_id":1004,"amount_cents":2500,"email":"ana@example.com","reason":"{}"}}"#,
         "The teapot arrived with a crack in its lid, and the customer wants the money back rather than another one."
     );
     let (timestamp, signature) = sign(path, idempotency_key, &body);
-    let mut request = Request::builder()
+    Request::builder()
         .method("POST")
         .uri(path)
         .header("content-type", "application/json")
         .header("x-idempotency-key", idempotency_key)
         .header("x-timestamp", timestamp)
-        .header("x-signature", signature);
-    if let Some(cookie) = cookie {
-        request = request.header("cookie", cookie);
-    }
-    request.body(Body::from(body)).unwrap()
+        .header("x-signature", signature)
+        .body(Body::from(body))
+        .unwrap()
 }
 
 /// A GET with five parameters.

@@ -1,22 +1,19 @@
-//! What ours is measured against: a bare handler, a check written by hand, and that with a crate for idempotency.
+//! What ours is measured against: a bare handler, a check written by hand, and that with a cache of answers.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Query, Request};
-use axum::middleware::{Next, from_fn};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Query, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use axum_idempotent::{IdempotentLayer, IdempotentOptions};
 use hmac::{Hmac, KeyInit, Mac};
-use http::StatusCode;
-use ruts::store::moka::MokaStore;
-use ruts::{CookieOptions, Session, SessionLayer};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use moka::sync::Cache;
 use serde::Deserialize;
 use sha2::Sha256;
-use tower::ServiceExt as _;
-use tower_cookies::CookieManagerLayer;
 
 use super::requests::{SECRET, URL, now};
 use super::{Found, Order};
@@ -95,33 +92,26 @@ async fn check(request: Request, next: Next) -> Response<Body> {
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
-/// The crate keeps answers in a session, so one is opened first.
-pub(crate) async fn idempotent() -> (Router, String) {
-    let store = Arc::new(MokaStore::builder().build());
-    let options = IdempotentOptions::default()
-        .use_idempotency_key_header(Some("x-idempotency-key"), true)
-        .expire_after(300);
-    let open = get(|session: Session<MokaStore>| async move {
-        session
-            .set("open", &true, ruts::store::Ttl::new(3600).unwrap(), None)
-            .await
-            .unwrap();
-    });
-    let router = Router::new()
+/// The check, and behind it the first answer to each idempotency key, kept for five minutes.
+pub(crate) fn idempotent() -> Router {
+    let answers = Cache::builder()
+        .max_capacity(1 << 20)
+        .time_to_live(Duration::from_secs(300))
+        .build();
+    Router::new()
         .route("/bare", post(echo))
-        .layer(IdempotentLayer::<MokaStore>::new(options))
+        .layer(from_fn_with_state(answers, keep))
         .layer(from_fn(check))
-        .route("/open", open)
-        .layer(SessionLayer::new(store).with_cookie_options(CookieOptions::build().name("session")))
-        .layer(CookieManagerLayer::new());
-    let request = Request::builder().uri("/open").body(Body::empty()).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    let cookie = response.headers()["set-cookie"]
-        .to_str()
-        .unwrap()
-        .split(';')
-        .next()
-        .unwrap()
-        .to_owned();
-    (router, cookie)
+}
+
+/// As a user would write it: no word of which request the key was first used for, and two at once both run.
+async fn keep(State(answers): State<Cache<HeaderValue, Bytes>>, request: Request, next: Next) -> Response<Body> {
+    let key = request.headers()["x-idempotency-key"].clone();
+    if let Some(answer) = answers.get(&key) {
+        return ([(CONTENT_TYPE, "application/json")], answer).into_response();
+    }
+    let (head, body) = next.run(request).await.into_parts();
+    let answer = to_bytes(body, 1 << 20).await.unwrap();
+    answers.insert(key, answer.clone());
+    Response::from_parts(head, Body::from(answer))
 }
