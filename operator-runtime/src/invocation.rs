@@ -13,7 +13,7 @@ use crate::idempotency::operation::{Fingerprint, OperationId, Origin};
 use crate::idempotency::record::Record;
 use crate::input::{Arguments, Decoder};
 use crate::problem::Error;
-use crate::protocol::request::{Kept, Verified};
+use crate::protocol::request::{Content, Kept, Verified};
 use crate::transaction::{Database, Tx};
 
 /// Which operation a call is for, and what a first attempt at it writes.
@@ -84,6 +84,14 @@ impl Invocation {
     /// For what goes on after the call has been handed over.
     pub(crate) fn shared_endpoint(&self) -> Arc<BoundEndpoint> {
         Arc::clone(&self.0.endpoint)
+    }
+
+    /// How many bytes there are to decode.
+    pub(crate) fn body_length(&self) -> usize {
+        match self.0.call.kept.content() {
+            Content::Body(body) => body.len(),
+            Content::Parameters(_) => 0,
+        }
     }
 
     /// Runs the endpoint's extractors.

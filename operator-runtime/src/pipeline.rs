@@ -1,5 +1,6 @@
 //! One call, straight down: verify, admit, run, record, reply. Transport-free; the only caller of a handler.
 
+mod large;
 mod transactional;
 
 use std::sync::Arc;
@@ -271,7 +272,17 @@ async fn run(
             // On the heap, so that a handler without extractors does not carry their room about.
             Box::pin(invocation.extract()).await?;
         }
-        (invocation.endpoint().endpoint.run)(&mut invocation, transaction)?.await
+        let length = invocation.body_length();
+        // A transaction never waits for a turn: other transactions wait for this one.
+        let turn = if in_transaction {
+            None
+        } else {
+            large::turn(length).await
+        };
+        let run = invocation.endpoint().endpoint.run;
+        let handler = large::decode(length, || run(&mut invocation, transaction));
+        drop(turn);
+        handler?.await
     };
     match execute(handler, limit, lease).await {
         Ended::Returned(Ok(AnswerBytes(body))) => (
