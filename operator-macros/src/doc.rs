@@ -1,4 +1,4 @@
-//! Doc comments, as the description that an agent reads.
+//! Doc comments, which become the descriptions that an agent reads.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
@@ -9,7 +9,7 @@ pub(crate) fn is_doc(attribute: &Attribute) -> bool {
     attribute.path().is_ident("doc")
 }
 
-/// The whole doc comment: one leading space off each line, no blank lines around it. Empty where there is none.
+/// The whole doc comment, without the leading space of each line and the blank lines around it; empty without a doc comment.
 pub(crate) fn text(attributes: &[Attribute], errors: &mut Errors) -> String {
     let mut lines = Vec::new();
     for attribute in attributes.iter().filter(|attribute| is_doc(attribute)) {
@@ -18,20 +18,16 @@ pub(crate) fn text(attributes: &[Attribute], errors: &mut Errors) -> String {
                 Expr::Lit(ExprLit {
                     lit: Lit::Str(line), ..
                 }) => lines.extend(comment_lines(&line.value())),
-                other => errors.at(
-                    other,
-                    "the macro can only read a description that stands here",
-                    "write it as `/// …`",
-                ),
+                other => errors.at(other, "a description must be a string literal", "write it as `/// …`"),
             },
-            // `#[doc(hidden)]`, `#[doc(alias = "…")]`: for rustdoc, not for the reader.
+            // `#[doc(hidden)]`, `#[doc(alias = "…")]`: for rustdoc, not part of the text.
             Meta::Path(_) | Meta::List(_) => {}
         }
     }
     lines.join("\n").trim_matches('\n').trim_end().to_owned()
 }
 
-/// The lines of one `///`, or of a whole `/** … */` with its column of stars.
+/// The lines of one `///`, or of a whole `/** … */` without its column of stars.
 fn comment_lines(comment: &str) -> Vec<String> {
     if comment.is_empty() {
         return vec![String::new()];
@@ -50,12 +46,12 @@ fn comment_lines(comment: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether the description says no more than the name does (`/// The email.` on `email`).
+/// Whether the description only repeats the name, as `/// The email.` does for `email`.
 pub(crate) fn only_repeats(description: &str, name: &str) -> bool {
     letters(description).eq(letters(name))
 }
 
-/// The letters of a text's words in small, without articles.
+/// The letters of a text in lowercase, without spaces, punctuation and articles.
 fn letters(text: &str) -> impl Iterator<Item = char> {
     let is_article = |word: &&str| {
         ["the", "a", "an"]
@@ -99,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_description_from_elsewhere_is_refused() {
+    fn an_included_description_is_refused() {
         let mut errors = Errors::default();
         text(&[parse_quote!(#[doc = include_str!("x.md")])], &mut errors);
         assert!(errors.finish(()).is_err());
     }
 
     #[test]
-    fn the_name_again_is_no_description() {
+    fn a_description_that_repeats_the_name_is_recognized() {
         assert!(only_repeats("The order id.", "order_id"));
         assert!(!only_repeats(
             "The order's number, as printed on the receipt.",

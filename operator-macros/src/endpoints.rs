@@ -1,4 +1,4 @@
-//! `endpoints![…]`: a chosen list of endpoints, each by the identity of its function.
+//! `endpoints![…]`: a list of endpoints, each identified by its function.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -11,7 +11,7 @@ use crate::error::Errors;
 pub(crate) fn endpoints(tokens: TokenStream) -> TokenStream {
     match parse(tokens) {
         Ok(functions) => expand(&functions),
-        // A block, because the macro stands where a value does.
+        // A block, because the macro is used as an expression.
         Err(errors) => {
             let errors = errors.to_compile_error();
             let nothing = expand(&[]);
@@ -28,8 +28,8 @@ fn parse(tokens: TokenStream) -> syn::Result<Vec<Path>> {
             Expr::Path(function) if function.qself.is_none() => functions.push(function.path),
             other => errors.at(
                 &other,
-                "this is not the name of a function",
-                "write names, as `orders::recent_orders`",
+                "`endpoints!` takes only names of functions",
+                "write them like `orders::recent_orders`",
             ),
         }
     }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_no_name_is_refused_at_once() {
+    fn every_item_that_is_not_a_name_is_refused_at_once() {
         assert_eq!(parse(quote!("a", b, c())).err().into_iter().flatten().count(), 2);
     }
 }

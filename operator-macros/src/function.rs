@@ -1,11 +1,11 @@
-//! The annotated function: its signature as syntax, its body as the tokens that were written.
+//! The annotated function: its signature is parsed, its body stays tokens.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, ExprClosure, Item, Signature, TraitItemFn, Visibility, token};
 
-/// A function whose body nobody here reads, so that one being typed is completed and checked as any other.
+/// A function with an unparsed body, so that an editor can complete a body that is still being typed.
 #[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
@@ -20,7 +20,7 @@ impl Parse for Function {
         let visibility = input.parse()?;
         let signature = input.parse()?;
         if !input.peek(token::Brace) {
-            return Err(input.error("an endpoint's function has a body · write it, `{ … }`"));
+            return Err(input.error("an endpoint function must have a body: write `{ … }`"));
         }
         Ok(Self {
             attributes,
@@ -40,30 +40,30 @@ impl ToTokens for Function {
     }
 }
 
-/// Whether rustc's `#[deprecated]` is among them.
+/// Whether one of the attributes is rustc's `#[deprecated]`.
 pub(crate) fn is_deprecated(attributes: &[Attribute]) -> bool {
     attributes
         .iter()
         .any(|attribute| attribute.path().is_ident("deprecated"))
 }
 
-/// What is wrong with an item that is no function with a body, at its name.
+/// The error for an item that is not a function with a body, at the name of the item.
 pub(crate) fn not_a_function(item: &TokenStream) -> syn::Error {
     let (kind, place) = match other_item(item) {
         Some(other) => other,
-        // One that cannot be read, as one is while it is typed: the parser says where.
+        // A function that cannot be parsed, for example while it is being typed: the parser's own error says where.
         None if has_word(item, "fn") => match syn::parse2::<Function>(item.clone()) {
             Err(error) => return error,
             Ok(function) => ("a function", function.signature.ident.to_token_stream()),
         },
         None if syn::parse2::<ExprClosure>(item.clone()).is_ok() => ("a closure", item.clone()),
-        None => ("no function", first(item)),
+        None => ("this item", first(item)),
     };
-    let write = "put `#[operator_api]` on a free `async fn` with a body";
-    syn::Error::new_spanned(place, format!("this is {kind} · {write}"))
+    let write = "put it on a free `async fn` with a body";
+    syn::Error::new_spanned(place, format!("`#[operator_api]` cannot be applied to {kind}: {write}"))
 }
 
-/// What stands where a function should, and where to point at it.
+/// The kind of another item, and the tokens to point at.
 fn other_item(item: &TokenStream) -> Option<(&'static str, TokenStream)> {
     if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
         return Some(("a function without a body", function.sig.ident.to_token_stream()));
@@ -88,7 +88,7 @@ fn has_word(item: &TokenStream, word: &str) -> bool {
         .any(|tree| matches!(tree, TokenTree::Ident(ident) if ident == word))
 }
 
-/// The first word behind the attributes.
+/// The first token after the attributes.
 fn first(item: &TokenStream) -> TokenStream {
     let mut trees = item.clone().into_iter();
     loop {

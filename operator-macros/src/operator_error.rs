@@ -1,17 +1,19 @@
 //! `#[derive(OperatorError)]`: parse, check, expand.
 
+mod detail;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, Lit, LitInt, LitStr};
 
-use crate::derive_options;
+use self::detail::{Shown, member_name};
 use crate::doc;
-use crate::endpoint::{Part, literal, once, text};
-use crate::error::{Errors, did_you_mean};
+use crate::error::Errors;
+use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
 use crate::span;
 
-/// The checked type: one problem for each variant, or for the struct.
+/// The checked type, with one problem for each variant of an enum, or one for a struct.
 struct OperatorError {
     name: Ident,
     problems: Vec<Problem>,
@@ -24,18 +26,11 @@ struct Problem {
     fields: Fields,
     status: u16,
     retryable: bool,
-    /// The one field is logged and never sent.
+    /// Whether the error is logged and its only field never sent.
     internal: bool,
     detail: String,
-    /// The fields that the sentence shows.
+    /// The fields that the detail shows.
     shown: Vec<Shown>,
-}
-
-/// A field between braces.
-struct Shown {
-    field: String,
-    /// As `{field}`, with no format of its own.
-    plain: bool,
 }
 
 #[derive(Default)]
@@ -44,7 +39,7 @@ struct Options {
     retryable: Option<()>,
     internal: Option<Ident>,
     detail: Option<LitStr>,
-    /// Also where it cannot be read.
+    /// True also if the given detail is not a string literal.
     detail_is_given: bool,
 }
 
@@ -62,7 +57,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     }
 }
 
-/// Stands for what could not be derived, so that nothing is said of the endpoints that fail with the type.
+/// Implementations that take the place of those that could not be derived, so that rustc reports nothing at the endpoints
+/// that fail with the type.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
@@ -84,12 +80,20 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
 fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
     let mut errors = Errors::default();
     if !item.generics.params.is_empty() {
-        errors.at(&item.generics, "an endpoint's error is not generic", "name a type");
+        errors.at(
+            &item.generics,
+            "an endpoint's error cannot be generic",
+            "use concrete types",
+        );
     }
     let name = item.ident.clone();
     let problems = match &item.data {
         Data::Enum(data) => {
-            derive_options::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
+            options::refuse(
+                &item.attrs,
+                "write it above the variant that it is meant for",
+                &mut errors,
+            );
             let each = data.variants.iter().map(|variant| {
                 let ident = &variant.ident;
                 let write = "write it above the variant";
@@ -109,7 +113,7 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
             vec![problem(quote!(#name), &name, &item.attrs, &data.fields, &mut errors)]
         }
         Data::Union(_) => {
-            errors.at(&name, "a union cannot be an endpoint's error", "derive it for an enum");
+            errors.at(&name, "`OperatorError` cannot be derived for a union", "use an enum");
             Vec::new()
         }
     };
@@ -118,41 +122,22 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
 
 fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
     for field in fields {
-        derive_options::refuse(&field.attrs, write, errors);
+        options::refuse(&field.attrs, write, errors);
     }
 }
 
 fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &Fields, errors: &mut Errors) -> Problem {
-    let options = options(attributes, errors);
+    let options = read_options(attributes, errors);
     let detail = options
         .detail
         .as_ref()
         .map_or_else(|| doc::text(attributes, errors).replace('\n', " "), LitStr::value);
-    if let Some(internal) = &options.internal {
-        for (given, word) in [
-            (options.status.is_some(), "status"),
-            (options.retryable.is_some(), "retryable"),
-            (options.detail.is_some(), "detail"),
-        ] {
-            if given {
-                let wrong =
-                    format!("an internal error is always answered with 500 and no detail, so `{word}` has no effect");
-                errors.at(internal, wrong, format!("remove `{word}`, or `internal`"));
-            }
-        }
-    }
-    if let Some(internal) = options.internal.as_ref().filter(|_| fields.len() != 1) {
-        errors.at(
-            internal,
-            "an internal error is one field, which is logged and never sent",
-            "keep one field",
-        );
-    }
+    check_internal(&options, fields, errors);
     let is_unread = options.detail_is_given && options.detail.is_none();
     if detail.trim().is_empty() && options.internal.is_none() && !is_unread {
         errors.at(
             name,
-            "the agent has nothing to say for this error",
+            "this error has no detail for the agent to read",
             "write a sentence in a `///` line above it, or `#[operator(detail = \"…\")]`",
         );
     }
@@ -160,21 +145,7 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
         .detail
         .as_ref()
         .map_or_else(|| name.to_token_stream(), ToTokens::to_token_stream);
-    let shown = placeholders(&detail, &place, errors);
-    let known: Vec<String> = fields.members().map(|member| member_name(&member)).collect();
-    for Shown { field, .. } in shown.iter().filter(|shown| !known.contains(&shown.field)) {
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let advice = if known.is_empty() {
-            "write `{{` and `}}` for braces".to_owned()
-        } else {
-            did_you_mean(field, &known)
-        };
-        errors.at(
-            &place,
-            format!("the sentence shows `{field}`, which is no field"),
-            advice,
-        );
-    }
+    let shown = detail::shown(&detail, fields, &place, errors);
     Problem {
         path,
         kind: kebab(&name.unraw().to_string()),
@@ -187,9 +158,32 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
     }
 }
 
-fn options(attributes: &[Attribute], errors: &mut Errors) -> Options {
+fn check_internal(options: &Options, fields: &Fields, errors: &mut Errors) {
+    let Some(internal) = &options.internal else {
+        return;
+    };
+    for (given, word) in [
+        (options.status.is_some(), "status"),
+        (options.retryable.is_some(), "retryable"),
+        (options.detail.is_some(), "detail"),
+    ] {
+        if given {
+            let wrong = format!("`{word}` has no effect on an internal error, which is sent as 500 without a detail");
+            errors.at(internal, wrong, format!("remove `{word}` or `internal`"));
+        }
+    }
+    if fields.len() != 1 {
+        errors.at(
+            internal,
+            "an internal error must have exactly one field, which is logged and never sent",
+            "use one field",
+        );
+    }
+}
+
+fn read_options(attributes: &[Attribute], errors: &mut Errors) -> Options {
     let mut options = Options::default();
-    derive_options::read(attributes, "status = 404", errors, |name, part, errors| {
+    options::read(attributes, "status = 404", errors, |name, part, errors| {
         let what = format!("`{name}`");
         match (name.to_string().as_str(), part) {
             ("status", Part::Value(_, value)) => {
@@ -204,29 +198,27 @@ fn options(attributes: &[Attribute], errors: &mut Errors) -> Options {
             }
             ("detail", Part::Value(_, value)) => {
                 options.detail_is_given = true;
-                once(&mut options.detail, name, text(value, &what, errors), &what, errors);
+                let detail = string(value, &what, "detail = \"…\"", errors);
+                once(&mut options.detail, name, detail, &what, errors);
             }
             ("retryable", Part::Word(_)) => once(&mut options.retryable, name, Some(()), &what, errors),
             ("internal", Part::Word(word)) => once(&mut options.internal, name, Some(word.clone()), &what, errors),
             ("status" | "detail", _) => {
                 options.detail_is_given |= name == "detail";
-                errors.at(name, format!("{what} lacks its value"), format!("write `{name} = …`"));
+                refuse_missing_value(name, errors);
             }
-            ("retryable" | "internal", _) => {
-                errors.at(name, format!("{what} takes no value"), format!("write `{name}` alone"));
+            ("retryable" | "internal", _) => refuse_value(name, errors),
+            (unknown, _) => {
+                errors.unknown(name, "option", unknown, &["status", "retryable", "detail", "internal"]);
             }
-            (unknown, _) => errors.at(
-                name,
-                format!("`{unknown}` is no option of an error"),
-                did_you_mean(unknown, &["status", "retryable", "detail", "internal"]),
-            ),
         }
     });
     options
 }
 
 fn refuse_status(place: &impl ToTokens, errors: &mut Errors) {
-    errors.at(place, "an error's status is from 400 to 599", "write `status = 404`");
+    let wrong = "the status of an error must be a number from 400 to 599";
+    errors.at(place, wrong, "write one like `status = 404`");
 }
 
 fn status(literal: Option<&LitInt>, errors: &mut Errors) -> u16 {
@@ -242,36 +234,6 @@ fn status(literal: Option<&LitInt>, errors: &mut Errors) -> u16 {
         refuse_status(literal, errors);
     }
     status.unwrap_or(BAD_REQUEST)
-}
-
-/// The names between braces, without their format.
-fn placeholders(detail: &str, place: &TokenStream, errors: &mut Errors) -> Vec<Shown> {
-    let mut shown: Vec<Shown> = Vec::new();
-    let mut rest = detail.replace("{{", "").replace("}}", "");
-    while let Some(open) = rest.find('{') {
-        let after = rest.split_off(open + 1);
-        let Some((inside, behind)) = after.split_once('}') else {
-            errors.at(place, "a brace is not closed", "write `{field}`, or `{{` for a brace");
-            break;
-        };
-        let (field, format) = inside.split_once(':').unwrap_or((inside, ""));
-        match shown.iter_mut().find(|shown| shown.field == field) {
-            Some(again) => again.plain &= format.is_empty(),
-            None => shown.push(Shown {
-                field: field.to_owned(),
-                plain: format.is_empty(),
-            }),
-        }
-        rest = behind.to_owned();
-    }
-    shown
-}
-
-fn member_name(member: &syn::Member) -> String {
-    match member {
-        syn::Member::Named(name) => name.unraw().to_string(),
-        syn::Member::Unnamed(index) => index.index.to_string(),
-    }
 }
 
 fn kebab(name: &str) -> String {
@@ -355,24 +317,11 @@ fn arm(problem: &Problem) -> TokenStream {
             syn::Member::Unnamed(_) => quote!(#local = #value),
         })
     });
-    let text = with_named_fields(detail, fields);
+    let text = detail::with_named_fields(detail, fields);
     quote!(#path { #(#bound,)* .. } => __operator::problem(#kind, #status, #retryable, ::std::format!(#text #(, #named)*)))
 }
 
-/// The sentence with a name for `{0}`, which has none of its own; `{{0}}` is no field.
-fn with_named_fields(detail: &str, fields: &Fields) -> String {
-    let name_fields = |part: &str| {
-        fields.members().fold(part.to_owned(), |text, member| match member {
-            syn::Member::Unnamed(syn::Index { index, .. }) => text
-                .replace(&format!("{{{index}}}"), &format!("{{field_{index}}}"))
-                .replace(&format!("{{{index}:"), &format!("{{field_{index}:")),
-            syn::Member::Named(_) => text,
-        })
-    };
-    detail.split("{{").map(name_fields).collect::<Vec<_>>().join("{{")
-}
-
-/// A field's value, standing where its type does, so that rustc points there where it cannot be formatted.
+/// The variable for a field, at the span of the field's type: rustc points there if the field cannot be formatted.
 fn local(member: &syn::Member, field: &syn::Field) -> Ident {
     Ident::new(&format!("field_{}", member_name(member)), span::ends(&field.ty).0)
 }
@@ -389,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_named_at_once() {
+    fn every_mistake_is_reported_at_once() {
         let item = quote!(
             enum RefundError {
                 #[operator(status = 200)]
@@ -411,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_cannot_be_read_hides_no_other_mistake() {
+    fn an_unreadable_option_hides_no_other_mistake() {
         let item = quote!(
             enum RefundError {
                 #[operator(status = "404", detail = "{what}", 3, internal = true)]
@@ -427,24 +376,11 @@ mod tests {
         );
         let mistakes = mistakes(item);
         assert_eq!(mistakes.len(), 9, "{mistakes:#?}");
-        assert!(mistakes.iter().all(|mistake| mistake.contains(" · ")), "{mistakes:#?}");
+        assert!(mistakes.iter().all(|mistake| mistake.contains(": ")), "{mistakes:#?}");
     }
 
     #[test]
-    fn braces_that_are_written_twice_are_no_field() {
-        let tokens = derive(quote!(
-            #[operator(detail = "Write {{0}} for {0}, {{{0:?}}}.")]
-            struct E(u8);
-        ))
-        .to_string();
-        assert!(
-            tokens.contains("Write {{0}} for {field_0}, {{{field_0:?}}}."),
-            "{tokens}"
-        );
-    }
-
-    #[test]
-    fn fields_are_bound_only_where_the_sentence_shows_them() {
+    fn only_fields_that_the_detail_shows_are_bound() {
         let tokens = derive(quote!(
             enum E {
                 #[operator(status = 404)]

@@ -1,17 +1,18 @@
 //! `#[derive(SearchParam)]`: parse, check, expand.
 
-pub(crate) mod serde;
+mod case;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{Attribute, Data, DeriveInput, Fields, LitStr, Type, parse_quote};
+use syn::{Attribute, Data, DeriveInput, Fields, Type, parse_quote};
 
-use crate::derive_options;
+use self::case::Case;
 use crate::doc;
-use crate::endpoint::{Part, once, text};
-use crate::error::{Errors, did_you_mean};
+use crate::error::Errors;
 use crate::function::is_deprecated;
+use crate::options::{self, Part, once, refuse_missing_value, string};
+use crate::serde_attributes;
 
 /// The checked type.
 struct SearchParam {
@@ -20,7 +21,8 @@ struct SearchParam {
     shape: Shape,
 }
 
-const NONE_OF_A_STRUCT: &str = "remove it: bounds are written at the arguments that take the struct";
+/// What to write instead of `#[operator(…)]` on a struct or its field.
+const BOUNDS_ARE_ON_ARGUMENTS: &str = "remove it, and write bounds on the arguments that have this type";
 
 enum Shape {
     Choice(Vec<Choice>),
@@ -48,8 +50,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     }
 }
 
-/// Stands for what could not be derived, so that nothing is said of the endpoints that take the type, with whatever
-/// options.
+/// An implementation that takes the place of the one that could not be derived, so that rustc reports nothing at the
+/// endpoints that take the type, whatever options they give it.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
     let mut generics = item.generics.clone();
@@ -82,13 +84,17 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
 fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
     let mut errors = Errors::default();
     if !item.generics.params.is_empty() {
-        let wrong = "a search parameter's type is not generic";
-        errors.at(&item.generics, wrong, "name the type that it holds");
+        let wrong = "a search parameter cannot be generic";
+        errors.at(&item.generics, wrong, "use concrete types");
     }
     let shape = match &item.data {
         Data::Enum(data) => {
-            derive_options::refuse(&item.attrs, "write it above the variant that it is for", &mut errors);
-            let case = serde::of_enum(&item.attrs, &mut errors);
+            options::refuse(
+                &item.attrs,
+                "write it above the variant that it is meant for",
+                &mut errors,
+            );
+            let case = serde_attributes::of_enum(&item.attrs, &mut errors);
             let case = case.and_then(|case| Case::parse(&case, &mut errors));
             let each = data.variants.iter();
             let choices: Vec<Choice> = each.map(|variant| choice(variant, case, &mut errors)).collect();
@@ -96,13 +102,13 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(choices)
         }
         Data::Struct(data) => {
-            derive_options::refuse(&item.attrs, NONE_OF_A_STRUCT, &mut errors);
-            serde::of_struct(&item.attrs, &mut errors);
+            options::refuse(&item.attrs, BOUNDS_ARE_ON_ARGUMENTS, &mut errors);
+            serde_attributes::of_struct(&item.attrs, &mut errors);
             newtype(&data.fields, &item.ident, &mut errors)
         }
         Data::Union(_) => {
-            let wrong = "a search parameter is one text, and a union is none";
-            let write = "derive it for an enum of unit variants or a struct of one field";
+            let wrong = "`SearchParam` cannot be derived for a union";
+            let write = "use an enum of unit variants or a struct with one field";
             errors.at(&item.ident, wrong, write);
             Shape::Choice(Vec::new())
         }
@@ -117,12 +123,12 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
 
 fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
     if choices.is_empty() {
-        let wrong = "an enum without variants is no search parameter";
-        errors.at(name, wrong, "write the variants that callers choose from");
+        let wrong = "a search parameter needs at least one variant";
+        errors.at(name, wrong, "add the values that callers choose from");
     }
     for (index, choice) in choices.iter().enumerate() {
         if choices[..index].iter().any(|earlier| earlier.wire == choice.wire) {
-            let wrong = format!("two variants are named `{}` on the wire", choice.wire);
+            let wrong = format!("two variants are named `{}`", choice.wire);
             errors.at(&choice.variant, wrong, "rename one");
         }
     }
@@ -130,16 +136,16 @@ fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
 
 fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Choice {
     if !matches!(variant.fields, Fields::Unit) {
-        let wrong = "a search parameter is one text, which holds no fields";
-        let write = "remove the variant's fields, or take the enum by POST";
+        let wrong = "a variant of a search parameter cannot have fields";
+        let write = "remove them, or take the enum in a POST";
         errors.at(&variant.fields, wrong, write);
     }
     for field in &variant.fields {
-        derive_options::refuse(&field.attrs, "write it above the variant", errors);
+        options::refuse(&field.attrs, "write it above the variant", errors);
     }
     let own = variant.ident.unraw().to_string();
     let renamed = operator_rename(&variant.attrs, errors);
-    let renamed = serde::of_variant(&variant.attrs, errors).or(renamed);
+    let renamed = serde_attributes::of_variant(&variant.attrs, errors).or(renamed);
     Choice {
         variant: variant.ident.clone(),
         wire: renamed.unwrap_or_else(|| case.map_or(own.clone(), |case| case.apply(&own))),
@@ -148,19 +154,19 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
     }
 }
 
-/// The shape of a struct; an enum of nothing after a mistake.
+/// The shape of a struct; after a mistake, an enum without variants.
 fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
     let mut each = fields.iter();
     let (Some(field), None) = (each.next(), each.next()) else {
         let wrong = format!(
-            "a search parameter is one text, and this struct has {} fields",
+            "a search parameter must have exactly one field, and this struct has {}",
             fields.len()
         );
-        errors.at(name, wrong, "keep one field, or take the struct by POST");
+        errors.at(name, wrong, "use one field, or take the struct in a POST");
         return Shape::Choice(Vec::new());
     };
-    derive_options::refuse(&field.attrs, NONE_OF_A_STRUCT, errors);
-    serde::of_field(&field.attrs, errors);
+    options::refuse(&field.attrs, BOUNDS_ARE_ON_ARGUMENTS, errors);
+    serde_attributes::of_field(&field.attrs, errors);
     let wrap = field
         .ident
         .as_ref()
@@ -173,86 +179,15 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
 
 fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
     let mut renamed = None;
-    derive_options::read(attributes, "rename = \"…\"", errors, |name, part, errors| match part {
+    options::read(attributes, "rename = \"…\"", errors, |name, part, errors| match part {
         Part::Value(name, value) if name == "rename" => {
-            once(&mut renamed, name, text(value, "`rename`", errors), "`rename`", errors);
+            let value = string(value, "`rename`", "rename = \"open\"", errors);
+            once(&mut renamed, name, value, "`rename`", errors);
         }
-        _ if name == "rename" => errors.at(name, format!("`{name}` lacks its value"), format!("write `{name} = …`")),
-        _ => errors.at(
-            name,
-            format!("`{name}` is no option of a variant"),
-            "write `rename = \"…\"`",
-        ),
+        _ if name == "rename" => refuse_missing_value(name, errors),
+        _ => errors.unknown(name, "option", &name.to_string(), &["rename"]),
     });
     renamed.map(|name| name.value())
-}
-
-/// serde's cases for variants.
-#[derive(Clone, Copy)]
-enum Case {
-    Lower,
-    Upper,
-    Pascal,
-    Camel,
-    Snake,
-    ScreamingSnake,
-    Kebab,
-    ScreamingKebab,
-}
-
-const CASES: [(&str, Case); 8] = [
-    ("lowercase", Case::Lower),
-    ("UPPERCASE", Case::Upper),
-    ("PascalCase", Case::Pascal),
-    ("camelCase", Case::Camel),
-    ("snake_case", Case::Snake),
-    ("SCREAMING_SNAKE_CASE", Case::ScreamingSnake),
-    ("kebab-case", Case::Kebab),
-    ("SCREAMING-KEBAB-CASE", Case::ScreamingKebab),
-];
-
-impl Case {
-    fn parse(literal: &LitStr, errors: &mut Errors) -> Option<Self> {
-        let text = literal.value();
-        let found = CASES.iter().find(|(name, _)| *name == text).map(|(_, case)| *case);
-        if found.is_none() {
-            errors.at(
-                literal,
-                format!("`{text}` is none of serde's cases"),
-                did_you_mean(&text, &CASES.map(|(name, _)| name)),
-            );
-        }
-        found
-    }
-
-    fn apply(self, variant: &str) -> String {
-        match self {
-            Self::Lower => variant.to_ascii_lowercase(),
-            Self::Upper => variant.to_ascii_uppercase(),
-            Self::Pascal => variant.to_owned(),
-            Self::Camel => {
-                let mut letters = variant.chars();
-                letters.next().map_or_else(String::new, |first| {
-                    first.to_ascii_lowercase().to_string() + letters.as_str()
-                })
-            }
-            Self::Snake => separated(variant),
-            Self::ScreamingSnake => separated(variant).to_ascii_uppercase(),
-            Self::Kebab => separated(variant).replace('_', "-"),
-            Self::ScreamingKebab => separated(variant).replace('_', "-").to_ascii_uppercase(),
-        }
-    }
-}
-
-fn separated(variant: &str) -> String {
-    let mut words = String::new();
-    for (index, letter) in variant.char_indices() {
-        if index > 0 && letter.is_uppercase() {
-            words.push('_');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    words
 }
 
 fn expand(checked: &SearchParam) -> TokenStream {
@@ -283,7 +218,7 @@ fn expand(checked: &SearchParam) -> TokenStream {
         Shape::Newtype { inner, wrap } => (
             quote!(<#inner as __operator::SearchInput>::read(text).map(#wrap)),
             quote!(<#inner as __operator::SearchInput>::described(#description)),
-            // Generic over the options, so that it may say nothing where the field takes none.
+            // Generic over the options: for options that the field does not take, the condition fails and nothing is implemented.
             Some(quote! {
                 #[diagnostic::do_not_recommend]
                 impl<__Options> __operator::Takes<__Options> for #name
@@ -314,7 +249,7 @@ fn expand(checked: &SearchParam) -> TokenStream {
 
 #[cfg(test)]
 mod tests {
-    use super::{CASES, check};
+    use super::check;
     use quote::quote;
 
     fn mistakes(item: proc_macro2::TokenStream) -> Vec<String> {
@@ -328,23 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_are_serdes() {
-        let applied = CASES.map(|(_, case)| case.apply("VeryUrgent"));
-        let expected = [
-            "veryurgent",
-            "VERYURGENT",
-            "VeryUrgent",
-            "veryUrgent",
-            "very_urgent",
-            "VERY_URGENT",
-            "very-urgent",
-            "VERY-URGENT",
-        ];
-        assert_eq!(applied, expected);
-    }
-
-    #[test]
-    fn every_variant_with_fields_is_named_at_once() {
+    fn every_variant_with_fields_is_reported_at_once() {
         assert_eq!(
             mistakes(quote!(
                 enum A {

@@ -1,23 +1,22 @@
-//! `#[derive(SearchParams)]`: each field of a struct is asked whether it is one text, where its type is written.
+//! `#[derive(SearchParams)]`: requires of each field of a struct that it is a search parameter.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::{Data, DeriveInput, Field, Fields, Type};
 
-use crate::derive_options;
 use crate::error::Errors;
-use crate::search_param::serde;
+use crate::{options, serde_attributes};
 
 /// The checked struct.
 struct SearchParams {
     name: Ident,
-    fields: Vec<Asked>,
+    fields: Vec<Required>,
 }
 
-/// What is asked of the type of a field.
-enum Asked {
-    OneText(Type),
-    Fields(Type),
+/// What the type of a field must be.
+enum Required {
+    SearchParam(Type),
+    SearchParams(Type),
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -30,7 +29,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     match errors.finish(checked) {
         Ok(checked) => expand(&checked),
         Err(mistakes) => {
-            // So that nothing is said of the endpoints that take it.
+            // An empty implementation, so that rustc reports nothing at the endpoints that take the struct.
             let (mistakes, name) = (mistakes.to_compile_error(), &item.ident);
             let (parameters, arguments, conditions) = item.generics.split_for_impl();
             quote!(#mistakes impl #parameters ::operator_runtime::SearchParams for #name #arguments #conditions {})
@@ -39,51 +38,51 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 }
 
 fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
-    let write = "remove it: bounds of a field are written as `#[schemars(range(min = 1))]`";
-    derive_options::refuse(&item.attrs, write, errors);
+    let write = "remove it, and write the bounds of a field as `#[schemars(range(min = 1))]`";
+    options::refuse(&item.attrs, write, errors);
     if !item.generics.params.is_empty() {
-        let wrong = "a struct of search parameters is not generic";
-        errors.at(&item.generics, wrong, "name the types of its fields");
+        let wrong = "a struct of search parameters cannot be generic";
+        errors.at(&item.generics, wrong, "use concrete types");
     }
     let fields = match &item.data {
         Data::Struct(data) => &data.fields,
         Data::Enum(_) | Data::Union(_) => &Fields::Unit,
     };
     if !matches!(fields, Fields::Named(_)) {
-        let wrong = "search parameters have names, and this has no named fields";
-        errors.at(&item.ident, wrong, "derive it for a struct of named fields");
+        let wrong = "`SearchParams` needs a struct with named fields";
+        errors.at(&item.ident, wrong, "name the fields, or take the type in a POST");
     }
     for field in fields {
-        derive_options::refuse(&field.attrs, write, errors);
+        options::refuse(&field.attrs, write, errors);
     }
     SearchParams {
         name: item.ident.clone(),
-        fields: fields.iter().filter_map(asked).collect(),
+        fields: fields.iter().filter_map(required).collect(),
     }
 }
 
-/// Nothing is asked of a field that is not read, or by code of its own: start-up looks at its schema.
-fn asked(field: &Field) -> Option<Asked> {
-    let told = serde::words(&field.attrs);
-    let is_told = |word: &str| told.iter().any(|one| one == word);
+/// Nothing for a field that serde skips or reads with a function of the user's; start-up checks the schema of such a field.
+fn required(field: &Field) -> Option<Required> {
+    let words = serde_attributes::words(&field.attrs);
+    let has = |word: &str| words.iter().any(|one| one == word);
     let ty = field.ty.clone();
     if ["skip", "skip_deserializing", "with", "deserialize_with"]
         .into_iter()
-        .any(is_told)
+        .any(has)
     {
         None
-    } else if is_told("flatten") {
-        Some(Asked::Fields(ty))
+    } else if has("flatten") {
+        Some(Required::SearchParams(ty))
     } else {
-        Some(Asked::OneText(ty))
+        Some(Required::SearchParam(ty))
     }
 }
 
 fn expand(checked: &SearchParams) -> TokenStream {
     let SearchParams { name, fields } = checked;
-    let fields = fields.iter().map(|asked| match asked {
-        Asked::OneText(ty) => quote!(let _ = <#ty as __operator::SearchInput>::INPUT;),
-        Asked::Fields(ty) => quote!(let _ = <#ty as __operator::FlattenSearch>::INPUT;),
+    let fields = fields.iter().map(|required| match required {
+        Required::SearchParam(ty) => quote!(let _ = <#ty as __operator::SearchInput>::INPUT;),
+        Required::SearchParams(ty) => quote!(let _ = <#ty as __operator::FlattenSearch>::INPUT;),
     });
     quote! {
         const _: () = {

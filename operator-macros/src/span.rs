@@ -1,16 +1,16 @@
-//! Where rustc points: generated tokens that stand where the user's do.
+//! Spans: generated tokens that point at what the user wrote.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// From the first token to the last.
+/// The spans of the first and of the last token.
 pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     let mut trees = tokens.to_token_stream().into_iter().map(|tree| tree.span());
     let first = trees.next().unwrap_or_else(Span::call_site);
     (first, trees.last().unwrap_or(first))
 }
 
-/// The same tokens, with the same meaning, standing at `place`.
+/// The same tokens, which resolve as before, but are reported at `place`.
 pub(crate) fn moved(tokens: &impl ToTokens, place: Span) -> TokenStream {
     let move_one = |tree: TokenTree| {
         let mut tree = match tree {

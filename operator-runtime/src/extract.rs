@@ -14,8 +14,8 @@ use crate::problem::Error;
 /// What `#[operator(extract)]` takes: any axum `FromRequestParts<()>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be extracted from a request",
-    label = "not an axum `FromRequestParts<()>`",
-    note = "`#[operator(extract)]` takes a type that implements axum's `FromRequestParts<()>`; without it the argument is an input of the call"
+    label = "must be an axum `FromRequestParts<()>`",
+    note = "`#[operator(extract)]` needs a type that implements axum's `FromRequestParts<()>`: implement it, or remove `extract` to make the argument an input"
 )]
 pub trait ExtractedArgument: Sized {
     /// How the app learns of it.

@@ -171,9 +171,9 @@ impl fmt::Debug for Invocation {
 
 /// A transaction that an endpoint may take as its `&mut` argument.
 #[diagnostic::on_unimplemented(
-    message = "`&mut {Self}` is no transaction",
-    label = "not `Tx<Sqlite>`",
-    note = "the only `&mut` argument of an endpoint is the transaction that its idempotency record commits with, `tx: &mut Tx<Sqlite>`; a value of the app's is shared, `&T`, with what changes in a `Mutex`"
+    message = "`&mut {Self}` is not a transaction",
+    label = "must be a transaction like `Tx<Sqlite>`",
+    note = "the only `&mut` argument of an endpoint is the transaction that its idempotency record commits with, `tx: &mut Tx<Sqlite>`: borrow app state as `&T`, and put values that change into a `Mutex`"
 )]
 pub trait TransactionArgument {
     /// How the app learns that it is needed.

@@ -18,8 +18,8 @@ pub struct AnswerBytes(pub(crate) Bytes);
 
 /// What an endpoint can answer with: `Serialize + JsonSchema`.
 #[diagnostic::on_unimplemented(
-    message = "an endpoint cannot answer with `{Self}`",
-    label = "not `Serialize + JsonSchema`",
+    message = "an endpoint cannot return `{Self}`",
+    label = "must be `Serialize + JsonSchema`",
     note = "derive both for the type: `#[derive(serde::Serialize, schemars::JsonSchema)]`"
 )]
 pub trait HandlerOutput: Sized {
@@ -56,8 +56,8 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
 /// What an endpoint can fail with: anything that becomes an [`Error`].
 #[diagnostic::on_unimplemented(
     message = "an endpoint cannot fail with `{Self}`",
-    label = "no `Into<operator_runtime::Error>`",
-    note = "derive it with `#[derive(OperatorError)]`, or return `operator_runtime::Error`"
+    label = "must be `Into<operator_runtime::Error>`",
+    note = "derive `OperatorError` for the error, or fail with `operator_runtime::Error`"
 )]
 pub trait HandlerError: Sized {
     /// The error as the caller reads it.

@@ -142,8 +142,8 @@ pub struct ProblemSpec {
 /// An error type that lists its problems: what `#[derive(OperatorError)]` implements.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not document its problems",
-    label = "not derived from `OperatorError`",
-    note = "`errors(…)` takes types with `#[derive(OperatorError)]`"
+    label = "must derive `OperatorError`",
+    note = "`errors(…)` takes only types that derive it: add `#[derive(OperatorError)]` to the type"
 )]
 pub trait DocumentedError {
     /// The problems, in the order of the variants.
@@ -152,9 +152,9 @@ pub trait DocumentedError {
 
 /// A field that the sentence of an error shows, `{field}`.
 #[diagnostic::on_unimplemented(
-    message = "the sentence of an error cannot show a `{Self}`",
-    label = "not `Display`",
-    note = "implement `std::fmt::Display` for it, write `{{field:?}}` to show what `Debug` says, or leave it out of the sentence"
+    message = "the detail of an error cannot show `{Self}`",
+    label = "must be `Display`",
+    note = "implement `std::fmt::Display` for the type, write `{{field:?}}` to show it with `Debug`, or leave the field out of the detail"
 )]
 pub trait ShownField {
     /// The field, to be formatted.

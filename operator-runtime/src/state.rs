@@ -12,9 +12,9 @@ use crate::problem::Error;
 
 /// What a handler may borrow: any value given to `App::state` that threads can share, and the call itself.
 #[diagnostic::on_unimplemented(
-    message = "calls cannot share a `{Self}`",
-    label = "not `Sized + Send + Sync + 'static`",
-    note = "a borrowed argument is a value given to `App::state(…)`, which every call shares: wrap what changes in a `Mutex`, write `Arc` for `Rc`, and borrow a trait object in what holds it: `&Arc<dyn Clock + Send + Sync>`; a transaction is borrowed as `&mut Tx<Sqlite>`"
+    message = "`{Self}` cannot be app state",
+    label = "must be `Sized + Send + Sync + 'static`",
+    note = "an endpoint borrows app state, the values given to `App::state(…)`, and all calls share it: put values that change into a `Mutex`, use `Arc` instead of `Rc`, and borrow a trait object with its owner, like `&Arc<dyn Clock + Send + Sync>`; borrow a transaction as `&mut Tx<Sqlite>`"
 )]
 pub trait AppState {
     /// How the app learns that it is needed.

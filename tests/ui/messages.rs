@@ -1,11 +1,11 @@
-//! What the macros and the runtime's traits can say of a mistake, read from their sources.
+//! Every message of the macros and of the runtime's traits, read from their source code.
 
 use std::fs;
 use std::path::Path;
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 
-/// A text of the sources, and what stands of it in every message that is made of it.
+/// A string literal of the source code, and the parts of it that every formatted message contains.
 pub(crate) struct Message {
     pub(crate) text: String,
     parts: Vec<String>,
@@ -17,7 +17,7 @@ impl Message {
         Self { text, parts }
     }
 
-    /// Whether rustc has said it.
+    /// Whether rustc printed it.
     pub(crate) fn is_in(&self, said: &str) -> bool {
         let unescaped = |part: &String| part.replace("{{", "{").replace("}}", "}");
         self.parts
@@ -26,7 +26,7 @@ impl Message {
     }
 }
 
-/// Every sentence in the code of the macros, without that of their tests.
+/// Every sentence in the code of the macros, without their tests.
 pub(crate) fn of_the_macros(sources: &Path) -> Vec<Message> {
     let mut found = Vec::new();
     for tokens in files(sources) {
@@ -35,7 +35,7 @@ pub(crate) fn of_the_macros(sources: &Path) -> Vec<Message> {
     found
 }
 
-/// Every sentence in an `on_unimplemented` of the runtime.
+/// Every sentence in the runtime's `on_unimplemented` attributes.
 pub(crate) fn of_the_traits(sources: &Path) -> Vec<Message> {
     let mut found = Vec::new();
     for tokens in files(sources) {
@@ -61,7 +61,7 @@ fn sentences(tokens: TokenStream, found: &mut Vec<Message>) {
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
         match tree {
-            // An attribute: a comment, or the condition of a test.
+            // Skips attributes, which include doc comments; and the item after `cfg(test)`.
             TokenTree::Punct(hash) if hash.as_char() == '#' => {
                 let _inner = trees.next_if(|next| next.to_string() == "!");
                 if let Some(TokenTree::Group(attribute)) = trees.next_if(|next| matches!(next, TokenTree::Group(_)))
@@ -101,7 +101,7 @@ fn is_a_sentence(text: &str) -> bool {
     text.contains(' ') && text.contains(char::is_alphabetic)
 }
 
-/// What stands around the braces of a format.
+/// The parts of a format string around its placeholders.
 fn parts(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut rest = text;
@@ -120,7 +120,7 @@ fn parts(text: &str) -> Vec<String> {
     parts
 }
 
-/// `{name`, `{name:?` or `{`.
+/// Whether this is a placeholder without its `}`: `{name`, `{name:?` or `{`.
 fn is_a_place(inside: &str) -> bool {
     let word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':' || letter == '?';
     inside.strip_prefix('{').is_some_and(|name| name.chars().all(word))

@@ -1,4 +1,4 @@
-//! Ways to write an endpoint that are right, and look as if they might not be.
+//! Unusual ways to write an endpoint that must compile and work.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 #![allow(
@@ -255,7 +255,7 @@ async fn all_of_them_are_endpoints() {
     assert_eq!(client.call("count_again", &json!({})).await.body, json!(null));
 }
 
-/// Enums whose variants are named by each of serde's cases, read as search parameters and written by serde.
+/// For each of serde's cases, an enum that is read as a search parameter and written by serde.
 macro_rules! cases {
     ($($case:literal $name:ident)*) => {
         #[test]

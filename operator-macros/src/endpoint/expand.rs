@@ -1,24 +1,24 @@
-//! From the checked endpoint to one static and calls into the runtime; and the function as written after mistakes.
+//! Expands a checked endpoint into a static that describes it and runs it; after mistakes, returns the function as written.
 //!
-//! What the type system has to say, it says of the user's own tokens: each type stands as `<T as Trait>`, where rustc
-//! points at `T` and adds nothing about bounds of functions that the user never called. A type that stands twice is
-//! reported once, because rustc leaves out an error equal to one that it has printed.
+//! rustc reports type errors at the user's own tokens: each type is written as `<T as Trait>`, so rustc points at `T` and adds
+//! no note about the bounds of a function that the user never called. A type that is written twice is reported once, because
+//! rustc does not repeat an equal error.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::FnArg;
 use syn::ext::IdentExt as _;
 
-use super::checks::{self, checks};
-use super::constraint::{Constraint, Value};
+use super::assertions::{assertions, is_const_default};
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::signature::Output;
+use super::tokens::{constraint, default_name};
 use crate::function::Function;
 use crate::span;
 
-/// The function with what only the macro reads taken off its arguments; its body is not touched.
+/// The function without the attributes that only the macro reads; the body stays.
 pub(crate) fn cleaned(mut function: Function) -> Function {
-    // It is refused; rustc would say beside that no stable Rust has it.
+    // Removed, because it is refused already, and rustc would add that it is unstable.
     function.signature.variadic = None;
     for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {
@@ -34,14 +34,14 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
     function
 }
 
-/// Every mistake, and the item as written, so that nothing else turns red.
+/// Every mistake, and the item as written, so that no other code that uses the item has an error.
 pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> TokenStream {
     let mistakes = mistakes.to_compile_error();
-    // With no endpoint that names it, it would be reported as unused, and all that only it calls.
+    // Without an endpoint, rustc would report the function, and what only it calls, as unused.
     quote!(#[allow(dead_code)] #item #mistakes)
 }
 
-/// The same, and what the types of the arguments and of the answer lack, so that it is not left for the next compile.
+/// The same, and the type errors of the arguments and of the output, so that one compile reports them all.
 pub(crate) fn refused(refused: &Refused, function: &Function) -> TokenStream {
     let written = mistakes(&refused.mistakes, function);
     let name = Ident::new(
@@ -52,12 +52,12 @@ pub(crate) fn refused(refused: &Refused, function: &Function) -> TokenStream {
     quote!(#written #types)
 }
 
-/// What the expansion asks of the types, as far as it is certain which they are.
+/// The trait bounds of the types that no mistake affects.
 fn types(refused: &Refused) -> TokenStream {
     let inputs: Vec<&Input> = inputs(&refused.arguments)
         .filter(|input| refused.method.is_some() || input.options.flatten.is_some())
         .collect();
-    let checks = inputs.iter().flat_map(|input| checks(input));
+    let assertions = inputs.iter().flat_map(|input| assertions(input));
     let defaults = inputs.iter().filter_map(|input| default_function(input));
     let method = refused.method.unwrap_or(Method::Post);
     let described = inputs.iter().map(|input| describe(method, input));
@@ -70,7 +70,7 @@ fn types(refused: &Refused) -> TokenStream {
     let prelude = prelude();
     quote! {{
         #prelude
-        #(#checks)*
+        #(#assertions)*
         #(#defaults)*
         #(let _ = #described;)*
         #(let _ = #needs;)*
@@ -79,7 +79,7 @@ fn types(refused: &Refused) -> TokenStream {
     }}
 }
 
-/// Which of these traits an endpoint needs depends on its types, which nobody here sees.
+/// Imports. The macro does not know the types, so it does not know which of the fallback traits an endpoint uses.
 fn prelude() -> TokenStream {
     quote! {
         #[allow(unused_imports)]
@@ -92,18 +92,18 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     let [name_mark, path_mark] = &endpoint.marks;
     let prelude = prelude();
     let item = described(endpoint);
-    let checks = inputs(&endpoint.arguments).flat_map(checks);
+    let assertions = inputs(&endpoint.arguments).flat_map(assertions);
     let defaults = inputs(&endpoint.arguments).filter_map(default_function);
     let body = quote! {{
         #prelude
-        #(#checks)*
+        #(#assertions)*
         #(#defaults)*
         #item
         __operator::submit! { &__ENDPOINT }
     }};
     let endpoint = constant(name_mark, conditions, &body);
     let path = constant(path_mark, conditions, &quote!(()));
-    // That the function waits for nothing is no fault of one that has to be async.
+    // An endpoint function must be async, even if it awaits nothing.
     quote! {
         #[allow(clippy::unused_async)]
         #function
@@ -112,10 +112,10 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     }
 }
 
-/// A constant whose name clashes with that of another endpoint of the module. It stands where the name or the path does,
+/// A constant whose name clashes with that of another endpoint of the module. Its span is that of the endpoint's name or path,
 /// so that rustc points at both.
 fn constant(name: &Ident, conditions: &[syn::Attribute], value: &TokenStream) -> TokenStream {
-    // Nobody names it; its name is made of the endpoint's own, and what it holds may name a deprecated function.
+    // `deprecated` is allowed, because the value may name a deprecated function.
     quote_spanned! {name.span()=>
         #(#conditions)*
         #[doc(hidden)]
@@ -124,7 +124,7 @@ fn constant(name: &Ident, conditions: &[syn::Attribute], value: &TokenStream) ->
     }
 }
 
-/// The static that describes the endpoint and runs it.
+/// The static that describes and runs the endpoint.
 fn described(endpoint: &Endpoint) -> TokenStream {
     let Endpoint {
         name,
@@ -179,19 +179,19 @@ fn inputs(arguments: &[Checked]) -> impl Iterator<Item = &Input> {
     })
 }
 
-/// What `returned` becomes: bytes, or an error. The traits stand where the returned type is written.
+/// Converts `returned` to bytes or to an error. The traits have the span of the returned type.
 fn answer(output: &Output) -> TokenStream {
     let place = span::ends(&output.place);
     let (value, error) = (at(place, "HandlerOutput", "answer"), at(place, "HandlerError", "error"));
     quote!(__operator::Returned(returned).answer(#value, #error))
 }
 
-/// What makes JSON of a default or an example, standing where that is written.
+/// The function that converts a default or an example to JSON, at the span of that value.
 fn schema_value(place: (Span, Span)) -> TokenStream {
     at(place, "SchemaValue", "value")
 }
 
-/// `__operator::Trait::method`, of a type that rustc infers, said of a place.
+/// `__operator::Trait::method` for a type that rustc infers, at a place where rustc shall report errors.
 fn at((first, last): (Span, Span), which: &str, method: &str) -> TokenStream {
     let word = |word: &str, place| Ident::new(word, place);
     let (operator, which, method) = (word("__operator", first), word(which, last), word(method, last));
@@ -215,7 +215,7 @@ fn describe(method: Method, input: &Input) -> TokenStream {
         let allowed = options.allowed();
         described.extend(quote!(.allowed(&[#(#allowed),*])));
     }
-    if let Some(default) = default(input) {
+    if let Some(default) = default_name(input) {
         let written = options.default.iter().flatten().next();
         let place = written.map_or_else(|| span::ends(ty), span::ends);
         let value = schema_value(place);
@@ -240,47 +240,16 @@ fn kind(method: Method, input: &Input) -> Ident {
     Ident::new(kind, Span::call_site())
 }
 
-/// The runtime's constraint.
-pub(super) fn constraint(constraint: &Constraint) -> TokenStream {
-    let variant = Ident::new(constraint.variant, Span::call_site());
-    let value = match &constraint.value {
-        Value::Number(number) => {
-            let number = number.as_number();
-            quote!((#number))
-        }
-        Value::Count(count) => quote!((#count)),
-        Value::Text(text) => quote!((#text)),
-        Value::Nothing => TokenStream::new(),
-    };
-    quote!(__operator::Constraint::#variant #value)
-}
-
-/// The name of the function that makes an input's default. The default is written by the user, who may call a function
-/// of any other name in it.
-pub(super) fn default(input: &Input) -> Option<Ident> {
-    let name = || format_ident!("__operator_default_{}", mangled(&input.name));
-    input.options.default.as_ref().map(|_| name())
-}
-
-/// A default is written once, in a function, so that rustc speaks of it once.
+/// The default is expanded only once, into a function, so that rustc reports its errors once.
 fn default_function(input: &Input) -> Option<TokenStream> {
-    let name = default(input)?;
+    let name = default_name(input)?;
     let ty = &input.ty;
     let value = match input.options.default.as_ref()? {
         Some(value) => quote!(#value),
         None => quote!(<#ty as ::core::default::Default>::default()),
     };
-    let constness = checks::is_held_while_compiling(input).then(|| quote!(const));
+    let constness = is_const_default(input).then(|| quote!(const));
     Some(quote!(#constness fn #name() -> #ty { #value }))
-}
-
-/// A name on the wire as a part of an identifier.
-fn mangled(name: &str) -> String {
-    let letter = |letter: char| match letter {
-        letter if letter.is_ascii_alphanumeric() => letter.to_string(),
-        other => format!("_{:x}_", u32::from(other)),
-    };
-    name.chars().map(letter).collect()
 }
 
 fn need(argument: &Checked) -> Option<TokenStream> {
@@ -292,7 +261,7 @@ fn need(argument: &Checked) -> Option<TokenStream> {
     }
 }
 
-/// Names of our own stand at the macro's span, so that no argument of the user's can be confused with one.
+/// The function that runs the endpoint. Its variables have the macro's span, so no argument of the user can clash with them.
 fn run(endpoint: &Endpoint) -> TokenStream {
     let own = |name: &str| Ident::new(name, Span::mixed_site());
     let (call, transaction, inputs) = (own("call"), own("transaction"), own("inputs"));
@@ -323,8 +292,8 @@ fn run(endpoint: &Endpoint) -> TokenStream {
     let decodes = nested(decoded.iter().map(|(_, decode)| decode.clone()));
     let ident = &endpoint.function;
     let answer = answer(&endpoint.output);
-    // That its future is not `Send` is said of the function; in parentheses it is a value here as in `identity`, so that
-    // rustc says once that an associated function is none.
+    // In parentheses the function is a value, as in `identity`, so rustc reports only once that an associated function is not
+    // found.
     let handler = quote!(__operator::answering((#ident)(#(#passed),*), |returned| #answer));
     let handler = endpoint
         .arguments
@@ -346,7 +315,7 @@ fn run(endpoint: &Endpoint) -> TokenStream {
 fn decode(method: Method, input: &Input, index: usize, inputs: &Ident) -> TokenStream {
     let ty = &input.ty;
     let kind = kind(method, input);
-    match default(input) {
+    match default_name(input) {
         None => quote!(<#ty as __operator::#kind>::decode(#inputs, #index)),
         Some(default) => quote!(<#ty as __operator::#kind>::decode_or(#inputs, #index, #default)),
     }

@@ -1,14 +1,14 @@
-//! Clashes within one module: two items of one name, which says what clashes.
+//! Items whose names clash if two endpoints of a module have the same name or path: rustc then reports both places.
 
 use proc_macro2::{Ident, Span};
 
-/// The item that stands for an endpoint's name.
+/// The name of the item for an endpoint's name.
 pub(crate) fn of_name(name: &str, place: Span) -> Ident {
     Ident::new(&format!("endpoint_named_{name}"), place)
 }
 
-/// The item that stands for an endpoint's path: letters and digits as they are, and an escape of two characters, so that
-/// two paths have one item only where they are one.
+/// The name of the item for an endpoint's path. Letters and digits stay, and other characters become two-character escapes, so
+/// that different paths give different items.
 pub(crate) fn of_path(path: &str, place: Span) -> Ident {
     let mut word = "endpoint_at".to_owned();
     for letter in path.chars() {

@@ -1,10 +1,12 @@
-//! `#[operator_api]`: parse, check, expand; after a mistake the function as written, with every mistake.
+//! `#[operator_api]`: parse, check, expand; after mistakes, the function as written and every mistake.
 
+mod assertions;
 mod attribute;
 mod bounds;
-mod checks;
+mod check;
 mod constraint;
 mod expand;
+mod literal;
 mod mark;
 mod model;
 mod owned;
@@ -13,12 +15,12 @@ mod pattern;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use proc_macro2::TokenStream;
 use syn::Expr;
 
 use self::attribute::Attribute;
-pub(crate) use self::attribute::{Part, literal, once, parts, text};
 use self::model::{Endpoint, Refused};
 use crate::error::Errors;
 use crate::function::{self, Function};
@@ -27,22 +29,22 @@ pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStrea
     let Ok(function) = syn::parse2::<Function>(item.clone()) else {
         return not_a_function(item);
     };
-    match check(attribute, &function) {
+    match parse_and_check(attribute, &function) {
         Ok(endpoint) => expand::endpoint(&endpoint, &expand::cleaned(function)),
         Err(refused) => expand::refused(&refused, &expand::cleaned(function)),
     }
 }
 
-fn check(attribute: TokenStream, function: &Function) -> Result<Endpoint, Box<Refused>> {
+fn parse_and_check(attribute: TokenStream, function: &Function) -> Result<Endpoint, Box<Refused>> {
     let mut errors = Errors::default();
     let attribute = Attribute::parse(attribute, &mut errors);
-    Endpoint::check(&attribute, function, errors)
+    check::check(&attribute, function, errors)
 }
 
 fn not_a_function(item: &TokenStream) -> TokenStream {
     let mistake = function::not_a_function(item);
-    // Where an expression stands, only one may come back. Everything else stands as it was written, read or not: an editor
-    // asks for what it is given while a function is being typed.
+    // In the place of an expression, the macro can return only one expression. Every other item is returned as written, even
+    // if it cannot be parsed, because an editor completes a function while it is being typed.
     if syn::parse2::<Expr>(item.clone()).is_ok() {
         mistake.to_compile_error()
     } else {

@@ -1,4 +1,4 @@
-//! Which types live for as long as an endpoint needs them to: found by their lifetimes, whatever they are called.
+//! Finds the borrowed parts of a type by their lifetimes, whatever the types are called.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -9,9 +9,9 @@ use syn::{Type, TypeReference};
 pub(crate) struct Borrow {
     /// `&str`, or `'a`.
     pub(crate) tokens: TokenStream,
-    /// What to write instead.
+    /// The owned type to write instead.
     pub(crate) owned: String,
-    /// Whether it is borrowed for `'static`.
+    /// Whether the lifetime is `'static`.
     pub(crate) forever: bool,
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn borrow(ty: &Type) -> Option<Borrow> {
     find(ty.to_token_stream())
 }
 
-/// The first part that is borrowed for less than `'static`.
+/// The first part that is borrowed for a shorter lifetime than `'static`.
 pub(crate) fn short_borrow(ty: &Type) -> Option<Borrow> {
     borrow(ty).filter(|borrow| !borrow.forever)
 }
@@ -48,7 +48,7 @@ fn find(tokens: TokenStream) -> Option<Borrow> {
                 if name.to_string() != "static" {
                     return Some(Borrow {
                         tokens: quote!(#quote #name),
-                        owned: "an owned type, as `String` for `Cow<'_, str>`".to_owned(),
+                        owned: "an owned type, like `String` for `Cow<'_, str>`".to_owned(),
                         forever: false,
                     });
                 }
@@ -59,7 +59,7 @@ fn find(tokens: TokenStream) -> Option<Borrow> {
     None
 }
 
-/// What a reference borrows, owned.
+/// A reference, with the owned type to write instead.
 pub(crate) fn of_reference(reference: &TypeReference) -> Borrow {
     let owned = match &*reference.elem {
         Type::Slice(slice) => format!("`Vec<{}>`", shown(&slice.elem)),
@@ -74,7 +74,7 @@ pub(crate) fn of_reference(reference: &TypeReference) -> Borrow {
     }
 }
 
-/// A type as a person writes it.
+/// A type as rustfmt would write it.
 pub(crate) fn shown(ty: &impl ToTokens) -> String {
     let mut shown = String::new();
     for word in ty.to_token_stream().to_string().split(' ') {

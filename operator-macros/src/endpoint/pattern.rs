@@ -1,4 +1,5 @@
-//! A `pattern`: of the `regex` crate, which runs it, and in words of ECMA-262, by which everyone else reads a schema.
+//! A `pattern`: a regular expression in the syntax that the `regex` crate, which runs it, shares with ECMA-262, by which
+//! callers read the schema.
 
 use regex_syntax::ast::parse::Parser;
 use regex_syntax::ast::{self, AssertionKind, Ast, ClassSetItem, ClassUnicode, ClassUnicodeKind};
@@ -10,26 +11,26 @@ pub(super) fn mistake(pattern: &str) -> Option<(String, &'static str)> {
         Ok(parsed) => parsed,
         Err(error) => {
             return Some((
-                format!("this is no regular expression: {}", reason(&error)),
-                "write one of the `regex` crate's, which runs in linear time",
+                format!("invalid regular expression ({})", reason(&error)),
+                "use the syntax of the `regex` crate",
             ));
         }
     };
     let Span { start, end } = ast::visit(&parsed, Foreign).err()?;
     let word = &pattern[start.offset..end.offset];
     Some((
-        format!("`{word}` is Rust's alone, and a schema's pattern is read as JavaScript's"),
-        "write what both know: `[Aa]` for `(?i)a`, `^` for `\\A`, `$` for `\\z`, `(?<name>…)`, `[a-z]`, `\\p{L}`, `\\u0041`",
+        format!("`{word}` is not JavaScript syntax, and callers read the pattern as JavaScript"),
+        "use syntax that Rust and JavaScript share, like `[Aa]` for `(?i)a`, `^` for `\\A`, `$` for `\\z`, `(?<name>…)`, `[a-z]`, `\\p{L}` or `\\u0041`",
     ))
 }
 
-/// Whether a text certainly lacks what the pattern asks for. Beyond ASCII `\w` and its like are more for the `regex` crate
-/// than here, so such a text is looked at when the program starts.
+/// Whether a string certainly does not match the pattern. A string that is not ASCII is checked at start-up, because `\w` and
+/// other classes hold more letters for the `regex` crate than for `regex-lite`.
 pub(super) fn refuses(pattern: &str, text: &str) -> bool {
     text.is_ascii() && regex_lite::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
 }
 
-/// What every text of a format has, as a pattern; the rest of the format is looked at when the program starts.
+/// A pattern that every string of the format matches; the rest of the format is checked at start-up.
 pub(super) fn of_format(format: &str) -> &'static str {
     match format {
         "email" => "@",
@@ -41,13 +42,13 @@ pub(super) fn of_format(format: &str) -> &'static str {
     }
 }
 
-/// What the parser says, without the drawing of the pattern that it adds below.
+/// The parser's message, without its drawing of the pattern.
 fn reason(error: &ast::Error) -> String {
     let column = error.span().start.column;
     format!("{}, at character {column}", error.kind())
 }
 
-/// Finds the first part that ECMA-262 has no word for, or the same word for another thing.
+/// Finds the first part that ECMA-262 does not have, or that means something else there.
 struct Foreign;
 
 impl ast::Visitor for Foreign {
@@ -121,7 +122,7 @@ mod tests {
     use super::{mistake, of_format, refuses};
 
     #[test]
-    fn what_both_know_is_taken() {
+    fn shared_syntax_is_accepted() {
         for pattern in [
             r"^[a-z]+$",
             r"^\p{L}[\p{Lu}\d]*\b$",
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_refused_where_that_is_certain() {
+    fn a_string_is_refused_only_if_it_certainly_does_not_match() {
         assert!(refuses("^[a-z]+$", "7"));
         for (pattern, text) in [("^[a-z]+$", "a"), (r"^\w+$", "é"), (r"^\p{L}+$", "7"), ("(", "7")] {
             assert!(!refuses(pattern, text), "{pattern} {text}");
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_rust_knows_is_named() {
+    fn syntax_of_rust_alone_is_named() {
         for (pattern, word) in [
             ("^(?i)abc$", "(?i)"),
             ("^(?i:abc)$", "(?i"),
@@ -166,7 +167,7 @@ mod tests {
         ] {
             let (wrong, _) = mistake(pattern).unwrap();
             assert!(
-                wrong.starts_with(&format!("`{word}` is Rust's alone")),
+                wrong.starts_with(&format!("`{word}` is not JavaScript syntax")),
                 "{pattern}: {wrong}"
             );
         }

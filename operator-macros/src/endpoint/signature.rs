@@ -1,17 +1,18 @@
-//! The function: async, free, not generic; each argument sorted into input, borrowed, transaction or extracted.
+//! Checks the function's signature, and sorts its arguments into inputs, borrowed, transaction and extracted arguments.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
 
+use super::bounds;
 use super::constraint::{self, Options};
 use super::owned;
 use crate::doc;
 use crate::error::Errors;
 use crate::function::Function;
 
-/// What a function takes and returns.
+/// The sorted arguments and the returned type of a function.
 pub(crate) struct Sorted {
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Output,
@@ -20,9 +21,9 @@ pub(crate) struct Sorted {
 /// The type that a function returns.
 pub(crate) struct Output {
     pub(crate) ty: TokenStream,
-    /// What the user wrote of it, to point at: the function's name where that is nothing.
+    /// Where to point: the type as written, or the function's name if no type is written.
     pub(crate) place: TokenStream,
-    /// Whether an endpoint can return it, as far as that is known without its type.
+    /// Whether no mistake affects it, so that rustc can be asked about the type.
     pub(crate) is_certain: bool,
 }
 
@@ -31,24 +32,24 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) ty: Type,
     pub(crate) kind: Kind,
-    /// Whether it is what its author means it to be: every option could be read, it is there in every build, and its type
-    /// means the same beside the function.
+    /// Whether no mistake affects it, so that rustc can be asked about the type: every option could be parsed, the argument is
+    /// in every build, and its type means the same outside the function.
     pub(crate) is_certain: bool,
 }
 
-/// Whose an argument is.
+/// Where the value of an argument comes from.
 pub(crate) enum Kind {
-    /// The caller's.
+    /// The caller.
     Input { description: String, options: Box<Options> },
-    /// The app's, `&T`.
+    /// The app, `&T`.
     Borrowed,
-    /// The store's, `&mut T`.
+    /// The store, `&mut T`.
     Transaction,
-    /// An axum extractor's.
+    /// An axum extractor.
     Extracted,
 }
 
-/// Every argument that can be sorted, and what is returned.
+/// The arguments that can be sorted, and the returned type.
 pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
     let is_free = check_function(function, errors);
     let mut output = output(&function.signature, errors);
@@ -61,26 +62,26 @@ pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
     Sorted { arguments, output }
 }
 
-/// Whether its types mean the same beside it: none is its own, or its `impl`'s.
+/// Whether the types of the signature mean the same outside the function: none is generic, and none is `Self`.
 fn check_function(function: &Function, errors: &mut Errors) -> bool {
     let signature = &function.signature;
     if signature.asyncness.is_none() {
         let write = "write `async fn`";
-        errors.at(&signature.fn_token, "an endpoint's function is async", write);
+        errors.at(&signature.fn_token, "an endpoint function must be async", write);
     }
     if let Safety::Unsafe(token) = &signature.safety {
-        let write = "remove `unsafe`, and wrap what needs it in the body";
-        errors.at(token, "an endpoint's function cannot be unsafe", write);
+        let write = "remove `unsafe`, and use an `unsafe` block in the body";
+        errors.at(token, "an endpoint function cannot be unsafe", write);
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "an endpoint's function has Rust's own ABI", "remove `extern`");
+        errors.at(abi, "an endpoint function cannot be extern", "remove `extern`");
     }
     if let Some(token) = &signature.constness {
-        errors.at(token, "an endpoint's function cannot be const", "remove `const`");
+        errors.at(token, "an endpoint function cannot be const", "remove `const`");
     }
     if let Some(variadic) = &signature.variadic {
-        let wrong = "an endpoint takes a fixed number of arguments";
-        errors.at(variadic, wrong, "name each input");
+        let wrong = "an endpoint function cannot be variadic";
+        errors.at(variadic, wrong, "write one argument for each input");
     }
     let is_free = check_types(signature, errors);
     for attribute in function
@@ -89,12 +90,12 @@ fn check_function(function: &Function, errors: &mut Errors) -> bool {
         .filter(|attribute| is_operator_api(attribute))
     {
         let write = "remove the second `#[operator_api]`, or write a second function that calls this one";
-        errors.at(attribute, "a function is one endpoint", write);
+        errors.at(attribute, "a function can be only one endpoint", write);
     }
     is_free
 }
 
-/// That every type is named: its own, of no `impl` around it, and not left to a caller. Whether it is.
+/// Refuses `Self` and generic parameters. Whether there are none.
 fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
     let before = errors.count();
     let mut types = signature.inputs.iter().filter_map(|argument| match argument {
@@ -105,19 +106,19 @@ fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
         .find_map(|ty| word("Self", ty))
         .or_else(|| word("Self", &signature.output));
     if let Some(token) = of_impl {
-        let write = "put it beside the `impl`, and name the type";
-        errors.at(&token, "an endpoint is a free function, which has no `Self`", write);
+        let write = "move it out of the `impl`, and write the name of the type";
+        errors.at(&token, "an endpoint is a free function, so it has no `Self`", write);
     }
     for parameter in &signature.generics.params {
-        let what = match parameter {
+        let (what, concrete) = match parameter {
             GenericParam::Lifetime(_) => continue,
-            GenericParam::Type(_) => "types",
-            GenericParam::Const(_) => "constants",
+            GenericParam::Type(_) => ("types", "types"),
+            GenericParam::Const(_) => ("constants", "values"),
         };
         errors.at(
             parameter,
             format!("an endpoint cannot be generic over {what}"),
-            "name what it is: its specification is derived from it",
+            format!("use concrete {concrete}"),
         );
     }
     errors.count() == before && signature.receiver().is_none()
@@ -134,10 +135,10 @@ fn output(signature: &Signature, errors: &mut Errors) -> Output {
     let before = errors.count();
     if let Some(borrow) = owned::short_borrow(ty) {
         let write = format!("return {}", borrow.owned);
-        errors.at(&borrow.tokens, "an endpoint's answer outlives what it borrows", write);
+        errors.at(&borrow.tokens, "an endpoint cannot return borrowed data", write);
     } else if let Some(token) = word("impl", ty) {
-        let wrong = "an endpoint's answer is described from its type";
-        errors.at(&token, wrong, "name the type instead of `impl …`");
+        let wrong = "an endpoint cannot return `impl …`, because the type gives the schema";
+        errors.at(&token, wrong, "write the name of the type");
     }
     Output {
         ty: ty.to_token_stream(),
@@ -146,7 +147,7 @@ fn output(signature: &Signature, errors: &mut Errors) -> Output {
     }
 }
 
-/// The first place where a word stands.
+/// The first token that is this word.
 fn word(word: &str, tokens: &impl ToTokens) -> Option<TokenTree> {
     fn find(word: &str, tokens: TokenStream) -> Option<TokenTree> {
         tokens.into_iter().find_map(|tree| match &tree {
@@ -166,13 +167,14 @@ fn is_operator_api(attribute: &Attribute) -> bool {
 fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
     let argument = match argument {
         FnArg::Receiver(receiver) => {
-            let write = "make it a free function, and borrow what it needs: `desk: &Desk`";
-            errors.at(receiver, "an endpoint has no `self`", write);
+            let write = "write a free function that borrows what it needs, like `desk: &Desk`";
+            errors.at(receiver, "an endpoint cannot take `self`", write);
             return None;
         }
         FnArg::Typed(argument) => argument,
     };
     let options = constraint::parse(&argument.attrs, errors);
+    bounds::check(&options, errors);
     let is_certain = options.are_read && !refuse_conditions(argument, errors);
     let name = name_of(argument, errors);
     let sorted = match bare(&argument.ty) {
@@ -188,7 +190,7 @@ fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
     })
 }
 
-/// The type without the invisible parentheses that a `macro_rules!` macro puts around it.
+/// The type without parentheses, and without the invisible group that a `macro_rules!` macro puts around it.
 fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
@@ -197,35 +199,39 @@ fn bare(ty: &Type) -> &Type {
     }
 }
 
-/// Whether there are any.
+/// Whether there was a condition.
 fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
     let before = errors.count();
     let conditional =
         |attribute: &&Attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr");
     for attribute in argument.attrs.iter().filter(conditional) {
-        let write = "put the condition on the function, and write one function for each case";
-        errors.at(attribute, "an endpoint has the same arguments in every build", write);
+        let write = "put it on the function, and write one function for each case";
+        errors.at(
+            attribute,
+            "an argument of an endpoint cannot have a `cfg` condition",
+            write,
+        );
     }
     errors.count() > before
 }
 
 fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -> Option<(Kind, Type)> {
-    options.refuse_all_but(&[], "a borrowed argument is the app's, not an input", errors);
+    options.refuse_all_but(&[], "a borrowed argument, which is not an input", errors);
     let ty = bare(&reference.elem).clone();
     let is_text = matches!(&ty, Type::Path(path) if path.path.is_ident("str"));
     if is_text || matches!(ty, Type::Slice(_)) {
         let borrow = owned::of_reference(reference);
-        errors.at(reference, "an input is owned", format!("write {}", borrow.owned));
+        errors.at(reference, "an input must be owned", format!("write {}", borrow.owned));
         return None;
     }
     if let Some(token) = word("impl", &ty) {
-        let wrong = "a value of the app's is found by its type";
-        errors.at(&token, wrong, "name the type instead of `impl …`");
+        let wrong = "app state cannot be `impl …`, because it is looked up by its type";
+        errors.at(&token, wrong, "write the name of the type");
         return None;
     }
     if let Some(borrow) = owned::short_borrow(&ty) {
         let write = "give the app an owned value, and borrow that";
-        errors.at(&borrow.tokens, "a value of the app's lives as long as the app", write);
+        errors.at(&borrow.tokens, "app state cannot contain borrowed data", write);
         return None;
     }
     if let Some(lifetime) = reference
@@ -234,7 +240,7 @@ fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -
         .filter(|lifetime| lifetime.ident == "static")
     {
         let write = format!("write `&{}`", owned::shown(&ty));
-        errors.at(lifetime, "what an endpoint borrows is lent for one call", write);
+        errors.at(lifetime, "app state is borrowed for one call, not for `'static`", write);
         return None;
     }
     let kind = if reference.mutability.is_some() {
@@ -251,20 +257,24 @@ fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Er
     let description = doc::text(&argument.attrs, errors);
     let is_read = errors.count() == before;
     if extracted {
-        let why = "an extracted argument is not an input";
-        options.refuse_all_but(&["extract"], why, errors);
+        let what = "an extracted argument, which is not an input";
+        options.refuse_all_but(&["extract"], what, errors);
     } else if options.flatten.is_some() {
         options = options.of_flattened(errors);
     } else if let (Pat::Ident(pattern), true) = (&*argument.pat, is_read) {
         describe(&pattern.ident, &description, errors);
     }
     if let Some(token) = word("impl", ty) {
-        let wrong = "an input's specification is derived from its type";
-        errors.at(&token, wrong, "name the type instead of `impl …`");
+        let wrong = "an input cannot be `impl …`, because the type gives the schema";
+        errors.at(&token, wrong, "write the name of the type");
         return None;
     }
     if let Some(borrow) = owned::borrow(ty) {
-        errors.at(&borrow.tokens, "an input is owned", format!("write {}", borrow.owned));
+        errors.at(
+            &borrow.tokens,
+            "an input must be owned",
+            format!("write {}", borrow.owned),
+        );
         return None;
     }
     let kind = if extracted {
@@ -282,8 +292,8 @@ fn name_of(argument: &PatType, errors: &mut Errors) -> Option<Ident> {
     match &*argument.pat {
         Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
         pattern => {
-            let write = "write a name, and take the value apart in the body";
-            errors.at(pattern, "an argument's name is its name on the wire", write);
+            let write = "write a name, and destructure the value in the body";
+            errors.at(pattern, "an argument of an endpoint cannot be a pattern", write);
             None
         }
     }
@@ -294,14 +304,14 @@ fn describe(name: &Ident, description: &str, errors: &mut Errors) {
     if description.trim().is_empty() {
         errors.at(
             name,
-            format!("the input `{shown}` has no description"),
-            "say what it is in a `///` line above it: the agent decides by it",
+            format!("the input `{shown}` needs a description"),
+            "add a `///` line that tells the agent what the input is",
         );
     } else if doc::only_repeats(description, &shown) {
         errors.at(
             name,
-            format!("the description of `{shown}` only repeats its name"),
-            "say what the agent cannot guess",
+            format!("the description of `{shown}` only repeats the name"),
+            "add what the agent cannot guess",
         );
     }
 }

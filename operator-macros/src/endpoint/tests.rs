@@ -1,13 +1,13 @@
-//! The whole macro on token streams, without rustc: every mistake at once, and snapshots of what it writes.
+//! Tests of the whole macro on token streams, without rustc: all mistakes at once, and snapshots of expansions.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{check, endpoint};
+use super::{endpoint, parse_and_check};
 
 fn mistakes(attribute: TokenStream, item: TokenStream) -> Vec<String> {
     let function = syn::parse2(item).expect("a function");
-    let refused = check(attribute, &function).err();
+    let refused = parse_and_check(attribute, &function).err();
     let mistakes = refused.into_iter().flat_map(|refused| refused.mistakes);
     mistakes.map(|mistake| mistake.to_string()).collect()
 }
@@ -52,25 +52,25 @@ fn every_part_is_checked_before_the_first_return() {
     );
     let found = mistakes(attribute, item);
     let expected = [
-        "`errors` is not written like this · write `errors(RefundError)`",
-        "an endpoint's function is async · write `async fn`",
-        "an endpoint's function cannot be unsafe",
-        "an endpoint's function has Rust's own ABI",
-        "an endpoint's function cannot be const",
+        "wrong syntax for `errors`: write `errors(RefundError)`",
+        "an endpoint function must be async: write `async fn`",
+        "an endpoint function cannot be unsafe",
+        "an endpoint function cannot be extern",
+        "an endpoint function cannot be const",
         "an endpoint cannot be generic over types",
-        "an endpoint's answer outlives what it borrows · return `String`",
-        "an endpoint has no `self`",
-        "an argument's name is its name on the wire",
-        "an input is owned · write `String`",
-        "`mni` is no option of an argument · did you mean `min`?",
-        "`\"x\"` is no number that is known while compiling · write a number, as `max = 1`",
-        "the input `count` has no description",
-        "the agent calls by GET and POST only, not by PUT",
-        "`` is no name for the agent",
-        "a path begins with `/` · write `\"/orders\"`",
-        "the endpoint has no description",
-        "`once` is no effect",
-        "`1h` is no time · write `\"30s\"`, `\"500ms\"` or `\"2m\"`",
+        "an endpoint cannot return borrowed data: return `String`",
+        "an endpoint cannot take `self`",
+        "an argument of an endpoint cannot be a pattern",
+        "an input must be owned: write `String`",
+        "unknown option `mni`: did you mean `min`?",
+        "`max` must be a number literal: write one like `max = 1`",
+        "the input `count` needs a description",
+        "the agent cannot call with PUT",
+        "`` is not a valid endpoint name",
+        "a path must begin with `/`: write `\"/orders\"`",
+        "the endpoint needs a description",
+        "unknown effect `once`",
+        "`1h` is not a valid timeout: write `\"30s\"`, `\"500ms\"` or `\"2m\"`",
     ];
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found:?} is not {expected:?}");
@@ -79,7 +79,7 @@ fn every_part_is_checked_before_the_first_return() {
 }
 
 #[test]
-fn after_a_mistake_the_function_stands_as_it_was_written() {
+fn after_a_mistake_the_function_is_returned_as_written() {
     let item = quote! {
         /// Counts.
         pub async fn orders(#[operator(nim = 1)] #[allow(unused)] count: u8) -> u8 { count. }
@@ -95,7 +95,7 @@ fn after_a_mistake_the_function_stands_as_it_was_written() {
 }
 
 #[test]
-fn a_function_that_cannot_be_read_yet_stands_as_it_was_typed() {
+fn a_function_that_cannot_be_parsed_is_returned_as_written() {
     for item in [
         quote!(async fn orders(customer: ) -> u8 { customer }),
         quote!(async fn orders(customer) { 1 }),
@@ -111,24 +111,27 @@ fn a_function_that_cannot_be_read_yet_stands_as_it_was_typed() {
 }
 
 #[test]
-fn what_no_option_fits_is_refused_by_its_place() {
+fn options_that_do_not_apply_are_refused() {
     for (item, refusal) in [
-        (quote!(#[operator(extract, rename = "x")] user: User), "remove `rename`"),
-        (quote!(#[operator(flatten, default)] page: Page), "remove `default`"),
-        (quote!(#[operator(min = 1)] desk: &Desk), "remove `min`"),
-        (quote!(#[operator(extract)] desk: &Desk), "remove `extract`"),
+        (
+            quote!(#[operator(extract, rename = "x")] user: User),
+            "`rename` does not",
+        ),
+        (quote!(#[operator(flatten, default)] page: Page), "`default` does not"),
+        (quote!(#[operator(min = 1)] desk: &Desk), "`min` does not"),
+        (quote!(#[operator(extract)] desk: &Desk), "`extract` does not"),
     ] {
         let item = quote!(
             /// Counts the orders. Use it to count them.
             async fn orders(#item) {}
         );
         let found = mistakes(quote!(POST), item);
-        assert!(found.len() == 1 && found[0].ends_with(refusal), "{found:?}");
+        assert!(found.len() == 1 && found[0].starts_with(refusal), "{found:?}");
     }
 }
 
 #[test]
-fn without_a_path_the_name_is_the_path() {
+fn without_a_path_the_path_is_the_name() {
     let item = quote! {
         /// Greets a customer. Use it at the beginning.
         async fn grüße() {}
@@ -137,7 +140,7 @@ fn without_a_path_the_name_is_the_path() {
 }
 
 #[test]
-fn bounds_are_compared_as_the_numbers_that_they_are() {
+fn bounds_are_compared_as_exact_numbers() {
     for (options, fine) in [
         (quote!(min = 1, max = 1), true),
         (quote!(min = -0.5, max = 0), true),
@@ -166,7 +169,7 @@ fn bounds_are_compared_as_the_numbers_that_they_are() {
 }
 
 #[test]
-fn a_flattened_argument_has_no_name_on_the_wire() {
+fn the_name_of_a_flattened_argument_does_not_clash() {
     let item = quote!(
         /// Counts the orders of a page.
         async fn orders(
@@ -181,7 +184,7 @@ fn a_flattened_argument_has_no_name_on_the_wire() {
 }
 
 #[test]
-fn a_description_that_cannot_be_read_is_not_said_to_be_missing_too() {
+fn an_unreadable_description_is_not_also_reported_as_missing() {
     let item = quote!(
         /// Counts the orders.
         async fn orders(#[doc = include_str!("count.md")] count: u8) {}

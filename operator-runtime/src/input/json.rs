@@ -15,8 +15,8 @@ use crate::schema;
 /// What a POST takes as an input: `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a POST",
-    label = "not `DeserializeOwned + JsonSchema`",
-    note = "derive both for the type: `#[derive(serde::Deserialize, schemars::JsonSchema)]`; a value of the app's is borrowed: `&T`, a transaction: `&mut Tx<Sqlite>`"
+    label = "must be `DeserializeOwned + JsonSchema`",
+    note = "derive both for the type, `#[derive(serde::Deserialize, schemars::JsonSchema)]`; borrow app state as `&T`, and a transaction as `&mut Tx<Sqlite>`"
 )]
 pub trait JsonInput: Sized {
     /// What is known of it without its name.
@@ -47,9 +47,9 @@ impl<T: DeserializeOwned + JsonSchema> JsonInput for T {
 
 /// What `#[operator(flatten)]` takes: a struct that is `DeserializeOwned + JsonSchema`, whose fields are inputs.
 #[diagnostic::on_unimplemented(
-    message = "the fields of `{Self}` cannot be inputs of their own",
-    label = "not `DeserializeOwned + JsonSchema`",
-    note = "`flatten` takes a struct of named fields that derives both: `#[derive(serde::Deserialize, schemars::JsonSchema)]`"
+    message = "the fields of `{Self}` cannot be inputs",
+    label = "must be `DeserializeOwned + JsonSchema`",
+    note = "`flatten` needs a struct with named fields that derives both, `#[derive(serde::Deserialize, schemars::JsonSchema)]`"
 )]
 pub trait FlattenInput: Sized {
     /// What is known of it.

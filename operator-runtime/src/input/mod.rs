@@ -159,9 +159,9 @@ impl Input {
 
 /// A default or an example, which stands in the schema as JSON.
 #[diagnostic::on_unimplemented(
-    message = "a `{Self}` cannot be shown in the schema",
-    label = "not `Serialize`",
-    note = "a default and an example are shown to the caller: derive it for the type, `#[derive(serde::Serialize)]`"
+    message = "`{Self}` cannot be shown in the schema",
+    label = "must be `Serialize`",
+    note = "the schema shows defaults and examples to callers: derive `serde::Serialize` for the type"
 )]
 pub trait SchemaValue {
     /// As JSON; null where it cannot be written.

@@ -29,8 +29,8 @@ use super::{Decoder, Input};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a GET",
-    label = "not one text",
-    note = "a GET takes its inputs as search parameters, each one text: take lists, maps and structs by POST, or derive `SearchParam` for an enum of unit variants or a struct of one field"
+    label = "is not a search parameter",
+    note = "each input of a GET is a search parameter, which holds a single value: take lists, maps and structs in a POST, or derive `SearchParam` for an enum of unit variants or a struct with one field"
 )]
 pub trait SearchParam: Sized + Send {
     /// Reads it from the decoded text of the parameter.
@@ -52,8 +52,8 @@ pub trait SearchParam: Sized + Send {
 /// What a GET takes as an input: a [`SearchParam`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a GET",
-    label = "not one text",
-    note = "a GET takes its inputs as search parameters, each one text: take lists, maps and structs by POST, or derive `SearchParam` for an enum of unit variants or a struct of one field"
+    label = "is not a search parameter",
+    note = "each input of a GET is a search parameter, which holds a single value: take lists, maps and structs in a POST, or derive `SearchParam` for an enum of unit variants or a struct with one field"
 )]
 pub trait SearchInput: Sized {
     /// What is known of it without its name.

@@ -35,8 +35,8 @@ pub trait SearchParams {}
 /// What `#[operator(flatten)]` takes in a GET: [`SearchParams`] that are `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be search parameters",
-    label = "not `SearchParams`",
-    note = "derive it for a struct of named fields, each one text: `#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]`, or take the struct by POST"
+    label = "must be `SearchParams`",
+    note = "derive it for a struct whose named fields are search parameters, `#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]`, or take the struct in a POST"
 )]
 pub trait FlattenSearch: Sized {
     /// What is known of it.

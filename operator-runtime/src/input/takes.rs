@@ -46,9 +46,9 @@ impl Range {
 
 /// A number, which `min`, `max`, `exclusive_min`, `exclusive_max` and `multiple_of` bound.
 #[diagnostic::on_unimplemented(
-    message = "this option bounds a number, and `{Self}` is none",
-    label = "does not fit the type of the argument",
-    note = "remove it; a text is bounded by `min_length` and `max_length`, a list by `min_items` and `max_items`, and a field of your own struct by `#[schemars(range(min = 1))]`"
+    message = "this option is for numbers, and `{Self}` is not a number",
+    label = "does not apply to `{Self}`",
+    note = "remove it, or use `min_length` and `max_length` for a string, `min_items` and `max_items` for a list, and `#[schemars(range(min = 1))]` for a field of a struct"
 )]
 pub trait NumberInput {
     /// Every number that the type can hold.
@@ -58,9 +58,9 @@ pub trait NumberInput {
 
 /// A text, which `min_length`, `max_length`, `pattern` and `format` bound.
 #[diagnostic::on_unimplemented(
-    message = "this option bounds a text, and `{Self}` is none",
-    label = "does not fit the type of the argument",
-    note = "remove it; a number is bounded by `min` and `max`, a list by `min_items` and `max_items`, and a field of your own struct by `#[schemars(length(min = 1))]`"
+    message = "this option is for strings, and `{Self}` is not a string",
+    label = "does not apply to `{Self}`",
+    note = "remove it, or use `min` and `max` for a number, `min_items` and `max_items` for a list, and `#[schemars(length(min = 1))]` for a field of a struct"
 )]
 pub trait TextInput {
     /// Asked for by generated code.
@@ -70,9 +70,9 @@ pub trait TextInput {
 
 /// A list, which `min_items`, `max_items` and `unique_items` bound.
 #[diagnostic::on_unimplemented(
-    message = "this option bounds a list, and `{Self}` is none",
-    label = "does not fit the type of the argument",
-    note = "remove it; a number is bounded by `min` and `max`, a text by `min_length` and `max_length`"
+    message = "this option is for lists, and `{Self}` is not a list",
+    label = "does not apply to `{Self}`",
+    note = "remove it, or use `min` and `max` for a number, `min_length` and `max_length` for a string"
 )]
 pub trait ListInput {
     /// Asked for by generated code.

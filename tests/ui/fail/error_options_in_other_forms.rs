@@ -10,6 +10,8 @@ enum RefundError {
     Busy,
     #[operator(detail)]
     Refused,
+    #[operator(detail = 3)]
+    Late,
 }
 
 fn main() {}

@@ -1,59 +1,59 @@
-//! serde's attributes on a search parameter: honoured where one text can keep what they promise, else refused.
+//! serde's attributes on search parameters: followed if the text of a parameter can follow them, else refused.
 
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Expr, LitStr, Token, token};
 
 use crate::error::Errors;
 
-/// What is done about one of serde's words.
+/// What to do about one of serde's options.
 enum Rule {
-    /// It is read here too.
-    Honoured,
-    /// It changes nothing about the text.
-    Foreign,
-    /// It would make serde and the search parameter differ.
+    /// Follow it as serde does.
+    Followed,
+    /// Ignore it: it does not change the text of the parameter.
+    Ignored,
+    /// Refuse it, because serde and the search parameter would differ; the text says what to write instead.
     Refused(&'static str),
 }
 
-/// `rename_all` of an enum.
-pub(super) fn of_enum(attributes: &[Attribute], errors: &mut Errors) -> Option<LitStr> {
+/// The `rename_all` of an enum.
+pub(crate) fn of_enum(attributes: &[Attribute], errors: &mut Errors) -> Option<LitStr> {
     read(attributes, errors, |word| match word {
-        "rename_all" => Rule::Honoured,
-        "rename" | "deny_unknown_fields" | "crate" | "bound" | "expecting" | "rename_all_fields" => Rule::Foreign,
-        _ => Rule::Refused("remove it, or take the enum by POST"),
+        "rename_all" => Rule::Followed,
+        "rename" | "deny_unknown_fields" | "crate" | "bound" | "expecting" | "rename_all_fields" => Rule::Ignored,
+        _ => Rule::Refused("remove it, or take the enum in a POST"),
     })
 }
 
-/// The attributes of a struct of one field.
-pub(super) fn of_struct(attributes: &[Attribute], errors: &mut Errors) {
+/// Checks the attributes of a struct with one field.
+pub(crate) fn of_struct(attributes: &[Attribute], errors: &mut Errors) {
     read(attributes, errors, |word| match word {
         "transparent" | "rename" | "rename_all" | "deny_unknown_fields" | "crate" | "bound" | "expecting" => {
-            Rule::Foreign
+            Rule::Ignored
         }
-        _ => Rule::Refused("remove it, or take the struct by POST"),
+        _ => Rule::Refused("remove it, or take the struct in a POST"),
     });
 }
 
-/// `rename` of a variant.
-pub(super) fn of_variant(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
+/// The `rename` of a variant.
+pub(crate) fn of_variant(attributes: &[Attribute], errors: &mut Errors) -> Option<String> {
     let renamed = read(attributes, errors, |word| match word {
-        "rename" => Rule::Honoured,
-        "bound" | "rename_all" => Rule::Foreign,
-        "alias" => Rule::Refused("keep one name, which `rename` gives: the schema lists the names that are accepted"),
-        _ => Rule::Refused("remove it, or take the enum by POST"),
+        "rename" => Rule::Followed,
+        "bound" | "rename_all" => Rule::Ignored,
+        "alias" => Rule::Refused("give each variant one name, with `rename`"),
+        _ => Rule::Refused("remove it, or take the enum in a POST"),
     });
     renamed.map(|name| name.value())
 }
 
-/// The attributes of the one field.
-pub(super) fn of_field(attributes: &[Attribute], errors: &mut Errors) {
+/// Checks the attributes of the field of a struct with one field.
+pub(crate) fn of_field(attributes: &[Attribute], errors: &mut Errors) {
     read(attributes, errors, |word| match word {
-        "rename" | "alias" | "bound" => Rule::Foreign,
+        "rename" | "alias" | "bound" => Rule::Ignored,
         _ => Rule::Refused("remove it, or implement `SearchParam` by hand"),
     });
 }
 
-/// Reads every word; the text of the one that is honoured comes back.
+/// Applies the rule to every option; returns the value of the option that is followed.
 fn read(attributes: &[Attribute], errors: &mut Errors, rule: impl Fn(&str) -> Rule) -> Option<LitStr> {
     let mut found = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
@@ -61,19 +61,19 @@ fn read(attributes: &[Attribute], errors: &mut Errors, rule: impl Fn(&str) -> Ru
         let read = attribute.parse_nested_meta(|option| {
             let word = option.path.get_ident().map(ToString::to_string).unwrap_or_default();
             match rule(&word) {
-                Rule::Honoured if option.input.peek(token::Paren) => mistakes.at(
+                Rule::Followed if option.input.peek(token::Paren) => mistakes.at(
                     &option.path,
-                    format!("`{word}` gives one name to read and another to write"),
-                    format!("write `{word} = \"…\"`, the same for both"),
+                    format!("`{word}(…)` gives one name for reading and another for writing"),
+                    format!("write `{word} = \"…\"`, which is used for both"),
                 ),
-                Rule::Honoured => {
+                Rule::Followed => {
                     found = Some(option.value()?.parse()?);
                     return Ok(());
                 }
-                Rule::Foreign => {}
+                Rule::Ignored => {}
                 Rule::Refused(write) => mistakes.at(
                     &option.path,
-                    format!("a search parameter is read without serde, so `{word}` would not hold"),
+                    format!("`{word}` has no effect, because serde does not read search parameters"),
                     write,
                 ),
             }
@@ -85,7 +85,7 @@ fn read(attributes: &[Attribute], errors: &mut Errors, rule: impl Fn(&str) -> Ru
     found
 }
 
-/// Every word that serde is told. What it cannot read, it says itself.
+/// The names of all serde options. Options that cannot be parsed are left out, because serde's own derive reports them.
 pub(crate) fn words(attributes: &[Attribute]) -> Vec<String> {
     let mut words = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
@@ -97,7 +97,7 @@ pub(crate) fn words(attributes: &[Attribute]) -> Vec<String> {
     words
 }
 
-/// Reads over what follows a word.
+/// Skips the value of an option.
 fn skip(option: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if option.input.peek(Token![=]) {
         option.value()?.parse::<Expr>()?;

@@ -1,0 +1,168 @@
+//! Assertions that the expansion contains, for what only the type system and constant evaluation know of an input's options.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Expr, GenericArgument, Lit, PathArguments, Type};
+
+use super::constraint::{Bounded, Constraint, Value};
+use super::literal::{NumberLiteral, string_of};
+use super::model::Input;
+use super::{owned, tokens};
+use crate::options::literal;
+use crate::span;
+
+/// One constant for each assertion; a constant does not compile if its assertion fails.
+pub(crate) fn assertions(input: &Input) -> Vec<TokenStream> {
+    let constraints = &input.options.constraints;
+    let mut assertions: Vec<_> = constraints
+        .iter()
+        .map(|constraint| applies(input, constraint))
+        .collect();
+    if is_const_default(input) {
+        assertions.extend(
+            constraints
+                .iter()
+                .filter_map(|constraint| default_satisfies(input, constraint)),
+        );
+    }
+    if let Some(example) = &input.options.example {
+        assertions.extend(example_has_type(input, example));
+    }
+    assertions
+}
+
+/// Asserts that an option applies to the type, at the option, and that the type can hold the bound, at the bound.
+fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
+    let ty = span::moved(&input.ty, constraint.name.span());
+    let Value::Number(bound) = &constraint.value else {
+        let applies = match constraint.bounds() {
+            Bounded::Lists => quote!(ListInput),
+            Bounded::Texts | Bounded::Numbers => quote!(TextInput),
+        };
+        return quote!(const _: () = <#ty as __operator::#applies>::FITS;);
+    };
+    let number = bound.as_number();
+    let message = not_held(constraint.name.to_string().as_str(), bound, &input.ty);
+    assertion(
+        &quote!(<#ty as __operator::NumberInput>::RANGE.holds(#number)),
+        &message,
+        bound.place,
+    )
+}
+
+/// Whether the default is a constant with bounds, which is compared with them at compile time. Literals have been compared
+/// already; other expressions are evaluated at start-up.
+pub(crate) fn is_const_default(input: &Input) -> bool {
+    let is_bounded = input.options.constraints.iter().any(is_number_bound);
+    is_bounded && input.options.default.iter().flatten().any(is_path)
+}
+
+fn is_number_bound(constraint: &Constraint) -> bool {
+    constraint.bounds() == Bounded::Numbers
+}
+
+/// Whether this is the name of a constant, also when it comes out of a `macro_rules!` macro, which wraps it in a group.
+fn is_path(value: &Expr) -> bool {
+    match value {
+        Expr::Path(_) => true,
+        Expr::Group(group) => is_path(&group.expr),
+        Expr::Paren(paren) => is_path(&paren.expr),
+        _ => false,
+    }
+}
+
+/// Asserts that a constant default satisfies a bound.
+fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStream> {
+    let Value::Number(bound) = &constraint.value else {
+        return None;
+    };
+    let default = tokens::default_name(input)?;
+    let place = input.options.default.iter().flatten().next().map(span::ends)?;
+    let (ty, name) = (&input.ty, &constraint.name);
+    let message = format!("the default does not satisfy `{name} = {bound}`: change the default or `{name}`");
+    let constraint = tokens::constraint(constraint);
+    // In a `const` block, because a constant cannot drop a value of the user's type.
+    let value = quote!(__operator::Shown::<#ty>::READ.number(const { &#default() }));
+    Some(assertion(&quote!(#constraint.keeps(#value)), &message, place))
+}
+
+/// Asserts that a literal example is a value of the argument's type, and that the type can hold a number.
+fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
+    let ty = &input.ty;
+    let shown = |known: &str| {
+        let known = Ident::new(known, Span::call_site());
+        quote!(__operator::Shown::<#ty>::#known)
+    };
+    let place = span::ends(example);
+    if let Some(example) = NumberLiteral::read(example) {
+        let number = example.as_number();
+        let (is_text, is_boolean, range) = (shown("IS_TEXT"), shown("IS_BOOLEAN"), shown("RANGE"));
+        let has_type = quote!(!#is_text && !#is_boolean && #range.holds(#number));
+        return Some(assertion(&has_type, &not_held("example", &example, ty), place));
+    }
+    if let Some(Lit::Bool(example)) = literal(example) {
+        let (is_text, is_number) = (shown("IS_TEXT"), shown("IS_NUMBER"));
+        let has_type = quote!(!#is_text && !#is_number);
+        let wrong = format!("`example = {}` is not a value of `{}`", example.value, owned::shown(ty));
+        return Some(assertion(
+            &has_type,
+            &format!("{wrong}: use a value of this type"),
+            place,
+        ));
+    }
+    // An option for strings asserts already that the type is a string.
+    let is_of_strings = |constraint: &Constraint| constraint.bounds() == Bounded::Texts;
+    let is_string = string_of(example).is_some() || matches!(literal(example), Some(Lit::Char(_)));
+    if !is_string || input.options.constraints.iter().any(is_of_strings) {
+        return None;
+    }
+    let (is_number, is_boolean) = (shown("IS_NUMBER"), shown("IS_BOOLEAN"));
+    let wrong = format!(
+        "the example is a string, which is not a value of `{}`",
+        owned::shown(ty)
+    );
+    let message = format!("{wrong}: write it without quotes");
+    Some(assertion(&quote!(!#is_number && !#is_boolean), &message, place))
+}
+
+/// The message for a number that the type of an argument cannot hold.
+fn not_held(name: &str, number: &NumberLiteral, ty: &Type) -> String {
+    let shown = owned::shown(ty);
+    match integer_range(ty) {
+        Some((least, most)) if number.is_float() => {
+            format!("`{name} = {number}` is not a whole number, as `{shown}` requires: use {least} to {most}")
+        }
+        Some((least, most)) => format!("`{name} = {number}` is out of range for `{shown}`: use {least} to {most}"),
+        None => format!("`{name} = {number}` is not a value of `{shown}`: use a value of this type"),
+    }
+}
+
+/// The range of an integer type, or of an optional one. The macro cannot see through aliases and the user's own types.
+fn integer_range(ty: &Type) -> Option<(i128, i128)> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    if let PathArguments::AngleBracketed(arguments) = &last.arguments {
+        return match arguments.args.first()? {
+            GenericArgument::Type(inner) if last.ident == "Option" => integer_range(inner),
+            _ => None,
+        };
+    }
+    Some(match last.ident.to_string().as_str() {
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" => (0, u64::MAX.into()),
+        "i8" => (i8::MIN.into(), i8::MAX.into()),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        "i64" => (i64::MIN.into(), i64::MAX.into()),
+        _ => return None,
+    })
+}
+
+/// A condition that is evaluated at compile time; if it is false, rustc prints the message at the place.
+fn assertion(condition: &TokenStream, message: &str, (first, last): (Span, Span)) -> TokenStream {
+    let path = quote_spanned!(first=> ::core::assert!);
+    let arguments = quote_spanned!(last=> (#condition, #message));
+    quote!(const _: () = #path #arguments;)
+}

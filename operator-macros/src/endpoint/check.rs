@@ -1,0 +1,296 @@
+//! Checks the parsed attribute and function against each other, and makes the model of them.
+
+use proc_macro2::Ident;
+use quote::format_ident;
+use syn::ext::IdentExt as _;
+use syn::{Attribute as RustAttribute, LitStr};
+
+use super::attribute::Attribute;
+use super::constraint::{self, Bounded, Options};
+use super::mark;
+use super::model::{Checked, Endpoint, Input, Method, Refused};
+use super::path;
+use super::signature::{self, Argument, Kind, Sorted};
+use crate::doc;
+use crate::error::{Errors, nearest, suggestion};
+use crate::function::{Function, is_deprecated};
+
+/// Checks everything before it returns, so that one compile reports every mistake.
+pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Endpoint, Box<Refused>> {
+    let Sorted { mut arguments, output } = signature::sorted(function, &mut errors);
+    let ident = &function.signature.ident;
+    let own_name = ident.unraw().to_string();
+    let method = check_method(attribute, ident, &mut errors);
+    let name = attribute.name.as_ref().map_or_else(|| own_name.clone(), LitStr::value);
+    let name_place = attribute.name.as_ref().map_or_else(|| ident.span(), LitStr::span);
+    path::check_name(&name, &crate::span::moved(ident, name_place), &mut errors);
+    let path = path::check(attribute, &name, &mut errors);
+    let path_place = attribute.path.as_ref().map_or_else(|| ident.span(), LitStr::span);
+    let description = check_description(function, &own_name, &mut errors);
+    let transactional = arguments
+        .iter()
+        .any(|argument| matches!(argument.kind, Kind::Transaction));
+    let effect = check_effect(attribute, method, transactional, &mut errors);
+    let timeout_ms = attribute
+        .timeout
+        .as_ref()
+        .and_then(|timeout| check_timeout(timeout, &mut errors));
+    check_transactions(&mut arguments, method, &mut errors);
+    let arguments = check_inputs(arguments, method, &mut errors);
+    let deprecated = is_deprecated(&function.attributes);
+    let allowed = constraint::allowed(&function.attributes, &mut errors);
+    let condition = |attribute: &&RustAttribute| attribute.path().is_ident("cfg");
+    let conditions = function.attributes.iter().filter(condition).cloned().collect();
+    if let Err(mistakes) = errors.finish(()) {
+        return Err(Box::new(Refused {
+            mistakes,
+            function: ident.clone(),
+            conditions,
+            method,
+            arguments,
+            output,
+            errors: attribute.errors.clone(),
+        }));
+    }
+    Ok(Endpoint {
+        function: ident.clone(),
+        conditions,
+        // Made only here, because an unchecked name or path might not be an identifier.
+        marks: [mark::of_name(&name, name_place), mark::of_path(&path, path_place)],
+        name,
+        description,
+        // Never `None` here, because a missing method is a mistake.
+        method: method.unwrap_or(Method::Post),
+        path,
+        effect,
+        timeout_ms,
+        arguments,
+        output,
+        errors: attribute.errors.clone(),
+        allowed,
+        deprecated,
+    })
+}
+
+const METHODS: [&str; 2] = ["GET", "POST"];
+
+/// The method that is meant, even if it is misspelled.
+fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) -> Option<Method> {
+    let Some(method) = &attribute.method else {
+        let wrong = "the method is missing";
+        let write = "write `#[operator_api(GET, \"/path\")]` to read, or `#[operator_api(POST, \"/path\")]` to change something";
+        if attribute.whole.is_empty() {
+            errors.at(function, wrong, write);
+        } else {
+            errors.at(&attribute.whole, wrong, write);
+        }
+        return None;
+    };
+    let word = method.to_string();
+    let capitals = word.to_ascii_uppercase();
+    let near = nearest(&word, &METHODS);
+    let (wrong, write) = match word.as_str() {
+        "GET" | "POST" => return Method::of(&word),
+        _ if capitals == "GET" || capitals == "POST" => (
+            "the method must be in capitals".to_owned(),
+            format!("write `{capitals}`"),
+        ),
+        _ if ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"].contains(&capitals.as_str()) => (
+            format!("the agent cannot call with {capitals}"),
+            "write `POST` to change something, or `GET` to read".to_owned(),
+        ),
+        _ => (format!("unknown method `{word}`"), suggestion(&word, &METHODS)),
+    };
+    errors.at(method, wrong, write);
+    Method::of(&capitals).or_else(|| Method::of(near?))
+}
+
+fn check_description(function: &Function, name: &str, errors: &mut Errors) -> String {
+    let before = errors.count();
+    let description = doc::text(&function.attributes, errors);
+    if errors.count() > before {
+        return description;
+    }
+    if description.trim().is_empty() {
+        errors.at(
+            &function.signature.ident,
+            "the endpoint needs a description",
+            "add `///` lines that tell the agent what the endpoint does and when to use it",
+        );
+    } else if doc::only_repeats(&description, name) {
+        errors.at(
+            &function.signature.ident,
+            "the description only repeats the name",
+            "add what the agent cannot guess, and when to use the endpoint",
+        );
+    }
+    description
+}
+
+fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bool, errors: &mut Errors) -> Ident {
+    if let (Some(word), true) = (&attribute.read_only, transactional) {
+        errors.at(
+            word,
+            "an endpoint with a transaction cannot be read-only",
+            "remove `read_only` or the transaction",
+        );
+    }
+    if let Some(effect) = &attribute.effect {
+        if method == Some(Method::Get) {
+            errors.at(
+                effect,
+                "`effect` does not apply to a GET, which changes nothing",
+                "remove it, or use `POST`",
+            );
+        } else if let Some(word) = &attribute.read_only {
+            errors.at(
+                word,
+                "`effect` does not apply to a read-only endpoint",
+                "remove `effect` or `read_only`",
+            );
+        } else if transactional {
+            errors.at(
+                effect,
+                "`effect` does not apply to an endpoint with a transaction",
+                "remove it",
+            );
+        }
+    }
+    let variant = match (&attribute.effect, method) {
+        _ if transactional => "Transactional",
+        (_, Some(Method::Get)) => "ReadOnly",
+        _ if attribute.read_only.is_some() => "ReadOnly",
+        (None, _) => "AtMostOnce",
+        (Some(effect), _) => match effect.to_string().as_str() {
+            "at_most_once" => "AtMostOnce",
+            "rerunnable" => "Rerunnable",
+            other => {
+                errors.unknown(effect, "effect", other, &["at_most_once", "rerunnable"]);
+                "AtMostOnce"
+            }
+        },
+    };
+    format_ident!("{variant}")
+}
+
+fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
+    let text = literal.value();
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let factor = match &text[digits.len()..] {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let milliseconds = factor.and_then(|factor: u64| digits.parse::<u64>().ok()?.checked_mul(factor));
+    let milliseconds = milliseconds.filter(|milliseconds| *milliseconds > 0);
+    if milliseconds.is_none() {
+        errors.at(
+            literal,
+            format!("`{text}` is not a valid timeout"),
+            "write `\"30s\"`, `\"500ms\"` or `\"2m\"`",
+        );
+    }
+    milliseconds
+}
+
+/// A refused `&mut` argument may have any type; report nothing further about it.
+fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors: &mut Errors) {
+    let transactions = arguments
+        .iter_mut()
+        .filter(|argument| matches!(argument.kind, Kind::Transaction));
+    for (index, transaction) in transactions.enumerate() {
+        if index > 0 {
+            errors.at(
+                &transaction.ty,
+                "an endpoint can have only one `&mut` argument, its transaction",
+                "keep one, and borrow app state as `&T`",
+            );
+        } else if method == Some(Method::Get) {
+            errors.at(
+                &transaction.ty,
+                "a GET changes nothing, so it cannot have a `&mut` argument",
+                "borrow app state as `&T`, read the database through `&Reader<…>`, or use `POST`",
+            );
+        } else {
+            continue;
+        }
+        transaction.is_certain = false;
+    }
+}
+
+/// The arguments that are not affected by a mistake.
+fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut Errors) -> Vec<Checked> {
+    let mut names: Vec<String> = Vec::new();
+    let mut flattened = false;
+    let mut checked = Vec::new();
+    for Argument {
+        name,
+        ty,
+        kind,
+        mut is_certain,
+    } in arguments
+    {
+        let own = name.unraw().to_string();
+        let argument = match kind {
+            Kind::Borrowed => Checked::Borrowed { name: own, ty },
+            Kind::Transaction => Checked::Transaction { name: own, ty },
+            Kind::Extracted => Checked::Extracted { name: own, ty },
+            Kind::Input { description, options } => {
+                if let Some(word) = options.flatten.as_ref().filter(|_| flattened) {
+                    let write = "combine both into one struct";
+                    errors.at(word, "only one argument can be flattened", write);
+                }
+                flattened |= options.flatten.is_some();
+                is_certain &= !refuse_lists_in_get(&options, method, errors);
+                let wire = wire_name(&name, &options, errors);
+                // A flattened argument has no name of its own; start-up compares the names of its fields.
+                if options.flatten.is_none() {
+                    if names.contains(&wire) {
+                        let wrong = format!("two inputs are named `{wire}`");
+                        let write = "rename one";
+                        match &options.rename {
+                            Some(rename) => errors.at(rename, wrong, write),
+                            None => errors.at(&name, wrong, write),
+                        }
+                    }
+                    names.push(wire.clone());
+                }
+                Checked::Input(Box::new(Input {
+                    name: wire,
+                    ty,
+                    description,
+                    options: *options,
+                }))
+            }
+        };
+        checked.extend(is_certain.then_some(argument));
+    }
+    checked
+}
+
+fn wire_name(name: &Ident, options: &Options, errors: &mut Errors) -> String {
+    match &options.rename {
+        Some(rename) => {
+            path::check_input_name(rename, errors);
+            rename.value()
+        }
+        None => name.unraw().to_string(),
+    }
+}
+
+/// Whether an option for lists was refused.
+fn refuse_lists_in_get(options: &Options, method: Option<Method>, errors: &mut Errors) -> bool {
+    let before = errors.count();
+    if method == Some(Method::Get) {
+        let lists = options
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.bounds() == Bounded::Lists);
+        for constraint in lists {
+            let wrong = format!("`{}` is for lists, which a GET cannot take", constraint.name);
+            errors.at(&constraint.name, wrong, "use `POST`");
+        }
+    }
+    errors.count() > before
+}

@@ -1,0 +1,91 @@
+//! The detail of an error, `There is no order {order_id}.`: which fields it shows, and its form for `format!`.
+
+use proc_macro2::TokenStream;
+use syn::ext::IdentExt as _;
+use syn::{Fields, Index, Member};
+
+use crate::error::{Errors, suggestion};
+
+/// A field that a detail shows.
+pub(super) struct Shown {
+    pub(super) field: String,
+    /// Whether it is always written `{field}`, without a format such as `:?`.
+    pub(super) plain: bool,
+}
+
+/// The fields that the detail shows, each once. A name that is not a field is refused at `place`.
+pub(super) fn shown(detail: &str, fields: &Fields, place: &TokenStream, errors: &mut Errors) -> Vec<Shown> {
+    let shown = placeholders(detail, place, errors);
+    let known: Vec<String> = fields.members().map(|member| member_name(&member)).collect();
+    for Shown { field, .. } in shown.iter().filter(|shown| !known.contains(&shown.field)) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let write = if known.is_empty() {
+            "write `{{` and `}}` for braces".to_owned()
+        } else {
+            suggestion(field, &known)
+        };
+        let wrong = format!("the detail shows `{field}`, which is not a field");
+        errors.at(place, wrong, write);
+    }
+    shown
+}
+
+fn placeholders(detail: &str, place: &TokenStream, errors: &mut Errors) -> Vec<Shown> {
+    let mut shown: Vec<Shown> = Vec::new();
+    let mut rest = detail.replace("{{", "").replace("}}", "");
+    while let Some(open) = rest.find('{') {
+        let after = rest.split_off(open + 1);
+        let Some((inside, behind)) = after.split_once('}') else {
+            errors.at(place, "a `{` is not closed", "write `{field}`, or `{{` for a brace");
+            break;
+        };
+        let (field, format) = inside.split_once(':').unwrap_or((inside, ""));
+        match shown.iter_mut().find(|shown| shown.field == field) {
+            Some(again) => again.plain &= format.is_empty(),
+            None => shown.push(Shown {
+                field: field.to_owned(),
+                plain: format.is_empty(),
+            }),
+        }
+        rest = behind.to_owned();
+    }
+    shown
+}
+
+/// The name of a field as a detail writes it: `order_id`, or `0`.
+pub(super) fn member_name(member: &Member) -> String {
+    match member {
+        Member::Named(name) => name.unraw().to_string(),
+        Member::Unnamed(index) => index.index.to_string(),
+    }
+}
+
+/// The detail with `{field_0}` for `{0}`, because `format!` has a meaning of its own for `{0}`. Escaped braces, `{{0}}`,
+/// stay.
+pub(super) fn with_named_fields(detail: &str, fields: &Fields) -> String {
+    let name_fields = |part: &str| {
+        fields.members().fold(part.to_owned(), |text, member| match member {
+            Member::Unnamed(Index { index, .. }) => text
+                .replace(&format!("{{{index}}}"), &format!("{{field_{index}}}"))
+                .replace(&format!("{{{index}:"), &format!("{{field_{index}:")),
+            Member::Named(_) => text,
+        })
+    };
+    detail.split("{{").map(name_fields).collect::<Vec<_>>().join("{{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_named_fields;
+    use quote::quote;
+    use syn::{Fields, FieldsUnnamed, parse2};
+
+    #[test]
+    fn escaped_braces_are_not_a_field() {
+        let fields = Fields::Unnamed(parse2::<FieldsUnnamed>(quote!((u8))).unwrap());
+        assert_eq!(
+            with_named_fields("Write {{0}} for {0}, {{{0:?}}}.", &fields),
+            "Write {{0}} for {field_0}, {{{field_0:?}}}."
+        );
+    }
+}
