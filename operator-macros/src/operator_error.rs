@@ -20,7 +20,7 @@ struct OperatorError {
 }
 
 struct Problem {
-    /// `Self::Variant`, or `Self`.
+    /// `RefundError::Closed` for a variant, `RefundError` for a struct.
     path: TokenStream,
     kind: String,
     fields: Fields,
@@ -261,18 +261,12 @@ fn expand(checked: &OperatorError) -> TokenStream {
             quote!(__operator::ProblemSpec { kind: #kind, status: #status, detail: #detail, retryable: #retryable })
         },
     );
-    // An enum without variants has no value to match by reference.
-    let error = if checked.problems.is_empty() {
-        quote!(match error {})
-    } else {
-        quote!(match error { #(#arms),* })
-    };
     quote! {
         const _: () = {
             use ::operator_runtime::__private as __operator;
             impl ::core::convert::From<#name> for ::operator_runtime::Error {
                 fn from(error: #name) -> Self {
-                    #error
+                    match error { #(#arms),* }
                 }
             }
             impl __operator::DocumentedError for #name {

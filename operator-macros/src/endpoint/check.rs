@@ -127,7 +127,28 @@ fn check_description(function: &Function, name: &str, errors: &mut Errors) -> St
     description
 }
 
+/// The variant of the runtime's `Effect`.
 fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bool, errors: &mut Errors) -> Ident {
+    refuse_effect(attribute, method, transactional, errors);
+    let variant = match (&attribute.effect, method) {
+        _ if transactional => "Transactional",
+        (_, Some(Method::Get)) => "ReadOnly",
+        _ if attribute.read_only.is_some() => "ReadOnly",
+        (None, _) => "AtMostOnce",
+        (Some(effect), _) => match effect.to_string().as_str() {
+            "at_most_once" => "AtMostOnce",
+            "rerunnable" => "Rerunnable",
+            other => {
+                errors.unknown(effect, "effect", other, &["at_most_once", "rerunnable"]);
+                "AtMostOnce"
+            }
+        },
+    };
+    format_ident!("{variant}")
+}
+
+/// Refuses `read_only` and `effect` where the method or a transaction decides the effect.
+fn refuse_effect(attribute: &Attribute, method: Option<Method>, transactional: bool, errors: &mut Errors) {
     if let (Some(word), true) = (&attribute.read_only, transactional) {
         errors.at(
             word,
@@ -156,23 +177,9 @@ fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bo
             );
         }
     }
-    let variant = match (&attribute.effect, method) {
-        _ if transactional => "Transactional",
-        (_, Some(Method::Get)) => "ReadOnly",
-        _ if attribute.read_only.is_some() => "ReadOnly",
-        (None, _) => "AtMostOnce",
-        (Some(effect), _) => match effect.to_string().as_str() {
-            "at_most_once" => "AtMostOnce",
-            "rerunnable" => "Rerunnable",
-            other => {
-                errors.unknown(effect, "effect", other, &["at_most_once", "rerunnable"]);
-                "AtMostOnce"
-            }
-        },
-    };
-    format_ident!("{variant}")
 }
 
+/// The timeout in milliseconds.
 fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
     let text = literal.value();
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());

@@ -118,7 +118,7 @@ pub(crate) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Options {
     let before = errors.count();
     let mut options = Options::default();
     read(attributes, "min = 1", errors, |name, part, errors| {
-        options.take(name, part, errors)
+        options.take(name, part, errors);
     });
     options.are_read = errors.count() == before;
     options
