@@ -1,10 +1,10 @@
 //! Unusual ways to write an endpoint that must compile and work.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(
     clippy::too_many_arguments,
     clippy::needless_lifetimes,
-    reason = "each spelling once"
+    reason = "unusual spellings are what this file tests"
 )]
 
 use std::borrow::Cow;
@@ -85,9 +85,9 @@ async fn count(
     /// What is written.
     #[operator(default = "open".to_owned(), min_length = 1, max_length = 9, pattern = r"^\w+$")]
     mut text: String,
-    /// A text that is never borrowed for less.
+    /// A string that is borrowed for `'static`.
     still: Cow<'static, str>,
-    /// What belongs to it.
+    /// A list with every option.
     #[operator(min_items = 1, max_items = 3, unique_items)]
     list: Vec<String>,
     /// A list in a box.
@@ -102,32 +102,32 @@ async fn count(
     Ok(text.len() + list.len() + boxed.len())
 }
 
-/// Takes defaults that stand elsewhere. Use it to see that they are taken.
+/// Has defaults that are defined elsewhere. Use it to see that they apply.
 #[operator_api(POST, "/defaults", read_only)]
 async fn defaults(
-    /// A function of the author's, named as the input is.
+    /// The default is a function whose name is similar to that of the input.
     #[operator(default = default_limit(), max = 9)]
     limit: u8,
-    /// A constant whose bounds are written as whole numbers.
+    /// The default is a constant, and the bounds are whole numbers.
     #[operator(default = RATE, min = 0, max = 1)]
     ratio: f64,
-    /// A static, and an unsigned number that is bounded by 0.
+    /// The default is a static, and 0 bounds an unsigned number.
     #[operator(default = FEWEST, min = 0)]
     fewest: u64,
-    /// A constant that is no number by itself.
+    /// The default is a constant of a type of its own.
     #[operator(default = Count::FIRST, min = 1, example = 7)]
     own: Count,
-    /// Nothing, by its name.
+    /// The default is `None`, which looks like a constant.
     #[operator(default = None, min = 1, example = 7)]
     nothing: Option<u8>,
-    /// An example of a type that only the caller's schema knows.
+    /// An example for a type that does not implement `SearchParam`.
     #[operator(example = 5)]
     amount: Amount,
 ) -> (u8, f64, u64, u8, Option<u8>, u64) {
     (limit, ratio, fewest, own.0, nothing, amount.0)
 }
 
-/// Names that the macro uses itself. Use it to see that none is confused.
+/// Has arguments with names that the macro uses itself. Use it to see that they do not clash.
 #[operator_api(GET, "/names")]
 async fn names(
     desk: &__private::Desk,
@@ -158,10 +158,10 @@ async fn names(
     "said"
 }
 
-/// Borrows for a named lifetime. Use it to see that it may.
+/// Borrows for a named lifetime. Use it to see that this compiles.
 #[operator_api(POST, "/borrowed")]
 async fn borrowed<'a, 'b>(
-    /// A description of what is borrowed is for those who read the function.
+    /// A borrowed argument may have a description, which callers do not see.
     desk: &'a Mutex<u8>,
     reader: &'b Reader<Sqlite>,
     tx: &'a mut Tx<Sqlite>,
@@ -236,7 +236,7 @@ mod elsewhere {
 async fn old() {}
 
 #[tokio::test]
-async fn all_of_them_are_endpoints() {
+async fn every_spelling_is_an_endpoint() {
     let app = App::new()
         .state(__private::Desk)
         .state(operator::Shelf(Mutex::new(1)))
@@ -259,7 +259,7 @@ async fn all_of_them_are_endpoints() {
 macro_rules! cases {
     ($($case:literal $name:ident)*) => {
         #[test]
-        fn names_of_variants_are_serdes() {
+        fn names_of_variants_are_those_of_serde() {
             $({
                 /// How soon.
                 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, SearchParam)]

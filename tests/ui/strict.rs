@@ -42,14 +42,14 @@ enum NotFound {
     Order(u64),
 }
 
-/// What the app has.
+/// App state.
 #[derive(Debug)]
 struct Desk;
 
 /// Finds orders. Use it when a customer asks for one.
 ///
 /// # Errors
-/// Where there is no such order.
+/// If there is no such order.
 #[operator_api(GET, "/orders", errors(NotFound), timeout = "2s")]
 async fn orders(
     _desk: &Desk,
@@ -96,7 +96,7 @@ async fn settle(
 }
 
 #[tokio::test]
-async fn what_a_strict_crate_writes_is_called() -> Result<(), Box<dyn StdError>> {
+async fn endpoints_of_a_strict_crate_can_be_called() -> Result<(), Box<dyn StdError>> {
     let client = Client::new(App::new().state(Desk)).await?;
     let answer = client.call("orders", &json!({ "id": 7, "order": "oldest" })).await;
     assert_eq!(

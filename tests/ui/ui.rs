@@ -5,7 +5,7 @@
 //! `.stderr` files and the table in `operator-macros/refusals.md` again; then read the changes as the person who made the
 //! mistake would.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod messages;
 
