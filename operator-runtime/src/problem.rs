@@ -143,7 +143,7 @@ pub struct ProblemSpec {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not document its problems",
     label = "must derive `OperatorError`",
-    note = "`errors(…)` takes only types that derive it: add `#[derive(OperatorError)]` to the type"
+    note = "`errors(…)` takes only types that derive `OperatorError`"
 )]
 pub trait DocumentedError {
     /// The problems, in the order of the variants.

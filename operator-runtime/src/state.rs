@@ -14,7 +14,7 @@ use crate::problem::Error;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be app state",
     label = "must be `Sized + Send + Sync + 'static`",
-    note = "an endpoint borrows app state, the values given to `App::state(…)`, and all calls share it: put values that change into a `Mutex`, use `Arc` instead of `Rc`, and borrow a trait object with its owner, like `&Arc<dyn Clock + Send + Sync>`; borrow a transaction as `&mut Tx<Sqlite>`"
+    note = "an endpoint borrows app state, the values given to `App::state(…)`, and all calls share it: put values that change into a `Mutex`, use `Arc` instead of `Rc`, and borrow a trait object through its owner, like `&Arc<dyn Clock + Send + Sync>`; borrow a transaction as `&mut Tx<Sqlite>`"
 )]
 pub trait AppState {
     /// How the app learns that it is needed.

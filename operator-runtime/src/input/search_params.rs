@@ -36,7 +36,7 @@ pub trait SearchParams {}
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be search parameters",
     label = "must be `SearchParams`",
-    note = "derive it for a struct whose named fields are search parameters, `#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]`, or take the struct in a POST"
+    note = "derive `SearchParams` for a struct whose named fields are search parameters, `#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]`, or take the struct in a POST"
 )]
 pub trait FlattenSearch: Sized {
     /// What is known of it.

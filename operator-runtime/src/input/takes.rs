@@ -48,7 +48,7 @@ impl Range {
 #[diagnostic::on_unimplemented(
     message = "this option is for numbers, and `{Self}` is not a number",
     label = "does not apply to `{Self}`",
-    note = "remove it, or use `min_length` and `max_length` for a string, `min_items` and `max_items` for a list, and `#[schemars(range(min = 1))]` for a field of a struct"
+    note = "remove the option, or use `min_length` and `max_length` for a string, `min_items` and `max_items` for a list, and `#[schemars(range(min = 1))]` for a field of a struct"
 )]
 pub trait NumberInput {
     /// Every number that the type can hold.
@@ -60,7 +60,7 @@ pub trait NumberInput {
 #[diagnostic::on_unimplemented(
     message = "this option is for strings, and `{Self}` is not a string",
     label = "does not apply to `{Self}`",
-    note = "remove it, or use `min` and `max` for a number, `min_items` and `max_items` for a list, and `#[schemars(length(min = 1))]` for a field of a struct"
+    note = "remove the option, or use `min` and `max` for a number, `min_items` and `max_items` for a list, and `#[schemars(length(min = 1))]` for a field of a struct"
 )]
 pub trait TextInput {
     /// Asked for by generated code.
@@ -72,7 +72,7 @@ pub trait TextInput {
 #[diagnostic::on_unimplemented(
     message = "this option is for lists, and `{Self}` is not a list",
     label = "does not apply to `{Self}`",
-    note = "remove it, or use `min` and `max` for a number, `min_length` and `max_length` for a string"
+    note = "remove the option, or use `min` and `max` for a number, `min_length` and `max_length` for a string"
 )]
 pub trait ListInput {
     /// Asked for by generated code.
