@@ -1,0 +1,138 @@
+//! What refusing costs: `cargo run --release -p tests --example refusals`.
+//!
+//! Prints the time and the memory of each of the dearest requests known, beside right ones, and how long another caller
+//! waits while 64 of them are refused at once by a server of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a program for measuring: what cannot be unwrapped ends it"
+)]
+
+#[path = "zoo/recursive.rs"]
+mod recursive;
+#[path = "zoo/serde_forms.rs"]
+mod serde_forms;
+#[path = "zoo/shapes.rs"]
+mod shapes;
+#[allow(dead_code, reason = "the tests use the rest")]
+mod worst;
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use operator_runtime::App;
+use operator_runtime::testing::Client;
+use peak_alloc::PeakAlloc;
+use serde_json::{Value, json};
+use tests::caller;
+use tests::process::Server;
+
+#[global_allocator]
+static ALLOCATED: PeakAlloc = PeakAlloc;
+
+/// Callers of wrong requests, all at once.
+const AT_ONCE: usize = 64;
+/// Calls of the other caller.
+const CALLS: usize = 200;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    if env::args().nth(1).as_deref() == Some("serve") {
+        return runtime.block_on(App::new().run());
+    }
+    runtime.block_on(alone());
+    beside_others();
+    ExitCode::SUCCESS
+}
+
+/// Each request by itself, the quickest of five.
+async fn alone() {
+    let client = Client::new(App::new()).await.unwrap();
+    println!(
+        "{:<32} {:>9} {:>9} {:>10} {:>7}",
+        "request", "bytes", "ms", "MiB", "status"
+    );
+    for (what, endpoint, inputs) in requests() {
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        let mut quickest = Duration::MAX;
+        let mut status = 0;
+        for _ in 0..5 {
+            let begun = Instant::now();
+            status = client.call(endpoint, &inputs).await.status;
+            quickest = quickest.min(begun.elapsed());
+        }
+        let mebibytes = ALLOCATED.peak_usage().saturating_sub(before) as f64 / f64::from(1 << 20);
+        let length = inputs.to_string().len();
+        let milliseconds = quickest.as_secs_f64() * 1e3;
+        println!("{what:<32} {length:>9} {milliseconds:>9.2} {mebibytes:>10.2} {status:>7}");
+    }
+}
+
+fn requests() -> Vec<(&'static str, &'static str, Value)> {
+    let wrong = worst::requests()
+        .into_iter()
+        .filter(|request| request.endpoint != "open_ticket");
+    let mut requests: Vec<_> = wrong
+        .map(|request| (request.what, request.endpoint, request.inputs))
+        .collect();
+    let right = json!({ "value": worst::nested("sum", 9, worst::leaf("sum")) });
+    requests.push(("right: a tag inside, at depth 9", "sum", right));
+    let contacts = vec![json!({ "name": "Ana" }); 10];
+    requests.push(("right: ten contacts", "many", json!({ "contacts": contacts })));
+    requests
+}
+
+/// Another caller's GETs while wrong requests are refused.
+fn beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_on(&env::current_exe().unwrap(), folder.path(), "memory:");
+    let quiet = median_of_calls(server.port);
+    println!(
+        "\na GET while nothing else runs: {:.2} ms at the median",
+        quiet.as_secs_f64() * 1e3
+    );
+    for (what, endpoint, inputs) in requests().into_iter().filter(|(what, ..)| !what.starts_with("right")) {
+        let body = inputs.to_string();
+        let (stop, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let median = thread::scope(|scope| {
+            for caller in 0..AT_ONCE {
+                let (body, stop, refused, port) = (&body, &stop, &refused, server.port);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let key = format!("{caller}-{}", refused.load(Ordering::Relaxed));
+                        let answer = caller::post(port, &format!("/zoo/{endpoint}"), &key, body);
+                        refused.fetch_add(
+                            usize::from(answer.is_ok_and(|answer| answer.status == 400)),
+                            Ordering::Relaxed,
+                        );
+                    }
+                });
+            }
+            let median = median_of_calls(server.port);
+            stop.store(true, Ordering::Relaxed);
+            median
+        });
+        let (milliseconds, refused) = (median.as_secs_f64() * 1e3, refused.into_inner());
+        println!("a GET beside {AT_ONCE} of \"{what}\": {milliseconds:.2} ms at the median, {refused} refused");
+    }
+}
+
+fn median_of_calls(port: u16) -> Duration {
+    let parameters = [("flag", "true"), ("letter", "a"), ("least_five", "9")];
+    let mut times: Vec<Duration> = (0..CALLS)
+        .map(|index| {
+            let begun = Instant::now();
+            let answer = caller::get(port, "/zoo/parameters", &format!("get-{index}"), &parameters);
+            assert!(answer.is_ok(), "{answer:?}");
+            begun.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[CALLS / 2]
+}
