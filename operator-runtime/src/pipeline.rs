@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::request::Parts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
@@ -47,7 +47,6 @@ pub(crate) struct Pipeline {
     operations: Operations,
     clock: Arc<dyn Clock>,
     permits: Arc<Semaphore>,
-    bodies: Semaphore,
     stopping: AtomicBool,
     running: TaskTracker,
     transactions: UnderWay,
@@ -55,12 +54,10 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn new(operations: Operations, clock: Arc<dyn Clock>, concurrency: usize) -> Self {
-        let concurrency = concurrency.min(Semaphore::MAX_PERMITS);
         Self {
             operations,
             clock,
-            permits: Arc::new(Semaphore::new(concurrency)),
-            bodies: Semaphore::new(concurrency),
+            permits: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
             stopping: AtomicBool::new(false),
             running: TaskTracker::new(),
             transactions: UnderWay::default(),
@@ -211,14 +208,6 @@ impl Pipeline {
     /// Counts the store's records for the gauge.
     pub(crate) async fn count_records(&self) -> Result<(), StoreError> {
         self.operations.count().await
-    }
-
-    /// For a body that has not arrived whole.
-    pub(crate) fn room_for_a_body(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.bodies.try_acquire().map_err(|_| {
-            let detail = "The server waits for all the requests it can hold; send this one again.";
-            Error::new(Kind::Full, detail).after(1)
-        })
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Reply> {

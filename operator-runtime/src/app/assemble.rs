@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::room::BodyRoom;
 use super::{App, Config, Settled, StartError, registry, setup};
 use crate::bound::BoundEndpoint;
 use crate::clock::Clock;
@@ -22,6 +23,8 @@ pub(crate) struct Assembled {
     pub(crate) settings: Settled,
     pub(crate) endpoints: Vec<Arc<BoundEndpoint>>,
     pub(crate) pipeline: Arc<Pipeline>,
+    /// What the bodies that are arriving may take.
+    pub(crate) room: BodyRoom,
     /// Answers Prometheus for as long as the app is there.
     _exporter: Exporting,
 }
@@ -67,6 +70,7 @@ pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) 
     let operations = Operations::new(store, config.operations);
     let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency);
     Ok(Assembled {
+        room: BodyRoom::new(settings.limits.memory_for_bodies),
         settings,
         endpoints,
         pipeline: Arc::new(pipeline),

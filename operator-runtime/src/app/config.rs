@@ -1,5 +1,6 @@
 //! Settings, from the environment or by hand, and what they come to once checked.
 
+mod limits;
 mod secret_file;
 mod settled;
 
@@ -8,6 +9,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub(crate) use self::limits::Limits;
 pub(crate) use self::settled::Settled;
 use crate::idempotency::machine::Settings;
 #[cfg(all(feature = "cli", feature = "mcp"))]
@@ -43,37 +45,6 @@ pub struct Config {
     pub(crate) operations: Settings,
 }
 
-/// The longest that a caller may be given to send a request.
-const LONGEST_READ: Duration = Duration::from_secs(3600);
-
-/// What bounds a request. Each has a default.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) body: usize,
-    pub(crate) read_timeout: Duration,
-    pub(crate) handler_timeout: Duration,
-    pub(crate) concurrency: usize,
-}
-
-impl Limits {
-    /// Those that would let no call through, or hold it for ever; each a sentence.
-    fn problems(&self) -> impl Iterator<Item = String> {
-        let too_long = (self.read_timeout > LONGEST_READ).then(|| {
-            "`Config::read_timeout` was given more than an hour, for which anyone could hold a connection: give it less.".to_owned()
-        });
-        let nothing = [
-            ("body_limit", self.body == 0),
-            ("read_timeout", self.read_timeout.is_zero()),
-            ("handler_timeout", self.handler_timeout.is_zero()),
-            ("concurrency", self.concurrency == 0),
-        ];
-        let nothing = nothing.into_iter().filter(|(_, is_zero)| *is_zero).map(|(name, _)| {
-            format!("`Config::{name}` was given 0, which would let no call through: give it more, or leave it out for its default.")
-        });
-        nothing.chain(too_long)
-    }
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self::new()
@@ -96,12 +67,7 @@ impl Config {
             count_records: false,
             mcp_tokens: None,
             unreadable: Vec::new(),
-            limits: Limits {
-                body: 1024 * 1024,
-                read_timeout: Duration::from_secs(10),
-                handler_timeout: Duration::from_secs(60),
-                concurrency: 1024,
-            },
+            limits: Limits::default(),
             operations: Settings::default(),
         }
     }
@@ -210,11 +176,55 @@ impl Config {
         self
     }
 
-    /// The longest that headers, and then the body, may take to arrive, and that a caller may take to take more of its
-    /// answer; 10 s unless set.
+    /// The memory for all request bodies that are arriving, in bytes; 256 MiB unless set. Each takes its room as it grows;
+    /// a body for which no room is left is refused with 503. A body that has arrived with its headers takes none.
+    #[must_use]
+    pub fn memory_for_bodies(mut self, bytes: usize) -> Self {
+        self.limits.memory_for_bodies = bytes;
+        self
+    }
+
+    /// The largest head of a request, URL and headers together, in bytes; 64 KiB unless set, and at least 8 KiB. A longer
+    /// one is refused with 431. Two such buffers are the most that a connection holds beside a body. It holds behind
+    /// [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn head_limit(mut self, bytes: usize) -> Self {
+        self.limits.head = bytes;
+        self
+    }
+
+    /// The most connections whose request has begun and whose head is not finished; 1024 unless set. With one more, the
+    /// head that has been unfinished longest is refused with 503. It holds behind [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn unfinished_heads(mut self, heads: usize) -> Self {
+        self.limits.unfinished_heads = heads;
+        self
+    }
+
+    /// The most connections; unless set, three quarters of the descriptors that the process may open (`ulimit -n`), and
+    /// at most 8192. For one more, the one that has been idle longest is closed; where none is idle, the one that has
+    /// kept the server waiting longest for a head, for a body or for taking its answer. Where all are in handlers, the
+    /// new one is refused with 503. It holds behind [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn connections(mut self, most: usize) -> Self {
+        self.limits.connections = Some(most);
+        self
+    }
+
+    /// The longest that a head, and then a body, may take to arrive, else 408; 10 s unless set, and at most an hour. A
+    /// body also has to arrive at 1 KiB a second after its first second. A caller has as long to take its answer, and one
+    /// second more for each 64 KiB of it; then its connection is closed.
     #[must_use]
     pub fn read_timeout(mut self, limit: Duration) -> Self {
         self.limits.read_timeout = limit;
+        self
+    }
+
+    /// The longest that a connection is kept without a request; 75 s unless set, and at most a day. It holds behind
+    /// [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle_timeout = limit;
         self
     }
 
@@ -225,8 +235,7 @@ impl Config {
         self
     }
 
-    /// The most calls at work at the same time, and the most bodies that are waited for; 1024 unless set. More are refused
-    /// with 503 before any effect.
+    /// The most calls at work at the same time; 1024 unless set. More are refused with 503 before any effect.
     #[must_use]
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.limits.concurrency = calls;

@@ -220,7 +220,7 @@ impl Console {
         // A body in a JSON text is longer than by itself.
         limits.body = limits.body.saturating_mul(2).saturating_add(64 * 1024);
         let mut reading = Reading::of(request.into_body());
-        let body = reading.finish(limits, &self.assembled.pipeline).await?;
+        let body = reading.finish(limits, &self.assembled.room).await?;
         serde_json::from_slice(&body)
             .map_err(|error| Error::malformed(format!("The page asked for something unknown: {error}.")))
     }

@@ -43,6 +43,11 @@ impl<F: Future> Driven<F> {
             alarm,
         }
     }
+
+    /// What has it polled, from wherever.
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
 }
 
 impl<F: Future> Future for Driven<F> {

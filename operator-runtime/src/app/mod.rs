@@ -6,6 +6,7 @@ mod assemble;
 mod cli;
 mod config;
 mod connection;
+mod connections;
 #[cfg(feature = "cli")]
 mod console;
 mod driven;
@@ -18,11 +19,13 @@ mod mcp;
 mod public_url;
 mod reading;
 pub(crate) mod registry;
+mod room;
 mod router;
 mod serve;
 mod served;
 mod service;
 mod setup;
+mod watched;
 
 use std::convert::Infallible;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The body of a request, within its size and its time.
+//! The body of a request, within its size, its time and the room for bodies.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -6,75 +6,111 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Body;
+use tokio::time::timeout_at;
 
 use super::Limits;
-use crate::pipeline::Pipeline;
+use super::room::BodyRoom;
+use crate::clock::timer_now;
 use crate::problem::{Error, Kind};
 
-/// A body on its way. In one piece it is kept as it came; only a second piece makes a buffer.
-pub(super) struct Reading<B> {
-    body: B,
-    first: Bytes,
-    rest: Vec<u8>,
+/// A body on its way.
+pub(super) struct Reading<B>(B);
+
+/// What has arrived of a body when it is first looked at.
+enum Arrived {
+    Whole(Bytes),
+    Part([Bytes; 2]),
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
     pub(super) fn of(body: B) -> Self {
-        Self {
-            body,
-            first: Bytes::new(),
-            rest: Vec::new(),
-        }
+        Self(body)
     }
 
-    /// The whole body, within its size and its time.
-    pub(super) async fn finish(&mut self, limits: Limits, pipeline: &Pipeline) -> Result<Bytes, Error> {
-        if self.body.size_hint().lower() > limits.body as u64 {
+    /// The whole body.
+    pub(super) async fn finish(&mut self, limits: Limits, room: &BodyRoom) -> Result<Bytes, Error> {
+        if self.0.size_hint().lower() > limits.body as u64 {
             return Err(too_large(limits.body));
         }
-        // Most bodies are there already, and then no timer is needed.
-        match poll_fn(|context| Poll::Ready(self.poll(context, limits.body))).await {
-            Poll::Ready(whole) => whole,
-            // On the heap, so that those which need none do not carry its room about.
-            Poll::Pending => Box::pin(self.finish_in_time(limits, pipeline)).await,
+        // Most bodies are there already, in one piece; they need no timer and no copy.
+        match poll_fn(|context| Poll::Ready(self.arrived(context))).await? {
+            Arrived::Whole(body) if body.len() > limits.body => Err(too_large(limits.body)),
+            Arrived::Whole(body) => Ok(body),
+            // Boxed, so that the future of a body that is already there stays small.
+            Arrived::Part(pieces) => Box::pin(self.finish_in_time(pieces, limits, room)).await,
         }
     }
 
-    async fn finish_in_time(&mut self, limits: Limits, pipeline: &Pipeline) -> Result<Bytes, Error> {
-        // Nobody has vouched for the caller yet, so what all of them together make the server keep is bounded.
-        let _room = pipeline.room_for_a_body()?;
-        let whole = poll_fn(|context| self.poll(context, limits.body));
-        tokio::time::timeout(limits.read_timeout, whole).await.map_err(|_| {
-            let seconds = limits.read_timeout.as_secs_f32();
-            Error::new(
-                Kind::TooSlow,
-                format!("The body did not arrive within {seconds} s; send it again."),
-            )
-        })?
+    fn arrived(&mut self, context: &mut Context<'_>) -> Result<Arrived, Error> {
+        let first = match self.poll_piece(context) {
+            Poll::Pending => return Ok(Arrived::Part([Bytes::new(), Bytes::new()])),
+            Poll::Ready(piece) => piece?,
+        };
+        let Some(first) = first else {
+            return Ok(Arrived::Whole(Bytes::new()));
+        };
+        Ok(match self.poll_piece(context) {
+            Poll::Pending => Arrived::Part([first, Bytes::new()]),
+            Poll::Ready(second) => match second? {
+                None => Arrived::Whole(first),
+                Some(second) => Arrived::Part([first, second]),
+            },
+        })
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, most: usize) -> Poll<Result<Bytes, Error>> {
-        while let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)) {
+    async fn finish_in_time(&mut self, arrived: [Bytes; 2], limits: Limits, room: &BodyRoom) -> Result<Bytes, Error> {
+        let began = timer_now();
+        let upper = self.0.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
+        let arrived_length = arrived.iter().map(Bytes::len).sum::<usize>();
+        let most = upper.map_or(limits.body, |upper| {
+            limits.body.min(arrived_length.saturating_add(upper))
+        });
+        let mut whole = room.body(most);
+        let mut push = |piece: Bytes| {
+            if whole.len() + piece.len() > limits.body {
+                return Err(too_large(limits.body));
+            }
+            // Copied, because a piece keeps the whole buffer alive that it was read into.
+            whole.push(&piece)?;
+            Ok(whole.len())
+        };
+        let [first, second] = arrived;
+        push(first)?;
+        let mut received = push(second)?;
+        loop {
+            let limit = limits.for_body(received);
+            let piece = timeout_at(began + limit, poll_fn(|context| self.poll_piece(context)));
+            match piece.await.map_err(|_| too_slow(limit, limits))?? {
+                Some(piece) => received = push(piece)?,
+                None => return Ok(whole.into_bytes()),
+            }
+        }
+    }
+
+    /// The next piece that is not empty; `None` at the end.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        while let Some(frame) = ready!(Pin::new(&mut self.0).poll_frame(context)) {
             let frame = frame.map_err(|_| {
                 Error::malformed("The body ended before it was complete; send the request again.".to_owned())
             })?;
-            let Ok(data) = frame.into_data() else { continue };
-            if self.first.len().max(self.rest.len()) + data.len() > most {
-                return Poll::Ready(Err(too_large(most)));
-            }
-            if self.first.is_empty() {
-                self.first = data;
-            } else {
-                if self.rest.is_empty() {
-                    self.rest.extend_from_slice(&self.first);
-                }
-                self.rest.extend_from_slice(&data);
+            if let Ok(piece) = frame.into_data()
+                && !piece.is_empty()
+            {
+                return Poll::Ready(Ok(Some(piece)));
             }
         }
-        let first = std::mem::take(&mut self.first);
-        let rest = std::mem::take(&mut self.rest);
-        Poll::Ready(Ok(if rest.is_empty() { first } else { rest.into() }))
+        Poll::Ready(Ok(None))
     }
+}
+
+fn too_slow(limit: std::time::Duration, limits: Limits) -> Error {
+    let detail = if limit == limits.read_timeout {
+        let seconds = limit.as_secs_f32();
+        format!("The body did not arrive within {seconds} s; send it again.")
+    } else {
+        "After its first second, the body arrived slower than 1 KiB a second; send it again faster.".to_owned()
+    };
+    Error::new(Kind::TooSlow, detail)
 }
 
 fn too_large(most: usize) -> Error {

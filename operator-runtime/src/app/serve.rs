@@ -1,4 +1,4 @@
-//! Listening: header timeout, keep-alive, and a stop that ends what is running.
+//! Listening: connections and the limits of each, keep-alive, and a stop that ends what is running.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,15 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::FutureExt as _;
+use http::Request;
+use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::connection::Connection;
+use super::connection::{Arriving, Connection, refuse};
+use super::connections::{Connections, Open};
 use super::driven::Driven;
 use super::service::Service;
 use super::{Assembled, StartError};
@@ -49,6 +54,8 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
     let Listening { listener, address } = listening;
     let mut signals = Signals::new().map_err(|error| cannot_listen(address, &error))?;
     let mut server = Server::new(listener, &assembled, beside);
+    // Until all connections have ended, also those that come while it stops.
+    let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
     let sweeping = sweep_while_held(&assembled.pipeline);
     let counts_records = assembled.settings.counts_records;
     let counting = counts_records.then(|| count_while_held(&assembled.pipeline));
@@ -63,6 +70,7 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
         () = server.drain(connections, &assembled.pipeline) => tracing::info!("stopped"),
         () = signals.next() => stop_at_once(),
     }
+    closing.abort();
     sweeping.abort();
     counting.inspect(JoinHandle::abort);
     Ok(())
@@ -101,7 +109,8 @@ struct Server {
     listener: TcpListener,
     service: Service,
     http: http1::Builder,
-    /// How long a caller may take to send its headers, and to take more of an answer.
+    connections: Arc<Connections>,
+    /// How long a caller may take to send a request, and then to take its answer.
     patience: Duration,
     /// How long the slowest call may take to end.
     slowest: Duration,
@@ -109,24 +118,29 @@ struct Server {
 
 impl Server {
     fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
-        let patience = assembled.settings.limits.read_timeout;
+        let limits = assembled.settings.limits;
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(patience);
+        // The buffer that a head has to fit into. Hyper's own timer would be made anew for each request.
+        http.max_buf_size(limits.head).header_read_timeout(None);
         let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
         Self {
             listener,
             service: Service::with(assembled, beside),
             http,
-            patience,
+            connections: Connections::new(limits),
+            patience: limits.read_timeout,
             slowest: slowest.unwrap_or_default(),
         }
     }
 
     /// Accepts connections for as long as it is polled, each served on a task of its own.
-    async fn accept(&self, connections: &GracefulShutdown) -> Infallible {
+    async fn accept(&self, graceful: &GracefulShutdown) -> Infallible {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => self.serve(stream, connections),
+                Ok((stream, _)) => match self.connections.admit().await {
+                    Some(open) => self.serve(stream, open, graceful),
+                    None => refuse(&stream),
+                },
                 // Out of file descriptors, most likely: a pause lets some connections end.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -136,22 +150,31 @@ impl Server {
         }
     }
 
-    fn serve(&self, stream: TcpStream, connections: &GracefulShutdown) {
+    fn serve(&self, stream: TcpStream, open: Open, graceful: &GracefulShutdown) {
         // Answers are small and whole; waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        let limit = self.patience;
-        let (connection, answering) = Connection::new(stream, limit);
+        let watched = Arc::clone(&open.watched);
+        let connection = Connection::new(stream, Arc::clone(&watched));
         let service = self.service.clone();
-        let answer = service_fn(move |request| service.answer(request));
+        let answer = service_fn(move |request: Request<Incoming>| {
+            watched.call_begins();
+            let request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
+            let watched = Arc::clone(&watched);
+            service.answer(request).inspect(move |response| {
+                let bytes = response
+                    .as_ref()
+                    .map_or(0, |response| response.body().size_hint().lower());
+                watched.call_ends(bytes);
+            })
+        });
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);
-        let connection = Driven::new(connections.watch(connection));
+        let connection = Driven::new(graceful.watch(connection));
+        open.woken_by(connection.waker());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
-                if error.is_timeout() {
-                    answering.too_slow(limit);
-                }
             }
+            drop(open);
         });
     }
 

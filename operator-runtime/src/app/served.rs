@@ -61,7 +61,7 @@ impl Served {
             if head.method.as_str() != endpoint.endpoint.method.as_str() {
                 return Ok(method_not_allowed(&head, endpoint.endpoint.method.as_str()));
             }
-            let reply = match reading.finish(assembled.settings.limits, pipeline).await {
+            let reply = match reading.finish(assembled.settings.limits, &assembled.room).await {
                 Ok(body) => pipeline.answer(endpoint, head, body).await,
                 Err(error) => turned_away(&head, &error),
             };

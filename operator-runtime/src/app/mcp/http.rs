@@ -84,7 +84,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     // What a handler's extractor may see holds no token.
     head.headers.remove(AUTHORIZATION);
     let body = match Reading::of(body)
-        .finish(door.assembled.settings.limits, &door.assembled.pipeline)
+        .finish(door.assembled.settings.limits, &door.assembled.room)
         .await
     {
         Ok(body) => body,

@@ -1,0 +1,136 @@
+//! What bounds a request, its connection and its answer.
+
+use std::time::Duration;
+
+/// The longest that a caller may be given to send a request.
+const LONGEST_READ: Duration = Duration::from_secs(3600);
+/// The longest that a connection may be kept without a request.
+const LONGEST_IDLE: Duration = Duration::from_secs(24 * 3600);
+/// A head is read into a buffer of at least this many bytes.
+const SMALLEST_HEAD: usize = 8192;
+/// The slowest that a body may arrive after its first second, in bytes a second.
+const SLOWEST_BODY: u32 = 1024;
+/// The slowest that an answer may be taken once the read timeout has passed, in bytes a second.
+const SLOWEST_READER: u64 = 64 * 1024;
+/// The most connections unless set: what each of them may hold adds up.
+const MOST_CONNECTIONS: u64 = 8192;
+
+/// Each has a default.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body: usize,
+    pub(crate) memory_for_bodies: usize,
+    pub(crate) head: usize,
+    pub(crate) unfinished_heads: usize,
+    /// By the limit of descriptors where it is `None`.
+    pub(crate) connections: Option<usize>,
+    pub(crate) read_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) handler_timeout: Duration,
+    pub(crate) concurrency: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 1024 * 1024,
+            memory_for_bodies: 256 * 1024 * 1024,
+            head: 64 * 1024,
+            unfinished_heads: 1024,
+            connections: None,
+            read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            handler_timeout: Duration::from_secs(60),
+            concurrency: 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// How long after its beginning a body may still be unfinished when so many bytes of it have arrived.
+    pub(crate) fn for_body(&self, arrived: usize) -> Duration {
+        let paced = Duration::from_secs(1) + Duration::from_secs(arrived as u64) / SLOWEST_BODY;
+        paced.min(self.read_timeout)
+    }
+
+    /// How long a caller may take over an answer of so many bytes.
+    pub(crate) fn for_answer(&self, bytes: u64) -> Duration {
+        self.read_timeout + Duration::from_secs(bytes / SLOWEST_READER)
+    }
+
+    /// The most connections: as set, or three quarters of the descriptors that the process may open, so that the rest is
+    /// left to the store, the log and the handlers.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.unwrap_or_else(|| {
+            let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+            let connections = descriptors.map_or(MOST_CONNECTIONS, |most| (most / 4 * 3).clamp(1, MOST_CONNECTIONS));
+            usize::try_from(connections).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// Those that would let no call through, or hold it for ever; each a sentence.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        let nothing = [
+            ("body_limit", self.body == 0),
+            ("memory_for_bodies", self.memory_for_bodies == 0),
+            ("unfinished_heads", self.unfinished_heads == 0),
+            ("connections", self.connections == Some(0)),
+            ("read_timeout", self.read_timeout.is_zero()),
+            ("idle_timeout", self.idle_timeout.is_zero()),
+            ("handler_timeout", self.handler_timeout.is_zero()),
+            ("concurrency", self.concurrency == 0),
+        ];
+        let nothing = nothing.into_iter().filter(|(_, is_zero)| *is_zero).map(|(name, _)| {
+            format!("`Config::{name}` was given 0, which would let no call through: give it more, or leave it out for its default.")
+        });
+        let too_long = [
+            (self.read_timeout > LONGEST_READ).then_some(("read_timeout", "an hour")),
+            (self.idle_timeout > LONGEST_IDLE).then_some(("idle_timeout", "a day")),
+        ];
+        let too_long = too_long.into_iter().flatten().map(|(name, longest)| {
+            format!(
+                "`Config::{name}` was given more than {longest}, for which anyone could hold a connection: give it less."
+            )
+        });
+        nothing
+            .chain(too_long)
+            .chain(self.head_problem())
+            .chain(self.body_problem())
+    }
+
+    fn head_problem(&self) -> Option<String> {
+        (self.head < SMALLEST_HEAD).then(|| {
+            format!(
+                "`Config::head_limit` was given {}, which is too small for a request's headers: give it at least {SMALLEST_HEAD} bytes.",
+                self.head
+            )
+        })
+    }
+
+    fn body_problem(&self) -> Option<String> {
+        (self.memory_for_bodies > 0 && self.memory_for_bodies < self.body).then(|| {
+            format!(
+                "`Config::memory_for_bodies` is {} bytes, so a body of `Config::body_limit`, {} bytes, could never arrive: give the memory at least as much.",
+                self.memory_for_bodies, self.body
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_a_second_and_then_one_more_for_each_kibibyte() {
+        let limits = Limits::default();
+        assert_eq!(limits.for_body(0), Duration::from_secs(1));
+        assert_eq!(limits.for_body(1536), Duration::from_millis(2500));
+        assert_eq!(limits.for_body(1024 * 1024), limits.read_timeout);
+        assert_eq!(limits.for_answer(100), limits.read_timeout);
+        assert_eq!(
+            limits.for_answer(1024 * 1024),
+            limits.read_timeout + Duration::from_secs(16)
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! What the server knows of its open connections: how many there are, and for which of them it waits since when. What is
+//! overdue is closed, and so is what has kept the server waiting longest when there is no room for more.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::Limits;
+use super::watched::{Moment, Phase, Watched};
+use crate::clock::timer_now;
+
+/// All connections of a server.
+pub(super) struct Connections {
+    limits: Limits,
+    /// Moments are counted from here.
+    started: Instant,
+    slots: Arc<Semaphore>,
+    unfinished_heads: AtomicUsize,
+    known: Mutex<Known>,
+}
+
+/// An open connection; known until it is dropped.
+pub(super) struct Open {
+    pub(super) watched: Arc<Watched>,
+    id: u64,
+    _slot: OwnedSemaphorePermit,
+}
+
+#[derive(Default)]
+struct Known {
+    opened: u64,
+    all: HashMap<u64, Arc<Watched>>,
+    /// In which order connections are closed when there are too many.
+    surplus: Queue,
+    /// In which order unfinished heads are.
+    heads: Queue,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            started: timer_now(),
+            slots: Arc::new(Semaphore::new(limits.connections().min(Semaphore::MAX_PERMITS))),
+            unfinished_heads: AtomicUsize::new(0),
+            known: Mutex::default(),
+        })
+    }
+
+    /// Takes a new connection in, for which another may be closed first; `None` where all are in handlers.
+    pub(super) async fn admit(self: &Arc<Self>) -> Option<Open> {
+        let slots = Arc::clone(&self.slots);
+        let slot = match slots.try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) if self.close_surplus() => Arc::clone(&self.slots).acquire_owned().await.ok()?,
+            Err(_) => return None,
+        };
+        let watched = Arc::new(Watched::new(Arc::clone(self)));
+        let mut known = self.known();
+        known.opened += 1;
+        let id = known.opened;
+        known.all.insert(id, Arc::clone(&watched));
+        Some(Open {
+            watched,
+            id,
+            _slot: slot,
+        })
+    }
+
+    /// Closes what is overdue, for as long as it is polled.
+    pub(super) async fn close_overdue(self: Arc<Self>) -> Infallible {
+        let shortest = self.limits.read_timeout.min(self.limits.idle_timeout);
+        let pause = (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        loop {
+            tokio::time::sleep(pause).await;
+            let now = self.now();
+            for watched in self.known().all.values() {
+                let moment = watched.moment();
+                if let Some(end) = self.end_of_patience(watched, moment)
+                    && now.since(moment) > end
+                {
+                    watched.close(moment, Phase::Overdue);
+                }
+            }
+        }
+    }
+
+    /// How long what it waits for may take.
+    fn end_of_patience(&self, watched: &Watched, moment: Moment) -> Option<Duration> {
+        match moment.phase() {
+            Phase::Idle => Some(self.limits.idle_timeout),
+            Phase::Head => Some(self.limits.read_timeout),
+            Phase::Answer => Some(self.limits.for_answer(watched.answer_bytes())),
+            // A body is timed where it is read, whoever serves it.
+            Phase::Body | Phase::Asking | Phase::Working | Phase::Overdue | Phase::Surplus => None,
+        }
+    }
+
+    /// The longest idle one, else the one that has been waited for longest.
+    fn close_surplus(&self) -> bool {
+        let Known { all, surplus, .. } = &mut *self.known();
+        surplus.close_first(all, self.now(), |phase| match phase {
+            Phase::Idle => Some(0),
+            Phase::Head | Phase::Body | Phase::Answer => Some(1),
+            Phase::Asking | Phase::Working | Phase::Overdue | Phase::Surplus => None,
+        })
+    }
+
+    pub(super) fn head_is_unfinished(&self) {
+        if self.unfinished_heads.fetch_add(1, Ordering::Relaxed) >= self.limits.unfinished_heads {
+            let Known { all, heads, .. } = &mut *self.known();
+            heads.close_first(all, self.now(), |phase| (phase == Phase::Head).then_some(0));
+        }
+    }
+
+    pub(super) fn head_is_over(&self) {
+        self.unfinished_heads.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read_timeout(&self) -> Duration {
+        self.limits.read_timeout
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment::after(timer_now() - self.started)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing that can panic runs while it is held.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// `waker` polls the connection, which then finds that it is closed.
+    pub(super) fn woken_by(&self, waker: Waker) {
+        self.watched.woken_by(waker);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.watched.ended();
+        self.watched.connections().known().all.remove(&self.id);
+    }
+}
+
+/// Connections in the order in which they are to be closed. It is made once for many of them, because looking through
+/// all connections for each would cost more than opening one does.
+#[derive(Default)]
+struct Queue {
+    made: Moment,
+    waiting: VecDeque<(Moment, Weak<Watched>)>,
+}
+
+impl Queue {
+    /// After this long, others may have become idle that come first.
+    const FRESH: Duration = Duration::from_millis(10);
+
+    /// Closes the first by rank and, among equals, by how long it has been waited for; whether there was one.
+    fn close_first(
+        &mut self,
+        all: &HashMap<u64, Arc<Watched>>,
+        now: Moment,
+        rank: impl Fn(Phase) -> Option<u8>,
+    ) -> bool {
+        if now.since(self.made) <= Self::FRESH && self.close_next() {
+            return true;
+        }
+        let ranked = |watched: &Arc<Watched>| {
+            let moment = watched.moment();
+            rank(moment.phase()).map(|rank| (rank, moment, Arc::downgrade(watched)))
+        };
+        let mut ranked: Vec<_> = all.values().filter_map(ranked).collect();
+        ranked.sort_unstable_by_key(|(rank, moment, _)| (*rank, *moment));
+        self.made = now;
+        self.waiting = ranked
+            .into_iter()
+            .map(|(_, moment, watched)| (moment, watched))
+            .collect();
+        self.close_next()
+    }
+
+    fn close_next(&mut self) -> bool {
+        // One that has gone on since is waited for no longer.
+        std::iter::from_fn(|| self.waiting.pop_front())
+            .filter_map(|(moment, watched)| Some((moment, watched.upgrade()?)))
+            .any(|(moment, watched)| watched.close(moment, Phase::Surplus))
+    }
+}

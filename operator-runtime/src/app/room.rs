@@ -1,0 +1,116 @@
+//! The memory that request bodies may take while they arrive.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+use crate::problem::{Error, Kind};
+
+/// The bytes that are left for bodies on their way. Nobody has vouched for their callers yet, so all of them together are
+/// bounded.
+pub(crate) struct BodyRoom(AtomicUsize);
+
+impl BodyRoom {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(AtomicUsize::new(bytes))
+    }
+
+    /// An empty body of at most `most` bytes.
+    pub(super) fn body(&self, most: usize) -> Growing<'_> {
+        Growing {
+            room: self,
+            bytes: Vec::new(),
+            held: 0,
+            most,
+        }
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), Error> {
+        let taken = self
+            .0
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        taken.map(drop).map_err(|_| {
+            let detail =
+                "Other requests' bodies fill the memory that this server has for them; send this request again.";
+            Error::new(Kind::Full, detail).after(1)
+        })
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// A body that takes its room as it grows, spare capacity included, and gives the room back when it is whole or dropped.
+pub(super) struct Growing<'r> {
+    room: &'r BodyRoom,
+    bytes: Vec<u8>,
+    /// What was taken of the room: the capacity of `bytes`.
+    held: usize,
+    most: usize,
+}
+
+impl Growing<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a piece; one that would make the body longer than `most` is the caller's to refuse.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let needed = self.bytes.len().saturating_add(piece.len());
+        if needed > self.held {
+            // Doubled, so that many small pieces are not copied each time; never beyond what the body can come to.
+            let capacity = needed.max(self.most.min(self.held.saturating_mul(2)));
+            self.room.take(capacity - self.held)?;
+            self.held = capacity;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    pub(super) fn into_bytes(mut self) -> Bytes {
+        std::mem::take(&mut self.bytes).into()
+    }
+}
+
+impl Drop for Growing<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(room: &BodyRoom) -> usize {
+        room.0.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_body_takes_what_its_buffer_holds_and_gives_all_of_it_back() {
+        let room = BodyRoom::new(10_000);
+        let mut body = room.body(5000);
+        for _ in 0..49 {
+            body.push(&[7; 100]).unwrap();
+            assert_eq!(10_000 - left(&room), body.bytes.capacity());
+        }
+        assert!(body.bytes.capacity() <= 5000, "it holds more than it can come to");
+        assert_eq!(body.into_bytes(), vec![7; 4900]);
+        assert_eq!(left(&room), 10_000);
+    }
+
+    #[test]
+    fn a_body_without_room_is_refused_and_the_others_keep_theirs() {
+        let room = BodyRoom::new(1000);
+        let mut first = room.body(900);
+        first.push(&[0; 900]).unwrap();
+        let mut second = room.body(900);
+        second.push(&[0; 100]).unwrap();
+        let refusal = second.push(&[0; 1]).unwrap_err();
+        assert_eq!((refusal.status(), refusal.retry_after()), (503, Some(1)));
+        drop(first);
+        second.push(&[0; 1]).unwrap();
+    }
+}
