@@ -10,6 +10,7 @@ mod disk;
 mod failing_disk;
 mod figures;
 mod frozen;
+mod limits;
 mod outages;
 mod processes;
 mod programs;

@@ -134,6 +134,11 @@ fn numbers_that_cannot_work_are_refused_all_at_once() {
         .signing_key("op_sk_tests")
         .public_url("http://127.0.0.1:1")
         .body_limit(0)
+        .memory_for_bodies(0)
+        .head_limit(4096)
+        .unfinished_heads(0)
+        .connections(0)
+        .idle_timeout(Duration::ZERO)
         .read_timeout(Duration::ZERO)
         .handler_timeout(Duration::ZERO)
         .concurrency(0)
@@ -147,6 +152,11 @@ fn numbers_that_cannot_work_are_refused_all_at_once() {
     let error = app.config(config).check().unwrap_err();
     let expected = [
         "body_limit",
+        "memory_for_bodies",
+        "`Config::head_limit` was given 4096",
+        "unfinished_heads",
+        "connections",
+        "idle_timeout",
         "read_timeout",
         "handler_timeout",
         "concurrency",
@@ -175,6 +185,13 @@ fn a_secret_that_is_none_and_a_patience_without_end_are_refused() {
     );
     let error = refusal(config().signing_key("op_sk_tests").read_timeout(Duration::MAX)).to_string();
     assert!(error.contains("read_timeout"), "{error}");
+    let error = refusal(config().signing_key("op_sk_tests").idle_timeout(Duration::MAX)).to_string();
+    assert!(error.contains("idle_timeout"), "{error}");
+    let error = refusal(config().signing_key("op_sk_tests").memory_for_bodies(1024)).to_string();
+    assert!(
+        error.contains("a body of `Config::body_limit`, 1048576 bytes, could never arrive"),
+        "{error}"
+    );
 }
 
 #[test]

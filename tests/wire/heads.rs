@@ -1,4 +1,4 @@
-//! Requests that never become one: too slow, or with a head that cannot be read. Their callers are told why all the same.
+//! Requests that never become one: too slow, or with a head that cannot be read.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -17,11 +17,7 @@ fn what_comes_too_slowly_is_told_so() {
             .into_iter()
             .map(|text| scope.spawn(move || send(server.port, &text).unwrap()))
             .collect();
-        let idle = scope.spawn(|| send(server.port, "").map_err(|error| error.kind()));
-        let answers = asked.into_iter().map(|answer| answer.join().unwrap()).collect();
-        // Who has asked nothing is not answered.
-        assert_eq!(idle.join().unwrap().err(), Some(std::io::ErrorKind::UnexpectedEof));
-        answers
+        asked.into_iter().map(|answer| answer.join().unwrap()).collect()
     });
     for answer in answers {
         assert_eq!(answer.status, 408, "{}", answer.head);
@@ -31,33 +27,21 @@ fn what_comes_too_slowly_is_told_so() {
 }
 
 #[test]
-fn a_head_that_cannot_be_read_is_refused_in_words() {
+fn a_head_that_cannot_be_read_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&build("support-desk", "dev"), folder.path());
-    let long = "x".repeat(70_000);
+    let line = "GET /orders/recent HTTP/1.1\r\n";
+    let longer_than_64_kib = format!("{line}X-Long: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let within = format!("{line}X-Long: {}\r\nConnection: close\r\n\r\n", "x".repeat(60 * 1024));
     let crowd: String = (0..200).map(|number| format!("X-{number}: 1\r\n")).collect();
-    for (request, status, kind) in [
-        ("GARBAGE\r\n\r\n".to_owned(), 400, "malformed-request"),
-        ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), 400, "malformed-request"),
-        (
-            format!("GET /orders/recent?email={long} HTTP/1.1\r\n\r\n"),
-            414,
-            "url-too-long",
-        ),
-        (
-            format!("GET /orders/recent HTTP/1.1\r\n{crowd}\r\n"),
-            431,
-            "headers-too-large",
-        ),
+    for (request, status) in [
+        ("GARBAGE\r\n\r\n".to_owned(), 400),
+        ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), 400),
+        (longer_than_64_kib, 431),
+        (format!("{line}{crowd}\r\n"), 431),
+        (within, 401),
     ] {
         let answer = send(server.port, &request).unwrap();
         assert_eq!(answer.status, status, "{}", answer.head);
-        assert_eq!(
-            answer.json()["type"],
-            format!("urn:operator:problem:{kind}"),
-            "{}",
-            answer.body
-        );
-        assert!(answer.head.contains("application/problem+json"), "{}", answer.head);
     }
 }

@@ -3,14 +3,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
+use std::convert::Infallible;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::routing::get;
+use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use operator_runtime::clock::ManualClock;
@@ -183,5 +187,72 @@ async fn a_service_is_the_whole_app_and_stands_where_a_host_puts_it() {
             status == 404 && problem.contains("no-such-path"),
             "{path}: {status} {problem}"
         );
+    }
+}
+
+/// A body of which the second piece never comes.
+struct Begun(Option<Bytes>);
+
+impl http_body::Body for Begun {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(piece) => Poll::Ready(Some(Ok(http_body::Frame::data(piece)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bodies_of_a_mounted_app_share_their_room_and_have_to_arrive_in_time() {
+    const ROOM: usize = 1024 * 1024;
+    let config = Config::new()
+        .signing_key(SECRET)
+        .public_url(PUBLIC_URL)
+        .memory_for_bodies(ROOM)
+        .store("memory:");
+    let app = App::new().only(endpoints![greeting, way]).config(config);
+    let hosts = [
+        app.clone().router().await.unwrap(),
+        Router::new().fallback_service(app.service().await.unwrap()),
+    ];
+    for host in hosts {
+        // By the endpoint's own route, and by one that axum finds for an extractor.
+        for path in ["/greeting", "/way"] {
+            let ask = |length: usize| {
+                let body = Body::new(Begun(Some(vec![b'x'; length].into())));
+                let request = Request::get(path).body(body).unwrap();
+                let host = host.clone();
+                async move {
+                    let response = host.oneshot(request).await.unwrap();
+                    let retry = response.headers().get("retry-after").cloned();
+                    let status = response.status().as_u16();
+                    let body = response.into_body().collect().await.unwrap().to_bytes();
+                    (status, retry.is_some(), String::from_utf8(body.to_vec()).unwrap())
+                }
+            };
+            let most = tokio::spawn(ask(ROOM - 10));
+            tokio::task::yield_now().await;
+            let (status, retry, problem) = ask(11).await;
+            assert!(
+                status == 503 && retry && problem.contains("server-full"),
+                "{status}: {problem}"
+            );
+            let began = tokio::time::Instant::now();
+            let (status, _, problem) = ask(10).await;
+            assert!(
+                status == 408 && problem.contains("slower than 1 KiB"),
+                "{status}: {problem}"
+            );
+            assert_eq!(began.elapsed().as_secs(), 1);
+            let (status, _, problem) = most.await.unwrap();
+            assert!(status == 408 && problem.contains("within 10 s"), "{status}: {problem}");
+            assert_eq!(began.elapsed().as_secs(), 10);
+        }
     }
 }

@@ -213,7 +213,7 @@ impl Config {
 
     /// The longest that a head, and then a body, may take to arrive, else 408; 10 s unless set, and at most an hour. A
     /// body also has to arrive at 1 KiB a second after its first second. A caller has as long to take its answer, and one
-    /// second more for each 64 KiB of it; then its connection is closed.
+    /// second more for each 512 KiB of it; then its connection is closed.
     #[must_use]
     pub fn read_timeout(mut self, limit: Duration) -> Self {
         self.limits.read_timeout = limit;

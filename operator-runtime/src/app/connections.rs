@@ -194,3 +194,151 @@ impl Queue {
             .any(|(moment, watched)| watched.close(moment, Phase::Surplus))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(most: usize, unfinished_heads: usize) -> Arc<Connections> {
+        Connections::new(Limits {
+            connections: Some(most),
+            unfinished_heads,
+            ..Limits::default()
+        })
+    }
+
+    /// Opens one, a millisecond after what came before.
+    async fn open(connections: &Arc<Connections>) -> Open {
+        pass(Duration::from_millis(1)).await;
+        connections.admit().await.expect("there is room")
+    }
+
+    async fn pass(time: Duration) {
+        tokio::time::advance(time).await;
+    }
+
+    fn begin_head(open: &Open) {
+        open.watched.has_read().unwrap();
+        open.watched.reads().unwrap();
+    }
+
+    fn begin_call(open: &Open) {
+        open.watched.has_read().unwrap();
+        open.watched.call_begins();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_one_makes_room_and_what_has_gone_on_is_not_idle() {
+        let connections = connections(3, 10);
+        let first = open(&connections).await;
+        let second = open(&connections).await;
+        let third = open(&connections).await;
+        begin_call(&first);
+        first.watched.call_ends(10);
+        pass(Duration::from_millis(1)).await;
+        first.watched.has_written().unwrap();
+        assert!(connections.close_surplus());
+        // In the order that was made for the second already.
+        begin_call(&third);
+        assert!(connections.close_surplus());
+        let phases = [&first, &second, &third].map(|open| open.watched.phase());
+        assert_eq!(phases, [Phase::Surplus, Phase::Surplus, Phase::Working]);
+        assert!(!connections.close_surplus(), "one that works is not closed");
+        assert!(second.watched.reads().is_err() && first.watched.has_read().is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_none_is_idle_the_one_that_is_waited_for_longest_makes_room() {
+        let connections = connections(3, 10);
+        let [answer, body, head] = [
+            open(&connections).await,
+            open(&connections).await,
+            open(&connections).await,
+        ];
+        begin_call(&body);
+        body.watched.waits_for_body().unwrap();
+        pass(Duration::from_millis(1)).await;
+        begin_head(&head);
+        pass(Duration::from_millis(1)).await;
+        begin_call(&answer);
+        answer.watched.call_ends(10);
+        answer.watched.waits_for_reader().unwrap();
+        for next in [&body, &head, &answer] {
+            assert_ne!(next.watched.phase(), Phase::Surplus);
+            assert!(connections.close_surplus());
+            assert_eq!(next.watched.phase(), Phase::Surplus);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_waits_for_the_closed_one_to_be_gone() {
+        let connections = connections(1, 10);
+        let first = open(&connections).await;
+        let next = tokio::spawn({
+            let connections = Arc::clone(&connections);
+            async move { connections.admit().await.is_some() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!next.is_finished() && first.watched.reads().is_err());
+        drop(first);
+        assert!(next.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_unfinished_head_too_many_ends_the_oldest_and_finished_ones_do_not_count() {
+        let connections = connections(10, 2);
+        let [first, second, third, fourth] = [
+            open(&connections).await,
+            open(&connections).await,
+            open(&connections).await,
+            open(&connections).await,
+        ];
+        begin_head(&first);
+        pass(Duration::from_millis(1)).await;
+        begin_head(&second);
+        second.watched.call_begins();
+        begin_head(&third);
+        assert_eq!(first.watched.phase(), Phase::Head);
+        begin_head(&fourth);
+        let phases = [&first, &second, &third, &fourth].map(|open| open.watched.phase());
+        assert_eq!(phases, [Phase::Surplus, Phase::Working, Phase::Head, Phase::Head]);
+        drop((first, second, third, fourth));
+        assert_eq!(connections.unfinished_heads.load(Ordering::Relaxed), 0);
+        assert!(connections.known().all.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_overdue_is_closed_and_an_answer_has_one_limit_however_much_of_it_is_taken() {
+        let connections = connections(10, 10);
+        let closing = tokio::spawn(Arc::clone(&connections).close_overdue());
+        let [idle, head, answer, working] = [
+            open(&connections).await,
+            open(&connections).await,
+            open(&connections).await,
+            open(&connections).await,
+        ];
+        begin_head(&head);
+        begin_call(&answer);
+        answer.watched.call_ends(2 * 1024 * 1024);
+        begin_call(&working);
+        let mut ended = Vec::new();
+        for second in 0..80 {
+            for (name, open) in [
+                ("idle", &idle),
+                ("head", &head),
+                ("answer", &answer),
+                ("working", &working),
+            ] {
+                if open.watched.phase() == Phase::Overdue && ended.iter().all(|(_, known)| *known != name) {
+                    ended.push((second, name));
+                }
+            }
+            // Some of it is written, and then no more.
+            let _ = answer.watched.writes().and_then(|()| answer.watched.waits_for_reader());
+            let _ = head.watched.reads();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        closing.abort();
+        assert_eq!(ended, [(11, "head"), (15, "answer"), (76, "idle")]);
+    }
+}

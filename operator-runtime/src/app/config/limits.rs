@@ -11,7 +11,7 @@ const SMALLEST_HEAD: usize = 8192;
 /// The slowest that a body may arrive after its first second, in bytes a second.
 const SLOWEST_BODY: u32 = 1024;
 /// The slowest that an answer may be taken once the read timeout has passed, in bytes a second.
-const SLOWEST_READER: u64 = 64 * 1024;
+const SLOWEST_READER: u64 = 512 * 1024;
 /// The most connections unless set: what each of them may hold adds up.
 const MOST_CONNECTIONS: u64 = 8192;
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(limits.for_answer(100), limits.read_timeout);
         assert_eq!(
             limits.for_answer(1024 * 1024),
-            limits.read_timeout + Duration::from_secs(16)
+            limits.read_timeout + Duration::from_secs(2)
         );
     }
 }

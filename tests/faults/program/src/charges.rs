@@ -65,6 +65,15 @@ pub(crate) async fn presence() -> bool {
     true
 }
 
+/// Answers at length. Use it to see what becomes of an answer that is taken slowly.
+#[operator_api(GET, "/long")]
+pub(crate) async fn long(
+    /// How many characters.
+    length: u32,
+) -> String {
+    (0..length).map(|_| 'x').collect()
+}
+
 /// Blocks a thread for ever. Use it to see that the process ends in spite of it.
 #[operator_api(POST, "/block", effect = rerunnable)]
 pub(crate) async fn block(

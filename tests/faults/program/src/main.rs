@@ -1,6 +1,7 @@
 //! Charges of each kind, each written down where it takes effect; with leases that a test can wait out.
 
 mod charges;
+mod limits;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,13 +16,10 @@ const SETTINGS: fn() -> Settings = || Settings {
     ..Settings::default()
 };
 
-/// So long a caller may leave its answer unread.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let app = App::new()
-        .config(Config::from_env().operations(SETTINGS()).read_timeout(PATIENCE))
+        .config(limits::limited(Config::from_env().operations(SETTINGS())))
         .state(charges::Ledger::from_env());
     let store = std::env::var("OPERATOR_STORE").unwrap_or_default();
     let app = match store.split(':').next() {
@@ -38,6 +36,7 @@ async fn main() -> ExitCode {
             .only(endpoints![
                 charges::block,
                 charges::charge,
+                charges::long,
                 charges::presence,
                 charges::ring,
                 charges::credit_in_sqlite

@@ -1,0 +1,304 @@
+//! Callers without a key that hold on to what they can: bodies, heads, connections and answers. What they hold is bounded,
+//! and a signed call is answered beside them.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tests::caller::{Answer, get, now, post, sign, signed_post};
+use tests::process::{Server, build_into};
+
+use crate::programs::Gate;
+
+const MIB: usize = 1024 * 1024;
+/// What the program gives its callers to send a request.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+fn server(folder: &Path, limits: &[(&str, &str)]) -> Server {
+    let program = build_into(folder, "faults-program", &[]);
+    Server::start_with(&program, folder, limits)
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Sends a head, and returns once the server waits for the body.
+fn begin_body(server: &Server, head: &str) -> TcpStream {
+    let mut stream = connect(server);
+    let head = head.trim_end().to_owned() + "\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+fn unsigned(length: usize) -> String {
+    format!("POST /charge HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
+}
+
+/// The rest of what the server sends; `None` where it only closes.
+fn rest(mut stream: TcpStream) -> Option<Answer> {
+    let mut text = Vec::new();
+    // A reset comes after what was sent.
+    let _ = stream.read_to_end(&mut text);
+    let text = String::from_utf8(text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some(Answer {
+        status: head.split(' ').nth(1)?.parse().ok()?,
+        head: head.to_lowercase(),
+        body: body.to_owned(),
+    })
+}
+
+fn kind(answer: &Answer) -> String {
+    let kind = answer.json()["type"].as_str().unwrap_or_default().to_owned();
+    format!("{} {}", answer.status, kind.rsplit(':').next().unwrap_or_default())
+}
+
+/// A line of the process' status, in bytes.
+fn memory(server: &Server, line: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+    line.trim_start_matches(':')
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<usize>()
+        .unwrap()
+        * 1024
+}
+
+/// Signed, and its body comes when the server asks for it.
+fn post_in_two_segments(server: &Server, key: &str) -> Option<Answer> {
+    let whole = signed_post(now(), "/ring", key, "{}");
+    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+    let mut stream = begin_body(server, head);
+    stream.write_all(body.as_bytes()).unwrap();
+    rest(stream)
+}
+
+#[test]
+fn begun_bodies_turn_no_signed_call_away_and_end_after_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(
+        folder.path(),
+        &[("FAULTS_CONCURRENCY", "8"), ("FAULTS_MEMORY_FOR_BODIES", "1048576")],
+    );
+    let began = Instant::now();
+    let begin = || {
+        let mut stream = begin_body(&server, &unsigned(100_000));
+        stream.write_all(b"{").unwrap();
+        stream
+    };
+    let begun: Vec<TcpStream> = (0..100).map(|_| begin()).collect();
+    let answer = post_in_two_segments(&server, "beside").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    for stream in begun {
+        let answer = rest(stream).unwrap();
+        assert_eq!(kind(&answer), "408 request-too-slow");
+        assert!(answer.body.contains("slower than 1 KiB a second"), "{}", answer.body);
+    }
+    assert!(began.elapsed() < READ_TIMEOUT, "they took {:?}", began.elapsed());
+}
+
+#[test]
+fn bodies_short_of_one_byte_hold_no_more_than_their_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[("FAULTS_MEMORY_FOR_BODIES", &(8 * MIB).to_string())]);
+    assert_eq!(post_in_two_segments(&server, "before").unwrap().status, 200);
+    let before = memory(&server, "VmRSS");
+    let short = vec![b'x'; MIB - 1];
+    let begin = || {
+        let mut stream = begin_body(&server, &unsigned(MIB));
+        // What finds no room is refused before all of it is sent.
+        let _ = stream.write_all(&short);
+        stream
+    };
+    let begun: Vec<TcpStream> = (0..100).map(|_| begin()).collect();
+    let together = post(server.port, "/ring", "together", "{}").unwrap();
+    assert_eq!(
+        together.status, 200,
+        "a body that comes with its head needs no room: {}",
+        together.body
+    );
+    let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+    for answer in begun.into_iter().filter_map(rest) {
+        assert!(
+            answer.status != 503 || answer.head.contains("retry-after: 1"),
+            "{}",
+            answer.head
+        );
+        *kinds.entry(kind(&answer)).or_default() += 1;
+    }
+    let grown = memory(&server, "VmHWM") - before;
+    println!("{kinds:?}, {} KiB more", grown / 1024);
+    assert!(
+        kinds["503 server-full"] > 0 && kinds["408 request-too-slow"] <= 8,
+        "{kinds:?}"
+    );
+    // Beside the bodies, the buffers that the connections read into.
+    assert!(grown < 40 * MIB, "{grown} bytes for {kinds:?}");
+    assert_eq!(post_in_two_segments(&server, "after").unwrap().status, 200);
+}
+
+#[test]
+fn unfinished_heads_hold_no_more_than_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[("FAULTS_UNFINISHED_HEADS", "8")]);
+    assert_eq!(post(server.port, "/ring", "before", "{}").unwrap().status, 200);
+    let before = memory(&server, "VmRSS");
+    let head = format!("POST /charge HTTP/1.1\r\nX-Long: {}", "x".repeat(60_000));
+    let begin = || {
+        let mut stream = connect(&server);
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let begun: Vec<TcpStream> = (0..400).map(|_| begin()).collect();
+    assert_eq!(post(server.port, "/ring", "beside", "{}").unwrap().status, 200);
+    let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+    for answer in begun.into_iter().filter_map(rest) {
+        *kinds.entry(kind(&answer)).or_default() += 1;
+    }
+    let grown = memory(&server, "VmHWM") - before;
+    println!("{kinds:?}, {} KiB more", grown / 1024);
+    assert!(
+        kinds["503 server-full"] >= 380 && kinds["408 request-too-slow"] <= 8,
+        "{kinds:?}"
+    );
+    assert!(grown < 10 * MIB, "{grown} bytes");
+}
+
+#[test]
+fn the_longest_idle_connections_are_closed_when_descriptors_run_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program", &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 200 && exec \"$0\" serve"]).arg(&program);
+    let server = Server::start_by(command, folder.path(), &[]);
+    let mut idle: Vec<TcpStream> = (0..250).map(|_| connect(&server)).collect();
+    let asked = Instant::now();
+    assert_eq!(post(server.port, "/ring", "next", "{}").unwrap().status, 200);
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "it took {:?}",
+        asked.elapsed()
+    );
+    let mut newest = idle.pop().unwrap();
+    assert!(rest(idle.swap_remove(0)).is_none(), "the first of them is closed");
+    newest
+        .write_all(signed_post(now(), "/ring", "newest", "{}").as_bytes())
+        .unwrap();
+    assert_eq!(rest(newest).unwrap().status, 200, "the last one is served");
+}
+
+#[test]
+fn where_none_is_idle_the_connection_that_is_waited_for_longest_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[("FAULTS_CONNECTIONS", "2")]);
+    let at_work = |name: &str| {
+        let gate = Gate::new(folder.path(), name);
+        let mut stream = connect(&server);
+        stream
+            .write_all(signed_post(now(), "/ring", name, &gate.body()).as_bytes())
+            .unwrap();
+        gate.wait_until_reached();
+        (gate, stream)
+    };
+    let first = at_work("first");
+    let begun = begin_body(&server, &unsigned(100));
+    assert_eq!(get(server.port, "/presence", "newcomer", &[]).unwrap().status, 200);
+    assert!(rest(begun).is_none(), "what was waited for is closed");
+    let second = at_work("second");
+    let refusal = rest(connect(&server)).unwrap();
+    assert_eq!(kind(&refusal), "503 server-full");
+    assert!(refusal.head.contains("retry-after: 1"), "{}", refusal.head);
+    for (gate, stream) in [first, second] {
+        gate.open();
+        assert_eq!(rest(stream).unwrap().status, 200, "what is at work goes on");
+    }
+}
+
+#[test]
+fn a_connection_without_a_request_is_closed_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[("FAULTS_IDLE_TIMEOUT_MS", "300")]);
+    let began = Instant::now();
+    let mut used = connect(&server);
+    used.write_all(b"GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut head = connect(&server);
+    head.write_all(b"GET /nope HTTP/1.1\r\nHost: ").unwrap();
+    let unused = connect(&server);
+    assert!(rest(unused).is_none());
+    let answer = rest(used).unwrap();
+    assert_eq!(
+        kind(&answer),
+        "404 no-such-path",
+        "and no second answer: {}",
+        answer.body
+    );
+    assert!(began.elapsed() < READ_TIMEOUT, "it took {:?}", began.elapsed());
+    // A head that has begun has its own time.
+    assert_eq!(kind(&rest(head).unwrap()), "408 request-too-slow");
+    assert!(began.elapsed() >= READ_TIMEOUT);
+}
+
+#[test]
+fn an_answer_that_is_taken_drop_by_drop_has_a_limit_as_a_whole() {
+    // More than the system takes off the server's hands.
+    const LENGTH: usize = 4_500_000;
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[]);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        // Little is on its way to a caller that can take little.
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(([127, 0, 0, 1], server.port).into()).await.unwrap();
+        let timestamp = now();
+        let signature = sign(
+            "/long",
+            "slow-reader",
+            timestamp,
+            &format!("{{\"length\": \"{LENGTH}\"}}"),
+        );
+        let request = format!(
+            "GET /long?length={LENGTH} HTTP/1.1\r\nHost: localhost\r\nX-Idempotency-Key: slow-reader\r\n\
+             X-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let began = Instant::now();
+        let mut taken = Vec::new();
+        let mut drop_by_drop = [0; 512];
+        // Its pace is the attack: 10 KiB a second.
+        let mut pace = tokio::time::interval(Duration::from_millis(50));
+        let ended = loop {
+            pace.tick().await;
+            match stream.read(&mut drop_by_drop).await {
+                Ok(0) | Err(_) => break began.elapsed(),
+                Ok(read) => taken.extend_from_slice(&drop_by_drop[..read]),
+            }
+            assert!(began.elapsed() < Duration::from_secs(16), "it still holds its answer");
+        };
+        assert!(
+            taken.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&taken)
+        );
+        // As long as it may take to be read, and a second for each 512 KiB of it.
+        assert!(
+            ended >= READ_TIMEOUT + Duration::from_secs(8),
+            "it ended after {ended:?}"
+        );
+        assert!(taken.len() < LENGTH / 10, "{} bytes were taken", taken.len());
+    });
+}

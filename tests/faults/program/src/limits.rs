@@ -1,0 +1,31 @@
+//! Limits that a test sets by the environment.
+
+use std::time::Duration;
+
+use operator_runtime::Config;
+
+/// So long a caller may take to send a request and to take its answer, unless set.
+const PATIENCE: u64 = 2000;
+
+pub(crate) fn limited(config: Config) -> Config {
+    let mut config = config.read_timeout(Duration::from_millis(PATIENCE));
+    if let Some(milliseconds) = number("FAULTS_IDLE_TIMEOUT_MS") {
+        config = config.idle_timeout(Duration::from_millis(milliseconds as u64));
+    }
+    let settings: [(&str, fn(Config, usize) -> Config); 4] = [
+        ("FAULTS_CONCURRENCY", Config::concurrency),
+        ("FAULTS_CONNECTIONS", Config::connections),
+        ("FAULTS_MEMORY_FOR_BODIES", Config::memory_for_bodies),
+        ("FAULTS_UNFINISHED_HEADS", Config::unfinished_heads),
+    ];
+    settings
+        .into_iter()
+        .fold(config, |config, (name, set)| match number(name) {
+            Some(number) => set(config, number),
+            None => config,
+        })
+}
+
+fn number(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
