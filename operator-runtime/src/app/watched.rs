@@ -166,10 +166,11 @@ impl Watched {
         }
     }
 
-    /// Bytes have been read.
+    /// Bytes have been read; of a connection that was closed meanwhile, nobody reads them.
     pub(super) fn has_read(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Idle => self.enter_untimed(Phase::Asking),
+            phase if phase.is_closed() => Err(closed()),
             _ => Ok(()),
         }
     }
