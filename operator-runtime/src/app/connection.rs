@@ -23,6 +23,8 @@ pub(super) struct Connection {
     watched: Arc<Watched>,
     /// What was read last was a part of a head.
     in_head: bool,
+    /// The caller has not taken all that was written for it.
+    in_answer: bool,
 }
 
 impl Connection {
@@ -31,6 +33,7 @@ impl Connection {
             stream,
             watched,
             in_head: false,
+            in_answer: false,
         }
     }
 
@@ -38,6 +41,9 @@ impl Connection {
     fn reads(&mut self) -> io::Result<()> {
         let reads = self.watched.reads();
         let phase = self.watched.phase();
+        if reads.is_err() {
+            self.give_up();
+        }
         if reads.is_err() && self.in_head {
             let answer = match phase {
                 Phase::Overdue => head_too_slow(self.watched.connections().read_timeout()),
@@ -48,6 +54,13 @@ impl Connection {
         }
         self.in_head = phase == Phase::Head;
         reads
+    }
+
+    /// Drops what the caller has not taken, which the system would hold for it however long it takes.
+    fn give_up(&self) {
+        if self.in_answer {
+            let _ = self.stream.set_zero_linger();
+        }
     }
 }
 
@@ -107,9 +120,10 @@ impl AsyncWrite for Connection {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.in_head = false;
-        self.watched.writes()?;
+        self.watched.writes().inspect_err(|_| self.give_up())?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         if written.is_pending() {
+            self.in_answer = true;
             self.watched.waits_for_reader()?;
         }
         written
@@ -122,6 +136,7 @@ impl AsyncWrite for Connection {
     /// Comes after all that there was to write.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.in_answer = false;
         Poll::Ready(self.watched.has_written())
     }
 
