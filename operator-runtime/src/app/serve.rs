@@ -120,8 +120,11 @@ impl Server {
     fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
         let limits = assembled.settings.limits;
         let mut http = http1::Builder::new();
-        // The buffer that a head has to fit into. Hyper's own timer would be made anew for each request.
-        http.max_buf_size(limits.head).header_read_timeout(None);
+        // The buffer that a head is read into may be larger than asked for, so the head has a limit of its own. Hyper's
+        // timer is off, because it would be made anew for each request.
+        http.max_buf_size(limits.head)
+            .max_header_size(limits.head)
+            .header_read_timeout(None);
         let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
         Self {
             listener,
