@@ -55,7 +55,7 @@ pub(crate) fn requests() -> Vec<Worst> {
         worst(
             "tags that are numbers",
             "open_ticket",
-            ticket(zeros(BODY / 2 - 200)),
+            ticket(&zeros(BODY / 2 - 200)),
             "must be text",
         ),
         worst(
@@ -103,7 +103,7 @@ fn names(count: usize) -> Value {
         .into()
 }
 
-fn ticket(tags: Value) -> Value {
+fn ticket(tags: &Value) -> Value {
     json!({ "email": "ana@example.com", "subject": "A cup is broken", "message": "Again.", "priority": "low", "tags": tags })
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use operator_runtime::Config;
 
+/// A setting of the configuration that is a number.
+type Set = fn(Config, usize) -> Config;
+
 /// So long a caller may take to send a request and to take its answer, unless set.
 const PATIENCE: u64 = 2000;
 
@@ -12,7 +15,7 @@ pub(crate) fn limited(config: Config) -> Config {
     if let Some(milliseconds) = number("FAULTS_IDLE_TIMEOUT_MS") {
         config = config.idle_timeout(Duration::from_millis(milliseconds as u64));
     }
-    let settings: [(&str, fn(Config, usize) -> Config); 4] = [
+    let settings: [(&str, Set); 4] = [
         ("FAULTS_CONCURRENCY", Config::concurrency),
         ("FAULTS_CONNECTIONS", Config::connections),
         ("FAULTS_MEMORY_FOR_BODIES", Config::memory_for_bodies),
