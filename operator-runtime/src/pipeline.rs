@@ -268,8 +268,8 @@ async fn run(
         } else {
             large::turn(length).await
         };
-        let run = invocation.endpoint().endpoint.run;
-        let handler = large::decode(length, || run(&mut invocation, transaction));
+        let endpoint = invocation.endpoint().endpoint;
+        let handler = large::decode(length, || (endpoint.run)(&mut invocation, transaction));
         drop(turn);
         handler?.await
     };
