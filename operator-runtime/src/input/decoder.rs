@@ -207,7 +207,7 @@ impl<'c> Decoder<'c> {
             };
             let Some(value) = value else { continue };
             if let Err(why) = Document::nested_in(1, &value) {
-                self.problems.push(|| sentence::unreadable(name, why));
+                self.problems.push(|| sentence::unreadable(name, &why));
                 continue;
             }
             if object.len() > 1 {
@@ -225,7 +225,7 @@ impl<'c> Decoder<'c> {
     /// takes may still hold something that cannot be read; then nobody could say that the schema holds.
     fn readable<'t>(&mut self, name: &str, text: &'t str) -> Option<Document<'t>> {
         Document::of(text)
-            .map_err(|why| self.problems.push(|| sentence::unreadable(name, why)))
+            .map_err(|why| self.problems.push(|| sentence::unreadable(name, &why)))
             .ok()
     }
 }

@@ -4,11 +4,14 @@
 //! caller could fill the memory with one body. Here a value takes 16 bytes, and no value is shorter than one byte.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, Node as JsonNode, NodeIdentity, Object};
 use serde_json::{Number, Value};
+
+use super::found::shortened;
 
 /// So many lists and objects may stand in each other, as in `serde_json`.
 const DEEPEST: usize = 127;
@@ -19,6 +22,8 @@ pub(crate) struct Document<'b> {
     entries: Vec<Entry>,
     /// Whether a number is written with a fraction or an exponent.
     has_fractions: bool,
+    /// Made where items must differ.
+    hashes: OnceCell<Vec<Hash>>,
 }
 
 /// One value; the entries of what it holds follow its own. A field is two entries: its name, and its value.
@@ -47,7 +52,7 @@ enum Kind {
 }
 
 /// Why a text that is JSON by its grammar is no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// A number that no `f64` holds.
     Number,
@@ -55,6 +60,8 @@ pub(super) enum Unreadable {
     Surrogate,
     /// More levels than are read.
     Depth,
+    /// A field that an object has twice: no two readers agree which of the two counts (RFC 8259 §4).
+    Twice(String),
     /// More than 4 GiB, or not JSON after all.
     Text,
 }
@@ -81,6 +88,7 @@ impl<'b> Document<'b> {
             text,
             entries: index.entries,
             has_fractions: index.has_fractions,
+            hashes: OnceCell::new(),
         })
     }
 
@@ -102,16 +110,11 @@ impl<'b> Document<'b> {
     }
 
     fn slice(&self, entry: Entry) -> &str {
-        self.text
-            .get(entry.start as usize..entry.extent as usize)
-            .unwrap_or_default()
+        slice(self.text, entry)
     }
 
     fn string(&self, entry: Entry) -> Cow<'_, str> {
-        match entry.kind {
-            Kind::Escaped => Cow::Owned(serde_json::from_str(self.slice(entry)).unwrap_or_default()),
-            _ => Cow::Borrowed(self.slice(entry)),
-        }
+        string(self.text, entry)
     }
 
     /// The text with whole numbers that are written with a fraction or an exponent (`5.0`, `-0`) written without; `None`
@@ -125,7 +128,7 @@ impl<'b> Document<'b> {
         for entry in self.entries.iter().filter(|entry| entry.kind == Kind::Number) {
             if let Some(whole) = whole(self.slice(*entry)) {
                 text.push_str(self.text.get(written..entry.start as usize).unwrap_or_default());
-                text.push_str(&whole.to_string());
+                text.push_str(&whole);
                 written = entry.extent as usize;
             }
         }
@@ -134,15 +137,37 @@ impl<'b> Document<'b> {
     }
 }
 
-/// The whole number that a number with a fraction or an exponent is, where an integer type of Rust's could hold it.
-fn whole(number: &str) -> Option<i128> {
-    const LARGEST: f64 = 1.7e38;
+fn slice(text: &str, entry: Entry) -> &str {
+    text.get(entry.start as usize..entry.extent as usize)
+        .unwrap_or_default()
+}
+
+fn string(text: &str, entry: Entry) -> Cow<'_, str> {
+    match entry.kind {
+        Kind::Escaped => Cow::Owned(serde_json::from_str(slice(text, entry)).unwrap_or_default()),
+        _ => Cow::Borrowed(slice(text, entry)),
+    }
+}
+
+/// The whole number that a number with a fraction or an exponent is, in digits, where no digit has to be guessed.
+fn whole(number: &str) -> Option<String> {
+    /// Up to here each whole number has an `f64` of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
     if !is_fraction(number) {
         return None;
     }
-    let number: f64 = number.parse().ok()?;
-    #[allow(clippy::cast_possible_truncation, reason = "within an i128, and without a fraction")]
-    (number.fract() == 0.0 && number.abs() < LARGEST).then_some(number as i128)
+    let digits = number
+        .split_once('.')
+        .map(|(digits, fraction)| (digits, fraction.bytes().all(|byte| byte == b'0')));
+    match digits {
+        Some(("-0", true)) => Some("0".to_owned()),
+        Some((digits, true)) => Some(digits.to_owned()),
+        _ => {
+            let number: f64 = number.parse().ok()?;
+            // Of the two zeros only the one without a sign stays.
+            (number.fract() == 0.0 && number.abs() <= EXACT).then(|| format!("{:.0}", number + 0.0))
+        }
+    }
 }
 
 /// Whether a number is written with a fraction or an exponent; -0 counts, because `serde_json` reads a float there.
@@ -178,7 +203,7 @@ impl Index<'_> {
                 }
                 b']' | b'}' => {
                     let container = open.pop().ok_or(Unreadable::Text)?;
-                    self.close(container);
+                    self.close(container)?;
                     at + 1
                 }
                 b'"' => {
@@ -222,12 +247,36 @@ impl Index<'_> {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
-    fn close(&mut self, container: usize) {
+    /// The end of a list or an object.
+    fn close(&mut self, container: usize) -> Result<(), Unreadable> {
+        /// So few names are compared in pairs, which takes less time than to sort them.
+        const FEW: usize = 8;
+        #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
         let next = self.entries.len() as u32;
-        if let Some(container) = self.entries.get_mut(container) {
-            container.next = next;
+        let Some(entry) = self.entries.get_mut(container) else {
+            return Err(Unreadable::Text);
+        };
+        entry.next = next;
+        if entry.kind == Kind::List || entry.extent < 2 {
+            return Ok(());
         }
+        let count = entry.extent as usize;
+        let mut names: Vec<Cow<'_, str>> = Vec::with_capacity(count);
+        let mut at = container + 1;
+        while let Some([name, value]) = self.entries.get(at..at + 2) {
+            names.push(string(self.text, *name));
+            at = value.next as usize;
+        }
+        let twice = if count <= FEW {
+            let is_twice = |index: &usize| names[..*index].contains(&names[*index]);
+            (1..names.len()).find(is_twice)
+        } else {
+            names.sort_unstable();
+            (1..names.len()).find(|index| names[index - 1] == names[*index])
+        };
+        twice.map_or(Ok(()), |index| {
+            Err(Unreadable::Twice(shortened(&names[index]).into_owned()))
+        })
     }
 
     /// A text from its opening quote; where it ends.
@@ -312,6 +361,44 @@ fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
     Ok(())
 }
 
+/// Whether a text with escapes, in its quotes, stands for a name; nothing is copied to find out.
+fn unescapes_to(text: &str, name: &str) -> bool {
+    let mut rest = text.strip_prefix('"').unwrap_or(text);
+    for expected in name.chars() {
+        let Some((character, after)) = next_character(rest) else {
+            return false;
+        };
+        if character != expected {
+            return false;
+        }
+        rest = after;
+    }
+    rest == "\""
+}
+
+/// The first character that a text with escapes stands for, and what follows.
+fn next_character(text: &str) -> Option<(char, &str)> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    if first != '\\' {
+        return Some((first, characters.as_str()));
+    }
+    let escaped = match characters.next()? {
+        'n' => '\n',
+        't' => '\t',
+        'r' => '\r',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'u' => {
+            let units = [code_unit(text.as_bytes()), text.as_bytes().get(6..).and_then(code_unit)];
+            let character = char::decode_utf16(units.into_iter().flatten()).next()?.ok()?;
+            return Some((character, text.get(6 * character.len_utf16()..)?));
+        }
+        other => other,
+    };
+    Some((escaped, characters.as_str()))
+}
+
 /// What an escape such as `\ud800` stands for.
 fn code_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
@@ -354,12 +441,20 @@ impl<'a> Node<'a> {
         Members(self.within(Kind::Object))
     }
 
-    /// The field of that name; of several, the last, as `serde_json` reads them.
+    /// The field of that name.
     pub(super) fn field(self, name: &str) -> Option<Node<'a>> {
-        self.members()
-            .filter(|(field, _)| field == name)
-            .last()
-            .map(|(_, value)| value)
+        let mut within = self.within(Kind::Object);
+        while let (Some((document, at)), Some((_, value))) = (within.next(), within.next()) {
+            let entry = document.entry(at);
+            let is_it = match entry.kind {
+                Kind::Escaped => unescapes_to(document.slice(entry), name),
+                _ => document.slice(entry) == name,
+            };
+            if is_it {
+                return Some(document.node(value));
+            }
+        }
+        None
     }
 
     /// How many items or fields it has, or characters.
@@ -367,6 +462,14 @@ impl<'a> Node<'a> {
         match self.entry() {
             Some(entry) if matches!(entry.kind, Kind::List | Kind::Object) => entry.extent as usize,
             _ => self.as_string().map_or(0, |text| text.chars().count()),
+        }
+    }
+
+    /// A number as it is written.
+    pub(super) fn written(self) -> Option<&'a str> {
+        match self {
+            Self::At(document, index) => Some(document.slice(document.entry(index))),
+            Self::Text(_) => None,
         }
     }
 
@@ -400,36 +503,62 @@ impl<'a> Node<'a> {
             Self::Text(_) => None,
         }
     }
+}
 
-    /// A hash that equal values share, whatever the order of their fields and however their numbers are written.
-    fn hash(self, state: &RandomState) -> u64 {
+/// A hash of 128 bits.
+type Hash = [u64; 2];
+
+impl Document<'_> {
+    /// A hash for each value, which equal values share, whatever the order of their fields and however their numbers are
+    /// written. What holds others comes before them, so one pass from the end meets each value once.
+    fn hashes(&self) -> &[Hash] {
+        self.hashes.get_or_init(|| {
+            let states = [RandomState::new(), RandomState::new()];
+            let mut hashes = vec![Hash::default(); self.entries.len()];
+            for index in (0..self.entries.len()).rev() {
+                let hash =
+                    [0, 1].map(|half| self.hash(index, &states[half], |child: u32| hashes[child as usize][half]));
+                hashes[index] = hash;
+            }
+            hashes
+        })
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "no document has more entries than a u32 says"
+    )]
+    fn hash(&self, index: usize, state: &RandomState, hash_of: impl Fn(u32) -> u64) -> u64 {
         let mut hasher = state.build_hasher();
-        match self.kind() {
-            Kind::Null => hasher.write_u8(0),
-            Kind::Boolean => hasher.write_u8(1 + u8::from(self.as_boolean() == Some(true))),
-            Kind::Number => {
-                hasher.write_u8(3);
-                hasher.write_u128(self.number().map_or(0, |number| number_bits(&number)));
-            }
-            Kind::Plain | Kind::Escaped => {
-                hasher.write_u8(4);
-                hasher.write(self.as_string().unwrap_or_default().as_bytes());
-            }
+        let entry = self.entry(index as u32);
+        // Written with escapes or without, a text is the same.
+        let kind = if entry.kind == Kind::Escaped {
+            Kind::Plain
+        } else {
+            entry.kind
+        };
+        hasher.write_u8(kind as u8);
+        match entry.kind {
+            Kind::Null => {}
+            Kind::Boolean => hasher.write(self.slice(entry).as_bytes()),
+            Kind::Number => hasher.write_u128(number_bits(self.slice(entry))),
+            Kind::Plain | Kind::Escaped => hasher.write(self.string(entry).as_bytes()),
             Kind::List => {
-                hasher.write_u8(5);
-                for item in self.items() {
-                    hasher.write_u64(item.hash(state));
+                let mut items = self.node(index as u32).within(Kind::List);
+                while let Some((_, item)) = items.next() {
+                    hasher.write_u64(hash_of(item));
                 }
             }
             Kind::Object => {
-                let field_hash = |(name, value): Member<'_>| {
+                let mut sum = 0_u64;
+                let mut fields = self.node(index as u32).within(Kind::Object);
+                while let (Some((_, name)), Some((_, value))) = (fields.next(), fields.next()) {
                     let mut hasher = state.build_hasher();
-                    hasher.write(name.as_bytes());
-                    hasher.write_u64(value.hash(state));
-                    hasher.finish()
-                };
-                hasher.write_u8(6);
-                hasher.write_u64(self.members().map(field_hash).fold(0, u64::wrapping_add));
+                    hasher.write_u64(hash_of(name));
+                    hasher.write_u64(hash_of(value));
+                    sum = sum.wrapping_add(hasher.finish());
+                }
+                hasher.write_u64(sum);
             }
         }
         hasher.finish()
@@ -437,15 +566,15 @@ impl<'a> Node<'a> {
 }
 
 /// The same for equal numbers: whole ones as integers, however they are written.
-fn number_bits(number: &Number) -> u128 {
-    let float = number.as_f64().unwrap_or_default();
-    #[allow(clippy::cast_possible_truncation, reason = "within an i128, and without a fraction")]
-    let rounded = (float.fract() == 0.0 && float.abs() < 1.7e38).then_some(float as i128);
-    match number.as_i128().or(rounded) {
-        Some(integer) => integer.cast_unsigned(),
-        // No integer of that size has all of a float's upper bits set.
-        None => u128::from(float.to_bits()) | (u128::MAX << 64),
+fn number_bits(number: &str) -> u128 {
+    let digits = whole(number);
+    let digits = digits.as_deref().unwrap_or(number);
+    let signed = digits.parse::<i128>().map(i128::cast_unsigned);
+    if let Ok(integer) = signed.or_else(|_| digits.parse()) {
+        return integer;
     }
+    // No integer of that size has all of a float's upper bits set.
+    u128::from(number.parse::<f64>().unwrap_or_default().to_bits()) | (u128::MAX << 64)
 }
 
 /// The entries in a list or an object.
@@ -651,11 +780,13 @@ impl<'a> Array<'a, Indexed> for Node<'a> {
 
     /// By 128 bits of a hash whose keys no caller knows: comparing pairs would take time with the square of their number.
     fn is_unique(&self) -> bool {
-        let states = [RandomState::new(), RandomState::new()];
-        let mut hashes: Vec<[u64; 2]> = self
-            .items()
-            .map(|item| states.each_ref().map(|state| item.hash(state)))
-            .collect();
+        let Self::At(document, _) = self else { return true };
+        let known = document.hashes();
+        let mut items = self.within(Kind::List);
+        let mut hashes: Vec<Hash> = Vec::with_capacity(self.length());
+        while let Some((_, item)) = items.next() {
+            hashes.extend(known.get(item as usize));
+        }
         hashes.sort_unstable();
         hashes.windows(2).all(|pair| pair[0] != pair[1])
     }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use jsonschema::JsonType;
 use jsonschema::error::ValidationErrorKind as Broken;
 use jsonschema::json::Node as _;
+use serde_json::Value;
 
 use super::document::{Member, Node};
 use super::found::{Found, shortened};
@@ -57,10 +59,12 @@ impl Place<'_> {
     /// The problem that its path and the rest of the sentence tell.
     fn problem(&self, rest: &str) -> InputProblem {
         let path = self.path();
-        InputProblem {
-            detail: format!("`{path}` {rest}"),
-            input: path,
-        }
+        let detail = if path.is_empty() {
+            format!("The object of the inputs {rest}")
+        } else {
+            format!("`{path}` {rest}")
+        };
+        InputProblem { detail, input: path }
     }
 
     fn lacks(&self, field: &str) -> InputProblem {
@@ -160,12 +164,12 @@ impl<'e> Explaining<'e> {
         }
     }
 
-    fn visit_fields(&mut self, object: Node<'_>, rules: &[Id], place: &Place<'_>) {
-        let rules: Vec<&'e Rule> = rules.iter().filter_map(|id| self.rules.get(*id)).collect();
+    fn visit_fields(&mut self, object: Node<'_>, ids: &[Id], place: &Place<'_>) {
+        let rules: Vec<&'e Rule> = ids.iter().filter_map(|id| self.rules.get(*id)).collect();
         // By name, so that the order of the sentences does not depend on the order in which a caller writes fields.
         let mut members: Vec<Member<'_>> = object.members().collect();
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.tell_unexpected(&members, &rules, place);
+        self.tell_unexpected(&members, ids, &rules, place);
         let mut of_field = Vec::new();
         for (name, value) in &members {
             of_field.clear();
@@ -180,7 +184,7 @@ impl<'e> Explaining<'e> {
     }
 
     /// Tells of the fields that the rules do not know.
-    fn tell_unexpected(&mut self, members: &[Member<'_>], rules: &[&Rule], place: &Place<'_>) {
+    fn tell_unexpected(&mut self, members: &[Member<'_>], ids: &[Id], rules: &[&Rule], place: &Place<'_>) {
         for rule in rules
             .iter()
             .filter(|rule| rule.others == Others::None || rule.knows_all)
@@ -188,7 +192,7 @@ impl<'e> Explaining<'e> {
             let knowing: &[&Rule] = if rule.knows_all { rules } else { &[rule] };
             let is_known = |name: &str| match rule.others {
                 Others::None => rule.rules_of_field(name, &mut Vec::new()),
-                Others::Any | Others::Each(_) => rules.iter().any(|rule| self.rules.know(rule, name)),
+                Others::Any | Others::Each(_) => rules.iter().any(|rule| self.rules.know(rule, name, ids)),
             };
             let names = members.iter().map(|(name, _)| &**name);
             let mut unexpected = names.filter(|name| !is_known(name)).peekable();
@@ -213,6 +217,14 @@ impl<'e> Explaining<'e> {
                 });
             }
             return None;
+        }
+        if let Some(variants) = Variants::of(forms) {
+            let meant = variants.meant(value);
+            if meant.is_none() && !forms.any_fits(value) {
+                self.found
+                    .push(|| place.problem(&format!("must be {variants}, and {} was given.", shown(value))));
+            }
+            return meant;
         }
         let of_its_type: Vec<&Form> = forms
             .forms
@@ -240,10 +252,6 @@ impl<'e> Explaining<'e> {
                 let choices = one_of(choices.iter().map(String::as_str));
                 Place::Field(place, field).problem(&format!("must be {choices}, and {} was given.", shown(given)))
             }),
-            Meant::OneFieldOf(fields) => self.found.push(|| {
-                let fields = one_of(fields.iter().copied());
-                place.problem(&format!("must be an object with one field, and that must be {fields}."))
-            }),
             Meant::Unclear if !forms.any_fits(value) => self.found.push(|| {
                 let count = forms.forms.iter().filter(|form| !form.shape.is_null()).count();
                 place.problem(&format!("has none of the {count} forms that its schema describes."))
@@ -264,8 +272,6 @@ enum Meant<'f, 'v> {
     NoTag(&'f str),
     /// The field that says so has none of the forms' values.
     WrongTag(&'f str, Node<'v>, Vec<String>),
-    /// Each form is a field of its own, and the value has none of them, or another one too.
-    OneFieldOf(Vec<&'f str>),
     Unclear,
 }
 
@@ -293,9 +299,8 @@ impl<'f, 'v> Meant<'f, 'v> {
             let only = form.shape.only.as_ref();
             only.is_none_or(|only| value.members().all(|(name, _)| only.contains(&*name)))
         });
-        match (closed.as_slice(), one_field_each(&tagged)) {
-            ([only], _) => Self::Form(only.id),
-            ([], Some(fields)) if value.is_object() => Self::OneFieldOf(fields),
+        match closed.as_slice() {
+            [only] => Self::Form(only.id),
             _ => Self::Unclear,
         }
     }
@@ -305,51 +310,86 @@ fn retain<'f>(forms: &[&'f Form], keep: impl Fn(&Form) -> bool) -> Vec<&'f Form>
     forms.iter().copied().filter(|form| keep(form)).collect()
 }
 
-/// Whether each field that the form fixes and the value has is one of the form's values.
+/// Whether each field that the form fixes and the value has is the form's value.
 fn has_its_tags(form: &Form, value: Node<'_>) -> bool {
-    form.shape.fixed.iter().all(|(field, values)| {
-        let given = value.field(field);
-        given.is_none_or(|given| values.iter().any(|fixed| given.equals_value(fixed)))
+    form.shape.fixed.iter().all(|(field, fixed)| {
+        let is_required = form.shape.required.contains(field);
+        value
+            .field(field)
+            .is_none_or(|given| !is_required || given.equals_value(fixed))
     })
 }
 
-/// The field that each form requires to have a value of its own.
+/// The field that each form requires, with a value of its own.
 fn tag_of_all<'f>(forms: &[&'f Form]) -> Option<&'f str> {
     let (first, rest) = forms.split_first()?;
-    let fixes =
-        |form: &Form, field: &String| form.shape.fixed.contains_key(field) && form.shape.required.contains(field);
-    let mut fields = first.shape.fixed.keys().filter(|field| fixes(first, field));
-    fields
-        .find(|field| rest.iter().all(|form| fixes(form, field)))
-        .map(String::as_str)
+    let fixed = |form: &'f Form, field: &String| {
+        form.shape
+            .fixed
+            .get(field)
+            .filter(|_| form.shape.required.contains(field))
+    };
+    let is_tag = |field: &&'f String| {
+        let values: Vec<_> = forms.iter().filter_map(|form| fixed(form, field)).collect();
+        let differ = |index: usize| !values[..index].contains(&values[index]);
+        values.len() == rest.len() + 1 && (1..values.len()).all(differ)
+    };
+    first.shape.fixed.keys().find(is_tag).map(String::as_str)
 }
 
 fn wrong_tag<'f, 'v>(forms: &[&'f Form], value: Node<'v>) -> Option<Meant<'f, 'v>> {
     let tag = tag_of_all(forms)?;
     let given = value.field(tag)?;
-    let values = forms.iter().filter_map(|form| form.shape.fixed.get(tag)).flatten();
-    let mut choices: Vec<String> = Vec::new();
-    for value in values.map(sentence::in_words) {
-        if !choices.contains(&value) {
-            choices.push(value);
-        }
-    }
+    let values: Vec<&Value> = forms.iter().filter_map(|form| form.shape.fixed.get(tag)).collect();
     // Where it is one of them, some other field is what no form takes.
-    let is_known = forms.iter().any(|form| {
-        let values = form.shape.fixed.get(tag).into_iter().flatten();
-        values.into_iter().any(|value| given.equals_value(value))
-    });
+    let is_known = values.iter().any(|fixed| given.equals_value(fixed));
+    let choices = values.into_iter().map(sentence::in_words).collect();
     (!is_known).then_some(Meant::WrongTag(tag, given, choices))
 }
 
-/// The fields, where each form is an object of exactly one, as serde writes the variants of an enum.
-fn one_field_each<'f>(forms: &[&'f Form]) -> Option<Vec<&'f str>> {
-    forms
-        .iter()
-        .map(|form| {
+/// The variants of an enum as serde writes them unless told otherwise: a text, or an object of one field.
+struct Variants<'f> {
+    texts: Vec<String>,
+    fields: Vec<(&'f str, Id)>,
+}
+
+impl<'f> Variants<'f> {
+    fn of(forms: &'f Forms) -> Option<Self> {
+        let mut variants = Self {
+            texts: Vec::new(),
+            fields: Vec::new(),
+        };
+        for form in forms.forms.iter().filter(|form| !form.shape.is_null()) {
+            if let Some(values) = &form.shape.values {
+                variants
+                    .texts
+                    .extend(values.iter().filter(|value| !value.is_null()).map(sentence::in_words));
+                continue;
+            }
             let mut required = form.shape.required.iter();
             let only = required.next().filter(|_| required.next().is_none())?;
-            (form.shape.only.as_ref()?.len() == 1).then_some(only.as_str())
-        })
-        .collect()
+            let is_all = form.shape.only.as_ref().is_some_and(|fields| fields.len() == 1);
+            // A field that is fixed is a tag, which says what the other fields are.
+            (is_all && !form.shape.fixed.contains_key(only)).then_some(())?;
+            variants.fields.push((only, form.id));
+        }
+        (!variants.fields.is_empty()).then_some(variants)
+    }
+
+    /// The variant of the only field that an object has.
+    fn meant(&self, value: Node<'_>) -> Option<Id> {
+        let mut members = value.members();
+        let (name, _) = members.next().filter(|_| members.next().is_none())?;
+        self.fields.iter().find(|(field, _)| *field == name).map(|(_, id)| *id)
+    }
+}
+
+impl fmt::Display for Variants<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.texts.is_empty() {
+            write!(formatter, "{}, or ", one_of(self.texts.iter().map(String::as_str)))?;
+        }
+        let fields = one_of(self.fields.iter().map(|(field, _)| *field));
+        write!(formatter, "an object whose only field is {fields}")
+    }
 }

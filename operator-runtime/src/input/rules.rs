@@ -83,8 +83,8 @@ pub(super) struct Shape {
     pub(super) types: Option<BTreeSet<&'static str>>,
     /// The values that it is one of.
     pub(super) values: Option<Vec<Value>>,
-    /// Fields that have one of a few values, such as a tag.
-    pub(super) fixed: BTreeMap<String, Vec<Value>>,
+    /// Fields that have one value only, such as a tag.
+    pub(super) fixed: BTreeMap<String, Value>,
     pub(super) required: BTreeSet<String>,
     /// The only fields that there may be.
     pub(super) only: Option<BTreeSet<String>>,
@@ -133,8 +133,8 @@ impl Rules {
         };
         let mut shape = rule.shape.clone();
         for (name, field) in &rule.fields {
-            if let Some(values) = self.values(*field) {
-                shape.fixed.insert(name.clone(), values.clone());
+            if let Some([only]) = self.values(*field).map(Vec::as_slice) {
+                shape.fixed.insert(name.clone(), only.clone());
             }
         }
         for same in &rule.same {
@@ -185,9 +185,11 @@ impl Rules {
         }
     }
 
-    /// Whether the rule or one of its forms knows a field of that name.
-    pub(super) fn know(&self, rule: &Rule, name: &str) -> bool {
-        let mut forms = rule.forms.iter().flat_map(|forms| &forms.forms);
+    /// Whether the rule knows a field of that name, or one of its forms does and none of them is in `judged`, where it
+    /// would speak for itself.
+    pub(super) fn know(&self, rule: &Rule, name: &str, judged: &[Id]) -> bool {
+        let is_open = |forms: &&Forms| !forms.forms.iter().any(|form| judged.contains(&form.id));
+        let mut forms = rule.forms.iter().filter(is_open).flat_map(|forms| &forms.forms);
         rule.rules_of_field(name, &mut Vec::new())
             || forms.any(|form| {
                 let form = self.get(form.id);
@@ -243,7 +245,9 @@ impl Forms {
 
     fn compile(&self, keyword: &str) -> Option<Validator<Indexed>> {
         let mut schema = Map::from_iter([(keyword.to_owned(), self.schema["forms"].clone())]);
-        schema.insert("$defs".to_owned(), self.schema["$defs"].clone());
+        if let Some(definitions) = self.schema.get("$defs") {
+            schema.insert("$defs".to_owned(), definitions.clone());
+        }
         compile(&schema.into()).ok()
     }
 }
@@ -428,8 +432,13 @@ impl<'s> Building<'s> {
         if keywords.is_empty() {
             return None;
         }
-        keywords.insert("$defs".to_owned(), self.root["$defs"].clone());
+        keywords.extend(self.definitions());
         compile(&keywords.into()).ok()
+    }
+
+    /// The definitions that references lead to, where there are any.
+    fn definitions(&self) -> Option<(String, Value)> {
+        Some(("$defs".to_owned(), self.root.get("$defs")?.clone()))
     }
 
     fn list(&mut self, schemas: &'s Value) -> Vec<Id> {
@@ -448,7 +457,12 @@ impl<'s> Building<'s> {
                 .collect(),
             choices: None,
             only_one,
-            schema: json!({ "$defs": self.root["$defs"], "forms": schemas }),
+            schema: Map::from_iter(
+                self.definitions()
+                    .into_iter()
+                    .chain([("forms".to_owned(), schemas.clone())]),
+            )
+            .into(),
             any: OnceLock::new(),
             one: OnceLock::new(),
         }

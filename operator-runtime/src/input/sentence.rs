@@ -75,14 +75,16 @@ fn type_in_words(expected: &str) -> &str {
 }
 
 /// The problem of an input that is JSON by its grammar, and no value that can be held in memory.
-pub(super) fn unreadable(input: &str, why: Unreadable) -> InputProblem {
+pub(super) fn unreadable(input: &str, why: &Unreadable) -> InputProblem {
     let why = match why {
-        Unreadable::Number => "holds a number that is too large to be read: the largest is about 1.8e308",
-        Unreadable::Depth => "is nested too deeply: at most 127 lists and objects may stand in each other",
+        Unreadable::Number => "holds a number that is too large to be read: the largest is about 1.8e308".to_owned(),
+        Unreadable::Depth => "is nested too deeply: at most 127 lists and objects may stand in each other".to_owned(),
         Unreadable::Surrogate => {
             "holds half of a character: an escape from \\ud800 to \\udfff must be one of a pair (RFC 8259 §7)"
+                .to_owned()
         }
-        Unreadable::Text => "cannot be read: send less than 4 GiB of valid JSON",
+        Unreadable::Twice(field) => format!("holds an object with the field `{field}` twice: give it once"),
+        Unreadable::Text => "cannot be read: send less than 4 GiB of valid JSON".to_owned(),
     };
     InputProblem {
         input: input.to_owned(),
@@ -121,6 +123,7 @@ pub(super) fn rule(broken: &Broken, given: Node<'_>) -> String {
         ),
         Broken::Enum { options } => format!("must be {}, and {} was given", options_in_words(options), shown(given)),
         Broken::Constant { expected_value } => format!("must be {expected_value}, and {} was given", shown(given)),
+        Broken::MinProperties { limit: 1 } => "must have at least one field".to_owned(),
         Broken::MinProperties { limit } => format!("must have at least {limit} fields, and has {}", given.length()),
         Broken::MaxProperties { limit } => format!("must have at most {limit} fields, and has {}", given.length()),
         _ => "is not what its schema describes".to_owned(),
@@ -182,10 +185,7 @@ pub(super) fn shown(given: Node<'_>) -> String {
     match given.json_type() {
         JsonType::Null => "null".to_owned(),
         JsonType::Boolean => (given.as_boolean() == Some(true)).to_string(),
-        JsonType::Integer | JsonType::Number => {
-            let number = given.as_number().map(|number| number.to_string());
-            shortened(&number.unwrap_or_default()).into_owned()
-        }
+        JsonType::Integer | JsonType::Number => shortened(given.written().unwrap_or_default()).into_owned(),
         JsonType::String => format!("{:?}", shortened(&given.as_string().unwrap_or_default())),
         JsonType::Array => "a list".to_owned(),
         JsonType::Object => "an object".to_owned(),

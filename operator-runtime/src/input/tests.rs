@@ -210,3 +210,125 @@ fn a_value_of_a_type_that_no_form_has_is_told_their_types() {
         "`filter.amount` must be a whole number or text, and true was given. `filter.order` must be an object, and \"time\" was given."
     );
 }
+
+/// Forms without a tag that are objects alike.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is of interest")]
+enum Untagged {
+    First { status: Status, first: u8 },
+    Second { second: u8 },
+    Third { status: Status, third: Option<u8> },
+}
+
+/// Variants as serde writes them unless told otherwise.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its schema is of interest")]
+enum Outer {
+    Unit,
+    New(u32),
+    Fields { a: u8 },
+}
+
+/// What differs from each other.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its schema is of interest")]
+struct Set {
+    #[schemars(extend("uniqueItems" = true))]
+    numbers: Vec<serde_json::Value>,
+}
+
+/// What a caller with that value is told; the empty text where it is decoded.
+fn told_of<T: serde::de::DeserializeOwned + JsonSchema>(value: &str) -> String {
+    let bound = BoundInputs::of(Method::Post, &[<T as JsonInput>::INPUT.named("v", "")]).unwrap();
+    let content = Content::Body(format!("{{\"v\":{value}}}").into());
+    let mut decoder = Decoder::open(&bound, &content).unwrap();
+    let decoded = decoder.json::<T>(0);
+    match decoder.finish() {
+        Ok(()) => decoded.map(|_| String::new()).unwrap(),
+        Err(error) => error.detail().to_owned(),
+    }
+}
+
+#[test]
+fn of_forms_without_a_tag_the_one_that_was_meant_is_told() {
+    for (value, told) in [
+        (
+            r#"{"status":"broken","first":1}"#,
+            "`v` has none of the 3 forms that its schema describes.",
+        ),
+        (
+            r#"{"second":"x"}"#,
+            "`v.second` must be a whole number, and \"x\" was given.",
+        ),
+        ("5", "`v` must be an object, and 5 was given."),
+        (r#"{"status":"paid","first":1}"#, ""),
+    ] {
+        assert_eq!(told_of::<Untagged>(value), told, "{value}");
+    }
+    assert_eq!(
+        told_of::<Vec<Option<Status>>>("[5]"),
+        "`v[0]` must be one of `lost`, `paid` or `sent`, and 5 was given."
+    );
+}
+
+#[test]
+fn a_variant_that_is_none_is_told_all_that_there_are() {
+    let all = "`v` must be `Unit`, or an object whose only field is one of `New` or `Fields`, and";
+    for (value, given) in [
+        (r#""New""#, "\"New\""),
+        (r#"{"Unit":null}"#, "an object"),
+        (r#"{"New":1,"Fields":{"a":1}}"#, "an object"),
+        ("5", "5"),
+    ] {
+        assert_eq!(told_of::<Outer>(value), format!("{all} {given} was given."), "{value}");
+    }
+    assert_eq!(
+        told_of::<Outer>(r#"{"New":"x"}"#),
+        "`v.New` must be a whole number, and \"x\" was given."
+    );
+    assert_eq!(told_of::<Outer>(r#"{"New":1}"#), "");
+    assert_eq!(told_of::<Outer>(r#""Unit""#), "");
+}
+
+#[test]
+fn a_field_that_an_object_has_twice_is_refused() {
+    for value in [
+        r#"{"amount":5,"amount":5}"#,
+        r#"{"amount":5,"note":"a","am\u006funt":5}"#,
+        r#"{"amount":5,"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"amount":1}"#,
+    ] {
+        assert_eq!(
+            told_of::<Money>(value),
+            "`v` holds an object with the field `amount` twice: give it once.",
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn items_differ_as_values_do_and_not_as_they_are_written() {
+    let twice = "`v.numbers` must not hold the same item twice.";
+    for (numbers, told) in [
+        ("[1,1.0]", twice),
+        ("[100,1e2]", twice),
+        ("[0,-0.0]", twice),
+        (r#"["a","\u0061"]"#, twice),
+        (r#"[{"a":1,"b":[2]},{"b":[2.0],"a":1}]"#, twice),
+        (r#"[null,"\u0000",0,false,"",[],{}]"#, ""),
+        (r#"[[1,2],[2,1],{"a":{"b":1}},{"b":{"a":1}}]"#, ""),
+        ("[18446744073709551616,18446744073709551617]", ""),
+        ("[0.1,0.2]", ""),
+    ] {
+        assert_eq!(told_of::<Set>(&format!("{{\"numbers\":{numbers}}}")), told, "{numbers}");
+    }
+}
+
+#[test]
+fn a_whole_number_is_read_to_the_last_digit_or_refused() {
+    assert_eq!(told_of::<Vec<i64>>("[9007199254740993.0,-0.0,5e2]"), "");
+    let bound = BoundInputs::of(Method::Post, &[<i64 as JsonInput>::INPUT.named("v", "")]).unwrap();
+    let content = Content::Body(r#"{"v":9007199254740993.0}"#.into());
+    let decoded = Decoder::open(&bound, &content).unwrap().json::<i64>(0);
+    assert_eq!(decoded, Some(9_007_199_254_740_993));
+}
