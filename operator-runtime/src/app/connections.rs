@@ -112,11 +112,14 @@ impl Connections {
         })
     }
 
-    pub(super) fn head_is_unfinished(&self) {
-        if self.unfinished_heads.fetch_add(1, Ordering::Relaxed) >= self.limits.unfinished_heads {
-            let Known { all, heads, .. } = &mut *self.known();
-            heads.close_first(all, self.now(), |phase| (phase == Phase::Head).then_some(0));
-        }
+    /// One more unfinished head; whether there is one too many now.
+    pub(super) fn count_head(&self) -> bool {
+        self.unfinished_heads.fetch_add(1, Ordering::Relaxed) >= self.limits.unfinished_heads
+    }
+
+    pub(super) fn close_oldest_head(&self) {
+        let Known { all, heads, .. } = &mut *self.known();
+        heads.close_first(all, self.now(), |phase| (phase == Phase::Head).then_some(0));
     }
 
     pub(super) fn head_is_over(&self) {

@@ -157,8 +157,15 @@ impl Watched {
     pub(super) fn reads(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Asking => {
-                self.enter_now(Phase::Head)?;
-                self.connections.head_is_unfinished();
+                // Counted first, because from then on any thread may close the connection and count it down.
+                let is_one_too_many = self.connections.count_head();
+                if let Err(closed) = self.enter_now(Phase::Head) {
+                    self.connections.head_is_over();
+                    return Err(closed);
+                }
+                if is_one_too_many {
+                    self.connections.close_oldest_head();
+                }
                 Ok(())
             }
             phase if phase.is_closed() => Err(closed()),

@@ -23,7 +23,8 @@ pub(super) async fn turn(length: usize) -> Option<SemaphorePermit<'static>> {
     TURNS.acquire().await.ok()
 }
 
-/// Decodes a body of that length. A runtime with one thread has no other to go on with, so there it is decoded in place.
+/// Decodes a body of that length. Tokio refuses `block_in_place` within a `LocalSet`, so a host that serves the app there
+/// needs a runtime of one thread. A runtime with one thread has no other to go on with, so there it is decoded in place.
 pub(super) fn decode<T>(length: usize, decode: impl FnOnce() -> T) -> T {
     let has_others =
         || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);

@@ -42,17 +42,18 @@ fn name_problem(what: &str, text: &str) -> Option<String> {
 }
 
 fn secret_problem(text: &str) -> Option<String> {
+    let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
+    let within = text.trim_matches(surrounds);
     // Nothing but `=` is the end of a base64 text that was written without an id.
-    if text
-        .trim_matches(|letter: char| letter == '=' || letter.is_whitespace())
-        .is_empty()
-    {
+    let is_empty = |text: &str| {
+        text.trim_matches(|letter: char| letter == '=' || letter.is_whitespace())
+            .is_empty()
+    };
+    if is_empty(text) || within.is_empty() {
         return Some(
             "the secret is empty; write `[tenant/]id=secret`, or the secret alone where one is set.".to_owned(),
         );
     }
-    let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
-    let within = text.trim_matches(surrounds);
     let (before, rest) = text.split_once(within).unwrap_or((text, ""));
     let mut found = Found::default();
     for letter in before.chars() {
