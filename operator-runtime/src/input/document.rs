@@ -149,25 +149,34 @@ fn string(text: &str, entry: Entry) -> Cow<'_, str> {
     }
 }
 
-/// The whole number that a number with a fraction or an exponent is, in digits, where no digit has to be guessed.
+/// The whole number that a number with a fraction or an exponent is, in its very digits; `None` where it is no whole number,
+/// or none that an integer of Rust's holds.
 fn whole(number: &str) -> Option<String> {
-    /// Up to here each whole number has an `f64` of its own.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+    /// The digits of the largest `u128`.
+    const MOST: i64 = 39;
     if !is_fraction(number) {
         return None;
     }
-    let digits = number
-        .split_once('.')
-        .map(|(digits, fraction)| (digits, fraction.bytes().all(|byte| byte == b'0')));
-    match digits {
-        Some(("-0", true)) => Some("0".to_owned()),
-        Some((digits, true)) => Some(digits.to_owned()),
-        _ => {
-            let number: f64 = number.parse().ok()?;
-            // Of the two zeros only the one without a sign stays.
-            (number.fract() == 0.0 && number.abs() <= EXACT).then(|| format!("{:.0}", number + 0.0))
-        }
+    let (number, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (sign, number) = number.strip_prefix('-').map_or(("", number), |number| ("-", number));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{}", fraction.trim_end_matches('0'));
+    let significant = digits.trim_start_matches('0');
+    if significant.is_empty() {
+        return Some("0".to_owned());
     }
+    let exponent: i64 = exponent.parse().ok()?;
+    // How many digits stand before the point.
+    let length = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let zeros = length.checked_sub(i64::try_from(digits.len()).ok()?)?;
+    if zeros >= 0 {
+        let zeros = usize::try_from(zeros).ok().filter(|_| length <= MOST)?;
+        return Some(format!("{sign}{significant}{}", "0".repeat(zeros)));
+    }
+    // `1000e-2`: what stands behind the point has to be nothing.
+    let behind = usize::try_from(-zeros).ok()?;
+    let (before, behind) = significant.split_at_checked(significant.len().checked_sub(behind)?)?;
+    (!before.is_empty() && behind.bytes().all(|digit| digit == b'0')).then(|| format!("{sign}{before}"))
 }
 
 /// Whether a number is written with a fraction or an exponent; -0 counts, because `serde_json` reads a float there.

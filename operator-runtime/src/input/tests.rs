@@ -326,7 +326,11 @@ fn items_differ_as_values_do_and_not_as_they_are_written() {
 
 #[test]
 fn a_whole_number_is_read_to_the_last_digit_or_refused() {
-    assert_eq!(told_of::<Vec<i64>>("[9007199254740993.0,-0.0,5e2]"), "");
+    let exact = "[9007199254740993.0,-0.0,5e2,-1e+16,12.50e1,1000e-2,0.0e99,9.007199254740993e15,0e400]";
+    assert_eq!(told_of::<Vec<i64>>(exact), "");
+    for wrong in ["5.5", "1e19", "1e300", "15e-1", "0.1", "1e-400"] {
+        assert!(!told_of::<Vec<i64>>(&format!("[{wrong}]")).is_empty(), "{wrong}");
+    }
     let bound = BoundInputs::of(Method::Post, &[<i64 as JsonInput>::INPUT.named("v", "")]).unwrap();
     let content = Content::Body(r#"{"v":9007199254740993.0}"#.into());
     let decoded = Decoder::open(&bound, &content).unwrap().json::<i64>(0);
