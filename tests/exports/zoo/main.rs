@@ -2,7 +2,6 @@
 
 mod corners;
 mod dates;
-mod recursive;
 mod serde_forms;
 mod shapes;
 

@@ -1,4 +1,5 @@
-//! Enums that hold themselves, in each of serde's representations, with two to six variants.
+//! Enums that hold themselves, in each of serde's representations, with two to six variants. Not in the program, because
+//! TypeScript has no name for a type that is a map of itself.
 
 use std::collections::BTreeMap;
 
