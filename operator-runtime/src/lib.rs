@@ -67,6 +67,9 @@ mod execution;
 mod extract;
 mod fail_point;
 pub mod formats;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod idempotency;
 mod input;
 mod invocation;

@@ -253,21 +253,37 @@ fn sentence_of(reading: SecretReading) -> Option<&'static str> {
 /// timestamp, or either, or else the first text of at least nine digits between two colons.
 fn split(payload: &str, right: &Parts) -> Option<Parts> {
     let colons: Vec<usize> = payload.match_indices(':').map(|(at, _)| at).collect();
-    let splits = colons.windows(3).map(|at| Parts {
-        url: payload[..at[0]].to_owned(),
-        idempotency_key: payload[at[0] + 1..at[1]].to_owned(),
-        timestamp: payload[at[1] + 1..at[2]].to_owned(),
-        content: payload[at[2] + 1..].to_owned(),
-    });
-    let looks_like_time =
-        |parts: &Parts| parts.timestamp.len() >= 9 && parts.timestamp.bytes().all(|digit| digit.is_ascii_digit());
-    let likeness = |parts: &Parts| {
-        u8::from(parts.idempotency_key == right.idempotency_key) * 2
-            + u8::from(parts.timestamp == right.timestamp) * 2
-            + u8::from(looks_like_time(parts))
+    let between = |start: usize, end: usize| &payload[start + 1..end];
+    let looks_like_time = |text: &str| text.len() >= 9 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let likeness = |at: &&[usize]| {
+        let (key, timestamp) = (between(at[0], at[1]), between(at[1], at[2]));
+        u8::from(key == right.idempotency_key) * 2
+            + u8::from(timestamp == right.timestamp) * 2
+            + u8::from(looks_like_time(timestamp))
     };
-    // Of equal ones the first.
-    splits.rev().max_by_key(likeness).filter(|parts| likeness(parts) > 0)
+    // Of equal ones the first. Only the chosen one is copied: a payload may hold as many colons as bytes.
+    let at = colons.windows(3).rev().max_by_key(likeness)?;
+    (likeness(&at) > 0).then(|| Parts {
+        url: payload[..at[0]].to_owned(),
+        idempotency_key: between(at[0], at[1]).to_owned(),
+        timestamp: between(at[1], at[2]).to_owned(),
+        content: payload[at[2] + 1..].to_owned(),
+    })
+}
+
+/// Reads a text as a pasted request and as a pasted payload.
+#[cfg(fuzzing)]
+pub(crate) fn read_pasted(text: &str) {
+    let [url, idempotency_key, timestamp, content] =
+        ["https://a.example", "k-1", "1700000000", "{}"].map(str::to_owned);
+    let right = Parts {
+        url,
+        idempotency_key,
+        timestamp,
+        content,
+    };
+    drop(super::pasted::Pasted::read(text));
+    drop(split(text, &right));
 }
 
 #[cfg(test)]

@@ -28,13 +28,11 @@ fn name_problem(what: &str, text: &str) -> Option<String> {
     let length = text.chars().count();
     let mut found = Found::default();
     if length == 0 {
-        found.add("is empty".to_owned());
+        found.0.push("is empty".to_owned());
     } else if length > LONGEST_NAME {
-        found.add(format!("has {length} characters"));
+        found.0.push(format!("has {length} characters"));
     }
-    for letter in text.chars().filter(|letter| !is_right(*letter)) {
-        found.add(format!("has {}", name(letter)));
-    }
+    found.add(text.chars().filter(|letter| !is_right(*letter)), "");
     let found = found.joined()?;
     Some(format!(
         "the {what} {found}; write 1 to {LONGEST_NAME} of the letters A to Z and a to z, digits, `.`, `_` and `-`."
@@ -56,15 +54,9 @@ fn secret_problem(text: &str) -> Option<String> {
     }
     let (before, rest) = text.split_once(within).unwrap_or((text, ""));
     let mut found = Found::default();
-    for letter in before.chars() {
-        found.add(format!("has {} before it", name(letter)));
-    }
-    for letter in rest.chars() {
-        found.add(format!("has {} after it", name(letter)));
-    }
-    for letter in within.chars().filter(|letter| is_unseen(*letter)) {
-        found.add(format!("has {} in it", name(letter)));
-    }
+    found.add(before.chars(), " before it");
+    found.add(rest.chars(), " after it");
+    found.add(within.chars().filter(|letter| is_unseen(*letter)), " in it");
     let found = found.joined()?;
     Some(format!(
         "the secret {found}; write the secret alone, in UTF-8, without quotes or spaces around it."
@@ -76,9 +68,17 @@ fn secret_problem(text: &str) -> Option<String> {
 struct Found(Vec<String>);
 
 impl Found {
-    fn add(&mut self, found: String) {
-        if self.0.len() < MOST_FOUND && !self.0.contains(&found) {
-            self.0.push(found);
+    /// Adds wrong characters, each once, up to the most that a sentence names.
+    fn add(&mut self, letters: impl Iterator<Item = char>, place: &str) {
+        let mut named = Vec::new();
+        for letter in letters {
+            if self.0.len() >= MOST_FOUND {
+                return;
+            }
+            if !named.contains(&letter) {
+                named.push(letter);
+                self.0.push(format!("has {}{place}", name(letter)));
+            }
         }
     }
 

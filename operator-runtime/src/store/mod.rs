@@ -35,6 +35,8 @@ pub(crate) use listing::Records;
 pub use listing::{Counts, Cursor, Listed, Page};
 pub use memory::MemoryStore;
 pub use open::open;
+#[cfg(fuzzing)]
+pub(crate) use open::read_address;
 pub(crate) use open::{addresses, not_opened};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresStore, Reading, Session};

@@ -5,6 +5,8 @@ use std::future::{Ready, ready};
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "sqlite")]
+use super::{Durability, SqliteStore};
 use super::{MemoryStore, Store, StoreError};
 
 /// What an address may be in this build, in words.
@@ -73,8 +75,21 @@ pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
 
 #[cfg(feature = "sqlite")]
 async fn open_sqlite(rest: &str) -> Result<Arc<dyn Store>, StoreError> {
-    use super::{Durability, SqliteStore};
+    let (path, durability) = read_sqlite(rest)?;
+    let path = path.to_owned();
+    // Opening waits for the disk, and for other processes that hold the file.
+    let opening = tokio::task::spawn_blocking(move || {
+        SqliteStore::open_with(path, durability, Arc::new(crate::clock::SystemClock::new()))
+    });
+    match opening.await {
+        Ok(store) => Ok(Arc::new(store?)),
+        Err(error) => Err(StoreError::unavailable("SQLite", "be opened", error)),
+    }
+}
 
+/// The path of the file, and what its records outlive.
+#[cfg(feature = "sqlite")]
+fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
     let (path, durability) = match rest.split_once('?') {
         None => (rest, Durability::PowerLoss),
         Some((path, "durability=process")) => (path, Durability::ProcessCrash),
@@ -93,14 +108,16 @@ async fn open_sqlite(rest: &str) -> Result<Arc<dyn Store>, StoreError> {
             "`sqlite:{path}` would be a file of that name; say `memory:` to keep operations in memory, or name a file, such as `sqlite:operator.db`"
         )));
     }
-    let path = path.to_owned();
-    // Opening waits for the disk, and for other processes that hold the file.
-    let opening = tokio::task::spawn_blocking(move || {
-        SqliteStore::open_with(path, durability, Arc::new(crate::clock::SystemClock::new()))
-    });
-    match opening.await {
-        Ok(store) => Ok(Arc::new(store?)),
-        Err(error) => Err(StoreError::unavailable("SQLite", "be opened", error)),
+    Ok((path, durability))
+}
+
+/// Reads an address as [`open`] does, and opens nothing.
+#[cfg(all(fuzzing, feature = "sqlite", feature = "redis", feature = "postgres"))]
+pub(crate) fn read_address(address: &str) -> Result<(), StoreError> {
+    match address.split_once(':') {
+        Some(("sqlite", rest)) => read_sqlite(rest).map(drop),
+        Some(("redis" | "rediss", _)) => super::redis::read_address(address),
+        _ => super::postgres::read_address(address),
     }
 }
 

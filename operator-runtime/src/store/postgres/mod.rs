@@ -38,6 +38,12 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
+/// Reads an address, and connects to nothing.
+#[cfg(fuzzing)]
+pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
+    Address::parse(address).map(drop)
+}
+
 /// Records in one Postgres database.
 ///
 /// A handler that takes `&mut Tx<Postgres>` runs in the transaction that holds the record: a concurrent duplicate

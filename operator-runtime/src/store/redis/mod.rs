@@ -22,6 +22,12 @@ use super::{BoxFuture, Counts, Cursor, FirstSeen, OperationId, Page, Record, Rev
 /// A record expires after a day, the longest that one counts, where nobody has said otherwise.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Reads an address, and connects to nothing.
+#[cfg(fuzzing)]
+pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
+    Address::parse(address).map(drop)
+}
+
 /// Records in Redis 7 or later, or in Valkey.
 ///
 /// Each operation is one key, and each write one script on it. Where the address is that of a node of a Redis Cluster,

@@ -1,0 +1,23 @@
+//! Doors for the fuzz targets in `tests/fuzz-targets`: what has no public one and reads what others write.
+//!
+//! No part of the public API: it is there only with `--cfg fuzzing`, which `cargo fuzz` sets.
+
+use crate::console::comparison;
+use crate::protocol::signature::Keys;
+use crate::store;
+
+/// Reads a pasted request, and a pasted payload.
+pub fn pasted(text: &str) {
+    comparison::read_pasted(text);
+}
+
+/// Reads a list of signing keys, in both of its forms.
+pub fn key_lists(text: &str) {
+    drop(Keys::parse("a list", text).map_err(|error| error.to_string()));
+    drop(Keys::parse_lines("a file", text).map_err(|error| error.to_string()));
+}
+
+/// Reads the address of a store, which is not opened.
+pub fn store_address(address: &str) {
+    drop(store::read_address(address).map_err(|error| store::not_opened(address, &error)));
+}

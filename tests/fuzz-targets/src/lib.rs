@@ -1,0 +1,13 @@
+//! What the fuzz targets share: the limit on an execution's cost, the zoo as a service, and inputs made from a schema.
+
+#![forbid(unsafe_code)]
+
+mod cost;
+mod inputs;
+mod mutation;
+mod zoo;
+
+pub use cost::within_limits;
+pub use inputs::inputs_of;
+pub use mutation::mutate;
+pub use zoo::{Endpoint, Zoo, canonical, now, request, signature, signed_get, signed_post, within_url};

@@ -1,0 +1,48 @@
+//! Decoding over the zoo: two bytes choose an endpoint, one how the rest is read: as the body (or query) itself, or as
+//! what values are made from, by the endpoint's schema.
+
+#![no_main]
+
+use fuzz_targets::{Zoo, inputs_of, signed_get, signed_post, within_limits};
+use http::Method;
+
+/// The limits on cost are for inputs of up to this length; values made from a schema may come out longer.
+const LONGEST: usize = 64 * 1024;
+
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
+    fuzz_targets::mutate(data, size, most, seed)
+});
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let [high, low, mode, rest @ ..] = data else { return };
+    let zoo = Zoo::get();
+    let endpoint = zoo.endpoint(u16::from_be_bytes([*high, *low]));
+    let mut inputs = if mode % 2 == 0 {
+        rest.to_vec()
+    } else {
+        inputs_of(&endpoint, zoo.manifest(), rest).into_bytes()
+    };
+    inputs.truncate(LONGEST);
+    let length = inputs.len();
+    let inputs = bytes::Bytes::from(inputs);
+    if std::env::var_os("FUZZ_SHOW").is_some() {
+        eprintln!(
+            "{} {}\n{}",
+            endpoint.method,
+            endpoint.path,
+            String::from_utf8_lossy(&inputs)
+        );
+    }
+    let request = match endpoint.method {
+        Method::GET => signed_get(endpoint.path, &inputs),
+        _ => signed_post(endpoint.path, inputs),
+    };
+    within_limits(length, || {
+        let (status, body) = zoo.answer(request.clone());
+        assert!(
+            matches!(status, 200 | 400 | 422),
+            "{status}: {}",
+            String::from_utf8_lossy(&body)
+        );
+    });
+});
