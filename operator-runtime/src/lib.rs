@@ -52,19 +52,12 @@
 //! `chrono`, `jiff`, `rust_decimal`, `time`, `url` and `uuid` make those crates' types inputs and outputs; `prometheus`
 //! exports the figures that [`idempotency`] explains.
 
-mod account;
 mod app;
-mod bound;
-mod call;
 mod causes;
 pub mod clock;
 #[cfg(feature = "cli")]
 mod console;
-mod counting;
-mod detached;
 mod endpoint;
-mod execution;
-mod extract;
 mod fail_point;
 pub mod formats;
 #[cfg(fuzzing)]
@@ -72,25 +65,21 @@ pub mod formats;
 pub mod fuzzing;
 pub mod idempotency;
 mod input;
-mod invocation;
 mod manifest;
 mod meter;
-mod output;
 mod pipeline;
 mod problem;
 mod protocol;
-mod reply;
+mod record;
 mod schema;
-mod state;
 pub mod store;
-mod sweeping;
 pub mod testing;
 mod transaction;
-mod under_way;
+mod upkeep;
 
 pub use app::{App, Config, StartError};
-pub use call::Call;
 pub use endpoint::Endpoints;
+pub use endpoint::call::Call;
 pub use idempotency::effect::Effect;
 pub use idempotency::machine::Settings;
 pub use input::{Expected, SearchParam, SearchParams};
@@ -214,15 +203,15 @@ pub use transaction::{Database, Reader, Tx};
 ///
 /// Nobody implements or names these; each holds for every type with the usual traits, which its documentation names.
 pub mod requirements {
-    pub use crate::extract::ExtractedArgument;
+    pub use crate::endpoint::extract::ExtractedArgument;
+    pub use crate::endpoint::invocation::TransactionArgument;
+    pub use crate::endpoint::output::{AnswerBytes, HandlerError, HandlerOutput};
+    pub use crate::endpoint::state::AppState;
     pub use crate::input::{
         FlattenInput, FlattenSearch, JsonInput, ListInput, NumberInput, SchemaValue, SearchInput, SearchParams,
         TextInput,
     };
-    pub use crate::invocation::TransactionArgument;
-    pub use crate::output::{AnswerBytes, HandlerError, HandlerOutput};
     pub use crate::problem::{DocumentedError, ShownField};
-    pub use crate::state::AppState;
 }
 
 /// What generated code calls. Nothing here is promised from one version to the next.
@@ -236,22 +225,24 @@ pub mod __private {
     pub use inventory::submit;
     pub use schemars::Schema;
 
-    pub use crate::endpoint::{Endpoint, Method, Need, Source, chosen, identity};
+    pub use crate::endpoint::need::Need;
+    pub use crate::endpoint::output::{Returned, answering};
+    pub use crate::endpoint::state::Lent;
+    pub use crate::endpoint::{Endpoint, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
         Constraint, Expected, Input, Lists, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices, choose,
     };
-    pub use crate::output::{Returned, answering};
     pub use crate::problem::{ProblemSpec, problem};
+    pub use crate::protocol::method::Method;
     pub use crate::requirements::*;
-    pub use crate::state::Lent;
 
     /// Traits whose methods are found where a type has none of its own. Imported together, and without names, so that
     /// none hides a name of the user's.
     pub mod fallbacks {
+        pub use crate::endpoint::output::{PlainOutput as _, PlainSchema as _, UndocumentedError as _};
+        pub use crate::endpoint::state::NotLent as _;
         pub use crate::input::AnyShown as _;
-        pub use crate::output::{PlainOutput as _, PlainSchema as _, UndocumentedError as _};
-        pub use crate::state::NotLent as _;
     }
 
     /// The `timeout` of an endpoint.

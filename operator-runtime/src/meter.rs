@@ -8,8 +8,6 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::clock::timer_now;
-use crate::problem::Kind;
-use crate::reply::Reply;
 use crate::store::Counts;
 
 const CALLS: &str = "operator_calls_total";
@@ -114,24 +112,6 @@ impl Outcome {
             Self::StoreUnavailable => "store_unavailable",
             Self::TurnedAway => "turned_away",
             Self::NotVerified => "not_verified",
-        }
-    }
-
-    /// Of a call that was verified.
-    pub(crate) fn of(reply: &Reply) -> Self {
-        match reply.kind {
-            _ if reply.replayed => Self::Replayed,
-            Some(Kind::StillRunning) => Self::StillRunning,
-            Some(Kind::KeyReused) => Self::KeyReused,
-            Some(Kind::OutcomeUnknown) => Self::Unknown,
-            Some(Kind::OutcomeNotRecorded) => Self::NotRecorded,
-            Some(Kind::ResponseNotKept | Kind::AnswerTooLong) => Self::ResponseNotKept,
-            Some(Kind::TimedOut) => Self::TimedOut,
-            Some(Kind::Unavailable | Kind::StoreFull | Kind::Undone) => Self::StoreUnavailable,
-            Some(Kind::Full | Kind::Queued | Kind::Stopping) => Self::TurnedAway,
-            _ if reply.status < 400 => Self::Done,
-            _ if reply.status < 500 => Self::Declined,
-            _ => Self::Failed,
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::app::{App, Assembled, Service, StartError, assemble};
 use crate::clock::{Clock as _, ManualClock};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::signature::Keys;
 use crate::store::MemoryStore;

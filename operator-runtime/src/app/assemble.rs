@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use super::room::BodyRoom;
 use super::{App, Config, Settled, StartError, registry, setup};
-use crate::bound::BoundEndpoint;
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
+use crate::endpoint::arguments::ArgumentSources;
+use crate::endpoint::states::States;
 use crate::idempotency::operations::Operations;
 use crate::input::BoundInputs;
 use crate::manifest::model::Model;
 use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
 use crate::pipeline::Pipeline;
-use crate::state::States;
+use crate::pipeline::prepared::PreparedEndpoint;
 use crate::store::{self, Store};
 
 /// An app that can answer.
 pub(crate) struct Assembled {
     pub(crate) settings: Settled,
-    pub(crate) endpoints: Vec<Arc<BoundEndpoint>>,
+    pub(crate) endpoints: Vec<Arc<PreparedEndpoint>>,
     pub(crate) pipeline: Arc<Pipeline>,
     /// What the bodies that are arriving may take.
     pub(crate) room: BodyRoom,
@@ -132,12 +133,16 @@ fn write_manifest(
         .ok()
 }
 
-fn bind(endpoint: &'static Endpoint, inputs: BoundInputs, settings: &Settled, states: &States) -> BoundEndpoint {
-    BoundEndpoint {
+fn bind(endpoint: &'static Endpoint, inputs: BoundInputs, settings: &Settled, states: &States) -> PreparedEndpoint {
+    PreparedEndpoint {
         endpoint,
         keys: settings.keys.bind(&format!("{}{}", settings.public_url, endpoint.path)),
-        inputs,
-        states: states.clone(),
+        arguments: Arc::new(ArgumentSources {
+            endpoint: endpoint.name,
+            inputs,
+            states: states.clone(),
+            needs: endpoint.needs,
+        }),
         max_execution: max_execution(endpoint, settings.limits.handler_timeout),
         meter: CallMeter::of(endpoint.name),
     }

@@ -19,7 +19,6 @@ use super::Assembled;
 use super::reading::Reading;
 use super::router::refused;
 use super::service::Service;
-use crate::bound::BoundEndpoint;
 use crate::clock::{Clock, milliseconds};
 use crate::console::comparison::{Question, Server};
 use crate::console::guard::{Asked, Guard};
@@ -29,6 +28,7 @@ use crate::endpoint::Endpoint;
 use crate::manifest::inputs;
 use crate::manifest::model::Described;
 use crate::manifest::operator::Description;
+use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind};
 use crate::protocol::request::{Refusal, is_json_in_utf8};
 
@@ -137,7 +137,7 @@ struct Shown {
 
 async fn endpoints(State(console): State<Arc<Console>>) -> Response {
     let public_url = &console.assembled.settings.public_url;
-    let shown = |bound: &Arc<BoundEndpoint>| Shown {
+    let shown = |bound: &Arc<PreparedEndpoint>| Shown {
         description: Description::from(&Described::new(bound.endpoint, public_url)),
         examples: examples(bound.endpoint).to_string(),
         effect: bound.endpoint.effect.in_words(),

@@ -40,11 +40,12 @@ pub(crate) use config::{Limits, Settled};
 pub(crate) use service::Service;
 
 use crate::clock::SystemClock;
-use crate::counting::count_while_held;
 use crate::endpoint::Endpoints;
-use crate::state::{AppState, States};
+use crate::endpoint::state::AppState;
+use crate::endpoint::states::States;
 use crate::store::{Store, Trial};
-use crate::sweeping::sweep_while_held;
+use crate::upkeep::counting::count_while_held;
+use crate::upkeep::sweeping::sweep_while_held;
 
 /// Why this program does not speak MCP.
 #[cfg(not(feature = "mcp"))]

@@ -3,10 +3,17 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 
-use crate::call::Call;
-use crate::endpoint::{Endpoint, Endpoints, Need, NeedKind};
-use crate::state::States;
+use crate::endpoint::call::Call;
+use crate::endpoint::need::{Need, NeedKind};
+use crate::endpoint::states::States;
+use crate::endpoint::{Endpoint, Endpoints};
+#[cfg(feature = "postgres")]
+use crate::store::Postgres;
+#[cfg(feature = "sqlite")]
+use crate::store::Sqlite;
 use crate::store::Store;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::transaction::Reader;
 
 /// Every endpoint linked into the program, by path.
 pub(crate) fn linked() -> Vec<&'static Endpoint> {
@@ -131,9 +138,9 @@ fn lacking(endpoint: &Endpoint, need: &Need) -> String {
 fn is_of_a_store(id: TypeId) -> bool {
     let of_stores: &[TypeId] = &[
         #[cfg(feature = "sqlite")]
-        TypeId::of::<crate::Reader<crate::Sqlite>>(),
+        TypeId::of::<Reader<Sqlite>>(),
         #[cfg(feature = "postgres")]
-        TypeId::of::<crate::Reader<crate::Postgres>>(),
+        TypeId::of::<Reader<Postgres>>(),
     ];
     of_stores.contains(&id)
 }

@@ -12,7 +12,7 @@ use tower::service_fn;
 use super::Assembled;
 use super::served::Served;
 #[cfg(any(feature = "cli", feature = "mcp"))]
-use crate::{app::served::respond, problem::Error, reply::Reply};
+use crate::{app::served::respond, pipeline::reply::Reply, problem::Error};
 
 /// A route at each path of each endpoint, and MCP's.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {

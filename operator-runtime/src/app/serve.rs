@@ -24,9 +24,9 @@ use super::connections::{Connections, Open};
 use super::driven::Driven;
 use super::service::Service;
 use super::{Assembled, StartError};
-use crate::counting::count_while_held;
 use crate::pipeline::Pipeline;
-use crate::sweeping::sweep_while_held;
+use crate::upkeep::counting::count_while_held;
+use crate::upkeep::sweeping::sweep_while_held;
 
 /// An address that is listened on; connections wait until they are served.
 pub(crate) struct Listening {

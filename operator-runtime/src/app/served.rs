@@ -13,13 +13,13 @@ use http_body_util::Full;
 
 use super::Assembled;
 use super::reading::Reading;
-use crate::bound::BoundEndpoint;
+use crate::pipeline::prepared::PreparedEndpoint;
+use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
-use crate::reply::Reply;
 
 /// An endpoint, and what answers for it.
 pub(super) struct Served {
-    endpoint: Arc<BoundEndpoint>,
+    endpoint: Arc<PreparedEndpoint>,
     /// Whole, so that what ends with the app is there for as long as somebody calls it.
     assembled: Arc<Assembled>,
 }
@@ -43,7 +43,7 @@ impl Served {
 
     /// Whether an extractor reads the request's head.
     pub(super) fn extracts(&self) -> bool {
-        self.endpoint.extracts()
+        self.endpoint.arguments.extracts()
     }
 
     pub(super) fn answer<B>(

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 
 /// The parts of a payload, joined by colons when it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::mistakes::{Mistake, Parts, Seen, mistakes};
 use super::pasted::Pasted;
-use crate::bound::BoundEndpoint;
-use crate::endpoint::{Endpoint, Method};
+use crate::endpoint::Endpoint;
 use crate::input::nearest;
+use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::envelope::parse_hex;
+use crate::protocol::method::Method;
 use crate::protocol::parameters::Parameters;
 use crate::protocol::request::{Refusal, Unverified};
 use crate::protocol::signature::{Keys, content_of_parameters};
@@ -19,7 +20,7 @@ use crate::protocol::signature::{Keys, content_of_parameters};
 pub(crate) struct Server<'s> {
     pub(crate) public_url: &'s str,
     pub(crate) base_path: &'s str,
-    pub(crate) endpoints: &'s [Arc<BoundEndpoint>],
+    pub(crate) endpoints: &'s [Arc<PreparedEndpoint>],
     pub(crate) keys: &'s Keys,
     /// Seconds since 1970-01-01 UTC.
     pub(crate) now: u64,
@@ -99,7 +100,7 @@ fn only(endpoint: &Endpoint, method: Option<&str>) -> Result<(), String> {
 
 /// Why the server refuses it before its signature is looked at (an error), or whatever its signature, for its time.
 fn refused(
-    bound: &BoundEndpoint,
+    bound: &PreparedEndpoint,
     query: Option<&str>,
     headers: &HeaderMap,
     body: &str,
@@ -130,7 +131,7 @@ fn split_url(target: &str) -> (Option<&str>, &str, Option<&str>) {
     (Some(&address[..path]), &address[path..], query)
 }
 
-fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s BoundEndpoint, String> {
+fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s PreparedEndpoint, String> {
     let below = path
         .strip_prefix(server.base_path)
         .filter(|below| below.starts_with('/'))

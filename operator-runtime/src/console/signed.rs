@@ -5,7 +5,8 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::endpoint::{Endpoint, Method};
+use crate::endpoint::Endpoint;
+use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::signature::Keys;
 

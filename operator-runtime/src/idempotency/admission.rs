@@ -8,11 +8,11 @@ use super::claiming::{Claiming, Found};
 use super::doubtful::{DoubtfulClaim, NotAdmitted};
 use super::effect::Effect;
 use super::lease::Lease;
-use super::operation::OperationId;
 use super::operations::Operations;
-use super::record::{Record, Response};
 use crate::clock::timer_now;
 use crate::meter::CallMeter;
+use crate::record::operation::OperationId;
+use crate::record::{Record, Response};
 use crate::store::{Revision, Step, StoreError, Swap};
 
 /// How soon a waiting duplicate looks again for what another process did, at first and at most.

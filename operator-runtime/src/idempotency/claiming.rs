@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::Effect;
-use super::machine::{self, FirstSeen, Settings};
-use super::record::{Record, Response};
+use super::machine::{self, Settings};
+use crate::record::FirstSeen;
+use crate::record::{Record, Response};
 use crate::store::{Revision, Swap};
 
 /// The next compare-and-swap to ask for.
@@ -64,7 +65,7 @@ impl<'f> Claiming<'f> {
     /// Takes an answer in; `None` means that there is more to ask.
     pub(super) fn answer(&mut self, answer: Swap, settings: &Settings) -> Option<Found> {
         let (revision, held, ages) = match answer {
-            Swap::Swapped(_) if self.record().state == super::record::State::Unknown => {
+            Swap::Swapped(_) if self.record().state == crate::record::State::Unknown => {
                 return Some(Found::GivenUp);
             }
             Swap::Swapped(revision) => {
@@ -81,7 +82,7 @@ impl<'f> Claiming<'f> {
             }
             Swap::Held { revision, record, ages } => (revision, record, ages),
         };
-        let was_running = held.state == super::record::State::InProgress;
+        let was_running = held.state == crate::record::State::InProgress;
         match machine::claim(&held, ages, self.first, self.effect, settings) {
             machine::Step::Claim(record, first_seen) => {
                 self.expected = Some(revision);

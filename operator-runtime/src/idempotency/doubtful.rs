@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::machine::FirstSeen;
-use super::operation::OperationId;
 use super::operations::Shared;
-use super::record::{Record, State};
 use crate::clock::timer_now;
+use crate::record::operation::OperationId;
+use crate::record::{FirstSeen, Record, State};
 use crate::store::{Revision, StoreError};
 
 /// How soon a store that could not take a claim back is asked again, at first.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::effect::Effect;
-use super::machine::{self, After, FirstSeen};
-use super::operation::OperationId;
+use super::machine::{self, After};
 use super::operations::Shared;
 use super::outcome::{Answer, HandlerOutcome};
-use super::record::{Record, State};
 use crate::clock::timer_now;
+use crate::record::operation::OperationId;
+use crate::record::{FirstSeen, Record, State};
 use crate::store::{Revision, StoreError, Swap};
 
 /// Why the end of an attempt is not recorded.

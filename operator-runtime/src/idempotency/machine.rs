@@ -29,7 +29,7 @@ mod settling;
 use std::time::Duration;
 
 use super::effect::Effect;
-use super::record::{Record, Response, State};
+use crate::record::{Ages, FirstSeen, Record, Response, State};
 
 #[cfg(any(feature = "cli", test))]
 pub(crate) use self::settling::{Finding, NothingToSettle, needs_a_person, settle};
@@ -158,24 +158,6 @@ impl Settings {
             needed,
         })
     }
-}
-
-/// How old a record is, on the clock of the store that keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ages {
-    /// Since it was last written: how long ago its owner last gave a sign of life.
-    pub since_written: Duration,
-    /// Since the operation was first seen.
-    pub since_first_seen: Duration,
-}
-
-/// Whether a write begins the record's time anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstSeen {
-    /// The operation was first seen when the record says so.
-    Keep,
-    /// The record's time was over: the operation is first seen now.
-    Reset,
 }
 
 /// What a request for an operation may do.

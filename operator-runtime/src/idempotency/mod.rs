@@ -137,11 +137,9 @@ pub(crate) mod doubtful;
 pub(crate) mod effect;
 pub(crate) mod lease;
 pub(crate) mod machine;
-pub(crate) mod operation;
 pub(crate) mod operations;
 pub(crate) mod outcome;
 pub(crate) mod progress;
-pub(crate) mod record;
 #[cfg(any(feature = "cli", test))]
 pub(crate) mod settling;
 pub(crate) mod transacted;

@@ -6,8 +6,8 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::machine::Settings;
-use super::operation::OperationId;
 use crate::meter::{StoreMeter, timed};
+use crate::record::operation::OperationId;
 use crate::store::{Step, Store, StoreError, Swap};
 
 /// How many records one background sweep removes.

@@ -1,7 +1,7 @@
 //! How a handler ended, and what its caller is told.
 
 use super::machine::{Event, Reply};
-use super::record::Response;
+use crate::record::Response;
 
 /// How a handler ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::effect::Effect;
-use super::machine::{self, Finding, FirstSeen, NothingToSettle};
-use super::operation::OperationId;
+use super::machine::{self, Finding, NothingToSettle};
 use super::operations::Operations;
-use super::record::{DecodeError, Record, Settlement};
+use crate::record::operation::OperationId;
+use crate::record::{DecodeError, FirstSeen, Record, Settlement};
 use crate::store::{Ages, Listed, Records, Store, StoreError, Swap};
 
 /// Why an operation is not settled.

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
-use super::machine::{self, AfterTransaction, FirstSeen, Settings};
-use super::operation::OperationId;
+use super::machine::{self, AfterTransaction, Settings};
 use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome};
 use super::progress::{Progress, Stage};
-use super::record::{Record, Response, State};
 use crate::clock::timer_now;
 use crate::fail_point::FailPoint;
 use crate::meter::timed;
+use crate::record::operation::OperationId;
+use crate::record::{FirstSeen, Record, Response, State};
 use crate::store::{BoxFuture, Ended, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
 
 /// How soon a transaction that was undone for another one's sake is tried again, at first and at most.

@@ -13,7 +13,7 @@ use super::explain::explain;
 use super::found::Found;
 use super::rules::Rules;
 use super::{Input, TypeName, search_param};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 use crate::schema::{definitions, exact};
 
 /// The inputs of one endpoint.

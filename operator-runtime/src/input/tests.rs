@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BoundInputs, Decoder, FlattenInput, Input, JsonInput};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 use crate::protocol::request::Content;
 
 #[derive(Debug, Deserialize, JsonSchema)]

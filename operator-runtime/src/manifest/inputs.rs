@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::{Endpoint, Method};
+use crate::endpoint::Endpoint;
+use crate::protocol::method::Method;
 #[cfg(feature = "cli")]
 use crate::schema::definitions::Inline;
 use crate::schema::definitions::{self, Shared};

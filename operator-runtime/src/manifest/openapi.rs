@@ -10,8 +10,8 @@ use super::model::{Described, Model};
 use super::openapi_3_0;
 use super::operator::Manifest;
 use super::problems::{self, Problem};
-use crate::endpoint::Method;
 use crate::problem::{PROBLEM_JSON, type_uri};
+use crate::protocol::method::Method;
 use crate::schema::definitions::{self, Shared};
 
 /// Which revision of the OpenAPI Specification.

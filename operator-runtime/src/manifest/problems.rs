@@ -1,8 +1,9 @@
-//! Which problems an endpoint can answer with, from the one table of `problem.rs` and its own error types.
+//! Which problems an endpoint can answer with, from the one table of `problem` and its own error types.
 
 use std::collections::BTreeMap;
 
-use crate::endpoint::{Endpoint, NeedKind};
+use crate::endpoint::Endpoint;
+use crate::endpoint::need::NeedKind;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::is_kept;
 use crate::problem::Kind;

@@ -7,11 +7,12 @@ use schemars::{Schema, json_schema};
 
 use super::Format;
 use super::model::Model;
-use crate::endpoint::{Endpoint, Method, Source};
+use crate::endpoint::output::AnswerBytes;
+use crate::endpoint::state::AppState;
+use crate::endpoint::{Endpoint, Source};
 use crate::idempotency::effect::Effect;
 use crate::input::{Expected, SearchInput, SearchParam, Variant, choices, choose};
-use crate::output::AnswerBytes;
-use crate::state::AppState;
+use crate::protocol::method::Method;
 
 /// The documents, written once at start-up.
 #[derive(Debug)]

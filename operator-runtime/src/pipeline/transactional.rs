@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use tracing::{Instrument as _, Span};
 
+use super::prepared::PreparedEndpoint;
 use super::{Admitted, Pipeline, run};
-use crate::detached::Detached;
+use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::progress::{Progress, Stage};
 use crate::idempotency::transacted::{Transacted, TransactionalHandler};
-use crate::invocation::{Invocation, Operation, TransactionSlot};
+use crate::pipeline::detached::Detached;
+use crate::pipeline::operation::Operation;
+use crate::pipeline::reply::{
+    Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, queued, reply_of, undone, unknown,
+};
 use crate::problem::Error;
-use crate::reply::{Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, queued, reply_of, undone, unknown};
 
 /// No `Retry-After` is that long.
 const NOTHING_TOLD: u32 = u32::MAX;
@@ -37,7 +41,8 @@ impl Pipeline {
             let _permit = permit;
             // Before anything of the store's is taken, of which there is less than there are callers.
             let _turn = taken_up.turn().await;
-            account.close(transact(operations, operation, invocation, &progress).await)
+            let endpoint = account.shared_endpoint();
+            account.close(transact(operations, endpoint, operation, invocation, &progress).await)
         };
         let mut running = Detached::new(&self.running, work.instrument(span));
         tokio::select! {
@@ -65,20 +70,21 @@ async fn in_vain(wait: Duration, is_duplicate: bool, progress: Arc<Progress>) ->
 
 async fn transact(
     operations: Operations,
+    endpoint: Arc<PreparedEndpoint>,
     operation: Operation,
     invocation: Invocation,
     progress: &Arc<Progress>,
 ) -> Reply {
-    let max_execution = invocation.endpoint().max_execution;
+    let max_execution = endpoint.max_execution;
     let span = Span::current();
     let told = Arc::new(AtomicU32::new(NOTHING_TOLD));
     let tell = Arc::clone(&told);
     let handler = move || -> TransactionalHandler {
         let (invocation, span, tell) = (invocation.again(), span.clone(), Arc::clone(&tell));
-        let endpoint = invocation.shared_endpoint();
+        let endpoint = Arc::clone(&endpoint);
         Box::new(move |transaction| {
             let running = async move {
-                let running = run(invocation, TransactionSlot(Some(transaction)), None);
+                let running = run(&endpoint, invocation, TransactionSlot(Some(transaction)), None);
                 let (outcome, retry_after) = endpoint.meter.in_transaction(running).await;
                 tell.store(retry_after.unwrap_or(NOTHING_TOLD), Ordering::Relaxed);
                 outcome

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::request::Unverified;
 use super::signature::{Keys, content_of_parameters};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 
 const CASES: usize = 4_000;
 const URL: &str = "https://api.example.com/orders";

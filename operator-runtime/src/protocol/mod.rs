@@ -8,6 +8,7 @@ pub(crate) mod bearer;
 mod differential;
 pub(crate) mod envelope;
 mod freshness;
+pub(crate) mod method;
 pub(crate) mod outgoing;
 pub(crate) mod parameters;
 mod payload;

@@ -1,7 +1,7 @@
 //! A call as its caller makes it: what goes into the URL and the body, and what of it is signed.
 
 use super::signature::{Keys, content_of_parameters};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 
 /// One call, ready to be signed.
 #[derive(Clone, Debug)]

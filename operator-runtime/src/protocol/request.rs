@@ -11,7 +11,7 @@ pub(crate) use super::parameters::Parameters;
 use super::python_json;
 pub(crate) use super::refusal::Refusal;
 use super::signature::{BoundKeys, KeyName};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 
 /// A request of the right shape that nobody has vouched for.
 #[derive(Debug)]

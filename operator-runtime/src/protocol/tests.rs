@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::request::{Kept, Refusal, Unverified, Verified};
 use super::signature::Keys;
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 
 const URL: &str = "https://api.example.com/refunds";
 const NOW: u64 = 1_700_000_000;

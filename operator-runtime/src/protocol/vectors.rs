@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::request::{Content, Kept, Refusal, Unverified, Verified};
 use super::signature::{Keys, content_of_parameters};
-use crate::endpoint::Method;
+use crate::protocol::method::Method;
 
 #[derive(Clone, Deserialize)]
 struct Vector {

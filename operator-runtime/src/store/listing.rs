@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Ages, BoxFuture, DecodeError, OperationId, Record, Revision, State, Store, StoreError};
 
 #[cfg(feature = "redis")]
-use crate::idempotency::record::{IN_PROGRESS, SETTLED, UNKNOWN};
+use crate::record::{IN_PROGRESS, SETTLED, UNKNOWN};
 
 /// How many records are asked for at a time.
 const PAGE: u32 = 200;

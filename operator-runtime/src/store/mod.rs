@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use crate::causes::with_causes;
 
-pub use crate::idempotency::machine::{Ages, FirstSeen};
-pub use crate::idempotency::operation::{Fingerprint, OperationId, Origin};
-pub use crate::idempotency::record::{DecodeError, Record, Response, Settlement, State};
+pub use crate::record::operation::{Fingerprint, OperationId, Origin};
+pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State};
 
 pub mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]

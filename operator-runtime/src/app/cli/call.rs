@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 use super::{Done, key_file, print, settings};
 use crate::app::{App, Config, public_url, registry};
 use crate::clock::{Clock, SystemClock};
-use crate::endpoint::{Endpoint, Method};
+use crate::endpoint::Endpoint;
 use crate::input::nearest;
 use crate::manifest::inputs;
 use crate::protocol::envelope::is_idempotency_key;
+use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::signature::{Keys, generate_secret};
 

@@ -11,7 +11,7 @@ pub(super) async fn run(app: App) -> Done {
     use crate::app::serve::{Signals, stop_at_once};
     use crate::app::{announcement, assemble, mcp};
     use crate::clock::SystemClock;
-    use crate::sweeping::sweep_while_held;
+    use crate::upkeep::sweeping::sweep_while_held;
 
     let config = app.settings().or_else_for_stdio()?;
     let assembled = assemble(&app, &config, Arc::new(SystemClock::new()))

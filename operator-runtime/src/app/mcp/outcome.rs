@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::tools::ToolEndpoint;
 use super::{IDEMPOTENCY_KEY, PROBLEM, REPLAYED};
-use crate::reply::Reply;
+use crate::pipeline::reply::Reply;
 
 /// The result; `key` is the one that the operation has.
 pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallToolResult {

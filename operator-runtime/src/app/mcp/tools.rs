@@ -6,11 +6,11 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::Value;
 
 use crate::app::Assembled;
-use crate::bound::BoundEndpoint;
 use crate::manifest::mcp;
 use crate::manifest::model::Model;
 use crate::manifest::served;
 use crate::pipeline::Pipeline;
+use crate::pipeline::prepared::PreparedEndpoint;
 
 /// Every endpoint but the manifest, which a client has by `tools/list`.
 pub(super) struct Tools {
@@ -22,7 +22,7 @@ pub(super) struct Tools {
 
 /// The endpoint that a tool is.
 pub(super) struct ToolEndpoint {
-    pub(super) bound: Arc<BoundEndpoint>,
+    pub(super) bound: Arc<PreparedEndpoint>,
     /// Whether its answer is the `result` of the tool's.
     pub(super) wraps_result: bool,
     /// Whether an input is a whole number that JSON-RPC's reader here does not hold.
@@ -51,7 +51,7 @@ fn is_beyond_64_bits(value: &Value) -> bool {
 impl Tools {
     /// The app's.
     pub(super) fn new(assembled: &Assembled) -> Self {
-        let is_tool = |bound: &&Arc<BoundEndpoint>| !std::ptr::eq(bound.endpoint, &raw const served::ENDPOINT);
+        let is_tool = |bound: &&Arc<PreparedEndpoint>| !std::ptr::eq(bound.endpoint, &raw const served::ENDPOINT);
         let mut bound: Vec<_> = assembled.endpoints.iter().filter(is_tool).collect();
         bound.sort_by_key(|bound| bound.endpoint.name);
         let endpoints: Vec<_> = bound.iter().map(|bound| bound.endpoint).collect();

@@ -8,8 +8,8 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::idempotency::lease::LeaseError;
 use crate::idempotency::machine::Settings;
-use crate::idempotency::operation::{Fingerprint, Origin};
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
+use crate::record::operation::{Fingerprint, Origin};
 use crate::store::MemoryStore;
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Ages, Settings, is_alive, is_expired};
+use super::{Settings, is_alive, is_expired};
 use crate::idempotency::effect::Effect;
-use crate::idempotency::record::{Record, Response, Settlement, State};
+use crate::record::Ages;
+use crate::record::{Record, Response, Settlement, State};
 
 /// What a person has found out about an attempt whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::record::operation::{Fingerprint, Origin};
 
 mod diagram;
 mod settling;

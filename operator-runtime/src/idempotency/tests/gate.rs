@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::history::CommitFate;
-use crate::idempotency::record::Record;
+use crate::record::Record;
 use crate::store::{
     Ages, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Revision, Step, Store, StoreError, Swap,
     Transaction, Transactions, Verdict, Work,

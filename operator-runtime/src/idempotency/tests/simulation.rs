@@ -18,11 +18,11 @@ use super::reference::{self, Ending, Reference};
 use crate::idempotency::admission;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Settings;
-use crate::idempotency::operation::OperationId;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::outcome::HandlerOutcome;
 use crate::idempotency::transacted::TransactionalHandler;
 use crate::meter::CallMeter;
+use crate::record::operation::OperationId;
 use crate::store::Store;
 
 const MAX_EXECUTION: Duration = Duration::from_secs(reference::MAX_EXECUTION);

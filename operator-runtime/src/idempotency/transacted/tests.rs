@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rusqlite::Connection;
 
 use super::*;
-use crate::idempotency::operation::{Fingerprint, Origin};
+use crate::record::operation::{Fingerprint, Origin};
 use crate::store::{Sqlite, SqliteStore, Store};
 use crate::transaction::Tx;
 

@@ -3,11 +3,12 @@
 use schemars::{Schema, json_schema};
 
 use super::findings;
-use crate::endpoint::{Endpoint, Method};
+use crate::endpoint::Endpoint;
 use crate::idempotency::effect::Effect;
 use crate::input::{Input, JsonInput};
 use crate::manifest::model::Model;
 use crate::manifest::served;
+use crate::protocol::method::Method;
 
 const GOOD: &str = "Lists a customer's latest orders, newest first. Use it when a customer asks where an order is.";
 

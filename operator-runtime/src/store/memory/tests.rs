@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::idempotency::record::Settlement;
+use crate::record::Settlement;
 use crate::store::{Fingerprint, Origin, Response, State, contract};
 
 fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::idempotency::record::Settlement;
+use crate::record::Settlement;
 
 fn settlement() -> Arc<Settlement> {
     Arc::new(Settlement {

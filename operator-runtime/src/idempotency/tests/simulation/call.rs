@@ -11,9 +11,9 @@ use crate::idempotency::admission::Claim;
 use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::lease::{Lease, LeaseError};
-use crate::idempotency::operation::{Fingerprint, Origin};
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
-use crate::idempotency::record::{Record, Response};
+use crate::record::operation::{Fingerprint, Origin};
+use crate::record::{Record, Response};
 
 /// What one server does for one request.
 pub(super) struct Call {

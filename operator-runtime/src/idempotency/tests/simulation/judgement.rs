@@ -13,8 +13,8 @@ use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Finding;
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
-use crate::idempotency::record::Settlement;
 use crate::idempotency::settling::NotSettled;
+use crate::record::Settlement;
 use crate::store::Swap;
 
 impl Simulation<'_> {

@@ -1,11 +1,15 @@
 //! What is remembered of an operation, and its compact binary form for stores.
 
+mod age;
+pub(crate) mod operation;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::operation::{Fingerprint, Origin};
+pub use self::age::{Ages, FirstSeen};
+use self::operation::{Fingerprint, Origin};
 
 /// An answer, as sent and as stored: the very bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

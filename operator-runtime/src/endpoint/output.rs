@@ -8,8 +8,8 @@ use bytes::Bytes;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use crate::idempotency::record::Response;
 use crate::problem::{DocumentedError, Error, ProblemSpec};
+use crate::record::Response;
 use crate::schema;
 
 /// What a handler answered, as JSON: the very bytes that are stored and sent.

@@ -1,13 +1,12 @@
-//! The values given to `App::state`, by type.
+//! What a handler may borrow: values given to `App::state`, and the call.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::future::{Pending, pending};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::endpoint::Need;
-use crate::invocation::Invocation;
+use super::invocation::Invocation;
+use super::need::Need;
 use crate::problem::Error;
 
 /// What a handler may borrow: any value given to `App::state` that threads can share, and the call itself.
@@ -75,22 +74,3 @@ pub trait NotLent: Sized {
 }
 
 impl<T: ?Sized> NotLent for Lent<T> {}
-
-/// The registered values.
-#[derive(Clone, Default)]
-pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
-
-impl States {
-    /// Registers a value; `false` where one of its type was there already.
-    pub(crate) fn insert(&mut self, id: TypeId, value: Arc<dyn Any + Send + Sync>) -> bool {
-        self.0.insert(id, value).is_none()
-    }
-
-    pub(crate) fn contains(&self, id: TypeId) -> bool {
-        self.0.contains_key(&id)
-    }
-
-    pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
-        self.0.get(&TypeId::of::<T>())?.downcast_ref()
-    }
-}

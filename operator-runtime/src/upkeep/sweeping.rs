@@ -50,9 +50,10 @@ mod tests {
 
     use super::{SWEEP_EVERY, sweep_while_held};
     use crate::clock::SystemClock;
-    use crate::idempotency::machine::{FirstSeen, Settings};
+    use crate::idempotency::machine::Settings;
     use crate::idempotency::operations::Operations;
     use crate::pipeline::Pipeline;
+    use crate::record::FirstSeen;
     use crate::store::{self, BoxFuture, Cursor, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
 
     fn pipeline(store: Arc<dyn Store>) -> Arc<Pipeline> {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::idempotency::operation::{Fingerprint, OperationId};
+use crate::record::operation::{Fingerprint, OperationId};
 
 /// The calls of each operation that are under way.
 #[derive(Clone, Default)]

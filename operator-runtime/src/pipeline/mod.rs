@@ -1,7 +1,14 @@
 //! One call, straight down: verify, admit, run, record, reply. Transport-free; the only caller of a handler.
 
+mod account;
+mod detached;
+mod execution;
 mod large;
+pub(crate) mod operation;
+pub(crate) mod prepared;
+pub(crate) mod reply;
 mod transactional;
+mod under_way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,33 +19,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
-use crate::account::Account;
-use crate::bound::BoundEndpoint;
 use crate::causes::with_causes;
 use crate::clock::Clock;
-use crate::detached::Detached;
-use crate::execution::{Ended, execute};
+use crate::endpoint::invocation::{Invocation, TransactionSlot};
+use crate::endpoint::output::AnswerBytes;
 use crate::fail_point::FailPoint;
 use crate::idempotency::admission::{Asked, Claim};
 use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::lease::Lease;
-use crate::idempotency::operation::OperationId;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
-use crate::idempotency::record::Response;
-use crate::invocation::{Invocation, Operation, TransactionSlot};
 use crate::meter::Outcome;
-use crate::output::AnswerBytes;
+use crate::pipeline::account::Account;
+use crate::pipeline::detached::Detached;
+use crate::pipeline::execution::{Ended, execute};
+use crate::pipeline::operation::Operation;
+use crate::pipeline::prepared::PreparedEndpoint;
+use crate::pipeline::reply::{
+    Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, refuse, reply_of, response_of, unknown,
+};
+use crate::pipeline::under_way::UnderWay;
 use crate::problem::{Error, Kind};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::request::{Unverified, Verified};
-use crate::reply::{
-    Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, refuse, reply_of, response_of, unknown,
-};
+use crate::record::Response;
+use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError, is_conflict};
-use crate::under_way::UnderWay;
 
 const JSON: &str = "application/json";
 
@@ -67,7 +75,7 @@ impl Pipeline {
     /// Answers a call whose body has arrived whole.
     pub(crate) fn answer<'p>(
         &'p self,
-        endpoint: &Arc<BoundEndpoint>,
+        endpoint: &Arc<PreparedEndpoint>,
         head: Parts,
         body: Bytes,
     ) -> impl Future<Output = Reply> + Send + 'p {
@@ -93,7 +101,7 @@ impl Pipeline {
         }
     }
 
-    fn open(&self, endpoint: &Arc<BoundEndpoint>, head: Parts, body: Bytes) -> Result<Begun<'_>, Reply> {
+    fn open(&self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Result<Begun<'_>, Reply> {
         let method = endpoint.endpoint.method;
         let verified = Unverified::parse(method, head.uri.query(), &head.headers, body)
             .and_then(|unverified| unverified.verify(&endpoint.keys, self.clock.unix_seconds()))
@@ -102,7 +110,7 @@ impl Pipeline {
                 refuse(endpoint, refusal)
             })?;
         let (call, claimed) = self.admit(endpoint, &verified)?;
-        let invocation = Invocation::new(Arc::clone(endpoint), verified.keep(), head);
+        let invocation = Invocation::new(Arc::clone(&endpoint.arguments), verified.keep(), head);
         Ok(self.begin(invocation, call, claimed))
     }
 
@@ -111,13 +119,13 @@ impl Pipeline {
     pub(crate) fn answer_bearer<'p>(
         &'p self,
         bearer: &Bearer,
-        endpoint: &Arc<BoundEndpoint>,
+        endpoint: &Arc<PreparedEndpoint>,
         tool_call: ToolCall,
     ) -> impl Future<Output = Reply> + Send + 'p {
         let ToolCall { key, arguments, head } = tool_call;
         let verified = bearer.vouch(&key, arguments, self.clock.unix_seconds());
         let begun = self.admit(endpoint, &verified).map(|(call, claimed)| {
-            let invocation = Invocation::new(Arc::clone(endpoint), verified.keep(), head);
+            let invocation = Invocation::new(Arc::clone(&endpoint.arguments), verified.keep(), head);
             self.begin(invocation, call, claimed)
         });
         // On no connection of ours, whose end would be waited for.
@@ -125,7 +133,7 @@ impl Pipeline {
     }
 
     /// All that needs no waiting. What is answered here, a replay above all, has no invocation made for it.
-    fn admit(&self, endpoint: &Arc<BoundEndpoint>, verified: &Verified<'_>) -> Result<(Admitted, Claimed), Reply> {
+    fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<(Admitted, Claimed), Reply> {
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
@@ -142,7 +150,7 @@ impl Pipeline {
 
     fn claim(
         &self,
-        endpoint: &BoundEndpoint,
+        endpoint: &PreparedEndpoint,
         verified: &Verified<'_>,
     ) -> Result<(OwnedSemaphorePermit, Claimed), Reply> {
         let permit = self.permit()?;
@@ -250,14 +258,15 @@ enum Begun<'p> {
 
 /// The one call site of a handler.
 async fn run(
+    endpoint: &PreparedEndpoint,
     mut invocation: Invocation,
     transaction: TransactionSlot<'_>,
     lease: Option<&mut Lease>,
 ) -> (HandlerOutcome, Option<u32>) {
-    let limit = invocation.endpoint().max_execution;
+    let limit = endpoint.max_execution;
     let in_transaction = transaction.0.is_some();
     let handler = async move {
-        if invocation.endpoint().extracts() {
+        if invocation.extracts() {
             // On the heap, so that a handler without extractors does not carry their room about.
             Box::pin(invocation.extract()).await?;
         }
@@ -268,8 +277,7 @@ async fn run(
         } else {
             large::turn(length).await
         };
-        let endpoint = invocation.endpoint().endpoint;
-        let handler = large::decode(length, || (endpoint.run)(&mut invocation, transaction));
+        let handler = large::decode(length, || (endpoint.endpoint.run)(&mut invocation, transaction));
         drop(turn);
         handler?.await
     };
@@ -309,7 +317,7 @@ async fn run(
 }
 
 async fn read(invocation: Invocation, permit: OwnedSemaphorePermit, account: Account) -> Reply {
-    let (outcome, retry_after) = run(invocation, TransactionSlot(None), None).await;
+    let (outcome, retry_after) = run(account.endpoint(), invocation, TransactionSlot(None), None).await;
     let answer = match outcome {
         HandlerOutcome::Finished { response, .. } => Answer::Response(response),
         HandlerOutcome::Panicked => Answer::Failed,
@@ -319,7 +327,7 @@ async fn read(invocation: Invocation, permit: OwnedSemaphorePermit, account: Acc
     account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
 }
 
-fn asked<'i>(operation: &'i Operation, endpoint: &'i BoundEndpoint) -> Asked<'i> {
+fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint) -> Asked<'i> {
     Asked {
         id: operation.id,
         first: &operation.first,
@@ -355,7 +363,7 @@ fn attempt_when_granted(
     account: Account,
 ) -> impl Future<Output = Reply> + Send {
     async move {
-        let claim = operations.admit(&asked(&operation, invocation.endpoint())).await;
+        let claim = operations.admit(&asked(&operation, account.endpoint())).await;
         match granted(claim, operation.id) {
             Ok(lease) => attempt(lease, operation.id, invocation, permit, account).await,
             Err(reply) => account.close(reply),
@@ -377,7 +385,7 @@ fn attempt(
 ) -> impl Future<Output = Reply> + Send {
     async move {
         FailPoint::AfterClaim.pass();
-        let (outcome, retry_after) = run(invocation, TransactionSlot(None), Some(&mut lease)).await;
+        let (outcome, retry_after) = run(account.endpoint(), invocation, TransactionSlot(None), Some(&mut lease)).await;
         FailPoint::BeforeCommit.pass();
         let recorded = lease.complete(outcome).await;
         FailPoint::AfterCommit.pass();

@@ -1,5 +1,14 @@
 //! One endpoint as the macro describes it: static data, and one erased function that runs it.
 
+pub(crate) mod arguments;
+pub(crate) mod call;
+pub(crate) mod extract;
+pub(crate) mod invocation;
+pub(crate) mod need;
+pub(crate) mod output;
+pub(crate) mod state;
+pub(crate) mod states;
+
 use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
@@ -7,40 +16,13 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::request::Parts;
-
-use crate::extract::Extracting;
+use self::invocation::{Invocation, TransactionSlot};
+use self::need::Need;
+use self::output::AnswerBytes;
 use crate::idempotency::effect::Effect;
 use crate::input::Input;
-use crate::invocation::{Invocation, TransactionSlot};
-use crate::output::AnswerBytes;
 use crate::problem::{Error, ProblemSpec};
-
-/// The two methods a caller of this protocol uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// Inputs are URL search parameters.
-    Get,
-    /// Inputs are the fields of one JSON object, the body.
-    Post,
-}
-
-impl Method {
-    /// The method as it stands in a request line.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
+use crate::protocol::method::Method;
 
 /// A handler's future, of one allocation.
 pub(crate) type Running<'t> = Pin<Box<dyn Future<Output = Result<AnswerBytes, Error>> + Send + 't>>;
@@ -114,56 +96,6 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.file, self.line)
-    }
-}
-
-/// An argument that the app provides.
-#[derive(Debug)]
-pub struct Need {
-    pub(crate) argument: &'static str,
-    pub(crate) kind: NeedKind,
-    pub(crate) type_id: fn() -> TypeId,
-    pub(crate) type_name: fn() -> &'static str,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum NeedKind {
-    Borrowed,
-    Transaction,
-    /// Made of the request's head before the handler is called.
-    Extracted(for<'p> fn(&'p mut Parts) -> Extracting<'p>),
-}
-
-impl Need {
-    /// With the argument's name.
-    #[must_use]
-    pub const fn named(mut self, argument: &'static str) -> Self {
-        self.argument = argument;
-        self
-    }
-
-    /// A value given to `App::state`, or the call itself.
-    pub(crate) const fn borrowed<T: 'static>() -> Self {
-        Self::of::<T>(NeedKind::Borrowed)
-    }
-
-    /// The transaction that the call's record commits with.
-    pub(crate) const fn transaction<T: 'static>() -> Self {
-        Self::of::<T>(NeedKind::Transaction)
-    }
-
-    /// A value that an axum extractor makes of the request's head.
-    pub(crate) const fn extracted<T: 'static>(extract: for<'p> fn(&'p mut Parts) -> Extracting<'p>) -> Self {
-        Self::of::<T>(NeedKind::Extracted(extract))
-    }
-
-    const fn of<T: 'static>(kind: NeedKind) -> Self {
-        Self {
-            argument: "",
-            kind,
-            type_id: TypeId::of::<T>,
-            type_name: std::any::type_name::<T>,
-        }
     }
 }
 

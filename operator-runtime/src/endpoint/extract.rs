@@ -1,14 +1,13 @@
 //! `#[operator(extract)]`: a value that an axum extractor makes of the request's head.
 
 use std::any::Any;
-use std::pin::Pin;
 
 use axum::extract::FromRequestParts;
 use axum::response::IntoResponse;
 use http::request::Parts;
 
-use crate::endpoint::Need;
-use crate::invocation::Invocation;
+use super::invocation::Invocation;
+use super::need::{Extracting, Need};
 use crate::problem::Error;
 
 /// What `#[operator(extract)]` takes: any axum `FromRequestParts<()>`.
@@ -38,9 +37,6 @@ impl<T: FromRequestParts<()> + Send + 'static> ExtractedArgument for T {
         invocation.extracted()
     }
 }
-
-/// An extractor at work; its value's type is erased.
-pub(crate) type Extracting<'p> = Pin<Box<dyn Future<Output = Result<Box<dyn Any + Send>, Error>> + Send + 'p>>;
 
 /// Runs the extractor; its rejection's status is kept, its text is logged and not sent.
 fn extract<T: FromRequestParts<()> + Send + 'static>(parts: &mut Parts) -> Extracting<'_> {

@@ -6,42 +6,13 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use crate::bound::BoundEndpoint;
-use crate::call::Call;
-use crate::endpoint::{Need, NeedKind};
-use crate::idempotency::operation::{Fingerprint, OperationId, Origin};
-use crate::idempotency::record::Record;
+use super::arguments::ArgumentSources;
+use super::call::Call;
+use super::need::{Need, NeedKind};
 use crate::input::{Arguments, Decoder};
 use crate::problem::Error;
-use crate::protocol::request::{Content, Kept, Verified};
+use crate::protocol::request::{Content, Kept};
 use crate::transaction::{Database, Tx};
-
-/// Which operation a call is for, and what a first attempt at it writes.
-pub(crate) struct Operation {
-    pub(crate) id: OperationId,
-    pub(crate) first: Arc<Record>,
-}
-
-impl Operation {
-    /// The operation that a call of the endpoint is for.
-    pub(crate) fn of(endpoint: &BoundEndpoint, verified: &Verified<'_>) -> Self {
-        let endpoint = endpoint.endpoint;
-        let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key());
-        let fingerprint = Fingerprint::new(
-            endpoint.method.as_str(),
-            endpoint.path,
-            verified.content_type(),
-            verified.body(),
-        );
-        Self {
-            id: OperationId::new(tenant, idempotency_key),
-            first: Arc::new(Record::first(
-                fingerprint,
-                Origin::new(endpoint.name, idempotency_key, tenant),
-            )),
-        }
-    }
-}
 
 /// A verified, admitted call. Only the pipeline makes one.
 ///
@@ -49,7 +20,7 @@ impl Operation {
 pub struct Invocation(Box<Inner>);
 
 struct Inner {
-    endpoint: Arc<BoundEndpoint>,
+    sources: Arc<ArgumentSources>,
     call: Call,
     /// Kept where an extractor wants it; on the heap, because few calls have one.
     head: Option<Box<Parts>>,
@@ -58,32 +29,28 @@ struct Inner {
 }
 
 impl Invocation {
-    pub(crate) fn new(endpoint: Arc<BoundEndpoint>, kept: Kept, head: Parts) -> Self {
-        let (headers, head) = if endpoint.extracts() {
+    pub(crate) fn new(sources: Arc<ArgumentSources>, kept: Kept, head: Parts) -> Self {
+        let (headers, head) = if sources.extracts() {
             (head.headers.clone(), Some(Box::new(head)))
         } else {
             (head.headers, None)
         };
         let call = Call {
-            endpoint: endpoint.endpoint.name,
+            endpoint: sources.endpoint,
             kept,
             headers,
         };
         Self(Box::new(Inner {
-            endpoint,
+            sources,
             call,
             head,
             extracted: Vec::new(),
         }))
     }
 
-    pub(crate) fn endpoint(&self) -> &BoundEndpoint {
-        &self.0.endpoint
-    }
-
-    /// For what goes on after the call has been handed over.
-    pub(crate) fn shared_endpoint(&self) -> Arc<BoundEndpoint> {
-        Arc::clone(&self.0.endpoint)
+    /// Whether the endpoint has extractors, which [`extract`](Self::extract) runs.
+    pub(crate) fn extracts(&self) -> bool {
+        self.0.head.is_some()
     }
 
     /// How many bytes there are to decode.
@@ -97,7 +64,7 @@ impl Invocation {
     /// Runs the endpoint's extractors.
     pub(crate) async fn extract(&mut self) -> Result<(), Error> {
         let Inner {
-            endpoint,
+            sources,
             head,
             extracted,
             ..
@@ -105,7 +72,7 @@ impl Invocation {
         let Some(head) = head else {
             return Ok(());
         };
-        for need in endpoint.endpoint.needs {
+        for need in sources.needs {
             if let NeedKind::Extracted(extract) = need.kind {
                 extracted.push(extract(head).await?);
             }
@@ -116,10 +83,10 @@ impl Invocation {
     /// The same call, for a handler that runs again because nothing of the first run was kept or answered.
     pub(crate) fn again(&self) -> Self {
         let Inner {
-            endpoint, call, head, ..
+            sources, call, head, ..
         } = &*self.0;
         Self(Box::new(Inner {
-            endpoint: Arc::clone(endpoint),
+            sources: Arc::clone(sources),
             call: call.again(),
             head: head.clone(),
             extracted: Vec::new(),
@@ -131,7 +98,7 @@ impl Invocation {
     /// # Errors
     /// 400 with one entry for each wrong, missing or unknown input.
     pub fn arguments<A: Arguments>(&self, decode: impl FnOnce(&mut Decoder<'_>) -> A) -> Result<A::Values, Error> {
-        let mut decoder = Decoder::open(&self.endpoint().inputs, self.0.call.kept.content())?;
+        let mut decoder = Decoder::open(&self.0.sources.inputs, self.0.call.kept.content())?;
         let arguments = decode(&mut decoder);
         decoder.finish()?;
         arguments
@@ -142,7 +109,7 @@ impl Invocation {
     pub(crate) fn borrowed<T: 'static>(&self) -> Result<&T, Error> {
         (&self.0.call as &dyn Any).downcast_ref::<T>().map_or_else(
             || {
-                self.endpoint().states.get::<T>().ok_or_else(|| {
+                self.0.sources.states.get::<T>().ok_or_else(|| {
                     Error::internal(format!("no value of type {} was given to App::state", type_name::<T>()))
                 })
             },

@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::idempotency::operation::OperationId;
+use crate::record::operation::OperationId;
 
 /// The media type of an error (RFC 9457 §3).
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";

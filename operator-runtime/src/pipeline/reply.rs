@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::bound::BoundEndpoint;
 use crate::idempotency::effect::Effect;
-use crate::idempotency::operation::OperationId;
 use crate::idempotency::outcome::Answer;
-use crate::idempotency::record::Response;
+use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind, PROBLEM_JSON};
 use crate::protocol::request::Refusal;
+use crate::record::Response;
+use crate::record::operation::OperationId;
 use crate::store::StoreError;
 
 /// What goes back to the caller.
@@ -92,7 +92,7 @@ fn timed_out(effect: Effect) -> Error {
     Error::new(Kind::TimedOut, detail).after(1)
 }
 
-pub(crate) fn refuse(endpoint: &BoundEndpoint, refusal: Refusal) -> Reply {
+pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
     let name = endpoint.endpoint.name;
     if let Refusal::Signature {
         payload_length,

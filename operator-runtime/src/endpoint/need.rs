@@ -1,0 +1,62 @@
+//! What the app has to provide for an argument of an endpoint.
+
+use std::any::{Any, TypeId};
+use std::future::Future;
+use std::pin::Pin;
+
+use http::request::Parts;
+
+use crate::problem::Error;
+
+/// An extractor at work; its value's type is erased.
+pub(crate) type Extracting<'p> = Pin<Box<dyn Future<Output = Result<Box<dyn Any + Send>, Error>> + Send + 'p>>;
+
+/// An argument that the app provides.
+#[derive(Debug)]
+pub struct Need {
+    pub(crate) argument: &'static str,
+    pub(crate) kind: NeedKind,
+    pub(crate) type_id: fn() -> TypeId,
+    pub(crate) type_name: fn() -> &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NeedKind {
+    Borrowed,
+    Transaction,
+    /// Made of the request's head before the handler is called.
+    Extracted(for<'p> fn(&'p mut Parts) -> Extracting<'p>),
+}
+
+impl Need {
+    /// With the argument's name.
+    #[must_use]
+    pub const fn named(mut self, argument: &'static str) -> Self {
+        self.argument = argument;
+        self
+    }
+
+    /// A value given to `App::state`, or the call itself.
+    pub(crate) const fn borrowed<T: 'static>() -> Self {
+        Self::of::<T>(NeedKind::Borrowed)
+    }
+
+    /// The transaction that the call's record commits with.
+    pub(crate) const fn transaction<T: 'static>() -> Self {
+        Self::of::<T>(NeedKind::Transaction)
+    }
+
+    /// A value that an axum extractor makes of the request's head.
+    pub(crate) const fn extracted<T: 'static>(extract: for<'p> fn(&'p mut Parts) -> Extracting<'p>) -> Self {
+        Self::of::<T>(NeedKind::Extracted(extract))
+    }
+
+    const fn of<T: 'static>(kind: NeedKind) -> Self {
+        Self {
+            argument: "",
+            kind,
+            type_id: TypeId::of::<T>,
+            type_name: std::any::type_name::<T>,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Which operation a call is for.
+
+use std::sync::Arc;
+
+use super::prepared::PreparedEndpoint;
+use crate::protocol::request::Verified;
+use crate::record::Record;
+use crate::record::operation::{Fingerprint, OperationId, Origin};
+
+/// Which operation a call is for, and what a first attempt at it writes.
+pub(crate) struct Operation {
+    pub(crate) id: OperationId,
+    pub(crate) first: Arc<Record>,
+}
+
+impl Operation {
+    /// The operation that a call of the endpoint is for.
+    pub(crate) fn of(endpoint: &PreparedEndpoint, verified: &Verified<'_>) -> Self {
+        let endpoint = endpoint.endpoint;
+        let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key());
+        let fingerprint = Fingerprint::new(
+            endpoint.method.as_str(),
+            endpoint.path,
+            verified.content_type(),
+            verified.body(),
+        );
+        Self {
+            id: OperationId::new(tenant, idempotency_key),
+            first: Arc::new(Record::first(
+                fingerprint,
+                Origin::new(endpoint.name, idempotency_key, tenant),
+            )),
+        }
+    }
+}
