@@ -8,6 +8,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 
 use crate::clock::timer_now;
+use crate::problem::Outcome;
 use crate::store::Counts;
 
 const CALLS: &str = "operator_calls_total";
@@ -62,60 +63,6 @@ pub(crate) fn describe() {
     );
 }
 
-/// What came of a call, as the label `outcome` says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Done,
-    Declined,
-    Failed,
-    Replayed,
-    StillRunning,
-    KeyReused,
-    Unknown,
-    NotRecorded,
-    ResponseNotKept,
-    TimedOut,
-    StoreUnavailable,
-    TurnedAway,
-    NotVerified,
-}
-
-impl Outcome {
-    const ALL: [Self; 13] = [
-        Self::Done,
-        Self::Declined,
-        Self::Failed,
-        Self::Replayed,
-        Self::StillRunning,
-        Self::KeyReused,
-        Self::Unknown,
-        Self::NotRecorded,
-        Self::ResponseNotKept,
-        Self::TimedOut,
-        Self::StoreUnavailable,
-        Self::TurnedAway,
-        Self::NotVerified,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Declined => "declined",
-            Self::Failed => "failed",
-            Self::Replayed => "replayed",
-            Self::StillRunning => "still_running",
-            Self::KeyReused => "key_reused",
-            Self::Unknown => "outcome_unknown",
-            Self::NotRecorded => "outcome_not_recorded",
-            Self::ResponseNotKept => "response_not_kept",
-            Self::TimedOut => "timed_out",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::TurnedAway => "turned_away",
-            Self::NotVerified => "not_verified",
-        }
-    }
-}
-
 /// The figures of one endpoint.
 pub(crate) struct CallMeter {
     /// By outcome, in the order of [`Outcome::ALL`].
@@ -131,7 +78,7 @@ impl CallMeter {
     pub(crate) fn of(endpoint: &'static str) -> Self {
         Self {
             calls: Outcome::ALL
-                .map(|outcome| metrics::counter!(CALLS, "endpoint" => endpoint, "outcome" => outcome.label())),
+                .map(|outcome| metrics::counter!(CALLS, "endpoint" => endpoint, "outcome" => outcome.word())),
             waits: metrics::counter!(WAITS, "endpoint" => endpoint),
             takeovers: metrics::counter!(TAKEOVERS, "endpoint" => endpoint),
             unknown: metrics::counter!(UNKNOWN, "endpoint" => endpoint),
@@ -205,21 +152,5 @@ pub(crate) async fn timed<T>(histogram: &Histogram, asking: impl Future<Output =
 impl fmt::Debug for StoreMeter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("StoreMeter").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_outcome_has_a_place_and_a_word_of_its_own() {
-        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
-            assert_eq!(outcome as usize, place);
-            let same = Outcome::ALL
-                .into_iter()
-                .filter(|other| other.label() == outcome.label());
-            assert_eq!(same.count(), 1, "{}", outcome.label());
-        }
     }
 }

@@ -117,7 +117,7 @@ fn what_happens_to_calls_is_counted_once() {
         ("ring", "done", 1),
         ("ring", "replayed", 1),
         ("ring", "key_reused", 1),
-        ("ring", "declined", 1),
+        ("ring", "invalid", 1),
         ("ring", "not_verified", 1),
         ("charge", "still_running", 1),
         ("charge", "done", 1),

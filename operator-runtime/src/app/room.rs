@@ -32,7 +32,7 @@ impl BodyRoom {
         taken.map(drop).map_err(|_| {
             let detail =
                 "Other requests' bodies fill the memory that this server has for them; send this request again.";
-            Error::new(Kind::Full, detail).after(1)
+            Error::new(Kind::Full, detail)
         })
     }
 
@@ -109,7 +109,7 @@ mod tests {
         let mut second = room.body(900);
         second.push(&[0; 100]).unwrap();
         let refusal = second.push(&[0; 1]).unwrap_err();
-        assert_eq!((refusal.status(), refusal.retry_after()), (503, Some(1)));
+        assert_eq!((refusal.status(), refusal.kind().row().retry_after), (503, Some(1)));
         drop(first);
         second.push(&[0; 1]).unwrap();
     }

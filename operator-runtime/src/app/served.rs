@@ -96,6 +96,7 @@ fn method_not_allowed(head: &Parts, allowed: &'static str) -> Response<Full<Byte
 /// The reply as HTTP.
 pub(super) fn respond(reply: Reply) -> Response<Full<Bytes>> {
     const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+    let retry_after = reply.retry_after();
     let mut response = Response::new(Full::new(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -103,7 +104,7 @@ pub(super) fn respond(reply: Reply) -> Response<Full<Bytes>> {
     if reply.replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
-    if let Some(seconds) = reply.retry_after {
+    if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -9,10 +9,11 @@ use super::doubtful::{DoubtfulClaim, NotAdmitted};
 use super::effect::Effect;
 use super::lease::Lease;
 use super::operations::Operations;
+use super::outcome::Recorded;
 use crate::clock::timer_now;
 use crate::meter::CallMeter;
+use crate::record::Record;
 use crate::record::operation::OperationId;
-use crate::record::{Record, Response};
 use crate::store::{Revision, Step, StoreError, Swap};
 
 /// How soon a waiting duplicate looks again for what another process did, at first and at most.
@@ -23,16 +24,8 @@ const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_se
 pub(crate) enum Claim {
     /// Run the handler, and complete the lease with its outcome.
     Run(Lease),
-    /// Answer with what the first call was answered.
-    Replay(Response),
-    /// Another call runs the operation, and did not end in the time a duplicate waits.
-    Busy,
-    /// The key was used for another request.
-    Mismatch,
-    /// An attempt was lost, and its effect may have happened.
-    Unknown,
-    /// The operation is over, and its answer was too long to keep.
-    NotKept,
+    /// Tell the caller what the record says; that the operation is still running, once a duplicate has waited in vain.
+    Told(Recorded),
 }
 
 impl Operations {
@@ -87,7 +80,7 @@ impl Operations {
             // Only the waiting may be cut short; a claim that is under way may not.
             tokio::select! {
                 biased;
-                () = &mut deadline => return Ok(Claim::Busy),
+                () = &mut deadline => return Ok(Claim::Told(Recorded::StillRunning)),
                 () = ended => {}
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(POLL.1),
             }
@@ -135,15 +128,12 @@ impl Operations {
                 asked.meter.takeovers.increment(u64::from(takes_over));
                 Claim::Run(self.lease(asked, revision, record, since_first_seen))
             }
-            Found::Replay(response) => Claim::Replay(response),
-            Found::Running => return Ok(Next::Wait),
-            Found::Mismatch => Claim::Mismatch,
             Found::GivenUp => {
                 asked.meter.unknown.increment(1);
-                Claim::Unknown
+                Claim::Told(Recorded::OutcomeUnknown)
             }
-            Found::Unknown => Claim::Unknown,
-            Found::NotKept => Claim::NotKept,
+            Found::Told(Recorded::StillRunning) => return Ok(Next::Wait),
+            Found::Told(recorded) => Claim::Told(recorded),
         }))
     }
 

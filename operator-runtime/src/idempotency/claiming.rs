@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effect::Effect;
-use super::machine::{self, Settings};
+use super::machine::{self, Decision, Settings};
+use super::outcome::Recorded;
 use crate::record::FirstSeen;
-use crate::record::{Record, Response};
+use crate::record::Record;
 use crate::store::{Revision, Swap};
 
 /// The next compare-and-swap to ask for.
@@ -34,13 +35,9 @@ pub(super) enum Found {
         since_first_seen: Duration,
         takes_over: bool,
     },
-    Replay(Response),
-    Running,
-    Mismatch,
-    /// This very claim has written that nobody knows.
+    /// This very claim has written that nobody knows the outcome.
     GivenUp,
-    Unknown,
-    NotKept,
+    Told(Recorded),
 }
 
 impl<'f> Claiming<'f> {
@@ -84,7 +81,7 @@ impl<'f> Claiming<'f> {
         };
         let was_running = held.state == crate::record::State::InProgress;
         match machine::claim(&held, ages, self.first, self.effect, settings) {
-            machine::Step::Claim(record, first_seen) => {
+            Decision::Claim(record, first_seen) => {
                 self.expected = Some(revision);
                 self.later = Some(Arc::new(record));
                 self.first_seen = first_seen;
@@ -95,17 +92,13 @@ impl<'f> Claiming<'f> {
                 };
                 None
             }
-            machine::Step::GiveUp(record) => {
+            Decision::GiveUp(record) => {
                 self.expected = Some(revision);
                 self.later = Some(Arc::new(record));
                 self.first_seen = FirstSeen::Keep;
                 None
             }
-            machine::Step::Replay(response) => Some(Found::Replay(response)),
-            machine::Step::Wait => Some(Found::Running),
-            machine::Step::Mismatch => Some(Found::Mismatch),
-            machine::Step::Unknown => Some(Found::Unknown),
-            machine::Step::NotKept => Some(Found::NotKept),
+            Decision::Tell(recorded) => Some(Found::Told(recorded)),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::effect::Effect;
-use super::machine::{self, After};
+use super::machine;
 use super::operations::Shared;
 use super::outcome::{Answer, HandlerOutcome};
 use crate::clock::timer_now;
@@ -80,15 +80,8 @@ impl Lease {
         mut self,
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
-        let (after, reply) = machine::finish(outcome.event(), self.effect, &self.operations.settings);
-        let state = match (after, &outcome) {
-            (After::Completed, HandlerOutcome::Finished { response, .. }) => State::Completed(response.to_keep()),
-            (After::NotKept, _) => State::NotKept,
-            (After::Unknown, _) => State::Unknown,
-            (After::Released | After::Completed, _) => State::Released,
-        };
+        let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
         let record = self.record(state);
-        let answer = outcome.answer(reply);
         async move {
             self.write(record).await?;
             self.operations.ended(&self.id).notify_waiters();

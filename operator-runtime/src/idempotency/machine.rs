@@ -29,6 +29,8 @@ mod settling;
 use std::time::Duration;
 
 use super::effect::Effect;
+use super::outcome::{Answer, HandlerOutcome, Recorded};
+use crate::problem::Kind;
 use crate::record::{Ages, FirstSeen, Record, Response, State};
 
 #[cfg(any(feature = "cli", test))]
@@ -162,39 +164,35 @@ impl Settings {
 
 /// What a request for an operation may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Decision {
     /// Write this over what is held; if that succeeds, run.
     Claim(Record, FirstSeen),
     /// Write this over what is held: its owner was lost and nobody may run again.
     GiveUp(Record),
-    Replay(Response),
-    /// Another attempt is alive: wait for it.
-    Wait,
-    Mismatch,
-    Unknown,
-    NotKept,
+    /// Write nothing, and tell the caller.
+    Tell(Recorded),
 }
 
 /// What a request may do where `held` is stored, if `first` is what it writes where there is nothing.
-pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Step {
+pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Decision {
     let alive = is_alive(held, ages, settings);
     if is_expired(held, ages, settings) {
-        return Step::Claim(first.clone(), FirstSeen::Reset);
+        return Decision::Claim(first.clone(), FirstSeen::Reset);
     }
     if held.fingerprint != first.fingerprint {
-        return Step::Mismatch;
+        return Decision::Tell(Recorded::KeyReused);
     }
     match &held.state {
-        State::InProgress if alive => Step::Wait,
+        State::InProgress if alive => Decision::Tell(Recorded::StillRunning),
         State::InProgress if effect.may_run_again() => again(held),
-        State::InProgress => Step::GiveUp(Record {
+        State::InProgress => Decision::GiveUp(Record {
             state: State::Unknown,
             ..held.clone()
         }),
         State::Released => again(held),
-        State::Completed(response) => Step::Replay(response.clone()),
-        State::NotKept => Step::NotKept,
-        State::Unknown => Step::Unknown,
+        State::Completed(response) => Decision::Tell(Recorded::Replayed(response.clone())),
+        State::NotKept => Decision::Tell(Recorded::ResponseNotKept),
+        State::Unknown => Decision::Tell(Recorded::OutcomeUnknown),
     }
 }
 
@@ -208,8 +206,8 @@ fn is_expired(held: &Record, ages: Ages, settings: &Settings) -> bool {
     ages.since_first_seen >= settings.ttl && !is_alive(held, ages, settings)
 }
 
-fn again(held: &Record) -> Step {
-    Step::Claim(
+fn again(held: &Record) -> Decision {
+    Decision::Claim(
         Record {
             epoch: held.epoch.saturating_add(1),
             state: State::InProgress,
@@ -224,108 +222,69 @@ pub(crate) fn may_renew(renewals: u32, max_execution: Duration, settings: &Setti
     settings.renew_every.saturating_mul(renewals) < max_execution
 }
 
-/// How a handler ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
-    Finished {
-        status: u16,
-        /// The error was marked so by the handler.
-        retryable: bool,
-        /// The body's length in bytes.
-        size: usize,
-    },
-    Panicked,
-    TimedOut,
-}
-
-/// What is kept of an attempt that has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
-    Completed,
-    Released,
-    NotKept,
-    Unknown,
-}
-
 /// What is kept of a transactional attempt that has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AfterTransaction {
     /// The effects and the answer.
-    Completed,
+    Completed(Response),
     /// The answer alone.
-    Refused,
+    Refused(Response),
     /// Neither: the retry runs as if nothing had happened.
     RolledBack,
 }
 
-/// What the caller of an attempt that has ended is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// The handler's response.
-    Response,
-    /// That the handler failed, without inner text.
-    Failed,
-    /// That the handler took too long.
-    TimedOut,
-    /// That the response was too long to keep, and its effects were undone.
-    TooLong {
-        /// What is kept, in bytes.
-        limit: usize,
-    },
-}
-
-/// What becomes of an attempt whose effects are outside the store's transaction.
-pub(crate) fn finish(event: Event, effect: Effect, settings: &Settings) -> (After, Reply) {
-    match event {
-        Event::Panicked => (after_loss(effect), Reply::Failed),
-        Event::TimedOut => (after_loss(effect), Reply::TimedOut),
-        Event::Finished {
-            status,
-            retryable,
-            size,
-        } => {
-            let after = if !is_kept(status, retryable, effect) {
-                After::Released
-            } else if size > settings.response_limit {
-                After::NotKept
-            } else {
-                After::Completed
-            };
-            (after, Reply::Response)
-        }
-    }
-}
-
-fn after_loss(effect: Effect) -> After {
-    if effect.may_run_again() {
-        After::Released
+/// What becomes of an attempt whose effects are outside the store's transaction: its record's next state, and what its
+/// caller is told.
+pub(crate) fn finish(outcome: HandlerOutcome, effect: Effect, settings: &Settings) -> (State, Answer) {
+    let (response, kind) = match outcome {
+        HandlerOutcome::Panicked => return (after_loss(effect), Answer::Failed),
+        HandlerOutcome::TimedOut => return (after_loss(effect), Answer::TimedOut),
+        HandlerOutcome::Conflict => return (State::Released, Answer::TimedOut),
+        HandlerOutcome::Finished { response, kind } => (response, kind),
+    };
+    let state = if !is_kept(response.status, is_retryable(kind), effect) {
+        State::Released
+    } else if response.body.len() > settings.response_limit {
+        State::NotKept
     } else {
-        After::Unknown
+        State::Completed(response.to_keep())
+    };
+    (state, Answer::Response { response, kind })
+}
+
+fn after_loss(effect: Effect) -> State {
+    if effect.may_run_again() {
+        State::Released
+    } else {
+        State::Unknown
     }
 }
 
 /// What becomes of an attempt whose effects are in the transaction that holds the record.
-pub(crate) fn finish_transaction(event: Event, settings: &Settings) -> (AfterTransaction, Reply) {
-    match event {
-        Event::Panicked => (AfterTransaction::RolledBack, Reply::Failed),
-        Event::TimedOut => (AfterTransaction::RolledBack, Reply::TimedOut),
-        Event::Finished {
-            status,
-            retryable,
-            size,
-        } => {
-            if !is_kept(status, retryable, Effect::Transactional) {
-                (AfterTransaction::RolledBack, Reply::Response)
-            } else if size > settings.response_limit {
-                let limit = settings.response_limit;
-                (AfterTransaction::RolledBack, Reply::TooLong { limit })
-            } else if status >= 400 {
-                (AfterTransaction::Refused, Reply::Response)
-            } else {
-                (AfterTransaction::Completed, Reply::Response)
-            }
+pub(crate) fn finish_transaction(outcome: HandlerOutcome, settings: &Settings) -> (AfterTransaction, Answer) {
+    let (response, kind) = match outcome {
+        HandlerOutcome::Panicked => return (AfterTransaction::RolledBack, Answer::Failed),
+        // A handler that met another transaction runs again for as long as it has time; this is told when that is up.
+        HandlerOutcome::TimedOut | HandlerOutcome::Conflict => {
+            return (AfterTransaction::RolledBack, Answer::TimedOut);
         }
-    }
+        HandlerOutcome::Finished { response, kind } => (response, kind),
+    };
+    let limit = settings.response_limit;
+    let after = if !is_kept(response.status, is_retryable(kind), Effect::Transactional) {
+        AfterTransaction::RolledBack
+    } else if response.body.len() > limit {
+        return (AfterTransaction::RolledBack, Answer::TooLong { limit });
+    } else if response.status >= 400 {
+        AfterTransaction::Refused(response.clone())
+    } else {
+        AfterTransaction::Completed(response.clone())
+    };
+    (after, Answer::Response { response, kind })
+}
+
+fn is_retryable(kind: Option<Kind>) -> bool {
+    kind.is_some_and(Kind::is_retryable)
 }
 
 /// Whether a handler's answer is for retries too, where it is not too long.

@@ -113,12 +113,14 @@
 //!
 //! A program with a recorder of its own has `operator_records` with
 //! [`Config::count_records`](crate::Config::count_records). The outcomes of a call; one that waits for a transaction in
-//! vain is told so (`still_running`, `turned_away`), and counted once more with what it comes to when its turn is there:
+//! vain is told so (`still_running`, `turned_away`), and counted once more with what it comes to when its turn is there.
+//! The log says the same words, as `outcome`:
 //!
 //! | outcome | the caller got |
 //! |---|---|
 //! | `done` | the handler's answer |
-//! | `declined` | a 4xx of the handler's, wrong inputs among them |
+//! | `declined` | a 4xx of the handler's |
+//! | `invalid` | 400: an input is wrong, or the body is not readable |
 //! | `failed` | a 5xx of the handler's, or of its panic |
 //! | `replayed` | the answer of an earlier call |
 //! | `still_running` | 409: the same operation was still running |

@@ -1,19 +1,19 @@
-//! How a handler ended, and what its caller is told.
+//! How a handler ended, what its caller is told, and what a record tells a call that does not run.
 
-use super::machine::{Event, Reply};
+use crate::problem::Kind;
 use crate::record::Response;
 
 /// How a handler ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HandlerOutcome {
-    /// With a response; `retryable` if the handler marked its error so.
+    /// With a response: a value, or the problem of that kind.
     Finished {
         response: Response,
-        retryable: bool,
+        kind: Option<Kind>,
     },
     /// With an error, because another transaction was in the way of its own, which is undone.
     Conflict,
-    /// With a panic, or with a value that cannot be written: what it does may be done, and nobody can tell its answer.
+    /// With a panic, or with a value that cannot be serialized: its effects may have happened, and its answer is lost.
     Panicked,
     TimedOut,
 }
@@ -21,7 +21,11 @@ pub(crate) enum HandlerOutcome {
 /// What the caller of an attempt that has ended is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    Response(Response),
+    /// The handler's response: a value, or the problem of that kind.
+    Response {
+        response: Response,
+        kind: Option<Kind>,
+    },
     /// That the handler failed, without inner text.
     Failed,
     TimedOut,
@@ -31,32 +35,17 @@ pub(crate) enum Answer {
     },
 }
 
-impl HandlerOutcome {
-    pub(super) fn event(&self) -> Event {
-        match self {
-            Self::Finished { response, retryable } => Event::Finished {
-                status: response.status,
-                retryable: *retryable,
-                size: response.body.len(),
-            },
-            // As an error that is marked retryable.
-            Self::Conflict => Event::Finished {
-                status: 503,
-                retryable: true,
-                size: 0,
-            },
-            Self::Panicked => Event::Panicked,
-            Self::TimedOut => Event::TimedOut,
-        }
-    }
-
-    pub(super) fn answer(self, reply: Reply) -> Answer {
-        match (reply, self) {
-            (Reply::Response, Self::Finished { response, .. }) => Answer::Response(response),
-            // It runs again for as long as it has time, so this is told when that is up.
-            (Reply::TimedOut, _) | (_, Self::Conflict) => Answer::TimedOut,
-            (Reply::TooLong { limit }, _) => Answer::TooLong { limit },
-            (Reply::Failed | Reply::Response, _) => Answer::Failed,
-        }
-    }
+/// What the record of an operation tells a call that does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    /// The answer of an earlier call.
+    Replayed(Response),
+    /// Another attempt is alive.
+    StillRunning,
+    /// The key was used for another request.
+    KeyReused,
+    /// An attempt was lost, and its effect may have happened.
+    OutcomeUnknown,
+    /// The operation is over, and its answer was too long to keep.
+    ResponseNotKept,
 }

@@ -179,7 +179,7 @@ mod sqlite {
 
     impl Effects for File {
         fn handler(&self, effect: String, outcome: HandlerOutcome) -> TransactionalHandler {
-            Box::new(move |handle| {
+            Box::new(move |handle, _limit| {
                 let tx = handle.downcast_mut::<Tx<Sqlite>>().expect("the store's own type");
                 tx.execute("INSERT INTO effects VALUES (?1)", [effect])
                     .expect("inserted");
@@ -287,7 +287,7 @@ mod postgres {
 
     impl Effects for Database<'_> {
         fn handler(&self, effect: String, outcome: HandlerOutcome) -> TransactionalHandler {
-            Box::new(move |handle| {
+            Box::new(move |handle, _limit| {
                 Box::pin(async move {
                     let tx = handle.downcast_mut::<Tx<Postgres>>().expect("the store's own type");
                     let insert = tx.prepare_cached("INSERT INTO effects VALUES ($1)").await;

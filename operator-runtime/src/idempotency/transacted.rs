@@ -1,17 +1,15 @@
 //! A whole transactional operation: claim, handler, answer and commit in one transaction.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
 use super::machine::{self, AfterTransaction, Settings};
 use super::operations::Operations;
-use super::outcome::{Answer, HandlerOutcome};
+use super::outcome::{Answer, HandlerOutcome, Recorded};
 use super::progress::{Progress, Stage};
 use crate::clock::timer_now;
 use crate::fail_point::FailPoint;
@@ -23,21 +21,19 @@ use crate::store::{BoxFuture, Ended, Revision, StoreError, Swap, Transaction, Tr
 /// How soon a transaction that was undone for another one's sake is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
 
-/// A handler that takes the store's transaction type.
+/// A handler that takes the store's transaction type and the longest that it may run. It ends by then, and a panic of it
+/// is an outcome: the pipeline guards every handler, so that nothing here has to.
 pub(crate) type TransactionalHandler =
-    Box<dyn for<'t> FnOnce(&'t mut (dyn Any + Send)) -> BoxFuture<'t, HandlerOutcome> + Send>;
+    Box<dyn for<'t> FnOnce(&'t mut (dyn Any + Send), Duration) -> BoxFuture<'t, HandlerOutcome> + Send>;
 
 /// What a transactional call came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Transacted {
     /// The handler ran, and this is what to say.
     Ran(Answer),
-    Replay(Response),
-    /// An attempt outside a transaction is alive: the endpoint's effect was declared otherwise before.
-    Busy,
-    Mismatch,
-    Unknown,
-    NotKept,
+    /// The handler did not run, and this is why. An attempt can be alive only outside a transaction: the endpoint's
+    /// effect was declared otherwise before.
+    Told(Recorded),
     /// The answer to the commit was lost, and the store could not be asked what it came to.
     CommitUnknown,
 }
@@ -54,7 +50,7 @@ impl Attempted {
         Self {
             may_succeed: matches!(error, StoreError::Interrupted { .. }),
             outcome: match error {
-                StoreError::Locked { .. } => Ok(Transacted::Busy),
+                StoreError::Locked { .. } => Ok(Transacted::Told(Recorded::StillRunning)),
                 error => Err(error),
             },
         }
@@ -170,15 +166,13 @@ impl Operations {
         let looking = run(transactions, settings.wait, move |transaction| {
             Box::pin(async move {
                 let found = claim(transaction, id, first, &settings).await;
-                (Verdict::RollBack, found.map(Found::answered))
+                (Verdict::RollBack, found.map(Found::told))
             })
         });
         let (_, stored) = looking.await;
         match (stored, ours) {
-            (Some(Ok(Some(Transacted::Replay(stored)))), Some(Ok(Transacted::Ran(Answer::Response(ours)))))
-                if stored == ours =>
-            {
-                Some(Transacted::Ran(Answer::Response(ours)))
+            (Some(Ok(Some(Transacted::Told(Recorded::Replayed(stored))))), Some(Ok(Transacted::Ran(ours)))) if matches!(&ours, Answer::Response { response, .. } if stored == *response) => {
+                Some(Transacted::Ran(ours))
             }
             (Some(Ok(stored)), _) => stored,
             (Some(Err(_)) | None, _) => {
@@ -222,33 +216,38 @@ impl Attempt {
         self.progress.reach(Stage::Claiming);
         let found = claim(transaction, self.id, self.first, &self.settings).await?;
         let Found::Ours { revision, record, .. } = found else {
-            let answered = found.answered().unwrap_or(Transacted::Busy);
+            let answered = found.told().unwrap_or(Transacted::Told(Recorded::StillRunning));
             return Ok((Verdict::RollBack, Attempted::over(answered)));
         };
         FailPoint::AfterClaim.pass();
         let begun = timer_now();
         transaction.savepoint().wait().await?;
         self.progress.reach(Stage::Running);
-        let outcome = guarded(self.handler, transaction.handle(), self.max_execution).await;
+        let outcome = (self.handler)(transaction.handle(), self.max_execution).await;
         let outcome = outcome.or_timed_out(begun.elapsed(), self.max_execution);
-        let (after, reply) = machine::finish_transaction(outcome.event(), &self.settings);
-        match after {
-            AfterTransaction::Completed => transaction.release_savepoint().wait().await?,
-            AfterTransaction::Refused => transaction.roll_back_savepoint().wait().await?,
-            // With all else.
-            AfterTransaction::RolledBack => {}
-        }
-        let verdict = match (after, &outcome) {
-            (AfterTransaction::Completed | AfterTransaction::Refused, HandlerOutcome::Finished { response, .. }) => {
-                keep(transaction, self.id, revision, record, response.clone()).await?;
+        let may_succeed = matches!(outcome, HandlerOutcome::Conflict);
+        let (after, answer) = machine::finish_transaction(outcome, &self.settings);
+        let kept = match after {
+            AfterTransaction::Completed(response) => {
+                transaction.release_savepoint().wait().await?;
+                Some(response)
+            }
+            AfterTransaction::Refused(response) => {
+                transaction.roll_back_savepoint().wait().await?;
+                Some(response)
+            }
+            AfterTransaction::RolledBack => None,
+        };
+        let verdict = match kept {
+            Some(response) => {
+                keep(transaction, self.id, revision, record, response).await?;
                 FailPoint::BeforeCommit.pass();
                 Verdict::Commit
             }
-            _ => Verdict::RollBack,
+            None => Verdict::RollBack,
         };
-        let may_succeed = matches!(outcome, HandlerOutcome::Conflict);
         let attempted = Attempted {
-            outcome: Ok(Transacted::Ran(outcome.answer(reply))),
+            outcome: Ok(Transacted::Ran(answer)),
             may_succeed,
         };
         Ok((verdict, attempted))
@@ -301,15 +300,12 @@ async fn keep(
 }
 
 impl Found {
-    /// `None` where there is no answer yet.
-    fn answered(self) -> Option<Transacted> {
+    /// `None` where the operation is this call's to run.
+    fn told(self) -> Option<Transacted> {
         match self {
             Self::Ours { .. } => None,
-            Self::Running => Some(Transacted::Busy),
-            Self::Replay(response) => Some(Transacted::Replay(response)),
-            Self::Mismatch => Some(Transacted::Mismatch),
-            Self::GivenUp | Self::Unknown => Some(Transacted::Unknown),
-            Self::NotKept => Some(Transacted::NotKept),
+            Self::GivenUp => Some(Transacted::Told(Recorded::OutcomeUnknown)),
+            Self::Told(recorded) => Some(Transacted::Told(recorded)),
         }
     }
 }
@@ -329,25 +325,6 @@ impl HandlerOutcome {
             outcome => outcome,
         }
     }
-}
-
-/// Runs the handler for `max_execution` at most; a panic ends it and nothing else. What it had in hand is only used
-/// again after a rollback, so it may be in any state.
-async fn guarded(
-    handler: TransactionalHandler,
-    handle: &mut (dyn Any + Send),
-    max_execution: Duration,
-) -> HandlerOutcome {
-    let Ok(mut running) = catch_unwind(AssertUnwindSafe(|| handler(handle))) else {
-        return HandlerOutcome::Panicked;
-    };
-    let caught = std::future::poll_fn(move |context| {
-        catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)))
-            .unwrap_or(Poll::Ready(HandlerOutcome::Panicked))
-    });
-    tokio::time::timeout(max_execution, caught)
-        .await
-        .unwrap_or(HandlerOutcome::TimedOut)
 }
 
 #[cfg(all(test, feature = "sqlite"))]

@@ -23,13 +23,13 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn of(kind: Kind, has_retry_after: bool) -> Self {
-        let (slug, status, words) = kind.row();
+    fn of(kind: Kind) -> Self {
+        let row = kind.row();
         Self {
-            slug,
-            status,
-            words,
-            has_retry_after,
+            slug: row.slug,
+            status: row.status,
+            words: row.title,
+            has_retry_after: row.retry_after.is_some(),
             is_replayed: false,
         }
     }
@@ -42,13 +42,12 @@ impl Problem {
 
     /// What an extractor refuses with, which is answered with its status.
     pub(crate) fn rejected(status: u16, effect: Effect) -> Self {
-        let is_not_now = status >= 500;
-        let words = if is_not_now {
+        let words = if status >= 500 {
             "The server could not get ready for this request, and has not begun it."
         } else {
             "The server could not take what this endpoint needs from the request's headers."
         };
-        let problem = Self::of(Kind::Rejected(status), is_not_now);
+        let problem = Self::of(Kind::Rejected(status));
         Self { words, ..problem }.of_run(effect)
     }
 }
@@ -74,28 +73,28 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     }
     // The inputs are decoded once the operation has begun, and a refusal of them is its answer.
     for kind in [Kind::InvalidInput, Kind::Malformed, Kind::Internal] {
-        add(Problem::of(kind, false).of_run(endpoint.effect));
+        add(Problem::of(kind).of_run(endpoint.effect));
     }
-    for (kind, has_retry_after) in of_any_endpoint() {
-        add(Problem::of(kind, has_retry_after));
+    for kind in of_any_endpoint() {
+        add(Problem::of(kind));
     }
     if endpoint.effect.is_recorded() {
-        add(Problem::of(Kind::StillRunning, true));
-        add(Problem::of(Kind::KeyReused, false));
-        add(Problem::of(Kind::ResponseNotKept, false));
-        add(Problem::of(Kind::Unavailable, true));
-        add(Problem::of(Kind::StoreFull, true));
-        add(Problem::of(Kind::OutcomeNotRecorded, true));
+        add(Problem::of(Kind::StillRunning));
+        add(Problem::of(Kind::KeyReused));
+        add(Problem::of(Kind::ResponseNotKept));
+        add(Problem::of(Kind::Unavailable));
+        add(Problem::of(Kind::StoreFull));
+        add(Problem::of(Kind::OutcomeNotRecorded));
     }
     if endpoint.effect == Effect::Transactional {
-        add(Problem::of(Kind::Queued, true));
-        add(Problem::of(Kind::AnswerTooLong, false));
-        add(Problem::of(Kind::Undone, true));
+        add(Problem::of(Kind::Queued));
+        add(Problem::of(Kind::AnswerTooLong));
+        add(Problem::of(Kind::Undone));
     }
     if endpoint.effect == Effect::AtMostOnce {
-        add(Problem::of(Kind::OutcomeUnknown, false));
+        add(Problem::of(Kind::OutcomeUnknown));
     } else {
-        add(Problem::of(Kind::TimedOut, true));
+        add(Problem::of(Kind::TimedOut));
     }
     if has_any_status(endpoint) {
         for (status, problems) in &mut by_status {
@@ -113,8 +112,8 @@ pub(crate) fn has_any_status(endpoint: &Endpoint) -> bool {
         .any(|need| matches!(need.kind, NeedKind::Extracted(_)))
 }
 
-fn of_any_endpoint() -> Vec<(Kind, bool)> {
-    let refused = |refusal: Refusal| (Kind::Refused(refusal.kind(), refusal.status()), false);
+fn of_any_endpoint() -> Vec<Kind> {
+    let refused = |refusal: Refusal| Kind::Refused(refusal.kind(), refusal.status());
     vec![
         refused(Refusal::Timestamp),
         refused(Refusal::Stale(0)),
@@ -123,10 +122,10 @@ fn of_any_endpoint() -> Vec<(Kind, bool)> {
             payload_length: 0,
             payload_sha256: String::new(),
         }),
-        (Kind::TooSlow, false),
-        (Kind::TooLarge, false),
+        Kind::TooSlow,
+        Kind::TooLarge,
         refused(Refusal::ContentType),
-        (Kind::Full, true),
-        (Kind::Stopping, true),
+        Kind::Full,
+        Kind::Stopping,
     ]
 }

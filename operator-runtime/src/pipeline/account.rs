@@ -5,11 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Span;
 
+use super::reply::Reply;
 use crate::clock::{milliseconds, timer_now};
-use crate::meter::Outcome;
 use crate::pipeline::prepared::PreparedEndpoint;
-use crate::pipeline::reply::{Reply, outcome_in_words};
-use crate::problem::Kind;
 
 /// What is told of a call when it ends, whether or not its caller is still there.
 #[derive(Clone)]
@@ -37,34 +35,16 @@ impl Account {
 
     /// Counts and logs the reply, and gives it back.
     pub(crate) fn close(self, reply: Reply) -> Reply {
-        self.endpoint.meter.call(outcome_of(&reply));
+        self.endpoint.meter.call(reply.outcome());
         if let Some(started) = self.started {
             tracing::info!(
                 status = reply.status,
-                outcome = outcome_in_words(&reply),
+                outcome = reply.outcome().word(),
                 replayed = reply.replayed,
                 duration_ms = milliseconds(timer_now() - started),
                 "answered"
             );
         }
         reply
-    }
-}
-
-/// Of a call that was verified.
-fn outcome_of(reply: &Reply) -> Outcome {
-    match reply.kind {
-        _ if reply.replayed => Outcome::Replayed,
-        Some(Kind::StillRunning) => Outcome::StillRunning,
-        Some(Kind::KeyReused) => Outcome::KeyReused,
-        Some(Kind::OutcomeUnknown) => Outcome::Unknown,
-        Some(Kind::OutcomeNotRecorded) => Outcome::NotRecorded,
-        Some(Kind::ResponseNotKept | Kind::AnswerTooLong) => Outcome::ResponseNotKept,
-        Some(Kind::TimedOut) => Outcome::TimedOut,
-        Some(Kind::Unavailable | Kind::StoreFull | Kind::Undone) => Outcome::StoreUnavailable,
-        Some(Kind::Full | Kind::Queued | Kind::Stopping) => Outcome::TurnedAway,
-        _ if reply.status < 400 => Outcome::Done,
-        _ if reply.status < 500 => Outcome::Declined,
-        _ => Outcome::Failed,
     }
 }

@@ -9,11 +9,9 @@ use std::time::Duration;
 use crate::idempotency::lease::Lease;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// How a handler ended.
+/// Why a handler did not return.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended<T> {
-    /// By itself.
-    Returned(T),
+pub(crate) enum Stopped {
     /// By a panic; its message is for the log.
     Panicked(String),
     /// Its time was up.
@@ -48,7 +46,7 @@ pub(crate) async fn execute<T>(
     handler: impl Future<Output = T>,
     limit: Duration,
     held: Option<&mut impl Held>,
-) -> Ended<T> {
+) -> Result<T, Stopped> {
     let mut handler = std::pin::pin!(handler);
     let mut handler = CatchUnwind(handler.as_mut());
     match poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await {
@@ -56,11 +54,14 @@ pub(crate) async fn execute<T>(
         // On the heap, so that a handler which is ready at once does not carry the timers' room about.
         Poll::Pending => Box::pin(timeout(limit, renewing(handler, held)))
             .await
-            .unwrap_or(Ended::TimedOut),
+            .unwrap_or(Err(Stopped::TimedOut)),
     }
 }
 
-async fn renewing<T>(mut handler: impl Future<Output = Ended<T>> + Unpin, held: Option<&mut impl Held>) -> Ended<T> {
+async fn renewing<T>(
+    mut handler: impl Future<Output = Result<T, Stopped>> + Unpin,
+    held: Option<&mut impl Held>,
+) -> Result<T, Stopped> {
     let Some(held) = held else {
         return handler.await;
     };
@@ -78,20 +79,20 @@ async fn renewing<T>(mut handler: impl Future<Output = Ended<T>> + Unpin, held: 
     tokio::select! {
         biased;
         ended = &mut handler => ended,
-        () = &mut renewals => Ended::TimedOut,
+        () = &mut renewals => Err(Stopped::TimedOut),
     }
 }
 
 struct CatchUnwind<'h, F>(Pin<&'h mut F>);
 
 impl<F: Future> Future for CatchUnwind<'_, F> {
-    type Output = Ended<F::Output>;
+    type Output = Result<F::Output, Stopped>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // Nothing of the handler is looked at after a panic: the future is dropped.
         match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ended::Returned),
-            Err(panic) => Poll::Ready(Ended::Panicked(message(&*panic))),
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),
         }
     }
 }
@@ -107,7 +108,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::{Ended, Held, execute};
+    use super::{Held, Stopped, execute};
 
     const LONG: Duration = Duration::from_secs(3600);
 
@@ -134,14 +135,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_ends_it_with_its_message() {
         let ended = execute(async { panic!("order {}", 7) }, LONG, NOTHING).await;
-        assert_eq!(ended, Ended::<()>::Panicked("order 7".to_owned()));
+        assert_eq!(ended, Err::<(), _>(Stopped::Panicked("order 7".to_owned())));
         let late = async {
             tokio::task::yield_now().await;
             panic!("late")
         };
         assert_eq!(
             execute(late, LONG, NOTHING).await,
-            Ended::<()>::Panicked("late".to_owned())
+            Err::<(), _>(Stopped::Panicked("late".to_owned()))
         );
     }
 
@@ -152,7 +153,7 @@ mod tests {
             hangs: false,
         };
         let ended = execute(std::future::pending::<()>(), Duration::from_secs(61), Some(&mut held)).await;
-        assert_eq!(ended, Ended::TimedOut);
+        assert_eq!(ended, Err(Stopped::TimedOut));
         assert_eq!(held.renewals, 12);
     }
 
@@ -163,6 +164,6 @@ mod tests {
             hangs: true,
         };
         let handler = tokio::time::sleep(Duration::from_secs(20));
-        assert_eq!(execute(handler, LONG, Some(&mut held)).await, Ended::Returned(()));
+        assert_eq!(execute(handler, LONG, Some(&mut held)).await, Ok(()));
     }
 }

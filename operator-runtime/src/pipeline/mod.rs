@@ -2,7 +2,7 @@
 
 mod account;
 mod detached;
-mod execution;
+pub(crate) mod execution;
 mod large;
 pub(crate) mod operation;
 pub(crate) mod prepared;
@@ -12,6 +12,7 @@ mod under_way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -19,6 +20,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
+use self::account::Account;
+use self::detached::Detached;
+use self::execution::{Stopped, execute};
+use self::operation::Operation;
+use self::prepared::PreparedEndpoint;
+use self::reply::{Reply, not_recorded, not_taken_up, refuse, reply_of, reply_of_record, response_of};
+use self::under_way::UnderWay;
 use crate::causes::with_causes;
 use crate::clock::Clock;
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
@@ -30,17 +38,7 @@ use crate::idempotency::effect::Effect;
 use crate::idempotency::lease::Lease;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
-use crate::meter::Outcome;
-use crate::pipeline::account::Account;
-use crate::pipeline::detached::Detached;
-use crate::pipeline::execution::{Ended, execute};
-use crate::pipeline::operation::Operation;
-use crate::pipeline::prepared::PreparedEndpoint;
-use crate::pipeline::reply::{
-    Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, refuse, reply_of, response_of, unknown,
-};
-use crate::pipeline::under_way::UnderWay;
-use crate::problem::{Error, Kind};
+use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::request::{Unverified, Verified};
@@ -221,11 +219,11 @@ impl Pipeline {
     fn permit(&self) -> Result<OwnedSemaphorePermit, Reply> {
         if self.stopping.load(Ordering::Acquire) {
             let detail = "The server is stopping and has not started this call; send it again.";
-            return Err(Reply::from_error(&Error::new(Kind::Stopping, detail).after(1)));
+            return Err(Reply::from_error(&Error::new(Kind::Stopping, detail)));
         }
         Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
             let detail = "The server has all the calls it can take and has not started this one; send it again.";
-            Reply::from_error(&Error::new(Kind::Full, detail).after(1))
+            Reply::from_error(&Error::new(Kind::Full, detail))
         })
     }
 }
@@ -260,10 +258,10 @@ enum Begun<'p> {
 async fn run(
     endpoint: &PreparedEndpoint,
     mut invocation: Invocation,
+    limit: Duration,
     transaction: TransactionSlot<'_>,
     lease: Option<&mut Lease>,
-) -> (HandlerOutcome, Option<u32>) {
-    let limit = endpoint.max_execution;
+) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
     let handler = async move {
         if invocation.extracts() {
@@ -282,49 +280,49 @@ async fn run(
         handler?.await
     };
     match execute(handler, limit, lease).await {
-        Ended::Returned(Ok(AnswerBytes(body))) => (
-            finished(
-                Response {
-                    status: 200,
-                    content_type: JSON.into(),
-                    body,
-                },
-                false,
-            ),
-            None,
-        ),
-        Ended::Returned(Err(error)) if in_transaction && is_conflict(&error) => (HandlerOutcome::Conflict, None),
-        Ended::Returned(Err(error)) if error.is_unwritable() => {
+        Ok(Ok(AnswerBytes(body))) => HandlerOutcome::Finished {
+            response: Response {
+                status: 200,
+                content_type: JSON.into(),
+                body,
+            },
+            kind: None,
+        },
+        Ok(Err(error)) if in_transaction && is_conflict(&error) => HandlerOutcome::Conflict,
+        Ok(Err(error)) if error.kind() == Kind::Unwritable => {
             let cause = error.cause().map(|cause| with_causes(cause));
             tracing::error!(cause, "what the handler returned could not be written as JSON");
-            (HandlerOutcome::Panicked, None)
+            HandlerOutcome::Panicked
         }
-        Ended::Returned(Err(error)) => {
+        Ok(Err(error)) => {
             if let Some(cause) = error.cause() {
                 tracing::error!(status = error.status(), cause = %with_causes(cause), "the handler failed");
             }
-            (finished(response_of(&error), error.is_retryable()), error.retry_after())
+            HandlerOutcome::Finished {
+                response: response_of(&error),
+                kind: Some(error.kind()),
+            }
         }
-        Ended::Panicked(message) => {
+        Err(Stopped::Panicked(message)) => {
             tracing::error!(%message, "the handler panicked");
-            (HandlerOutcome::Panicked, None)
+            HandlerOutcome::Panicked
         }
-        Ended::TimedOut => {
+        Err(Stopped::TimedOut) => {
             tracing::error!(limit_s = limit.as_secs_f64(), "the handler ran for longer than it may");
-            (HandlerOutcome::TimedOut, None)
+            HandlerOutcome::TimedOut
         }
     }
 }
 
 async fn read(invocation: Invocation, permit: OwnedSemaphorePermit, account: Account) -> Reply {
-    let (outcome, retry_after) = run(account.endpoint(), invocation, TransactionSlot(None), None).await;
-    let answer = match outcome {
-        HandlerOutcome::Finished { response, .. } => Answer::Response(response),
+    let limit = account.endpoint().max_execution;
+    let answer = match run(account.endpoint(), invocation, limit, TransactionSlot(None), None).await {
+        HandlerOutcome::Finished { response, kind } => Answer::Response { response, kind },
         HandlerOutcome::Panicked => Answer::Failed,
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
     };
     drop(permit);
-    account.close(reply_of(answer, Effect::ReadOnly, None).or_after(retry_after))
+    account.close(reply_of(answer, Effect::ReadOnly, None))
 }
 
 fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint) -> Asked<'i> {
@@ -341,11 +339,7 @@ fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint) -> Asked<
 fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, Reply> {
     Err(match claim {
         Ok(Claim::Run(lease)) => return Ok(lease),
-        Ok(Claim::Replay(response)) => Reply::replay(response),
-        Ok(Claim::Busy) => Reply::from_error(&busy()),
-        Ok(Claim::Mismatch) => Reply::from_error(&mismatch()),
-        Ok(Claim::Unknown) => Reply::from_error(&unknown(id)),
-        Ok(Claim::NotKept) => Reply::from_error(&not_kept()),
+        Ok(Claim::Told(recorded)) => reply_of_record(recorded, id),
         Err(refused) => Reply::from_error(&not_taken_up(&refused.take_back())),
     })
 }
@@ -385,7 +379,9 @@ fn attempt(
 ) -> impl Future<Output = Reply> + Send {
     async move {
         FailPoint::AfterClaim.pass();
-        let (outcome, retry_after) = run(account.endpoint(), invocation, TransactionSlot(None), Some(&mut lease)).await;
+        let endpoint = account.endpoint();
+        let limit = endpoint.max_execution;
+        let outcome = run(endpoint, invocation, limit, TransactionSlot(None), Some(&mut lease)).await;
         FailPoint::BeforeCommit.pass();
         let recorded = lease.complete(outcome).await;
         FailPoint::AfterCommit.pass();
@@ -394,7 +390,7 @@ fn attempt(
             account.endpoint().meter.unknown.increment(1);
         }
         let reply = match recorded {
-            Ok(answer) => reply_of(answer, effect, Some(id)).or_after(retry_after),
+            Ok(answer) => reply_of(answer, effect, Some(id)),
             Err(error) => {
                 tracing::error!(%error, "the outcome of a handler was not recorded");
                 Reply::from_error(&not_recorded())
@@ -404,10 +400,6 @@ fn attempt(
         drop(permit);
         account.close(reply)
     }
-}
-
-fn finished(response: Response, retryable: bool) -> HandlerOutcome {
-    HandlerOutcome::Finished { response, retryable }
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::idempotency::effect::Effect;
-use crate::idempotency::outcome::Answer;
+use crate::idempotency::outcome::{Answer, Recorded};
 use crate::pipeline::prepared::PreparedEndpoint;
-use crate::problem::{Error, Kind, PROBLEM_JSON};
+use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON};
 use crate::protocol::request::Refusal;
 use crate::record::Response;
 use crate::record::operation::OperationId;
@@ -20,45 +20,44 @@ pub(crate) struct Reply {
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) body: Bytes,
     pub(crate) replayed: bool,
-    pub(crate) retry_after: Option<u32>,
-    /// Which problem of ours it is; none where a handler has answered.
-    pub(crate) kind: Option<Kind>,
+    /// Which problem the reply is; none where a handler has returned a value, or the reply is a replay.
+    kind: Option<Kind>,
 }
 
 impl Reply {
     pub(crate) fn from_error(error: &Error) -> Self {
-        let response = response_of(error);
-        Self {
-            retry_after: error.retry_after(),
-            kind: Some(error.kind()),
-            ..Self::of(response)
-        }
+        Self::of(response_of(error), Some(error.kind()))
     }
 
-    pub(crate) fn of(response: Response) -> Self {
+    /// With the handler's value, or its problem of that kind.
+    fn of(response: Response, kind: Option<Kind>) -> Self {
         Self {
             status: response.status,
             content_type: response.content_type,
             body: response.body,
             replayed: false,
-            retry_after: None,
-            kind: None,
+            kind,
         }
     }
 
-    /// With the handler's own `Retry-After`, if it has one.
-    pub(crate) fn or_after(self, seconds: Option<u32>) -> Self {
-        Self {
-            retry_after: seconds.or(self.retry_after),
-            ..self
-        }
-    }
-
-    pub(crate) fn replay(response: Response) -> Self {
+    fn replay(response: Response) -> Self {
         Self {
             replayed: true,
-            ..Self::of(response)
+            ..Self::of(response, None)
         }
+    }
+
+    /// The value of `Retry-After`, in seconds.
+    pub(crate) fn retry_after(&self) -> Option<u32> {
+        self.kind.and_then(|kind| kind.row().retry_after)
+    }
+
+    /// What came of the call.
+    pub(crate) fn outcome(&self) -> Outcome {
+        if self.replayed {
+            return Outcome::Replayed;
+        }
+        self.kind.map_or(Outcome::Done, |kind| kind.row().outcome)
     }
 }
 
@@ -73,7 +72,7 @@ pub(crate) fn response_of(error: &Error) -> Response {
 /// What an attempt that has ended is answered with; `operation` is its, where a person may have to look it up.
 pub(crate) fn reply_of(answer: Answer, effect: Effect, operation: Option<OperationId>) -> Reply {
     match (answer, effect, operation) {
-        (Answer::Response(response), ..) => Reply::of(response),
+        (Answer::Response { response, kind }, ..) => Reply::of(response, kind),
         (Answer::Failed | Answer::TimedOut, Effect::AtMostOnce, Some(operation)) => {
             Reply::from_error(&unknown(operation))
         }
@@ -83,13 +82,24 @@ pub(crate) fn reply_of(answer: Answer, effect: Effect, operation: Option<Operati
     }
 }
 
+/// What the record of an operation tells a call that does not run.
+pub(crate) fn reply_of_record(recorded: Recorded, operation: OperationId) -> Reply {
+    match recorded {
+        Recorded::Replayed(response) => Reply::replay(response),
+        Recorded::StillRunning => Reply::from_error(&busy()),
+        Recorded::KeyReused => Reply::from_error(&mismatch()),
+        Recorded::OutcomeUnknown => Reply::from_error(&unknown(operation)),
+        Recorded::ResponseNotKept => Reply::from_error(&not_kept()),
+    }
+}
+
 fn timed_out(effect: Effect) -> Error {
     let detail = if effect == Effect::Rerunnable {
         "The server took too long and has stopped; a part of this may have taken effect. Sending it again is safe."
     } else {
         "The server took too long and has stopped; nothing was kept. Send it again."
     };
-    Error::new(Kind::TimedOut, detail).after(1)
+    Error::new(Kind::TimedOut, detail)
 }
 
 pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
@@ -112,9 +122,6 @@ pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
     Reply::from_error(&refusal.into())
 }
 
-/// In seconds: records expire, and are swept, by the minute.
-const UNTIL_THERE_IS_ROOM: u32 = 60;
-
 /// For a call that the store could not take up.
 pub(crate) fn not_taken_up(error: &StoreError) -> Error {
     if let StoreError::Crowded { .. } = error {
@@ -124,13 +131,12 @@ pub(crate) fn not_taken_up(error: &StoreError) -> Error {
     tracing::error!(%error, "the store of operations failed");
     if let StoreError::Full { .. } = error {
         let detail = "The server's store of operations is full, so nothing was done. Send it again later.";
-        return Error::new(Kind::StoreFull, detail).after(UNTIL_THERE_IS_ROOM);
+        return Error::new(Kind::StoreFull, detail);
     }
     Error::new(
         Kind::Unavailable,
         "The server cannot reach its record of operations at this moment, so nothing was done. Send it again.",
     )
-    .after(2)
 }
 
 /// For a transaction that the store could not keep, though its handler had begun.
@@ -143,10 +149,10 @@ pub(crate) fn undone(error: &StoreError) -> Error {
     if let StoreError::Full { .. } = error {
         let detail =
             "The server's store of operations is full, so all that this call did was undone. Send it again later.";
-        return Error::new(Kind::Undone, detail).after(UNTIL_THERE_IS_ROOM);
+        return Error::new(Kind::UndoneFull, detail);
     }
     let detail = "The server could not keep what this call did, so all of it was undone. Send it again.";
-    Error::new(Kind::Undone, detail).after(2)
+    Error::new(Kind::Undone, detail)
 }
 
 pub(crate) fn not_recorded() -> Error {
@@ -154,7 +160,6 @@ pub(crate) fn not_recorded() -> Error {
         Kind::OutcomeNotRecorded,
         "This call may have taken effect, and the server could not record its outcome. Send it again with the same idempotency key to learn it.",
     )
-    .after(2)
 }
 
 pub(crate) fn busy() -> Error {
@@ -162,7 +167,6 @@ pub(crate) fn busy() -> Error {
         Kind::StillRunning,
         "The same operation is still running. Send it again with the same idempotency key to get its answer.",
     )
-    .after(2)
 }
 
 /// For a call that has waited for the store to take it up, and is not known to be a duplicate.
@@ -171,7 +175,6 @@ pub(crate) fn queued() -> Error {
         Kind::Queued,
         "The server has not begun this yet, because other work is before it. Send it again with the same idempotency key to get its answer.",
     )
-    .after(2)
 }
 
 pub(crate) fn mismatch() -> Error {
@@ -181,7 +184,7 @@ pub(crate) fn mismatch() -> Error {
     )
 }
 
-pub(crate) fn unknown(operation: OperationId) -> Error {
+fn unknown(operation: OperationId) -> Error {
     tracing::error!(%operation, "the outcome of an operation is unknown: `operations settle` is for the person who finds out");
     Error::new(
         Kind::OutcomeUnknown,
@@ -193,7 +196,7 @@ pub(crate) fn unknown(operation: OperationId) -> Error {
     .about(operation)
 }
 
-pub(crate) fn not_kept() -> Error {
+fn not_kept() -> Error {
     Error::new(
         Kind::ResponseNotKept,
         "The answer of this operation was too large to keep, so it cannot be given again; the operation is not run a second time.",
@@ -211,14 +214,4 @@ fn too_long(limit: usize) -> Error {
             "The answer of this operation is longer than {limit} bytes, which the server keeps for retries, so all that it did was undone: nothing has happened. Sending it again comes to the same; ask for less at a time."
         ),
     )
-}
-
-pub(crate) fn outcome_in_words(reply: &Reply) -> &'static str {
-    match reply.status {
-        200..400 => "done",
-        409 | 422 => "refused",
-        400..500 => "wrong",
-        503 => "unavailable",
-        _ => "failed",
-    }
 }

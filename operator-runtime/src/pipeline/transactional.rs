@@ -1,27 +1,21 @@
 //! A call whose handler works in the store's transaction: its turn, its handler, and what it is told while it waits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tracing::{Instrument as _, Span};
 
+use super::detached::Detached;
+use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
+use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
 use super::{Admitted, Pipeline, run};
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::progress::{Progress, Stage};
 use crate::idempotency::transacted::{Transacted, TransactionalHandler};
-use crate::pipeline::detached::Detached;
-use crate::pipeline::operation::Operation;
-use crate::pipeline::reply::{
-    Reply, busy, mismatch, not_kept, not_recorded, not_taken_up, queued, reply_of, undone, unknown,
-};
 use crate::problem::Error;
-
-/// No `Retry-After` is that long.
-const NOTHING_TOLD: u32 = u32::MAX;
 
 impl Pipeline {
     pub(super) async fn transact(&self, invocation: Invocation, call: Admitted, operation: Operation) -> Reply {
@@ -77,17 +71,13 @@ async fn transact(
 ) -> Reply {
     let max_execution = endpoint.max_execution;
     let span = Span::current();
-    let told = Arc::new(AtomicU32::new(NOTHING_TOLD));
-    let tell = Arc::clone(&told);
     let handler = move || -> TransactionalHandler {
-        let (invocation, span, tell) = (invocation.again(), span.clone(), Arc::clone(&tell));
+        let (invocation, span) = (invocation.again(), span.clone());
         let endpoint = Arc::clone(&endpoint);
-        Box::new(move |transaction| {
+        Box::new(move |transaction, limit| {
             let running = async move {
-                let running = run(&endpoint, invocation, TransactionSlot(Some(transaction)), None);
-                let (outcome, retry_after) = endpoint.meter.in_transaction(running).await;
-                tell.store(retry_after.unwrap_or(NOTHING_TOLD), Ordering::Relaxed);
-                outcome
+                let running = run(&endpoint, invocation, limit, TransactionSlot(Some(transaction)), None);
+                endpoint.meter.in_transaction(running).await
             };
             Box::pin(running.instrument(span))
         })
@@ -96,15 +86,8 @@ async fn transact(
         .transact(operation.id, operation.first, max_execution, progress, handler)
         .await
     {
-        Ok(Transacted::Ran(answer)) => {
-            let seconds = told.load(Ordering::Relaxed);
-            reply_of(answer, Effect::Transactional, None).or_after((seconds != NOTHING_TOLD).then_some(seconds))
-        }
-        Ok(Transacted::Replay(response)) => Reply::replay(response),
-        Ok(Transacted::Busy) => Reply::from_error(&busy()),
-        Ok(Transacted::Mismatch) => Reply::from_error(&mismatch()),
-        Ok(Transacted::Unknown) => Reply::from_error(&unknown(operation.id)),
-        Ok(Transacted::NotKept) => Reply::from_error(&not_kept()),
+        Ok(Transacted::Ran(answer)) => reply_of(answer, Effect::Transactional, None),
+        Ok(Transacted::Told(recorded)) => reply_of_record(recorded, operation.id),
         Ok(Transacted::CommitUnknown) => Reply::from_error(&not_recorded()),
         Err(error) if progress.stage() == Stage::Running => Reply::from_error(&undone(&error)),
         Err(error) => Reply::from_error(&not_taken_up(&error)),

@@ -1,6 +1,8 @@
 //! Errors: one opaque type outside, one table from kind to status inside, and the wire form of RFC 9457.
 
 mod causes;
+mod kind;
+mod outcome;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -9,6 +11,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Serialize;
 
+pub(crate) use self::kind::Kind;
+pub(crate) use self::outcome::Outcome;
 use crate::record::operation::OperationId;
 
 /// The media type of an error (RFC 9457 §3).
@@ -33,90 +37,8 @@ struct Inner {
     kind: Kind,
     detail: Cow<'static, str>,
     inputs: Vec<InputProblem>,
-    retry_after: Option<u32>,
     operation: Option<OperationId>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-/// What went wrong, precisely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    InvalidInput,
-    Malformed,
-    NotFound,
-    Conflict,
-    Retryable,
-    Internal,
-    /// What a handler returned cannot be written.
-    Unwritable,
-    TimedOut,
-    OutcomeUnknown,
-    OutcomeNotRecorded,
-    ResponseNotKept,
-    AnswerTooLong,
-    StillRunning,
-    KeyReused,
-    Unavailable,
-    /// The store has no room.
-    StoreFull,
-    Undone,
-    Full,
-    Queued,
-    Stopping,
-    NoSuchPath,
-    MethodNotAllowed,
-    TooLarge,
-    TooSlow,
-    /// From verification: (slug, status).
-    Refused(&'static str, u16),
-    /// From `#[derive(OperatorError)]`: (slug, status, retryable).
-    Declared(&'static str, u16, bool),
-    /// From an extractor: its status.
-    Rejected(u16),
-}
-
-impl Kind {
-    /// The one table: slug of the problem's type, status, title.
-    pub(crate) fn row(self) -> (&'static str, u16, &'static str) {
-        match self {
-            Self::InvalidInput => ("invalid-input", 400, "An input is wrong"),
-            Self::Malformed => ("malformed-request", 400, "The request is malformed"),
-            Self::NotFound => ("not-found", 404, "Not found"),
-            Self::Conflict => ("conflict", 409, "In conflict with the present state"),
-            Self::Retryable => ("try-again", 503, "Not possible at this moment"),
-            Self::Internal | Self::Unwritable => ("internal", 500, "The server failed"),
-            Self::TimedOut => ("timed-out", 503, "The server took too long"),
-            Self::OutcomeUnknown => ("outcome-unknown", 500, "It is not known whether this took effect"),
-            Self::OutcomeNotRecorded => ("outcome-not-recorded", 503, "The outcome could not be recorded"),
-            Self::ResponseNotKept => ("response-not-kept", 500, "The first answer was too large to keep"),
-            Self::AnswerTooLong => ("answer-too-long", 500, "The answer is too long, so nothing was kept"),
-            Self::StillRunning => ("still-running", 409, "The same operation is still running"),
-            Self::KeyReused => ("key-reused", 422, "The idempotency key belongs to another request"),
-            Self::Unavailable => ("store-unavailable", 503, "Nothing was started"),
-            Self::StoreFull => ("store-full", 503, "Nothing was started"),
-            Self::Undone => ("undone", 503, "Nothing was kept"),
-            Self::Full => ("server-full", 503, "Nothing was started"),
-            Self::Queued => ("not-begun", 503, "Not begun yet"),
-            Self::Stopping => ("server-stopping", 503, "Nothing was started"),
-            Self::NoSuchPath => ("no-such-path", 404, "No such endpoint"),
-            Self::MethodNotAllowed => ("method-not-allowed", 405, "Another method is needed"),
-            Self::TooLarge => ("body-too-large", 413, "The body is too large"),
-            Self::TooSlow => ("request-too-slow", 408, "The request did not arrive in time"),
-            // One type has one title (RFC 9457 §3.1.3).
-            Self::Refused("malformed-request", _) => Self::Malformed.row(),
-            Self::Refused(slug, status) => (slug, status, "The request was refused"),
-            Self::Declared(slug, status, _) => (slug, status, "The request cannot be carried out"),
-            Self::Rejected(status) => ("rejected", status, "The request was refused"),
-        }
-    }
-
-    /// Whether the operation is released for another try, whatever the endpoint's effect.
-    fn retryable(self) -> bool {
-        matches!(
-            self,
-            Self::Retryable | Self::Declared(_, _, true) | Self::Rejected(500..)
-        )
-    }
 }
 
 /// One wrong input of a call.
@@ -197,11 +119,7 @@ impl DocumentedError for Error {
 /// Used by `#[derive(OperatorError)]`.
 #[must_use]
 pub fn problem(kind: &'static str, status: u16, retryable: bool, detail: String) -> Error {
-    let mut error = Error::new(Kind::Declared(kind, status, retryable), detail);
-    if retryable {
-        error.0.retry_after = Some(1);
-    }
-    error
+    Error::new(Kind::Declared(kind, status, retryable), detail)
 }
 
 impl Error {
@@ -210,7 +128,6 @@ impl Error {
             kind,
             detail: detail.into(),
             inputs: Vec::new(),
-            retry_after: None,
             operation: None,
             source: None,
         }))
@@ -239,7 +156,7 @@ impl Error {
 
     /// 503 with `Retry-After: 1`: nothing has happened yet, and a later try may succeed. The operation is released.
     pub fn retryable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Kind::Retryable, detail).after(1)
+        Self::new(Kind::Retryable, detail)
     }
 
     /// 500: something failed that the caller cannot mend. `source` goes to the log and is never sent.
@@ -250,11 +167,6 @@ impl Error {
     /// What the handler returned cannot be written, though all that it does is done.
     pub(crate) fn unwritable(source: serde_json::Error) -> Self {
         Self::failed(Kind::Unwritable, source.into())
-    }
-
-    /// Whether it is one of those.
-    pub(crate) fn is_unwritable(&self) -> bool {
-        self.0.kind == Kind::Unwritable
     }
 
     fn failed(kind: Kind, source: Box<dyn StdError + Send + Sync>) -> Self {
@@ -293,16 +205,10 @@ impl Error {
             Self::new(Kind::Rejected(status), detail)
         } else {
             let detail = "The server could not get ready for this request, and has not begun it. Send it again.";
-            Self::new(Kind::Rejected(status.max(500)), detail).after(1)
+            Self::new(Kind::Rejected(status.max(500)), detail)
         };
         error.0.source = Some(format!("the extractor {extractor} rejected the request with {status}").into());
         error
-    }
-
-    /// With `Retry-After`, in seconds.
-    pub(crate) fn after(mut self, seconds: u32) -> Self {
-        self.0.retry_after = Some(seconds);
-        self
     }
 
     /// With the operation that a person is to look up.
@@ -314,7 +220,7 @@ impl Error {
     /// The HTTP status it is sent with.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.0.kind.row().1
+        self.0.kind.row().status
     }
 
     /// What the agent reads.
@@ -325,14 +231,6 @@ impl Error {
 
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
-    }
-
-    pub(crate) fn is_retryable(&self) -> bool {
-        self.0.kind.retryable()
-    }
-
-    pub(crate) fn retry_after(&self) -> Option<u32> {
-        self.0.retry_after
     }
 
     /// What only the log may see.
@@ -353,11 +251,11 @@ impl Error {
             #[serde(skip_serializing_if = "Option::is_none")]
             operation: Option<String>,
         }
-        let (slug, status, title) = self.0.kind.row();
+        let row = self.0.kind.row();
         let problem = Problem {
-            r#type: type_uri(slug),
-            title,
-            status,
+            r#type: type_uri(row.slug),
+            title: row.title,
+            status: row.status,
             detail: &self.0.detail,
             errors: &self.0.inputs,
             operation: self.0.operation.map(|operation| operation.to_string()),

@@ -21,7 +21,7 @@ pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallTo
     let result = if (200..300).contains(&reply.status) {
         answer(&body, value, tool.wraps_result)
     } else {
-        let result = CallToolResult::error(vec![ContentBlock::text(sentences(&value, reply.retry_after))]);
+        let result = CallToolResult::error(vec![ContentBlock::text(sentences(&value, reply.retry_after()))]);
         meta.insert(PROBLEM.to_owned(), value);
         result
     };

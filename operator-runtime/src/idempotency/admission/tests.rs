@@ -9,6 +9,7 @@ use crate::clock::ManualClock;
 use crate::idempotency::lease::LeaseError;
 use crate::idempotency::machine::Settings;
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
+use crate::record::Response;
 use crate::record::operation::{Fingerprint, Origin};
 use crate::store::MemoryStore;
 
@@ -42,7 +43,7 @@ fn finished(body: &'static str) -> HandlerOutcome {
             content_type: "application/json".into(),
             body: body.into(),
         },
-        retryable: false,
+        kind: None,
     }
 }
 
@@ -75,12 +76,12 @@ async fn a_retry_is_answered_with_the_first_answer() {
     let fixture = fixture();
     let lease = fixture.run(Effect::AtMostOnce).await;
     lease.complete(finished("first")).await.expect("recorded");
-    let Claim::Replay(response) = fixture.admit(Effect::AtMostOnce).await else {
+    let Claim::Told(Recorded::Replayed(response)) = fixture.admit(Effect::AtMostOnce).await else {
         panic!("not replayed")
     };
     assert_eq!(response.body, "first");
     let mistaken = admit(&fixture.operations, "other", Effect::AtMostOnce).await;
-    assert!(matches!(mistaken, Ok(Claim::Mismatch)));
+    assert!(matches!(mistaken, Ok(Claim::Told(Recorded::KeyReused))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -97,13 +98,13 @@ async fn of_24_identical_calls_at_once_one_runs_and_all_get_its_answer() {
                     tokio::task::yield_now().await;
                     lease.complete(finished("one")).await.expect("recorded")
                 }
-                Claim::Replay(response) => Answer::Response(response),
+                Claim::Told(Recorded::Replayed(response)) => Answer::Response { response, kind: None },
                 other => panic!("neither ran nor replayed: {other:?}"),
             }
         });
     }
     while let Some(answer) = calls.join_next().await {
-        assert!(matches!(answer.expect("no panic"), Answer::Response(response) if response.body == "one"));
+        assert!(matches!(answer.expect("no panic"), Answer::Response { response, .. } if response.body == "one"));
     }
     assert_eq!(runs.load(Ordering::SeqCst), 1);
 }
@@ -113,7 +114,10 @@ async fn a_duplicate_of_what_does_not_end_is_told_to_come_back_and_touches_nothi
     let fixture = fixture();
     let lease = fixture.run(Effect::AtMostOnce).await;
     let before = Instant::now();
-    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Busy));
+    assert!(matches!(
+        fixture.admit(Effect::AtMostOnce).await,
+        Claim::Told(Recorded::StillRunning)
+    ));
     assert_eq!(before.elapsed().as_secs(), 10);
     lease.complete(finished("late")).await.expect("the owner still owns it");
 }
@@ -134,7 +138,9 @@ async fn an_attempt_that_was_taken_over_cannot_complete_or_renew() {
         .complete(finished("owner"))
         .await
         .expect("the owner's write is not disturbed");
-    assert!(matches!(fixture.admit(Effect::Rerunnable).await, Claim::Replay(response) if response.body == "owner"));
+    assert!(
+        matches!(fixture.admit(Effect::Rerunnable).await, Claim::Told(Recorded::Replayed(response)) if response.body == "owner")
+    );
 }
 
 #[tokio::test]
@@ -148,8 +154,14 @@ async fn a_renewed_lease_lives_on_and_a_dropped_one_runs_out() {
     assert!(matches!(lease.renew().await, Err(LeaseError::Overdue)));
     drop(lease);
     fixture.clock.advance(Duration::from_secs(15));
-    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Unknown));
-    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Unknown));
+    assert!(matches!(
+        fixture.admit(Effect::AtMostOnce).await,
+        Claim::Told(Recorded::OutcomeUnknown)
+    ));
+    assert!(matches!(
+        fixture.admit(Effect::AtMostOnce).await,
+        Claim::Told(Recorded::OutcomeUnknown)
+    ));
     fixture.clock.advance(MINUTE * 60);
     assert_eq!(fixture.run(Effect::AtMostOnce).await.epoch(), 1);
 }
@@ -176,7 +188,9 @@ async fn a_renewal_that_nobody_waits_for_does_not_cost_an_attempt_its_answer() {
     }
     other.execute_batch("ROLLBACK").expect("lets go");
     lease.complete(finished("once")).await.expect("nobody else has written");
-    assert!(matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Replay(response) if response.body == "once"));
+    assert!(
+        matches!(fixture.admit(Effect::AtMostOnce).await, Claim::Told(Recorded::Replayed(response)) if response.body == "once")
+    );
 }
 
 #[tokio::test]
@@ -200,11 +214,14 @@ async fn too_long_an_answer_is_given_once() {
             content_type: "text/plain".into(),
             body: vec![b'a'; 256 * 1024 + 1].into(),
         },
-        retryable: false,
+        kind: None,
     };
     let answer = fixture.run(Effect::Rerunnable).await.complete(long).await;
-    assert!(matches!(answer, Ok(Answer::Response(_))));
-    assert!(matches!(fixture.admit(Effect::Rerunnable).await, Claim::NotKept));
+    assert!(matches!(answer, Ok(Answer::Response { .. })));
+    assert!(matches!(
+        fixture.admit(Effect::Rerunnable).await,
+        Claim::Told(Recorded::ResponseNotKept)
+    ));
 }
 
 #[tokio::test]

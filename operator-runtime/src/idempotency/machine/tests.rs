@@ -64,16 +64,16 @@ fn ages(written: u64, first_seen: u64) -> Ages {
     }
 }
 
-fn ask(state: State, ages: Ages, effect: Effect) -> Step {
+fn ask(state: State, ages: Ages, effect: Effect) -> Decision {
     claim(&held(state), ages, &asked(), effect, &Settings::default())
 }
 
-fn next_attempt() -> Step {
+fn next_attempt() -> Decision {
     let record = Record {
         epoch: 4,
         ..held(State::InProgress)
     };
-    Step::Claim(record, FirstSeen::Keep)
+    Decision::Claim(record, FirstSeen::Keep)
 }
 
 #[test]
@@ -82,10 +82,16 @@ fn what_is_over_is_answered_the_same_whatever_the_effect() {
         let ages = ages(100, 100);
         assert_eq!(
             ask(State::Completed(response()), ages, effect),
-            Step::Replay(response())
+            Decision::Tell(Recorded::Replayed(response()))
         );
-        assert_eq!(ask(State::NotKept, ages, effect), Step::NotKept);
-        assert_eq!(ask(State::Unknown, ages, effect), Step::Unknown);
+        assert_eq!(
+            ask(State::NotKept, ages, effect),
+            Decision::Tell(Recorded::ResponseNotKept)
+        );
+        assert_eq!(
+            ask(State::Unknown, ages, effect),
+            Decision::Tell(Recorded::OutcomeUnknown)
+        );
         assert_eq!(ask(State::Released, ages, effect), next_attempt());
     }
 }
@@ -93,7 +99,10 @@ fn what_is_over_is_answered_the_same_whatever_the_effect() {
 #[test]
 fn a_live_attempt_is_waited_for() {
     for effect in EFFECTS {
-        assert_eq!(ask(State::InProgress, ages(14, 100), effect), Step::Wait);
+        assert_eq!(
+            ask(State::InProgress, ages(14, 100), effect),
+            Decision::Tell(Recorded::StillRunning)
+        );
     }
 }
 
@@ -101,7 +110,7 @@ fn a_live_attempt_is_waited_for() {
 fn a_lost_attempt_is_followed_by_another_unless_the_effect_may_happen_once_only() {
     for effect in EFFECTS {
         let expected = match effect {
-            Effect::AtMostOnce => Step::GiveUp(held(State::Unknown)),
+            Effect::AtMostOnce => Decision::GiveUp(held(State::Unknown)),
             Effect::ReadOnly | Effect::Rerunnable | Effect::Transactional => next_attempt(),
         };
         assert_eq!(ask(State::InProgress, ages(15, 100), effect), expected, "{effect:?}");
@@ -119,7 +128,7 @@ fn another_request_under_the_same_key_is_a_mistake_in_every_state() {
                 Effect::AtMostOnce,
                 &Settings::default(),
             );
-            assert_eq!(step, Step::Mismatch, "{state:?}");
+            assert_eq!(step, Decision::Tell(Recorded::KeyReused), "{state:?}");
         }
     }
 }
@@ -135,183 +144,129 @@ fn an_expired_record_is_as_if_absent() {
                 Effect::AtMostOnce,
                 &Settings::default(),
             );
-            assert_eq!(step, Step::Claim(first, FirstSeen::Reset), "{state:?}");
+            assert_eq!(step, Decision::Claim(first, FirstSeen::Reset), "{state:?}");
         }
     }
 }
 
 #[test]
 fn a_live_attempt_does_not_expire() {
-    assert_eq!(ask(State::InProgress, ages(1, 10_000), Effect::AtMostOnce), Step::Wait);
+    assert_eq!(
+        ask(State::InProgress, ages(1, 10_000), Effect::AtMostOnce),
+        Decision::Tell(Recorded::StillRunning)
+    );
 }
 
 const LIMIT: usize = 256 * 1024;
 
+/// What is kept, without the answer itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Completed,
+    /// The answer alone, of a transaction.
+    Refused,
+    Released,
+    NotKept,
+    Unknown,
+    RolledBack,
+}
+
+fn finished(status: u16, retryable: bool, size: usize) -> HandlerOutcome {
+    HandlerOutcome::Finished {
+        response: Response {
+            status,
+            body: vec![b' '; size].into(),
+            ..response()
+        },
+        kind: retryable.then_some(Kind::Retryable),
+    }
+}
+
+/// What is kept after an attempt outside a transaction, and what its caller is told.
+fn after(outcome: HandlerOutcome, effect: Effect) -> (Kept, Answer) {
+    let (state, answer) = finish(outcome, effect, &Settings::default());
+    let kept = match state {
+        State::Completed(_) => Kept::Completed,
+        State::Released => Kept::Released,
+        State::NotKept => Kept::NotKept,
+        State::Unknown => Kept::Unknown,
+        State::InProgress => panic!("an attempt that has ended is in progress"),
+    };
+    (kept, answer)
+}
+
+fn after_transaction(outcome: HandlerOutcome) -> (Kept, Answer) {
+    let (after, answer) = finish_transaction(outcome, &Settings::default());
+    let kept = match after {
+        AfterTransaction::Completed(_) => Kept::Completed,
+        AfterTransaction::Refused(_) => Kept::Refused,
+        AfterTransaction::RolledBack => Kept::RolledBack,
+    };
+    (kept, answer)
+}
+
 /// Status, marked retryable, size; then what is kept: at most once, may run again, transactional.
-type Row = (u16, bool, usize, After, After, AfterTransaction, Reply);
+type Row = (u16, bool, usize, Kept, Kept, Kept);
 
 #[test]
 fn every_outcome_leaves_what_the_table_says() {
-    use AfterTransaction::{Refused, RolledBack};
+    use Kept::{Completed, NotKept, Refused, Released, RolledBack};
     let table: &[Row] = &[
-        (
-            200,
-            false,
-            LIMIT,
-            After::Completed,
-            After::Completed,
-            AfterTransaction::Completed,
-            Reply::Response,
-        ),
-        (
-            201,
-            false,
-            0,
-            After::Completed,
-            After::Completed,
-            AfterTransaction::Completed,
-            Reply::Response,
-        ),
-        (
-            303,
-            false,
-            0,
-            After::Completed,
-            After::Completed,
-            AfterTransaction::Completed,
-            Reply::Response,
-        ),
-        (
-            400,
-            false,
-            0,
-            After::Completed,
-            After::Completed,
-            Refused,
-            Reply::Response,
-        ),
-        (
-            404,
-            false,
-            LIMIT,
-            After::Completed,
-            After::Completed,
-            Refused,
-            Reply::Response,
-        ),
-        (
-            499,
-            false,
-            0,
-            After::Completed,
-            After::Completed,
-            Refused,
-            Reply::Response,
-        ),
-        (
-            408,
-            false,
-            0,
-            After::Released,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            425,
-            false,
-            0,
-            After::Released,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            429,
-            false,
-            0,
-            After::Released,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            404,
-            true,
-            0,
-            After::Released,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            503,
-            true,
-            LIMIT + 1,
-            After::Released,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            500,
-            false,
-            0,
-            After::Completed,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            500,
-            false,
-            LIMIT + 1,
-            After::NotKept,
-            After::Released,
-            RolledBack,
-            Reply::Response,
-        ),
-        (
-            200,
-            false,
-            LIMIT + 1,
-            After::NotKept,
-            After::NotKept,
-            RolledBack,
-            Reply::TooLong { limit: LIMIT },
-        ),
+        (200, false, LIMIT, Completed, Completed, Completed),
+        (201, false, 0, Completed, Completed, Completed),
+        (303, false, 0, Completed, Completed, Completed),
+        (400, false, 0, Completed, Completed, Refused),
+        (404, false, LIMIT, Completed, Completed, Refused),
+        (499, false, 0, Completed, Completed, Refused),
+        (408, false, 0, Released, Released, RolledBack),
+        (425, false, 0, Released, Released, RolledBack),
+        (429, false, 0, Released, Released, RolledBack),
+        (404, true, 0, Released, Released, RolledBack),
+        (503, true, LIMIT + 1, Released, Released, RolledBack),
+        (500, false, 0, Completed, Released, RolledBack),
+        (500, false, LIMIT + 1, NotKept, Released, RolledBack),
+        (200, false, LIMIT + 1, NotKept, NotKept, RolledBack),
     ];
-    for &(status, retryable, size, once, again, transactional, told) in table {
-        let event = Event::Finished {
-            status,
-            retryable,
-            size,
+    for &(status, retryable, size, once, again, transactional) in table {
+        let outcome = finished(status, retryable, size);
+        let HandlerOutcome::Finished { response, kind } = outcome.clone() else {
+            panic!("not finished")
         };
-        let settings = Settings::default();
+        let told = Answer::Response { response, kind };
+        let row = (status, retryable, size);
         assert_eq!(
-            finish(event, Effect::AtMostOnce, &settings),
-            (once, Reply::Response),
-            "{event:?}"
+            after(outcome.clone(), Effect::AtMostOnce),
+            (once, told.clone()),
+            "{row:?}"
         );
         assert_eq!(
-            finish(event, Effect::Rerunnable, &settings),
-            (again, Reply::Response),
-            "{event:?}"
+            after(outcome.clone(), Effect::Rerunnable),
+            (again, told.clone()),
+            "{row:?}"
         );
-        assert_eq!(finish_transaction(event, &settings), (transactional, told), "{event:?}");
+        let told = if status == 200 && size > LIMIT {
+            Answer::TooLong { limit: LIMIT }
+        } else {
+            told
+        };
+        assert_eq!(after_transaction(outcome), (transactional, told), "{row:?}");
     }
 }
 
 #[test]
 fn a_handler_that_did_not_end_leaves_what_the_table_says() {
-    let settings = Settings::default();
-    for (event, told) in [(Event::Panicked, Reply::Failed), (Event::TimedOut, Reply::TimedOut)] {
-        assert_eq!(finish(event, Effect::AtMostOnce, &settings), (After::Unknown, told));
-        assert_eq!(finish(event, Effect::Rerunnable, &settings), (After::Released, told));
+    let ends = [
+        (HandlerOutcome::Panicked, Kept::Unknown, Answer::Failed),
+        (HandlerOutcome::TimedOut, Kept::Unknown, Answer::TimedOut),
+        (HandlerOutcome::Conflict, Kept::Released, Answer::TimedOut),
+    ];
+    for (outcome, once, told) in ends {
+        assert_eq!(after(outcome.clone(), Effect::AtMostOnce), (once, told.clone()));
         assert_eq!(
-            finish_transaction(event, &settings),
-            (AfterTransaction::RolledBack, told)
+            after(outcome.clone(), Effect::Rerunnable),
+            (Kept::Released, told.clone())
         );
+        assert_eq!(after_transaction(outcome), (Kept::RolledBack, told));
     }
 }
 
@@ -374,7 +329,7 @@ proptest! {
     fn at_most_once_never_runs_again_where_an_effect_may_have_happened(state in 0_usize..5, written in 0_u64..3_599, before in 0_u64..3_599) {
         let state = states()[state].clone();
         let ages = ages(written.min(before), before);
-        if let Step::Claim(..) = ask(state.clone(), ages, Effect::AtMostOnce) {
+        if let Decision::Claim(..) = ask(state.clone(), ages, Effect::AtMostOnce) {
             prop_assert_eq!(state, State::Released);
         }
     }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rusqlite::Connection;
 
 use super::*;
+use crate::idempotency::lease::Lease;
+use crate::pipeline::execution::{Stopped, execute};
 use crate::record::operation::{Fingerprint, Origin};
 use crate::store::{Sqlite, SqliteStore, Store};
 use crate::transaction::Tx;
@@ -54,14 +56,23 @@ fn finished(status: u16, body: &str) -> HandlerOutcome {
             content_type: "text/plain".into(),
             body,
         },
-        retryable: false,
+        kind: None,
     }
 }
 
 fn handler(
     work: impl for<'t> FnOnce(&'t mut Tx<Sqlite>) -> BoxFuture<'t, HandlerOutcome> + Send + 'static,
 ) -> TransactionalHandler {
-    Box::new(move |handle| work(handle.downcast_mut().expect("the store's own type")))
+    Box::new(move |handle, limit| {
+        let working = async move { work(handle.downcast_mut().expect("the store's own type")).await };
+        Box::pin(async move {
+            match execute(working, limit, None::<&mut Lease>).await {
+                Ok(outcome) => outcome,
+                Err(Stopped::Panicked(_)) => HandlerOutcome::Panicked,
+                Err(Stopped::TimedOut) => HandlerOutcome::TimedOut,
+            }
+        })
+    })
 }
 
 /// Nothing makes the transactions of these tests fail but themselves, so a second run is asked for by mistake.
@@ -118,8 +129,8 @@ impl Desk {
 fn body(outcome: Outcome) -> (bool, String) {
     let text = |response: Response| String::from_utf8(response.body.to_vec()).expect("text");
     match outcome.expect("the store answers") {
-        Transacted::Ran(Answer::Response(response)) => (false, text(response)),
-        Transacted::Replay(response) => (true, text(response)),
+        Transacted::Ran(Answer::Response { response, .. }) => (false, text(response)),
+        Transacted::Told(Recorded::Replayed(response)) => (true, text(response)),
         other => panic!("no response: {other:?}"),
     }
 }

@@ -35,16 +35,14 @@ fn add_claims(edges: &mut Edges) {
             ];
             for (time, ages) in times {
                 let (to, what) = match ask(state.clone(), ages, effect) {
-                    Step::Claim(_, FirstSeen::Reset) => ("[*]", "the record's time is over".to_owned()),
-                    Step::Claim(_, FirstSeen::Keep) if state == State::InProgress => {
+                    Decision::Claim(_, FirstSeen::Reset) => ("[*]", "the record's time is over".to_owned()),
+                    Decision::Claim(_, FirstSeen::Keep) if state == State::InProgress => {
                         ("InProgress", format!("retry, {time}: next epoch runs"))
                     }
-                    Step::Claim(_, FirstSeen::Keep) => ("InProgress", "retry: next epoch runs".to_owned()),
-                    Step::GiveUp(record) => (name(&record.state), format!("retry, {time}")),
-                    Step::Wait => (name(&state), format!("retry, {time}: waits")),
-                    Step::Replay(_) | Step::NotKept | Step::Unknown | Step::Mismatch => {
-                        (name(&state), "retry: told again".to_owned())
-                    }
+                    Decision::Claim(_, FirstSeen::Keep) => ("InProgress", "retry: next epoch runs".to_owned()),
+                    Decision::GiveUp(record) => (name(&record.state), format!("retry, {time}")),
+                    Decision::Tell(Recorded::StillRunning) => (name(&state), format!("retry, {time}: waits")),
+                    Decision::Tell(_) => (name(&state), "retry: told again".to_owned()),
                 };
                 let effects = edges.entry((name(&state), to, what)).or_default();
                 if !effects.contains(&shown) {
@@ -58,11 +56,6 @@ fn add_claims(edges: &mut Edges) {
 /// How an attempt ends.
 fn add_ends(edges: &mut Edges) {
     let settings = Settings::default();
-    let finished = |status, retryable, size| Event::Finished {
-        status,
-        retryable,
-        size,
-    };
     let ends = [
         ("2xx, 3xx", finished(200, false, 1)),
         ("4xx", finished(404, false, 1)),
@@ -70,23 +63,18 @@ fn add_ends(edges: &mut Edges) {
         ("retryable", finished(503, true, 1)),
         ("5xx", finished(500, false, 1)),
         ("too long to keep", finished(200, false, settings.response_limit + 1)),
-        ("panic", Event::Panicked),
-        ("time is up", Event::TimedOut),
+        ("panic", HandlerOutcome::Panicked),
+        ("time is up", HandlerOutcome::TimedOut),
     ];
-    for (what, event) in ends {
+    for (what, outcome) in ends {
         for (effect, shown) in RECORDED {
             let to = if effect == Effect::Transactional {
-                match finish_transaction(event, &settings).0 {
-                    AfterTransaction::Completed | AfterTransaction::Refused => "Completed",
+                match finish_transaction(outcome.clone(), &settings).0 {
+                    AfterTransaction::Completed(_) | AfterTransaction::Refused(_) => "Completed",
                     AfterTransaction::RolledBack => "[*]",
                 }
             } else {
-                match finish(event, effect, &settings).0 {
-                    After::Completed => "Completed",
-                    After::Released => "Released",
-                    After::NotKept => "NotKept",
-                    After::Unknown => "Unknown",
-                }
+                name(&finish(outcome.clone(), effect, &settings).0)
             };
             edges
                 .entry(("InProgress", to, what.to_owned()))

@@ -60,7 +60,7 @@ fn a_settled_operation_keeps_who_settled_it_when_it_runs_again() {
         Effect::AtMostOnce,
         &Settings::default(),
     );
-    let Step::Claim(record, FirstSeen::Keep) = step else {
+    let Decision::Claim(record, FirstSeen::Keep) = step else {
         panic!("does not run: {step:?}")
     };
     assert_eq!((record.epoch, record.settlement), (4, Some(settlement())));

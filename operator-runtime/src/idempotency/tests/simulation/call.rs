@@ -12,6 +12,7 @@ use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::lease::{Lease, LeaseError};
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
+use crate::problem::Kind;
 use crate::record::operation::{Fingerprint, Origin};
 use crate::record::{Record, Response};
 
@@ -142,13 +143,13 @@ pub(super) fn first(key: u8, body: u8) -> Arc<Record> {
 }
 
 pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
-    let finished = |status, body: String, retryable| HandlerOutcome::Finished {
+    let finished = |status, body: String, retryable: bool| HandlerOutcome::Finished {
         response: Response {
             status,
             content_type: "text/plain".into(),
             body: body.into(),
         },
-        retryable,
+        kind: retryable.then_some(Kind::Retryable),
     };
     let short = answer.to_string();
     match ending {
@@ -166,7 +167,7 @@ pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
 /// What a caller is told of an attempt that ended so and is recorded.
 pub(super) fn due_of(outcome: HandlerOutcome) -> Answer {
     match outcome {
-        HandlerOutcome::Finished { response, .. } => Answer::Response(response),
+        HandlerOutcome::Finished { response, kind } => Answer::Response { response, kind },
         HandlerOutcome::Panicked => Answer::Failed,
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
     }

@@ -12,7 +12,7 @@ use crate::idempotency::admission::Claim;
 use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Finding;
-use crate::idempotency::outcome::{Answer, HandlerOutcome};
+use crate::idempotency::outcome::{Answer, HandlerOutcome, Recorded};
 use crate::idempotency::settling::NotSettled;
 use crate::record::Settlement;
 use crate::store::Swap;
@@ -154,7 +154,7 @@ impl Simulation<'_> {
         }
         if let Some(taken) = taken {
             assert_eq!(taken, Taken::GivenUp, "does not run");
-            assert!(matches!(claim, Claim::Unknown), "told {claim:?}");
+            assert!(matches!(claim, Claim::Told(Recorded::OutcomeUnknown)), "told {claim:?}");
             self.reach("given up");
             return None;
         }
@@ -162,18 +162,18 @@ impl Simulation<'_> {
             .reference
             .ask(call.asked.key, call.asked.body, call.asked.effect, self.now);
         self.reach(match claim {
-            Claim::Run(_) | Claim::Replay(_) => "replay",
-            Claim::Busy => "still running",
-            Claim::Mismatch => "mismatch",
-            Claim::Unknown => "unknown",
-            Claim::NotKept => "not kept",
+            Claim::Run(_) | Claim::Told(Recorded::Replayed(_)) => "replay",
+            Claim::Told(Recorded::StillRunning) => "still running",
+            Claim::Told(Recorded::KeyReused) => "mismatch",
+            Claim::Told(Recorded::OutcomeUnknown) => "unknown",
+            Claim::Told(Recorded::ResponseNotKept) => "not kept",
         });
         match claim {
-            Claim::Busy => {
+            Claim::Told(Recorded::StillRunning) => {
                 let waited = waits_since.map_or(0, |since| self.now - since);
                 assert!(waited >= reference::WAIT, "a duplicate was sent away after {waited} s");
             }
-            Claim::Replay(response) => {
+            Claim::Told(Recorded::Replayed(response)) => {
                 assert_eq!(
                     due,
                     Verdict::Replay {
@@ -182,9 +182,9 @@ impl Simulation<'_> {
                 );
                 self.seen.replayed(call.asked.key, number(&response), self.now);
             }
-            Claim::Mismatch => assert_eq!(due, Verdict::Mismatch),
-            Claim::Unknown => assert_eq!(due, Verdict::Unknown),
-            Claim::NotKept => assert_eq!(due, Verdict::TooLong),
+            Claim::Told(Recorded::KeyReused) => assert_eq!(due, Verdict::Mismatch),
+            Claim::Told(Recorded::OutcomeUnknown) => assert_eq!(due, Verdict::Unknown),
+            Claim::Told(Recorded::ResponseNotKept) => assert_eq!(due, Verdict::TooLong),
             Claim::Run(_) => {}
         }
         None

@@ -6,7 +6,7 @@ use super::super::history::CommitFate;
 use super::super::reference::{self, Ending, Reference, Verdict};
 use super::call::{due_of, first, number, outcome};
 use super::{MAX_EXECUTION, Simulation};
-use crate::idempotency::outcome::Answer;
+use crate::idempotency::outcome::{Answer, Recorded};
 use crate::idempotency::transacted::Transacted;
 use crate::store::StoreError;
 
@@ -136,15 +136,11 @@ impl Simulation<'_> {
                         .kept(asked.key, asked.answer, self.reference.expiry(asked.key));
                 }
             }
-            Transacted::Replay(response) => {
+            Transacted::Told(Recorded::Replayed(response)) => {
                 self.reach("replay of a transaction");
                 self.seen.replayed(asked.key, number(&response), self.now);
             }
-            Transacted::Busy
-            | Transacted::Mismatch
-            | Transacted::Unknown
-            | Transacted::NotKept
-            | Transacted::CommitUnknown => {}
+            Transacted::Told(_) | Transacted::CommitUnknown => {}
         }
     }
 }
@@ -161,16 +157,16 @@ fn transact(reference: &mut Reference, asked: Asked, now: u64) -> Verdict {
 fn fits(told: &Transacted, due: Verdict) -> bool {
     match told {
         Transacted::Ran(_) => matches!(due, Verdict::Run { .. }),
-        Transacted::Replay(response) => {
+        Transacted::Told(Recorded::Replayed(response)) => {
             due == Verdict::Replay {
                 answer: number(response),
             }
         }
-        Transacted::Busy => due == Verdict::Wait,
-        Transacted::Mismatch => due == Verdict::Mismatch,
+        Transacted::Told(Recorded::StillRunning) => due == Verdict::Wait,
+        Transacted::Told(Recorded::KeyReused) => due == Verdict::Mismatch,
         // That nobody knows is said, not written, for what was begun outside a transaction.
-        Transacted::Unknown => due == Verdict::Unknown,
-        Transacted::NotKept => due == Verdict::TooLong,
+        Transacted::Told(Recorded::OutcomeUnknown) => due == Verdict::Unknown,
+        Transacted::Told(Recorded::ResponseNotKept) => due == Verdict::TooLong,
         Transacted::CommitUnknown => false,
     }
 }

@@ -215,7 +215,7 @@ async fn a_handler_that_ends_the_shared_transaction_ends_it_for_nobody_else() {
         let after = queue.call_again("after", || refund("after", finished(200, "after")));
         queue.release().await;
         let recorded = recording.await;
-        assert!(matches!(recorded, Ok(Answer::Response(_))), "{harm}: {recorded:?}");
+        assert!(matches!(recorded, Ok(Answer::Response { .. })), "{harm}: {recorded:?}");
         let (before, harmful, after) = tokio::join!(before, harmful, after);
         is_answer(before, "before");
         is_answer(after, "after");
@@ -232,6 +232,9 @@ async fn a_handler_that_ends_the_shared_transaction_ends_it_for_nobody_else() {
             2,
             "{harm}: it shared the transaction"
         );
-        assert!(matches!(queue.mail().await, Claim::Replay(_)), "{harm}");
+        assert!(
+            matches!(queue.mail().await, Claim::Told(Recorded::Replayed(_))),
+            "{harm}"
+        );
     }
 }

@@ -1,0 +1,165 @@
+//! The one table of problems: from what went wrong to type, status, title, outcome and `Retry-After`.
+
+use super::outcome::Outcome;
+
+/// What went wrong, precisely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    InvalidInput,
+    Malformed,
+    NotFound,
+    Conflict,
+    Retryable,
+    Internal,
+    /// The handler returned a value that cannot be serialized.
+    Unwritable,
+    TimedOut,
+    OutcomeUnknown,
+    OutcomeNotRecorded,
+    ResponseNotKept,
+    AnswerTooLong,
+    StillRunning,
+    KeyReused,
+    Unavailable,
+    /// The store has no room, so nothing was started.
+    StoreFull,
+    /// The transaction was rolled back.
+    Undone,
+    /// The transaction was rolled back, because the store has no room.
+    UndoneFull,
+    Full,
+    Queued,
+    Stopping,
+    NoSuchPath,
+    MethodNotAllowed,
+    TooLarge,
+    TooSlow,
+    /// From verification: (slug, status).
+    Refused(&'static str, u16),
+    /// From `#[derive(OperatorError)]`: (slug, status, retryable).
+    Declared(&'static str, u16, bool),
+    /// From an extractor: its status.
+    Rejected(u16),
+}
+
+/// What a caller, the log and the figures are told about one kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The last part of the problem's `type`.
+    pub(crate) slug: &'static str,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// One title for each `type` (RFC 9457 §3.1.3).
+    pub(crate) title: &'static str,
+    pub(crate) outcome: Outcome,
+    /// The value of `Retry-After`, in seconds, where sending the call again may help.
+    pub(crate) retry_after: Option<u32>,
+}
+
+/// Expired records are removed once a minute, so a full store may have room after that.
+const UNTIL_THERE_IS_ROOM: u32 = 60;
+
+impl Kind {
+    /// The one table. It has no wildcard arm, so a new kind does not compile without its row.
+    pub(crate) fn row(self) -> Row {
+        use Outcome as O;
+        let row = |slug, status, title, outcome| Row {
+            slug,
+            status,
+            title,
+            outcome,
+            retry_after: None,
+        };
+        let again = |seconds, row| Row {
+            retry_after: Some(seconds),
+            ..row
+        };
+        let by_status = |status| if status < 500 { O::Declined } else { O::Failed };
+        match self {
+            Self::InvalidInput => row("invalid-input", 400, "An input is wrong", O::Invalid),
+            Self::Malformed => row("malformed-request", 400, "The request is malformed", O::Invalid),
+            Self::NotFound => row("not-found", 404, "Not found", O::Declined),
+            Self::Conflict => row("conflict", 409, "In conflict with the present state", O::Declined),
+            Self::Retryable => again(1, row("try-again", 503, "Not possible at this moment", O::Failed)),
+            Self::Internal | Self::Unwritable => row("internal", 500, "The server failed", O::Failed),
+            Self::TimedOut => again(1, row("timed-out", 503, "The server took too long", O::TimedOut)),
+            Self::OutcomeUnknown => row(
+                "outcome-unknown",
+                500,
+                "It is not known whether this took effect",
+                O::OutcomeUnknown,
+            ),
+            Self::OutcomeNotRecorded => {
+                let title = "The outcome could not be recorded";
+                again(2, row("outcome-not-recorded", 503, title, O::OutcomeNotRecorded))
+            }
+            Self::ResponseNotKept => row(
+                "response-not-kept",
+                500,
+                "The first answer was too large to keep",
+                O::ResponseNotKept,
+            ),
+            Self::AnswerTooLong => row(
+                "answer-too-long",
+                500,
+                "The answer is too long, so nothing was kept",
+                O::ResponseNotKept,
+            ),
+            Self::StillRunning => {
+                let title = "The same operation is still running";
+                again(2, row("still-running", 409, title, O::StillRunning))
+            }
+            Self::KeyReused => row(
+                "key-reused",
+                422,
+                "The idempotency key belongs to another request",
+                O::KeyReused,
+            ),
+            Self::Unavailable => again(
+                2,
+                row("store-unavailable", 503, "Nothing was started", O::StoreUnavailable),
+            ),
+            Self::StoreFull => again(
+                UNTIL_THERE_IS_ROOM,
+                row("store-full", 503, "Nothing was started", O::StoreUnavailable),
+            ),
+            Self::Undone => again(2, row("undone", 503, "Nothing was kept", O::StoreUnavailable)),
+            Self::UndoneFull => again(
+                UNTIL_THERE_IS_ROOM,
+                row("undone", 503, "Nothing was kept", O::StoreUnavailable),
+            ),
+            Self::Full => again(1, row("server-full", 503, "Nothing was started", O::TurnedAway)),
+            Self::Queued => again(2, row("not-begun", 503, "Not begun yet", O::TurnedAway)),
+            Self::Stopping => again(1, row("server-stopping", 503, "Nothing was started", O::TurnedAway)),
+            Self::NoSuchPath => row("no-such-path", 404, "No such endpoint", O::NotVerified),
+            Self::MethodNotAllowed => row("method-not-allowed", 405, "Another method is needed", O::NotVerified),
+            Self::TooLarge => row("body-too-large", 413, "The body is too large", O::NotVerified),
+            Self::TooSlow => row(
+                "request-too-slow",
+                408,
+                "The request did not arrive in time",
+                O::NotVerified,
+            ),
+            Self::Refused("malformed-request", status) => {
+                row("malformed-request", status, "The request is malformed", O::NotVerified)
+            }
+            Self::Refused(slug, status) => row(slug, status, "The request was refused", O::NotVerified),
+            Self::Declared(slug, status, retryable) => Row {
+                retry_after: retryable.then_some(1),
+                ..row(slug, status, "The request cannot be carried out", by_status(status))
+            },
+            Self::Rejected(status) => Row {
+                retry_after: (status >= 500).then_some(1),
+                ..row("rejected", status, "The request was refused", by_status(status))
+            },
+        }
+    }
+
+    /// Whether the operation is released for another try, whatever the endpoint's effect.
+    pub(crate) fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::Retryable | Self::Declared(_, _, true) | Self::Rejected(500..)
+        )
+    }
+}
