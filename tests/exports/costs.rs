@@ -9,6 +9,7 @@ mod corners;
 mod database;
 #[path = "zoo/dates.rs"]
 mod dates;
+mod measured;
 #[path = "../../examples/support-desk/src/notifications.rs"]
 mod notifications;
 #[path = "../../examples/support-desk/src/orders.rs"]
@@ -26,105 +27,27 @@ mod tickets;
 mod values;
 mod worst;
 
+use measured::{Caller, endpoints};
 use operator_runtime::App;
 use operator_runtime::store::SqliteStore;
-use operator_runtime::testing::{Answer, Client};
-use peak_alloc::PeakAlloc;
-use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::process;
-
-/// Counts what every thread has allocated: a transactional handler's inputs are decoded on the writer's thread.
-#[global_allocator]
-static ALLOCATED: PeakAlloc = PeakAlloc;
-
-/// What a refusal may take, and what it may take more for each byte of the body.
-const ALLOWED: usize = 32 * 1024 * 1024;
-const ALLOWED_FOR_A_BYTE: usize = 32;
-
-struct Caller {
-    runtime: tokio::runtime::Runtime,
-    client: Client,
-    /// SQLite's file.
-    _folder: tempfile::TempDir,
-}
-
-impl Caller {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(folder.path().join("costs.db")).unwrap();
-        let app = App::new()
-            .state(notifications::Outbox::from_env())
-            .store(store)
-            .sqlite_setup(database::set_up);
-        let client = runtime.block_on(Client::new(app)).unwrap();
-        Self {
-            runtime,
-            client,
-            _folder: folder,
-        }
-    }
-
-    /// Calls, and holds what it took to the bound.
-    fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
-        let length = inputs.to_string().len();
-        let before = ALLOCATED.current_usage();
-        ALLOCATED.reset_peak_usage();
-        let answer = self.runtime.block_on(self.client.call(endpoint, inputs));
-        let taken = ALLOCATED.peak_usage().saturating_sub(before);
-        // The caller's own copy of the body is no part of the server's.
-        let allowed = ALLOWED + ALLOWED_FOR_A_BYTE * length + length;
-        assert!(
-            taken <= allowed,
-            "{endpoint}: {taken} bytes for a body of {length}, answered {}",
-            answer.status
-        );
-        answer
-    }
-}
-
-/// What the programs say of their endpoints.
-fn endpoints() -> Vec<Value> {
-    let programs = [
-        process::build_example("tests", "zoo"),
-        process::build("support-desk", "dev"),
-    ];
-    let manifest = |program| serde_json::from_str::<Value>(&process::run(program, &["manifest"])).unwrap();
-    let endpoints = programs
-        .iter()
-        .flat_map(|program| match manifest(program)["endpoints"].take() {
-            Value::Array(endpoints) => endpoints,
-            other => panic!("{other}"),
-        });
-    endpoints.filter(|endpoint| endpoint["method"] == "POST").collect()
-}
 
 /// One test, because the memory of all threads is counted.
 #[test]
 fn refusing_takes_memory_by_the_size_of_the_body_alone() {
-    let caller = Caller::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("costs.db")).unwrap();
+    let app = App::new()
+        .state(notifications::Outbox::from_env())
+        .store(store)
+        .sqlite_setup(database::set_up);
+    let caller = Caller::new(app);
     worst_requests(&caller);
-    let endpoints = endpoints();
-    assert!(endpoints.len() > 20, "{}", endpoints.len());
-    for endpoint in &endpoints {
-        let name = endpoint["name"].as_str().unwrap();
-        let config = Cases {
-            cases: 24,
-            failure_persistence: None,
-            ..Cases::default()
-        };
-        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-        let nearly = values::nearly_of(&endpoint["inputs"]);
-        let ran = runner.run(&(nearly, 0..3_u8, 1..127_usize), |(value, change, depth)| {
-            caller.call(name, &worst::grown(value, change, depth));
-            Ok(())
-        });
-        ran.unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let mut all = endpoints(&process::build_example("tests", "zoo"));
+    all.extend(endpoints(&process::build("support-desk", "dev")));
+    assert!(all.len() > 25, "{}", all.len());
+    caller.call_nearly_right(&all);
 }
 
 fn worst_requests(caller: &Caller) {

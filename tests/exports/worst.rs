@@ -71,6 +71,18 @@ pub(crate) fn requests() -> Vec<Worst> {
             "the same item twice",
         ),
         worst(
+            "sets in sets",
+            "many",
+            json!({ "bag": bags(50, 256) }),
+            "must be a whole number",
+        ),
+        worst(
+            "names that are escaped",
+            "many",
+            json!({ "node": escaped_names(10, BODY / 70) }),
+            "lacks `value`",
+        ),
+        worst(
             "names that are no inputs",
             "many",
             names(BODY / 12),
@@ -101,6 +113,19 @@ fn names(count: usize) -> Value {
         .map(|index| (format!("n{index:06}"), json!(0)))
         .collect::<serde_json::Map<_, _>>()
         .into()
+}
+
+/// Fields whose names are long, and each character of them is escaped.
+fn escaped_names(count: usize, length: usize) -> Value {
+    let names = (0..count).map(|index| (format!("{index}{}", "\u{1}".repeat(length)), json!(0)));
+    names.collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Sets in sets, each with many empty ones that differ, and one wrong value at the bottom.
+fn bags(depth: usize, width: usize) -> Value {
+    let empty = |also: usize| json!({ "bags": [], "also": also % 256 });
+    let bottom = json!({ "bags": (0..width).map(empty).collect::<Vec<_>>(), "also": "wrong" });
+    (0..depth).fold(bottom, |inner, _| json!({ "bags": [inner, empty(1)], "also": 1 }))
 }
 
 fn ticket(tags: &Value) -> Value {

@@ -1,7 +1,7 @@
 //! Enums that hold themselves, in each of serde's representations, with two to six variants. Not in the program, because
 //! TypeScript has no name for a type that is a map of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use operator_runtime::operator_api;
 use schemars::JsonSchema;
@@ -134,6 +134,13 @@ pub(crate) struct Contact {
     phone: Option<String>,
 }
 
+/// A set that holds sets.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Bag {
+    bags: BTreeSet<Bag>,
+    also: u8,
+}
+
 /// Answers with how many there are. Use it to try long lists and long chains.
 #[operator_api(POST, "/zoo/many", read_only)]
 async fn many(
@@ -147,10 +154,13 @@ async fn many(
     /// Lists that hold nothing twice.
     #[operator(unique_items)]
     sets: Option<Vec<BTreeMap<String, u8>>>,
+    /// Sets in sets.
+    bag: Option<Bag>,
 ) -> usize {
     let chain = std::iter::successors(node.as_ref(), |node| node.next.as_deref());
     contacts.map_or(0, |list| list.len())
         + chain.count()
         + maps.map_or(0, |list| list.len())
         + sets.map_or(0, |list| list.len())
+        + bag.map_or(0, |bag| bag.bags.len())
 }

@@ -1,0 +1,34 @@
+//! What refusing takes in memory, for the example on Postgres: `costs` measures the others.
+
+#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+
+#[path = "../../examples/billing/src/charges.rs"]
+mod charges;
+#[path = "../../examples/billing/src/ledger.rs"]
+mod ledger;
+mod measured;
+#[allow(dead_code, reason = "`costs` uses the rest")]
+mod values;
+#[allow(dead_code, reason = "`costs` uses the rest")]
+mod worst;
+
+use measured::{Caller, endpoints};
+use operator_runtime::App;
+use operator_runtime::store::PostgresStore;
+use tests::process;
+use tests::services::Postgres;
+
+/// One test, because the memory of all threads is counted.
+#[test]
+fn refusing_takes_memory_by_the_size_of_the_body_alone() {
+    let postgres = Postgres::start(&[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(PostgresStore::connect(&postgres.url())).unwrap();
+    let app = App::new()
+        .store(store)
+        .postgres_setup(include_str!("../../examples/billing/src/tables.sql"));
+    let caller = Caller::new(app);
+    let endpoints = endpoints(&process::build("billing", "dev"));
+    assert_eq!(endpoints.len(), 2);
+    caller.call_nearly_right(&endpoints);
+}
