@@ -221,7 +221,7 @@ fn lint_says_the_better_form_and_fails_where_it_is_told_to() {
     );
     assert_eq!(
         lines[2],
-        "  better: Write a doc comment on the field: what it is, in which unit or form."
+        "  better: Write a doc comment on the field: what it means, and in which unit or format."
     );
     for level in ["warnings", "notes"] {
         let denied = say(&zoo, &[], &["lint", "--deny", level]);
