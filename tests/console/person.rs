@@ -216,7 +216,7 @@ fn a_wrong_signature_is_looked_into() {
     );
     let differs = check(&request, "", "Differs");
     assert!(
-        differs.contains("What differs: URL") && differs.contains("slash at its end"),
+        differs.contains("What differs: URL") && differs.contains("trailing slash"),
         "{differs}"
     );
     let same = browser.run("return [...document.querySelectorAll('.row-same th')].map((one) => one.innerText).join()");

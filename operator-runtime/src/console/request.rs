@@ -142,7 +142,7 @@ fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s PreparedEndpoint, 
     }
     let paths = server.endpoints.iter().map(|bound| bound.endpoint.path);
     Err(match nearest(below, paths) {
-        Some(near) => format!("There is no endpoint at `{path}`: did you mean `{near}`?"),
+        Some(near) => format!("There is no endpoint at `{path}`; did you mean `{near}`?"),
         None => format!("There is no endpoint at `{path}`."),
     })
 }
