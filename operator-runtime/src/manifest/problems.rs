@@ -44,9 +44,9 @@ impl Problem {
     pub(crate) fn rejected(status: u16, effect: Effect) -> Self {
         let is_not_now = status >= 500;
         let words = if is_not_now {
-            "The server could not prepare this request and has not started to carry it out."
+            "The server could not get ready for this request, and has not begun it."
         } else {
-            "The request's headers do not contain what this endpoint needs."
+            "The server could not take what this endpoint needs from the request's headers."
         };
         let problem = Self::of(Kind::Rejected(status), is_not_now);
         Self { words, ..problem }.of_run(effect)
