@@ -1,8 +1,9 @@
 //! Signed, idempotent, described HTTP endpoints for an AI support agent.
 //!
 //! An ordinary async function with [`#[operator_api]`](operator_api) is an endpoint: its arguments are the inputs, its
-//! doc comments the descriptions, its return type the answer. Calls are verified before anything else, carried out once
-//! however often they are retried, and described to the agent by a manifest.
+//! doc comments are the descriptions, and its return type is the answer. The runtime verifies every call before anything
+//! else, carries an operation out once however often it is retried, and describes the endpoints to the agent in a
+//! manifest.
 //!
 //! ```
 //! use operator_runtime::{App, Error, operator_api, testing::Client};
@@ -26,7 +27,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! // A program says `App::new().state(…).run().await`; a test calls in process.
+//! // A program writes `App::new().state(…).run().await`; a test calls the endpoints in process.
 //! let app = App::new().state(Shelf([("teapot".to_owned(), 3)].into()));
 //! let client = Client::new(app).await.unwrap();
 //! assert_eq!(client.call("stock", &json!({ "product": "teapot" })).await.body, json!(3));
@@ -36,21 +37,22 @@
 //!
 //! # Three rules
 //! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
-//! 2. **A borrowed argument is the app's.** `&T` is the value given to [`App::state`], [`&Call`](Call) the call itself,
-//!    [`&mut Tx<…>`](Tx) the transaction that the call's record commits with, [`&Reader<…>`](Reader) reads beside it.
-//! 3. **The function stays an ordinary function.** It can be called and tested as it stands.
+//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
+//!    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads
+//!    the same database outside that transaction.
+//! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
 //!
 //! # MCP
-//! With the feature `mcp` every endpoint is a tool of the Model Context Protocol too, carried out as a signed call is:
-//! checked, recorded, once. The program's command `mcp` is a server over standard input and output for who starts it;
-//! where `OPERATOR_MCP_TOKENS` is set, clients with one of those bearer tokens are answered at `/mcp`, over streamable
-//! HTTP. Each `tools/call` is an operation of its own, unless the client names one in the request's `_meta`, as
-//! `operator/idempotency-key`: calls with one key are one operation.
+//! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like a
+//! signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts it,
+//! over standard input and output. If `OPERATOR_MCP_TOKENS` is set, `/mcp` answers clients that send one of those bearer
+//! tokens, over streamable HTTP. Each `tools/call` is an operation of its own, unless the client sends an idempotency key
+//! as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation.
 //!
 //! # Features
-//! `sqlite` and `cli` are on unless turned off; `postgres` and `redis` are further stores; `mcp` is above; `bytes`,
-//! `chrono`, `jiff`, `rust_decimal`, `time`, `url` and `uuid` make those crates' types inputs and outputs; `prometheus`
-//! exports the figures that [`idempotency`] explains.
+//! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
+//! `chrono`, `jiff`, `rust_decimal`, `time`, `url` and `uuid` let endpoints take and return the types of those crates.
+//! `prometheus` exports the metrics that [`idempotency`] explains.
 
 mod app;
 mod causes;
@@ -83,11 +85,12 @@ pub use endpoint::call::Call;
 pub use idempotency::effect::Effect;
 pub use idempotency::machine::Settings;
 pub use input::{Expected, SearchParam, SearchParams};
-/// Makes an enum the documented errors of an endpoint: a status and a sentence for each variant.
+/// Turns an enum into the documented errors of an endpoint: a status and a sentence for each variant.
 ///
-/// The sentence is the doc comment or `#[operator(detail = "…")]`; `{field}` in it shows a field. `#[operator(status =
-/// 404)]` is its status, 400 unless set; `#[operator(retryable)]` says that nothing has happened, so that the operation
-/// is released for another try; `#[operator(internal)]` logs the variant's one field and never sends it.
+/// The sentence is the variant's doc comment or `#[operator(detail = "…")]`; `{field}` in the sentence shows a field.
+/// `#[operator(status = 404)]` sets the variant's status, which is 400 by default. `#[operator(retryable)]` says that the
+/// handler has changed nothing, so the operation is released and a retry runs again. `#[operator(internal)]` logs the
+/// variant's single field and never sends it to the caller.
 ///
 /// ```
 /// use operator_runtime::{Error, OperatorError};
@@ -97,7 +100,7 @@ pub use input::{Expected, SearchParam, SearchParams};
 ///     /// There is no order {order_id}. Ask for the number on the receipt.
 ///     #[operator(status = 404)]
 ///     NoSuchOrder { order_id: u64 },
-///     /// The payment provider is not there at the moment.
+///     /// The payment provider is not available at the moment.
 ///     #[operator(status = 503, retryable)]
 ///     ProviderAway,
 ///     #[operator(internal)]
@@ -109,9 +112,10 @@ pub use input::{Expected, SearchParam, SearchParams};
 /// # let _ = (RefundError::ProviderAway, RefundError::Disk(std::io::ErrorKind::Other.into()));
 /// ```
 pub use operator_macros::OperatorError;
-/// Lets an enum of unit variants, or a struct of one field, be an input of a GET: one text.
+/// Lets an enum of unit variants, or a struct with one field, be an input of a GET: the value is one string.
 ///
-/// serde's `rename` and `rename_all` are honoured, and `#[operator(rename = "…")]`; doc comments describe the variants.
+/// serde's `rename` and `rename_all` are honoured, and so is `#[operator(rename = "…")]`; doc comments describe the
+/// variants.
 ///
 /// ```
 /// use operator_runtime::SearchParam;
@@ -128,10 +132,11 @@ pub use operator_macros::OperatorError;
 /// assert_eq!(Shipping::from_text("next-day").ok(), Some(Shipping::NextDay));
 /// ```
 pub use operator_macros::SearchParam;
-/// Lets a struct of named fields stand in a GET by `#[operator(flatten)]`: each field is asked whether it is one text, at
-/// its type. [`SearchParams`](trait@SearchParams) shows one.
+/// Lets a GET take a struct with named fields through `#[operator(flatten)]`: each field must be a single search
+/// parameter, and the compiler reports one that is not at the field's type. [`SearchParams`](trait@SearchParams) has an
+/// example.
 pub use operator_macros::SearchParams;
-/// Names the endpoints that an app serves, instead of all that are linked, for [`App::only`].
+/// Lists the endpoints that an app serves, instead of all linked ones, for [`App::only`].
 ///
 /// ```no_run
 /// use operator_runtime::{App, endpoints, operator_api};
@@ -145,25 +150,25 @@ pub use operator_macros::SearchParams;
 /// let app = App::new().only(endpoints![is_open]);
 /// ```
 pub use operator_macros::endpoints;
-/// Makes an async function an endpoint: `#[operator_api(METHOD, "/path", option, …)]`.
+/// Turns an async function into an endpoint: `#[operator_api(METHOD, "/path", option, …)]`.
 ///
-/// | part | meaning | unless given |
+/// | part | meaning | default |
 /// |---|---|---|
-/// | `GET` / `POST` | the method: inputs are URL search parameters, or the fields of one JSON object | required |
+/// | `GET` / `POST` | the method: inputs are URL search parameters (GET) or the fields of one JSON object (POST) | required |
 /// | `"/path"` | fixed path below the public URL | `"/"` and the name |
-/// | `name = "…"` | how the agent refers to it | the function's name |
-/// | `read_only` | a POST that changes nothing: no record | a GET is read-only always |
+/// | `name = "…"` | the name by which the agent refers to the endpoint | the function's name |
+/// | `read_only` | a POST that changes nothing, so that no record is kept | a GET is always read-only |
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
 /// | `timeout = "30s"` | the longest the handler may run | 60 s |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 ///
-/// Options of an input, in `#[operator(…)]` before it: `default`, `default = …`; `min`, `max`, `exclusive_min`,
-/// `exclusive_max`, `multiple_of` on numbers; `min_length`, `max_length`, `pattern`, `format` on text; `min_items`,
-/// `max_items`, `unique_items` on lists; `example = …`, `rename = "…"`, `flatten` (in a GET of a struct that derives
-/// [`SearchParams`]), `allow(lint)`. `extract` makes an argument an axum extractor's value instead.
+/// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`, `exclusive_min`,
+/// `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for strings; `min_items`,
+/// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
+/// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
 ///
-/// Answers are `Serialize + JsonSchema`, alone or in a `Result` whose error becomes an [`Error`]. Every mistake is a
-/// compile error that says what to write instead.
+/// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error converts
+/// into an [`Error`]. Every mistake is a compile error that says what to write instead.
 ///
 /// ```
 /// use operator_runtime::{Call, Error, operator_api};
@@ -174,14 +179,14 @@ pub use operator_macros::endpoints;
 /// #[operator_api(POST, "/messages", timeout = "20s")]
 /// async fn send_message(
 ///     call: &Call,
-///     /// Where to.
+///     /// The customer's e-mail address.
 ///     #[operator(format = "email", example = "ana@example.com")]
 ///     email: String,
-///     /// What it says, in the customer's language.
+///     /// The text of the message, in the customer's language.
 ///     #[operator(min_length = 1, max_length = 2000)]
 ///     message: String,
 /// ) -> Result<String, Error> {
-///     // The same on each retry, so that a provider can tell a retry from a second wish.
+///     // The key is the same on each retry, so that a provider can tell a retry from a second message.
 ///     let key = call.idempotency_key();
 ///     Ok(format!("Sent to {email} as {key}: {message}"))
 /// }
@@ -199,9 +204,10 @@ pub use store::{ReadError, Sqlite};
 pub use tokio_postgres;
 pub use transaction::{Database, Reader, Tx};
 
-/// What an endpoint asks of the types in its signature: the traits that the compiler names where one does not fit.
+/// The traits that the types in an endpoint's signature must implement; the compiler names them when a type does not fit.
 ///
-/// Nobody implements or names these; each holds for every type with the usual traits, which its documentation names.
+/// User code neither implements nor names these traits: each is implemented for every type that has the usual traits,
+/// which the trait's documentation lists.
 pub mod requirements {
     pub use crate::endpoint::extract::ExtractedArgument;
     pub use crate::endpoint::invocation::TransactionArgument;
@@ -214,7 +220,7 @@ pub mod requirements {
     pub use crate::problem::{DocumentedError, ShownField};
 }
 
-/// What generated code calls. Nothing here is promised from one version to the next.
+/// Items that generated code uses. They may change in any version.
 #[doc(hidden)]
 pub mod __private {
     pub use std::boxed::Box as Boxed;
@@ -237,8 +243,8 @@ pub mod __private {
     pub use crate::protocol::method::Method;
     pub use crate::requirements::*;
 
-    /// Traits whose methods are found where a type has none of its own. Imported together, and without names, so that
-    /// none hides a name of the user's.
+    /// Traits whose methods apply where a type has no inherent method of that name. Imported as `_`, so that no trait
+    /// shadows a name in the user's code.
     pub mod fallbacks {
         pub use crate::endpoint::output::{PlainOutput as _, PlainSchema as _, UndocumentedError as _};
         pub use crate::endpoint::state::NotLent as _;

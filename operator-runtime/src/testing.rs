@@ -1,4 +1,4 @@
-//! An in-process caller that signs, for the tests of programs that have endpoints.
+//! An in-process client that signs its calls, for the tests of programs with endpoints.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::protocol::signature::Keys;
 use crate::store::MemoryStore;
 
 const SECRET: &str = "op_sk_testing";
-/// More than any test keeps, in bytes.
+/// Limit of the in-memory store, in bytes: more than any test stores.
 const MEMORY: usize = 256 * 1024 * 1024;
 
 /// Calls an app's endpoints as the agent does, without a socket: signed, decoded, recorded.
 ///
-/// What [`App::config`] sets holds here too, but for the store: operations are kept in memory unless the app was given a
-/// store by [`App::store`]. The time is the test's own; the store in memory shares it. Where no key or URL is set, there
-/// is one for tests, and nothing is read from the environment.
+/// The settings of [`App::config`] apply, except for the store: operations are kept in memory unless the app was given a
+/// store by [`App::store`]. The test controls the time by [`Client::clock`], and the in-memory store uses the same clock.
+/// If no signing key or public URL is set, the client uses ones for tests. It reads nothing from the environment.
 ///
 /// ```standalone_crate
 /// use operator_runtime::{App, operator_api, testing::Client};
@@ -34,9 +34,9 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// /// Adds two numbers. Use it when a customer cannot.
 /// #[operator_api(POST, "/sums")]
 /// async fn add(
-///     /// The one.
+///     /// The first number.
 ///     left: i64,
-///     /// The other.
+///     /// The second number.
 ///     right: i64,
 /// ) -> i64 {
 ///     left + right
@@ -61,24 +61,24 @@ pub struct Client {
     calls: Arc<AtomicU64>,
 }
 
-/// What came back.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The JSON.
+    /// The body as JSON; null if the body is not JSON.
     pub body: Value,
-    /// Whether it was kept from an earlier call with the same idempotency key.
+    /// Whether this is the stored answer of an earlier call with the same idempotency key.
     pub replayed: bool,
-    /// After how many seconds to try again, where it says so.
+    /// The seconds to wait before the next attempt, if the answer has a `Retry-After` header.
     pub retry_after: Option<u64>,
 }
 
 impl Client {
-    /// A caller of the app's endpoints.
+    /// Makes a client for the app's endpoints.
     ///
     /// # Errors
-    /// All that start-up refuses, in one message.
+    /// Every problem that start-up finds, in one message.
     pub async fn new(app: App) -> Result<Self, StartError> {
         let start = Duration::from_secs(1_700_000_000);
         let clock = Arc::new(ManualClock::at(start));
@@ -97,13 +97,13 @@ impl Client {
         })
     }
 
-    /// The time as the app sees it. Each call is signed at that time.
+    /// The app's clock. Each call is signed with the time of this clock.
     #[must_use]
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }
 
-    /// The same caller, whose calls are all one operation.
+    /// A copy of this client that sends this idempotency key with every call, so that its calls are one operation.
     #[must_use]
     pub fn with_idempotency_key(&self, key: impl Into<String>) -> Self {
         Self {
@@ -112,17 +112,17 @@ impl Client {
         }
     }
 
-    /// The same caller with another signing key, such as a new one that the app accepts already, or a forger's.
+    /// A copy of this client with another signing key, such as a new key that the app already accepts, or a forger's key.
     ///
     /// # Panics
-    /// Where no signing key may be so: the message says why.
+    /// If the secret is not a valid signing key; the message says why.
     #[must_use]
     pub fn with_signing_key(&self, secret: &str) -> Self {
         let signer = Keys::single("`with_signing_key`", secret).unwrap_or_else(|error| panic!("{error}"));
         Self { signer, ..self.clone() }
     }
 
-    /// The same caller with a header of its own, such as one that an extractor reads.
+    /// A copy of this client that sends one more header, such as a header that an extractor reads.
     #[must_use]
     pub fn with_header(&self, name: http::HeaderName, value: http::HeaderValue) -> Self {
         let mut client = self.clone();
@@ -130,10 +130,10 @@ impl Client {
         client
     }
 
-    /// Calls an endpoint by its name, with an object of inputs; for a GET, each is written as one text.
+    /// Calls an endpoint by its name with an object of inputs. For a GET, each input becomes one search parameter.
     ///
     /// # Panics
-    /// Where the app has no endpoint of that name: then the test is wrong.
+    /// If the app has no endpoint of that name, because then the test is wrong.
     pub async fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
         let request = self.request(endpoint, inputs);
         let Ok(response) = self.service.answer(request).await;

@@ -169,11 +169,11 @@ fn what_is_refused_before_the_signature_says_why() {
     for (request, word) in [
         (right.replace("X-Timestamp", "X-Time"), "X-Timestamp is missing"),
         (right.replace("POST /refunds", "POST /refund"), "/refunds"),
-        (right.replace("POST /refunds", "GET /refunds"), "answers POST only"),
+        (right.replace("POST /refunds", "GET /refunds"), "answers only POST"),
         (right.replace("application/json", "text/plain"), "application/json"),
         (post(at, "abc"), "64 hexadecimal digits"),
         (String::new(), "first line is missing"),
-        ("curl -d @body https://a.example".to_owned(), "paste what is in it"),
+        ("curl -d @body https://a.example".to_owned(), "paste the file's content"),
     ] {
         let found = compare(&dev, &request, "");
         assert_eq!(found["verdict"], "refused", "{request}: {found}");

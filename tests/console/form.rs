@@ -182,7 +182,7 @@ fn wrong_inputs_are_told_at_their_fields() {
     // A number in place of a text is kept in the field, digit for digit, and the mistake is told there.
     browser.fill("#json", "{ nonsense");
     browser.press("Edit as JSON");
-    assert!(text(&browser, "#json-error").contains("no JSON"));
+    assert!(text(&browser, "#json-error").contains("not valid JSON"));
     is_clean(&browser, &dev);
 }
 

@@ -113,7 +113,7 @@ fn breaks(formats: &[&'static str], edit: impl Fn(&mut Earlier), sentences: &[&s
         let breaking: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
         assert_eq!(breaking, sentences, "{report}");
         assert!(
-            report.contains("These changes break callers:") && !report.contains("break nobody"),
+            report.contains("These changes break callers:") && !report.contains("break no caller"),
             "{report}"
         );
     }
@@ -124,7 +124,7 @@ fn breaks_nobody(formats: &[&'static str], edit: impl Fn(&mut Earlier), sentence
         let harmless: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
         assert_eq!(harmless, sentences, "{report}");
         assert!(
-            report.contains("These break nobody:") && !report.contains("break callers"),
+            report.contains("These changes break no caller:") && !report.contains("break callers"),
             "{report}"
         );
     }
@@ -135,18 +135,18 @@ fn an_input_that_takes_less() {
     breaks(
         &FORMATS,
         |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(50),
-        &["`find_orders` takes less for `limit` (at most 20): this breaks callers that send more than 20 for `limit`"],
+        &["`find_orders` now takes fewer values for `limit` (at most 20): this breaks callers that send more than 20 for `limit`"],
     );
     breaks(
         &FORMATS,
         |earlier| earlier.parameter("recent_orders", "limit")["minimum"] = json!(0),
-        &["`recent_orders` takes less for `limit` (at least 1): this breaks callers that send less than 1 for `limit`"],
+        &["`recent_orders` now takes fewer values for `limit` (at least 1): this breaks callers that send less than 1 for `limit`"],
     );
     breaks(
         &FORMATS,
         |earlier| earlier.inputs("refund_order")["properties"]["amount_cents"]["type"] = json!("number"),
         &[
-            "`refund_order` takes less for `amount_cents` (of type integer only): this breaks callers that send a number for `amount_cents`",
+            "`refund_order` now takes fewer values for `amount_cents` (only the type integer): this breaks callers that send a number for `amount_cents`",
         ],
     );
 }
@@ -184,7 +184,7 @@ fn an_input_that_is_needed_or_gone_or_renamed() {
             let required = inputs["required"].as_array_mut().unwrap();
             *required.iter_mut().find(|one| *one == "amount_cents").unwrap() = json!("cents");
         },
-        &["`refund_order` takes `cents` by the name `amount_cents` now: this breaks callers that send `cents`"],
+        &["`refund_order` now takes `cents` under the name `amount_cents`: this breaks callers that send `cents`"],
     );
 }
 
@@ -204,7 +204,7 @@ fn an_answer_that_lacks_a_field_or_holds_another_kind_of_value() {
             reason.as_object_mut().unwrap().remove("nullable");
         },
         &[
-            "`order_refunds` may answer with null for `refunds[].reason`: this breaks callers that do not expect null there",
+            "`order_refunds` may now answer with null for `refunds[].reason`: this breaks callers that do not expect null there",
         ],
     );
 }
@@ -223,7 +223,7 @@ fn another_method_or_path_or_name() {
                 earlier.endpoint("find_orders")["method"] = json!("PUT");
             }
         },
-        &["`find_orders` is now a POST, and was a PUT: this breaks callers that send a PUT"],
+        &["`find_orders` is now a POST; it was a PUT: this breaks callers that send a PUT"],
     );
     breaks(
         &with_places,
@@ -238,7 +238,7 @@ fn another_method_or_path_or_name() {
             }
         },
         &[
-            "`refund_order` is now at http://127.0.0.1:8080/refunds: this breaks callers that call and sign over http://127.0.0.1:8080/refund",
+            "`refund_order` is now at http://127.0.0.1:8080/refunds: this breaks callers that call and sign http://127.0.0.1:8080/refund",
         ],
     );
     let rename = |earlier: &mut Earlier| {
@@ -252,7 +252,7 @@ fn another_method_or_path_or_name() {
         unreachable!()
     };
     assert!(
-        report.contains("`pay_back` is gone: this breaks callers that call `pay_back`"),
+        report.contains("`pay_back` was removed: this breaks callers that call `pay_back`"),
         "{report}"
     );
     assert!(report.contains("`refund_order` is new"), "{report}");
@@ -279,7 +279,7 @@ fn an_endpoint_that_is_gone() {
         }
     }) {
         assert!(
-            report.contains("`close_ticket` is gone: this breaks callers that call "),
+            report.contains("`close_ticket` was removed: this breaks callers that call "),
             "{report}"
         );
         assert!(
@@ -298,8 +298,8 @@ fn what_only_one_format_says() {
             earlier.endpoint("open_ticket")["annotations"]["idempotentHint"] = json!(true);
         },
         &[
-            "`open_ticket` has a new effect with each call now (idempotentHint): this breaks callers that call it again where an answer was lost",
-            "`refund_order` changes something now (readOnlyHint): this breaks callers that call it without asking a person",
+            "`open_ticket` now takes effect again with each call (idempotentHint): this breaks callers that repeat a call whose answer was lost",
+            "`refund_order` is no longer read-only (readOnlyHint): this breaks callers that call it without asking a person",
         ],
     );
     breaks(
@@ -311,7 +311,7 @@ fn what_only_one_format_says() {
             let responses = &mut earlier.endpoint("open_ticket")["responses"];
             responses["200"]["content"]["application/json"]["schema"]["$ref"] = json!("#/components/schemas/Opened");
         },
-        &["there is no type named `Opened`: this breaks callers that name it in code that was made from the document"],
+        &["the type `Opened` was removed: this breaks callers that use this type in code generated from the document"],
     );
     breaks_nobody(
         &["openapi", "openapi-3.0"],
@@ -319,7 +319,7 @@ fn what_only_one_format_says() {
             let responses = earlier.endpoint("refund_order")["responses"].as_object_mut().unwrap();
             responses.remove("404").unwrap();
         },
-        &["`refund_order` may answer with a 404 too"],
+        &["`refund_order` may now also answer with a 404"],
     );
 }
 
@@ -328,7 +328,7 @@ fn what_breaks_nobody() {
     breaks_nobody(
         &FORMATS,
         |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(10),
-        &["`find_orders` describes `limit` differently, or takes more for it"],
+        &["`find_orders` describes `limit` differently, or takes more values for `limit`"],
     );
     breaks_nobody(
         &FORMATS,
@@ -339,7 +339,7 @@ fn what_breaks_nobody() {
                 .remove("tags")
                 .unwrap();
         },
-        &["`open_ticket` takes `tags`, which may be left out"],
+        &["`open_ticket` now also takes `tags`, which is optional"],
     );
     breaks_nobody(
         &FORMATS,
@@ -356,7 +356,7 @@ fn what_breaks_nobody() {
                 .unwrap();
             remove(&mut earlier.outputs("open_ticket", "Ticket", "")["required"], "message");
         },
-        &["`open_ticket` answers with `message` too"],
+        &["`open_ticket` now also answers with `message`"],
     );
     breaks_nobody(
         &FORMATS,
@@ -377,7 +377,7 @@ fn what_breaks_nobody() {
         earlier.document["info"]["title"] = json!("Ours");
     }) {
         assert!(
-            report.contains("It promises the same of every endpoint, in other words"),
+            report.contains("It promises the same about every endpoint in a different form"),
             "{report}"
         );
     }
@@ -401,7 +401,7 @@ fn a_recursive_input_beside_another_that_changed() {
     let (code, report) = check(&zoo, "operator", &file);
     assert_eq!(code, Some(1), "{report}");
     assert!(
-        report.contains("`tree` takes less for `value.name` (of type string only)"),
+        report.contains("`tree` now takes fewer values for `value.name` (only the type string)"),
         "{report}"
     );
 }
@@ -425,7 +425,7 @@ fn a_file_of_another_format_is_told_apart_and_a_layout_is_no_change() {
             } else {
                 assert_eq!(code, Some(1));
                 assert!(
-                    report.contains("kept.json is no ") && report.contains("Write it anew"),
+                    report.contains("kept.json is not ") && report.contains("Write the file again"),
                     "{report}"
                 );
             }
@@ -434,6 +434,6 @@ fn a_file_of_another_format_is_told_apart_and_a_layout_is_no_change() {
         fs::write(&file, value.to_string()).unwrap();
         let (code, report) = check(program, format, &file);
         assert_eq!(code, Some(1));
-        assert!(report.contains("It is only laid out differently."), "{report}");
+        assert!(report.contains("Only its layout differs."), "{report}");
     }
 }

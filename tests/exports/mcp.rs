@@ -383,7 +383,7 @@ async fn no_number_is_taken_for_another_one() {
     assert_eq!(said(&greatest).await, times("1"));
     // A float of 64 bits is what it is.
     assert_eq!(said(&format!("{greatest},\"factor\":5.0")).await, times("5"));
-    assert!(said(&u128::MAX.to_string()).await.contains("beyond 64 bits"));
+    assert!(said(&u128::MAX.to_string()).await.contains("more than 64 bits"));
     assert!(
         said("\"5\"")
             .await
@@ -445,7 +445,7 @@ async fn a_full_server_says_so_and_a_slow_body_is_not_waited_for() {
     assert_eq!(second["isError"], true);
     let said = second["content"][0]["text"].as_str().unwrap();
     assert!(
-        said.contains("all the calls it can take") && said.ends_with("tried again in a second."),
+        said.contains("all the calls it can take") && said.ends_with("Try the call again in one second."),
         "{said}"
     );
     gate.open.notify_one();

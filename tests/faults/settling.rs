@@ -253,7 +253,7 @@ fn what_cannot_be_looked_up_is_said_in_words() {
         assert!(!output.status.success(), "{store} {arguments:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(refused("memory:", &["list"]).contains("end with it"));
+    assert!(refused("memory:", &["list"]).contains("The store is in memory"));
     assert!(refused("sqlite:elsewhere.db", &["list"]).contains("no SQLite file elsewhere.db"));
     assert!(!shop.folder.path().join("elsewhere.db").exists());
     assert!(refused(&shop.store, &["show", "xyz"]).contains("hexadecimal"));

@@ -85,9 +85,9 @@ fn a_call_that_cannot_be_made_is_refused_before_anything_is_sent() {
             "The public URL `ftp://a.example` is neither https nor http: `--url` is",
         ),
         (["--url", "x y"], "The public URL `x y` is not a URL"),
-        (["--at", "127.0.0.1:8080"], "`127.0.0.1:8080` is no address to send to"),
-        (["--idempotency-key", "a:b"], "`a:b` is no idempotency key"),
-        (["--idempotency-key", ""], "`` is no idempotency key"),
+        (["--at", "127.0.0.1:8080"], "`127.0.0.1:8080` is not an address to send to"),
+        (["--idempotency-key", "a:b"], "`a:b` is not an idempotency key"),
+        (["--idempotency-key", ""], "`` is not an idempotency key"),
         (
             ["--idempotency-key", long.as_str()],
             "1 to 255 visible ASCII characters",
@@ -221,7 +221,7 @@ fn lint_says_the_better_form_and_fails_where_it_is_told_to() {
     );
     assert_eq!(
         lines[2],
-        "  better: Write a doc comment on the field: what it is, in which unit or form."
+        "  better: Write a doc comment on the field: what it means, and in which unit or format."
     );
     for level in ["warnings", "notes"] {
         let denied = say(&zoo, &[], &["lint", "--deny", level]);
@@ -241,7 +241,7 @@ fn dev_opens_no_console_to_others() {
         assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
         assert!(
             said.error
-                .contains("`dev` listens on a loopback address only: set OPERATOR_LISTEN"),
+                .contains("`dev` listens only on a loopback address: set OPERATOR_LISTEN"),
             "{said:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! Booking a charge on a customer's card.
+//! The endpoint that books a charge on a customer's card.
 
 use operator_runtime::{OperatorError, Postgres, Tx, operator_api, tokio_postgres};
 use schemars::JsonSchema;
@@ -7,29 +7,29 @@ use serde::Serialize;
 /// A charge that was booked.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Charged {
-    /// The number of the ledger's entry.
+    /// The number of the ledger entry.
     entry: i64,
-    /// What was charged by this entry, in cents.
+    /// The amount of this charge, in cents.
     amount_cents: u32,
-    /// What the customer owes with it, in cents.
+    /// What the customer owes after this charge, in cents.
     balance_cents: i64,
-    /// What to tell the customer.
+    /// A sentence to tell the customer.
     message: String,
 }
 
 /// Why a charge was not booked.
 #[derive(Debug, OperatorError)]
 pub(crate) enum ChargeError {
-    /// There is no customer {customer}. Ask for the address that the invoices go to.
+    /// There is no customer {customer}. Ask for the e-mail address that the invoices go to.
     #[operator(status = 404)]
     NoSuchCustomer {
-        /// The address that was given.
+        /// The e-mail address that was given.
         customer: String,
     },
-    /// The charge would bring the balance above the limit agreed with the customer; {left_cents} cents are left of it.
+    /// The charge would exceed the limit agreed with the customer; at most {left_cents} cents can still be charged.
     #[operator(status = 409)]
     OverLimit {
-        /// What may still be charged.
+        /// The amount that can still be charged, in cents.
         left_cents: i64,
     },
     /// The database failed.
@@ -49,18 +49,18 @@ impl From<tokio_postgres::Error> for ChargeError {
 #[operator_api(POST, "/charges", errors(ChargeError))]
 async fn charge_card(
     tx: &mut Tx<Postgres>,
-    /// The address that the customer's invoices go to.
+    /// The e-mail address that the customer's invoices go to.
     #[operator(format = "email", example = "ana@example.com")]
     customer: String,
-    /// What to charge, in cents.
+    /// The amount to charge, in cents.
     #[operator(min = 1, example = 1900)]
     amount_cents: u32,
-    /// What it is for, as the invoice is to say, in one line.
+    /// What the charge is for, in one line, as it will appear on the invoice.
     #[operator(pattern = r"^[^\x00-\x1f]+$", example = "One more seat in November")]
     purpose: String,
 ) -> Result<Charged, ChargeError> {
     let amount = i64::from(amount_cents);
-    // The row is locked until the commit, so that two charges at once cannot both have the last of the limit.
+    // The row is locked until the commit, so that two simultaneous charges cannot together exceed the limit.
     let lock = "SELECT card, limit_cents - balance_cents FROM customers WHERE customer = $1 FOR UPDATE";
     let lock = tx.prepare_cached(lock).await?;
     let Some(row) = tx.query_opt(&lock, &[&customer]).await? else {

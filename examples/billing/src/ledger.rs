@@ -1,26 +1,26 @@
-//! What has been charged.
+//! The endpoint that shows what a customer owes.
 
 use operator_runtime::{Error, Postgres, Reader, operator_api};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What a customer owes, and why.
+/// What a customer owes, and the charges behind it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Account {
-    /// What the entries come to, in cents.
+    /// What the customer owes, in cents.
     balance_cents: i64,
-    /// The newest entries first, 50 at most.
+    /// The newest 50 entries of the ledger, newest first.
     entries: Vec<Entry>,
 }
 
 /// One entry of the ledger.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Entry {
-    /// Its number.
+    /// The number of the entry.
     entry: i64,
-    /// What was charged, in cents.
+    /// The amount that was charged, in cents.
     amount_cents: i64,
-    /// What for.
+    /// What the charge was for.
     purpose: String,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 #[operator_api(GET, "/account")]
 async fn account(
     reader: &Reader<Postgres>,
-    /// The address that the customer's invoices go to.
+    /// The e-mail address that the customer's invoices go to.
     #[operator(format = "email", example = "ana@example.com")]
     customer: String,
 ) -> Result<Account, Error> {
@@ -40,7 +40,7 @@ async fn account(
         .await?;
     let Some(balance) = session.query_opt(&balance, &[&customer]).await? else {
         return Err(Error::not_found(format!(
-            "There is no customer {customer}. Ask for the address that the invoices go to."
+            "There is no customer {customer}. Ask for the e-mail address that the invoices go to."
         )));
     };
     let newest = "SELECT entry, amount_cents, purpose FROM ledger WHERE customer = $1 ORDER BY entry DESC LIMIT 50";

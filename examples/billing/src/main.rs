@@ -1,5 +1,5 @@
-//! Billing on Postgres: what an agent charges and looks up. Start it on as many machines as you like, all with
-//! `OPERATOR_STORE=postgres://…` of one database.
+//! Billing on Postgres: an agent books charges and looks them up. The program may run on several machines at once, all
+//! with the same database in `OPERATOR_STORE=postgres://…`.
 
 mod charges;
 mod ledger;

@@ -1,4 +1,4 @@
--- The business's tables, beside the operations, and the customers they begin with.
+-- The tables of the business, in the database that also keeps the operations, and their first customers.
 CREATE TABLE IF NOT EXISTS customers (
     customer text PRIMARY KEY,
     card text NOT NULL,

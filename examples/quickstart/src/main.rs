@@ -1,4 +1,4 @@
-//! Two endpoints in one file: what an agent reads, and what it changes.
+//! Two endpoints in one file: one that an agent reads, and one with which it changes something.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -8,19 +8,19 @@ use operator_runtime::{App, Error, operator_api};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// How many of each product are on the shelf.
+/// The number of pieces of each product on the shelf.
 struct Shelf(Mutex<HashMap<String, u32>>);
 
-/// What is left of a product.
+/// The stock of a product.
 #[derive(Serialize, JsonSchema)]
 struct Stock {
     /// The product's name.
     product: String,
-    /// How many are left.
+    /// How many pieces are left.
     left: u32,
 }
 
-/// Says how many of a product are left.
+/// Says how many pieces of a product are left.
 ///
 /// Use it when a customer asks whether something is in stock.
 #[operator_api(GET, "/stock")]
@@ -44,14 +44,14 @@ async fn stock(
 
 /// Sets pieces of a product aside for a customer to collect.
 ///
-/// Use it once the customer has said how many they want.
+/// Use it once the customer has said how many pieces to reserve.
 #[operator_api(POST, "/reservations")]
 async fn reserve(
     shelf: &Shelf,
     /// The product's name, as the shop writes it.
     #[operator(example = "teapot")]
     product: String,
-    /// How many to set aside.
+    /// How many pieces to set aside.
     #[operator(default = 1, min = 1, max = 5)]
     pieces: u32,
 ) -> Result<Stock, Error> {

@@ -1,8 +1,8 @@
-//! The shop's tables, in the file where the operations are kept too, and the customers they begin with.
+//! The shop's tables, in the SQLite file that also keeps the operations, and their first rows.
 
 use operator_runtime::rusqlite::{Connection, Result};
 
-/// Makes the tables, and fills them where they are new.
+/// Creates the tables and inserts the first rows, if they are missing.
 pub(crate) fn set_up(connection: &Connection) -> Result<()> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS customers (email TEXT PRIMARY KEY) STRICT;
@@ -109,7 +109,7 @@ fn seed(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Cents as a customer reads them.
+/// An amount in cents as text for a customer.
 pub(crate) fn in_euros(cents: i64) -> String {
     format!("{}.{:02} EUR", cents / 100, cents % 100)
 }

@@ -1,4 +1,4 @@
-//! A shop's support desk: what an agent looks up and does for a customer.
+//! A shop's support desk: the endpoints with which an agent helps the shop's customers.
 
 mod database;
 mod notifications;

@@ -1,4 +1,4 @@
-//! Writing to a customer: an effect outside the database.
+//! The endpoint that sends an e-mail to a customer: an effect outside the database.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,16 @@ use tokio::io::AsyncWriteExt as _;
 pub(crate) struct Outbox(PathBuf);
 
 impl Outbox {
-    /// The file that `SUPPORT_DESK_OUTBOX` names, or `outbox.jsonl`.
+    /// The file that `SUPPORT_DESK_OUTBOX` names; `outbox.jsonl` if it is not set.
     pub(crate) fn from_env() -> Self {
         Self(std::env::var_os("SUPPORT_DESK_OUTBOX").map_or_else(|| PathBuf::from("outbox.jsonl"), PathBuf::from))
     }
 }
 
-/// A message that was handed over.
+/// A message that was sent.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Notified {
-    /// What to tell the customer.
+    /// A sentence to tell the customer.
     message: String,
 }
 
@@ -29,22 +29,22 @@ pub(crate) struct Notified {
 struct Mail<'m> {
     to: &'m str,
     message: &'m str,
-    /// A mail provider would take it, and tell a retry from a second mail by it.
+    /// With this key, a mail provider could tell a retry from a second mail.
     idempotency_key: &'m str,
 }
 
 /// Sends a customer an e-mail.
 ///
-/// Use it to confirm in writing what was agreed. Nobody can say whether a mail went out when the server fails in the
-/// middle, so it is never sent a second time on its own.
+/// Use it to confirm in writing what was agreed. If the server fails while it sends an e-mail, nobody knows whether the
+/// e-mail was sent, so a retry does not send it again.
 #[operator_api(POST, "/notifications", effect = at_most_once)]
 async fn notify_customer(
     outbox: &Outbox,
     call: &Call,
-    /// The address it goes to.
+    /// The e-mail address of the customer.
     #[operator(format = "email", example = "ana@example.com")]
     email: String,
-    /// The text of the e-mail, without greeting and signature.
+    /// The text of the e-mail, without a greeting or a signature.
     #[operator(min_length = 1, max_length = 5000, example = "Your order 1004 arrives on Thursday.")]
     message: String,
 ) -> Result<Notified, Error> {
@@ -60,7 +60,7 @@ async fn notify_customer(
         .create(true)
         .open(&outbox.0)
         .await?;
-    // One write, so that lines of calls at the same time do not mix.
+    // One write, so that the lines of simultaneous calls do not mix.
     file.write_all(&line).await?;
     file.sync_all().await?;
     Ok(Notified {

@@ -1,4 +1,4 @@
-//! Looking orders up.
+//! The endpoints that look up orders.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use operator_runtime::rusqlite::{Connection, Result as SqlResult, Row, params};
@@ -20,21 +20,21 @@ pub(crate) struct Orders {
 pub(crate) struct Order {
     /// The order's number, as printed on the receipt.
     order_id: i64,
-    /// When it was placed, in UTC, such as 2026-11-17T20:30:00Z.
+    /// When the order was placed, in UTC, such as 2026-11-17T20:30:00Z.
     placed_at: String,
-    /// What it is waiting for, as a full phrase that can be repeated to the customer.
+    /// The state of the order, as a phrase that can be repeated to the customer.
     status: String,
-    /// What was paid, with the currency, such as 89.00 EUR.
+    /// The total of the order with the currency, such as 89.00 EUR.
     total: String,
 }
 
-/// Lists a customer's latest orders, newest first, with what each one is waiting for.
+/// Lists a customer's latest orders, newest first, with the state of each order.
 ///
 /// Use it when a customer asks where an order is.
 #[operator_api(GET, "/orders/recent")]
 async fn recent_orders(
     reader: &Reader<Sqlite>,
-    /// The e-mail address the customer orders with.
+    /// The e-mail address with which the customer orders.
     #[operator(format = "email", example = "ana@example.com")]
     email: String,
     /// How many orders to return.
@@ -71,9 +71,9 @@ pub(crate) struct Filter {
     /// Words that the order's status contains, such as "Waiting for payment".
     #[schemars(length(min = 1, max = 120))]
     status: Option<String>,
-    /// Only orders placed at this time or later, with its zone, such as 2026-11-01T00:00:00Z.
+    /// Only orders placed at this time or later; a time with a time zone, such as 2026-11-01T00:00:00Z.
     placed_after: Option<Timestamp>,
-    /// Only orders placed before this time, with its zone, such as 2026-12-01T00:00:00Z.
+    /// Only orders placed before this time; a time with a time zone, such as 2026-12-01T00:00:00Z.
     placed_before: Option<Timestamp>,
     /// Only orders of at least this total, in cents.
     min_total_cents: Option<u32>,
@@ -81,11 +81,11 @@ pub(crate) struct Filter {
 
 /// Finds orders of any customer by status, time and total, newest first.
 ///
-/// Use it when nobody knows the customer's e-mail address, or to see which orders a delay concerns.
+/// Use it when nobody knows the customer's e-mail address, or to find the orders that a delay affects.
 #[operator_api(POST, "/orders/find", read_only)]
 async fn find_orders(
     reader: &Reader<Sqlite>,
-    /// Which orders to find; leave a condition out where it does not matter.
+    /// Which orders to find; leave out the conditions that do not matter.
     #[operator(example = serde_json::json!({ "status": "Waiting for payment" }))]
     filter: Filter,
     /// How many orders to return.
@@ -124,11 +124,12 @@ impl Filter {
     }
 }
 
-/// In UTC and whole seconds, as `placed_at` is kept, so that the order of the texts is that of the times. An order is
-/// placed at a whole second, so it is before a time between two of them if and only if it is before the later one.
+/// Formats a time like the column `placed_at`, in UTC and whole seconds, so that comparing texts compares times. Rounding up
+/// changes no result: an order is placed at a whole second, so it is before a time between two seconds exactly if it is
+/// before the later second.
 fn as_stored(time: Timestamp) -> String {
     let up = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
-    // Only within the last second of the year 9999 is there none to round up to.
+    // Rounding fails only within the last second of the year 9999.
     time.round(up).unwrap_or(Timestamp::MAX).to_string()
 }
 

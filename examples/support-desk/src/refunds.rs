@@ -1,4 +1,4 @@
-//! Paying an order back, and what has been paid back.
+//! The endpoints that refund an order and list its refunds.
 
 use operator_runtime::rusqlite::{self, OptionalExtension as _};
 use operator_runtime::{Error, OperatorError, Reader, Sqlite, Tx, operator_api};
@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::database::in_euros;
 
-/// What has been paid back of an order.
+/// The refunds of an order.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Refunds {
     /// Every refund, oldest first.
     refunds: Vec<Refund>,
-    /// What they come to, in cents.
+    /// The sum of the refunds, in cents.
     refunded_cents: i64,
 }
 
@@ -21,13 +21,13 @@ pub(crate) struct Refunds {
 pub(crate) struct Refund {
     /// The refund's number.
     refund_id: i64,
-    /// What was paid back, in cents.
+    /// The amount that was paid back, in cents.
     amount_cents: i64,
-    /// Why, in the words that were given.
+    /// The reason that was given for the refund.
     reason: Option<String>,
 }
 
-/// Lists every refund of an order and what they come to.
+/// Lists every refund of an order and the sum of the refunds.
 ///
 /// Use it when a customer asks whether a refund has been made.
 #[operator_api(GET, "/orders/refunds")]
@@ -78,13 +78,13 @@ async fn order_refunds(
 pub(crate) struct Refunded {
     /// The refund's number.
     refund_id: i64,
-    /// The order it belongs to.
+    /// The number of the refunded order.
     order_id: u64,
-    /// What was paid back by this refund, in cents.
+    /// The amount of this refund, in cents.
     refunded_cents: u32,
-    /// What could still be paid back, in cents.
+    /// The amount that can still be refunded, in cents.
     left_cents: i64,
-    /// What to tell the customer.
+    /// A sentence to tell the customer.
     message: String,
 }
 
@@ -97,11 +97,11 @@ pub(crate) enum RefundError {
         /// The number that was given.
         order_id: u64,
     },
-    /// The order {order_id} has {left} left to pay back, which is less than what was asked for.
+    /// Only {left} of order {order_id} can still be refunded, which is less than the requested amount.
     TooMuch {
         /// The order's number.
         order_id: u64,
-        /// What is left, with the currency.
+        /// The amount that can still be refunded, with the currency.
         left: String,
     },
     /// The shop's database failed.
@@ -117,14 +117,14 @@ impl From<rusqlite::Error> for RefundError {
 
 /// Refunds part or all of an order to the customer's original payment method.
 ///
-/// Use it once the customer has confirmed the amount. It can be called again for the same order until nothing is left.
+/// Use it once the customer has confirmed the amount. One order can be refunded in several calls, up to its total.
 #[operator_api(POST, "/refunds")]
 async fn refund_order(
     tx: &mut Tx<Sqlite>,
     /// The order's number, as printed on the receipt.
     #[operator(example = 1004)]
     order_id: u64,
-    /// What to pay back, in cents of the order's currency.
+    /// The amount to pay back, in cents of the order's currency.
     #[operator(min = 1, example = 2500)]
     amount_cents: u32,
     /// Why the customer wants the money back, in one sentence.
@@ -161,7 +161,7 @@ async fn refund_order(
     })
 }
 
-/// SQLite's integers are signed; no order has a number above them.
+/// An order's number as SQLite's signed integer. A larger number belongs to no order, so it becomes -1.
 fn number(order_id: u64) -> i64 {
     i64::try_from(order_id).unwrap_or(-1)
 }

@@ -1,10 +1,10 @@
-//! Handing a customer's problem to a person.
+//! The endpoint that hands a customer's problem over to a person.
 
 use operator_runtime::{Error, SearchParam, Sqlite, Tx, operator_api};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How soon a person should look at it.
+/// How soon a person should look at the ticket.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, SearchParam)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Priority {
@@ -21,29 +21,29 @@ pub(crate) enum Priority {
 pub(crate) struct Ticket {
     /// The ticket's number, to give to the customer.
     ticket_id: i64,
-    /// What to tell the customer.
+    /// A sentence to tell the customer.
     message: String,
 }
 
-/// Opens a ticket for a person of the support team.
+/// Opens a ticket, which a person of the support team will answer.
 ///
-/// Use it when the customer needs something that no other endpoint does.
+/// Use it when the customer needs something that no other endpoint can do.
 #[operator_api(POST, "/tickets")]
 async fn open_ticket(
     tx: &mut Tx<Sqlite>,
     /// The e-mail address that the answer goes to.
     #[operator(format = "email", example = "ana@example.com")]
     email: String,
-    /// What it is about, in a few words.
+    /// What the ticket is about, in a few words.
     #[operator(min_length = 1, max_length = 120, example = "Wrong colour delivered")]
     subject: String,
-    /// What the customer said, whole.
+    /// Everything that the customer said about the problem.
     #[operator(example = "The teapot is green, and I ordered a blue one.")]
     body: String,
-    /// How soon a person should look at it.
+    /// How soon a person should look at the ticket.
     #[operator(default = Priority::Normal)]
     priority: Priority,
-    /// Words to find it by.
+    /// Words by which the ticket can be found later.
     #[operator(default, max_items = 5)]
     tags: Vec<String>,
 ) -> Result<Ticket, Error> {
@@ -60,6 +60,6 @@ async fn open_ticket(
     let ticket_id = tx.last_insert_rowid();
     Ok(Ticket {
         ticket_id,
-        message: format!("Ticket {ticket_id} is open; a person answers to {email} {when}."),
+        message: format!("Ticket {ticket_id} is open; a person will write to {email} {when}."),
     })
 }

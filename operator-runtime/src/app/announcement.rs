@@ -1,10 +1,10 @@
-//! What start-up says: where the endpoints come from, where operations are kept, and what is weak about that.
+//! Log messages of start-up: the crates of the endpoints, the store, weak signing keys, and the store's warning.
 
 use std::collections::BTreeMap;
 
 use super::Assembled;
 
-/// Logs it.
+/// Logs the messages.
 pub(super) fn announce(assembled: &Assembled) {
     let mut crates = BTreeMap::<&str, usize>::new();
     for endpoint in &assembled.endpoints {
@@ -14,7 +14,7 @@ pub(super) fn announce(assembled: &Assembled) {
         tracing::info!("{endpoints} endpoints from the crate {name}");
     }
     for name in assembled.settings.keys.weak() {
-        tracing::warn!("the signing key {name:?} is short enough to be guessed: `keygen` makes one that is not");
+        tracing::warn!("the signing key {name:?} is so short that it can be guessed: make a new one with `keygen`");
     }
     let store = assembled.pipeline.store();
     tracing::info!("operations are kept in: {}", store.describe());
@@ -23,12 +23,12 @@ pub(super) fn announce(assembled: &Assembled) {
     }
 }
 
-/// Logs where MCP clients are answered, where they are.
+/// Logs the URL for MCP clients, if there are tokens for them.
 pub(super) fn announce_mcp(assembled: &Assembled) {
     #[cfg(feature = "mcp")]
     if assembled.settings.mcp_tokens.is_some() {
         let url = &assembled.settings.public_url;
-        tracing::info!("MCP clients with a token are answered at: {url}/mcp");
+        tracing::info!("MCP clients with a token can connect to: {url}/mcp");
     }
     let _ = assembled;
 }

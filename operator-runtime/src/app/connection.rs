@@ -1,5 +1,5 @@
-//! One connection, as hyper reads and writes it: what it does is noted, and a caller whose head the server does not wait
-//! for any longer is told why, which hyper does not do.
+//! One connection, as hyper reads and writes it. It reports its activity to `Watched`. If the server gives up on an
+//! unfinished head, it tells the caller why, which hyper does not do.
 
 use std::io;
 use std::pin::Pin;
@@ -17,13 +17,13 @@ use tokio::net::TcpStream;
 use super::watched::{Phase, Watched};
 use crate::problem::{Error, Kind, PROBLEM_JSON};
 
-/// What hyper reads and writes.
+/// The stream that hyper reads and writes.
 pub(super) struct Connection {
     stream: TcpStream,
     watched: Arc<Watched>,
-    /// What was read last was a part of a head.
+    /// Whether the last read was a part of a head.
     in_head: bool,
-    /// The caller has not taken all that was written for it.
+    /// Whether the caller has not read the whole answer yet.
     in_answer: bool,
 }
 
@@ -37,7 +37,7 @@ impl Connection {
         }
     }
 
-    /// Notes that more is read; an error where the server has closed the connection, after its caller has been told why.
+    /// Reports that hyper reads more; an error if the server has closed the connection. The caller is told why first.
     fn reads(&mut self) -> io::Result<()> {
         let reads = self.watched.reads();
         let phase = self.watched.phase();
@@ -49,14 +49,14 @@ impl Connection {
                 Phase::Overdue => head_too_slow(self.watched.connections().read_timeout()),
                 _ => too_many(),
             };
-            // A caller that is not there to read it has lost nothing.
+            // An error is ignored, because then the caller has gone.
             let _ = self.stream.try_write(&answer);
         }
         self.in_head = phase == Phase::Head;
         reads
     }
 
-    /// Drops what the caller has not taken, which the system would hold for it however long it takes.
+    /// Discards what the caller has not read; otherwise the kernel would keep those bytes for an unlimited time.
     fn give_up(&self) {
         if self.in_answer {
             let _ = self.stream.set_zero_linger();
@@ -64,13 +64,13 @@ impl Connection {
     }
 }
 
-/// Refuses a connection that there is no room for.
+/// Refuses a connection because the server is full.
 pub(super) fn refuse(stream: &TcpStream) {
     let _ = stream.try_write(&too_many());
 }
 
 fn too_many() -> Vec<u8> {
-    let detail = "The server has all the connections that it can hold; send the request again.";
+    let detail = "The server already has as many connections as it can hold; send the request again.";
     let retry = "retry-after: 1\r\n";
     last_answer("503 Service Unavailable", retry, &Error::new(Kind::Full, detail))
 }
@@ -81,7 +81,7 @@ fn head_too_slow(limit: Duration) -> Vec<u8> {
     last_answer("408 Request Timeout", "", &Error::new(Kind::TooSlow, detail))
 }
 
-/// An answer after which the connection ends.
+/// An answer that closes the connection.
 fn last_answer(status: &str, headers: &str, error: &Error) -> Vec<u8> {
     let body = error.to_body();
     let length = body.len();
@@ -133,7 +133,7 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 
-    /// Comes after all that there was to write.
+    /// Called by hyper after everything has been written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         self.in_answer = false;
@@ -145,7 +145,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// The body of a request on a connection, which notes when the server waits for more of it.
+/// The body of a request, which reports when the server waits for more of the body.
 pub(super) struct Arriving {
     body: Incoming,
     watched: Arc<Watched>,

@@ -1,5 +1,5 @@
-//! What the server knows of its open connections: how many there are, and for which of them it waits since when. What is
-//! overdue is closed, and so is what has kept the server waiting longest when there is no room for more.
+//! All open connections of a server. A connection that exceeds a time limit is closed. If there are too many connections,
+//! the one for which the server has waited longest is closed.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -18,14 +18,14 @@ use crate::clock::timer_now;
 /// All connections of a server.
 pub(super) struct Connections {
     limits: Limits,
-    /// Moments are counted from here.
+    /// The origin of every `Moment`.
     started: Instant,
     slots: Arc<Semaphore>,
     unfinished_heads: AtomicUsize,
     known: Mutex<Known>,
 }
 
-/// An open connection; known until it is dropped.
+/// An open connection. Dropping it removes it from the list and frees its slot.
 pub(super) struct Open {
     pub(super) watched: Arc<Watched>,
     id: u64,
@@ -36,9 +36,9 @@ pub(super) struct Open {
 struct Known {
     opened: u64,
     all: HashMap<u64, Arc<Watched>>,
-    /// In which order connections are closed when there are too many.
+    /// The order in which connections are closed if there are too many.
     surplus: Queue,
-    /// In which order unfinished heads are.
+    /// The order in which connections with unfinished heads are closed if there are too many unfinished heads.
     heads: Queue,
 }
 
@@ -53,7 +53,7 @@ impl Connections {
         })
     }
 
-    /// Takes a new connection in, for which another may be closed first; `None` where all are in handlers.
+    /// Accepts a new connection, and closes another one for it if necessary; `None` if every connection is in a handler.
     pub(super) async fn admit(self: &Arc<Self>) -> Option<Open> {
         let slots = Arc::clone(&self.slots);
         let slot = match slots.try_acquire_owned() {
@@ -73,7 +73,7 @@ impl Connections {
         })
     }
 
-    /// Closes what is overdue, for as long as it is polled.
+    /// Closes connections that exceed their time limit, for as long as the future is polled.
     pub(super) async fn close_overdue(self: Arc<Self>) -> Infallible {
         let shortest = self.limits.read_timeout.min(self.limits.idle_timeout);
         let pause = (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(1));
@@ -91,18 +91,18 @@ impl Connections {
         }
     }
 
-    /// How long what it waits for may take.
+    /// The time limit of the connection's current phase.
     fn end_of_patience(&self, watched: &Watched, moment: Moment) -> Option<Duration> {
         match moment.phase() {
             Phase::Idle => Some(self.limits.idle_timeout),
             Phase::Head => Some(self.limits.read_timeout),
             Phase::Answer => Some(self.limits.for_answer(watched.answer_bytes())),
-            // A body is timed where it is read, whoever serves it.
+            // The time limit of a body is enforced in `reading`, so that it also holds behind `App::router`.
             Phase::Body | Phase::Asking | Phase::Working | Phase::Overdue | Phase::Surplus => None,
         }
     }
 
-    /// The longest idle one, else the one that has been waited for longest.
+    /// Closes the connection that has been idle longest; without idle ones, the one for which the server has waited longest.
     fn close_surplus(&self) -> bool {
         let Known { all, surplus, .. } = &mut *self.known();
         surplus.close_first(all, self.now(), |phase| match phase {
@@ -112,7 +112,7 @@ impl Connections {
         })
     }
 
-    /// One more unfinished head; whether there is one too many now.
+    /// Counts one more unfinished head; `true` if there are now too many.
     pub(super) fn count_head(&self) -> bool {
         self.unfinished_heads.fetch_add(1, Ordering::Relaxed) >= self.limits.unfinished_heads
     }
@@ -135,13 +135,13 @@ impl Connections {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing that can panic runs while it is held.
+        // The lock cannot be poisoned, because no code that can panic runs while it is held.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Open {
-    /// `waker` polls the connection, which then finds that it is closed.
+    /// `waker` is called when the connection is closed, so that the connection's task notices.
     pub(super) fn woken_by(&self, waker: Waker) {
         self.watched.woken_by(waker);
     }
@@ -154,8 +154,8 @@ impl Drop for Open {
     }
 }
 
-/// Connections in the order in which they are to be closed. It is made once for many of them, because looking through
-/// all connections for each would cost more than opening one does.
+/// Connections in the order in which they are to be closed. The order serves many closings, because sorting all
+/// connections for each new connection would cost more than opening one.
 #[derive(Default)]
 struct Queue {
     made: Moment,
@@ -163,10 +163,11 @@ struct Queue {
 }
 
 impl Queue {
-    /// After this long, others may have become idle that come first.
+    /// How long an order may be used: later, other connections may have become idle and come first.
     const FRESH: Duration = Duration::from_millis(10);
 
-    /// Closes the first by rank and, among equals, by how long it has been waited for; whether there was one.
+    /// Closes the connection with the lowest rank; among equal ranks, the one that has waited longest. `true` if there was
+    /// such a connection.
     fn close_first(
         &mut self,
         all: &HashMap<u64, Arc<Watched>>,
@@ -191,7 +192,7 @@ impl Queue {
     }
 
     fn close_next(&mut self) -> bool {
-        // One that has gone on since is waited for no longer.
+        // A connection that has made progress since then is not closed.
         std::iter::from_fn(|| self.waiting.pop_front())
             .filter_map(|(moment, watched)| Some((moment, watched.upgrade()?)))
             .any(|(moment, watched)| watched.close(moment, Phase::Surplus))
@@ -210,7 +211,7 @@ mod tests {
         })
     }
 
-    /// Opens one, a millisecond after what came before.
+    /// Opens a connection, a millisecond after the previous event.
     async fn open(connections: &Arc<Connections>) -> Open {
         pass(Duration::from_millis(1)).await;
         connections.admit().await.expect("there is room")
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_one_makes_room_and_what_has_gone_on_is_not_idle() {
+    async fn the_connection_idle_longest_is_closed_and_one_with_progress_is_not() {
         let connections = connections(3, 10);
         let first = open(&connections).await;
         let second = open(&connections).await;
@@ -241,7 +242,7 @@ mod tests {
         pass(Duration::from_millis(1)).await;
         first.watched.has_written().unwrap();
         assert!(connections.close_surplus());
-        // In the order that was made for the second already.
+        // Closed in the order that was made when the second connection was closed.
         begin_call(&third);
         assert!(connections.close_surplus());
         let phases = [&first, &second, &third].map(|open| open.watched.phase());
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_none_is_idle_the_one_that_is_waited_for_longest_makes_room() {
+    async fn without_idle_connections_the_one_waited_for_longest_is_closed() {
         let connections = connections(3, 10);
         let [answer, body, head] = [
             open(&connections).await,
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_connection_waits_for_the_closed_one_to_be_gone() {
+    async fn a_new_connection_waits_until_the_closed_one_has_ended() {
         let connections = connections(1, 10);
         let first = open(&connections).await;
         let next = tokio::spawn({
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_unfinished_head_too_many_ends_the_oldest_and_finished_ones_do_not_count() {
+    async fn too_many_unfinished_heads_close_the_oldest_and_finished_heads_do_not_count() {
         let connections = connections(10, 2);
         let [first, second, third, fourth] = [
             open(&connections).await,
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_overdue_is_closed_and_an_answer_has_one_limit_however_much_of_it_is_taken() {
+    async fn overdue_connections_are_closed_and_reading_a_part_does_not_extend_an_answers_limit() {
         let connections = connections(10, 10);
         let closing = tokio::spawn(Arc::clone(&connections).close_overdue());
         let [idle, head, answer, working] = [
@@ -336,7 +337,7 @@ mod tests {
                     ended.push((second, name));
                 }
             }
-            // Some of it is written, and then no more.
+            // A part of the answer is written, and then the caller stops reading.
             let _ = answer.watched.writes().and_then(|()| answer.watched.waits_for_reader());
             let _ = head.watched.reads();
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,4 +1,4 @@
-//! The routes of the console, which `dev` serves: each behind the guard, each call through the app's own service.
+//! The routes of the console that `dev` serves. Each route is behind the guard; each call goes through the app's service.
 
 use std::sync::Arc;
 
@@ -32,16 +32,16 @@ use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind};
 use crate::protocol::request::{Refusal, is_json_in_utf8};
 
-/// Everything that the console answers from.
+/// The state of the console's routes.
 struct Console {
     assembled: Arc<Assembled>,
-    /// The endpoints, as the network reaches them.
+    /// The service that also answers requests from the network.
     service: Service,
     clock: Arc<dyn Clock>,
     guard: Guard,
 }
 
-/// Why the console cannot stand beside the endpoints, if it cannot.
+/// A sentence that says why the console cannot be served beside the endpoints; `None` if it can.
 pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
     let base_path = &assembled.settings.base_path;
     let is_taken = |path: &str| {
@@ -54,12 +54,12 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
         .map(|bound| bound.endpoint)
         .find(|endpoint| is_taken(endpoint.path) || is_taken(&format!("{base_path}{}", endpoint.path)))?;
     Some(format!(
-        "`{}` ({}) answers at {}, where `dev` has its console: there is no console in this run. Give it another path to have both.",
+        "`{}` ({}) answers at `{}`, which is the path of the console, so this run has no console: give the endpoint another path.",
         endpoint.name, endpoint.source, endpoint.path
     ))
 }
 
-/// The console of this run; `port` is the one that is listened on.
+/// The console's routes for this run; `port` is the port that the server listens on.
 pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u16) -> Result<Router, getrandom::Error> {
     let console = Arc::new(Console {
         assembled: Arc::clone(assembled),
@@ -79,7 +79,7 @@ pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u1
     let guarded = |routes: Router<Arc<Console>>, asked: Asked| {
         let console = Arc::clone(&console);
         let routes = routes.method_not_allowed_fallback(async || {
-            let sentence = "The console answers GET for what it shows, and POST for what it is asked.";
+            let sentence = "The console does not answer this method at this path: load the page again.";
             refused(&Error::new(Kind::MethodNotAllowed, sentence))
         });
         routes.layer(middleware::from_fn(move |request, next| {
@@ -91,7 +91,7 @@ pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u1
         .with_state(console))
 }
 
-/// In front of every route: who may ask, and what the browser is told about the answer.
+/// Checks access before every route, and adds the security headers to every answer.
 async fn guard(console: Arc<Console>, asked: Asked, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let mut response = match console.guard.admit(asked, &parts) {
@@ -121,16 +121,16 @@ fn text(content_type: &'static str, text: impl Into<Body>) -> Response {
     response
 }
 
-/// What the page lists.
+/// An endpoint, as the page shows it.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
     description: Description,
     effect: &'static str,
     is_recorded: bool,
-    /// The inputs' names as the function declares them.
+    /// The names of the inputs, in the order of the function's arguments.
     order: Vec<&'static str>,
-    /// The examples as one JSON object; a text, so that the page reads each digit of its numbers.
+    /// The examples as one JSON object, sent as a string so that the page can keep every digit of large numbers.
     examples: String,
     source: String,
 }
@@ -210,19 +210,19 @@ async fn compare(State(console): State<Arc<Console>>, request: Request) -> Respo
 }
 
 impl Console {
-    /// What the page asks, within the app's own limits.
+    /// Reads the page's question, within the app's limits.
     async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
         let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::to_str);
         if !content_type.is_some_and(|value| value.is_ok_and(is_json_in_utf8)) {
             return Err(Refusal::ContentType.into());
         }
         let mut limits = self.assembled.settings.limits;
-        // A body in a JSON text is longer than by itself.
+        // A body inside a JSON string is longer than the body itself.
         limits.body = limits.body.saturating_mul(2).saturating_add(64 * 1024);
         let mut reading = Reading::of(request.into_body());
         let body = reading.finish(limits, &self.assembled.room).await?;
         serde_json::from_slice(&body)
-            .map_err(|error| Error::malformed(format!("The page asked for something unknown: {error}.")))
+            .map_err(|error| Error::malformed(format!("The page's request is not understood ({error}): load the page again.")))
     }
 
     fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {
@@ -238,16 +238,16 @@ impl Console {
             .map_err(Error::malformed)
     }
 
-    /// Sends it through the app's own service, where it is verified as any other.
+    /// Sends the request through the app's service, which verifies it like any other request.
     async fn call(&self, signed: Signed) -> Result<Called, Error> {
         let request = signed.to_request().map_err(Error::malformed)?.map(Full::new);
         let started = self.clock.monotonic();
         let Ok(response) = self.service.answer(request).await;
         let (mut head, body) = response.into_parts();
-        // An endpoint's answer is whole already.
+        // Does not fail: an endpoint's answer is already complete in memory.
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let duration = self.clock.monotonic().saturating_sub(started);
-        // As hyper adds it on the wire.
+        // Hyper adds this header on the wire, so the page shows it too.
         head.headers.entry(CONTENT_LENGTH).or_insert(body.len().into());
         let answer = Answered {
             status: head.status.as_u16(),

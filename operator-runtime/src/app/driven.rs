@@ -1,5 +1,5 @@
-//! A connection that is polled again at once where it woke itself: hyper does for each body that it reads, and a way
-//! through the runtime's queue would wake another thread for it.
+//! A future that is polled again at once if it woke itself. Hyper wakes itself for each body that it reads; going through
+//! the runtime's queue would wake another thread each time.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// How often it is polled in a row before others have their turn.
+/// How many times the future is polled in a row before other tasks get their turn.
 const TURNS: usize = 8;
 
-/// A future that is woken by itself at no cost.
+/// A future that can wake itself at no cost.
 pub(super) struct Driven<F> {
     future: Pin<Box<F>>,
     alarm: Arc<Alarm>,
-    /// The alarm, as what is polled knows it.
+    /// The alarm as a waker, for the inner future.
     waker: Waker,
 }
 
@@ -24,11 +24,11 @@ struct Alarm {
     task: AtomicWaker,
 }
 
-/// Nobody polls: a wake is passed on.
+/// The future is not being polled: a wake is passed on to the task.
 const IDLE: u8 = 0;
-/// It is being polled.
+/// The future is being polled.
 const POLLED: u8 = 1;
-/// It was woken: a bit beside the others, so that every wake writes, and who polls next sees what its waker did before.
+/// The future was woken. A bit of its own: every wake writes it, so the next poll synchronizes with the waker.
 const WOKEN: u8 = 2;
 
 impl<F: Future> Driven<F> {
@@ -44,7 +44,7 @@ impl<F: Future> Driven<F> {
         }
     }
 
-    /// What has it polled, from wherever.
+    /// A waker that has the future polled again; any thread may use it.
     pub(super) fn waker(&self) -> Waker {
         self.waker.clone()
     }
@@ -55,7 +55,7 @@ impl<F: Future> Future for Driven<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { future, alarm, waker } = &mut *self;
-        // Before the first poll, so that no wake finds yesterday's task.
+        // Before the first poll, so that a wake reaches the current task.
         alarm.task.register(context.waker());
         for _ in 0..TURNS {
             alarm.state.swap(POLLED, Ordering::AcqRel);
@@ -77,7 +77,7 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Whoever polls finds it after this poll.
+        // If the future is being polled, `poll` sees the bit after this poll.
         if self.state.fetch_or(WOKEN, Ordering::AcqRel) & POLLED == 0 {
             self.task.wake();
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_wakes_itself_is_polled_again_at_once() {
+    fn a_future_that_wakes_itself_is_polled_again_at_once() {
         let task = Arc::new(Task::default());
         let mut polls = 0;
         let mut driven = Driven::new(poll_fn(|context| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_always_wakes_itself_lets_others_have_their_turn() {
+    fn a_future_that_always_wakes_itself_yields_to_other_tasks() {
         let task = Arc::new(Task::default());
         let mut polls = 0;
         let mut driven = Driven::new(poll_fn(|context| {
@@ -170,7 +170,7 @@ mod tests {
         });
         let mut asked = 0;
         runtime.block_on(Driven::new(poll_fn(move |context| {
-            // One wake is on its way at a time, so that a lost one is waited for in vain.
+            // At most one wake is under way, so that a lost wake would block this test.
             if seen.load(Ordering::Relaxed) == asked {
                 if asked == WAKES {
                     return Poll::Ready(());

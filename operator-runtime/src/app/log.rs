@@ -1,4 +1,4 @@
-//! The log: readable unless `OPERATOR_LOG=json`, to standard error, filtered by `RUST_LOG`.
+//! The log: written to standard error as text, or as JSON with `OPERATOR_LOG=json`; filtered by `RUST_LOG`.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -8,14 +8,14 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::StartError;
 
-/// What is logged where `RUST_LOG` does not say.
+/// The filter if `RUST_LOG` is not set.
 const UNSET: &str = "info,rmcp=warn";
 
-/// Installs the log, unless the program has one of its own.
+/// Installs the log, unless the program has installed its own.
 ///
 /// # Errors
-/// Where `OPERATOR_LOG` names no format, or `RUST_LOG` is no filter: a log that its reader cannot parse, or that does not
-/// hold what it should, is found out too late.
+/// If `OPERATOR_LOG` is not a known format, or `RUST_LOG` is not a valid filter. A fallback would hide the mistake until
+/// the log is needed.
 pub(crate) fn install() -> Result<(), StartError> {
     let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref());
     let filter = filter(std::env::var_os("RUST_LOG").as_deref());
@@ -29,7 +29,7 @@ pub(crate) fn install() -> Result<(), StartError> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
-    // An error here means that the program installed its own, which wins.
+    // An error means that the program has installed its own log, which takes precedence.
     let _ = match format {
         Format::Json => log.json().try_init(),
         Format::Text => log
@@ -40,12 +40,12 @@ pub(crate) fn install() -> Result<(), StartError> {
     Ok(())
 }
 
-/// What is logged; empty is as unset.
+/// The filter; an empty `RUST_LOG` counts as not set.
 fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
     let given = given.unwrap_or_default();
     let wrong = |why: &str| {
         format!(
-            "RUST_LOG is `{}`, which is no filter of the log{why}: set it to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
+            "RUST_LOG is `{}`, which is not a valid log filter{why}: set it to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
             given.display()
         )
     };
@@ -53,7 +53,7 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
         Some("") => Ok(EnvFilter::new(UNSET)),
         Some(text) => match text.split(',').find(|directive| is_lone_word(directive)) {
             Some(word) => Err(wrong(&format!(
-                " (`{word}` is no level; a crate of that name is logged with `{word}=trace`)"
+                " (`{word}` is not a level; to log a crate of that name, write `{word}=trace`)"
             ))),
             None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})"))),
         },
@@ -61,7 +61,8 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
     }
 }
 
-/// Whether it would be taken for the name of a crate, and is more likely a mistaken level: then nothing would be logged.
+/// Whether `EnvFilter` would read the directive as the name of a crate, although it is more likely a misspelt level: then
+/// almost nothing would be logged.
 fn is_lone_word(directive: &str) -> bool {
     !directive.contains(['=', ':', '[']) && directive.parse::<LevelFilter>().is_err()
 }
@@ -79,7 +80,7 @@ impl Format {
             Some("" | "text") => Ok(Self::Text),
             Some("json") => Ok(Self::Json),
             _ => Err(format!(
-                "OPERATOR_LOG is `{}`, which is no format of the log: set it to json or text, or leave it unset.",
+                "OPERATOR_LOG is `{}`, which is not a log format: set it to json or text, or leave it unset.",
                 given.display()
             )),
         }
@@ -93,7 +94,7 @@ mod tests {
     use super::{Format, UNSET, filter};
 
     #[test]
-    fn only_the_formats_that_there_are_are_taken() {
+    fn unknown_formats_are_refused() {
         let of = |given: Option<&str>| Format::of(given.map(OsStr::new));
         assert_eq!(of(None), Ok(Format::Text));
         assert_eq!(of(Some("text")), Ok(Format::Text));
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_is_none_is_refused_and_an_empty_one_is_as_unset() {
+    fn an_invalid_filter_is_refused_and_an_empty_one_counts_as_unset() {
         let of = |given: Option<&str>| filter(given.map(OsStr::new)).map(|filter| filter.to_string());
         let unset = of(None);
         assert!(

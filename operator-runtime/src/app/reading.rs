@@ -1,4 +1,4 @@
-//! The body of a request, within its size, its time and the room for bodies.
+//! Reads a request's body, within the limits of size, time, and memory for all bodies.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use super::room::BodyRoom;
 use crate::clock::timer_now;
 use crate::problem::{Error, Kind};
 
-/// A body on its way.
+/// A body that is being read.
 pub(super) struct Reading<B>(B);
 
-/// What has arrived of a body when it is first looked at.
+/// How much of a body has arrived at the first poll.
 enum Arrived {
     Whole(Bytes),
     Part([Bytes; 2]),
@@ -27,16 +27,16 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         Self(body)
     }
 
-    /// The whole body.
+    /// Reads the whole body.
     pub(super) async fn finish(&mut self, limits: Limits, room: &BodyRoom) -> Result<Bytes, Error> {
         if self.0.size_hint().lower() > limits.body as u64 {
             return Err(too_large(limits.body));
         }
-        // Most bodies are there already, in one piece; they need no timer and no copy.
+        // Most bodies have already arrived in one piece; they need no timer and no copy.
         match poll_fn(|context| Poll::Ready(self.arrived(context))).await? {
             Arrived::Whole(body) if body.len() > limits.body => Err(too_large(limits.body)),
             Arrived::Whole(body) => Ok(body),
-            // Boxed, so that the future of a body that is already there stays small.
+            // Boxed, so that the future stays small for a body that has already arrived.
             Arrived::Part(pieces) => Box::pin(self.finish_in_time(pieces, limits, room)).await,
         }
     }
@@ -70,7 +70,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
             if whole.len() + piece.len() > limits.body {
                 return Err(too_large(limits.body));
             }
-            // Copied, because a piece keeps the whole buffer alive that it was read into.
+            // Copied, because a piece keeps the whole buffer alive into which it was read.
             whole.push(&piece)?;
             Ok(whole.len())
         };
@@ -106,9 +106,9 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
 fn too_slow(limit: std::time::Duration, limits: Limits) -> Error {
     let detail = if limit == limits.read_timeout {
         let seconds = limit.as_secs_f32();
-        format!("The body did not arrive within {seconds} s; send it again.")
+        format!("The body did not arrive within {seconds} s; send the request again.")
     } else {
-        "After its first second, the body arrived slower than 1 KiB a second; send it again faster.".to_owned()
+        "After the first second, the body arrived at less than 1 KiB a second; send the request again, faster.".to_owned()
     };
     Error::new(Kind::TooSlow, detail)
 }
@@ -116,6 +116,6 @@ fn too_slow(limit: std::time::Duration, limits: Limits) -> Error {
 fn too_large(most: usize) -> Error {
     Error::new(
         Kind::TooLarge,
-        format!("The body is larger than {most} bytes, the most this server takes."),
+        format!("The body is larger than {most} bytes, which is this server's limit: send a smaller body."),
     )
 }

@@ -1,4 +1,4 @@
-//! The memory that request bodies may take while they arrive.
+//! The limit on the memory of all request bodies that are arriving.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::problem::{Error, Kind};
 
-/// The bytes that are left for bodies on their way. Nobody has vouched for their callers yet, so all of them together are
-/// bounded.
+/// The bytes that are left for arriving bodies. Their callers are not verified yet, so the memory for all of them together
+/// is bounded.
 pub(crate) struct BodyRoom(AtomicUsize);
 
 impl BodyRoom {
@@ -31,7 +31,7 @@ impl BodyRoom {
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         taken.map(drop).map_err(|_| {
             let detail =
-                "Other requests' bodies fill the memory that this server has for them; send this request again.";
+                "The bodies of other requests fill the memory that this server has for bodies; send the request again.";
             Error::new(Kind::Full, detail)
         })
     }
@@ -41,11 +41,12 @@ impl BodyRoom {
     }
 }
 
-/// A body that takes its room as it grows, spare capacity included, and gives the room back when it is whole or dropped.
+/// A growing body. It takes its capacity from the room, spare capacity included, and gives it back when it is complete or
+/// dropped.
 pub(super) struct Growing<'r> {
     room: &'r BodyRoom,
     bytes: Vec<u8>,
-    /// What was taken of the room: the capacity of `bytes`.
+    /// The bytes taken from the room: the capacity of `bytes`.
     held: usize,
     most: usize,
 }
@@ -55,11 +56,11 @@ impl Growing<'_> {
         self.bytes.len()
     }
 
-    /// Adds a piece; one that would make the body longer than `most` is the caller's to refuse.
+    /// Adds a piece. The caller must refuse a piece that would make the body longer than `most`.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
         let needed = self.bytes.len().saturating_add(piece.len());
         if needed > self.held {
-            // Doubled, so that many small pieces are not copied each time; never beyond what the body can come to.
+            // Doubled, so that many small pieces do not each cause a copy; never beyond the body's greatest length.
             let capacity = needed.max(self.most.min(self.held.saturating_mul(2)));
             self.room.take(capacity - self.held)?;
             self.held = capacity;
@@ -89,20 +90,20 @@ mod tests {
     }
 
     #[test]
-    fn a_body_takes_what_its_buffer_holds_and_gives_all_of_it_back() {
+    fn a_body_takes_its_buffers_capacity_and_gives_all_of_it_back() {
         let room = BodyRoom::new(10_000);
         let mut body = room.body(5000);
         for _ in 0..49 {
             body.push(&[7; 100]).unwrap();
             assert_eq!(10_000 - left(&room), body.bytes.capacity());
         }
-        assert!(body.bytes.capacity() <= 5000, "it holds more than it can come to");
+        assert!(body.bytes.capacity() <= 5000, "the buffer is larger than the body can become");
         assert_eq!(body.into_bytes(), vec![7; 4900]);
         assert_eq!(left(&room), 10_000);
     }
 
     #[test]
-    fn a_body_without_room_is_refused_and_the_others_keep_theirs() {
+    fn a_body_without_room_is_refused_and_other_bodies_keep_their_room() {
         let room = BodyRoom::new(1000);
         let mut first = room.body(900);
         first.push(&[0; 900]).unwrap();

@@ -1,4 +1,4 @@
-//! Endpoints as routes of axum's, for an app of axum's to mount.
+//! The endpoints as axum routes, which an axum app can mount.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use super::served::Served;
 #[cfg(any(feature = "cli", feature = "mcp"))]
 use crate::{app::served::respond, pipeline::reply::Reply, problem::Error};
 
-/// A route at each path of each endpoint, and MCP's.
+/// A route for each path of each endpoint, and the route of MCP.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
     let router = Served::all(assembled).fold(Router::new(), |router, (paths, served)| route(router, &paths, &served));
     with_mcp(router, assembled)
 }
 
-/// With a route at each path of the endpoint.
+/// Adds a route for each path of the endpoint.
 pub(super) fn route(router: Router, paths: &[String], served: &Arc<Served>) -> Router {
     paths.iter().fold(router, |router, path| {
-        // One handle, because axum clones a service for each request.
+        // The service holds a single `Arc`, because axum clones the service for each request.
         let served = Arc::clone(served);
         let service = service_fn(move |request: Request<Body>| Arc::clone(&served).answer(request));
         router.route_service(path, service)
     })
 }
 
-/// With the route of MCP, where it is served.
+/// Adds the route of MCP, if MCP is served.
 pub(super) fn with_mcp(router: Router, assembled: &Arc<Assembled>) -> Router {
     #[cfg(feature = "mcp")]
     let router = super::mcp::http::route(router, assembled);
@@ -39,7 +39,7 @@ pub(super) fn with_mcp(router: Router, assembled: &Arc<Assembled>) -> Router {
     router
 }
 
-/// What a route beside the endpoints answers instead.
+/// The refusal of a route that is not an endpoint.
 #[cfg(any(feature = "cli", feature = "mcp"))]
 pub(super) fn refused(error: &Error) -> Response<Body> {
     respond(Reply::from_error(error)).map(Body::new)

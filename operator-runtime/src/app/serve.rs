@@ -1,4 +1,4 @@
-//! Listening: connections and the limits of each, keep-alive, and a stop that ends what is running.
+//! The HTTP server: listening, connections and their limits, and a graceful stop.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,13 +28,13 @@ use crate::pipeline::Pipeline;
 use crate::upkeep::counting::count_while_held;
 use crate::upkeep::sweeping::sweep_while_held;
 
-/// An address that is listened on; connections wait until they are served.
+/// A bound listener; connections wait in the kernel's queue until they are served.
 pub(crate) struct Listening {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
 }
 
-/// Listens; with the port 0, on one that is free.
+/// Listens on an address; the port 0 stands for any free port.
 pub(crate) async fn listen(address: SocketAddr) -> Result<Listening, StartError> {
     let cannot = |error| cannot_listen(address, &error);
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
@@ -44,17 +44,17 @@ pub(crate) async fn listen(address: SocketAddr) -> Result<Listening, StartError>
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
     StartError::new(vec![format!(
-        "{address} cannot be listened on: {error}. Set OPERATOR_LISTEN to an address of this machine that is free."
+        "The server cannot listen on {address}: {error}. Set OPERATOR_LISTEN to a free address of this machine."
     )])
 }
 
-/// Serves the endpoints, and what stands `beside` them, until SIGTERM or SIGINT; a second signal exits as a failure, because
-/// it leaves the calls that run to their leases.
+/// Serves the endpoints and the routes `beside` them until SIGTERM or SIGINT. A second signal exits with a failure, because
+/// running calls are then cut off, and their leases have to expire.
 pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, beside: Router) -> Result<(), StartError> {
     let Listening { listener, address } = listening;
     let mut signals = Signals::new().map_err(|error| cannot_listen(address, &error))?;
     let mut server = Server::new(listener, &assembled, beside);
-    // Until all connections have ended, also those that come while it stops.
+    // Runs until all connections have ended, including those that are accepted during the stop.
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
     let sweeping = sweep_while_held(&assembled.pipeline);
     let counts_records = assembled.settings.counts_records;
@@ -64,7 +64,7 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
         never = server.accept(&connections) => match never {},
         () = signals.next() => {}
     }
-    tracing::info!("stopping: no new calls; those that run are ended first (a second signal stops at once)");
+    tracing::info!("stopping: no new calls are accepted; waiting for running calls (a second signal stops at once)");
     assembled.pipeline.stop();
     tokio::select! {
         () = server.drain(connections, &assembled.pipeline) => tracing::info!("stopped"),
@@ -76,13 +76,13 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
     Ok(())
 }
 
-/// Ends the process, with handlers in the middle: the end of the runtime would wait for those that block.
+/// Exits although handlers are running: shutting the runtime down would wait for handlers that block.
 pub(super) fn stop_at_once() -> ! {
     tracing::warn!("stopped at once");
     std::process::exit(1)
 }
 
-/// What asks the process to stop.
+/// The signals that ask the process to stop.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -104,15 +104,15 @@ impl Signals {
     }
 }
 
-/// A listener, and what its connections are served by.
+/// A listener, and everything that serves its connections.
 struct Server {
     listener: TcpListener,
     service: Service,
     http: http1::Builder,
     connections: Arc<Connections>,
-    /// How long a caller may take to send a request, and then to take its answer.
+    /// The time limit for sending a request, and also for reading the answer.
     patience: Duration,
-    /// How long the slowest call may take to end.
+    /// The longest time that a call of any endpoint may take.
     slowest: Duration,
 }
 
@@ -120,8 +120,8 @@ impl Server {
     fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
         let limits = assembled.settings.limits;
         let mut http = http1::Builder::new();
-        // The buffer that a head is read into may be larger than asked for, so the head has a limit of its own. Hyper's
-        // timer is off, because it would be made anew for each request.
+        // The read buffer may be larger than asked for, so the head has a limit of its own. Hyper's timer is off, because
+        // hyper would create one for each request; `Connections` enforces the time limit instead.
         http.max_buf_size(limits.head)
             .max_header_size(limits.head)
             .header_read_timeout(None);
@@ -136,7 +136,7 @@ impl Server {
         }
     }
 
-    /// Accepts connections for as long as it is polled, each served on a task of its own.
+    /// Accepts connections for as long as the future is polled, and serves each connection on its own task.
     async fn accept(&self, graceful: &GracefulShutdown) -> Infallible {
         loop {
             match self.listener.accept().await {
@@ -144,7 +144,7 @@ impl Server {
                     Some(open) => self.serve(stream, open, graceful),
                     None => refuse(&stream),
                 },
-                // Out of file descriptors, most likely: a pause lets some connections end.
+                // Most likely, file descriptors have run out: during a pause, some connections may end.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -154,7 +154,7 @@ impl Server {
     }
 
     fn serve(&self, stream: TcpStream, open: Open, graceful: &GracefulShutdown) {
-        // Answers are small and whole; waiting for more to send only delays them.
+        // Answers are small and complete; with Nagle's algorithm, the kernel would delay them.
         let _ = stream.set_nodelay(true);
         let watched = Arc::clone(&open.watched);
         let connection = Connection::new(stream, Arc::clone(&watched));
@@ -181,16 +181,16 @@ impl Server {
         });
     }
 
-    /// Ends what runs on the connections, then what has left them, and closes the store after both. Whoever connects
-    /// meanwhile is told to come again, which a closed port does not say.
+    /// Waits for the calls on connections, then for detached calls, and then closes the store. Callers that connect
+    /// meanwhile are answered that they should retry; a closed port would not say so.
     async fn drain(&mut self, connections: GracefulShutdown, pipeline: &Pipeline) {
         self.http.keep_alive(false);
         let late = GracefulShutdown::new();
         let ended = async {
-            // A connection that is lost while it ends hands its handler to the pipeline, so the order counts.
+            // In this order, because a connection that is lost meanwhile hands its handler over to the pipeline.
             let most = self.slowest + 2 * self.patience;
             if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
-                tracing::warn!("some callers have taken too long over their answers, and are left");
+                tracing::warn!("some callers did not read their answers in time; their connections are closed");
             }
             pipeline.drain().await;
         };

@@ -1,4 +1,4 @@
-//! One endpoint behind HTTP: its method, the request's body, and the answer's headers.
+//! Serves one endpoint over HTTP: checks the method, reads the body, and writes the answer's headers.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -17,15 +17,16 @@ use crate::pipeline::prepared::PreparedEndpoint;
 use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
 
-/// An endpoint, and what answers for it.
+/// An endpoint and the app that serves it.
 pub(super) struct Served {
     endpoint: Arc<PreparedEndpoint>,
-    /// Whole, so that what ends with the app is there for as long as somebody calls it.
+    /// Keeps the app's background tasks alive while this service exists.
     assembled: Arc<Assembled>,
 }
 
 impl Served {
-    /// Each endpoint of the app, with the paths where it answers: its own, and that below the public URL's base path.
+    /// Each endpoint of the app with the paths at which it answers: its own path, and this path below the base path of the
+    /// public URL.
     pub(super) fn all(assembled: &Arc<Assembled>) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
         assembled.endpoints.iter().map(|endpoint| {
             let path = endpoint.endpoint.path;
@@ -70,16 +71,16 @@ impl Served {
     }
 }
 
-/// The answer to a path where nothing answers.
+/// The answer to a path that has no endpoint.
 pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
     let detail = format!(
-        "There is no endpoint at {}; the manifest lists those there are.",
+        "There is no endpoint at {}; the manifest lists the endpoints.",
         head.uri.path()
     );
     respond(turned_away(head, &Error::new(Kind::NoSuchPath, detail)))
 }
 
-/// The reply to what does not reach the pipeline, which would have told of it.
+/// Logs and answers a request that does not reach the pipeline, because only the pipeline logs the others.
 fn turned_away(head: &Parts, error: &Error) -> Reply {
     let path: String = head.uri.path().chars().take(200).collect();
     tracing::warn!(method = %head.method, path, status = error.status(), reason = error.detail(), "refused");
@@ -87,13 +88,13 @@ fn turned_away(head: &Parts, error: &Error) -> Reply {
 }
 
 fn method_not_allowed(head: &Parts, allowed: &'static str) -> Response<Full<Bytes>> {
-    let detail = format!("This endpoint answers {allowed} only.");
+    let detail = format!("This endpoint answers only {allowed}: send a {allowed} request.");
     let mut response = respond(turned_away(head, &Error::new(Kind::MethodNotAllowed, detail)));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
-/// The reply as HTTP.
+/// Turns a reply into an HTTP response.
 pub(super) fn respond(reply: Reply) -> Response<Full<Bytes>> {
     const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
     let retry_after = reply.retry_after();
@@ -124,10 +125,10 @@ mod tests {
 
     use super::Served;
 
-    /// glibc keeps freed blocks of up to 1,032 bytes at hand, and a route of axum's boxes this future, with a word more;
-    /// behind `serve`, each connection has room for one.
+    /// glibc caches freed blocks of up to 1,032 bytes, and an axum route boxes this future together with one more word;
+    /// behind `serve`, each connection stores one such future.
     #[test]
-    fn a_call_fits_into_what_an_allocator_keeps_at_hand() {
+    fn the_future_of_a_call_fits_a_cached_allocation() {
         let size = of_future(Served::answer::<Body>);
         assert!(size <= 1024, "the future of a call has grown to {size} bytes");
     }

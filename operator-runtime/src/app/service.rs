@@ -1,4 +1,4 @@
-//! The app as one service: an endpoint by the path of its request, and axum's routes for what stands beside.
+//! The app as one service: finds an endpoint by the path of the request, and passes other paths to axum's router.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,11 +17,11 @@ use super::Assembled;
 use super::router::{route, with_mcp};
 use super::served::{Served, no_such_path};
 
-/// What is sent: an endpoint's answer, which is whole, or what a route of axum's sends.
+/// The body of an answer: complete for an endpoint, any body for an axum route.
 pub(super) type Answer = Either<Full<Bytes>, Body>;
 
-/// Everything that the app answers. A path of an endpoint is looked up and nothing else is done, because what axum notes
-/// in a request on the way to a route costs as much as verifying it; only extractors read that.
+/// The service that answers all paths of the app. An endpoint's path is looked up in a hash map and not by axum's router,
+/// because the router stores values in the request, which costs as much as verifying it. Only extractors read those values.
 #[derive(Clone)]
 pub(crate) struct Service(Arc<Paths>);
 
@@ -31,12 +31,12 @@ struct Paths {
 }
 
 impl Service {
-    /// The app alone.
+    /// A service without other routes.
     pub(crate) fn new(assembled: &Arc<Assembled>) -> Self {
         Self::with(assembled, Router::new())
     }
 
-    /// The app, and what stands `beside` its endpoints.
+    /// A service with the routes `beside` the endpoints.
     pub(super) fn with(assembled: &Arc<Assembled>, beside: Router) -> Self {
         let mut endpoints = HashMap::new();
         let mut beside = with_mcp(beside, assembled);

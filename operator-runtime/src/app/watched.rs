@@ -1,4 +1,4 @@
-//! What one connection is doing, as its own task notes it and as the server reads it.
+//! The current phase of one connection, written by the connection's task and read by the server.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,25 +8,25 @@ use std::time::Duration;
 
 use super::connections::Connections;
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing has come since it was opened or last answered. A part of a next request that came together with the one
-    /// before shows only once more of it comes.
+    /// No bytes have arrived since the connection was opened or answered. If a part of the next request arrived together
+    /// with the previous request, this phase lasts until more bytes arrive.
     Idle,
-    /// Something has come that may be a whole head.
+    /// Bytes have arrived that may be a complete head.
     Asking,
-    /// A head has begun and is not finished.
+    /// A head has begun and is incomplete.
     Head,
     /// A request is being answered.
     Working,
-    /// A request waits for more of its body.
+    /// The server waits for more of a request's body.
     Body,
-    /// The caller does not take its answer as fast as it is written.
+    /// The server waits for the caller to read its answer.
     Answer,
-    /// Closed by the server, because the caller took too long.
+    /// Closed by the server, because the caller exceeded a time limit.
     Overdue,
-    /// Closed by the server, because there are others.
+    /// Closed by the server, because there were too many connections.
     Surplus,
 }
 
@@ -47,12 +47,12 @@ impl Phase {
     }
 }
 
-/// A phase and when it began, in one number: microseconds, and the phase in the last three bits.
+/// A phase and its start in one number: microseconds since the server's start, with the phase in the last three bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(u64);
 
 impl Moment {
-    /// When the server has been there for so long.
+    /// The moment at this time after the server's start.
     pub(super) fn after(duration: Duration) -> Self {
         Self(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX) << 3)
     }
@@ -70,13 +70,13 @@ impl Moment {
     }
 }
 
-/// A connection as the server sees it. All but `close` is for its own task. A request that comes in one piece and is
-/// answered at once costs some writes of an atomic and one look at the clock.
+/// The state of a connection that the server sees. Only `close` may be called by other tasks than the connection's own. A
+/// request that arrives in one piece and is answered at once costs a few atomic writes and one reading of the clock.
 pub(super) struct Watched {
     moment: AtomicU64,
-    /// A request is with the service, perhaps while the answer before it is not taken yet.
+    /// Whether the service is answering a request; the caller may not have read the previous answer yet.
     in_call: AtomicBool,
-    /// The answers that have been given and not taken, in bytes.
+    /// The bytes of answers that the caller has not read yet.
     answer: AtomicU64,
     waker: OnceLock<Waker>,
     connections: Arc<Connections>,
@@ -98,7 +98,7 @@ impl Watched {
     }
 
     pub(super) fn woken_by(&self, waker: Waker) {
-        // Once, before the connection is first polled.
+        // Set only once, before the connection is first polled, so `set` does not fail.
         let _ = self.waker.set(waker);
     }
 
@@ -114,7 +114,7 @@ impl Watched {
         self.answer.load(Ordering::Relaxed)
     }
 
-    /// Closes it, unless it has gone on since `moment`.
+    /// Closes the connection, unless its phase has changed since `moment`.
     pub(super) fn close(&self, moment: Moment, how: Phase) -> bool {
         let (old, new) = (moment.0, moment.of(how).0);
         let closed = self
@@ -132,7 +132,7 @@ impl Watched {
         closed.is_ok()
     }
 
-    /// An error where the server has closed it meanwhile.
+    /// Enters a phase; an error if the server has closed the connection meanwhile.
     fn enter(&self, new: Moment) -> io::Result<()> {
         let entered = self.moment.try_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (!Moment(old).phase().is_closed()).then_some(new.0)
@@ -144,7 +144,7 @@ impl Watched {
         Ok(())
     }
 
-    /// For a phase that nobody times.
+    /// Enters a phase without a time limit, which needs no reading of the clock.
     fn enter_untimed(&self, phase: Phase) -> io::Result<()> {
         self.enter(Moment::default().of(phase))
     }
@@ -153,11 +153,12 @@ impl Watched {
         self.enter(self.connections.now().of(phase))
     }
 
-    /// More is about to be read: what has come so far was no whole head.
+    /// Hyper is about to read more, so the bytes so far were not a complete head.
     pub(super) fn reads(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Asking => {
-                // Counted first, because from then on any thread may close the connection and count it down.
+                // Counted before the phase changes, because after the change any thread may close the connection and
+                // decrement the count.
                 let is_one_too_many = self.connections.count_head();
                 if let Err(closed) = self.enter_now(Phase::Head) {
                     self.connections.head_is_over();
@@ -173,7 +174,7 @@ impl Watched {
         }
     }
 
-    /// Bytes have been read; of a connection that was closed meanwhile, nobody reads them.
+    /// Bytes have been read; an error if the connection was closed meanwhile.
     pub(super) fn has_read(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Idle => self.enter_untimed(Phase::Asking),
@@ -182,16 +183,16 @@ impl Watched {
         }
     }
 
-    /// A head is finished, and its request goes to the service.
+    /// A head is complete, and its request goes to the service.
     pub(super) fn call_begins(&self) {
         self.in_call.store(true, Ordering::Relaxed);
         if self.phase() != Phase::Answer {
-            // Where it is closed already, the next read or write says so.
+            // If the connection is already closed, the next read or write returns the error.
             let _ = self.enter_untimed(Phase::Working);
         }
     }
 
-    /// The service has answered, with so many bytes.
+    /// The service has answered with this many bytes.
     pub(super) fn call_ends(&self, bytes: u64) {
         self.in_call.store(false, Ordering::Relaxed);
         self.answer.fetch_add(bytes, Ordering::Relaxed);
@@ -212,10 +213,10 @@ impl Watched {
         }
     }
 
-    /// Something is about to be written.
+    /// Bytes are about to be written.
     pub(super) fn writes(&self) -> io::Result<()> {
         match self.phase() {
-            // A head that hyper refuses, which no service sees.
+            // Hyper refuses the head itself; the service does not see the request.
             Phase::Idle | Phase::Asking | Phase::Head => self.enter_untimed(Phase::Working),
             phase if phase.is_closed() => Err(closed()),
             _ => Ok(()),
@@ -229,7 +230,7 @@ impl Watched {
         }
     }
 
-    /// All that was given has been written.
+    /// All answers so far have been written.
     pub(super) fn has_written(&self) -> io::Result<()> {
         let phase = self.phase();
         if !matches!(phase, Phase::Working | Phase::Answer) {
@@ -246,7 +247,7 @@ impl Watched {
         Ok(())
     }
 
-    /// The connection is gone.
+    /// The connection has ended.
     pub(super) fn ended(&self) {
         let _ = self.enter_untimed(Phase::Overdue);
     }

@@ -1,7 +1,7 @@
-//! Whether the signature of a pasted request holds, and if not, which part differs: as far as an HMAC lets anyone tell.
+//! Checks the signature of a pasted request and, if it is wrong, finds out which signed part differs.
 //!
-//! A signature does not say what it was made of. A part is said to differ only where that is proved: by the payload that
-//! the caller says it signed, or by a common mistake whose payload gives this very signature.
+//! A signature does not reveal what was signed. So a part is reported as different only if that is proved: either by the
+//! payload that the caller says it signed, or by a common mistake whose payload gives exactly this signature.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::protocol::signature::SecretReading;
 pub(crate) struct Question {
     /// A curl command, or the request as it was sent.
     request: String,
-    /// The payload that the caller signed, where it printed it; else empty.
+    /// The payload that the caller signed, if the caller printed the payload; otherwise empty.
     payload: String,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Comparison {
     verdict: Verdict,
     /// Sentences for the person who looks for the mistake.
     summary: String,
-    /// Why it is refused whatever its signature, where its time is too far off.
+    /// Why the request is refused whatever its signature: its timestamp is too old or too far in the future.
     stale: Option<String>,
     parts: Vec<Row>,
 }
@@ -50,7 +50,7 @@ struct Row {
     part: &'static str,
     /// What the caller signed, where that is known.
     signed: Option<String>,
-    /// What this server signs; the key's id for the signing key.
+    /// What this server signs; in the row of the signing key, the ids of the accepted keys.
     expected: String,
     state: State,
 }
@@ -64,13 +64,13 @@ enum State {
 }
 
 impl Question {
-    /// Looks for the part that differs.
+    /// Compares the request with what this server signs.
     pub(crate) fn answer(&self, server: &Server<'_>) -> Comparison {
         let request = match Request::read(&self.request, server) {
             Ok(request) => request,
             Err(sentence) => return Comparison::new(Verdict::Refused, sentence, Vec::new()),
         };
-        // A line break at the end belongs to the payload or came with the pasting.
+        // A line break at the end may belong to the payload or come from pasting, so both readings are tried.
         let trimmed = self.payload.trim_end_matches(['\r', '\n']);
         let payload = (!trimmed.is_empty()).then_some(trimmed);
         let comparison = holds(&request, server)
@@ -97,7 +97,7 @@ impl Comparison {
     }
 }
 
-/// The signature is right.
+/// The finding if the signature is right.
 fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     let payload = request.right.joined(":");
     let signer = server.keys.signer_of(payload.as_bytes(), &request.signature);
@@ -106,29 +106,29 @@ fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     };
     let summary = match request.stale {
         None => "The signature holds: this server accepts the request.",
-        Some(_) => "The signature holds; only the time is too far off.",
+        Some(_) => "The signature holds; only the timestamp is refused.",
     };
     let mut rows = rows(&request.right, Some(&request.right));
     rows.push(key_row(server, Some(key.id().to_owned()), State::Same));
     Some(Comparison::new(Verdict::Holds, summary.to_owned(), rows))
 }
 
-/// The caller's payload gives this signature, so it is what was signed.
+/// The finding if the caller's payload gives this signature: then the payload is what was signed.
 fn proved_by_payload(request: &Request, payload: &str, server: &Server<'_>) -> Option<Comparison> {
     let (key, reading) = server.keys.signer_of(payload.as_bytes(), &request.signature)?;
     let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
     rows.push(key_row(server, Some(key.id().to_owned()), state_of(reading)));
     let which = differing(&rows);
     let mut summary = match which.as_str() {
-        // Joined in another way, or not to be split.
-        "" => "The payload was signed with a right key, but it is not URL, key, timestamp and content with colons between.".to_owned(),
-        which => format!("The payload gives this signature, so it is what was signed. What differs: {which}."),
+        // The payload was joined in another way, or cannot be split into parts.
+        "" => "The payload was signed with a right key, but the payload is not URL, idempotency key, timestamp and content joined by colons.".to_owned(),
+        which => format!("The payload gives this signature, so this payload was signed. What differs: {which}."),
     };
     summary.extend(sentence_of(reading));
     Some(Comparison::new(Verdict::Differs, summary, rows))
 }
 
-/// A common mistake, or two together, give this signature.
+/// The finding if one common mistake, or two together, give this signature.
 fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     let right = &request.right;
     let try_out = |mistakes: &[&Mistake], joint: &str| {
@@ -142,10 +142,10 @@ fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Compariso
         if !mistakes.is_empty() {
             let how: Vec<&str> = mistakes.iter().map(|mistake| mistake.how).collect();
             let which = differing(&rows);
-            summary = format!("What differs: {which}. It was signed {}.", how.join(", and "));
+            summary = format!("What differs: {which}. The request was signed {}.", how.join(", and "));
         }
         if joint != ":" {
-            summary += " The parts were joined by something else than a colon.";
+            summary += " The parts were not joined by colons.";
         }
         summary.extend(sentence_of(reading));
         Some(Comparison::new(Verdict::Differs, summary.trim_start().to_owned(), rows))
@@ -163,18 +163,19 @@ fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Compariso
         .or_else(|| all.iter().find_map(pair))
 }
 
-/// The caller's payload does not give this signature, so one of two things is wrong, and nobody can tell which.
+/// The finding if the caller's payload does not give this signature: then either the payload or the signing key is wrong,
+/// and nobody can tell which of the two.
 fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
     rows.push(key_row(server, None, State::Unknown));
     if payload == request.right.joined(":") {
-        let summary = "The payload is byte for byte what this server signs, and yet its signature is another: if it is what was signed, the signing key differs.";
+        let summary = "The payload is byte for byte what this server signs, but its signature with this server's keys is not the one in the request: if this payload was signed, the signing key differs.";
         return Comparison::new(Verdict::Unknown, summary.to_owned(), rows);
     }
     let which = differing(&rows);
-    let named = if which.is_empty() { "its form".to_owned() } else { which };
+    let named = if which.is_empty() { "the way it is joined".to_owned() } else { which };
     let summary = format!(
-        "The payload is not what this server signs; what differs: {named}. But with no key of this server it gives the signature in the request, so the signing key differs too, or another payload was signed."
+        "The payload is not what this server signs; what differs: {named}. No key of this server gives the signature in the request for this payload, so either the signing key differs too, or another payload was signed."
     );
     Comparison::new(Verdict::Unknown, summary, rows)
 }
@@ -183,7 +184,7 @@ fn unknown(request: &Request, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, None);
     rows.push(key_row(server, None, State::Unknown));
     let summary = format!(
-        "The signature does not hold, and nobody can read out of a signature what was signed. None of {} common mistakes, alone or two together, gives it. Let the caller print the payload that it signs and paste it below; if each part is as shown here, the signing key differs.",
+        "The signature does not hold, and a signature does not reveal what was signed. None of {} common mistakes gives this signature, neither alone nor two together. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
         request.mistakes.len()
     );
     Comparison::new(Verdict::Unknown, summary, rows)
@@ -244,13 +245,13 @@ fn sentence_of(reading: SecretReading) -> Option<&'static str> {
             Some(" The signing key was used with a line break at its end: remove it before signing.")
         }
         SecretReading::DecodedHex => {
-            Some(" The signing key was decoded from hexadecimal: use its text, whole and as it stands.")
+            Some(" The signing key was decoded from hexadecimal: use the key's whole text, unchanged.")
         }
     }
 }
 
-/// A payload's parts. Its URL and content may hold colons, so that a split is found by what is known: the key and the
-/// timestamp, or either, or else the first text of at least nine digits between two colons.
+/// Splits a payload into its parts. URL and content may contain colons, so the split is chosen by what is known: the
+/// idempotency key and the timestamp, one of them, or otherwise the first text of at least nine digits between two colons.
 fn split(payload: &str, right: &Parts) -> Option<Parts> {
     let colons: Vec<usize> = payload.match_indices(':').map(|(at, _)| at).collect();
     let between = |start: usize, end: usize| &payload[start + 1..end];
@@ -261,7 +262,8 @@ fn split(payload: &str, right: &Parts) -> Option<Parts> {
             + u8::from(timestamp == right.timestamp) * 2
             + u8::from(looks_like_time(timestamp))
     };
-    // Of equal ones the first. Only the chosen one is copied: a payload may hold as many colons as bytes.
+    // Reversed, because `max_by_key` returns the last of equal candidates and the first is wanted. Only the chosen
+    // candidate is copied, because a payload may consist of colons only.
     let at = colons.windows(3).rev().max_by_key(likeness)?;
     (likeness(&at) > 0).then(|| Parts {
         url: payload[..at[0]].to_owned(),
@@ -294,7 +296,7 @@ mod tests {
     use crate::protocol::signature::{Keys, SecretReading};
 
     #[test]
-    fn a_secret_is_recognised_however_it_was_read() {
+    fn a_signer_is_found_for_each_reading_of_its_secret() {
         let keys = Keys::parse("the test", "old=op_sk_0a, new=op_sk_00ff").unwrap();
         let signed_with = |secret: &[u8]| {
             let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();

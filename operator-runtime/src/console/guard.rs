@@ -1,8 +1,8 @@
-//! Who may use the console: this machine's browser, and of what it shows only the page itself.
+//! Access rules of the console: only its own page, in a browser on this machine, may use the console.
 //!
-//! The console signs, so another site that is open in the same browser must not reach it: not by a request across origins
-//! (`Origin`, `Sec-Fetch-Site` and the token stop it), and not under a name of its own that resolves to this machine
-//! (`Host` stops it: DNS rebinding). It does not tell apart the people who share a machine.
+//! The console signs calls, so another site that is open in the same browser must not reach the console. Cross-origin
+//! requests are stopped by `Origin`, `Sec-Fetch-Site` and the token; DNS rebinding, where the other site's name resolves
+//! to this machine, is stopped by `Host`. The rules do not tell apart people who share a machine.
 
 use std::net::IpAddr;
 
@@ -14,25 +14,25 @@ use subtle::ConstantTimeEq as _;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The rules of one run.
+/// The rules of one run of the program.
 pub(crate) struct Guard {
-    /// The port that is listened on.
+    /// The port that the server listens on.
     port: u16,
-    /// Known to the page alone.
+    /// A secret that only the page of this run knows.
     token: String,
 }
 
-/// What is asked for.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// The page and what it is made of, which hold nothing but the token.
+    /// The page and its assets. Their only secret is the token.
     Page,
     /// What the page asks for: descriptions, signatures, calls.
     Data,
 }
 
 impl Guard {
-    /// With a token of its own.
+    /// Makes the rules for a port, with a fresh random token.
     pub(crate) fn new(port: u16) -> Result<Self, getrandom::Error> {
         let mut bytes = [0_u8; 32];
         getrandom::fill(&mut bytes)?;
@@ -40,41 +40,41 @@ impl Guard {
         Ok(Self { port, token })
     }
 
-    /// What the page shows when it asks for data.
+    /// The token that the page sends when it asks for data.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
 
-    /// Lets a request through, or says why not.
+    /// Lets a request through, or says why the request is refused.
     pub(crate) fn admit(&self, asked: Asked, request: &Parts) -> Result<(), &'static str> {
         let host = self.own_host(request)?;
         let headers = &request.headers;
         if let Some(origin) = one(headers, &ORIGIN)? {
             let scheme_and_host = origin.split_once("://");
             if scheme_and_host.is_none_or(|(scheme, origin)| scheme != "http" || origin != host) {
-                return Err("Another site asked for this. The console answers only its own page.");
+                return Err("The request comes from another site. The console answers only its own page.");
             }
         } else if asked == Asked::Data && request.method != Method::GET {
             return Err(
                 "The request does not say which page it comes from (Origin). The console answers only its own page.",
             );
         }
-        // A page's own requests, an address typed in, and clients that are no browsers.
+        // Allowed are the page's own requests, an address that a person typed in, and clients that are not browsers.
         if one(headers, &FETCH_SITE)?.is_some_and(|site| site != "same-origin" && site != "none") {
-            return Err("Another site led here. Type the console's address into the browser instead.");
+            return Err("Another site linked here. Type the console's address into the browser instead.");
         }
         if asked == Asked::Data && !self.has_token(headers)? {
-            return Err("The page is from an earlier run of the server, or no page at all: load it again.");
+            return Err("The request has no valid console token: the server was restarted since the page was loaded. Load the page again.");
         }
         Ok(())
     }
 
-    /// The name that this server was addressed by, which must be one of this machine's own, with the port.
+    /// The host name and port that the request was sent to; the name must be a loopback name of this machine.
     fn own_host<'r>(&self, request: &'r Parts) -> Result<&'r str, &'static str> {
         let wrong = "The console answers only at a loopback address with its port, such as 127.0.0.1 or localhost.";
         let host = one(&request.headers, &HOST)?.ok_or(wrong)?;
         let given: Authority = host.parse().map_err(|_| wrong)?;
-        // Where the request line names a host, that one counts (RFC 9112 §3.2.2), so the two must be one.
+        // If the request line names a host, that host counts (RFC 9112 §3.2.2), so it must equal the `Host` header.
         let one_name = request.uri.authority().is_none_or(|named| *named == given);
         let port = given.port_u16().unwrap_or(80);
         if one_name && !host.contains('@') && is_loopback(given.host()) && port == self.port {
@@ -95,13 +95,16 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The header's one value, where there is one.
+/// The header's value, if the header is present; an error if it is present twice.
 fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, &'static str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| "A header is not ASCII."),
-        (Some(_), Some(_)) => Err("A header that may be given once is given twice."),
+        (Some(value), None) => value
+            .to_str()
+            .map(Some)
+            .map_err(|_| "The value of Host, Origin, Sec-Fetch-Site or Authorization is not ASCII."),
+        (Some(_), Some(_)) => Err("Host, Origin, Sec-Fetch-Site or Authorization is given twice: send it once."),
     }
 }
 
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_there_under_loopback_names_with_the_port_only() {
+    fn the_page_is_served_only_for_loopback_names_with_the_right_port() {
         let page = |host: &str| admitted(Asked::Page, "GET", &[("host", host)]);
         for host in [
             "127.0.0.1:8080",
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_there_for_the_page_of_this_run_only() {
+    fn data_is_served_only_to_the_page_of_this_run() {
         let own = [
             ("host", "localhost:8080"),
             ("origin", "http://localhost:8080"),
@@ -186,7 +189,7 @@ mod tests {
             let left: Vec<_> = own.into_iter().filter(|(name, _)| *name != missing).collect();
             assert!(!admitted(Asked::Data, "POST", &left), "without {missing}");
         }
-        // Browsers send no Origin with a GET of the same origin.
+        // Browsers send no Origin with a same-origin GET.
         assert!(admitted(Asked::Data, "GET", &[own[0], own[3]]));
         assert!(!admitted(Asked::Data, "GET", &[own[0]]));
     }

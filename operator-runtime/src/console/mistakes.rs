@@ -1,10 +1,10 @@
-//! What callers sign by mistake: for each part of a payload, the other texts that have been seen in its place. Pure.
+//! Common signing mistakes: for each part of a payload, the texts that callers are known to sign instead. No I/O.
 
 use serde_json::Value;
 
 use crate::protocol::method::Method;
 
-/// The parts of a payload, joined by colons when it is signed.
+/// The parts of a payload; the payload is these parts joined by colons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) url: String,
@@ -13,7 +13,7 @@ pub(super) struct Parts {
     pub(super) content: String,
 }
 
-/// Which part.
+/// The name of a part, in the order in which the parts are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Url,
@@ -50,7 +50,7 @@ impl Parts {
         Part::ALL.map(|part| part.of(self)).join(joint)
     }
 
-    /// With other texts in place of some.
+    /// A copy with each mistake's text in place of the right part.
     pub(super) fn with(&self, mistakes: &[&Mistake]) -> Self {
         let mut parts = self.clone();
         for mistake in mistakes {
@@ -60,19 +60,19 @@ impl Parts {
     }
 }
 
-/// Another text in place of a part, and how it came about.
+/// A wrong text for a part, and how a caller arrives at the text.
 #[derive(Debug)]
 pub(super) struct Mistake {
     pub(super) part: Part,
     pub(super) text: String,
-    /// Completes "It was signed …".
+    /// Completes "The request was signed …".
     pub(super) how: &'static str,
 }
 
-/// What was asked for, as it was pasted.
+/// The pasted request's method and URL, as they were pasted.
 pub(super) struct Seen<'s> {
     pub(super) method: Method,
-    /// Scheme and host as they were pasted, where they were.
+    /// Scheme and host, if the pasted URL has them.
     pub(super) origin: Option<&'s str>,
     pub(super) path: &'s str,
     pub(super) query: &'s str,
@@ -80,7 +80,7 @@ pub(super) struct Seen<'s> {
     pub(super) parameters: &'s [(String, String)],
 }
 
-/// Every mistake that differs from what is right, each once.
+/// Every mistake whose text differs from the right part, without duplicates.
 pub(super) fn mistakes(right: &Parts, seen: &Seen<'_>) -> Vec<Mistake> {
     let mut found: Vec<Mistake> = Vec::new();
     let mut add = |part: Part, text: String, how: &'static str| {
@@ -127,7 +127,7 @@ fn urls(right: &str, seen: &Seen<'_>) -> Vec<(String, &'static str)> {
     let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let mut urls = vec![
         (format!("{right}?{}", seen.query), "over the URL with its query"),
-        (format!("{right}/"), "over the URL with a slash at its end"),
+        (format!("{right}/"), "over the URL with a trailing slash"),
         (path.to_owned(), "over the path alone, without scheme and host"),
         (seen.path.to_owned(), "over the path alone, without scheme and host"),
         (
@@ -139,12 +139,12 @@ fn urls(right: &str, seen: &Seen<'_>) -> Vec<(String, &'static str)> {
         (format!("http://{rest}"), "over an http URL"),
         (
             format!("{scheme}://{}", host.to_uppercase() + path),
-            "over the URL with its host in upper case",
+            "over the URL with the host in upper case",
         ),
         (String::new(), "without the URL"),
     ];
     if let Some(origin) = seen.origin {
-        let sent = "over the URL that the request was sent to, which is not the published one";
+        let sent = "over the URL that the request was sent to, which is not the public URL";
         urls.push((format!("{origin}{}", seen.path), sent));
         urls.push((format!("{origin}{}?{}", seen.path, seen.query), sent));
     }
@@ -152,14 +152,14 @@ fn urls(right: &str, seen: &Seen<'_>) -> Vec<(String, &'static str)> {
     urls
 }
 
-/// The URL with another name or port.
+/// The URL with another host name, or without its port.
 fn hosts(scheme: &str, host: &str, path: &str) -> Vec<(String, &'static str)> {
     let (name, port) = host.find(':').map_or((host, ""), |at| host.split_at(at));
     let mut urls = vec![(format!("{scheme}://{name}{path}"), "over the URL without its port")];
     for name in ["localhost", "127.0.0.1"] {
         urls.push((
             format!("{scheme}://{name}{port}{path}"),
-            "over the URL with another name of this machine",
+            "over the URL with another host name of this machine",
         ));
     }
     urls
@@ -176,18 +176,18 @@ fn contents_of_get(seen: &Seen<'_>) -> Vec<(String, &'static str)> {
         ("{}".to_owned(), "with {} in place of the parameters"),
         (
             seen.query.to_owned(),
-            "over the query as it stands in the URL, not over JSON",
+            "over the query string of the URL, not over JSON",
         ),
         (
             format!("?{}", seen.query),
-            "over the query as it stands in the URL, not over JSON",
+            "over the query string of the URL, not over JSON",
         ),
     ];
     contents.extend(rewritten(&texts));
     contents.extend(rewritten(&typed).into_iter().map(|(text, _)| {
         (
             text,
-            "with numbers or true and false where the parameters' JSON must hold texts (or spaced in another way too)",
+            "with numbers, true, false or null where the parameters' JSON must have strings (and perhaps other spaces)",
         )
     }));
     contents
@@ -209,13 +209,13 @@ fn contents_of_post(body: &str) -> Vec<(String, &'static str)> {
             "over the body without the line break at its end",
         ),
         (format!("{body}\n"), "over the body with a line break at its end"),
-        (body.replace('\n', "\r\n"), "over the body with other line breaks"),
+        (body.replace('\n', "\r\n"), "over the body with CRLF line breaks"),
     ];
     contents.extend(rewritten(body));
     contents
 }
 
-/// The JSON as other programs write it: the same value in other bytes.
+/// The JSON as other serializers write it: the same value in different bytes.
 fn rewritten(json: &str) -> Vec<(String, &'static str)> {
     let Ok(value) = serde_json::from_str::<Value>(json) else {
         return Vec::new();
@@ -226,13 +226,13 @@ fn rewritten(json: &str) -> Vec<(String, &'static str)> {
     for (text, compact_how, spaced_how) in [
         (
             json.to_owned(),
-            "over the JSON written anew without spaces",
-            "over the JSON written anew with a space after each comma and colon",
+            "over the JSON serialized again without spaces",
+            "over the JSON serialized again with a space after each comma and colon",
         ),
         (
             value.to_string(),
-            "over the JSON written anew with its names sorted, without spaces",
-            "over the JSON written anew with its names sorted, and with a space after each comma and colon",
+            "over the JSON serialized again with sorted names and without spaces",
+            "over the JSON serialized again with sorted names and a space after each comma and colon",
         ),
     ] {
         for (separators, how) in [([",", ":"], compact_how), ([", ", ": "], spaced_how)] {
@@ -241,15 +241,15 @@ fn rewritten(json: &str) -> Vec<(String, &'static str)> {
             texts.push((spaced, how));
             texts.push((
                 escaped,
-                "over the JSON written anew with other letters than ASCII escaped",
+                "over the JSON serialized again with non-ASCII characters escaped",
             ));
         }
     }
-    texts.push((pretty, "over the JSON written anew over several lines"));
+    texts.push((pretty, "over the JSON serialized again on several lines"));
     texts
 }
 
-/// The JSON with other separators; its order, numbers and texts stay.
+/// The JSON with other separators; the order of names, numbers and strings stay as they are.
 fn respaced(json: &str, [item, name]: [&str; 2]) -> String {
     let mut text = String::with_capacity(json.len());
     let (mut in_text, mut escaped) = (false, false);
@@ -273,7 +273,7 @@ fn respaced(json: &str, [item, name]: [&str; 2]) -> String {
     text
 }
 
-/// With `\uXXXX` for what is not ASCII.
+/// The JSON with every non-ASCII character written as `\uXXXX`.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -296,7 +296,7 @@ mod tests {
     use super::{ascii, respaced};
 
     #[test]
-    fn json_is_spaced_in_another_way_and_nothing_else_of_it_changes() {
+    fn respacing_json_changes_only_the_spaces() {
         let json = "{\"b\": [1.50,\n 2], \"a\" : \"x: \\\"y, z\"}";
         assert_eq!(respaced(json, [",", ":"]), "{\"b\":[1.50,2],\"a\":\"x: \\\"y, z\"}");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The page that `dev` serves: its assets, who may use it, and what it is told. The routes are in `app/console.rs`.
+//! The console page of `dev`: its assets, its access rules, and the answers to its requests. Routes: `app/console.rs`.
 
 pub(crate) mod comparison;
 pub(crate) mod guard;

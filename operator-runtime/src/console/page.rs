@@ -1,4 +1,4 @@
-//! What the page is made of, embedded: no build step, and nothing from elsewhere.
+//! The files of the console's page, embedded in the program: no build step, and nothing is loaded from other servers.
 
 /// One file of the page.
 pub(crate) struct Asset {
@@ -7,10 +7,10 @@ pub(crate) struct Asset {
     pub(crate) content: &'static str,
 }
 
-/// Where the page stands.
+/// The path of the page.
 pub(crate) const PATH: &str = "/console";
 
-/// What the page loads.
+/// The files that the page loads.
 pub(crate) const ASSETS: [Asset; 8] = [
     asset(
         "/console/console.css",
@@ -26,7 +26,8 @@ pub(crate) const ASSETS: [Asset; 8] = [
     script("/console/page.js", include_str!("page/page.js")),
 ];
 
-/// What every answer says to the browser: run only these scripts, talk only to this server, appear in no frame.
+/// Security headers of every answer: the browser runs only these scripts, connects only to this server, and shows the
+/// page in no frame.
 pub(crate) const HEADERS: [(&str, &str); 7] = [
     (
         "content-security-policy",
@@ -41,7 +42,7 @@ pub(crate) const HEADERS: [(&str, &str); 7] = [
     ("x-frame-options", "DENY"),
 ];
 
-/// The page with this run's token, which is hexadecimal digits.
+/// The page with this run's token. The token is hexadecimal, so it needs no escaping.
 pub(crate) fn html(token: &str) -> String {
     include_str!("page/console.html").replace("{{token}}", token)
 }

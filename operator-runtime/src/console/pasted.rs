@@ -1,10 +1,10 @@
-//! A signed request pasted in as text: a curl command, or the request as it went over the wire. Pure.
+//! Parses a signed request that was pasted as text: a curl command, or the request as it was sent. No I/O.
 
-/// What the text says.
+/// The request that the text describes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pasted {
     pub(super) method: Option<String>,
-    /// A URL, or a path, with the query.
+    /// A URL or a path, each with the query.
     pub(super) target: Option<String>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
@@ -22,7 +22,7 @@ impl Pasted {
     }
 }
 
-/// `METHOD target HTTP/1.1`, which may be missing, then headers, an empty line, and the body.
+/// Reads the request line (`METHOD target HTTP/1.1`, which may be missing), headers, an empty line, and the body.
 fn of_http(text: &str) -> Result<Pasted, String> {
     let mut pasted = Pasted::default();
     let mut rest = text;
@@ -45,7 +45,7 @@ fn of_http(text: &str) -> Result<Pasted, String> {
             }
             _ => {
                 return Err(format!(
-                    "`{line}` is neither a request line nor a header: paste a curl command, or the request as it was sent, with an empty line before the body."
+                    "`{line}` is neither a request line nor a header: paste a curl command, or the request as it was sent with an empty line before the body."
                 ));
             }
         }
@@ -60,7 +60,7 @@ fn is_header_name(name: &str) -> bool {
             .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
 }
 
-/// A curl command while it is read.
+/// What has been read of a curl command so far.
 #[derive(Default)]
 struct Curl {
     pasted: Pasted,
@@ -91,7 +91,7 @@ fn of_curl(words: Vec<String>) -> Result<Pasted, String> {
 impl Curl {
     /// Takes an option with its value.
     fn take(&mut self, option: &str, value: Option<&str>) -> Result<(), String> {
-        let value = || value.ok_or_else(|| format!("`{option}` of the curl command has no value."));
+        let value = || value.ok_or_else(|| format!("The option `{option}` of the curl command has no value: add one."));
         match option {
             "-X" | "--request" => self.pasted.method = Some(value()?.to_owned()),
             "--url" => self.pasted.target = Some(value()?.to_owned()),
@@ -99,7 +99,7 @@ impl Curl {
                 let header = value()?;
                 let (name, value) = header
                     .split_once(':')
-                    .ok_or_else(|| format!("`{header}` of the curl command is no header: write `Name: value`."))?;
+                    .ok_or_else(|| format!("`{header}` in the curl command is not a header: write `Name: value`."))?;
                 let pair = (name.trim().to_owned(), value.trim().to_owned());
                 self.pasted.headers.push(pair);
             }
@@ -107,14 +107,14 @@ impl Curl {
                 let text = value()?;
                 if text.starts_with('@') && option != "--data-raw" {
                     return Err(format!(
-                        "The body is in a file (`{text}`), which the console does not read: paste what is in it instead."
+                        "The body is in a file (`{text}`), and the console does not read files: paste the file's content instead."
                     ));
                 }
                 self.data.push(text.to_owned());
             }
             _ => {
                 return Err(format!(
-                    "`{option}` of the curl command is not understood here: leave it out."
+                    "The console does not know the option `{option}` of the curl command: leave it out."
                 ));
             }
         }
@@ -141,7 +141,7 @@ impl Curl {
     }
 }
 
-/// `-XPOST` and `--request=POST` are an option with its value.
+/// Splits an option from a value in the same word, as in `-XPOST` and `--request=POST`.
 fn split_option(word: &str) -> (&str, Option<&str>) {
     match word.as_bytes() {
         [b'-', b'X' | b'H' | b'd', _, ..] => (&word[..2], Some(&word[2..])),
@@ -153,7 +153,7 @@ fn split_option(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Options without a value that change nothing of what is signed.
+/// Whether this is an option without a value that does not affect what is signed.
 fn is_silent_option(option: &str) -> bool {
     let long = [
         "--silent",
@@ -173,7 +173,7 @@ fn is_silent_option(option: &str) -> bool {
     short || long.contains(&option)
 }
 
-/// The words of a command as a POSIX shell splits them (POSIX.1-2024 §2.2), and `$'…'`; variables stay as they stand.
+/// Splits a command into words as a POSIX shell does (POSIX.1-2024 §2.2), with `$'…'`; variables are not expanded.
 fn words(command: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -201,13 +201,13 @@ fn words(command: &str) -> Result<Vec<String>, String> {
                 Some(())
             }
         };
-        closed.ok_or("A quote of the curl command is not closed.")?;
+        closed.ok_or("A quote in the curl command is not closed: paste the whole command.")?;
     }
     words.extend(word);
     Ok(words)
 }
 
-/// What is in `'…'`, up to the closing quote.
+/// Reads the content of `'…'`, up to the closing quote.
 fn literal_text(letters: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()> {
     loop {
         match letters.next()? {
@@ -217,7 +217,7 @@ fn literal_text(letters: &mut impl Iterator<Item = char>, word: &mut String) -> 
     }
 }
 
-/// What is in `"…"`, up to the closing quote.
+/// Reads the content of `"…"`, up to the closing quote.
 fn quoted_text(letters: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()> {
     loop {
         match letters.next()? {
@@ -232,7 +232,7 @@ fn quoted_text(letters: &mut impl Iterator<Item = char>, word: &mut String) -> O
     }
 }
 
-/// What is in `$'…'`, up to the closing quote.
+/// Reads the content of `$'…'`, up to the closing quote.
 fn escaped_text(letters: &mut impl Iterator<Item = char>, word: &mut String) -> Option<()> {
     loop {
         match letters.next()? {
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named() {
+    fn an_error_names_the_text_that_cannot_be_read() {
         for (text, word) in [
             ("curl https://a.example -d @body.json", "body.json"),
             ("curl --cert x https://a.example", "--cert"),

@@ -1,4 +1,4 @@
-//! A pasted request, taken apart as the server takes a request apart.
+//! A pasted request, parsed by the same code that parses the server's requests.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::protocol::parameters::Parameters;
 use crate::protocol::request::{Refusal, Unverified};
 use crate::protocol::signature::{Keys, content_of_parameters};
 
-/// What this server knows.
+/// What the comparison needs to know about this server.
 pub(crate) struct Server<'s> {
     pub(crate) public_url: &'s str,
     pub(crate) base_path: &'s str,
@@ -26,23 +26,23 @@ pub(crate) struct Server<'s> {
     pub(crate) now: u64,
 }
 
-/// A request that has all its parts.
+/// A complete pasted request.
 pub(super) struct Request {
-    /// What this server signs for it.
+    /// The parts that this server signs for the request.
     pub(super) right: Parts,
     pub(super) signature: [u8; 32],
-    /// Why it is refused whatever its signature, where its time is too far off.
+    /// Why the request is refused whatever its signature: its timestamp is too old or too far in the future.
     pub(super) stale: Option<String>,
-    /// What may have been signed in place of its parts.
+    /// What the caller may have signed instead of the right parts.
     pub(super) mistakes: Vec<Mistake>,
 }
 
 impl Request {
-    /// Takes the text apart as the server takes a request apart; an error says what is missing or refused.
+    /// Parses the text as the server parses a request; an error is a sentence that says what is missing or refused.
     pub(super) fn read(text: &str, server: &Server<'_>) -> Result<Self, String> {
         let pasted = Pasted::read(text)?;
         let target = pasted.target.as_deref().ok_or(
-            "The request's first line is missing: paste a curl command, or the request as it was sent, from `POST /…` on.",
+            "The request's first line is missing: paste a curl command, or the request as it was sent, starting with `GET /…` or `POST /…`.",
         )?;
         let (origin, path, query) = split_url(target);
         let bound = find(path, server)?;
@@ -94,11 +94,11 @@ fn only(endpoint: &Endpoint, method: Option<&str>) -> Result<(), String> {
     if method == Some(right.as_str()) {
         Ok(())
     } else {
-        Err(format!("`{}` answers {right} only.", endpoint.name))
+        Err(format!("The endpoint `{}` answers only {right}: send a {right} request.", endpoint.name))
     }
 }
 
-/// Why the server refuses it before its signature is looked at (an error), or whatever its signature, for its time.
+/// An error if the server refuses the request before it checks the signature; `Some` if the timestamp alone is refused.
 fn refused(
     bound: &PreparedEndpoint,
     query: Option<&str>,
@@ -115,7 +115,7 @@ fn refused(
     }
 }
 
-/// Scheme and host, path, query.
+/// Splits a URL or path into scheme and host, path, and query.
 fn split_url(target: &str) -> (Option<&str>, &str, Option<&str>) {
     let (address, query) = match target.split_once('?') {
         Some((address, query)) => (address, Some(query)),
@@ -142,8 +142,8 @@ fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s PreparedEndpoint, 
     }
     let paths = server.endpoints.iter().map(|bound| bound.endpoint.path);
     Err(match nearest(below, paths) {
-        Some(near) => format!("There is no endpoint at {path}; did the request mean {near}?"),
-        None => format!("There is no endpoint at {path}."),
+        Some(near) => format!("There is no endpoint at `{path}`; did you mean `{near}`?"),
+        None => format!("There is no endpoint at `{path}`."),
     })
 }
 
@@ -151,7 +151,7 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
-            return Err(format!("`{name}: {value}` cannot stand in a request's head."));
+            return Err(format!("`{name}: {value}` is not a valid HTTP header: copy the header as it was sent."));
         };
         headers.append(name, value);
     }

@@ -1,4 +1,4 @@
-//! A call that the console makes, part by part as it is signed and sent.
+//! Signs a call that the console makes, and shows the page what is signed and sent, part by part.
 
 use bytes::Bytes;
 use http::Request;
@@ -10,14 +10,14 @@ use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::signature::Keys;
 
-/// What the page wants to be called.
+/// The call that the page asks for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     /// The endpoint's name.
     pub(crate) endpoint: String,
     pub(crate) idempotency_key: String,
-    /// For a POST the body, byte for byte; for a GET a JSON object of its parameters.
+    /// For a POST, the body byte for byte; for a GET, a JSON object of the search parameters.
     pub(crate) inputs: String,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Signed {
     /// The URL with its query.
     url: String,
     payload: Payload,
-    /// Which of the accepted keys signed.
+    /// The id of the key that signed the request.
     key_id: String,
     headers: Vec<(&'static str, String)>,
     body: String,
@@ -47,7 +47,7 @@ struct Payload {
 }
 
 impl Wanted {
-    /// Signs it at a time, in seconds since 1970-01-01 UTC. An error is a sentence for who filled in the form.
+    /// Signs the call with a timestamp in seconds since 1970-01-01 UTC. An error is a sentence for the person at the form.
     pub(crate) fn sign(
         &self,
         endpoint: &Endpoint,
@@ -86,7 +86,7 @@ impl Wanted {
     }
 }
 
-/// The inputs of a GET: a text each, others than texts as JSON writes them.
+/// The inputs of a GET as search parameters: strings as they are, other values as JSON.
 fn parameters(inputs: &str) -> Result<Vec<(String, String)>, String> {
     let object: Map<String, Value> = serde_json::from_str(inputs)
         .map_err(|error| format!("The search parameters must be one JSON object: {error}."))?;
@@ -98,14 +98,14 @@ fn parameters(inputs: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 impl Signed {
-    /// The request that this server gets. An error is a sentence for who filled in the form.
+    /// The request that is sent to this server. An error is a sentence for the person at the form.
     pub(crate) fn to_request(&self) -> Result<Request<Bytes>, String> {
         let mut request = Request::builder().method(self.method).uri(&self.target);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
         request.body(Bytes::from(self.body.clone())).map_err(|_| {
-            "The idempotency key cannot stand in a header: use 1 to 255 visible ASCII characters without a colon."
+            "The idempotency key cannot be sent in a header: use 1 to 255 visible ASCII characters without a colon."
                 .to_owned()
         })
     }

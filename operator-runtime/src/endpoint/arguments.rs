@@ -1,12 +1,12 @@
-//! Where the arguments of one endpoint come from, made ready at start-up.
+//! The sources of one endpoint's arguments, prepared at start-up.
 
 use super::need::{Need, NeedKind};
 use super::states::States;
 use crate::input::BoundInputs;
 
-/// What an endpoint's run function reads, whatever the call.
+/// What an endpoint's run function reads in every call.
 pub(crate) struct ArgumentSources {
-    /// The endpoint's name, for the handler's `Call`.
+    /// The endpoint's name, which the handler reads from its `Call`.
     pub(crate) endpoint: &'static str,
     pub(crate) inputs: BoundInputs,
     pub(crate) states: States,

@@ -1,4 +1,4 @@
-//! What a handler may know of the call it answers.
+//! `Call`: what a handler can find out about the call that it answers.
 
 use http::HeaderMap;
 
@@ -6,8 +6,8 @@ use crate::protocol::request::Kept;
 
 /// The call that a handler answers: take it as `&Call`.
 ///
-/// Only a verified request makes one. The idempotency key is worth passing on to a payment provider: it is the same on
-/// each retry, so the provider can tell a retry from a second wish.
+/// A `Call` exists only for a verified request. Pass the idempotency key on to a payment provider: the key is the same on
+/// each retry, so the provider can tell a retry from a second payment.
 ///
 /// ```
 /// use operator_runtime::{Call, operator_api};
@@ -20,7 +20,7 @@ use crate::protocol::request::Kept;
 /// # fn main() {}
 /// ```
 ///
-/// It cannot be made up:
+/// User code cannot construct a `Call`:
 ///
 /// ```compile_fail,E0451
 /// let forged = operator_runtime::Call { endpoint: "whoami", kept: unreachable!(), headers: unreachable!() };
@@ -33,7 +33,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// The same call, for a handler that runs again.
+    /// A copy for a second run of the handler.
     pub(crate) fn again(&self) -> Self {
         Self {
             endpoint: self.endpoint,
@@ -48,33 +48,33 @@ impl Call {
         self.endpoint
     }
 
-    /// The caller's key for this operation: the same on each retry, and no other operation's for 24 hours.
+    /// The caller's key for this operation. Each retry sends the same key, and no other operation uses it for 24 hours.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
         self.kept.idempotency_key()
     }
 
-    /// When this attempt was signed, or came in over MCP, in seconds since 1970-01-01 UTC.
+    /// When this attempt was signed, or was received over MCP, in seconds since 1970-01-01 UTC.
     #[must_use]
     pub fn timestamp(&self) -> u64 {
         self.kept.timestamp()
     }
 
-    /// The id of the signing key that verified the call, or of the MCP client's token; `stdio` for one that started the
-    /// process.
+    /// The id of the signing key that verified the call, or of the MCP client's token; `stdio` for an MCP client that
+    /// started this process.
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.kept.key().id()
     }
 
-    /// The tenant that the signing key or the token belongs to; `default` unless it names one.
+    /// The tenant that the signing key or the token belongs to; `default` if the key or token names no tenant.
     #[must_use]
     pub fn tenant(&self) -> &str {
         self.kept.key().tenant()
     }
 
-    /// The request's headers. Only the three of the protocol are covered by the signature; over MCP, nothing is signed and
-    /// the token is not among them.
+    /// The request's headers. The signature covers only the three headers of the protocol. Over MCP, no header is signed,
+    /// and the header with the token is removed.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers

@@ -1,4 +1,4 @@
-//! `#[operator(extract)]`: a value that an axum extractor makes of the request's head.
+//! `#[operator(extract)]`: arguments that an axum extractor makes from the request's head.
 
 use std::any::Any;
 
@@ -17,14 +17,14 @@ use crate::problem::Error;
     note = "`#[operator(extract)]` needs a type that implements axum's `FromRequestParts<()>`: implement it, or remove `extract` to make the argument an input"
 )]
 pub trait ExtractedArgument: Sized {
-    /// How the app learns of it.
+    /// Tells the app that the endpoint has this extractor.
     #[doc(hidden)]
     const NEED: Need;
 
-    /// The value made of this call's head.
+    /// The value that was extracted from this call's head.
     ///
     /// # Errors
-    /// 500 where it was not made before the handler was called.
+    /// 500 if the value was not extracted before the handler was called.
     #[doc(hidden)]
     fn extracted(invocation: &mut Invocation) -> Result<Self, Error>;
 }
@@ -38,7 +38,7 @@ impl<T: FromRequestParts<()> + Send + 'static> ExtractedArgument for T {
     }
 }
 
-/// Runs the extractor; its rejection's status is kept, its text is logged and not sent.
+/// Runs the extractor. The caller gets the status of a rejection, but not its text.
 fn extract<T: FromRequestParts<()> + Send + 'static>(parts: &mut Parts) -> Extracting<'_> {
     Box::pin(async move {
         match T::from_request_parts(parts, &()).await {

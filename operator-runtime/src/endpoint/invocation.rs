@@ -1,4 +1,4 @@
-//! One call on its way through an endpoint's run function: what generated code asks for.
+//! `Invocation`: one call, from which generated code takes the handler's arguments.
 
 use std::any::{Any, type_name};
 use std::fmt;
@@ -14,17 +14,17 @@ use crate::problem::Error;
 use crate::protocol::request::{Content, Kept};
 use crate::transaction::{Database, Tx};
 
-/// A verified, admitted call. Only the pipeline makes one.
+/// A verified, admitted call. Only the pipeline constructs an `Invocation`.
 ///
-/// It is one pointer, because it is handed from future to future, and each of them has room for it.
+/// Boxed, because an invocation moves through several futures, and each of those futures stores it.
 pub struct Invocation(Box<Inner>);
 
 struct Inner {
     sources: Arc<ArgumentSources>,
     call: Call,
-    /// Kept where an extractor wants it; on the heap, because few calls have one.
+    /// The request's head, kept only if the endpoint has extractors. Boxed, because few endpoints have extractors.
     head: Option<Box<Parts>>,
-    /// What the endpoint's extractors have made of the head, in the order of the arguments.
+    /// The values that the extractors have made from the head, in the order of the arguments.
     extracted: Vec<Box<dyn Any + Send>>,
 }
 
@@ -53,7 +53,7 @@ impl Invocation {
         self.0.head.is_some()
     }
 
-    /// How many bytes there are to decode.
+    /// The number of bytes to decode.
     pub(crate) fn body_length(&self) -> usize {
         match self.0.call.kept.content() {
             Content::Body(body) => body.len(),
@@ -80,7 +80,7 @@ impl Invocation {
         Ok(())
     }
 
-    /// The same call, for a handler that runs again because nothing of the first run was kept or answered.
+    /// A copy for a second run of the handler, after a first run that was neither recorded nor answered.
     pub(crate) fn again(&self) -> Self {
         let Inner {
             sources, call, head, ..
@@ -93,7 +93,7 @@ impl Invocation {
         }))
     }
 
-    /// Decodes every input, and names all that are wrong at once.
+    /// Decodes every input; an error names all wrong inputs at once.
     ///
     /// # Errors
     /// 400 with one entry for each wrong, missing or unknown input.
@@ -117,7 +117,7 @@ impl Invocation {
         )
     }
 
-    /// The first value of the type that an extractor has made and no argument has taken.
+    /// Takes the first extracted value of this type that no argument has taken yet.
     pub(crate) fn extracted<T: 'static>(&mut self) -> Result<T, Error> {
         let place = self.0.extracted.iter().position(|value| value.is::<T>());
         place
@@ -136,21 +136,21 @@ impl fmt::Debug for Invocation {
     }
 }
 
-/// A transaction that an endpoint may take as its `&mut` argument.
+/// A transaction that an endpoint can take as its `&mut` argument.
 #[diagnostic::on_unimplemented(
     message = "`&mut {Self}` is not a transaction",
     label = "must be a transaction like `Tx<Sqlite>`",
     note = "the only `&mut` argument of an endpoint is the transaction that its idempotency record commits with, `tx: &mut Tx<Sqlite>`: borrow app state as `&T`, and put values that change into a `Mutex`"
 )]
 pub trait TransactionArgument {
-    /// How the app learns that it is needed.
+    /// Tells the app that the endpoint needs this transaction.
     #[doc(hidden)]
     const NEED: Need;
 
     /// The transaction.
     ///
     /// # Errors
-    /// 500 where the store is another database, which start-up refuses.
+    /// 500 if the store is another database. Start-up refuses such an app.
     #[doc(hidden)]
     fn borrowed(slot: TransactionSlot<'_>) -> Result<&mut Self, Error>;
 }
@@ -164,7 +164,7 @@ impl<D: Database> TransactionArgument for Tx<D> {
     }
 }
 
-/// Where the transaction is handed over, if the endpoint has one.
+/// Hands the transaction to the run function, if the endpoint has one.
 pub struct TransactionSlot<'t>(pub(crate) Option<&'t mut (dyn Any + Send)>);
 
 impl<'t> TransactionSlot<'t> {

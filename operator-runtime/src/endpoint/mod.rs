@@ -1,4 +1,4 @@
-//! One endpoint as the macro describes it: static data, and one erased function that runs it.
+//! An endpoint as the macro describes it: static data, and one type-erased function that runs the handler.
 
 pub(crate) mod arguments;
 pub(crate) mod call;
@@ -24,57 +24,57 @@ use crate::input::Input;
 use crate::problem::{Error, ProblemSpec};
 use crate::protocol::method::Method;
 
-/// A handler's future, of one allocation.
+/// A handler's future, in one allocation.
 pub(crate) type Running<'t> = Pin<Box<dyn Future<Output = Result<AnswerBytes, Error>> + Send + 't>>;
 
-/// Everything that is known of an endpoint when the program is built.
+/// Everything that is known about an endpoint at compile time.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// How the agent refers to it.
+    /// The name by which the agent refers to the endpoint.
     pub name: &'static str,
-    /// The function's documentation, whole.
+    /// The function's whole doc comment.
     pub description: &'static str,
-    /// Whether it is there for those only who call it already.
+    /// Whether the endpoint is deprecated.
     pub deprecated: bool,
-    /// The one method it answers.
+    /// The HTTP method that the endpoint answers.
     pub method: Method,
     /// The path below the public URL.
     pub path: &'static str,
     /// What a retry may do.
     pub effect: Effect,
-    /// The longest the handler may run, where it says so itself.
+    /// The handler's own time limit, if the attribute sets one.
     pub timeout: Option<Duration>,
-    /// What the caller sends.
+    /// The arguments that the caller sends.
     pub inputs: &'static [Input],
-    /// What the app gives.
+    /// The arguments that the app provides.
     pub needs: &'static [Need],
     /// The schema of the answer.
     pub output: fn() -> schemars::Schema,
-    /// The error types it documents.
+    /// The problems of the error types that the endpoint documents.
     pub problems: &'static [fn() -> &'static [ProblemSpec]],
-    /// Which function this is.
+    /// The identity of the endpoint's function, for `App::only`.
     pub function: Identity,
-    /// The lints that its author has seen and means.
+    /// The lints that the author has turned off with `#[operator(allow(…))]`.
     pub allowed: &'static [&'static str],
-    /// Where it is written.
+    /// Where the endpoint is defined.
     pub source: Source,
     /// Decodes the inputs and calls the function.
     pub run: for<'t> fn(&'t mut Invocation, TransactionSlot<'t>) -> Result<Running<'t>, Error>,
 }
 
-/// Where an endpoint is written.
+/// Where an endpoint is defined.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
-    /// The file, as the compiler was given it.
+    /// The file's path, as it was passed to the compiler.
     pub file: &'static str,
     /// The line, from 1.
     pub line: u32,
-    /// The module, from the crate's root.
+    /// The module's path, starting with the crate.
     pub module: &'static str,
 }
 
 impl Source {
-    /// Where this is called, which is in that module.
+    /// The location of the caller, which is in `module`.
     #[must_use]
     #[track_caller]
     pub const fn here(module: &'static str) -> Self {
@@ -99,19 +99,19 @@ impl fmt::Display for Source {
     }
 }
 
-/// Says which function a function item is.
+/// Returns the type id of a function item, which identifies the function.
 pub(crate) type Identity = fn() -> TypeId;
 
-/// The identity of a function item, whatever it was imported or renamed as. A constant, so that an endpoint
-/// needs no function of its own for it.
+/// The identity of a function item, under whatever name it was imported. A `const fn`, so that the macro need not write a
+/// function for each endpoint.
 #[must_use]
 pub const fn identity<F: 'static>(function: F) -> Identity {
-    // A function item holds nothing that could be dropped, which only a constant has to be told.
+    // Needed because a `const fn` cannot drop a generic value; a function item has nothing to drop.
     std::mem::forget(function);
     TypeId::of::<F>
 }
 
-/// A chosen list of endpoints: what [`endpoints!`](crate::endpoints) makes and `App::only` takes.
+/// A list of endpoints, made by [`endpoints!`](crate::endpoints) for `App::only`.
 #[derive(Clone, Debug)]
 pub struct Endpoints(pub(crate) Vec<(TypeId, &'static str)>);
 

@@ -1,4 +1,4 @@
-//! What the app has to provide for an argument of an endpoint.
+//! The arguments of an endpoint that the app has to provide.
 
 use std::any::{Any, TypeId};
 use std::future::Future;
@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::problem::Error;
 
-/// An extractor at work; its value's type is erased.
+/// The future of an extractor; the type of the extracted value is erased.
 pub(crate) type Extracting<'p> = Pin<Box<dyn Future<Output = Result<Box<dyn Any + Send>, Error>> + Send + 'p>>;
 
 /// An argument that the app provides.
@@ -24,12 +24,12 @@ pub struct Need {
 pub(crate) enum NeedKind {
     Borrowed,
     Transaction,
-    /// Made of the request's head before the handler is called.
+    /// Extracted from the request's head before the handler is called.
     Extracted(for<'p> fn(&'p mut Parts) -> Extracting<'p>),
 }
 
 impl Need {
-    /// With the argument's name.
+    /// Sets the argument's name.
     #[must_use]
     pub const fn named(mut self, argument: &'static str) -> Self {
         self.argument = argument;
@@ -46,7 +46,7 @@ impl Need {
         Self::of::<T>(NeedKind::Transaction)
     }
 
-    /// A value that an axum extractor makes of the request's head.
+    /// A value that an axum extractor makes from the request's head.
     pub(crate) const fn extracted<T: 'static>(extract: for<'p> fn(&'p mut Parts) -> Extracting<'p>) -> Self {
         Self::of::<T>(NeedKind::Extracted(extract))
     }

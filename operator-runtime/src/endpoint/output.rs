@@ -1,4 +1,4 @@
-//! What a handler returned: a value or a `Result`, told apart by type, turned into the bytes that are sent.
+//! Turns what a handler returned, a value or a `Result`, into the bytes that are sent.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::problem::{DocumentedError, Error, ProblemSpec};
 use crate::record::Response;
 use crate::schema;
 
-/// What a handler answered, as JSON: the very bytes that are stored and sent.
+/// A handler's answer as JSON: exactly the bytes that are stored and sent.
 #[derive(Debug)]
 pub struct AnswerBytes(pub(crate) Bytes);
 
@@ -30,7 +30,7 @@ pub trait HandlerOutput: Sized {
     /// The value as JSON.
     ///
     /// # Errors
-    /// 500 where it cannot be serialized.
+    /// 500 if the value cannot be serialized.
     #[doc(hidden)]
     fn answer(self) -> Result<AnswerBytes, Error>;
 }
@@ -42,10 +42,10 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
     }
 
     fn answer(self) -> Result<AnswerBytes, Error> {
-        // Sized for a small answer, so that most are written without growing.
+        // Large enough for most answers, so that the buffer rarely has to grow.
         let mut body = Vec::with_capacity(256);
         serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
-        // A long answer is kept as it is, a short one is copied.
+        // The record keeps the buffer of a long answer, so spare capacity would stay allocated; a short answer is copied.
         if body.len() > Response::SHORT {
             body.shrink_to_fit();
         }
@@ -72,42 +72,42 @@ impl<E: Into<Error>> HandlerError for E {
     }
 }
 
-/// How a value is written: [`HandlerOutput::answer`].
+/// Serializes a value: the type of [`HandlerOutput::answer`].
 pub(crate) type Write<T> = fn(T) -> Result<AnswerBytes, Error>;
 
-/// How a type is described: [`HandlerOutput::schema`].
+/// Describes a type: the type of [`HandlerOutput::schema`].
 pub(crate) type Describe<T> = fn(PhantomData<fn() -> T>) -> Schema;
 
-/// A handler's future with what it returned made into bytes. It is `Send` where the handler's is, which the place that
-/// boxes it asks for, so that rustc speaks of the user's function and of nothing of ours.
+/// Awaits the handler and serializes what it returned. `Send` is not required here but where this future is boxed, so
+/// that rustc's error names the user's function and not this one.
 ///
 /// # Errors
-/// The handler's own, or 500 where the value cannot be serialized.
+/// The handler's error, or 500 if the value cannot be serialized.
 pub async fn answering<F: Future>(handler: F, answer: Write<F::Output>) -> Result<AnswerBytes, Error> {
     answer(handler.await)
 }
 
-/// What a function returned. `Result` has inherent methods and everything else a trait's, so that an alias of `Result`
-/// is recognised by its type, not by its name. Neither asks anything of `T` or `E`: the traits above are asked where the
-/// user's tokens stand.
+/// What a function returned. `Result` has inherent methods and every other type gets the methods of a trait, so that an
+/// alias of `Result` is recognised by its type, not by its name. The methods have no bounds on `T` or `E`: generated code
+/// names the traits above at the user's tokens, so that compile errors point there.
 pub struct Returned<R>(pub R);
 
 impl<R> Returned<R> {
-    /// Speaks of the type where there is no value.
+    /// Describes the type when there is no value.
     pub const SPEC: ReturnedSpec<R> = ReturnedSpec(PhantomData);
 }
 
 impl<T, E> Returned<Result<T, E>> {
-    /// Serializes the value, or turns the error into ours.
+    /// Serializes the value, or converts the error into an [`Error`].
     ///
     /// # Errors
-    /// The handler's own, or 500 where the value cannot be serialized.
+    /// The handler's error, or 500 if the value cannot be serialized.
     pub fn answer(self, value: Write<T>, error: fn(E) -> Error) -> Result<AnswerBytes, Error> {
         self.0.map_err(error).and_then(value)
     }
 }
 
-/// What [`Returned`] says of a type.
+/// The description of a return type: its schema and its problems.
 pub struct ReturnedSpec<R>(PhantomData<fn() -> R>);
 
 impl<T, E> ReturnedSpec<Result<T, E>> {
@@ -131,7 +131,7 @@ pub trait PlainOutput<T> {
     /// Serializes the value.
     ///
     /// # Errors
-    /// 500 where the value cannot be serialized.
+    /// 500 if the value cannot be serialized.
     fn answer(self, value: Write<T>, error: fn(Infallible) -> Error) -> Result<AnswerBytes, Error>;
 }
 
@@ -158,9 +158,10 @@ impl<T> PlainSchema<T> for ReturnedSpec<T> {
     }
 }
 
-/// The problems of a function whose error type lists none. By value, so that it comes before [`PlainSchema`]'s.
+/// The problems of a function whose error type does not list its problems. The method takes `self` by value, so that
+/// method lookup finds it before the one of [`PlainSchema`].
 pub trait UndocumentedError: Sized {
-    /// All that an [`Error`] can be.
+    /// Every problem that an [`Error`] can be.
     fn problems(self) -> &'static [ProblemSpec] {
         Error::PROBLEMS
     }
@@ -168,7 +169,7 @@ pub trait UndocumentedError: Sized {
 
 impl<T, E> UndocumentedError for ReturnedSpec<Result<T, E>> {}
 
-/// A function that returns no `Result` has no error.
+/// The error of a function that returns no `Result`.
 impl From<Infallible> for Error {
     fn from(never: Infallible) -> Self {
         match never {}

@@ -16,18 +16,18 @@ use crate::problem::Error;
     note = "an endpoint borrows app state, the values given to `App::state(…)`, and all calls share it: put values that change into a `Mutex`, use `Arc` instead of `Rc`, and borrow a trait object through its owner, like `&Arc<dyn Clock + Send + Sync>`; borrow a transaction as `&mut Tx<Sqlite>`"
 )]
 pub trait AppState {
-    /// How the app learns that it is needed.
+    /// Tells the app that the endpoint needs this value.
     #[doc(hidden)]
     const NEED: Need;
 
     /// The value.
     ///
     /// # Errors
-    /// 500 where nobody registered it, which start-up refuses.
+    /// 500 if no such value was given to `App::state`. Start-up refuses such an app.
     #[doc(hidden)]
     fn borrowed(invocation: &Invocation) -> Result<&Self, Error>;
 
-    /// The value as the app keeps it.
+    /// The value in the form in which the app stores it.
     #[doc(hidden)]
     fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>)
     where
@@ -47,13 +47,13 @@ impl<T: Send + Sync + 'static> AppState for T {
     }
 }
 
-/// Generated code passes its handler's future through this: as it is where calls can share a `T`, else as one that is
-/// always `Send`, so that rustc does not say of the future again what it has said of the type.
+/// Generated code passes the handler's future through `of`. If calls can share a `T`, `of` returns the future unchanged;
+/// otherwise it returns a future that is always `Send`, so that rustc reports the type once and not the future as well.
 #[derive(Debug)]
 pub struct Lent<T: ?Sized>(PhantomData<fn(&T)>);
 
 impl<T: ?Sized> Lent<T> {
-    /// For a call to `of`.
+    /// The value on which generated code calls `of`.
     pub const VALUE: Self = Self(PhantomData);
 }
 
@@ -65,9 +65,9 @@ impl<T: Send + Sync + 'static> Lent<T> {
     }
 }
 
-/// What is taken where `T` is no [`AppState`]; such a program does not compile.
+/// Applies if `T` is not an [`AppState`]; such a program does not compile.
 pub trait NotLent: Sized {
-    /// A future of the same output.
+    /// A future with the same output that is always `Send`.
     fn of<F: Future>(self, _future: F) -> Pending<F::Output> {
         pending()
     }

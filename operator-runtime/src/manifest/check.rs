@@ -1,4 +1,4 @@
-//! Whether a manifest on file is stale, and which changes break callers that read it, and which callers.
+//! Compares a manifest file with the current endpoints: which changes break callers, and which callers they break.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,12 +9,12 @@ use super::contract::{Contract, Place, Promised};
 use super::difference::{Difference, Direction, Kind, differences};
 use super::narrowing::Narrowing;
 
-/// One difference.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// Who would be broken, as the end of "it breaks callers that …"; nobody where it is `None`.
+    /// The callers that the change breaks, as the end of "this breaks callers that …"; `None` if it breaks no caller.
     pub(crate) breaks: Option<String>,
-    /// What changed, as a sentence without its full stop.
+    /// What changed, as a sentence without a full stop.
     pub(crate) what: String,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// Every difference, those that break callers first.
+/// Every change; the changes that break callers come first.
 pub(crate) fn changes(before: &Contract, now: &Contract) -> Vec<Change> {
     let mut found = Vec::new();
     let mut new: Vec<&Promised> = now.endpoints.iter().collect();
@@ -52,7 +52,7 @@ pub(crate) fn changes(before: &Contract, now: &Contract) -> Vec<Change> {
         }
     }
     for old in gone {
-        // An endpoint that answers the same method at the same URL is the old one by another name.
+        // An endpoint with the same method and URL is the old endpoint under a new name.
         match new.iter().position(|one| one.place.is_some() && one.place == old.place) {
             Some(index) => {
                 let renamed = new.remove(index);
@@ -65,15 +65,15 @@ pub(crate) fn changes(before: &Contract, now: &Contract) -> Vec<Change> {
                     .place
                     .as_ref()
                     .map_or_else(|| format!("`{}`", old.name), Place::to_string);
-                let what = format!("`{}` is gone", old.name);
+                let what = format!("`{}` was removed", old.name);
                 found.push(Change::breaking(what, format!("call {called}")));
             }
         }
     }
     found.extend(new.iter().map(|one| Change::harmless(format!("`{}` is new", one.name))));
     found.extend(before.types.difference(&now.types).map(|name| {
-        let what = format!("there is no type named `{name}`");
-        Change::breaking(what, "name it in code that was made from the document")
+        let what = format!("the type `{name}` was removed");
+        Change::breaking(what, "use this type in code generated from the document")
     }));
     found.sort_by_key(|change| change.breaks.is_none());
     found
@@ -95,27 +95,27 @@ fn compare(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
 
 fn compare_places(name: &str, old: &Place, new: &Place, found: &mut Vec<Change>) {
     if old.method != new.method {
-        let what = format!("`{name}` is now a {}, and was a {}", new.method, old.method);
+        let what = format!("`{name}` is now a {}; it was a {}", new.method, old.method);
         found.push(Change::breaking(what, format!("send a {}", old.method)));
     }
     if old.url != new.url {
         let what = format!("`{name}` is now at {}", new.url);
-        found.push(Change::breaking(what, format!("call and sign over {}", old.url)));
+        found.push(Change::breaking(what, format!("call and sign {}", old.url)));
     }
 }
 
-/// What a client does by itself because of a hint, it must no longer do once the hint is gone.
+/// A client may act on a hint without asking a person, so losing the hint breaks such a client.
 fn compare_hints(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     let name = &new.name;
     let lost = |hint: &str| old.hints.get(hint) == Some(&true) && new.hints.get(hint) != Some(&true);
     let before = found.len();
     if lost("readOnlyHint") {
-        let what = format!("`{name}` changes something now (readOnlyHint)");
+        let what = format!("`{name}` is no longer read-only (readOnlyHint)");
         found.push(Change::breaking(what, "call it without asking a person"));
     }
     if lost("idempotentHint") {
-        let what = format!("`{name}` has a new effect with each call now (idempotentHint)");
-        found.push(Change::breaking(what, "call it again where an answer was lost"));
+        let what = format!("`{name}` now takes effect again with each call (idempotentHint)");
+        found.push(Change::breaking(what, "repeat a call whose answer was lost"));
     }
     if found.len() == before && old.hints != new.hints {
         found.push(Change::harmless(format!("`{name}` has other hints")));
@@ -127,7 +127,7 @@ fn compare_problems(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     let statuses = |promised: &Promised| promised.problems.keys().cloned().collect::<BTreeSet<_>>();
     for status in statuses(old).union(&statuses(new)) {
         let what = match (old.problems.get(status), new.problems.get(status)) {
-            (None, _) => format!("`{name}` may answer with a {status} too"),
+            (None, _) => format!("`{name}` may now also answer with a {status}"),
             (_, None) => format!("`{name}` no longer answers with a {status}"),
             (before, after) if before != after => format!("`{name}` describes its {status} differently"),
             _ => continue,
@@ -140,12 +140,12 @@ fn compare_inputs(name: &str, old: &Value, new: &Value, found: &mut Vec<Change>)
     let differences = differences(Direction::Input, "", (old, old), (new, new));
     let before = found.len();
     found.extend(differences.iter().map(|difference| input_change(name, difference)));
-    // What is left is in the words, or takes more.
+    // Every other change is in a description, or allows more values.
     for (input, was) in old["properties"].as_object().into_iter().flatten() {
         let is_told = differences.iter().any(|difference| difference.is_of(input));
         if !is_told && new["properties"].get(input).is_some_and(|is| is != was) {
             found.push(Change::harmless(format!(
-                "`{name}` describes `{input}` differently, or takes more for it"
+                "`{name}` describes `{input}` differently, or takes more values for `{input}`"
             )));
         }
     }
@@ -158,7 +158,7 @@ fn input_change(name: &str, Difference { path, kind }: &Difference) -> Change {
     let shown = shown(path, "its inputs");
     match kind {
         Kind::Narrower(Narrowing { what, values }) => Change::breaking(
-            format!("`{name}` takes less for {shown} ({what})"),
+            format!("`{name}` now takes fewer values for {shown} ({what})"),
             format!("send {values} for {shown}"),
         ),
         Kind::Needed { is_known: true } => {
@@ -169,10 +169,10 @@ fn input_change(name: &str, Difference { path, kind }: &Difference) -> Change {
         }
         Kind::Gone => Change::breaking(format!("`{name}` no longer takes {shown}"), format!("send {shown}")),
         Kind::Renamed { to } => Change::breaking(
-            format!("`{name}` takes {shown} by the name `{to}` now"),
+            format!("`{name}` now takes {shown} under the name `{to}`"),
             format!("send {shown}"),
         ),
-        Kind::Added => Change::harmless(format!("`{name}` takes {shown}, which may be left out")),
+        Kind::Added => Change::harmless(format!("`{name}` now also takes {shown}, which is optional")),
     }
 }
 
@@ -188,18 +188,18 @@ fn output_change(name: &str, Difference { path, kind }: &Difference) -> Change {
     let shown = shown(path, "its answer");
     match kind {
         Kind::Narrower(Narrowing { values, .. }) => Change::breaking(
-            format!("`{name}` may answer with {values} for {shown}"),
+            format!("`{name}` may now answer with {values} for {shown}"),
             format!("do not expect {values} there"),
         ),
         Kind::Needed { .. } => Change::breaking(
-            format!("`{name}` may leave {shown} out of its answer"),
-            format!("expect {shown} always"),
+            format!("`{name}` may now leave {shown} out of its answer"),
+            format!("always expect {shown}"),
         ),
         Kind::Gone | Kind::Renamed { .. } => Change::breaking(
             format!("`{name}` no longer answers with {shown}"),
             format!("read {shown}"),
         ),
-        Kind::Added => Change::harmless(format!("`{name}` answers with {shown} too")),
+        Kind::Added => Change::harmless(format!("`{name}` now also answers with {shown}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What callers rely on, read back from a document of any format: the one thing that `check` compares.
+//! Reads a manifest document of any format into a `Contract`: what callers rely on, which `check` compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,31 +11,31 @@ use super::operator::Manifest;
 use crate::schema::definitions::{self, Inline};
 use crate::schema::walk;
 
-/// What a document promises, as far as its format can say it.
+/// What a document promises, as far as its format can express it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Contract {
     pub(super) endpoints: Vec<Promised>,
-    /// The named types that code may be made from: `OpenAPI`'s.
+    /// The named types from which code may be generated; only OpenAPI has them.
     pub(super) types: BTreeSet<String>,
 }
 
-/// What it promises of one endpoint.
+/// What a document promises about one endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Promised {
     pub(super) name: String,
     pub(super) description: String,
-    /// Not of a tool, which is called by its name.
+    /// `None` for an MCP tool, which is called by its name.
     pub(super) place: Option<Place>,
-    /// A schema in which only recursive types are by reference, as in `outputs`.
+    /// A schema in which only recursive types are references; so is `outputs`.
     pub(super) inputs: Value,
     pub(super) outputs: Value,
-    /// A tool's.
+    /// The hints of an MCP tool; empty in the other formats.
     pub(super) hints: BTreeMap<String, bool>,
-    /// By status, where the format has them.
+    /// The problem responses by status; only OpenAPI has them.
     pub(super) problems: BTreeMap<String, Value>,
 }
 
-/// Where an endpoint answers.
+/// The method and URL of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) method: String,
@@ -49,12 +49,12 @@ impl fmt::Display for Place {
 }
 
 impl Contract {
-    /// Reads a document that was written in this format, by this version or an earlier one.
+    /// Reads a document in this format that was written by this version or an earlier one.
     ///
     /// # Errors
-    /// Why it is none, as the end of the sentence "the file is …".
+    /// Why the text is not such a document, as the end of the sentence "the file is …".
     pub(crate) fn read(format: Format, text: &str) -> Result<Self, String> {
-        let document: Value = serde_json::from_str(text).map_err(|error| format!("no JSON ({error})"))?;
+        let document: Value = serde_json::from_str(text).map_err(|error| format!("not JSON ({error})"))?;
         match format {
             Format::Operator => of_operator(document),
             Format::OpenApi => of_openapi(document, "3.1"),
@@ -65,7 +65,7 @@ impl Contract {
 }
 
 fn of_operator(document: Value) -> Result<Contract, String> {
-    let manifest: Manifest = serde_json::from_value(document).map_err(|error| format!("no manifest ({error})"))?;
+    let manifest: Manifest = serde_json::from_value(document).map_err(|error| format!("not a manifest ({error})"))?;
     let endpoints = manifest.endpoints.into_iter().map(|one| Promised {
         name: one.name,
         description: one.description,
@@ -85,11 +85,11 @@ fn of_operator(document: Value) -> Result<Contract, String> {
 }
 
 fn of_mcp(document: &Value) -> Result<Contract, String> {
-    let tools = document["tools"].as_array().ok_or("no list of MCP tools")?;
+    let tools = document["tools"].as_array().ok_or("not a list of MCP tools")?;
     let of_tool = |tool: &Value| {
         let hints = entries(&tool["annotations"]);
         Ok(Promised {
-            name: text(&tool["name"]).ok_or("a list of MCP tools of which one has no name")?,
+            name: text(&tool["name"]).ok_or("a list of MCP tools in which a tool has no name")?,
             description: text(&tool["description"]).unwrap_or_default(),
             place: None,
             inputs: expanded(tool["inputSchema"].clone()),
@@ -109,7 +109,7 @@ fn of_mcp(document: &Value) -> Result<Contract, String> {
 fn of_openapi(mut document: Value, version: &str) -> Result<Contract, String> {
     let found = document["openapi"].as_str().unwrap_or_default();
     if !found.starts_with(version) {
-        return Err(format!("no document of OpenAPI {version}"));
+        return Err(format!("not an OpenAPI {version} document"));
     }
     let mut components = document["components"].take();
     let types = match components["schemas"].take() {
@@ -134,7 +134,7 @@ fn of_openapi(mut document: Value, version: &str) -> Result<Contract, String> {
     })
 }
 
-/// What the operations of a document share.
+/// The parts of a document that its operations share.
 struct OpenApi<'d> {
     base: &'d str,
     types: &'d Map<String, Value>,
@@ -175,7 +175,7 @@ impl OpenApi<'_> {
         })
     }
 
-    /// A schema in the words of JSON Schema, with the types that it uses.
+    /// Converts a schema to JSON Schema 2020-12, with the types that it refers to as definitions.
     fn schema(&self, mut schema: Value) -> Value {
         if let Some(object) = schema.as_object_mut() {
             object.insert("$defs".to_owned(), self.types.clone().into());
@@ -201,7 +201,7 @@ impl OpenApi<'_> {
     }
 }
 
-/// The search parameters as the object that they are elsewhere.
+/// Collects the search parameters into one object schema, as the other formats have it.
 fn parameters(operation: &Value) -> Value {
     let given = operation["parameters"].as_array().into_iter().flatten();
     let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -221,7 +221,7 @@ fn parameters(operation: &Value) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-/// With every type in its place that can be, so that no difference hides behind a reference.
+/// Inlines every type that is not recursive, so that no difference hides behind a reference.
 fn expanded(schema: Value) -> Value {
     definitions::inline(schema, Inline::NotRecursive)
 }

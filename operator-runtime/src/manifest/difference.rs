@@ -1,4 +1,4 @@
-//! In what a value that one side sends may differ from what the other side expects, by the schemas of the two.
+//! Compares two schemas: how the values that one side sends may differ from the values that the other side expects.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::narrowing::{Narrowing, alternatives, choices, lost_choices, other_rule, tighter_rules};
 use crate::schema::definitions::{self, is_annotation};
 
-/// Which way the values go. Callers send inputs by the old schema and are held to the new one; they are answered by the
-/// new one and expect the old one.
+/// The direction of the values. Callers send inputs that fit the old schema, and the server expects the new schema; the
+/// server sends outputs that fit the new schema, and callers expect the old schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Input,
@@ -18,7 +18,7 @@ pub(super) enum Direction {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// The part of the value that it is about, such as `filter.tags[]`; empty for the whole.
+    /// The part of the value that differs, such as `filter.tags[]`; empty for the whole value.
     pub(super) path: String,
     pub(super) kind: Kind,
 }
@@ -26,22 +26,22 @@ pub(super) struct Difference {
 /// What differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Some values are sent and not expected.
+    /// Some values that are sent are not expected.
     Narrower(Narrowing),
-    /// A field that is expected always is not always sent.
+    /// A required field is not always sent.
     Needed {
-        /// Whether it is sent at times.
+        /// Whether the sender knows the field as an optional one.
         is_known: bool,
     },
-    /// A field that was there is there no longer.
+    /// A field was removed.
     Gone,
-    /// A field that was there is there by another name.
+    /// A field has a new name.
     Renamed { to: String },
-    /// A field that was not there is there now, and may be passed over.
+    /// A new optional field.
     Added,
 }
 
-/// Every difference between the schema of what is sent and that of what is expected, with what is within them.
+/// Every difference between the schema of the sent values and the schema of the expected values, nested parts included.
 pub(super) fn differences(direction: Direction, path: &str, sent: Rooted<'_>, expected: Rooted<'_>) -> Vec<Difference> {
     let mut comparison = Comparison {
         direction,
@@ -52,23 +52,23 @@ pub(super) fn differences(direction: Direction, path: &str, sent: Rooted<'_>, ex
     within(path, comparison.differences(sent.0, expected.0))
 }
 
-/// A schema, and the one whose definitions it refers to.
+/// A schema, and the root schema that holds its definitions.
 type Rooted<'s> = (&'s Value, &'s Value);
 
-/// What is sent, and what is expected.
+/// The schema of the sent values and the schema of the expected values.
 type Pair = (Value, Value);
 
 struct Comparison<'s> {
     direction: Direction,
     roots: (&'s Value, &'s Value),
-    /// What is known of two schemas: they are met again in themselves where both are recursive.
+    /// The differences of the pairs compared so far; a recursive pair of schemas contains itself again.
     known: HashMap<Pair, Vec<Difference>>,
-    /// Those of them that fit, as far as is known, in the order in which they were met.
+    /// The pairs in `known` that are assumed to fit, in the order in which they were compared.
     fitting: Vec<Pair>,
 }
 
 impl Comparison<'_> {
-    /// With paths that begin at these schemas.
+    /// Compares two schemas; the paths of the differences start at these schemas.
     fn differences(&mut self, sent: &Value, expected: &Value) -> Vec<Difference> {
         if sent == expected && self.roots.0 == self.roots.1 {
             return Vec::new();
@@ -79,17 +79,17 @@ impl Comparison<'_> {
         }
         let pair = (sent.clone(), expected.clone());
         if let Some(known) = self.known.get(&pair) {
-            // All of them are told where the two were met first; one says that they differ.
+            // All differences are reported where the pair occurs first; here, one of them is enough.
             let one = known.iter().find(|found| !found.is_harmless()).or(known.first());
             return one.cloned().into_iter().collect();
         }
-        // Two that lead to themselves fit unless something else in them does not.
+        // A recursive pair is assumed to fit until another part of the pair is found to differ.
         let before = self.fitting.len();
         self.known.insert(pair.clone(), Vec::new());
         self.fitting.push(pair.clone());
         let found = self.compared(sent, expected);
         if !found.is_empty() {
-            // What was found to fit meanwhile may have been found so because these two were taken to fit.
+            // Pairs that were found to fit since then may have relied on that assumption, so they are compared again.
             for pair in self.fitting.drain(before..) {
                 self.known.remove(&pair);
             }
@@ -115,7 +115,7 @@ impl Comparison<'_> {
         found
     }
 
-    /// Each form that is sent must fit into one that is expected.
+    /// Each variant that is sent must fit a variant that is expected.
     fn forms(&mut self, sent: &Value, expected: &Value) -> Vec<Difference> {
         let (sent, expected) = (Form::all_of(sent, self.roots.0), Form::all_of(expected, self.roots.1));
         let mut found: Vec<Difference> = Vec::new();
@@ -207,28 +207,29 @@ impl Comparison<'_> {
 }
 
 impl Difference {
-    /// Whether it is about that field of the whole, or about a part of it.
+    /// Whether the difference concerns this top-level field or a part of it.
     pub(super) fn is_of(&self, field: &str) -> bool {
         let rest = self.path.strip_prefix(field);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
-    /// Whether it breaks nobody.
+    /// Whether the difference breaks no caller.
     pub(super) fn is_harmless(&self) -> bool {
         self.kind == Kind::Added
     }
 }
 
-/// One of the forms that a value may have.
+/// One variant of a value: an entry of `oneOf` or `anyOf`.
 struct Form {
-    /// As it is listed.
+    /// The entry as it is listed.
     listed: Value,
-    /// With what is said beside the list.
+    /// The entry joined with the keywords beside the list.
     whole: Value,
 }
 
 impl Form {
-    /// A schema's forms; a list of values or of types is one form each, so that either way of writing is comparable.
+    /// A schema's variants. Each value of an `enum` and each type of a list is a variant too, so that every way to write
+    /// a schema can be compared with the others.
     fn all_of(schema: &Value, root: &Value) -> Vec<Self> {
         let Some(object) = schema.as_object() else {
             return vec![Self::same(schema.clone())];
@@ -273,8 +274,8 @@ impl Form {
         choices(&self.whole).is_some_and(|values| values == [Value::Null])
     }
 
-    /// Which of the others is the same form in another version: by its tag, by its own words, or because it is the only one
-    /// beside null on either side.
+    /// Finds the same variant in the other schema: by its tag, by an equal entry, or because each schema has only one
+    /// variant besides null.
     fn twin(&self, own: &[Self], others: &[Self]) -> Option<usize> {
         if self.is_null() {
             return None;
@@ -296,18 +297,18 @@ impl Form {
 
     fn lost(&self) -> Narrowing {
         if self.is_null() {
-            return Narrowing::new("no null", "null");
+            return Narrowing::new("not null", "null");
         }
         let words = self.whole["description"].as_str().or(self.whole["type"].as_str());
         let form = words.map_or_else(
             || self.listed.to_string(),
-            |words| format!("the form \"{}\"", words.trim_end_matches('.')),
+            |words| format!("the variant \"{}\"", words.trim_end_matches('.')),
         );
-        Narrowing::new("not every form that it took", form)
+        Narrowing::new("not every variant that it took before", form)
     }
 }
 
-/// A form with what is said beside the list that it is in.
+/// Joins a variant with the keywords beside the list of variants.
 fn joined(form: &Value, beside: &Map<String, Value>, root: &Value) -> Value {
     if beside.is_empty() {
         return form.clone();
@@ -326,14 +327,14 @@ fn joined(form: &Value, beside: &Map<String, Value>, root: &Value) -> Value {
             (_, None, _) => {
                 form.insert(keyword.clone(), value.clone());
             }
-            // A form says more exactly what the schema around it says.
+            // The variant's own keyword is more exact than the one beside the list.
             _ => {}
         }
     }
     form.into()
 }
 
-/// What tells a form from others: fields of one value only, or the only field that there may be.
+/// What identifies a variant: its fields with a constant value, or the name of its only field if that field is required.
 fn tag(form: &Value) -> Option<Vec<(&String, &Value)>> {
     let properties = form["properties"].as_object()?;
     let constants: Vec<_> = properties
@@ -352,7 +353,7 @@ fn tag(form: &Value) -> Option<Vec<(&String, &Value)>> {
     is_required(form, only.0).then_some(vec![(only.0, &Value::Null)])
 }
 
-/// What a schema's reference stands for.
+/// Follows a schema's reference.
 fn resolve(schema: &Value, root: &Value) -> Value {
     definitions::resolved(schema.clone(), root["$defs"].as_object())
 }
@@ -364,7 +365,7 @@ fn narrower(narrowing: Narrowing) -> Difference {
     }
 }
 
-/// The same, seen from what they are in.
+/// Prefixes the paths of differences with the path of the part in which they were found.
 fn within(path: &str, mut found: Vec<Difference>) -> Vec<Difference> {
     for difference in &mut found {
         let inner = &difference.path;
@@ -381,8 +382,8 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }
 
-/// Fields that are described as before and have another name: the old and the new one. Without a description nobody can say
-/// that they are the same.
+/// Renamed fields, as old and new name: fields whose schemas are equal and have a description. Without a description, two
+/// equal schemas do not show that the fields mean the same.
 fn renamed(sent: &Value, expected: &Value) -> Vec<(String, String)> {
     let only_in = |one: &Value, other: &Value| -> Vec<(String, Value)> {
         entries(&one["properties"])

@@ -1,4 +1,4 @@
-//! The schema of all that an endpoint takes: one object.
+//! The schema of an endpoint's inputs, as one object.
 
 use serde_json::{Map, Value};
 
@@ -9,13 +9,14 @@ use crate::schema::definitions::Inline;
 use crate::schema::definitions::{self, Shared};
 use crate::schema::exact;
 
-/// The object that an endpoint takes: every input a property, nothing else allowed; by itself.
+/// The object that an endpoint takes: each input is a property, and no other property is allowed. A type that is used
+/// once is inlined.
 #[cfg(feature = "cli")]
 pub(crate) fn of_inputs(endpoint: &Endpoint) -> Value {
     definitions::inline(with_definitions(endpoint), Inline::UsedOnce)
 }
 
-/// The same, with every named type as a definition.
+/// The object that an endpoint takes, with every named type as a definition.
 pub(crate) fn with_definitions(endpoint: &Endpoint) -> Value {
     let mut properties = Map::new();
     let mut required: Vec<Value> = Vec::new();
@@ -30,7 +31,7 @@ pub(crate) fn with_definitions(endpoint: &Endpoint) -> Value {
             if let Some(Value::Object(fields)) = schema.get_mut("properties").map(Value::take) {
                 properties.extend(fields.into_iter().map(|(name, mut field)| {
                     if endpoint.method == Method::Get {
-                        // One text is never null: the parameter is left out.
+                        // A search parameter is never null: the caller leaves the parameter out instead.
                         exact::refuse_null(&mut field);
                     }
                     (name, field)

@@ -1,4 +1,4 @@
-//! What an agent would stumble over in a description: each finding with its place and the better form.
+//! The lints: parts of a description that mislead an agent, each with its place and a better form.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ mod words;
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// Worth a thought.
+    /// Worth considering.
     Note,
-    /// An agent will do the wrong thing now and then.
+    /// An agent will sometimes do the wrong thing.
     Warning,
 }
 
-/// What is looked for: the name that `#[operator(allow(…))]` takes, and how much it matters.
+/// One lint: the name that `#[operator(allow(…))]` takes, and how much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lint {
     pub(crate) name: &'static str,
@@ -50,15 +50,15 @@ const SIMILAR_NAMES: Lint = warning("similar_names");
 const RESOURCE_NAME: Lint = note("resource_name");
 const TOO_MANY_ENDPOINTS: Lint = note("too_many_endpoints");
 
-/// One thing to better.
+/// One part of a description that should be improved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) lint: Lint,
-    /// File and line, where it is one endpoint's.
+    /// File and line of the endpoint; `None` if the finding concerns the whole app.
     pub(crate) source: Option<String>,
-    /// The endpoint, and the part of it: `refund_order`, `refund_order: input reason`.
+    /// The endpoint or a part of it: `refund_order`, `refund_order: input reason`.
     pub(crate) place: String,
-    /// What is there, as a sentence.
+    /// What is wrong, as a sentence without a full stop.
     pub(crate) what: String,
     /// What to write instead, as a sentence.
     pub(crate) better: String,
@@ -78,7 +78,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is found and not allowed, by endpoint.
+/// Every finding that no `allow` turns off, endpoint by endpoint.
 pub(crate) fn findings(model: &Model) -> Vec<Finding> {
     let mut found = Vec::new();
     for described in &model.endpoints {
@@ -101,18 +101,18 @@ struct Report<'m> {
 }
 
 impl Report<'_> {
-    /// About the endpoint as a whole.
+    /// Adds a finding about the endpoint as a whole.
     fn endpoint(&mut self, lint: Lint, what: impl Into<String>, better: impl Into<String>) {
         self.add(lint, "", None, what.into(), better.into());
     }
 
-    /// About an input, by its name and the path within it.
+    /// Adds a finding about an input, or about a part of it; `path` begins with the input's name.
     fn input(&mut self, lint: Lint, path: &str, what: impl Into<String>, better: impl Into<String>) {
         let name = path.split(['.', '[']).next().unwrap_or(path);
         self.add(lint, &format!(": input {path}"), Some(name), what.into(), better.into());
     }
 
-    /// About a part of the answer.
+    /// Adds a finding about a part of the answer.
     fn output(&mut self, lint: Lint, path: &str, what: impl Into<String>, better: impl Into<String>) {
         self.add(lint, &format!(": output {path}"), None, what.into(), better.into());
     }
@@ -131,7 +131,7 @@ impl Report<'_> {
             what,
             better,
         };
-        // Forms of one value may each have the same field, and one finding of it is enough.
+        // Several variants of a value may have the same field; one finding about the field is enough.
         let is_same = |other: &Finding| other.lint == lint && other.place == finding.place;
         if part.is_empty() || !self.found.iter().any(is_same) {
             self.found.push(finding);
@@ -139,7 +139,7 @@ impl Report<'_> {
     }
 }
 
-/// Whether an input has that name, or is a flattened one with a field of that name.
+/// Whether an input has this name, or is a flattened struct with a field of this name.
 fn is_of(input: &Input, name: &str) -> bool {
     if input.flatten.is_none() {
         return input.name == name;

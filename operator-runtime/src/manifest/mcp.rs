@@ -1,5 +1,5 @@
-//! The format `mcp`: the result of `tools/list` (Model Context Protocol, revision 2026-07-28; the one before, 2025-11-25,
-//! asks for less).
+//! The format `mcp`: the result of `tools/list` (Model Context Protocol, revision 2026-07-28; the previous revision,
+//! 2025-11-25, requires less).
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::model::{Described, Model};
 use crate::idempotency::effect::Effect;
 
-/// What `tools/list` answers.
+/// The result of `tools/list`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tools {
     result_type: &'static str,
-    /// No longer than it takes to ask again: the next release may describe the tools differently.
+    /// How long a client may cache the list, in milliseconds: 0, because the next release may describe the tools differently.
     ttl_ms: u32,
     cache_scope: &'static str,
     pub(crate) tools: Vec<Tool>,
@@ -29,7 +29,7 @@ pub(crate) struct Tool {
     pub(crate) annotations: Annotations,
 }
 
-/// Hints for a client that asks a person before it calls.
+/// Hints for a client that asks a person before it calls a tool.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools, reason = "the specification has them so")]
@@ -70,8 +70,8 @@ impl From<&Described> for Tool {
 }
 
 impl Annotations {
-    /// Two calls of a tool are two operations, each with an idempotency key of its own: only what changes nothing, or may
-    /// safely happen twice, is idempotent to a client.
+    /// Two calls of a tool are two operations with different idempotency keys. So a tool is idempotent for a client only
+    /// if the endpoint is read-only or rerunnable.
     fn of(described: &Described) -> Self {
         let effect = described.endpoint.effect;
         let read_only = effect == Effect::ReadOnly;
@@ -80,13 +80,13 @@ impl Annotations {
             read_only_hint: read_only,
             destructive_hint: !read_only,
             idempotent_hint: read_only || effect == Effect::Rerunnable,
-            // The company's own systems, and nothing beyond them.
+            // An endpoint works with the company's own systems only.
             open_world_hint: false,
         }
     }
 }
 
-/// Whether an endpoint's answer is the `result` of the tool's, since a tool answers with an object always.
+/// Whether the tool's answer wraps the endpoint's answer as `result`, because a tool must answer with an object.
 pub(crate) fn wraps_result(outputs: &Value) -> bool {
     outputs.get("type") != Some(&json!("object"))
 }

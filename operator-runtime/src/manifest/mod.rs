@@ -1,4 +1,4 @@
-//! The manifest: what the agent decides by, made from the registered endpoints and nothing else.
+//! The manifest: the description by which the agent chooses endpoints, derived from the registered endpoints alone.
 
 #[cfg(feature = "cli")]
 pub(crate) mod check;
@@ -26,21 +26,21 @@ use self::model::Model;
 use self::openapi::Dialect;
 use self::operator::Manifest;
 
-/// For whom a manifest is written.
+/// The format of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// The agent's own: name, description, url, method, inputs, outputs.
+    /// The agent's own format: name, description, url, method, inputs, outputs.
     Operator,
     /// OpenAPI 3.1.
     OpenApi,
-    /// OpenAPI 3.0, for tools that know no other.
+    /// OpenAPI 3.0, for tools that do not support 3.1.
     OpenApi30,
     /// A list of tools of the Model Context Protocol.
     Mcp,
 }
 
 impl Format {
-    /// Each with its name.
+    /// Every format with its name.
     pub(crate) const ALL: [(&'static str, Self); 4] = [
         ("operator", Self::Operator),
         ("openapi", Self::OpenApi),
@@ -48,7 +48,7 @@ impl Format {
         ("mcp", Self::Mcp),
     ];
 
-    /// The document, byte for byte the same for the same endpoints.
+    /// Writes the document. Equal endpoints give equal bytes.
     pub(crate) fn write(self, model: &Model) -> Result<String, serde_json::Error> {
         match self {
             Self::Operator => to_text(&Manifest::from(model)),

@@ -1,4 +1,4 @@
-//! The one model that every format is a shape of: each endpoint with its schemas, its URL and its problems.
+//! The model from which every manifest format is written: each endpoint with its schemas, URL and problems.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use super::problems::{self, Problem};
 use crate::endpoint::Endpoint;
 use crate::schema::definitions::{self, Inline};
 
-/// What is told of the app.
+/// The description of the app.
 #[derive(Debug)]
 pub(crate) struct Model {
-    /// Scheme, host and base path, without a slash at the end.
+    /// Scheme, host and base path, without a trailing slash.
     pub(crate) public_url: String,
-    /// By name, so that the order of linking never shows.
+    /// Sorted by name, because the order of linking varies.
     pub(crate) endpoints: Vec<Described>,
 }
 
-/// What is told of an endpoint.
+/// The description of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Described {
     pub(crate) endpoint: &'static Endpoint,
@@ -53,12 +53,12 @@ impl Described {
         }
     }
 
-    /// The inputs by themselves: what is used once stands in its place.
+    /// The inputs as a schema of their own; a type that is used once is inlined.
     pub(crate) fn own_inputs(&self) -> Value {
         definitions::inline(self.inputs.clone(), Inline::UsedOnce)
     }
 
-    /// The outputs by themselves.
+    /// The outputs as a schema of their own; a type that is used once is inlined.
     pub(crate) fn own_outputs(&self) -> Value {
         definitions::inline(definitions::resolved_root(self.outputs.clone()), Inline::UsedOnce)
     }
@@ -72,7 +72,7 @@ impl Described {
             .take_while(|line| !line.trim().is_empty());
         let words: Vec<&str> = first_paragraph.flat_map(str::split_whitespace).collect();
         let begins = |word: &&str| !word.starts_with(char::is_lowercase);
-        // A full stop before a small letter is an abbreviation's.
+        // A full stop before a lower-case letter belongs to an abbreviation.
         let is_last = |index: usize| words[index].ends_with('.') && words.get(index + 1).is_none_or(begins);
         let length = (0..words.len())
             .find(|index| is_last(*index))

@@ -1,15 +1,16 @@
-//! The rules of one schema that are tighter than another's, and the values that they leave out; not what is within it.
+//! Finds the rules of a schema that are tighter than those of another schema, and the values that they exclude. Nested
+//! schemas are not compared here.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// One rule that is tighter.
+/// One tighter rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Narrowing {
-    /// What is expected.
+    /// The new rule, in words.
     pub(super) what: String,
-    /// What is sent and not expected.
+    /// The values that are sent and no longer expected, in words.
     pub(super) values: String,
 }
 
@@ -20,18 +21,18 @@ impl Narrowing {
     }
 }
 
-/// What a list of values leaves out of another list, or of everything.
+/// The values that are missing in a list of expected values. `sent` is a list of values, or `None` if any value is sent.
 pub(super) fn lost_choices(sent: Option<&[Value]>, expected: &[Value]) -> Option<Narrowing> {
     let joined = |values: &[&Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
     let Some(sent) = sent else {
         let named = joined(&expected.iter().collect::<Vec<_>>());
-        return Some(Narrowing::new(format!("{named} only"), format!("anything but {named}")));
+        return Some(Narrowing::new(format!("only {named}"), format!("anything but {named}")));
     };
     let gone: Vec<&Value> = sent.iter().filter(|one| !expected.contains(one)).collect();
-    (!gone.is_empty()).then(|| Narrowing::new("not every value that it took", joined(&gone)))
+    (!gone.is_empty()).then(|| Narrowing::new("not every value that it took before", joined(&gone)))
 }
 
-/// Every rule but those of the values listed and of the forms.
+/// Every tighter rule, except lists of values and variants.
 pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     let mut found: Vec<Narrowing> = lost_types(sent, expected).into_iter().collect();
     found.extend(bounds(sent, expected));
@@ -43,15 +44,15 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
             .filter(|rule| !is_kept(keyword, &sent[keyword], rule) && !is_of_a_number)
         {
             let rule = format!("{keyword} {rule}");
-            found.push(Narrowing::new(rule.clone(), format!("what breaks the {rule}")));
+            found.push(Narrowing::new(rule.clone(), format!("values that do not match the {rule}")));
         }
     }
     if expected["uniqueItems"] == true && sent["uniqueItems"] != true {
-        found.push(Narrowing::new("no item twice", "an item twice"));
+        found.push(Narrowing::new("no duplicate items", "duplicate items"));
     }
     let closes = |keyword: &str| expected[keyword] == false && sent[keyword] != false;
     if closes("additionalProperties") || closes("unevaluatedProperties") {
-        found.push(Narrowing::new("named fields only", "fields of other names"));
+        found.push(Narrowing::new("only the named fields", "fields with other names"));
     }
     for keyword in ["allOf", "not", "propertyNames", "if", "contains"] {
         if expected
@@ -64,7 +65,7 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     found
 }
 
-/// Whether what keeps one rule keeps the other.
+/// Whether every value that fits the one rule also fits the other.
 fn is_kept(keyword: &str, sent: &Value, expected: &Value) -> bool {
     let is_multiple = || {
         sent.as_f64()
@@ -74,11 +75,11 @@ fn is_kept(keyword: &str, sent: &Value, expected: &Value) -> bool {
     sent == expected || keyword == "multipleOf" && is_multiple()
 }
 
-/// A rule that is only known to be another one.
+/// A rule that has changed; whether it is tighter is not known.
 pub(super) fn other_rule(keyword: &str) -> Narrowing {
     Narrowing::new(
         format!("another rule in `{keyword}`"),
-        format!("what a rule in `{keyword}` refuses"),
+        format!("values that the rule in `{keyword}` refuses"),
     )
 }
 
@@ -90,21 +91,21 @@ fn lost_types(sent: &Value, expected: &Value) -> Option<Narrowing> {
         .map(|one| in_words(one))
         .collect();
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-    let only = || format!("of type {} only", expected.join(" or "));
+    let only = || format!("only the type {}", expected.join(" or "));
     (!gone.is_empty()).then(|| Narrowing::new(only(), gone.join(" or ")))
 }
 
-/// Numbers and lengths that are bounded more tightly.
+/// Tighter bounds of numbers and lengths.
 fn bounds(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     let bounds = [
         ("minimum", true, "at least", "less than"),
         ("exclusiveMinimum", true, "more than", "at most"),
         ("maximum", false, "at most", "more than"),
         ("exclusiveMaximum", false, "less than", "at least"),
-        ("minLength", true, "text at least as long as", "a text shorter than"),
-        ("maxLength", false, "text at most as long as", "a text longer than"),
-        ("minItems", true, "at least as many items as", "fewer items than"),
-        ("maxItems", false, "at most as many items as", "more items than"),
+        ("minLength", true, "a text length of at least", "a text shorter than"),
+        ("maxLength", false, "a text length of at most", "a text longer than"),
+        ("minItems", true, "a list length of at least", "a list shorter than"),
+        ("maxItems", false, "a list length of at most", "a list longer than"),
     ];
     let mut found = Vec::new();
     for (keyword, is_least, now, lost) in bounds {
@@ -123,7 +124,7 @@ fn bounds(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     found
 }
 
-/// Whether an exclusive bound says what an inclusive one said already, or the other way round.
+/// Whether the sender's other bound (exclusive instead of inclusive, or the other way round) is at least as tight.
 fn is_implied(sent: &Value, keyword: &str, bound: f64) -> bool {
     let other = |keyword: &str| sent[keyword].as_f64();
     match keyword {
@@ -135,12 +136,12 @@ fn is_implied(sent: &Value, keyword: &str, bound: f64) -> bool {
     }
 }
 
-/// The forms that a schema lists.
+/// The variants that a schema lists.
 pub(super) fn alternatives(schema: &Value) -> Option<&Vec<Value>> {
     schema["oneOf"].as_array().or(schema["anyOf"].as_array())
 }
 
-/// The only values of a schema, where it lists them.
+/// The values of a schema, if the schema lists its values.
 pub(super) fn choices(schema: &Value) -> Option<Vec<Value>> {
     if let Some(only) = schema.get("const") {
         return Some(vec![only.clone()]);
@@ -182,7 +183,7 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// A value of a type.
+/// A type in words.
 fn in_words(name: &str) -> &str {
     match name {
         "array" => "a list",

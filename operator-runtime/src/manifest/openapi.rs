@@ -1,4 +1,4 @@
-//! The formats `openapi` and `openapi-3.0`: one operation for each endpoint, its types and problems shared.
+//! The formats `openapi` and `openapi-3.0`: one operation for each endpoint, with shared types and problems.
 
 use std::fmt::Write as _;
 
@@ -14,16 +14,16 @@ use crate::problem::{PROBLEM_JSON, type_uri};
 use crate::protocol::method::Method;
 use crate::schema::definitions::{self, Shared};
 
-/// Which revision of the OpenAPI Specification.
+/// The revision of the OpenAPI Specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// 3.1, whose schemas are JSON Schema 2020-12.
     V3_1,
-    /// 3.0, whose schemas are its own.
+    /// 3.0, whose schemas are a dialect of their own.
     V3_0,
 }
 
-/// The whole document, its parts in the order that people read them.
+/// The whole document, with its parts in reading order.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document {
     openapi: &'static str,
@@ -40,7 +40,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         shared: Shared::default(),
         problems: Map::new(),
     };
-    // First, so that no type of the app's takes the name.
+    // First, so that no type of the app takes the name `Problem`.
     writer.shared.hoist(&mut problem_schema(), "");
     let paths = model
         .endpoints
@@ -58,7 +58,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         },
         info: info(model),
         servers: json!([{ "url": model.public_url }]),
-        // One requirement of three schemes: all of them together.
+        // One requirement with three schemes, because all three headers are required.
         security: json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }]),
         paths,
         components: json!({
@@ -69,7 +69,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
     }
 }
 
-/// The version says which descriptions these are: it changes with them and with nothing else.
+/// The version is a digest of the descriptions, so it changes only when a description changes.
 fn info(model: &Model) -> Value {
     let mut crates: Vec<&str> = model
         .endpoints
@@ -96,20 +96,20 @@ fn security_schemes() -> Value {
     json!({
         "idempotencyKey": header(
             "X-Idempotency-Key",
-            "One operation's own key, the same on each retry: 1 to 255 visible ASCII characters without a colon. Not to be reused for 24 hours.",
+            "The key of one operation, the same on each retry: 1 to 255 visible ASCII characters without a colon. Do not use it for another operation within 24 hours.",
         ),
         "timestamp": header(
             "X-Timestamp",
-            "Whole seconds since 1970-01-01 UTC, when this attempt was signed. At most 30 s from the server's clock.",
+            "When this attempt was signed, in whole seconds since 1970-01-01 UTC. It may differ from the server's clock by at most 30 s.",
         ),
         "signature": header(
             "X-Signature",
-            "Lower-case hex of HMAC-SHA256, by the signing key, over `URL:X-Idempotency-Key:X-Timestamp:content`: the endpoint's URL without its query, and as content the raw body of a POST, or the search parameters of a GET as a JSON object of texts with sorted keys, as CPython's `json.dumps(…, sort_keys=True)` prints it.",
+            "The HMAC-SHA256 of `URL:X-Idempotency-Key:X-Timestamp:content` with the signing key, in lower-case hexadecimal. `URL` is the endpoint's URL without its query. `content` is the raw body of a POST, or the search parameters of a GET as a JSON object of strings with sorted keys, as CPython's `json.dumps(…, sort_keys=True)` prints it.",
         ),
     })
 }
 
-/// A problem (RFC 9457 §3.1) with what we add: the wrong inputs.
+/// The schema of a problem (RFC 9457 §3.1), with our extensions: the operation and the wrong inputs.
 fn problem_schema() -> Value {
     json!({
         "$ref": "#/$defs/Problem",
@@ -117,19 +117,19 @@ fn problem_schema() -> Value {
             "type": "object",
             "description": "Why a call was not answered with a value (RFC 9457).",
             "properties": {
-                "type": { "type": "string", "format": "uri", "description": "Which kind of problem." },
+                "type": { "type": "string", "format": "uri", "description": "The kind of problem." },
                 "title": { "type": "string", "description": "The kind in a few words." },
                 "status": { "type": "integer", "description": "The HTTP status.", "minimum": 400, "maximum": 599 },
-                "detail": { "type": "string", "description": "What is wrong and what would be right, in sentences that can be repeated to a person." },
-                "operation": { "type": "string", "description": "The operation that a person is to look up, where its outcome is unknown.", "pattern": "^[0-9a-f]{64}$" },
+                "detail": { "type": "string", "description": "What is wrong and what to do instead, in sentences that can be repeated to a person." },
+                "operation": { "type": "string", "description": "The operation whose outcome is unknown, for a person to look up.", "pattern": "^[0-9a-f]{64}$" },
                 "errors": {
                     "type": "array",
                     "description": "Each wrong input.",
                     "items": {
                         "type": "object",
                         "properties": {
-                            "input": { "type": "string", "description": "The input's name, or the path of a part of it." },
-                            "detail": { "type": "string", "description": "What is wrong with it." },
+                            "input": { "type": "string", "description": "The input's name, or the path of a part of the input." },
+                            "detail": { "type": "string", "description": "What is wrong with the input." },
                         },
                         "required": ["input", "detail"],
                     },
@@ -187,7 +187,7 @@ impl Writer {
                 "explode": true,
             });
             if let Some(object) = schema.as_object_mut() {
-                // They stand beside the schema here.
+                // OpenAPI puts these keywords beside a parameter's schema, not into the schema.
                 for keyword in ["description", "deprecated"] {
                     if let Some(value) = object.remove(keyword) {
                         parameter[keyword] = value;
@@ -209,7 +209,7 @@ impl Writer {
         let schema = self.schema(described.outputs.clone(), "Output");
         let mut responses = Map::new();
         let mut done = json!({
-            "description": "It was carried out.",
+            "description": "The call was carried out.",
             "content": { "application/json": { "schema": schema } },
         });
         if described.endpoint.effect.is_recorded() {
@@ -221,7 +221,7 @@ impl Writer {
             responses.insert(status.to_string(), self.shared_response(*status, &response));
         }
         if problems::has_any_status(described.endpoint) {
-            // Each other status that an extractor may have.
+            // An extractor may refuse with any other status.
             for (range, least) in [("4XX", 400), ("5XX", 500)] {
                 let problem = Problem::rejected(least, described.endpoint.effect);
                 let status = json!({ "type": "integer", "minimum": least, "maximum": least + 99 });
@@ -231,7 +231,7 @@ impl Writer {
         responses.into()
     }
 
-    /// A response with one of these problems; `status` is the schema of theirs.
+    /// A response with one of these problems; `status` is the schema of their status.
     #[allow(clippy::needless_pass_by_value, reason = "it becomes a part of the response")]
     fn problem(&self, status: Value, problems: &[Problem]) -> Value {
         let mut description = String::new();
@@ -247,7 +247,7 @@ impl Writer {
         let mut headers = Map::new();
         if problems.iter().any(|problem| problem.has_retry_after) {
             let seconds = self.in_dialect(json!({ "type": "integer", "minimum": 0 }));
-            let header = json!({ "description": "After how many seconds to send it again.", "schema": seconds });
+            let header = json!({ "description": "The seconds to wait before the request is sent again.", "schema": seconds });
             headers.insert("Retry-After".to_owned(), header);
         }
         if problems.iter().any(|problem| problem.is_replayed) {
@@ -263,7 +263,7 @@ impl Writer {
         response
     }
 
-    /// A reference to a response that several operations give, and that is written once.
+    /// A reference to a shared response, which is written once.
     fn shared_response(&mut self, status: u16, response: &Value) -> Value {
         let numbered = (2_u64..).map(|number| format!("Problem{status}_{number}"));
         let name = std::iter::once(format!("Problem{status}"))
@@ -277,10 +277,10 @@ impl Writer {
 
     fn replayed_header(&self) -> Value {
         let schema = self.in_dialect(json!({ "type": "string", "const": "true" }));
-        json!({ "description": "There where this is the kept answer of an earlier attempt.", "schema": schema })
+        json!({ "description": "Present if this is the stored answer of an earlier attempt.", "schema": schema })
     }
 
-    /// A schema whose definitions are shared with every other.
+    /// A schema whose definitions are shared by the whole document.
     fn schema(&mut self, mut schema: Value, suffix: &str) -> Value {
         self.shared.hoist(&mut schema, suffix);
         self.in_dialect(schema)

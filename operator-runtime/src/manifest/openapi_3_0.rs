@@ -1,10 +1,11 @@
-//! JSON Schema 2020-12 in the words of OpenAPI 3.0.3; where those say less, the schema takes more, never less.
+//! Converts JSON Schema 2020-12 to the dialect of OpenAPI 3.0.3. If 3.0 cannot express a rule, the schema allows more
+//! values, never fewer.
 
 use serde_json::{Map, Value, json};
 
 use crate::schema::walk;
 
-/// Keywords for which 3.0 has no word.
+/// Keywords that 3.0 does not have.
 const UNKNOWN: [&str; 14] = [
     "$comment",
     "$schema",
@@ -22,7 +23,7 @@ const UNKNOWN: [&str; 14] = [
     "unevaluatedItems",
 ];
 
-/// Says the same in 3.0, in a schema and all within it.
+/// Converts a schema and every schema inside it to 3.0.
 pub(super) fn lower(schema: &mut Value) {
     walk::rewrite(schema, &mut |schema| match schema {
         Value::Bool(true) => *schema = json!({}),
@@ -56,7 +57,7 @@ fn lower_one(schema: &mut Map<String, Value>) {
     if schema.get("type") == Some(&json!("array")) {
         schema.entry("items").or_insert_with(|| json!({}));
     }
-    // Beside a reference nothing is read.
+    // 3.0 ignores keywords beside a reference.
     if schema.len() > 1
         && let Some(reference) = schema.remove("$ref")
     {
@@ -64,7 +65,7 @@ fn lower_one(schema: &mut Map<String, Value>) {
     }
 }
 
-/// An exclusive bound is a flag of the inclusive one.
+/// In 3.0, an exclusive bound is an inclusive bound with a flag.
 fn lower_bound(schema: &mut Map<String, Value>, exclusive: &str, inclusive: &str, is_tighter: fn(f64, f64) -> bool) {
     let Some(bound) = schema.remove(exclusive) else { return };
     let other = schema.get(inclusive).and_then(Value::as_f64);
@@ -74,7 +75,7 @@ fn lower_bound(schema: &mut Map<String, Value>, exclusive: &str, inclusive: &str
     }
 }
 
-/// A tuple becomes a list of any of its items' schemas, with its length.
+/// 3.0 has no tuples: a tuple becomes a list whose items fit any of the tuple's schemas.
 fn lower_items(schema: &mut Map<String, Value>) {
     let Some(Value::Array(mut any)) = schema.remove("prefixItems") else {
         return;
@@ -93,7 +94,7 @@ fn lower_items(schema: &mut Map<String, Value>) {
 fn lower_properties(schema: &mut Map<String, Value>) {
     let nothing = json!({ "not": {} });
     let mut rest = schema.remove("additionalProperties");
-    // What `allOf` and the like have evaluated is not known in 3.0, so that nothing more can be refused.
+    // 3.0 does not track which properties `allOf` and the like evaluate, so such a schema must allow other properties.
     let closed = schema
         .remove("unevaluatedProperties")
         .is_some_and(|rest| rest == nothing);
@@ -124,7 +125,7 @@ fn lower_properties(schema: &mut Map<String, Value>) {
     }
 }
 
-/// 3.0 has one type, which may be nullable, and no type for null alone.
+/// A 3.0 schema has one type, which may be nullable, and there is no type for null alone.
 fn lower_type(schema: &mut Map<String, Value>) {
     let types = match schema.get("type") {
         Some(Value::Array(types)) => types.clone(),
@@ -164,7 +165,8 @@ fn lower_type(schema: &mut Map<String, Value>) {
     }
 }
 
-/// The same in the words of JSON Schema 2020-12, as far as 3.0 can say it. What is within it has been raised already.
+/// Converts a 3.0 schema back to JSON Schema 2020-12, as far as 3.0 can express it. The schemas inside it must already be
+/// converted.
 #[cfg(feature = "cli")]
 pub(super) fn raise(schema: &mut Map<String, Value>) {
     for (exclusive, inclusive) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
@@ -173,7 +175,7 @@ pub(super) fn raise(schema: &mut Map<String, Value>) {
             schema.insert(exclusive.into(), bound);
         }
     }
-    // What could not stand beside other keywords.
+    // Undoes the `allOf` that `lower` adds for keywords that cannot stand beside others.
     if let Some([Value::Object(part)]) = schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice)
         && part.keys().all(|keyword| keyword == "$ref" || keyword == "type")
         && part.keys().all(|keyword| !schema.contains_key(keyword))
@@ -185,7 +187,7 @@ pub(super) fn raise(schema: &mut Map<String, Value>) {
     raise_type(schema);
 }
 
-/// Nullable types and alternatives that are only types are a list of types.
+/// Turns a nullable type, or alternatives that are only types, back into a list of types.
 #[cfg(feature = "cli")]
 fn raise_type(schema: &mut Map<String, Value>) {
     let nullable = schema.remove("nullable") == Some(Value::Bool(true));

@@ -1,4 +1,4 @@
-//! The format `operator`: name, description, url, method, inputs, outputs of each endpoint.
+//! The format `operator`: the name, description, url, method, inputs and outputs of each endpoint.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Which problems an endpoint can answer with, from the one table of `problem` and its own error types.
+//! The problems that an endpoint can answer with, from the table in `problem` and the endpoint's error types.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::protocol::request::Refusal;
 /// One kind of problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// The last part of its type.
+    /// The last part of the problem's type URI.
     pub(crate) slug: &'static str,
     pub(crate) status: u16,
-    /// What it says, with the placeholders of a documented error.
+    /// The text; for a documented error, with its placeholders.
     pub(crate) words: &'static str,
     pub(crate) has_retry_after: bool,
-    /// Whether it may be the kept answer of an earlier attempt.
+    /// Whether the problem may be the stored answer of an earlier attempt.
     pub(crate) is_replayed: bool,
 }
 
@@ -34,13 +34,13 @@ impl Problem {
         }
     }
 
-    /// The answer of a run, which is kept as a handler's own.
+    /// Marks the problem as an answer of a run, which is stored like a handler's answer.
     fn of_run(self, effect: Effect) -> Self {
         let is_replayed = effect.is_recorded() && is_kept(self.status, self.has_retry_after, effect);
         Self { is_replayed, ..self }
     }
 
-    /// What an extractor refuses with, which is answered with its status.
+    /// The problem of an extractor's rejection, which keeps the rejection's status.
     pub(crate) fn rejected(status: u16, effect: Effect) -> Self {
         let words = if status >= 500 {
             "The server could not get ready for this request, and has not begun it."
@@ -52,7 +52,7 @@ impl Problem {
     }
 }
 
-/// All of them, by status.
+/// Every problem of an endpoint, by status.
 pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     let mut by_status: BTreeMap<u16, Vec<Problem>> = BTreeMap::new();
     let mut add = |problem: Problem| {
@@ -71,7 +71,7 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
         }
         .of_run(endpoint.effect));
     }
-    // The inputs are decoded once the operation has begun, and a refusal of them is its answer.
+    // Inputs are decoded after the operation has started, so a refusal of the inputs is the operation's answer.
     for kind in [Kind::InvalidInput, Kind::Malformed, Kind::Internal] {
         add(Problem::of(kind).of_run(endpoint.effect));
     }
@@ -104,7 +104,7 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     by_status
 }
 
-/// Whether an extractor may refuse with a status of its own.
+/// Whether the endpoint has an extractor, which may refuse with any status.
 pub(crate) fn has_any_status(endpoint: &Endpoint) -> bool {
     endpoint
         .needs

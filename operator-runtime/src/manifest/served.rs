@@ -1,4 +1,4 @@
-//! The manifest as an endpoint of its own: signed and answered like every other, where the app turns it on.
+//! The endpoint `manifest`, which answers signed calls with the manifest if the app turns it on.
 
 use std::any::TypeId;
 
@@ -48,7 +48,7 @@ impl SearchParam for Format {
     }
 }
 
-/// Where it is served; it lists every endpoint but itself.
+/// The endpoint that serves the manifest. The manifest does not list this endpoint.
 pub(crate) static ENDPOINT: Endpoint = Endpoint {
     name: "manifest",
     description: "Describes every endpoint of this server.\n\nUse it to learn what can be looked up and done here.",
@@ -58,7 +58,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     effect: Effect::ReadOnly,
     timeout: None,
     inputs: &[<Format as SearchInput>::INPUT
-        .named("format", "In which format to describe them.")
+        .named("format", "The format of the description.")
         .default(|| "operator".into())],
     needs: &[<Documents as AppState>::NEED.named("documents")],
     output: || json_schema!({ "type": "object" }),

@@ -1,4 +1,4 @@
-//! Counting the records of the store for the gauge, beside the calls, for as long as there can be any.
+//! A background task that counts the store's records for the gauge.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 use crate::clock::timer_now;
 use crate::pipeline::Pipeline;
 
-/// How often, unless it takes so long that it would be at it for more than a hundredth of the time.
+/// The pause between two counts; longer if a count takes long, so that counting takes at most a hundredth of the time.
 const EVERY: Duration = Duration::from_secs(60);
 const AT_MOST_A_HUNDREDTH: u32 = 100;
 
-/// Counts until it is aborted or nothing else holds the pipeline.
+/// Counts until the task is aborted or the pipeline is dropped.
 pub(crate) fn count_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
     let pipeline = Arc::downgrade(pipeline);
     tokio::spawn(async move {
@@ -22,11 +22,11 @@ pub(crate) fn count_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
     })
 }
 
-/// Counts once, and says when to do so again; never, where the pipeline is gone.
+/// Counts once and returns the pause before the next count; `None` if the pipeline has been dropped.
 async fn count(pipeline: &Weak<Pipeline>) -> Option<Duration> {
     let started = timer_now();
     if let Err(error) = pipeline.upgrade()?.count_records().await {
-        tracing::warn!(%error, "the store's records could not be counted; tried again in a minute");
+        tracing::warn!(%error, "the store's records could not be counted; the next attempt is in a minute");
     }
     Some(EVERY.max(started.elapsed() * AT_MOST_A_HUNDREDTH))
 }

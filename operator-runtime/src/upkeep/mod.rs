@@ -1,4 +1,4 @@
-//! What goes on beside the calls for as long as something holds the pipeline.
+//! Background tasks of the store, which run until the pipeline is dropped.
 
 pub(crate) mod counting;
 pub(crate) mod sweeping;

@@ -1,4 +1,4 @@
-//! Removing expired records beside the calls, for as long as there can be any.
+//! A background task that removes expired records from the store.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::clock::timer_now;
 use crate::idempotency::operations::SWEEP;
 use crate::pipeline::Pipeline;
 
-/// How often expired records are looked for.
+/// The pause between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// The shortest pause while there are more.
+/// The shortest pause while more expired records remain.
 const BREATH: Duration = Duration::from_millis(1);
 
-/// Sweeps, in small batches, until it is aborted or nothing else holds the pipeline.
+/// Sweeps in small batches until the task is aborted or the pipeline is dropped.
 pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
     let pipeline = Arc::downgrade(pipeline);
     tokio::spawn(async move {
@@ -24,10 +24,10 @@ pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
     })
 }
 
-/// Sweeps once, and says when to do so again; never, where the pipeline is gone.
+/// Removes one batch and returns the pause before the next batch; `None` if the pipeline has been dropped.
 ///
-/// A full batch means that there are more. Then it pauses for as long as the batch took: at most half of the time a store
-/// is swept, and yet as fast as it can be written to, because a batch removes more than calls that share a commit add.
+/// A full batch means that more expired records remain. The pause is then as long as the batch took, so sweeping uses at
+/// most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit adds.
 async fn sweep(pipeline: &Weak<Pipeline>) -> Option<Duration> {
     let pipeline = pipeline.upgrade()?;
     let begun = timer_now();
@@ -35,7 +35,7 @@ async fn sweep(pipeline: &Weak<Pipeline>) -> Option<Duration> {
         Ok(SWEEP..) => begun.elapsed().max(BREATH),
         Ok(_) => SWEEP_EVERY,
         Err(error) => {
-            tracing::warn!(%error, "expired operations could not be removed; tried again in a minute");
+            tracing::warn!(%error, "expired operations could not be removed; the next attempt is in a minute");
             SWEEP_EVERY
         }
     })
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ends_with_the_last_who_holds_the_pipeline() {
+    async fn sweeping_ends_when_the_pipeline_is_dropped() {
         let pipeline = pipeline(store::open("memory:").await.unwrap());
         let sweeping = sweep_while_held(&pipeline);
         tokio::time::sleep(SWEEP_EVERY * 3).await;
@@ -71,7 +71,7 @@ mod tests {
         sweeping.await.unwrap();
     }
 
-    /// So many expired records, which are removed at a store's pace.
+    /// A store with a number of expired records; each sweep takes some time.
     #[derive(Debug)]
     struct Backlog {
         left: AtomicU32,
@@ -120,8 +120,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_keeps_up_with_a_store_and_leaves_it_half_of_its_time() {
-        // What has to be forgotten of each minute of 10,000 operations a second.
+    async fn sweeping_keeps_up_and_uses_at_most_half_of_the_time() {
+        // The records that expire in each minute at 10,000 operations a second.
         let backlog = Arc::new(Backlog {
             left: AtomicU32::new(10_000 * 60),
             sweeps: AtomicU32::new(0),

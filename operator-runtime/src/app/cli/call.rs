@@ -1,4 +1,4 @@
-//! `call`: calls an endpoint as the agent does, and shows what came back.
+//! `call`: calls an endpoint as the agent does, and shows the answer.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -23,33 +23,33 @@ use crate::protocol::signature::{Keys, generate_secret};
 pub(super) struct Arguments {
     /// The endpoint's name.
     name: String,
-    /// Each input, as `email=ana@example.com`; what is no text, as JSON: `filter={"status":"…"}`.
+    /// The inputs, such as `email=ana@example.com`; values that are not strings as JSON: `filter={"status":"…"}`.
     #[arg(value_name = "INPUT=VALUE")]
     inputs: Vec<String>,
-    /// The public URL that the endpoints are below; `OPERATOR_PUBLIC_URL`, else this machine, unless given.
+    /// The public URL of the server [default: `OPERATOR_PUBLIC_URL`, or else the URL of `dev` on this machine].
     #[arg(long)]
     url: Option<String>,
-    /// Where to send it, if elsewhere than to the URL that is signed over: `http://127.0.0.1:8080`.
+    /// The address to send the call to, if it is not the public URL: `http://127.0.0.1:8080`.
     #[arg(long, value_name = "URL")]
     at: Option<String>,
-    /// The signing key; the first of the environment's, else that of `dev`, unless given.
+    /// The signing key [default: the first key in the environment, or else the key of `dev`].
     #[arg(long, value_name = "SECRET")]
     key: Option<String>,
-    /// The operation's key; a new one unless given.
+    /// The operation's idempotency key [default: a new random key].
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// How often to send the same call.
+    /// How many times to send the call, with the same idempotency key.
     #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
 }
 
-/// A command that calls the endpoint where this machine listens, signed over that URL, with its examples and defaults.
+/// A command that calls the endpoint on this machine, signed for the public URL, with the examples of required inputs.
 pub(super) fn example(endpoint: &Endpoint, url: &str, listens: SocketAddr) -> String {
     let mut words = format!("call {}", endpoint.name);
     if Config::new().url_of_this_machine().as_deref() != Ok(url) {
         let _ = write!(words, " --url {url}");
     }
-    // What callers sign over may lead elsewhere, and whoever tries an endpoint does not mean to call there.
+    // The public URL may belong to another server, which a person who tries an endpoint here does not want to call.
     if url != format!("http://{listens}") {
         let _ = write!(words, " --at http://{listens}");
     }
@@ -85,12 +85,12 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
     let keys = keys(&config, arguments.key.as_deref())?;
     let call = prepare(endpoint, &base, &arguments.inputs)?;
     let target = at.map_or_else(|| call.url.clone(), |at| format!("{at}{}", endpoint.path));
-    // The client blocks, and the runtime's threads are not for that.
+    // On a blocking thread, because the HTTP client blocks.
     let sending =
         tokio::task::spawn_blocking(move || send_all(&call, &target, &keys, &idempotency_key, arguments.repeat));
     sending
         .await
-        .map_err(|error| format!("The call was cut short: {error}."))?
+        .map_err(|error| format!("The call was interrupted: {error}."))?
 }
 
 fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {
@@ -107,12 +107,12 @@ fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {
             let names: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.name).collect();
             match nearest(name, names.iter().copied()) {
                 Some(near) => format!("There is no endpoint `{name}`; did you mean `{near}`?"),
-                None => format!("There is no endpoint `{name}`; there are: {}.", names.join(", ")),
+                None => format!("There is no endpoint `{name}`; the endpoints are {}.", names.join(", ")),
             }
         })
 }
 
-/// What is signed over.
+/// The public URL that is signed.
 fn base(config: &Config, given: Option<&str>) -> Result<String, String> {
     if let Some(url) = given {
         let (url, _base_path) = public_url::check(url, "`--url`")?;
@@ -124,7 +124,7 @@ fn base(config: &Config, given: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// Where to send to; another machine may be reached without TLS, inside a network.
+/// The address to send the call to. Unlike a public URL, another machine's address may be `http`, for internal networks.
 fn address(at: &str) -> Result<&str, String> {
     let is_one = at.parse().is_ok_and(|uri: http::Uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && !at.contains(['?', '#'])
@@ -133,16 +133,16 @@ fn address(at: &str) -> Result<&str, String> {
         Ok(at.trim_end_matches('/'))
     } else {
         Err(format!(
-            "`{at}` is no address to send to: `--at` is scheme and host, such as http://127.0.0.1:8080."
+            "`{at}` is not an address to send to: give `--at` a scheme and a host, such as http://127.0.0.1:8080."
         ))
     }
 }
 
-/// The operation's key, or a new one.
+/// The given idempotency key, or a new one.
 fn idempotency_key(given: Option<String>) -> Result<String, String> {
     match given {
         Some(key) if !is_idempotency_key(key.as_bytes()) => Err(format!(
-            "`{key}` is no idempotency key: `--idempotency-key` takes 1 to 255 visible ASCII characters without a colon."
+            "`{key}` is not an idempotency key: use 1 to 255 visible ASCII characters without a colon."
         )),
         Some(key) => Ok(key),
         None => {
@@ -163,7 +163,7 @@ fn keys(config: &Config, given: Option<&str>) -> Result<Keys, String> {
     match key_file::read(&path)? {
         Some(secret) => Keys::single(&key_file::place(&path), &secret).map_err(|error| error.to_string()),
         None => Err(format!(
-            "There is no signing key: give `--key`, set OPERATOR_SIGNING_KEY, or run this where `dev` keeps its {}.",
+            "There is no signing key: give `--key`, set OPERATOR_SIGNING_KEY, or run the command in the folder of `dev`, which contains the file {}.",
             path.display()
         )),
     }
@@ -174,7 +174,7 @@ fn prepare(endpoint: &Endpoint, base: &str, inputs: &[String]) -> Result<Outgoin
     for input in inputs {
         let (name, value) = input
             .split_once('=')
-            .ok_or_else(|| format!("`{input}` is no input: write `name=value`."))?;
+            .ok_or_else(|| format!("`{input}` is not an input: write `name=value`."))?;
         pairs.push((name.to_owned(), value.to_owned()));
     }
     let url = format!("{base}{}", endpoint.path);
@@ -191,7 +191,7 @@ fn prepare(endpoint: &Endpoint, base: &str, inputs: &[String]) -> Result<Outgoin
     }
 }
 
-/// The body: each value as its schema takes it, and those of a list one after the other.
+/// The body: each value with the JSON type of its schema; repeated values of a list are collected.
 fn object(endpoint: &Endpoint, pairs: Vec<(String, String)>) -> Result<Value, String> {
     let schema = inputs::of_inputs(endpoint);
     let mut object = Map::new();
@@ -216,10 +216,10 @@ fn object(endpoint: &Endpoint, pairs: Vec<(String, String)>) -> Result<Value, St
 }
 
 fn given_twice(name: &str) -> String {
-    format!("`{name}` is given twice, and takes one value: give it once.")
+    format!("`{name}` is given twice, but it takes only one value: give `{name}` once.")
 }
 
-/// A text where the schema takes one, else the JSON that it is.
+/// A string if the schema takes strings; otherwise the value is parsed as JSON.
 fn json_of(schema: &Value, value: String) -> Value {
     let is_choice = schema["type"].is_null() && schema.get("oneOf").or(schema.get("enum")).is_some();
     if is_choice || takes(schema, "string") {
@@ -228,7 +228,7 @@ fn json_of(schema: &Value, value: String) -> Value {
     serde_json::from_str(&value).unwrap_or(Value::String(value))
 }
 
-/// Whether a schema says that a value may be of that type.
+/// Whether a schema lists this JSON type.
 fn takes(schema: &Value, kind: &str) -> bool {
     match &schema["type"] {
         Value::String(only) => only == kind,
@@ -255,7 +255,7 @@ fn send_all(call: &Outgoing, target: &str, keys: &Keys, idempotency_key: &str, r
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Why there is no answer; where nobody could be reached, that may be because nobody serves there.
+/// Says why there is no answer; if no connection was made, the sentence asks whether a server is running.
 fn unanswered(target: &str, error: &ureq::Error) -> String {
     use std::io::ErrorKind;
 
@@ -274,7 +274,7 @@ fn unanswered(target: &str, error: &ureq::Error) -> String {
     format!("{target} did not answer: {error}.{question}")
 }
 
-/// Sends it once and shows the answer; whether it was a success.
+/// Sends the call once and prints the answer; `true` if the status is a success.
 fn send(
     agent: &ureq::Agent,
     call: &Outgoing,
@@ -312,7 +312,7 @@ fn send(
     let body = answer
         .body_mut()
         .read_to_string()
-        .map_err(|error| format!("The answer ended early: {error}."))?;
+        .map_err(|error| format!("The answer ended before it was complete: {error}."))?;
     let pretty = serde_json::from_str::<Value>(&body)
         .and_then(|json| serde_json::to_string_pretty(&json))
         .unwrap_or(body);

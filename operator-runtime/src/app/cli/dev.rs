@@ -1,4 +1,4 @@
-//! `dev`: serves on this machine with a generated key, with the console, and says how to try it.
+//! `dev`: serves on this machine with a generated key and the console, and prints how to try the endpoints.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ pub(super) async fn run(app: App) -> Done {
     let key_file = key_file::path();
     let given = app.settings();
     let Some(address) = given.loopback() else {
-        return Err("`dev` listens on a loopback address only: set OPERATOR_LISTEN to one, such as 127.0.0.1:8080, or run `serve`.".to_owned());
+        return Err("`dev` listens only on a loopback address: set OPERATOR_LISTEN to one, such as 127.0.0.1:8080, or run `serve`.".to_owned());
     };
     let has_keys = given.has_keys();
-    // Before the URL is chosen, because that holds the port.
+    // Before the URL is chosen, because the URL contains the port.
     let listening = serve::listen(address).await.map_err(|error| error.to_string())?;
     let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -49,18 +49,18 @@ pub(super) async fn run(app: App) -> Done {
         .map_err(|error| error.to_string())
 }
 
-/// Where it serves, what it serves, and what to do next.
+/// The text that is printed at start: the address, the endpoints, and how to try one.
 fn welcome(assembled: &Assembled, address: SocketAddr, has_console: bool, key: &str) -> String {
     let endpoints_of_app: Vec<_> = assembled.endpoints.iter().map(|endpoint| endpoint.endpoint).collect();
     let mut text = format!(
-        "\nServing at http://{address}, signed as {}\n\n",
+        "\nServing at http://{address}, with the public URL {}\n\n",
         assembled.settings.public_url
     );
     text += &endpoints::table(&endpoints_of_app);
     if has_console {
         let _ = write!(text, "\nTry them in the browser:\n\n    http://{address}/console\n");
     }
-    // One that changes nothing, if there is one: it can be pasted without a thought.
+    // If possible, an endpoint that changes nothing, because people paste this command without reading it.
     let harmless = endpoints_of_app.iter().find(|endpoint| !endpoint.effect.is_recorded());
     if let Some(example) = harmless.or(endpoints_of_app.first()) {
         let _ = write!(

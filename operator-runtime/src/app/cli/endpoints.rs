@@ -1,4 +1,4 @@
-//! `endpoints`: a table of what is linked into the program.
+//! `endpoints`: prints a table of the endpoints that are linked into the program.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The key of `dev`: made once, kept in a file that only its owner can read.
+//! The key file of `dev`: the key is generated once and kept in a file that only its owner can read.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::protocol::secrets::without_line_end;
 use crate::protocol::signature::{Keys, generate_secret};
 
-/// The file, in the folder that the program runs in, as its database is.
+/// The path, in the folder in which the program runs, like the path of the default database.
 pub(super) fn path() -> PathBuf {
     PathBuf::from("operator-dev.key")
 }
 
-/// The file, as the sentences about its secret name it.
+/// The file's name in sentences about its secret.
 pub(super) fn place(path: &Path) -> String {
     format!("The key file {}", path.display())
 }
 
-/// The key in the file, which is made where there is none.
+/// Reads the key; without a file, makes one with a new key.
 pub(super) fn read_or_make(path: &Path) -> Result<String, String> {
     match read(path)? {
         Some(secret) => Ok(secret),
@@ -26,7 +26,7 @@ pub(super) fn read_or_make(path: &Path) -> Result<String, String> {
     }
 }
 
-/// The key in the file, if there is one.
+/// Reads the key, if there is a file.
 pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     let shown = path.display();
     let metadata = match fs::metadata(path) {
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     };
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(format!(
-            "Others than its owner may read the key file {shown}: run `chmod 600 {shown}`, or remove it to get a new key."
+            "Other users may read the key file {shown}: run `chmod 600 {shown}`, or remove the file to get a new key."
         ));
     }
     let secret = fs::read_to_string(path).map_err(|error| format!("The key file {shown} cannot be read: {error}."))?;
@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
 fn make(path: &Path) -> Result<String, String> {
     let secret = generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."))?;
     let shown = path.display();
-    // Never an existing file: its permissions would stay.
+    // `create_new`, because an existing file would keep its permissions.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(format!("{secret}\n").as_bytes()))
         .map_err(|error| format!("The key file {shown} cannot be written: {error}."))?;
@@ -64,7 +64,7 @@ mod tests {
     use super::{read, read_or_make};
 
     #[test]
-    fn it_is_made_once_for_its_owner_only() {
+    fn a_key_file_is_made_once_and_only_its_owner_can_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         assert_eq!(read(&path), Ok(None));

@@ -1,4 +1,4 @@
-//! `keygen`: a new signing key.
+//! `keygen`: prints a new signing key.
 
 use super::{Done, print};
 use crate::protocol::signature::generate_secret;

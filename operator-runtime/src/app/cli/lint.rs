@@ -1,4 +1,4 @@
-//! `lint`: says what an agent would stumble over in the endpoints' descriptions.
+//! `lint`: reports the parts of the endpoints' descriptions that mislead an agent.
 
 use std::process::ExitCode;
 
@@ -9,21 +9,21 @@ use crate::app::App;
 use crate::manifest::lint::{self, Level};
 use crate::manifest::model::Model;
 
-/// No finding is about the public URL, so none has to be set.
+/// The public URL of the model. No lint concerns the URL, so the setting may be missing.
 const NOWHERE: &str = "";
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Exit with 1 where there is a finding of this level or above.
+    /// Exit with 1 if there is a finding of this level or above.
     #[arg(long, value_name = "LEVEL")]
     deny: Option<Denied>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Denied {
-    /// Everything that is found.
+    /// Every finding.
     Notes,
-    /// What makes an agent do the wrong thing now and then.
+    /// Only findings that sometimes make an agent do the wrong thing.
     Warnings,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
         model.endpoints.len()
     );
     if !findings.is_empty() {
-        text += "A finding that is right as it is: #[operator(allow(NAME))] on the function or the argument.\n";
+        text += "To keep a description as it is, write #[operator(allow(NAME))] on the function or the argument.\n";
     }
     print(&text)?;
     let denied = match arguments.deny {

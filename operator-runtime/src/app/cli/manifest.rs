@@ -1,4 +1,4 @@
-//! `manifest`: prints it, writes it, or holds a file against it.
+//! `manifest`: prints the manifest, writes it to a file, or compares a file with it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use crate::manifest::{Format, check};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// For whom: the agent itself, OpenAPI 3.1, OpenAPI 3.0, or an MCP client.
+    /// The format: the agent's own, OpenAPI 3.1, OpenAPI 3.0, or the tool list of an MCP client.
     #[arg(long, default_value = "operator", value_parser = PossibleValuesParser::new(Format::ALL.map(|(name, _)| name)))]
     format: String,
-    /// Write it to this file instead of printing it.
+    /// Write the manifest to this file instead of printing it.
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     output: Option<PathBuf>,
-    /// Exit with 1, and say how, if this file differs from it.
+    /// Compare this file with the manifest; if they differ, print the changes and exit with 1.
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
 }
@@ -50,7 +50,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
     }
 }
 
-/// The app's endpoints, where no two of them clash.
+/// The app's endpoints; an error if two of them clash.
 pub(super) fn endpoints(app: &App) -> Result<Vec<&'static Endpoint>, String> {
     let mut problems = Vec::new();
     let endpoints = registry::select(app.only.as_ref(), &mut problems);
@@ -62,13 +62,13 @@ pub(super) fn endpoints(app: &App) -> Result<Vec<&'static Endpoint>, String> {
     }
 }
 
-/// What the endpoints are published below, or else this machine, and then says so.
+/// The public URL. If it is not set, the URL of this machine, with a warning on standard error.
 fn url(app: &App) -> Result<String, String> {
     let config = settings(app)?;
     let Some(url) = config.settle_public_url()? else {
         let here = config.url_of_this_machine()?;
         eprintln!(
-            "The URLs are this machine's, {here}, because there is no public URL: set {} to what callers sign over before you publish them.",
+            "The public URL is not set, so the manifest's URLs begin with {here}: set {} to the URL that callers sign before you publish the manifest.",
             public_url::SETTING
         );
         return Ok(here);
@@ -82,17 +82,17 @@ fn hold(path: &Path, format: Format, arguments: &Arguments, text: &str) -> Done 
     if kept == text {
         return Ok(ExitCode::SUCCESS);
     }
-    let anew = format!("`manifest --format {} --output {shown}`", arguments.format);
+    let command = format!("`manifest --format {} --output {shown}`", arguments.format);
     let before =
-        Contract::read(format, &kept).map_err(|why| format!("{shown} is {why}. Write it anew with {anew}."))?;
-    // Read back as the file is, so that both say what the format can say, and in the same words.
+        Contract::read(format, &kept).map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
+    // Read from text like the file, so that both contracts contain only what the format can express.
     let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest is {why}."))?;
     let changes = check::changes(&before, &now);
     let (breaking, harmless): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.breaks.is_some());
     let mut report = format!("{shown} is stale.\n");
     for (title, changes) in [
         ("These changes break callers:", breaking),
-        ("These break nobody:", harmless),
+        ("These changes break no caller:", harmless),
     ] {
         if !changes.is_empty() {
             report += &format!("\n{title}\n");
@@ -101,13 +101,13 @@ fn hold(path: &Path, format: Format, arguments: &Arguments, text: &str) -> Done 
     }
     if changes.is_empty() {
         report += if same_json(&kept, text) {
-            "It is only laid out differently.\n"
+            "Only its layout differs.\n"
         } else {
-            "It promises the same of every endpoint, in other words: this breaks nobody.\n"
+            "It promises the same about every endpoint in a different form: this breaks no caller.\n"
         };
     }
     print(&format!(
-        "{report}\nOnce that is what you want, write it anew with {anew}.\n"
+        "{report}\nIf you want these changes, write the file again with {command}.\n"
     ))?;
     Ok(ExitCode::FAILURE)
 }

@@ -1,4 +1,4 @@
-//! `mcp`: the endpoints as the tools of an MCP client that starts this program.
+//! `mcp`: serves the endpoints as tools to the MCP client that starts this program.
 
 use super::Done;
 use crate::app::App;
@@ -18,14 +18,14 @@ pub(super) async fn run(app: App) -> Done {
         .await
         .map_err(|error| error.to_string())?;
     announcement::announce(&assembled);
-    let mut signals = Signals::new().map_err(|error| format!("Signals cannot be waited for: {error}."))?;
+    let mut signals = Signals::new().map_err(|error| format!("The program cannot wait for signals: {error}."))?;
     let sweeping = sweep_while_held(&assembled.pipeline);
     let (served, told_to_stop) = tokio::select! {
         served = mcp::stdio::serve(&assembled) => (served, false),
         () = signals.next() => (Ok(()), true),
     };
     assembled.pipeline.stop();
-    // The first signal says what the end of standard input has said already.
+    // After the end of standard input, the first signal only repeats the request to stop; so two signals are needed.
     let told_twice = async {
         if !told_to_stop {
             signals.next().await;
@@ -42,5 +42,5 @@ pub(super) async fn run(app: App) -> Done {
 
 #[cfg(not(feature = "mcp"))]
 pub(super) fn run(_app: App) -> Done {
-    Err(format!("There is no MCP server here: {}", crate::app::WITHOUT_MCP))
+    Err(format!("This program has no MCP server: {}", crate::app::WITHOUT_MCP))
 }

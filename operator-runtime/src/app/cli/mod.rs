@@ -1,4 +1,4 @@
-//! The program's command line; one file a subcommand.
+//! The program's command line, with one file for each subcommand.
 
 mod call;
 mod dev;
@@ -28,22 +28,22 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer the agent, with settings from the environment, until SIGTERM or Ctrl-C.
+    /// Serve the agent with settings from the environment, until SIGTERM or Ctrl-C.
     Serve,
     /// Serve on this machine with a generated key, to try the endpoints.
     Dev,
-    /// Print the manifest that the agent decides by.
+    /// Print the manifest, which describes the endpoints to the agent.
     Manifest(manifest::Arguments),
-    /// Say what an agent would stumble over in the descriptions.
+    /// Report the parts of the descriptions that mislead an agent.
     Lint(lint::Arguments),
     /// List the endpoints.
     Endpoints,
-    /// Call an endpoint as the agent does: signed.
+    /// Call an endpoint with a signed request, as the agent does.
     Call(call::Arguments),
-    /// Look operations up in the store, and settle those whose outcome is unknown.
+    /// Look up operations in the store, and settle those whose outcome is unknown.
     #[command(subcommand)]
     Operations(operations::Command),
-    /// Be the server of an MCP client that starts this program, over standard input and output.
+    /// Serve an MCP client that starts this program, over standard input and output.
     Mcp,
     /// Print a new signing key.
     Keygen,
@@ -54,7 +54,7 @@ pub(super) async fn run(app: App) -> ExitCode {
     let command = match CommandLine::try_parse() {
         Ok(line) => line.command,
         Err(error) => {
-            // Printing fails only where nobody reads; the exit code tells the rest.
+            // Printing fails only if nobody reads the output; the exit code still reports the error.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -93,38 +93,38 @@ pub(super) async fn run(app: App) -> ExitCode {
     })
 }
 
-/// What a subcommand comes to: an exit code, or a message for the person who ran it.
+/// The result of a subcommand: an exit code, or a message for the person who ran it.
 type Done = Result<ExitCode, String>;
 
-/// The settings, where every one that is set is text.
+/// The app's settings; an error if a set environment variable is not UTF-8.
 fn settings(app: &App) -> Result<Config, String> {
     let config = app.settings();
     let problem = config.unreadable().next();
     problem.map_or(Ok(config), Err)
 }
 
-/// Prints to standard output; a reader that has gone (`| head`) is no error.
+/// Prints to standard output. A closed pipe (`| head`) is not an error.
 fn print(text: &str) -> Done {
     use std::io::Write as _;
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(format!("Nothing could be printed: {error}."))
+            Err(format!("The output cannot be written to standard output: {error}."))
         }
         Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// What `--help` begins with: what this program is, whose functions are not told here.
+/// The first line of `--help`: the name and purpose of this program.
 fn about() -> String {
     let called = std::env::args_os().next().map(PathBuf::from);
     let name = called.as_deref().and_then(Path::file_stem).map(OsStr::to_string_lossy);
     format!(
-        "{}: endpoints that an AI support agent calls; `endpoints` lists them.",
+        "{}: endpoints for an AI support agent; the command `endpoints` lists them.",
         name.as_deref().unwrap_or("This program")
     )
 }
 
-/// How this program is called, so that a printed command can be pasted.
+/// The command that starts this program, so that printed commands can be pasted into a shell.
 fn program() -> String {
     match std::env::var("CARGO_PKG_NAME") {
         Ok(package) => format!("cargo run -q -p {package} --"),

@@ -1,4 +1,4 @@
-//! `serve`: answers the agent.
+//! `serve`: serves the agent until a signal stops the program.
 
 use std::process::ExitCode;
 

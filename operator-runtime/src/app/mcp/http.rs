@@ -1,5 +1,5 @@
-//! MCP over streamable HTTP, at `/mcp`: who may ask, and how much; each request by itself, so that any of several servers
-//! answers it.
+//! MCP over streamable HTTP at `/mcp`: checks the token, the host, the origin and the size of a request. There are no
+//! sessions, so any of several servers can answer any request.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::app::{Assembled, Settled};
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::{Bearer, NoBearer};
 
-/// Where it answers, and below the public URL's base path.
+/// The path, which is also served below the base path of the public URL.
 pub(in crate::app) const PATH: &str = "/mcp";
 
-/// With `/mcp`, where there are tokens.
+/// Adds `/mcp`, if tokens are configured.
 pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> Router {
     if assembled.settings.mcp_tokens.is_none() {
         return router;
@@ -44,7 +44,7 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
     router.route_service(PATH, service)
 }
 
-/// The longest sentence that is taken over, in bytes.
+/// The longest text of rmcp that is turned into a problem, in bytes.
 const MOST_WORDS: usize = 4096;
 
 struct Door {
@@ -53,8 +53,8 @@ struct Door {
     assembled: Arc<Assembled>,
 }
 
-/// No sessions, and JSON instead of streams: nothing is told before the answer. A browser's page of another origin is
-/// refused, and a host that is none of ours (DNS rebinding).
+/// No sessions, and JSON instead of streams, because the server sends nothing before the answer. Pages of other origins are
+/// refused, and so are foreign hosts (DNS rebinding).
 fn config(settings: &Settled) -> StreamableHttpServerConfig {
     let url = &settings.public_url;
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
@@ -81,7 +81,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok(bearer) => bearer,
         Err(reason) => return Ok(unauthorized(reason)),
     };
-    // What a handler's extractor may see holds no token.
+    // Removed, so that no extractor of a handler sees the token.
     head.headers.remove(AUTHORIZATION);
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
@@ -94,7 +94,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     let response = service(&door, bearer)
         .handle(Request::from_parts(head, Full::new(body.clone())))
         .await;
-    // rmcp says 415 of a body that it cannot read, too, whatever its type.
+    // rmcp also answers 415 if it cannot read a body whose type is JSON.
     if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         return Ok(refused(&Error::malformed(no_message(&body))));
     }
@@ -109,7 +109,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Why the body is no message of MCP.
+/// Says why the body is not an MCP message.
 fn no_message(body: &Bytes) -> String {
     let Ok(text) = std::str::from_utf8(body) else {
         return "The body is not UTF-8, so it is not JSON: send one JSON-RPC 2.0 message.".to_owned();
@@ -117,13 +117,13 @@ fn no_message(body: &Bytes) -> String {
     match serde_json::from_str::<IgnoredAny>(text) {
         Err(error) => format!("The body is not JSON: {error}."),
         Ok(_) if text.trim_ascii_start().starts_with('[') => {
-            "The body is an array, and MCP has no batches: send one JSON-RPC 2.0 message at a time.".to_owned()
+            "The body is an array, but MCP has no batches: send one JSON-RPC 2.0 message at a time.".to_owned()
         }
         Ok(_) => "The body is JSON, but not a JSON-RPC 2.0 message that MCP knows: send an object with `\"jsonrpc\": \"2.0\"`, `method`, `params` as the method takes them and, for a request, `id`.".to_owned(),
     }
 }
 
-/// What rmcp refuses by itself, before there is a message of JSON-RPC to answer, is bare text: the same as a problem.
+/// Turns a plain-text refusal of rmcp into a problem document. rmcp answers plain text if there is no JSON-RPC message.
 async fn as_ours(refusal: Response) -> Response {
     let status = refusal.status();
     if status.is_success() || refusal.headers().contains_key(CONTENT_TYPE) {
@@ -147,7 +147,7 @@ async fn as_ours(refusal: Response) -> Response {
     response
 }
 
-/// Made for each request, so that a server knows whose calls it carries out.
+/// Makes the service for one request, because the server holds the client's token.
 fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSessionManager> {
     let server = Server {
         tools: Arc::clone(&door.tools),

@@ -1,4 +1,4 @@
-//! The door for MCP clients: every endpoint as a tool, called through the pipeline as a signed call is.
+//! The MCP server: every endpoint is a tool, and a tool call goes through the pipeline like a signed call.
 
 pub(super) mod http;
 mod outcome;
@@ -10,10 +10,10 @@ mod tools;
 use server::Server;
 use tools::Tools;
 
-/// In `_meta` of a `tools/call`: the client's key for an operation that it may ask for again. In `_meta` of the result:
-/// the key that the operation has.
+/// In `_meta` of a `tools/call`: the client's key for an operation that the client may repeat. In `_meta` of the result: the
+/// operation's key.
 const IDEMPOTENCY_KEY: &str = "operator/idempotency-key";
-/// In `_meta` of a result: it was kept from an earlier call with the same key.
+/// In `_meta` of a result: whether this is the stored answer of an earlier call with the same key.
 const REPLAYED: &str = "operator/replayed";
 /// In `_meta` of a result that is an error: the problem document (RFC 9457), for programs.
 const PROBLEM: &str = "operator/problem";

@@ -1,4 +1,4 @@
-//! What a call came to, as the result of a tool: a value as the output schema says, or the sentences of a problem.
+//! Turns the reply to a call into the result of a tool: a value that fits the output schema, or the text of a problem.
 
 use rmcp::model::{CallToolResult, ContentBlock, MetaObject};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::tools::ToolEndpoint;
 use super::{IDEMPOTENCY_KEY, PROBLEM, REPLAYED};
 use crate::pipeline::reply::Reply;
 
-/// The result; `key` is the one that the operation has.
+/// The result of a tool; `key` is the operation's key.
 pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallToolResult {
     let mut meta = MetaObject::new();
     if tool.bound.endpoint.effect.is_recorded() {
@@ -28,7 +28,7 @@ pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallTo
     result.with_meta(Some(meta).filter(|meta| !meta.is_empty()))
 }
 
-/// The value; as text it is the very bytes, so that no digit of a large number is lost.
+/// The result with a value. Its text is the reply's exact bytes, so that no digit of a large number is lost.
 fn answer(body: &str, value: Value, wraps_result: bool) -> CallToolResult {
     let (text, value) = if wraps_result {
         (format!("{{\"result\":{body}}}"), json!({ "result": value }))
@@ -40,12 +40,12 @@ fn answer(body: &str, value: Value, wraps_result: bool) -> CallToolResult {
     result
 }
 
-/// What the agent can repeat. The detail names each wrong input already.
+/// Sentences that the agent can repeat. The detail already names each wrong input.
 fn sentences(problem: &Value, retry_after: Option<u32>) -> String {
     let detail = problem["detail"].as_str().unwrap_or("The server failed.");
     match retry_after {
-        Some(1) => format!("{detail} It can be tried again in a second."),
-        Some(seconds) => format!("{detail} It can be tried again in {seconds} seconds."),
+        Some(1) => format!("{detail} Try the call again in one second."),
+        Some(seconds) => format!("{detail} Try the call again in {seconds} seconds."),
         None => detail.to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! What one MCP client may ask: the tools, and to call them.
+//! The MCP server for one client: lists the tools and calls them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) tools: Arc<Tools>,
-    /// Whose calls they are.
+    /// The client whose calls these are.
     pub(super) bearer: Bearer,
 }
 
@@ -48,7 +48,7 @@ impl ServerHandler for Server {
         let tool = self.tools.find(&request.name).ok_or_else(|| {
             let names = self.tools.names();
             ErrorData::invalid_params(
-                format!("There is no tool {}; the tools are {names}.", request.name),
+                format!("There is no tool `{}`; the tools are {names}.", request.name),
                 None,
             )
         })?;
@@ -56,7 +56,7 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         if tool.may_mistake(&arguments) {
             let sentence =
-                "A whole number beyond 64 bits cannot be taken over MCP: its last digits are lost on the way.";
+                "A whole number with more than 64 bits cannot be sent over MCP, because its last digits are lost on the way: send a smaller number.";
             return Ok(CallToolResult::error(vec![ContentBlock::text(sentence)]).into());
         }
         let arguments = serde_json::to_vec(&arguments)
@@ -69,13 +69,13 @@ impl ServerHandler for Server {
         let answering = self.tools.pipeline.answer_bearer(&self.bearer, &tool.bound, call);
         tokio::select! {
             reply = answering => Ok(result_of(&reply, tool, key.as_str()).into()),
-            // Nobody waits for the answer; what was begun and changes something goes on by itself, to its record.
-            () = context.ct.cancelled() => Err(ErrorData::internal_error("The call was cancelled by its client.", None)),
+            // Nobody waits for the answer. A call that changes something and has started goes on until it is recorded.
+            () = context.ct.cancelled() => Err(ErrorData::internal_error("The client cancelled the call.", None)),
         }
     }
 }
 
-/// The client's own key, or one that no other call has: then each call is an operation of its own.
+/// The client's key; without one, a random key, so that the call is an operation of its own.
 fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKey, ErrorData> {
     let Some(given) = context.meta.get(IDEMPOTENCY_KEY) else {
         return IdempotencyKey::random()
@@ -88,8 +88,8 @@ fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKe
     })
 }
 
-/// The head that the endpoint's extractors read: the endpoint's own method and path, and the headers of the client's
-/// request, if it came over HTTP.
+/// The head that the endpoint's extractors read: the endpoint's own method and path and, over HTTP, the headers of the
+/// client's request.
 fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
     let endpoint = tool.bound.endpoint;
     let request = Request::builder()

@@ -1,4 +1,4 @@
-//! MCP over standard input and output: one client, who started the process.
+//! MCP over standard input and output, for the one client that started the process.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{Server, Tools};
 use crate::app::Assembled;
 use crate::protocol::bearer::Bearer;
 
-/// Answers the client until it closes standard input; the calls that still run are left to the pipeline.
+/// Answers the client until it closes standard input. Calls that are still running then go on in the pipeline.
 pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), String> {
     let server = Server {
         tools: Arc::new(Tools::new(assembled)),
@@ -23,14 +23,14 @@ pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), String> {
         AsyncRwTransport::new(input, tokio::io::stdout()).with_max_line_length(assembled.settings.limits.body);
     let running = serve_server(server, transport)
         .await
-        .map_err(|error| format!("The MCP client did not begin as one does: {error}."))?;
+        .map_err(|error| format!("The MCP client did not initialize the connection: {error}."))?;
     match running.waiting().await {
         Ok(QuitReason::JoinError(error)) | Err(error) => Err(format!("The MCP server failed: {error}.")),
         Ok(_) => Ok(()),
     }
 }
 
-/// Read on a thread of its own: tokio's would keep the process from ending for as long as nothing comes.
+/// Reads on a thread of its own, because a read of tokio's standard input would keep the process from exiting.
 fn standard_input() -> std::io::Result<DuplexStream> {
     const ROOM: usize = 64 * 1024;
     let (here, mut there) = duplex(ROOM);

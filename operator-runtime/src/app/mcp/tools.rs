@@ -1,4 +1,4 @@
-//! The tools that there are: what a client is told of each, and the endpoint behind it.
+//! The list of tools: the description of each tool and the endpoint behind it.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ use crate::manifest::served;
 use crate::pipeline::Pipeline;
 use crate::pipeline::prepared::PreparedEndpoint;
 
-/// Every endpoint but the manifest, which a client has by `tools/list`.
+/// Every endpoint except the manifest, because `tools/list` already describes the tools.
 pub(super) struct Tools {
     pub(super) pipeline: Arc<Pipeline>,
-    /// As the manifest describes them, in its order.
+    /// The descriptions, equal to those of the manifest and in the manifest's order.
     pub(super) list: Vec<Tool>,
     endpoints: Vec<ToolEndpoint>,
 }
 
-/// The endpoint that a tool is.
+/// The endpoint behind a tool.
 pub(super) struct ToolEndpoint {
     pub(super) bound: Arc<PreparedEndpoint>,
-    /// Whether its answer is the `result` of the tool's.
+    /// Whether the tool's answer wraps the endpoint's answer as `result`.
     pub(super) wraps_result: bool,
-    /// Whether an input is a whole number that JSON-RPC's reader here does not hold.
+    /// Whether an input is a 128-bit integer, which the JSON-RPC parser cannot represent.
     has_128_bits: bool,
 }
 
 impl ToolEndpoint {
-    /// Whether a number may have lost digits before it came here, and would mean another one.
+    /// Whether a number may have lost digits in the parser and so have become another number.
     pub(super) fn may_mistake(&self, arguments: &JsonObject) -> bool {
         self.has_128_bits && arguments.values().any(is_beyond_64_bits)
     }
 }
 
-/// From there on a whole number of 128 bits may have come as a float; all of those are whole.
+/// From this value on, the parser may have turned a 128-bit integer into a float.
 const TWO_TO_THE_63: f64 = 9_223_372_036_854_775_808.0;
 
 fn is_beyond_64_bits(value: &Value) -> bool {
@@ -49,7 +49,7 @@ fn is_beyond_64_bits(value: &Value) -> bool {
 }
 
 impl Tools {
-    /// The app's.
+    /// The tools of an app.
     pub(super) fn new(assembled: &Assembled) -> Self {
         let is_tool = |bound: &&Arc<PreparedEndpoint>| !std::ptr::eq(bound.endpoint, &raw const served::ENDPOINT);
         let mut bound: Vec<_> = assembled.endpoints.iter().filter(is_tool).collect();
@@ -75,7 +75,7 @@ impl Tools {
         self.endpoints.iter().find(|tool| tool.bound.endpoint.name == name)
     }
 
-    /// The names of all, as a sentence lists them.
+    /// The names of all tools, separated by commas.
     pub(super) fn names(&self) -> String {
         let names: Vec<&str> = self.list.iter().map(|tool| &*tool.name).collect();
         names.join(", ")
@@ -96,7 +96,7 @@ fn described(tool: mcp::Tool) -> Tool {
     described
 }
 
-/// A tool's schema is an object always.
+/// A tool's schema is always a JSON object; the empty object is never used.
 fn object(schema: Value) -> JsonObject {
     match schema {
         Value::Object(object) => object,

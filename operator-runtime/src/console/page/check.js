@@ -1,9 +1,9 @@
-// The view that finds out which part of a pasted request its signature does not fit.
+// The view "Check a signature": finds out which part of a pasted request does not match its signature.
 
 import { announce, ask, element, trouble } from "./page.js";
 
-const STATES = { same: "as expected", differs: "differs", unknown: "cannot be told" };
-const VERDICTS = { holds: "Holds", differs: "Differs", unknown: "Cannot be told", refused: "Refused" };
+const STATES = { same: "as expected", differs: "differs", unknown: "unknown" };
+const VERDICTS = { holds: "Holds", differs: "Differs", unknown: "Unknown", refused: "Refused" };
 const KINDS = { holds: "good", differs: "refused", unknown: "refused", refused: "failed" };
 
 /** The view's heading and content. */
@@ -24,23 +24,23 @@ export function checkView() {
   };
   const form = element("form", { novalidate: true, onsubmit: check },
     element("label", { for: "pasted-request" }, element("span", { class: "name" }, "The request")),
-    element("p", { class: "hint", id: "pasted-request-hint" }, "A curl command, or the request as it was sent: first line, headers, an empty line, body. It stays on this machine, and nothing is called."),
+    element("p", { class: "hint", id: "pasted-request-hint" }, "A curl command, or the request as it was sent: first line, headers, an empty line, body. The request stays on this machine, and no endpoint is called."),
     request,
     element("label", { for: "pasted-payload" }, element("span", { class: "name" }, "The payload that was signed"), " ", element("span", { class: "need" }, "optional")),
-    element("p", { class: "hint", id: "pasted-payload-hint" }, "Let the caller print the text that it feeds to HMAC. With it, the part that differs is certain; a signature alone does not say what it was made of."),
+    element("p", { class: "hint", id: "pasted-payload-hint" }, "Have the caller print the text that it passes to HMAC. With that text, the console knows for certain which part differs; a signature alone does not reveal what was signed."),
     payload,
     element("div", { class: "actions" }, element("button", { type: "submit", class: "primary" }, "Check")));
   return [
     element("div", { class: "call" },
       element("h1", { tabindex: "-1" }, "Check a signature"),
-      element("p", { class: "description" }, "For a caller that gets 401: paste what it sends, and see which part of what it signed differs from what this server computes."),
+      element("p", { class: "description" }, "For a caller that gets 401: paste the request that it sends, and see which of the signed parts differs from what this server signs."),
       form),
     element("section", { class: "outcome", "aria-label": "Finding" }, answer),
   ];
 }
 
 function findings({ verdict, summary, stale, parts }) {
-  const cell = (row) => (row.signed === null ? element("span", { class: "note" }, "not known") : element("code", {}, row.signed));
+  const cell = (row) => (row.signed === null ? element("span", { class: "note" }, "unknown") : element("code", {}, row.signed));
   const rows = parts.map((row) => element("tr", { class: `row-${row.state}` },
     element("th", { scope: "row" }, row.part),
     element("td", {}, STATES[row.state]),

@@ -1,4 +1,4 @@
-// The page at work: which view is shown, and the calls that were made.
+// The page's start: chooses the view to show and keeps the list of recent calls.
 
 import { ask, element, trouble } from "./page.js";
 import { checkView } from "./check.js";
@@ -6,12 +6,12 @@ import { EndpointView } from "./endpoint.js";
 import { clockTime, isReplay, kindOfOutcome, methodTag, outcomeOf } from "./show.js";
 
 const KEPT_CALLS = 50;
-/** The address of the view that is no endpoint; no endpoint's name holds a hyphen. */
+/** The address of the view that is not an endpoint. An endpoint's name cannot contain a hyphen, so the two cannot clash. */
 const CHECK = "check-a-signature";
 
 const recent = [];
 let endpoints = [];
-/** A call that the next view is to show. */
+/** The call that the next view shows. */
 let pending;
 
 function remember(call) {
@@ -27,7 +27,7 @@ function remember(call) {
   }));
 }
 
-/** Goes to a call's endpoint and shows it there. */
+/** Opens the view of a call's endpoint and shows the call there. */
 function open(call) {
   const target = `#/${call.wanted.endpoint}`;
   pending = call;
@@ -35,7 +35,7 @@ function open(call) {
   else location.hash = target;
 }
 
-/** The name in the address, or else the first endpoint's, which then stands in the address. */
+/** The view's name in the address. If it is missing or unknown, the first endpoint's name, which is put into the address. */
 function named() {
   const name = location.hash.slice(2);
   if (name === CHECK || endpoints.some((endpoint) => endpoint.name === name)) return name;
@@ -43,7 +43,7 @@ function named() {
   return endpoints[0].name;
 }
 
-/** Shows what the address names; a page just loaded is read from its top. */
+/** Shows the view that the address names. `loaded`: the page has just been loaded, so the focus stays at its top. */
 function route({ loaded = false } = {}) {
   const name = named();
   trouble();
@@ -63,13 +63,13 @@ function route({ loaded = false } = {}) {
     place.replaceChildren(...checkView());
   }
   pending = undefined;
-  // With the keyboard, one goes on from the heading, unless a mistake has the focus.
+  // Keyboard users continue from the heading, unless a field with a mistake has the focus.
   if (!loaded && !place.contains(document.activeElement)) place.querySelector("h1").focus();
 }
 
 async function start() {
   document.querySelector(".skip").addEventListener("click", (event) => {
-    // The address names what is shown, so the link moves the focus only.
+    // The address names the view, so the link must not change the address: it only moves the focus.
     event.preventDefault();
     document.getElementById("main").focus();
   });
@@ -81,7 +81,7 @@ async function start() {
   }
   document.getElementById("endpoints").append(...endpoints.map((endpoint) => element("li", {},
     element("a", { href: `#/${endpoint.name}` }, methodTag(endpoint), " ", element("span", {}, endpoint.name)))));
-  document.getElementById("signed-as").textContent = `Signs for ${new URL(endpoints[0].url).origin}, on this machine only`;
+  document.getElementById("signed-as").textContent = `Signs calls for ${new URL(endpoints[0].url).origin}, on this machine only`;
   addEventListener("hashchange", () => route());
   route({ loaded: true });
 }

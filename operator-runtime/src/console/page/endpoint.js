@@ -1,19 +1,19 @@
-// One endpoint's view: its form, what is signed as the form stands, calling, and what came back.
+// One endpoint's view: the form, the request as it is signed, the call, and the answer.
 
 import { announce, ask, canonical, element, kindOf, parse, trouble } from "./page.js";
 import { objectField } from "./form.js";
 import { answerParts, clockTime, code, curlOf, isReplay, methodTag, outcomeOf, requestParts } from "./show.js";
 
-/** How long typing rests before the request is signed anew, in milliseconds. */
+/** Pause after the last keystroke before the preview is signed again, in milliseconds. */
 const REST = 150;
 
 export class EndpointView {
-  /** `remember` is told each call that was made. */
+  /** `remember` is called with each call that was made. */
   constructor(endpoint, remember) {
     this.endpoint = endpoint;
     this.remember = remember;
     this.isGet = endpoint.method === "GET";
-    // How many previews were asked for: of several answers only the last one's counts.
+    // The number of previews that were asked for. Answers may arrive out of order; only the last preview is shown.
     this.asked = 0;
     this.form = objectField(
       { schema: endpoint.inputs, root: endpoint.inputs, within: [], path: () => "", label: "", required: true }, endpoint.order);
@@ -30,7 +30,7 @@ export class EndpointView {
     this.copy = element("button", { type: "button", class: "small", onclick: () => this.copyCurl() }, "Copy as curl");
     this.requestTitle = element("p", { class: "note" });
     this.request = element("div");
-    this.answer = element("div", {}, element("p", { class: "quiet" }, "Not called yet."));
+    this.answer = element("div", {}, element("p", { class: "quiet" }, "No call yet."));
     this.nodes = [this.callPart(), this.outcomePart()];
   }
 
@@ -54,11 +54,11 @@ export class EndpointView {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
     };
     return element("form", { novalidate: true, oninput: soon, onchange: soon, onsubmit: submit, onkeydown: keydown },
-      Object.keys(this.endpoint.inputs.properties ?? {}).length === 0 && element("p", { class: "quiet" }, "It takes no inputs."),
+      Object.keys(this.endpoint.inputs.properties ?? {}).length === 0 && element("p", { class: "quiet" }, "This endpoint has no inputs."),
       this.form.node, this.jsonField,
       element("div", { class: "field key" },
         element("label", { for: "key" }, element("span", { class: "name" }, "Idempotency key")),
-        element("p", { class: "hint", id: "key-hint" }, "A new one for each call. Type an earlier one to see what a retry, or another request with its key, gets."),
+        element("p", { class: "hint", id: "key-hint" }, "A new key for each call. Type the key of an earlier call to see the answer to a retry, or to another request with the same key."),
         this.key),
       element("div", { class: "actions" }, element("button", { type: "submit", class: "primary" }, "Send"), this.repeat, this.asJson));
   }
@@ -91,14 +91,14 @@ export class EndpointView {
     this.request.replaceChildren(...requestParts(signed));
   }
 
-  /** Shows what would be signed now. */
+  /** Shows the request as it would be signed now. */
   async preview() {
     this.asked += 1;
     const mine = this.asked;
     try {
       const signed = await ask("preview", this.wanted());
       if (mine !== this.asked) return;
-      this.show(signed, "As the form stands. It is signed anew, with the time of that moment, when it is sent.");
+      this.show(signed, "Preview of the form as it is now. When you send the request, it is signed again with the time of sending.");
       trouble();
     } catch (error) {
       if (mine === this.asked) trouble(error.message);
@@ -110,7 +110,7 @@ export class EndpointView {
     this.timer = setTimeout(() => this.preview(), REST);
   }
 
-  /** Calls, with what the form holds or with what was called before. */
+  /** Calls the endpoint with the form's inputs, or repeats the call `before`. */
   async send(before) {
     trouble();
     announce("Calling.");
@@ -122,7 +122,7 @@ export class EndpointView {
       trouble(error.message);
       return;
     }
-    // The next call is another operation, unless the person says otherwise.
+    // A new key, so that the next call is a new operation unless the person types an earlier key.
     if (!call.repeats) this.key.value = newKey();
     this.remember(call);
     this.display(call);
@@ -131,7 +131,7 @@ export class EndpointView {
 
   display(call) {
     this.last = call;
-    // A preview that is under way would take the sent request's place.
+    // Otherwise a preview that arrives later would replace the request that was sent.
     this.asked += 1;
     clearTimeout(this.timer);
     this.repeat.disabled = false;
@@ -140,14 +140,14 @@ export class EndpointView {
     this.markMistakes(mistakesIn(call.answer));
   }
 
-  /** Says at each field what is wrong with it, and goes to the first. */
+  /** Shows each field's mistake at the field, and moves the focus to the first field with a mistake. */
   markMistakes(mistakes) {
     const fields = this.form.fields();
     for (const field of fields) field.mark(mistakes.get(field.path()));
     if (!this.isJson()) fields.find((field) => mistakes.has(field.path()))?.focus();
   }
 
-  /** Shows a call that was made before, as it was made. */
+  /** Shows an earlier call with its inputs, request and answer. */
   reopen(call) {
     const obstacle = this.fill(call.wanted.inputs);
     this.setJson(Boolean(obstacle));
@@ -184,22 +184,22 @@ export class EndpointView {
     this.previewSoon();
   }
 
-  /** Puts inputs into the form; says why it cannot where it would lose something. */
+  /** Puts inputs into the form; returns a sentence if the form would lose a part of the inputs, otherwise an empty text. */
   fill(text) {
     let value;
     try {
       value = parse(text);
     } catch (error) {
-      return `This is no JSON, which the form needs: ${error.message}.`;
+      return `The text is not valid JSON, so the form cannot show it: ${error.message}.`;
     }
     this.form.write(value);
     const same = this.isGet ? (one) => canonical(asTexts(one)) : canonical;
     try {
       if (same(parse(this.form.read())) === same(value)) return "";
     } catch {
-      // A field of the form holds no JSON.
+      // A JSON field of the form does not contain JSON: then the form cannot hold the inputs either.
     }
-    return "The form cannot hold all of this, so it stays as JSON.";
+    return "The form cannot show all of these inputs: edit them as JSON.";
   }
 
   async copyCurl() {
@@ -207,7 +207,7 @@ export class EndpointView {
       await navigator.clipboard.writeText(curlOf(this.shown));
       announce("Copied.");
     } catch {
-      trouble("The browser does not let the page write to the clipboard.");
+      trouble("The browser does not let this page write to the clipboard: select the request and copy it.");
     }
   }
 }
@@ -216,7 +216,7 @@ function newKey() {
   return `console-${crypto.randomUUID()}`;
 }
 
-/** What a problem document (RFC 9457) says of each input. */
+/** What a problem document (RFC 9457) says about each input. */
 function mistakesIn(answer) {
   if (answer.status !== 400) return new Map();
   try {
@@ -226,23 +226,23 @@ function mistakesIn(answer) {
   }
 }
 
-/** What a form holds; throws a sentence where a field of it holds no JSON. */
+/** Parses the form's JSON; throws a sentence if a JSON field does not contain JSON. */
 function parsed(text) {
   try {
     return parse(text);
   } catch (error) {
-    throw new Error(`A field that takes JSON holds none, so there is nothing to sign: ${error.message}.`);
+    throw new Error(`A field marked (JSON) does not contain valid JSON, so the request cannot be signed: ${error.message}.`);
   }
 }
 
-/** A GET's inputs: a text each. */
+/** A GET's inputs, each as a string. */
 function asTexts(object) {
   if (kindOf(object) !== "object") return object;
   const text = (value) => (kindOf(value) === "string" ? value : JSON.stringify(value));
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, text(value)]));
 }
 
-/** JSON over several lines, to be edited; as it stands where it is none. */
+/** JSON on several lines for editing; text that is not JSON is returned unchanged. */
 function spread(text) {
   try {
     return JSON.stringify(parse(text), null, 2);

@@ -1,10 +1,10 @@
-// A form made from a JSON Schema. Each field reads to JSON text, or to nothing where it is empty: what is empty is left out.
+// Builds a form from a JSON Schema. A field is read as JSON text, or as undefined if it is empty: empty inputs are not sent.
 
 import { canonical, element, freshId, kindOf, numberText, parse } from "./page.js";
 
 /**
- * The field for a schema: `node` to show, `read()` to JSON text or undefined, `write(value)` from a parsed value,
- * `fields()` all fields below it by their path.
+ * Makes the field for a schema: `node` is its element, `read()` returns JSON text or undefined, `write(value)` takes a
+ * parsed value, and `fields()` returns the field itself and all fields inside it.
  */
 export function fieldOf(schema, place) {
   const resolved = resolve(schema, place.root, place.within);
@@ -23,13 +23,13 @@ export function fieldOf(schema, place) {
   }
 }
 
-/** The schema with its references followed and `null` taken out, which leaving out stands for. */
+/** The schema with its references followed and `null` removed: in the form, an empty field stands for `null`. */
 function resolve(schema, root, within) {
   let resolved = kindOf(schema) === "object" ? { ...schema } : {};
   const reference = resolved.$ref;
   if (reference) {
     delete resolved.$ref;
-    // A type within itself would make a form without end.
+    // A recursive type would make an endless form.
     if (within.includes(reference)) return { schema: resolved, within, recursive: true };
     const target = reference.split("/").slice(1).reduce((node, name) => node?.[name], root);
     const followed = resolve(target ?? {}, root, [...within, reference]);
@@ -51,7 +51,7 @@ function resolve(schema, root, within) {
   return { schema: resolved, within };
 }
 
-/** The values of an enum, each with its meaning. */
+/** The values of an enum, each with its description. */
 function choicesOf(schema) {
   if (schema.enum) return schema.enum.filter((value) => value !== null).map((value) => ({ value }));
   const options = schema.oneOf ?? schema.anyOf;
@@ -63,16 +63,16 @@ function choicesOf(schema) {
   return undefined;
 }
 
-/** The forms that an object can take. */
+/** The variants that a value can have. */
 function variantsOf(schema) {
   const variants = schema.oneOf ?? schema.anyOf;
   return variants?.every((variant) => kindOf(variant) === "object") ? variants : undefined;
 }
 
-/** What a schema asks for, in words. */
+/** A schema's type and limits, in words. */
 function facts(schema) {
   const words = [];
-  const formats = { email: "e-mail address", uri: "URL", uuid: "UUID", date: "date", "date-time": "date and time with zone" };
+  const formats = { email: "e-mail address", uri: "URL", uuid: "UUID", date: "date", "date-time": "date and time with time zone" };
   if (schema.type === "integer") words.push("whole number");
   if (schema.type === "number") words.push("number");
   if (schema.type === "string") words.push(formats[schema.format] ?? "text");
@@ -83,13 +83,13 @@ function facts(schema) {
   if ("multipleOf" in schema) words.push(`a multiple of ${schema.multipleOf}`);
   range(words, schema.minLength, schema.maxLength, "characters");
   range(words, schema.minItems, schema.maxItems, "items");
-  if (schema.uniqueItems) words.push("none twice");
+  if (schema.uniqueItems) words.push("no duplicates");
   if (schema.pattern) words.push(`matching ${schema.pattern}`);
   return words.join(", ");
 }
 
 function range(words, least, most, unit) {
-  // That an unsigned integer is not below 0 goes without saying.
+  // "at least 0" is left out, because it would stand at every unsigned integer.
   const from = least === 0 ? undefined : least;
   const text = [
     from !== undefined && most !== undefined && `${from} to ${most}`,
@@ -99,7 +99,7 @@ function range(words, least, most, unit) {
   if (text) words.push(unit ? `${text} ${unit}` : text);
 }
 
-/** Name, need, facts, description, control and the place for a mistake, tied together. */
+/** One field: name, whether it is required, limits, description, control, and the place for a mistake. */
 function frame({ schema, path, label, required }, makeControl) {
   const id = freshId("field");
   const described = [schema.description && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
@@ -122,8 +122,8 @@ function frame({ schema, path, label, required }, makeControl) {
 }
 
 function whenEmpty({ schema, required }) {
-  if ("default" in schema) return `left out: ${JSON.stringify(schema.default)}`;
-  return required ? undefined : "left out";
+  if ("default" in schema) return `default: ${JSON.stringify(schema.default)}`;
+  return required ? undefined : "not sent";
 }
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
@@ -146,7 +146,7 @@ function textField(place) {
   field.read = () => {
     const text = field.control.value;
     if (text === "") return undefined;
-    // What is no number goes out as it was typed: the server says what is wrong with it.
+    // A text that is not a number is sent as it was typed, so that the server says what is wrong with it.
     return isNumber && NUMBER.test(text.trim()) ? text.trim() : JSON.stringify(text);
   };
   field.write = (value) => {
@@ -180,7 +180,7 @@ function jsonField(place) {
   return field;
 }
 
-/** A fieldset around other fields; a mistake of the whole stands below its legend. */
+/** A fieldset around other fields; a mistake of the group itself is shown below the legend. */
 function group({ schema, path, label, required }, ...content) {
   const id = freshId("group");
   const mistake = element("p", { class: "mistake", id: `${id}-error`, hidden: true });
@@ -195,7 +195,7 @@ function group({ schema, path, label, required }, ...content) {
   return { node, path, mark, focus: () => node.focus() };
 }
 
-/** An object's fields, those named in `order` first. */
+/** An object's fields; the fields named in `order` come first. */
 export function objectField(place, order = []) {
   const { schema, root, within, path, required } = place;
   const names = Object.keys(schema.properties);
@@ -225,7 +225,7 @@ function removable(node, name, remove) {
     element("button", { type: "button", class: "small", "aria-label": `Remove ${name}`, onclick: remove }, "Remove"));
 }
 
-/** Rows that can be added and removed; focus goes where the hand is. */
+/** Rows that can be added and removed. The focus moves to the new row, or to the button "Add" after a removal. */
 function rows(place, makeRow) {
   const list = element("div", { class: "items" });
   const current = [];
@@ -260,7 +260,7 @@ function listField(place) {
   const self = rows(place, (label, index) => fieldOf(schema.items, {
     root, within: [], label, path: () => `${path()}[${index()}]`, required: true,
   }));
-  // An item that is empty is still an item.
+  // An empty item is sent too, because a list's items are counted.
   const empty = resolve(schema.items, root, []).schema.type === "string" ? '""' : "null";
   self.read = () => {
     if (self.current.length === 0 && !place.required) return undefined;
@@ -294,13 +294,13 @@ function mapField(place) {
   return self;
 }
 
-/** One of several forms: choose which, then fill it in. */
+/** A value with several variants: a person chooses the variant, then fills in its fields. */
 function variantField(place) {
   const variants = variantsOf(place.schema).map((variant) => resolve(variant, place.root, place.within).schema);
   const nameOf = (variant, index) => {
     const tag = Object.values(variant.properties ?? {}).find((property) => "const" in property)?.const;
     const only = Object.keys(variant.properties ?? {});
-    return variant.title ?? tag ?? variant.const ?? (only.length === 1 ? only[0] : `form ${index + 1}`);
+    return variant.title ?? tag ?? variant.const ?? (only.length === 1 ? only[0] : `variant ${index + 1}`);
   };
   const inner = element("div", {});
   let chosen;
@@ -319,7 +319,7 @@ function variantField(place) {
   field.node.append(inner);
   field.read = () => chosen?.read();
   field.write = (value) => {
-    // The first form that holds the whole value.
+    // Chooses the first variant that can hold the whole value.
     const holds = (_, index) => {
       choose(String(index));
       chosen.write(value);
@@ -338,7 +338,7 @@ function sameJson(text, value) {
   try {
     return canonical(parse(text)) === canonical(value);
   } catch {
-    // A field of it holds no JSON.
+    // A JSON field does not contain JSON.
     return false;
   }
 }

@@ -1,6 +1,6 @@
-// What every part of the page uses: making elements, asking the server, JSON without loss, and saying what happened.
+// Helpers for every part of the page: elements, requests to the server, lossless JSON, and announcements.
 
-/** An element with its attributes, listeners (`onclick`) and children. Text is text, never markup. */
+/** Makes an element with attributes, listeners (`onclick`) and children. Strings become text, never markup. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -14,18 +14,18 @@ export function element(name, attributes = {}, ...children) {
 
 let lastId = 0;
 
-/** An id that nothing else on the page has. */
+/** An id that no other element on the page has. */
 export function freshId(name) {
   lastId += 1;
   return `${name}-${lastId}`;
 }
 
-/** Lets a screen reader say it. */
+/** Has a screen reader say a sentence. */
 export function announce(sentence) {
   document.getElementById("status").textContent = sentence;
 }
 
-/** Shows what went wrong, or nothing. */
+/** Shows a sentence that says what went wrong; without a sentence, hides the last one. */
 export function trouble(sentence = "") {
   const place = document.getElementById("trouble");
   place.textContent = sentence;
@@ -34,7 +34,7 @@ export function trouble(sentence = "") {
 
 const token = document.querySelector('meta[name="console-token"]').content;
 
-/** Asks the server; throws a sentence where it does not answer as hoped. */
+/** Sends a request to the server and returns its JSON; throws an error with a sentence if that fails. */
 export async function ask(path, body) {
   let response;
   try {
@@ -50,33 +50,33 @@ export async function ask(path, body) {
   try {
     answer = await response.json();
   } catch {
-    throw new Error(`The server answered with the status ${response.status} and without JSON: load the page again.`);
+    throw new Error(`The server answered with status ${response.status} but without JSON: load the page again.`);
   }
   if (!response.ok) throw new Error(answer.detail);
   return answer;
 }
 
-/** Parses JSON; numbers keep the digits that they were written with, where the browser can do that. */
+/** Parses JSON. Numbers keep their exact digits if the browser supports `JSON.rawJSON`. */
 export function parse(text) {
   if (!JSON.rawJSON) return JSON.parse(text);
   return JSON.parse(text, (_, value, context) => (typeof value === "number" ? JSON.rawJSON(context.source) : value));
 }
 
-/** Whether a parsed value is a number, with its digits. */
+/** The digits of a parsed number; undefined for any other value. */
 export function numberText(value) {
   if (typeof value === "number") return String(value);
   if (JSON.rawJSON && JSON.isRawJSON(value)) return value.rawJSON;
   return undefined;
 }
 
-/** What kind of JSON a parsed value is. */
+/** The JSON type of a parsed value. */
 export function kindOf(value) {
   if (numberText(value) !== undefined) return "number";
   if (value === null) return "null";
   return Array.isArray(value) ? "array" : typeof value;
 }
 
-/** The same text for the same value, however its names are ordered. */
+/** JSON text that is equal for equal values, whatever the order of their names. */
 export function canonical(value) {
   const kind = kindOf(value);
   if (kind === "array") return `[${value.map(canonical).join(",")}]`;

@@ -1,8 +1,8 @@
-// Showing: a request part by part as it is signed, an answer, and JSON with its kinds told apart.
+// Shows a request part by part as it is signed, an answer, and JSON with a colour for each type.
 
 import { element, kindOf, numberText, parse } from "./page.js";
 
-/** JSON over several lines; anything else as it stands. */
+/** JSON on several lines; text that is not JSON is returned unchanged. */
 export function prettyJson(text) {
   try {
     return [...pretty(parse(text), "")];
@@ -32,7 +32,7 @@ function* pretty(value, indent) {
   }
 }
 
-/** A block of code that can be scrolled by keyboard. */
+/** A block of code that can be scrolled with the keyboard. */
 export function code(label, ...content) {
   return element("pre", { tabindex: "0", role: "region", "aria-label": label }, element("code", {}, content));
 }
@@ -42,7 +42,7 @@ export function clockTime(date) {
   return date.toLocaleTimeString("en-GB");
 }
 
-/** What goes between shell words. */
+/** The text as one word of a shell command. */
 function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
@@ -55,14 +55,14 @@ export function curlOf(request) {
   return words.join(" \\\n  ");
 }
 
-/** The parts that are signed, what they give together, and what is sent. */
+/** The signed parts, the payload and its signature, and the request as it is sent. */
 export function requestParts(request) {
   const { payload } = request;
   const parts = [
-    ["url", "URL", payload.url, "as published, without a query"],
-    ["key", "X-Idempotency-Key", payload.idempotency_key, "the same for each retry"],
+    ["url", "URL", payload.url, "the endpoint's public URL, without the query"],
+    ["key", "X-Idempotency-Key", payload.idempotency_key, "the same on each retry"],
     ["time", "X-Timestamp", String(payload.timestamp), `${clockTime(new Date(payload.timestamp * 1000))}, accepted for 30 s`],
-    ["content", "content", payload.content, request.method === "GET" ? "the parameters as Python prints them" : "the body, byte for byte"],
+    ["content", "content", payload.content, request.method === "GET" ? "the parameters as JSON, written as Python's json.dumps does" : "the body, byte for byte"],
   ];
   const signature = request.headers.find(([name]) => name === "X-Signature")[1];
   const joined = parts.flatMap(([kind, , text], at) => [
@@ -75,26 +75,26 @@ export function requestParts(request) {
     element("dl", { class: "parts" }, parts.map(([kind, name, text, note]) => element("div", {},
       element("dt", {}, element("span", { class: `swatch part-${kind}`, "aria-hidden": "true" }), name),
       element("dd", {}, element("code", {}, text), element("span", { class: "note" }, note))))),
-    element("p", { class: "note" }, "Joined by colons, this is the payload:"),
+    element("p", { class: "note" }, "These parts, joined by colons, are the payload:"),
     code("Payload", joined),
-    element("p", { class: "note" }, "Its HMAC-SHA256 with the signing key ", element("code", {}, request.key_id), " is X-Signature:"),
+    element("p", { class: "note" }, "The payload's HMAC-SHA256 with the signing key ", element("code", {}, request.key_id), " is X-Signature:"),
     code("Signature", signature),
     element("h3", {}, "What is sent"),
     code("Request", element("b", {}, request.method), ` ${request.url}`, sent, request.method === "POST" ? `\n\n${request.body}` : ""),
   ];
 }
 
-/** What an answer comes to, in a few words. */
+/** The answer's status in a few words. */
 export function outcomeOf(answer) {
   return `${answer.status} ${answer.reason}`;
 }
 
-/** Whether the answer was kept from an earlier call. */
+/** Whether the answer is the stored answer of an earlier call. */
 export function isReplay(answer) {
   return answer.headers.some(([name, value]) => name === "idempotent-replayed" && value === "true");
 }
 
-/** The class of an outcome: good, refused or failed. */
+/** The CSS class for an answer's status: good, refused or failed. */
 export function kindOfOutcome(answer) {
   if (answer.status < 300) return "good";
   return answer.status < 500 ? "refused" : "failed";
@@ -105,7 +105,7 @@ export function methodTag(endpoint) {
   return element("span", { class: `method ${endpoint.method.toLowerCase()}` }, endpoint.method);
 }
 
-/** The answer: what became of it, the headers that matter, and the body. */
+/** The answer: status, duration, headers and body. */
 export function answerParts(answer, repeats, isRecorded) {
   const replay = isReplay(answer);
   const verdict = element("p", { class: "verdict" },
@@ -113,8 +113,8 @@ export function answerParts(answer, repeats, isRecorded) {
     replay && element("strong", { class: "badge replayed" }, "Replayed"), " ",
     element("span", { class: "note" }, `${answer.duration_ms.toFixed(1)} ms`));
   const remark = replay
-    ? "The key had been used before: this is the kept answer, byte for byte. The endpoint did not run again."
-    : repeats && !isRecorded && "The endpoint changes nothing, so nothing is recorded: with the same key it simply ran again.";
+    ? "An earlier call used the same key: this is the stored answer of that call, byte for byte. The endpoint did not run again."
+    : repeats && !isRecorded && "The endpoint is read-only, so no record is kept: the call with the same key ran again.";
   return [
     verdict,
     remark && element("p", { class: "remark" }, remark),

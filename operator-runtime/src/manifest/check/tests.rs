@@ -41,19 +41,19 @@ fn what_takes_less_names_who_would_be_broken() {
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new })).remove(0);
     assert_eq!(
         one(json!({ "maximum": 20 }), json!({ "maximum": 10 })),
-        "`find` takes less for `a` (at most 10): this breaks callers that send more than 10 for `a`"
+        "`find` now takes fewer values for `a` (at most 10): this breaks callers that send more than 10 for `a`"
     );
     assert_eq!(
         one(json!({ "multipleOf": 5 }), json!({ "multipleOf": 10 })),
-        "`find` takes less for `a` (multipleOf 10): this breaks callers that send what breaks the multipleOf 10 for `a`"
+        "`find` now takes fewer values for `a` (multipleOf 10): this breaks callers that send values that do not match the multipleOf 10 for `a`"
     );
     assert_eq!(
         one(json!({ "enum": ["a", "b"] }), json!({ "enum": ["a"] })),
-        "`find` takes less for `a` (not every value that it took): this breaks callers that send \"b\" for `a`"
+        "`find` now takes fewer values for `a` (not every value that it took before): this breaks callers that send \"b\" for `a`"
     );
     assert_eq!(
         one(json!({ "type": ["string", "null"] }), json!({ "type": "string" })),
-        "`find` takes less for `a` (of type string only): this breaks callers that send null for `a`"
+        "`find` now takes fewer values for `a` (only the type string): this breaks callers that send null for `a`"
     );
     assert_eq!(
         one(
@@ -107,7 +107,7 @@ fn inputs_that_go_or_become_required_break_callers() {
     );
     assert_eq!(
         inputs(json!({}), json!({ "a": {} })),
-        ["`find` takes `a`, which may be left out"]
+        ["`find` now also takes `a`, which is optional"]
     );
     let required = |list: Value| manifest(&json!({ "properties": { "a": {} }, "required": list }), &json!({}));
     assert_eq!(
@@ -125,11 +125,11 @@ fn answers_that_lose_a_field_or_gain_a_kind_of_value_break_callers() {
     );
     assert_eq!(
         outputs(&list(json!({ "id": {} })), &list(json!({ "id": {}, "total": {} }))),
-        ["`find` answers with `[].total` too"]
+        ["`find` now also answers with `[].total`"]
     );
     assert_eq!(
         outputs(&json!({ "type": "string" }), &json!({ "type": ["string", "null"] })),
-        ["`find` may answer with null for its answer: this breaks callers that do not expect null there"]
+        ["`find` may now answer with null for its answer: this breaks callers that do not expect null there"]
     );
     assert_eq!(
         outputs(&json!({ "type": ["string", "null"] }), &json!({ "type": "string" })),
@@ -152,7 +152,7 @@ fn another_name_or_method_or_url_breaks_who_uses_the_old_one() {
     );
     assert!(
         change(|new| new.endpoints[0].place.as_mut().unwrap().url.push('s'))
-            .contains("call and sign over https://a.example/find")
+            .contains("call and sign https://a.example/find")
     );
     assert!(change(|new| new.endpoints.clear()).contains("callers that call POST https://a.example/find"));
 }
@@ -162,7 +162,7 @@ fn a_renamed_input_is_told_once() {
     let words = || json!({ "type": "string", "description": "The address." });
     assert_eq!(
         inputs(json!({ "mail": words() }), json!({ "email": words() })),
-        ["`find` takes `mail` by the name `email` now: this breaks callers that send `mail`"]
+        ["`find` now takes `mail` under the name `email`: this breaks callers that send `mail`"]
     );
     let needed = |name: &str| {
         let filter = json!({ "type": "object", "properties": { name: words() }, "required": [name] });
@@ -170,13 +170,13 @@ fn a_renamed_input_is_told_once() {
     };
     assert_eq!(
         inputs(needed("mail"), needed("email")),
-        ["`find` takes `filter.mail` by the name `email` now: this breaks callers that send `filter.mail`"]
+        ["`find` now takes `filter.mail` under the name `email`: this breaks callers that send `filter.mail`"]
     );
     let optional = json!({ "filter": { "type": "object", "properties": { "mail": words() } } });
     assert_eq!(
         inputs(optional, needed("email")),
         [
-            "`find` takes `filter.mail` by the name `email` now: this breaks callers that send `filter.mail`",
+            "`find` now takes `filter.mail` under the name `email`: this breaks callers that send `filter.mail`",
             "`find` now needs `filter.email`: this breaks callers that leave `filter.email` out"
         ]
     );
@@ -186,7 +186,7 @@ fn a_renamed_input_is_told_once() {
         inputs(json!({ "mail": words() }), json!({ "name": other })),
         [
             "`find` no longer takes `mail`: this breaks callers that send `mail`",
-            "`find` takes `name`, which may be left out"
+            "`find` now also takes `name`, which is optional"
         ]
     );
 }
@@ -196,7 +196,7 @@ fn an_answer_that_may_leave_out_what_was_always_there() {
     let required = |list: Value| json!({ "type": "object", "properties": { "id": {} }, "required": list });
     assert_eq!(
         outputs(&required(json!(["id"])), &required(json!([]))),
-        ["`find` may leave `id` out of its answer: this breaks callers that expect `id` always"]
+        ["`find` may now leave `id` out of its answer: this breaks callers that always expect `id`"]
     );
 }
 
@@ -209,7 +209,7 @@ fn a_difference_does_not_hide_behind_a_reference() {
     };
     let said = said(&manifest(&all(9), &json!({})), &manifest(&all(8), &json!({})));
     assert!(
-        said[0].contains("takes less for `a` (another rule in `allOf`)"),
+        said[0].contains("now takes fewer values for `a` (another rule in `allOf`)"),
         "{said:?}"
     );
 }
@@ -234,13 +234,13 @@ fn recursive_types_end_and_are_told_once() {
     let inputs = |old: &Value, new: &Value| said(&manifest(old, &json!({})), &manifest(new, &json!({})));
     assert_eq!(
         inputs(&old, &new),
-        ["`find` takes less for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"]
+        ["`find` now takes fewer values for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"]
     );
     let less = inputs(&tree(&json!({ "maxLength": 9 })), &tree(&json!({ "maxLength": 8 })));
     assert_eq!(
         less,
         [
-            "`find` takes less for `value.more` (text at most as long as 8): this breaks callers that send a text longer than 8 for `value.more`"
+            "`find` now takes fewer values for `value.more` (a text length of at most 8): this breaks callers that send a text longer than 8 for `value.more`"
         ]
     );
 }
@@ -267,7 +267,7 @@ fn types_that_lead_to_each_other_in_many_forms_end() {
     let said = said(&manifest(&of(9), &json!({})), &manifest(&of(8), &json!({})));
     assert!(
         said.iter()
-            .any(|one| one.contains("takes less for `value.most` (at most 8)")),
+            .any(|one| one.contains("now takes fewer values for `value.most` (at most 8)")),
         "{said:?}"
     );
     assert!(said.len() < 200, "{}", said.len());
@@ -287,7 +287,7 @@ fn answers_are_followed_into_maps_and_tuples() {
     let pair = |second: &str| json!({ "type": "array", "prefixItems": [{ "type": "string" }, { "type": second }] });
     assert_eq!(
         outputs(&pair("integer"), &pair("string")),
-        ["`find` may answer with a text for `[1]`: this breaks callers that do not expect a text there"]
+        ["`find` may now answer with a text for `[1]`: this breaks callers that do not expect a text there"]
     );
 }
 
@@ -297,7 +297,7 @@ fn what_stands_beside_forms_is_compared_too() {
     let count = |least: u32| json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }], "minimum": least });
     assert_eq!(
         one(count(1), count(2)),
-        ["`find` takes less for `a` (at least 2): this breaks callers that send less than 2 for `a`"]
+        ["`find` now takes fewer values for `a` (at least 2): this breaks callers that send less than 2 for `a`"]
     );
     // A flattened enum: the forms have their own fields, and all have those beside.
     let flattened = |beside: Value, required: Value| {
@@ -337,13 +337,13 @@ fn forms_are_told_by_what_differs_in_them() {
         outputs(&whole, &optional(less.clone())),
         [
             "`find` no longer answers with `town`: this breaks callers that read `town`",
-            "`find` may answer with null for its answer: this breaks callers that do not expect null there"
+            "`find` may now answer with null for its answer: this breaks callers that do not expect null there"
         ]
     );
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
     assert_eq!(
         one(optional(whole.clone()), whole.clone()),
-        ["`find` takes less for `a` (no null): this breaks callers that send null for `a`"]
+        ["`find` now takes fewer values for `a` (not null): this breaks callers that send null for `a`"]
     );
     let form = |kind: &str, most: u32| {
         let properties = json!({ "kind": { "const": kind }, "most": { "maximum": most } });
@@ -355,14 +355,14 @@ fn forms_are_told_by_what_differs_in_them() {
             json!({ "oneOf": [form("y", 8), form("z", 9)] })
         ),
         [
-            "`find` takes less for `a` (not every form that it took): this breaks callers that send the form \"Of kind x\" for `a`",
-            "`find` takes less for `a.most` (at most 8): this breaks callers that send more than 8 for `a.most`"
+            "`find` now takes fewer values for `a` (not every variant that it took before): this breaks callers that send the variant \"Of kind x\" for `a`",
+            "`find` now takes fewer values for `a.most` (at most 8): this breaks callers that send more than 8 for `a.most`"
         ]
     );
     // An answer has more forms or values than before: those are named.
     assert_eq!(
         outputs(&json!({ "enum": ["a"] }), &json!({ "enum": ["a", "b"] })),
-        ["`find` may answer with \"b\" for its answer: this breaks callers that do not expect \"b\" there"]
+        ["`find` may now answer with \"b\" for its answer: this breaks callers that do not expect \"b\" there"]
     );
 }
 
@@ -372,7 +372,7 @@ fn one_type_is_the_same_in_forms_and_as_a_list() {
     let list = json!({ "type": ["string", "null"] });
     let forms = json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] });
     for (old, new) in [(&list, &forms), (&forms, &list)] {
-        let harmless = "`find` describes `a` differently, or takes more for it";
+        let harmless = "`find` describes `a` differently, or takes more values for `a`";
         assert_eq!(one(old.clone(), new.clone()), [harmless]);
     }
 }
@@ -421,11 +421,11 @@ fn openapi_3_0_is_read_back_as_what_was_written() {
 fn what_is_no_document_of_the_format_is_said() {
     let read = |format, text: &str| Contract::read(format, text).unwrap_err();
     assert!(read(Format::Operator, "{").starts_with("no JSON ("));
-    assert!(read(Format::Operator, "{}").starts_with("no manifest ("));
-    assert_eq!(read(Format::Mcp, "{}"), "no list of MCP tools");
+    assert!(read(Format::Operator, "{}").starts_with("not a manifest ("));
+    assert_eq!(read(Format::Mcp, "{}"), "not a list of MCP tools");
     assert_eq!(
         read(Format::OpenApi, r#"{"openapi":"3.0.3"}"#),
-        "no document of OpenAPI 3.1"
+        "not an OpenAPI 3.1 document"
     );
     let unnamed = r#"{"openapi":"3.1.0","paths":{"/a":{"get":{}}}}"#;
     assert_eq!(

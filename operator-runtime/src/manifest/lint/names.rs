@@ -1,11 +1,11 @@
-//! Names: whether an agent can tell endpoints apart, and whether they are things to do.
+//! Lints for names: whether an agent can tell endpoints apart, and whether a name says what a person wants done.
 
 use strsim::damerau_levenshtein;
 
 use super::{Finding, RESOURCE_NAME, Report, SIMILAR_NAMES, TOO_MANY_ENDPOINTS};
 use crate::manifest::model::Model;
 
-/// More than this, and models choose the wrong tool noticeably often.
+/// With more endpoints than this, models often choose the wrong one.
 const MOST_ENDPOINTS: usize = 40;
 
 pub(super) fn of_endpoint(report: &mut Report<'_>) {
@@ -15,24 +15,24 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
     if changes && ["create", "update", "delete", "patch", "put", "set", "insert", "upsert"].contains(&verb) {
         report.endpoint(
             RESOURCE_NAME,
-            format!("`{name}` is named after what it does to a record"),
-            "Name what a person wants done: `refund_order`, `change_delivery_address`, `cancel_subscription`.",
+            format!("The name `{name}` says what happens to a record, not what a person wants done"),
+            "Name the endpoint after what a person wants done: `refund_order`, `change_delivery_address`, `cancel_subscription`.",
         );
     }
 }
 
-/// What only shows in all of them together.
+/// Lints that compare all endpoints.
 pub(super) fn of_all(model: &Model, found: &mut Vec<Finding>) {
     for (index, one) in model.endpoints.iter().enumerate() {
         for other in &model.endpoints[index + 1..] {
-            // Whoever names one of the two may say that both names are meant.
+            // An `allow` on either of the two endpoints is enough.
             let is_allowed = other.endpoint.allowed.contains(&SIMILAR_NAMES.name);
             if !is_allowed && are_alike(one.endpoint.name, other.endpoint.name) {
                 let name = other.endpoint.name;
                 Report { described: one, found }.endpoint(
                     SIMILAR_NAMES,
-                    format!("The name is easily taken for `{name}`"),
-                    "Let each name say in what they differ: `recent_orders` and `search_orders`.",
+                    format!("The name is easily confused with `{name}`"),
+                    "Choose names that show the difference: `recent_orders` and `search_orders`.",
                 );
             }
         }
@@ -43,14 +43,14 @@ pub(super) fn of_all(model: &Model, found: &mut Vec<Finding>) {
             lint: TOO_MANY_ENDPOINTS,
             source: None,
             place: "the app".to_owned(),
-            what: format!("There are {endpoints} endpoints, and an agent tells about {MOST_ENDPOINTS} apart"),
-            better: "Join those that are called one after another, or serve some to another agent with `App::only`."
+            what: format!("There are {endpoints} endpoints, but an agent can tell apart only about {MOST_ENDPOINTS}"),
+            better: "Merge endpoints that are called one after another, or serve some of them to another agent with `App::only`."
                 .to_owned(),
         });
     }
 }
 
-/// Whether they differ by a letter or two, or by the order of their words.
+/// Whether two names differ by one or two letters, or by the order of their words.
 fn are_alike(one: &str, other: &str) -> bool {
     let sorted = |name: &str| {
         let mut words: Vec<String> = name

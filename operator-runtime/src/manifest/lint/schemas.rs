@@ -1,4 +1,4 @@
-//! Inputs and outputs: parts without a description, codes that an agent would repeat, times without a zone.
+//! Lints for inputs and outputs: fields without a description, codes that an agent would repeat, times without a zone.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
     let is_own = |report: &Report<'_>, name: &str| report.described.endpoint.inputs.iter().any(|one| one.name == name);
     let mut reader = Reader::of(Side::Input, &inputs);
     for (name, input) in inputs["properties"].as_object().into_iter().flatten() {
-        // An argument's description is looked at as an argument's; this is a flattened field.
+        // Only fields of flattened structs: the descriptions of arguments are checked in `words`.
         if !is_own(report, name) && !reader.is_described(input) {
             undescribed(report, Side::Input, name);
         }
@@ -28,12 +28,12 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
     Reader::of(Side::Output, &outputs).visit(report, "", &outputs);
 }
 
-/// A schema read to its ends.
+/// Visits a schema and every schema inside it.
 struct Reader<'s> {
     side: Side,
-    /// Those of recursive types; every other is in its place.
+    /// The definitions of recursive types; all other types are inlined.
     definitions: Option<&'s Map<String, Value>>,
-    /// The definitions that were read: once is enough, and the only way to an end.
+    /// The definitions that were visited, so that a recursive type is visited once.
     seen: BTreeSet<&'s str>,
 }
 
@@ -80,7 +80,7 @@ impl<'s> Reader<'s> {
             self.visit(report, &format!("{path}[]"), inner);
         }
         for keyword in ["oneOf", "anyOf", "allOf"] {
-            // A form that is one value is read with the others, as a list of them.
+            // `codes` reads all variants that are constants together, as one list of values.
             let is_read = |form: &&Value| keyword != "oneOf" || form.get("const").is_none();
             for form in schema[keyword].as_array().into_iter().flatten().filter(is_read) {
                 self.visit(report, path, form);
@@ -88,23 +88,23 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// By itself, or by its type.
+    /// Whether the field or its type has a description.
     fn is_described(&self, field: &Value) -> bool {
         let field = definitions::resolved(field.clone(), self.definitions);
-        // A tag says which form it is, and is described by the forms.
+        // A constant field is the tag of a variant, and the variant has the description.
         field.get("description").is_some() || field.get("const").is_some()
     }
 }
 
 fn undescribed(report: &mut Report<'_>, side: Side, path: &str) {
-    let better = "Write a doc comment on the field: what it is, in which unit or form.";
+    let better = "Write a doc comment on the field: what it means, and in which unit or format.";
     match side {
         Side::Input => report.input(UNDESCRIBED_INPUT, path, "The field has no description", better),
         Side::Output => report.output(UNDESCRIBED_OUTPUT, path, "The field has no description", better),
     }
 }
 
-/// An agent repeats what it reads to a customer: `AWAITING_PMT` is no phrase.
+/// An agent repeats an answer to a customer, and a customer does not understand `AWAITING_PMT`.
 fn codes(report: &mut Report<'_>, path: &str, schema: &Value) {
     let listed = schema["enum"].as_array().into_iter().flatten();
     let forms = schema["oneOf"]
@@ -114,7 +114,7 @@ fn codes(report: &mut Report<'_>, path: &str, schema: &Value) {
         .filter_map(|form| form.get("const"));
     let codes: Vec<&str> = listed
         .chain(forms)
-        // The tag of a form, or the only value.
+        // The tag of a variant, or the only value.
         .chain(schema.get("const"))
         .filter_map(Value::as_str)
         .filter(|value| is_code(value))
@@ -124,7 +124,7 @@ fn codes(report: &mut Report<'_>, path: &str, schema: &Value) {
         report.output(
             RAW_CODE,
             shown,
-            format!("The answer holds codes such as `{first}`"),
+            format!("The answer contains codes such as `{first}`"),
             "Answer with a full phrase that can be repeated to a customer: \"Waiting for payment\".",
         );
     }
@@ -138,7 +138,7 @@ fn is_code(value: &str) -> bool {
     shouts || is_joined
 }
 
-/// A text that is a time by its name or format, and does not say in which zone.
+/// A string that is a time by its name or format, and whose description names no time zone.
 fn times(report: &mut Report<'_>, side: Side, path: &str, schema: &Value) {
     let format = schema["format"].as_str();
     let name = path
@@ -162,8 +162,8 @@ fn times(report: &mut Report<'_>, side: Side, path: &str, schema: &Value) {
         None => is_text && is_time_by_name,
     };
     if lacks_zone && !says_zone {
-        let what = "The time does not say in which zone it is";
-        let better = "Use a type with a zone (`jiff::Timestamp`, `chrono::DateTime<Utc>`), or say in the description: \"in UTC, such as 2026-11-17T20:30:00Z\".";
+        let what = "The time has no time zone";
+        let better = "Use a type with a time zone (`jiff::Timestamp`, `chrono::DateTime<Utc>`), or name the zone in the description: \"in UTC, such as 2026-11-17T20:30:00Z\".";
         match side {
             Side::Input => report.input(TIME_WITHOUT_ZONE, path, what, better),
             Side::Output => report.output(TIME_WITHOUT_ZONE, path, what, better),

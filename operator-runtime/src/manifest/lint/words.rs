@@ -1,8 +1,8 @@
-//! Descriptions: whether they say what is done, more than the name does, and when.
+//! Lints for descriptions: whether they say what the endpoint does, more than its name says, and when to use it.
 
 use super::{NO_OCCASION, REPEATED_NAME, Report, SHORT_DESCRIPTION, UNDESCRIBED_INPUT};
 
-/// Fewer words than this say nothing that a name does not.
+/// A description with fewer words says no more than the name.
 const FEWEST_WORDS: usize = 5;
 
 pub(super) fn of_endpoint(report: &mut Report<'_>) {
@@ -12,20 +12,20 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
         report.endpoint(
             SHORT_DESCRIPTION,
             format!("The description has {} words", words.len()),
-            "Say what it does, with what, and what comes back, in a sentence or two.",
+            "Say in one or two sentences what the endpoint does, with which records, and what it answers.",
         );
     }
     if adds_nothing(&words, endpoint.name) {
         report.endpoint(
             REPEATED_NAME,
-            "The description says what the name says",
-            "Say what a reader of the name cannot guess: which records, in which order, with which effect.",
+            "The description only repeats the name",
+            "Say what a reader cannot guess from the name: which records, in which order, with which effect.",
         );
     }
     if !says_when(endpoint.description) {
         report.endpoint(
             NO_OCCASION,
-            "The description does not say when to use it",
+            "The description does not say when to use the endpoint",
             "Add a sentence such as \"Use it when a customer asks where an order is.\"",
         );
     }
@@ -41,14 +41,14 @@ fn of_inputs(report: &mut Report<'_>) {
                 UNDESCRIBED_INPUT,
                 input.name,
                 "The input has no description",
-                "Say what it is, in which unit or form, and where a caller has it from.",
+                "Say what the input means, in which unit or format it is, and where a caller finds it.",
             );
         } else if adds_nothing(&words, input.name) {
             report.input(
                 REPEATED_NAME,
                 input.name,
-                "The description says what the name says",
-                "Say which one is meant, in which unit or form, and where a caller has it from.",
+                "The description only repeats the name",
+                "Say which value is meant, in which unit or format it is, and where a caller finds it.",
             );
         }
     }
@@ -61,7 +61,7 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether every word that bears meaning is in the name already, but for its ending.
+/// Whether the name already contains every meaningful word of the description, apart from word endings.
 fn adds_nothing(words: &[String], name: &str) -> bool {
     const EMPTY: [&str; 14] = [
         "a", "an", "the", "of", "for", "to", "this", "that", "is", "it", "its", "given", "endpoint", "input",
@@ -71,7 +71,7 @@ fn adds_nothing(words: &[String], name: &str) -> bool {
     !words.is_empty() && words.iter().filter(|word| !EMPTY.contains(&word.as_str())).all(is_said)
 }
 
-/// A word without the endings that English gives to one and the same thing.
+/// A word without its grammatical ending.
 fn stem(word: &str) -> &str {
     ["ing", "ies", "es", "ed", "s", "y", "e"]
         .iter()
@@ -79,7 +79,7 @@ fn stem(word: &str) -> &str {
         .unwrap_or(word)
 }
 
-/// Whether it names an occasion.
+/// Whether the description says when to use the endpoint.
 fn says_when(description: &str) -> bool {
     let lower = description.to_lowercase();
     [

@@ -1,4 +1,4 @@
-//! One operation in words: its endpoint, how far it has come, and since when.
+//! One operation as it is shown to a person: its endpoint, its state and its times.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::NothingToSettle;
 use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, State};
 
-/// An operation, and what the program knows of its endpoint.
+/// An operation from the store, with its endpoint if the program has the endpoint.
 pub(super) struct Found {
     pub(super) id: OperationId,
     record: Record,
     revision: Revision,
     ages: Ages,
     pub(super) endpoint: Option<&'static Endpoint>,
-    /// Whether a person has to say what became of it, or why not.
+    /// Whether a person has to settle the operation; otherwise the reason why not.
     pub(super) to_settle: Result<(), NothingToSettle>,
-    /// When it was first seen, in seconds since 1970-01-01 UTC on this machine.
+    /// When the operation was first seen, in seconds since 1970-01-01 UTC by this machine's clock.
     pub(super) first_seen: u64,
 }
 
-/// An operation whose record is damaged, or of another version of this crate.
+/// An operation whose record is damaged, or was written by another version of this crate.
 #[derive(Debug, thiserror::Error)]
 #[error("Operation {} cannot be read: {why}.", .id.abbreviated())]
 pub(super) struct Unreadable {
@@ -33,7 +33,7 @@ pub(super) struct Unreadable {
     pub(super) why: DecodeError,
 }
 
-/// As a program reads it.
+/// The operation as JSON, for programs.
 #[derive(Serialize)]
 pub(super) struct Told<'f> {
     operation: String,
@@ -53,7 +53,7 @@ pub(super) struct Told<'f> {
 
 impl Found {
     /// # Errors
-    /// If what the store holds cannot be read.
+    /// If the operation's record cannot be read.
     pub(super) fn new(desk: &Desk, listed: Listed) -> Result<Self, Unreadable> {
         let first_seen = ago(listed.ages.since_first_seen);
         let record = listed.record.map_err(|why| Unreadable {
@@ -81,7 +81,7 @@ impl Found {
         &self.record
     }
 
-    /// As the store has told it.
+    /// The operation as the store listed it.
     pub(super) fn into_listed(self) -> Listed {
         Listed {
             id: self.id,
@@ -95,7 +95,7 @@ impl Found {
         effect_of(self.endpoint)
     }
 
-    /// In one word, or two.
+    /// The state in one or two words.
     pub(super) fn state(&self) -> &'static str {
         match (&self.to_settle, &self.record().state) {
             (Err(NothingToSettle::Expired), _) => "expired",
@@ -131,12 +131,13 @@ impl Found {
     }
 }
 
-/// An endpoint that this program does not have may be any; so its lost attempts are for a person to judge.
+/// The effect of an endpoint. An endpoint that this program does not have may have any effect; at most once is assumed, so
+/// that a person decides about lost attempts.
 fn effect_of(endpoint: Option<&Endpoint>) -> Effect {
     endpoint.map_or(Effect::AtMostOnce, |endpoint| endpoint.effect)
 }
 
-/// The store tells ages on its own clock; a person thinks in times of day.
+/// The time of day of an event, from its age by the store's clock.
 fn ago(age: Duration) -> u64 {
     SystemClock::new().unix_seconds().saturating_sub(age.as_secs())
 }

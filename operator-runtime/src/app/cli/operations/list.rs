@@ -1,4 +1,4 @@
-//! `operations list`: the newest operations, or those that wait for a person.
+//! `operations list`: lists the newest operations, or those that wait for a person.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,13 +15,13 @@ use crate::store::OperationId;
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
-    /// Only those whose outcome is unknown: a person has to settle them.
+    /// List only operations whose outcome is unknown, which a person has to settle.
     #[arg(long)]
     unknown: bool,
-    /// The most to show.
+    /// List at most this many operations.
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     limit: usize,
-    /// One JSON object a line.
+    /// Print one JSON object per line.
     #[arg(long)]
     json: bool,
 }
@@ -29,16 +29,16 @@ pub(in crate::app::cli) struct Arguments {
 /// The state of an operation whose record cannot be read.
 const UNREADABLE: &str = "unreadable";
 
-/// The newest, as many as are shown.
+/// The newest operations, up to a limit.
 struct Newest {
-    /// The oldest of them is at the top, to make room.
+    /// The oldest row is at the top, so that it can be removed first.
     kept: BinaryHeap<Reverse<Row>>,
     limit: usize,
-    /// How many there are in all.
+    /// How many operations were added, including those that were removed again.
     all: usize,
 }
 
-/// What is shown of an operation. They are ordered by the first field, so by age.
+/// One line of the list. Rows are ordered by their first field, so by age.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     first_seen: u64,
@@ -56,7 +56,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
         let found = match Found::new(desk, listed) {
             Ok(found) => found,
-            // A person is to look, whatever it is.
+            // Listed with every option, because a person should look at an unreadable record.
             Err(unreadable) => {
                 newest.add(Row::unreadable(&unreadable));
                 continue;
@@ -64,7 +64,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
         };
         let is_meant = match &found.to_settle {
             Ok(()) => true,
-            // As if absent.
+            // An expired operation counts as absent.
             Err(NothingToSettle::Expired) => false,
             Err(_) => !arguments.unknown,
         };
@@ -161,15 +161,15 @@ fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String 
     if rows.len() < all {
         let _ = writeln!(
             text,
-            "\nThese are the newest {} of {all}; `--limit` shows more.",
+            "\nThese are the newest {} of {all} operations; `--limit` shows more.",
             rows.len()
         );
     }
     if rows.iter().any(|row| row.cells[1] == UNREADABLE) {
-        text += "\n`operations show OPERATION` says why one is unreadable.\n";
+        text += "\n`operations show OPERATION` says why an operation is unreadable.\n";
     }
     if rows.iter().any(|row| row.cells[1] == "unknown") {
-        text += "\n`operations show OPERATION` says more, and how to settle one that is unknown.\n";
+        text += "\n`operations show OPERATION` shows details, and how to settle an operation whose outcome is unknown.\n";
     }
     text
 }

@@ -1,4 +1,4 @@
-//! `operations`: a person looks operations up in the store, beside the servers that use it, and settles what is unknown.
+//! `operations`: looks up operations in the store while servers use it, and settles those whose outcome is unknown.
 
 mod found;
 mod list;
@@ -24,9 +24,9 @@ use crate::store::{self, Listed, MemoryStore, OperationId, Store, StoreError};
 pub(super) enum Command {
     /// List operations, the newest first.
     List(list::Arguments),
-    /// Show all that is known of an operation.
+    /// Show everything that is known about an operation.
     Show(show::Arguments),
-    /// Say what became of an operation whose outcome is unknown.
+    /// Record the outcome of an operation whose outcome is unknown.
     Settle(settle::Arguments),
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn run(app: &App, command: Command) -> Done {
     done
 }
 
-/// Where the operations are, and the program's endpoints, which say what a lost attempt may do.
+/// The store's operations and the program's endpoints, whose effects decide what a retry of a lost attempt may do.
 struct Desk {
     operations: Operations,
     endpoints: Vec<&'static Endpoint>,
@@ -56,7 +56,7 @@ impl Desk {
         };
         let any: &dyn Any = &*store;
         if any.is::<MemoryStore>() {
-            return Err("These operations are in the memory of the process that serves, and end with it, so that there is nothing to list or to settle from here: set OPERATOR_STORE to a store that lasts, such as sqlite:operator.db.".to_owned());
+            return Err("The store is in memory, so only the serving process has its operations, and this command cannot list or settle them: set OPERATOR_STORE to a persistent store, such as sqlite:operator.db.".to_owned());
         }
         Ok(Self {
             operations: Operations::new(store, config.operations),
@@ -68,37 +68,37 @@ impl Desk {
         &**self.operations.store()
     }
 
-    /// The one operation whose id begins with these digits.
+    /// Finds the only operation whose id begins with these digits.
     async fn find(&self, id: &str) -> Result<Found, String> {
         let ids = ids(id).ok_or_else(|| {
-            format!("`{id}` is no operation: give the hexadecimal digits that it begins with, as `operations list` shows them.")
+            format!("`{id}` is not the id of an operation: give the first hexadecimal digits of an id, as `operations list` shows them.")
         })?;
         let mut records = self.operations.records(ids);
         let mut found = None;
         while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
             match &found {
-                // One that is written meanwhile may be told twice.
+                // An operation that is written during the listing may be listed twice.
                 Some(Listed { id: other, .. }) if *other != listed.id => {
                     return Err(format!(
-                        "`{id}` is the beginning of more than one operation, such as {} and {}: give more digits.",
+                        "The ids of several operations begin with `{id}`, such as {} and {}: give more digits.",
                         other, listed.id
                     ));
                 }
                 _ => found = Some(listed),
             }
         }
-        let found = found.ok_or_else(|| format!("There is no operation `{id}` in {}.", self.store().describe()))?;
+        let found = found.ok_or_else(|| format!("There is no operation `{id}` in {}: `operations list` shows the ids.", self.store().describe()))?;
         Found::new(self, found).map_err(|unreadable| unreadable.to_string())
     }
 }
 
-/// A file that is not there would be made, and then be found to be empty.
+/// Opens the store; an error if the SQLite file is missing, because opening it would create an empty store.
 async fn open(address: &str) -> Result<Arc<dyn Store>, String> {
     if let Some(file) = address.strip_prefix("sqlite:") {
         let path = file.split('?').next().unwrap_or(file);
         if !path.is_empty() && !Path::new(path).exists() {
             return Err(format!(
-                "There is no SQLite file {path}: run this in the folder that the server runs in, or set OPERATOR_STORE to sqlite:PATH."
+                "There is no SQLite file {path}: run this command in the folder in which the server runs, or set OPERATOR_STORE to sqlite:PATH."
             ));
         }
     }
@@ -111,7 +111,7 @@ fn unreadable(error: &StoreError) -> String {
     format!("The operations cannot be read: {error}.")
 }
 
-/// The ids that begin with these hexadecimal digits, of which there is at least one.
+/// The range of ids that begin with these hexadecimal digits; `None` if there are no digits, or others.
 fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
     let digits = digits.to_ascii_lowercase();
     if digits.is_empty() || digits.len() > 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -131,7 +131,7 @@ mod tests {
     use super::ids;
 
     #[test]
-    fn an_operation_is_named_by_the_digits_that_it_begins_with() {
+    fn digits_stand_for_all_ids_that_begin_with_them() {
         let ids = |digits| ids(digits).map(|ids| (ids.start().to_string(), ids.end().to_string()));
         let whole = "ab".repeat(32);
         assert_eq!(ids(&whole), Some((whole.clone(), whole.clone())));

@@ -1,4 +1,4 @@
-//! `operations settle`: a person says what became of an operation whose outcome is unknown.
+//! `operations settle`: records what a person found out about an operation whose outcome is unknown.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::idempotency::machine::Finding;
 use crate::input::compile;
 use crate::store::{Response, Settlement};
 
-/// What is wrong with an answer is told so often at most.
+/// At most this many mistakes of an answer are reported.
 const MISTAKES: usize = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
-    /// The operation, or the digits that only it begins with.
+    /// The operation's id, or its first digits if no other id begins with them.
     operation: String,
     #[command(flatten)]
     finding: Said,
-    /// Who says so; the name that you are logged in by, unless given.
+    /// Your name, which is kept with the operation [default: your login name].
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
@@ -32,10 +32,10 @@ pub(in crate::app::cli) struct Arguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Said {
-    /// It was done: retries are given the answer in this file, as the endpoint would have answered, in JSON.
+    /// The operation was done: retries get the answer in this file, which is JSON as the endpoint would have answered.
     #[arg(long, value_name = "FILE")]
     done: Option<PathBuf>,
-    /// It was not done: a retry runs it again.
+    /// The operation was not done: a retry runs it again.
     #[arg(long)]
     not_done: bool,
 }
@@ -44,7 +44,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
     let by = arguments
         .by
         .or_else(logged_in)
-        .ok_or("Nobody knows who you are: say `--by NAME`, which is kept with the operation.")?;
+        .ok_or("Your login name is unknown (USER and LOGNAME are not set): give your name with `--by NAME`, which is kept with the operation.")?;
     let found = desk.find(&arguments.operation).await?;
     let operation = found.id.abbreviated();
     let refused = |reason: &dyn std::fmt::Display| format!("Operation {operation} cannot be settled: {reason}.");
@@ -54,7 +54,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
             let response = answer(&found, path, desk.operations.settings().response_limit)?;
             (
                 Finding::Done(response),
-                "it was done, and retries are given that answer",
+                "it was done, and retries get that answer",
             )
         }
         None => (Finding::NotDone, "it was not done, and a retry runs it again"),
@@ -76,18 +76,18 @@ fn logged_in() -> Option<String> {
     variable("USER").or_else(|| variable("LOGNAME"))
 }
 
-/// The file's JSON, if the endpoint could have answered with it.
+/// The file's JSON as a response; an error if it does not fit the endpoint's output schema.
 fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> {
     let shown = path.display();
     let name = found.record().origin.endpoint();
     let Some(endpoint) = found.endpoint else {
         return Err(format!(
-            "The endpoint `{name}` is not in this program, so nobody can tell what it answers with: settle it with the program that has it."
+            "The endpoint `{name}` is not in this program, so the answer cannot be checked: settle the operation with the program that has the endpoint."
         ));
     };
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}."))?;
     let text = text.trim();
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("{shown} is no JSON: {error}."))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("{shown} is not JSON: {error}."))?;
     let schema = (endpoint.output)().to_value();
     let validator = compile::<SerdeJson>(&schema)
         .map_err(|error| format!("The answers of `{name}` cannot be checked: {error}."))?;
@@ -101,13 +101,13 @@ fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> 
         .collect();
     if !mistakes.is_empty() {
         return Err(format!(
-            "{shown} is not what `{name}` answers with, as the manifest describes it:{}",
+            "{shown} does not fit the output schema of `{name}`:{}",
             mistakes.concat()
         ));
     }
     if text.len() > limit {
         return Err(format!(
-            "{shown} is {} bytes, and answers are kept up to {limit} (`response_limit`).",
+            "{shown} has {} bytes, but answers are kept only up to {limit} bytes: shorten the answer, or raise `response_limit`.",
             text.len()
         ));
     }

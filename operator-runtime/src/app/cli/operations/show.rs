@@ -1,4 +1,4 @@
-//! `operations show`: all that is known of one operation, and what a person may do about it.
+//! `operations show`: shows everything that is known about one operation, and how to settle it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::store::{Response, State};
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
-    /// The operation, or the digits that only it begins with.
+    /// The operation's id, or its first digits if no other id begins with them.
     operation: String,
-    /// As one JSON object.
+    /// Print one JSON object.
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +40,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     ))
 }
 
-/// As JSON, or as the text that it is otherwise.
+/// The body as JSON; a body that is not JSON as a string.
 fn body(response: &Response) -> Value {
     serde_json::from_slice(&response.body)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
@@ -89,7 +89,7 @@ fn text(found: &Found, ttl: Duration) -> String {
 
 fn state(found: &Found) -> String {
     match found.to_settle {
-        Ok(()) => "unknown: an attempt was lost, and it may have taken effect".to_owned(),
+        Ok(()) => "unknown: an attempt was lost and may have taken effect".to_owned(),
         Err(reason) => format!("{}: {reason}", found.state()),
     }
 }
@@ -97,8 +97,8 @@ fn state(found: &Found) -> String {
 fn what_to_do(found: &Found) -> String {
     let (program, operation) = (program(), found.id.abbreviated());
     format!(
-        "\nFind out where the endpoint acts whether this was done; the idempotency key may have been passed on. Then say so:\n\n    \
-         {program} operations settle {operation} --done ANSWER.json\n        it was done: retries are given the answer in that file\n    \
-         {program} operations settle {operation} --not-done\n        it was not done: a retry runs it again\n"
+        "\nFind out in the system that the endpoint changes whether the operation was done; that system may know the idempotency key. Then settle the operation:\n\n    \
+         {program} operations settle {operation} --done ANSWER.json\n        the operation was done: retries get the answer in that file\n    \
+         {program} operations settle {operation} --not-done\n        the operation was not done: a retry runs it again\n"
     )
 }
