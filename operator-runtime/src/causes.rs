@@ -1,4 +1,4 @@
-//! An error and what caused it, in one line: drivers say the half of it in each.
+//! An error and its causes in one line, because drivers spread the details over the chain of sources.
 
 use std::error::Error;
 
@@ -7,7 +7,7 @@ pub(crate) fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut next = error.source();
     while let Some(source) = next {
         let cause = source.to_string();
-        // Some say their cause themselves, and would say it twice.
+        // Some errors already end with the text of their source; adding it again would repeat it.
         if !words.ends_with(&cause) {
             words.push_str(": ");
             words.push_str(&cause);
@@ -26,7 +26,7 @@ mod tests {
     struct Said(&'static str, #[source] Option<Box<Self>>);
 
     #[test]
-    fn each_cause_is_said_once() {
+    fn each_cause_appears_once() {
         let source = Some(Box::new(Said("connection reset", None)));
         assert_eq!(
             with_causes(&Said("could not read", source)),

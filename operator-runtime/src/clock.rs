@@ -1,19 +1,19 @@
-//! What time it is: the only file that reads a clock.
+//! The clock: the only file that reads the time.
 
 use std::fmt::Debug;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the time comes from; a test sets its own.
+/// Where the time comes from. Tests provide their own clock.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// Time since 1970-01-01 UTC as the machine believes it. It may jump either way.
+    /// Time since 1970-01-01 UTC by the machine's wall clock, which may jump forward or back.
     fn since_unix_epoch(&self) -> Duration;
 
-    /// Time since some fixed moment. It never goes back and never jumps.
+    /// Time since some fixed moment. This time never goes back and never jumps.
     fn monotonic(&self) -> Duration;
 
-    /// Time on which every process of this machine agrees until the machine is started again, whatever is done to its
-    /// wall clock; `None` where the system does not tell.
+    /// Time on which all processes of this machine agree until the machine is restarted, even if its wall clock is set;
+    /// `None` on systems that do not provide such a time.
     fn machine(&self) -> Option<MachineTime> {
         None
     }
@@ -24,12 +24,12 @@ pub trait Clock: Debug + Send + Sync + 'static {
     }
 }
 
-/// What a machine counts from the moment that it was started.
+/// Time counted from the start (boot) of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineTime {
-    /// Which start of which machine.
+    /// Identifies the machine and this start of it.
     pub boot: String,
-    /// How long ago that was.
+    /// How long ago the machine was started.
     pub since: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn since_unix_epoch(&self) -> Duration {
-        // A machine set to before 1970 is taken to be at 1970: its signatures are stale either way.
+        // A wall clock set to before 1970 counts as 1970, because signatures are stale either way.
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
@@ -76,12 +76,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time that timers go by; a test may stop it.
+/// The time that timers use. A test can pause this time.
 pub(crate) fn timer_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
-/// How long something took, in milliseconds and whole microseconds: what is told has no more digits than were measured.
+/// A duration in milliseconds, rounded to whole microseconds, so that the printed number has no meaningless digits.
 pub(crate) fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
@@ -104,7 +104,7 @@ impl ManualClock {
         }
     }
 
-    /// The same, on a machine that has been started again since: `boot` names its start.
+    /// The same clock on a machine that has been restarted: `boot` names the new start.
     #[must_use]
     pub fn after_a_reboot(self, boot: &str) -> Self {
         Self {
@@ -113,14 +113,14 @@ impl ManualClock {
         }
     }
 
-    /// Lets time pass, on the wall and monotonically.
+    /// Advances both the wall clock and the monotonic time.
     pub fn advance(&self, by: Duration) {
         let mut now = self.lock();
         now.0 += by;
         now.1 += by;
     }
 
-    /// Sets the wall clock alone, as an administrator or a time server does.
+    /// Sets the wall clock only, as an administrator or a time server does.
     pub fn jump_to(&self, since_unix_epoch: Duration) {
         self.lock().0 = since_unix_epoch;
     }
@@ -152,11 +152,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn milliseconds_are_told_to_the_microsecond() {
-        let told = |nanoseconds| milliseconds(Duration::from_nanos(nanoseconds)).to_string();
-        assert_eq!(told(307_196), "0.307");
-        assert_eq!(told(2_500_000), "2.5");
-        assert_eq!(told(61_000_000_999), "61000.001");
+    fn milliseconds_are_rounded_to_whole_microseconds() {
+        let rounded = |nanoseconds| milliseconds(Duration::from_nanos(nanoseconds)).to_string();
+        assert_eq!(rounded(307_196), "0.307");
+        assert_eq!(rounded(2_500_000), "2.5");
+        assert_eq!(rounded(61_000_000_999), "61000.001");
     }
 
     #[test]

@@ -1,26 +1,27 @@
-//! Named moments at which a test has the whole process killed; without the feature `fail-points` nothing is left of them.
+//! Fail points: named moments at which a test kills the whole process. Without the feature `fail-points` they compile
+//! to nothing.
 
-/// A moment in the carrying out of an operation.
+/// A moment while an operation is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailPoint {
-    /// The operation is claimed, and the handler has not begun.
+    /// The operation is claimed; the handler has not begun.
     AfterClaim,
-    /// The handler has ended, and its end is not recorded.
+    /// The handler has ended; its outcome is not recorded yet.
     BeforeCommit,
-    /// Its end is recorded, and nobody has been told.
+    /// The outcome is recorded; the response is not made yet.
     AfterCommit,
-    /// The answer is made, and not sent.
+    /// The response is made; it is not sent yet.
     BeforeAnswer,
 }
 
 impl FailPoint {
-    /// Goes on, or does not.
+    /// Kills the process if a test has armed this point and its count is reached.
     #[cfg(feature = "fail-points")]
     pub(crate) fn pass(self) {
         armed::pass(self);
     }
 
-    /// Goes on.
+    /// Does nothing.
     #[cfg(not(feature = "fail-points"))]
     #[inline(always)]
     pub(crate) fn pass(self) {}
@@ -45,7 +46,7 @@ mod armed {
             && *armed == point
             && left.fetch_sub(1, Ordering::Relaxed) == 1
         {
-            // What is sent to the own process may arrive a moment later, and this thread must not use that moment.
+            // The signal may arrive a moment later; until then this thread must not continue.
             let _ = kill_process(getpid(), Signal::KILL);
             loop {
                 std::thread::park();

@@ -1,4 +1,4 @@
-//! Schemas of texts in a format of a standard, for types that have no schema of their own.
+//! Schemas of strings in a standard format, for types that have no schema of their own.
 
 use schemars::JsonSchema;
 

@@ -1,4 +1,5 @@
-//! What handlers take of a database: `Tx` to write in the transaction of the call's record, `Reader` to read beside it.
+//! Database arguments of handlers: `Tx` writes in the transaction that holds the call's record, `Reader` reads outside
+//! that transaction.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,14 +13,14 @@ pub trait Database: sealed::Sealed + Send + Sync + 'static {
 }
 
 pub(crate) mod sealed {
-    /// Databases come with this crate: a transaction type needs a store that commits it.
+    /// Only this crate implements databases, because each needs a store that commits its transactions.
     pub trait Sealed {}
 }
 
-/// The transaction that the call's idempotency record commits with: a handler's effects through it are kept together
-/// with its answer, or not at all.
+/// The transaction that also holds the call's idempotency record: what a handler writes through it is committed together
+/// with the handler's response, or not at all.
 ///
-/// It dereferences to the driver's own connection. The store begins and ends the transaction; a handler cannot.
+/// `Tx` dereferences to the driver's own connection. The store begins and ends the transaction; a handler cannot.
 pub struct Tx<D: Database> {
     pub(crate) connection: D::Connection,
 }
@@ -38,7 +39,7 @@ impl<D: Database> fmt::Debug for Tx<D> {
     }
 }
 
-/// Reads of a database beside its transactions, on connections that cannot write and never wait for the writer.
+/// Reads a database outside the calls' transactions, on connections that cannot write and never wait for the writer.
 pub struct Reader<D: Database> {
     #[cfg_attr(
         not(any(feature = "sqlite", feature = "postgres")),

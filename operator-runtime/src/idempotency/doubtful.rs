@@ -1,4 +1,5 @@
-//! A claim that failed and may have been written all the same: nothing has run under it, so it is taken back.
+//! Doubtful claims: a claim whose write failed, although the store may hold it. No handler has run under such a claim,
+//! so it is released.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,17 @@ use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
 use crate::store::{Revision, StoreError};
 
-/// How soon a store that could not take a claim back is asked again, at first.
+/// The first pause before the next try, where the store could not release a claim.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Why a call may neither run nor be answered; nothing has been started.
+/// Why a call is not admitted: it can neither run nor be replayed, and no handler has started.
 #[derive(Debug)]
 pub(crate) struct NotAdmitted {
     pub(super) error: StoreError,
     pub(super) claim: Option<Box<DoubtfulClaim>>,
 }
 
-/// A claim that may be held by the store, though whoever made it does not run. Left there, it would be taken for an
+/// A claim that the store may hold although its attempt does not run. If the claim stayed there, it would count as an
 /// attempt that was lost.
 #[derive(Debug)]
 pub(crate) struct DoubtfulClaim {
@@ -30,7 +31,7 @@ pub(crate) struct DoubtfulClaim {
 }
 
 impl NotAdmitted {
-    /// What the caller is told of; a claim that may be held is taken back behind that.
+    /// The error for the caller. A doubtful claim is released in the background.
     pub(crate) fn take_back(self) -> StoreError {
         if let Some(claim) = self.claim {
             let tracker = claim.operations.doubtful.clone();
@@ -41,7 +42,7 @@ impl NotAdmitted {
 }
 
 impl DoubtfulClaim {
-    /// `None` where nothing is written, or where it is no claim but that nobody knows the outcome.
+    /// `None` if nothing was written, or if the write was `Unknown` rather than a claim.
     pub(super) fn of(
         operations: &Arc<Shared>,
         id: OperationId,
@@ -64,8 +65,8 @@ impl DoubtfulClaim {
         })
     }
 
-    /// Releases the operation if this claim holds it. No other writing has its revision, so this changes nothing that
-    /// anybody runs under. A store that is away is asked again for as long as retries are told to wait.
+    /// Releases the operation if this claim holds it. No other write has this claim's revision, so a running attempt is
+    /// never touched. While the store is unavailable, this tries again for as long as one lease.
     pub(super) async fn take_back(self: Box<Self>) {
         let until = timer_now() + self.operations.settings.lease;
         let mut pause = PAUSE;
@@ -79,7 +80,7 @@ impl DoubtfulClaim {
                     return;
                 }
                 Err(error) if timer_now() + pause > until => {
-                    tracing::warn!(operation = %self.id, %error, "a claim that may have been written could not be taken back, so its operation counts as an attempt that was lost");
+                    tracing::warn!(operation = %self.id, %error, "a claim that the store may hold could not be released; its operation counts as an attempt that was lost");
                     return;
                 }
                 Err(_) => tokio::time::sleep(pause).await,

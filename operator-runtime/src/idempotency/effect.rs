@@ -1,15 +1,16 @@
-//! What an endpoint declares about its effects.
+//! The effect that an endpoint declares.
 
-/// What running a handler changes, and so what a retry may do after a crash in the middle.
+/// What a handler changes, which decides what a retry may do after a crash in the middle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Nothing: no record is kept.
     ReadOnly,
-    /// Something elsewhere (a payment provider, a mail): after a crash the retry is told that the outcome is unknown.
+    /// Something in another system (a payment provider, a mail server): after a crash, the retry gets the answer that the
+    /// outcome is unknown.
     AtMostOnce,
-    /// Something that may safely happen twice: after a crash the retry runs again.
+    /// Something that may safely happen twice: after a crash, the retry runs the handler again.
     Rerunnable,
-    /// Something in the transaction that also holds the record: both are kept or neither.
+    /// Something in the transaction that also holds the record: both are committed, or neither is.
     Transactional,
 }
 
@@ -20,7 +21,7 @@ impl Effect {
         self != Self::ReadOnly
     }
 
-    /// For a table that people read.
+    /// The effect in words, for tables that people read.
     #[cfg(feature = "cli")]
     pub(crate) fn in_words(self) -> &'static str {
         match self {
@@ -31,7 +32,7 @@ impl Effect {
         }
     }
 
-    /// Whether the handler may run again when nobody knows how far the last run came.
+    /// Whether the handler may run again after an attempt was lost.
     #[must_use]
     pub(crate) fn may_run_again(self) -> bool {
         self != Self::AtMostOnce

@@ -1,4 +1,4 @@
-//! All operations: a store, the rules' numbers, and whom to wake.
+//! All operations: a store, the settings of the rules, and the duplicates that wait for an outcome.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::store::{Step, Store, StoreError, Swap};
 
 /// How many records one background sweep removes.
 pub(crate) const SWEEP: u32 = 500;
-/// Waiting duplicates are woken by bucket; one that shares a bucket looks once for nothing.
+/// Waiting duplicates are woken by bucket. A duplicate of another operation in the same bucket reads the store once in vain.
 const BUCKETS: usize = 64;
 
-/// All operations: a store and the rules.
+/// All operations: a store and the settings of the rules.
 #[derive(Debug, Clone)]
 pub(crate) struct Operations(pub(super) Arc<Shared>);
 
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     meter: StoreMeter,
     pub(super) settings: Settings,
     ended: [Notify; BUCKETS],
-    /// Claims that are being taken back.
+    /// Doubtful claims that are being released.
     pub(super) doubtful: TaskTracker,
 }
 
@@ -53,7 +53,7 @@ impl Operations {
         &self.0.meter
     }
 
-    /// Waits until no claim is being taken back any more, which takes about a lease at most.
+    /// Waits until no claim is being released any more, which takes about one lease at most.
     pub(crate) async fn settle_doubts(&self) {
         self.0.doubtful.close();
         self.0.doubtful.wait().await;
@@ -89,8 +89,8 @@ impl Shared {
         &self.ended[usize::from(id.as_bytes()[0]) % BUCKETS]
     }
 
-    /// Waits for the store's answer. One that is there at once is not timed.
-    #[allow(clippy::manual_async_fn, reason = "an `async fn` would keep room for the step twice")]
+    /// Waits for the store's answer. An answer that is ready at once is not timed.
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` would store the step twice")]
     pub(super) fn timed(
         &self,
         step: Step<'_, Result<Swap, StoreError>>,

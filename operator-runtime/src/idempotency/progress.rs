@@ -1,20 +1,20 @@
-//! How far a transactional call has come, for whoever has to say why it waits.
+//! The progress of a transactional call, so that an error can say what the call was waiting for.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How far one call has come; it never goes back, also where its handler runs again.
+/// The furthest stage that one call has reached. It never goes back, even if the handler runs again.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(AtomicU8);
 
-/// What a call does.
+/// What a call is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Stage {
-    /// It waits for a transaction.
+    /// Waiting for a transaction.
     Queued,
-    /// It has one, and waits for the record of its operation.
+    /// Has a transaction, and waits for the record of its operation.
     Claiming,
-    /// Its handler has begun.
+    /// The handler has begun.
     Running,
 }
 

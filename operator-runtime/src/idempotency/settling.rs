@@ -1,4 +1,4 @@
-//! A person looks operations up and settles what is unknown: the rules of `machine` applied to a store.
+//! Looking operations up and settling unknown outcomes by hand: the rules of `machine` applied to a store.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::store::{Ages, Listed, Records, Store, StoreError, Swap};
 pub(crate) enum NotSettled {
     #[error(transparent)]
     Nothing(#[from] NothingToSettle),
-    #[error("its record is no longer there")]
+    #[error("the operation's record has expired or was removed in the meantime: list the operations again")]
     Gone,
     #[error(transparent)]
     Unreadable(#[from] DecodeError),
@@ -24,21 +24,21 @@ pub(crate) enum NotSettled {
 }
 
 impl Operations {
-    /// The operations whose ids are in `ids`, one after the other.
+    /// The records whose ids are in `ids`, one after the other.
     pub(crate) fn records(&self, ids: RangeInclusive<OperationId>) -> Records<'_, dyn Store> {
         Records::of(&**self.store(), ids)
     }
 
-    /// Whether nobody but a person can say what became of the operation, whose endpoint has that effect.
+    /// Whether only a person can find out the outcome of the operation, given the `effect` of its endpoint.
     pub(crate) fn needs_a_person(&self, held: &Record, ages: Ages, effect: Effect) -> Result<(), NothingToSettle> {
         machine::needs_a_person(held, ages, effect, self.settings())
     }
 
-    /// Writes what a person has found out over what was `listed`; where a retry has written in between, the rules are
-    /// asked again.
+    /// Replaces the record that was `listed` by the outcome that a person has found out. If a retry has changed the record
+    /// in the meantime, the rules are applied to the changed record.
     ///
     /// # Errors
-    /// If there is nothing to settle, it cannot be read, or the store cannot write.
+    /// If there is nothing to settle, the record cannot be read, or the store cannot write.
     pub(crate) async fn settle(
         &self,
         mut listed: Listed,

@@ -1,21 +1,21 @@
-//! How old a record is, and whether a write begins its time anew.
+//! The ages of a record, and whether a write resets them.
 
 use std::time::Duration;
 
-/// How old a record is, on the clock of the store that keeps it.
+/// The ages of a record, by the clock of its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ages {
-    /// Since it was last written: how long ago its owner last gave a sign of life.
+    /// Time since the record was last written, which is the last sign of life of its owner.
     pub since_written: Duration,
-    /// Since the operation was first seen.
+    /// Time since the operation was first seen.
     pub since_first_seen: Duration,
 }
 
-/// Whether a write begins the record's time anew.
+/// Whether a write resets the time at which the operation was first seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstSeen {
-    /// The operation was first seen when the record says so.
+    /// Keep the time in the record.
     Keep,
-    /// The record's time was over: the operation is first seen now.
+    /// The record had expired: the operation counts as first seen now.
     Reset,
 }

@@ -1,4 +1,4 @@
-//! What is remembered of an operation, and its compact binary form for stores.
+//! The record of an operation, and its compact binary form for stores.
 
 mod age;
 pub(crate) mod operation;
@@ -11,23 +11,23 @@ use bytes::Bytes;
 pub use self::age::{Ages, FirstSeen};
 use self::operation::{Fingerprint, Origin};
 
-/// An answer, as sent and as stored: the very bytes.
+/// A handler's response, byte for byte as sent and as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The value of `Content-Type`.
     pub content_type: Cow<'static, str>,
-    /// The body, shared rather than copied.
+    /// The body; clones share its memory.
     pub body: Bytes,
 }
 
 impl Response {
-    /// The longest body, in bytes, that is copied to be kept. Longer ones are written without spare capacity.
+    /// The longest body, in bytes, that is copied before it is kept. Longer bodies are written without spare capacity.
     pub(crate) const SHORT: usize = 1024;
 
-    /// The same, to be kept. A short body is copied, so that what is kept has neither the room that was left when it was
-    /// written nor, until its first replay, a count of who shares it.
+    /// A response to keep. A short body is copied, so that it is kept without spare capacity, and not shared until it is
+    /// first replayed.
     pub(crate) fn to_keep(&self) -> Self {
         Self {
             status: self.status,
@@ -41,27 +41,27 @@ impl Response {
     }
 }
 
-/// What is remembered of one operation.
+/// What a store remembers of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What was asked for the first time.
+    /// The fingerprint of the first request.
     pub fingerprint: Fingerprint,
-    /// Which call asked for it.
+    /// The call that began the operation.
     pub origin: Origin,
-    /// Which attempt owns the operation: 1, 2, ….
+    /// The number of the attempt that owns the operation: 1, 2, ….
     pub epoch: u32,
-    /// How far it has come.
+    /// How far the operation has come.
     pub state: State,
-    /// Who has said what became of an attempt that was lost, if anybody had to.
+    /// Who settled the outcome of a lost attempt by hand, if anybody did.
     pub settlement: Option<Arc<Settlement>>,
 }
 
-/// A person's word for what became of an attempt whose outcome was unknown.
+/// A person's decision on an attempt whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// Who it is.
+    /// The person's name.
     pub by: String,
-    /// When, in seconds since 1970-01-01 UTC on that person's machine.
+    /// When the person decided, in seconds since 1970-01-01 UTC by the clock of the person's machine.
     pub at: u64,
 }
 
@@ -70,33 +70,33 @@ pub struct Settlement {
 pub enum State {
     /// An attempt runs, or ran until its lease was lost.
     InProgress,
-    /// The last attempt ended without an effect worth keeping: the next one runs.
+    /// The last attempt ended without an effect to keep: the next attempt runs.
     Released,
-    /// Over, with this answer for every retry.
+    /// Ended with this response, which every retry gets.
     Completed(Response),
-    /// Over, with an answer too long to keep.
+    /// Ended with a response that was too long to keep.
     NotKept,
-    /// An attempt was lost on the way, and nobody can tell whether its effect happened.
+    /// An attempt was lost, and nobody knows whether its effect happened.
     Unknown,
 }
 
-/// Bytes from a store that are no record.
+/// Why bytes from a store cannot be read as a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Another version of this crate wrote it.
+    /// A newer version of this crate wrote the record.
     #[error(
-        "the record is written in format {found}, and this version of operator-runtime reads up to format {FORMAT}; run the version that wrote it"
+        "the record is in format {found}, and this version of operator-runtime reads formats up to {FORMAT}; run the version that wrote the record"
     )]
     Format {
-        /// The format it says it has.
+        /// The format in the record's first byte.
         found: u8,
     },
-    /// Too short, too long, or with a state that does not exist.
+    /// The record is too short, too long, or has a state that does not exist.
     #[error("the record is damaged; restore the store from a backup or remove this record")]
     Damaged,
 }
 
-/// What is written. Format 1, which is still read, had neither origin nor settlement.
+/// The format that is written. Format 1, which can still be read, has neither origin nor settlement.
 const FORMAT: u8 = 2;
 
 pub(crate) const IN_PROGRESS: u8 = 0;
@@ -105,11 +105,11 @@ const COMPLETED: u8 = 2;
 const NOT_KEPT: u8 = 3;
 pub(crate) const UNKNOWN: u8 = 4;
 
-/// Beside the state, in the second byte: a settlement is there. Stores count by that byte.
+/// A bit in the second byte, next to the state: the record has a settlement. Stores count records by that byte.
 pub(crate) const SETTLED: u8 = 0x80;
 
 impl Record {
-    /// The first attempt at an operation nobody has seen before.
+    /// The record of the first attempt at a new operation.
     #[must_use]
     pub fn first(fingerprint: Fingerprint, origin: Origin) -> Self {
         Self {
@@ -121,8 +121,8 @@ impl Record {
         }
     }
 
-    /// The bytes a store keeps: format, state, epoch, fingerprint, origin, settlement, and of an answer its status,
-    /// its content type and the body. Numbers are big-endian, and texts are behind their length.
+    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, settlement, and the status, content type
+    /// and body of the response. Numbers are big-endian; each text follows its length.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (tag, response) = match &self.state {
@@ -151,11 +151,10 @@ impl Record {
         bytes
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, in this version or an earlier one; the body shares the memory of
-    /// `bytes`.
+    /// Reads what [`encode`](Self::encode) of this version or an earlier one wrote. The body shares the memory of `bytes`.
     ///
     /// # Errors
-    /// If a later version wrote it, or it is damaged.
+    /// If a later version wrote the record, or the record is damaged.
     pub fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
         let [format] = take(&mut bytes)?;
         if !(1..=FORMAT).contains(&format) {
@@ -210,7 +209,7 @@ fn decode_response(mut bytes: Bytes) -> Result<Response, DecodeError> {
     })
 }
 
-/// No text that is written is as long as 2⁶⁴ bytes.
+/// The conversion of the length loses nothing, because no text is as long as 2⁶⁴ bytes.
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u64).to_be_bytes());
     bytes.extend(text.as_bytes());
@@ -274,7 +273,7 @@ mod tests {
         .collect()
     }
 
-    /// What the version before wrote for a record of these records' fingerprint and epoch.
+    /// Bytes as the previous version wrote them, with the fingerprint and epoch of `records()`.
     fn in_format_1(tag: u8, response: &[u8]) -> Bytes {
         let fingerprint = records()[0].fingerprint;
         [&[1, tag, 0, 0, 0, 7], &fingerprint.as_bytes()[..], response]
@@ -283,15 +282,15 @@ mod tests {
     }
 
     #[test]
-    fn every_state_comes_back_as_written() {
+    fn every_state_is_read_back_as_it_was_written() {
         for record in records() {
             assert_eq!(Record::decode(record.encode().into()), Ok(record));
         }
     }
 
     #[test]
-    fn what_the_format_before_holds_is_read_without_what_it_did_not_hold() {
-        let answer = b"\x00\xc9\0\0\0\0\0\0\0\x0aapplication/json"; // The length is short of the type's.
+    fn format_1_is_read_with_an_empty_origin_and_no_settlement() {
+        let answer = b"\x00\xc9\0\0\0\0\0\0\0\x0aapplication/json"; // The length cuts the content type short.
         let completed = Record::decode(in_format_1(COMPLETED, answer)).expect("a record");
         assert_eq!((completed.origin, completed.settlement), (Origin::default(), None));
         let State::Completed(response) = completed.state else {
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_cut_short_is_damaged_and_never_a_panic() {
+    fn a_record_that_is_cut_short_is_damaged_and_does_not_panic() {
         for record in records() {
             let body = match &record.state {
                 State::Completed(response) => response.body.len(),
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_format_is_refused() {
+    fn a_record_of_a_newer_format_is_refused() {
         let mut bytes = records()[0].encode();
         bytes[0] = 9;
         assert_eq!(Record::decode(bytes.into()), Err(DecodeError::Format { found: 9 }));
@@ -334,7 +333,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_without_panic(bytes in prop::collection::vec(any::<u8>(), 36..120), tail in prop::collection::vec(any::<u8>(), 0..40), state in 0_u8..6, settled in any::<bool>()) {
             let tag = if settled { state | SETTLED } else { state };
-            // Format 1 is read with any rest; of format 2 the texts' lengths would hardly ever fit by chance.
+            // Format 1 accepts any rest. In format 2, random lengths of the texts would hardly ever fit, so they are set here.
             let mut framed = vec![1, tag];
             framed.extend(&bytes);
             let _ = Record::decode(framed.into());

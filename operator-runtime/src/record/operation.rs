@@ -1,4 +1,4 @@
-//! Names an operation and its content: two hashes over length-prefixed parts.
+//! The id of an operation and the fingerprint of its request: two hashes over length-prefixed parts.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// Which operation: SHA-256 over tenant and idempotency key.
+/// The id of an operation: SHA-256 over tenant and idempotency key.
 ///
-/// The tenant is part of it, so that one tenant never sees another's answers; the signing key is not, so that
-/// rotating keys moves nothing.
+/// The tenant is part of the id, so that no tenant sees the responses of another one. The signing key is not part of it,
+/// so that operations keep their ids when keys are rotated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationId([u8; 32]);
 
@@ -20,13 +20,13 @@ impl OperationId {
         Self(hash([tenant.as_bytes(), idempotency_key.as_bytes()]))
     }
 
-    /// The 32 bytes a store keeps the record under.
+    /// The 32 bytes under which a store keeps the record.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Every id there can be.
+    /// The range of all possible ids.
     #[must_use]
     pub fn all() -> RangeInclusive<Self> {
         Self([0; 32])..=Self([0xff; 32])
@@ -40,7 +40,7 @@ impl OperationId {
 }
 
 impl OperationId {
-    /// The first digits, which hardly ever begin another operation too.
+    /// The first 12 hexadecimal digits, which are almost always unique.
     pub(crate) fn abbreviated(&self) -> String {
         let mut digits = self.to_string();
         digits.truncate(12);
@@ -64,7 +64,7 @@ impl fmt::Debug for OperationId {
 /// Enough for most endpoints' names, idempotency keys and tenants.
 const ROOM: usize = 128;
 
-/// The texts one behind the other, if there is room for them.
+/// The texts joined in `room`, or `None` if they are too long for it.
 fn join<'r>(parts: &[&str], room: &'r mut [u8]) -> Option<&'r str> {
     let mut length = 0;
     for part in parts {
@@ -75,19 +75,20 @@ fn join<'r>(parts: &[&str], room: &'r mut [u8]) -> Option<&'r str> {
     str::from_utf8(&room[..length]).ok()
 }
 
-/// Which call began an operation, in the words that a person looks it up by elsewhere. Nothing is decided by it.
+/// The call that began an operation, in the terms that a person searches other systems for. No rule depends on it.
 ///
-/// It is empty where a version of this crate wrote the record that did not keep it.
+/// It is empty in records of format 1, which did not keep it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Origin(Arc<str>);
 
 impl Origin {
-    /// Neither an endpoint's name nor an idempotency key holds a line feed, so that the parts are found again.
+    /// Joins the parts with line feeds. Neither an endpoint's name nor an idempotency key contains a line feed, so the parts
+    /// can be split again.
     #[must_use]
     pub fn new(endpoint: &str, idempotency_key: &str, tenant: &str) -> Self {
         let parts = [endpoint, "\n", idempotency_key, "\n", tenant];
         let mut room = [0; ROOM];
-        // Put together on the stack where there is room for it, so that it is allocated once.
+        // Joined on the stack if the text is short enough, so that it is allocated only once.
         match join(&parts, &mut room) {
             Some(text) => Self(text.into()),
             None => Self(parts.concat().into()),
@@ -100,13 +101,13 @@ impl Origin {
         self.part(0)
     }
 
-    /// The key that the caller gave the operation, and that a handler may have passed on.
+    /// The caller's idempotency key for the operation, which a handler may have passed on to other systems.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
         self.part(1)
     }
 
-    /// Whose signing key it was.
+    /// The tenant of the signing key.
     #[must_use]
     pub fn tenant(&self) -> &str {
         self.part(2)
@@ -136,12 +137,12 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// What was asked for: SHA-256 over method, path, content type and raw body.
+/// The fingerprint of a request: SHA-256 over method, path, content type and raw body.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of one request, byte for byte as it arrived.
+    /// The fingerprint of one request, whose parts are byte for byte as they arrived.
     #[must_use]
     pub fn new(method: &str, path: &str, content_type: &str, body: &[u8]) -> Self {
         Self(hash([
@@ -169,7 +170,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The length before each part keeps `("ab", "c")` and `("a", "bc")` apart.
+/// Each part follows its length, so that `("ab", "c")` and `("a", "bc")` have different hashes.
 fn hash<const PARTS: usize>(parts: [&[u8]; PARTS]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -188,14 +189,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moving_a_boundary_makes_another_operation() {
+    fn the_boundary_between_tenant_and_key_is_part_of_the_id() {
         assert_ne!(OperationId::new("ab", "c"), OperationId::new("a", "bc"));
         assert_ne!(OperationId::new("", "abc"), OperationId::new("abc", ""));
         assert_eq!(OperationId::new("a", "b"), OperationId::new("a", "b"));
     }
 
     #[test]
-    fn what_began_an_operation_is_told_part_by_part() {
+    fn an_origin_returns_each_of_its_parts() {
         let origin = Origin::new("refund_order", "key-1", "a\ntenant");
         assert_eq!(
             (origin.endpoint(), origin.idempotency_key(), origin.tenant()),
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_request_counts() {
+    fn every_part_of_a_request_changes_the_fingerprint() {
         let fingerprints = [
             Fingerprint::new("POST", "/a", "application/json", b"{}"),
             Fingerprint::new("PUT", "/a", "application/json", b"{}"),
