@@ -19,12 +19,20 @@ const TRANSACTION: &str = "operator_transaction_seconds";
 const SLOW_TRANSACTIONS: &str = "operator_slow_transactions_total";
 const STORE: &str = "operator_store_seconds";
 const RECORDS: &str = "operator_records";
+const LOG_LINES_LOST: &str = "operator_log_lines_lost_total";
 
 /// A handler that keeps its transaction open for longer is counted: on SQLite, every other write waits for it.
 const SLOW: Duration = Duration::from_millis(100);
 
 /// Says what each figure is, to the recorder that is installed.
 pub(crate) fn describe() {
+    metrics::describe_counter!(
+        LOG_LINES_LOST,
+        Unit::Count,
+        "Lines of the log that were lost, because nothing took them."
+    );
+    // Shown from the start, as nothing lost.
+    metrics::counter!(LOG_LINES_LOST).increment(0);
     metrics::describe_counter!(CALLS, Unit::Count, "Calls, by endpoint and by what came of them.");
     metrics::describe_counter!(
         WAITS,
@@ -61,6 +69,12 @@ pub(crate) fn describe() {
         Unit::Count,
         "Records in the store: all that are held, those whose outcome is unknown, those whose attempt was lost and that nobody has asked for again, and those that a person has settled."
     );
+}
+
+/// Counts a line of the log that did not fit or could not be written.
+#[cfg(feature = "cli")]
+pub(crate) fn log_line_lost() {
+    metrics::counter!(LOG_LINES_LOST).increment(1);
 }
 
 /// The figures of one endpoint.

@@ -14,7 +14,7 @@ use crate::programs::sqlite_credits;
 const OPERATIONS: usize = 60;
 
 /// Runs a command in a place of its own, where it may mount; it becomes the program in the end.
-fn isolated(script: &str, program: &Path) -> Command {
+pub(crate) fn isolated(script: &str, program: &Path) -> Command {
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = Command::new("unshare");
     command.arg(if is_root { "-m" } else { "-Urm" });

@@ -11,6 +11,7 @@ mod failing_disk;
 mod figures;
 mod frozen;
 mod limits;
+mod logs;
 mod outages;
 mod processes;
 mod programs;

@@ -1,8 +1,8 @@
 //! Programs of this workspace, built and run as processes of their own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -128,16 +128,24 @@ impl Server {
     /// # Panics
     /// As [`start`](Self::start).
     #[must_use]
-    pub fn start_by(mut command: Command, folder: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = command
-            .current_dir(folder)
-            .env("OPERATOR_SIGNING_KEY", SECRET)
-            .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
-            .env("OPERATOR_LISTEN", "127.0.0.1:0")
-            .env("OPERATOR_STORE", "sqlite:operator.db")
-            .env("OPERATOR_LOG", "json")
-            .env("RUST_LOG", "info")
-            .envs(environment.iter().copied())
+    pub fn start_by(command: Command, folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let (server, log) = Self::start_with_log(command, folder, environment);
+        // Read on, so that the program's log always has a reader.
+        std::thread::spawn(move || log.for_each(drop));
+        server
+    }
+
+    /// As [`start_by`](Self::start_by), with the rest of its log, which nobody reads unless the caller does.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with_log(
+        mut command: Command,
+        folder: &Path,
+        environment: &[(&str, &str)],
+    ) -> (Self, Lines<BufReader<ChildStderr>>) {
+        let mut child = Self::serving(&mut command, folder, environment)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
@@ -151,14 +159,36 @@ impl Server {
             seen.push(line);
             port_of("address")
         });
-        // Read on, so that the program never waits for us.
-        std::thread::spawn(move || log.for_each(drop));
         let port = port.unwrap_or_else(|| panic!("the server ended before it listened:\n{}", seen.join("\n")));
-        Self {
+        let server = Self {
             child,
             port,
             metrics_port,
+        };
+        (server, log)
+    }
+
+    /// A server that a test has started itself, and that listens on the port.
+    #[must_use]
+    pub fn adopt(child: Child, port: u16) -> Self {
+        Self {
+            child,
+            port,
+            metrics_port: None,
         }
+    }
+
+    /// Gives a command that becomes a program's `serve` the environment of these tests.
+    pub fn serving<'c>(command: &'c mut Command, folder: &Path, environment: &[(&str, &str)]) -> &'c mut Command {
+        command
+            .current_dir(folder)
+            .env("OPERATOR_SIGNING_KEY", SECRET)
+            .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+            .env("OPERATOR_LISTEN", "127.0.0.1:0")
+            .env("OPERATOR_STORE", "sqlite:operator.db")
+            .env("OPERATOR_LOG", "json")
+            .env("RUST_LOG", "info")
+            .envs(environment.iter().copied())
     }
 
     /// The id of its process.

@@ -85,7 +85,10 @@ fn a_call_that_cannot_be_made_is_refused_before_anything_is_sent() {
             "The public URL `ftp://a.example` is neither https nor http: `--url` is",
         ),
         (["--url", "x y"], "The public URL `x y` is not a URL"),
-        (["--at", "127.0.0.1:8080"], "`127.0.0.1:8080` is not an address to send to"),
+        (
+            ["--at", "127.0.0.1:8080"],
+            "`127.0.0.1:8080` is not an address to send to",
+        ),
         (["--idempotency-key", "a:b"], "`a:b` is not an idempotency key"),
         (["--idempotency-key", ""], "`` is not an idempotency key"),
         (

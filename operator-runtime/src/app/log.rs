@@ -1,21 +1,32 @@
 //! The log: written to standard error as text, or as JSON with `OPERATOR_LOG=json`; filtered by `RUST_LOG`.
 
+mod queue;
+
 use std::ffi::OsStr;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use self::queue::Queue;
 use super::StartError;
 
 /// The filter if `RUST_LOG` is not set.
 const UNSET: &str = "info,rmcp=warn";
 
+/// How long the end of the program waits for lines that are still to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The queue of the installed log.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
 /// Installs the log, unless the program has installed its own.
 ///
 /// # Errors
-/// If `OPERATOR_LOG` is not a known format, or `RUST_LOG` is not a valid filter. A fallback would hide the mistake until
-/// the log is needed.
+/// If `OPERATOR_LOG` is not a known format, `RUST_LOG` is not a valid filter, or the log's thread cannot be started. A
+/// fallback would hide the mistake until the log is needed.
 pub(crate) fn install() -> Result<(), StartError> {
     let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref());
     let filter = filter(std::env::var_os("RUST_LOG").as_deref());
@@ -26,9 +37,10 @@ pub(crate) fn install() -> Result<(), StartError> {
             return Err(StartError::new(problems.collect()));
         }
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let queue = Queue::open(std::io::stderr())
+        .map_err(|error| StartError::new(vec![format!("The log's thread cannot be started: {error}.")]))?;
+    let _ = QUEUE.set(queue.clone());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue);
     // An error means that the program has installed its own log, which takes precedence.
     let _ = match format {
         Format::Json => log.json().try_init(),
@@ -38,6 +50,13 @@ pub(crate) fn install() -> Result<(), StartError> {
             .try_init(),
     };
     Ok(())
+}
+
+/// Waits until the log has been written, for a moment: before the process ends, and before it says why it ends.
+pub(crate) fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(LAST_LINES);
+    }
 }
 
 /// The filter; an empty `RUST_LOG` counts as not set.

@@ -97,7 +97,10 @@ mod tests {
             body.push(&[7; 100]).unwrap();
             assert_eq!(10_000 - left(&room), body.bytes.capacity());
         }
-        assert!(body.bytes.capacity() <= 5000, "the buffer is larger than the body can become");
+        assert!(
+            body.bytes.capacity() <= 5000,
+            "the buffer is larger than the body can become"
+        );
         assert_eq!(body.into_bytes(), vec![7; 4900]);
         assert_eq!(left(&room), 10_000);
     }

@@ -64,8 +64,9 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
         never = server.accept(&connections) => match never {},
         () = signals.next() => {}
     }
-    tracing::info!("stopping: no new calls are accepted; waiting for running calls (a second signal stops at once)");
+    // First the stop and then the line about the stop, which must not depend on the log.
     assembled.pipeline.stop();
+    tracing::info!("stopping: no new calls are accepted; waiting for running calls (a second signal stops at once)");
     tokio::select! {
         () = server.drain(connections, &assembled.pipeline) => tracing::info!("stopped"),
         () = signals.next() => stop_at_once(),
@@ -79,6 +80,8 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
 /// Exits although handlers are running: shutting the runtime down would wait for handlers that block.
 pub(super) fn stop_at_once() -> ! {
     tracing::warn!("stopped at once");
+    #[cfg(feature = "cli")]
+    super::log::flush();
     std::process::exit(1)
 }
 

@@ -173,7 +173,11 @@ fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -
         return Comparison::new(Verdict::Unknown, summary.to_owned(), rows);
     }
     let which = differing(&rows);
-    let named = if which.is_empty() { "the way it is joined".to_owned() } else { which };
+    let named = if which.is_empty() {
+        "the way it is joined".to_owned()
+    } else {
+        which
+    };
     let summary = format!(
         "The payload is not what this server signs; what differs: {named}. No key of this server gives the signature in the request for this payload, so either the signing key differs too, or another payload was signed."
     );

@@ -64,7 +64,9 @@ impl Guard {
             return Err("Another site linked here. Type the console's address into the browser instead.");
         }
         if asked == Asked::Data && !self.has_token(headers)? {
-            return Err("The request has no valid console token: the server was restarted since the page was loaded. Load the page again.");
+            return Err(
+                "The request has no valid console token: the server was restarted since the page was loaded. Load the page again.",
+            );
         }
         Ok(())
     }

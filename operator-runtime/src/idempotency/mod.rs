@@ -107,6 +107,7 @@
 //! | `operator_slow_transactions_total{endpoint}` | counter | those for which it was longer than 0.1 s: on SQLite, such a handler holds every writer up, so have it await nothing slow |
 //! | `operator_store_seconds{operation}` | histogram | seconds that the store took: for a `swap` (a claim, a sign of life or an end), a whole `transaction` with its wait, handler and commit, a `sweep` of expired records, a `count` |
 //! | `operator_records{state}` | gauge | records in the store, counted once a minute, by each server that shares it (so take the largest, not the sum): all that are `held`, those that are `unknown`, those that are `lost`, those that a person has `settled` |
+//! | `operator_log_lines_lost_total` | counter | lines of `App::run`'s log that were lost, because its reader was gone or too slow, or its disk full; calls go on |
 //!
 //! An attempt that was lost, its server killed, is `lost` until a retry asks for it: then it runs again, or is
 //! `unknown`. Where a retry may not run it, a person has to act on either.

@@ -44,7 +44,10 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
             .filter(|rule| !is_kept(keyword, &sent[keyword], rule) && !is_of_a_number)
         {
             let rule = format!("{keyword} {rule}");
-            found.push(Narrowing::new(rule.clone(), format!("values that do not match the {rule}")));
+            found.push(Narrowing::new(
+                rule.clone(),
+                format!("values that do not match the {rule}"),
+            ));
         }
     }
     if expected["uniqueItems"] == true && sent["uniqueItems"] != true {

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use super::{Done, print, settings};
+use super::{Done, print, say, settings};
 use crate::app::{App, public_url, registry};
 use crate::endpoint::Endpoint;
 use crate::manifest::contract::Contract;
@@ -67,10 +67,10 @@ fn url(app: &App) -> Result<String, String> {
     let config = settings(app)?;
     let Some(url) = config.settle_public_url()? else {
         let here = config.url_of_this_machine()?;
-        eprintln!(
+        say(&format!(
             "The public URL is not set, so the manifest's URLs begin with {here}: set {} to the URL that callers sign before you publish the manifest.",
             public_url::SETTING
-        );
+        ));
         return Ok(here);
     };
     Ok(url)
@@ -83,8 +83,8 @@ fn hold(path: &Path, format: Format, arguments: &Arguments, text: &str) -> Done 
         return Ok(ExitCode::SUCCESS);
     }
     let command = format!("`manifest --format {} --output {shown}`", arguments.format);
-    let before =
-        Contract::read(format, &kept).map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
+    let before = Contract::read(format, &kept)
+        .map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
     // Read from text like the file, so that both contracts contain only what the format can express.
     let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest is {why}."))?;
     let changes = check::changes(&before, &now);

@@ -87,8 +87,9 @@ pub(super) async fn run(app: App) -> ExitCode {
         },
         Command::Keygen => keygen::run(),
     };
+    log::flush();
     done.unwrap_or_else(|message| {
-        eprintln!("{message}");
+        say(&message);
         ExitCode::FAILURE
     })
 }
@@ -101,6 +102,12 @@ fn settings(app: &App) -> Result<Config, String> {
     let config = app.settings();
     let problem = config.unreadable().next();
     problem.map_or(Ok(config), Err)
+}
+
+/// Says a sentence on standard error; a reader that is gone is no error.
+fn say(message: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{message}");
 }
 
 /// Prints to standard output. A closed pipe (`| head`) is not an error.
