@@ -1,5 +1,5 @@
-//! A wrong request costs no more than a right one: what refusing takes in memory, for every type of the zoo and of the
-//! examples. Nothing is timed here; `cargo run --release -p tests --example refusals` prints times too.
+//! A wrong request costs no more than a right one: how much memory a refusal takes, for every type of the zoo and of
+//! the examples. This test measures no times; `cargo run --release -p tests --example refusals` prints times too.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -34,18 +34,18 @@ use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tests::process;
 
-/// Counts what every thread has allocated: a transactional handler's inputs are decoded on the writer's thread.
+/// Counts the allocations of all threads, because a transactional handler's inputs are decoded on the writer's thread.
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// What a refusal may take, and what it may take more for each byte of the body.
+/// The bytes that a refusal may allocate, and the additional bytes for each byte of the body.
 const ALLOWED: usize = 32 * 1024 * 1024;
 const ALLOWED_FOR_A_BYTE: usize = 32;
 
 struct Caller {
     runtime: tokio::runtime::Runtime,
     client: Client,
-    /// SQLite's file.
+    /// The file of SQLite.
     _folder: tempfile::TempDir,
 }
 
@@ -69,14 +69,14 @@ impl Caller {
         }
     }
 
-    /// Calls, and holds what it took to the bound.
+    /// Sends a call and checks its memory against the bound.
     fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
         let length = inputs.to_string().len();
         let before = ALLOCATED.current_usage();
         ALLOCATED.reset_peak_usage();
         let answer = self.runtime.block_on(self.client.call(endpoint, inputs));
         let taken = ALLOCATED.peak_usage().saturating_sub(before);
-        // The caller's own copy of the body is no part of the server's.
+        // The caller's own copy of the body does not count as the server's memory.
         let allowed = ALLOWED + ALLOWED_FOR_A_BYTE * length + length;
         assert!(
             taken <= allowed,
@@ -87,7 +87,7 @@ impl Caller {
     }
 }
 
-/// What the programs say of their endpoints.
+/// The programs' descriptions of their endpoints.
 fn endpoints() -> Vec<Value> {
     let programs = [
         process::build_example("tests", "zoo"),
@@ -103,9 +103,9 @@ fn endpoints() -> Vec<Value> {
     endpoints.filter(|endpoint| endpoint["method"] == "POST").collect()
 }
 
-/// One test, because the memory of all threads is counted.
+/// One test only, because the memory of all threads is counted.
 #[test]
-fn refusing_takes_memory_by_the_size_of_the_body_alone() {
+fn refusals_take_memory_in_proportion_to_the_body_only() {
     let caller = Caller::new();
     worst_requests(&caller);
     let endpoints = endpoints();
@@ -144,7 +144,7 @@ fn worst_requests(caller: &Caller) {
                 400,
                 "{name} {depth}"
             );
-            // serde tries each form of the type anew at each level, which takes as long as it takes.
+            // serde tries each variant of the type again at each level, and that time is not under our control.
             if *name != "alike" {
                 let status = caller.call(name, &json!({ "value": right })).status;
                 assert!(status == 200 || depth > 50, "{name} {depth}: {status}");
