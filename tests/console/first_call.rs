@@ -53,7 +53,10 @@ fn values_of_a_list_are_collected_and_other_inputs_are_given_once() {
         &["recent_orders", "email=a", "email=b"],
     ] {
         let (done, said) = call(again);
-        assert!(!done && said.contains("is given twice, but it takes only one value"), "{said}");
+        assert!(
+            !done && said.contains("is given twice, but it takes only one value"),
+            "{said}"
+        );
     }
 }
 

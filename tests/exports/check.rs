@@ -136,12 +136,16 @@ fn an_input_that_takes_less() {
     breaks(
         &FORMATS,
         |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(50),
-        &["`find_orders` now takes fewer values for `limit` (at most 20): this breaks callers that send more than 20 for `limit`"],
+        &[
+            "`find_orders` now takes fewer values for `limit` (at most 20): this breaks callers that send more than 20 for `limit`",
+        ],
     );
     breaks(
         &FORMATS,
         |earlier| earlier.parameter("recent_orders", "limit")["minimum"] = json!(0),
-        &["`recent_orders` now takes fewer values for `limit` (at least 1): this breaks callers that send less than 1 for `limit`"],
+        &[
+            "`recent_orders` now takes fewer values for `limit` (at least 1): this breaks callers that send less than 1 for `limit`",
+        ],
     );
     breaks(
         &FORMATS,

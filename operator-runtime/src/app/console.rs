@@ -1,4 +1,5 @@
-//! The routes of the console that `dev` serves. Each route is behind the guard; each call goes through the app's service.
+//! The routes of the console that `dev` serves. Each route is behind the guard; each call goes through the app's
+//! service.
 
 use std::sync::Arc;
 
@@ -221,8 +222,11 @@ impl Console {
         limits.body = limits.body.saturating_mul(2).saturating_add(64 * 1024);
         let mut reading = Reading::of(request.into_body());
         let body = reading.finish(limits, &self.assembled.room).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| Error::malformed(format!("The page's request is not understood ({error}): load the page again.")))
+        serde_json::from_slice(&body).map_err(|error| {
+            Error::malformed(format!(
+                "The page's request is not understood ({error}): load the page again."
+            ))
+        })
     }
 
     fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {

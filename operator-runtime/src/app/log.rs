@@ -14,8 +14,8 @@ const UNSET: &str = "info,rmcp=warn";
 /// Installs the log, unless the program has installed its own.
 ///
 /// # Errors
-/// If `OPERATOR_LOG` is not a known format, or `RUST_LOG` is not a valid filter. A fallback would hide the mistake until
-/// the log is needed.
+/// If `OPERATOR_LOG` is not a known format, or `RUST_LOG` is not a valid filter. A fallback would hide the mistake
+/// until the log is needed.
 pub(crate) fn install() -> Result<(), StartError> {
     let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref());
     let filter = filter(std::env::var_os("RUST_LOG").as_deref());
@@ -61,8 +61,8 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
     }
 }
 
-/// Whether `EnvFilter` would read the directive as the name of a crate, although it is more likely a misspelt level: then
-/// almost nothing would be logged.
+/// Whether `EnvFilter` would read the directive as the name of a crate, although it is more likely a misspelt level:
+/// then almost nothing would be logged.
 fn is_lone_word(directive: &str) -> bool {
     !directive.contains(['=', ':', '[']) && directive.parse::<LevelFilter>().is_err()
 }

@@ -108,7 +108,8 @@ fn too_slow(limit: std::time::Duration, limits: Limits) -> Error {
         let seconds = limit.as_secs_f32();
         format!("The body did not arrive within {seconds} s; send the request again.")
     } else {
-        "After the first second, the body arrived at less than 1 KiB a second; send the request again, faster.".to_owned()
+        "After the first second, the body arrived at less than 1 KiB a second; send the request again, faster."
+            .to_owned()
     };
     Error::new(Kind::TooSlow, detail)
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::problem::{Error, Kind};
 
-/// The bytes that are left for arriving bodies. Their callers are not verified yet, so the memory for all of them together
-/// is bounded.
+/// The bytes that are left for arriving bodies. Their callers are not verified yet, so the memory for all of them
+/// together is bounded.
 pub(crate) struct BodyRoom(AtomicUsize);
 
 impl BodyRoom {
@@ -41,8 +41,8 @@ impl BodyRoom {
     }
 }
 
-/// A growing body. It takes its capacity from the room, spare capacity included, and gives it back when it is complete or
-/// dropped.
+/// A growing body. It takes its capacity from the room, spare capacity included, and gives it back when it is complete
+/// or dropped.
 pub(super) struct Growing<'r> {
     room: &'r BodyRoom,
     bytes: Vec<u8>,
@@ -97,7 +97,10 @@ mod tests {
             body.push(&[7; 100]).unwrap();
             assert_eq!(10_000 - left(&room), body.bytes.capacity());
         }
-        assert!(body.bytes.capacity() <= 5000, "the buffer is larger than the body can become");
+        assert!(
+            body.bytes.capacity() <= 5000,
+            "the buffer is larger than the body can become"
+        );
         assert_eq!(body.into_bytes(), vec![7; 4900]);
         assert_eq!(left(&room), 10_000);
     }

@@ -1,8 +1,8 @@
 //! Access rules of the console: only its own page, in a browser on this machine, may use the console.
 //!
 //! The console signs calls, so another site that is open in the same browser must not reach the console. Cross-origin
-//! requests are stopped by `Origin`, `Sec-Fetch-Site` and the token; DNS rebinding, where the other site's name resolves
-//! to this machine, is stopped by `Host`. The rules do not tell apart people who share a machine.
+//! requests are stopped by `Origin`, `Sec-Fetch-Site` and the token; DNS rebinding, where the other site's name
+//! resolves to this machine, is stopped by `Host`. The rules do not tell apart people who share a machine.
 
 use std::net::IpAddr;
 
@@ -64,7 +64,9 @@ impl Guard {
             return Err("Another site linked here. Type the console's address into the browser instead.");
         }
         if asked == Asked::Data && !self.has_token(headers)? {
-            return Err("The request has no valid console token: the server was restarted since the page was loaded. Load the page again.");
+            return Err(
+                "The request has no valid console token: the server was restarted since the page was loaded. Load the page again.",
+            );
         }
         Ok(())
     }

@@ -174,10 +174,7 @@ fn contents_of_get(seen: &Seen<'_>) -> Vec<(String, &'static str)> {
     let mut contents = vec![
         (String::new(), "without the parameters"),
         ("{}".to_owned(), "with {} in place of the parameters"),
-        (
-            seen.query.to_owned(),
-            "over the query string of the URL, not over JSON",
-        ),
+        (seen.query.to_owned(), "over the query string of the URL, not over JSON"),
         (
             format!("?{}", seen.query),
             "over the query string of the URL, not over JSON",

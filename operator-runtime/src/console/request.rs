@@ -94,7 +94,10 @@ fn only(endpoint: &Endpoint, method: Option<&str>) -> Result<(), String> {
     if method == Some(right.as_str()) {
         Ok(())
     } else {
-        Err(format!("The endpoint `{}` answers only {right}: send a {right} request.", endpoint.name))
+        Err(format!(
+            "The endpoint `{}` answers only {right}: send a {right} request.",
+            endpoint.name
+        ))
     }
 }
 
@@ -151,7 +154,9 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
-            return Err(format!("`{name}: {value}` is not a valid HTTP header: copy the header as it was sent."));
+            return Err(format!(
+                "`{name}: {value}` is not a valid HTTP header: copy the header as it was sent."
+            ));
         };
         headers.append(name, value);
     }

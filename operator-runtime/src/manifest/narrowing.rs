@@ -21,7 +21,8 @@ impl Narrowing {
     }
 }
 
-/// The values that are missing in a list of expected values. `sent` is a list of values, or `None` if any value is sent.
+/// The values that are missing in a list of expected values. `sent` is a list of values, or `None` if any value is
+/// sent.
 pub(super) fn lost_choices(sent: Option<&[Value]>, expected: &[Value]) -> Option<Narrowing> {
     let joined = |values: &[&Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
     let Some(sent) = sent else {
@@ -44,7 +45,10 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
             .filter(|rule| !is_kept(keyword, &sent[keyword], rule) && !is_of_a_number)
         {
             let rule = format!("{keyword} {rule}");
-            found.push(Narrowing::new(rule.clone(), format!("values that do not match the {rule}")));
+            found.push(Narrowing::new(
+                rule.clone(),
+                format!("values that do not match the {rule}"),
+            ));
         }
     }
     if expected["uniqueItems"] == true && sent["uniqueItems"] != true {

@@ -247,7 +247,8 @@ impl Writer {
         let mut headers = Map::new();
         if problems.iter().any(|problem| problem.has_retry_after) {
             let seconds = self.in_dialect(json!({ "type": "integer", "minimum": 0 }));
-            let header = json!({ "description": "The seconds to wait before the request is sent again.", "schema": seconds });
+            let header =
+                json!({ "description": "The seconds to wait before the request is sent again.", "schema": seconds });
             headers.insert("Retry-After".to_owned(), header);
         }
         if problems.iter().any(|problem| problem.is_replayed) {

@@ -83,8 +83,8 @@ fn hold(path: &Path, format: Format, arguments: &Arguments, text: &str) -> Done 
         return Ok(ExitCode::SUCCESS);
     }
     let command = format!("`manifest --format {} --output {shown}`", arguments.format);
-    let before =
-        Contract::read(format, &kept).map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
+    let before = Contract::read(format, &kept)
+        .map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
     // Read from text like the file, so that both contracts contain only what the format can express.
     let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest is {why}."))?;
     let changes = check::changes(&before, &now);

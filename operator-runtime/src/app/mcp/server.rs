@@ -55,8 +55,7 @@ impl ServerHandler for Server {
         let key = idempotency_key(&context)?;
         let arguments = request.arguments.unwrap_or_default();
         if tool.may_mistake(&arguments) {
-            let sentence =
-                "A whole number with more than 64 bits cannot be sent over MCP, because its last digits are lost on the way: send a smaller number.";
+            let sentence = "A whole number with more than 64 bits cannot be sent over MCP, because its last digits are lost on the way: send a smaller number.";
             return Ok(CallToolResult::error(vec![ContentBlock::text(sentence)]).into());
         }
         let arguments = serde_json::to_vec(&arguments)

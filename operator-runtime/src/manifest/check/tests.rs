@@ -234,7 +234,9 @@ fn recursive_types_end_and_are_told_once() {
     let inputs = |old: &Value, new: &Value| said(&manifest(old, &json!({})), &manifest(new, &json!({})));
     assert_eq!(
         inputs(&old, &new),
-        ["`find` now takes fewer values for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"]
+        [
+            "`find` now takes fewer values for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"
+        ]
     );
     let less = inputs(&tree(&json!({ "maxLength": 9 })), &tree(&json!({ "maxLength": 8 })));
     assert_eq!(

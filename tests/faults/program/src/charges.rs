@@ -59,7 +59,8 @@ pub(crate) async fn ring(
     Ok(charged(call))
 }
 
-/// Says that somebody is there. Use it to see whether calls are taken; nothing is recorded, so no other call is waited for.
+/// Says that somebody is there. Use it to see whether calls are taken; nothing is recorded, so no other call is waited
+/// for.
 #[operator_api(GET, "/presence")]
 pub(crate) async fn presence() -> bool {
     true

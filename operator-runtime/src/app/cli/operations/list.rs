@@ -169,7 +169,8 @@ fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String 
         text += "\n`operations show OPERATION` says why an operation is unreadable.\n";
     }
     if rows.iter().any(|row| row.cells[1] == "unknown") {
-        text += "\n`operations show OPERATION` shows details, and how to settle an operation whose outcome is unknown.\n";
+        text +=
+            "\n`operations show OPERATION` shows details, and how to settle an operation whose outcome is unknown.\n";
     }
     text
 }

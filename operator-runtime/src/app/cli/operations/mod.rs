@@ -87,7 +87,12 @@ impl Desk {
                 _ => found = Some(listed),
             }
         }
-        let found = found.ok_or_else(|| format!("There is no operation `{id}` in {}: `operations list` shows the ids.", self.store().describe()))?;
+        let found = found.ok_or_else(|| {
+            format!(
+                "There is no operation `{id}` in {}: `operations list` shows the ids.",
+                self.store().describe()
+            )
+        })?;
         Found::new(self, found).map_err(|unreadable| unreadable.to_string())
     }
 }

@@ -52,10 +52,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
     let (finding, consequence) = match &arguments.finding.done {
         Some(path) => {
             let response = answer(&found, path, desk.operations.settings().response_limit)?;
-            (
-                Finding::Done(response),
-                "it was done, and retries get that answer",
-            )
+            (Finding::Done(response), "it was done, and retries get that answer")
         }
         None => (Finding::NotDone, "it was not done, and a retry runs it again"),
     };
