@@ -1,4 +1,5 @@
 //! Measures what refusals cost: `cargo run --release -p tests --example refusals`.
+//!
 //! Prints time and memory of each of the most expensive known requests, beside valid requests, and how long another
 //! caller waits while a server refuses 64 of them at once.
 

@@ -71,7 +71,8 @@ pub fn post(port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Res
 }
 
 /// As [`post`], signed with a given timestamp.
-/// || # Errors
+///
+/// # Errors
 /// As [`post`].
 pub fn post_at(timestamp: u64, port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
     send(port, &signed_post(timestamp, path, idempotency_key, body))

@@ -48,7 +48,7 @@ enum Verdict {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Row {
     part: &'static str,
-    /// What the caller signed, where that is known.
+    /// What the caller signed, if that is known.
     signed: Option<String>,
     /// What this server signs; in the row of the signing key, the ids of the accepted keys.
     expected: String,
