@@ -1,4 +1,4 @@
-//! What the architecture forbids, held by reading the source.
+//! The rules of the architecture, checked by reading the source.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -12,7 +12,7 @@ use std::process::Command;
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-runtime/src");
 const MACROS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-macros");
 
-/// Every source file of the runtime with its code: no comments, and nothing from its tests on.
+/// Every source file of the runtime with its code, without comments and without its tests.
 fn files() -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -40,7 +40,7 @@ fn files() -> Vec<(String, String)> {
     paths.into_iter().map(read).filter(|(name, _)| !is_test(name)).collect()
 }
 
-/// Which files say one of the words, except where they may.
+/// The files that contain one of the words, except files that may.
 fn say(words: &[&str], may: &[&str]) -> Vec<String> {
     let allowed = |name: &str| may.iter().any(|may| name.starts_with(may));
     let named = |code: &str| {
@@ -65,7 +65,7 @@ fn time_is_read_in_one_file() {
 }
 
 #[test]
-fn the_pure_files_wait_for_nothing() {
+fn the_pure_files_do_not_wait_for_anything() {
     let pure = [
         "idempotency/machine.rs",
         "idempotency/machine/settling.rs",
@@ -117,7 +117,7 @@ fn one_place_calls_a_handler() {
 }
 
 #[test]
-fn what_is_not_signed_comes_in_by_one_door() {
+fn unsigned_calls_come_in_by_one_door() {
     assert_eq!(
         say(
             &["answer_bearer(", "starter_of_this_process("],
@@ -132,7 +132,7 @@ fn what_is_not_signed_comes_in_by_one_door() {
 }
 
 #[test]
-fn every_file_says_its_job_in_its_first_line_and_nothing_panics() {
+fn every_file_says_its_job_in_its_first_line_and_never_panics() {
     for (name, _) in files() {
         let text = fs::read_to_string(Path::new(RUNTIME).join(&name)).unwrap();
         assert!(text.starts_with("//! "), "{name}");
@@ -147,7 +147,7 @@ fn every_file_says_its_job_in_its_first_line_and_nothing_panics() {
                 "unimplemented!(",
                 "unreachable!("
             ],
-            // The first two are tests themselves; the third hands out a connection that is there until it is dropped.
+            // The first two files are test code; the third hands out a connection that exists until it is dropped.
             &["store/contract.rs", "testing.rs", "store/postgres/reader.rs"]
         ),
         Vec::<String>::new()
@@ -155,7 +155,7 @@ fn every_file_says_its_job_in_its_first_line_and_nothing_panics() {
 }
 
 #[test]
-fn what_is_built_in_comes_from_crates_io_and_may_be_used_by_anyone() {
+fn dependencies_come_from_crates_io_under_free_licences() {
     const LICENCES: [&str; 14] = [
         "0BSD",
         "Apache-2.0",
@@ -179,7 +179,8 @@ fn what_is_built_in_comes_from_crates_io_and_may_be_used_by_anyone() {
         .unwrap();
     assert!(metadata.status.success());
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    // `(MIT OR Apache-2.0) AND Unicode-3.0`: of each part one licence has to be among those; `MIT/Apache-2.0` is the old form.
+    // `(MIT OR Apache-2.0) AND Unicode-3.0`: of each part, one licence must be in the list; `MIT/Apache-2.0` is the old
+    // form.
     let is_free = |licence: &str| {
         let mut parts = licence.split(" AND ");
         parts.all(|part| {
@@ -209,7 +210,7 @@ fn the_macros_know_every_lint_of_an_endpoint() {
     let runtime = fs::read_to_string(Path::new(RUNTIME).join("manifest/lint.rs")).unwrap();
     let declared: String = runtime.lines().filter(|line| line.starts_with("const ")).collect();
     let mut looked_for = words(&declared, "(\"");
-    // It is about the app, so no endpoint can allow it.
+    // The lint concerns the whole app, so no endpoint can allow it.
     looked_for.retain(|lint| lint != "too_many_endpoints");
     let macros = fs::read_to_string(Path::new(MACROS).join("src/endpoint/constraint.rs")).unwrap();
     let list = macros.split("const LINTS").nth(1).unwrap().split("];").next().unwrap();

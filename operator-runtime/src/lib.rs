@@ -1,9 +1,9 @@
 //! Signed, idempotent, described HTTP endpoints for an AI support agent.
 //!
 //! An ordinary async function with [`#[operator_api]`](operator_api) is an endpoint: its arguments are the inputs, its
-//! doc comments are the descriptions, and its return type is the answer. The runtime verifies every call before anything
-//! else, carries an operation out once however often it is retried, and describes the endpoints to the agent in a
-//! manifest.
+//! doc comments are the descriptions, and its return type is the answer. The runtime verifies every call before
+//! anything else, carries an operation out once however often it is retried, and describes the endpoints to the agent
+//! in a manifest.
 //!
 //! ```
 //! use operator_runtime::{App, Error, operator_api, testing::Client};
@@ -37,17 +37,17 @@
 //!
 //! # Three rules
 //! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
-//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
-//!    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads
-//!    the same database outside that transaction.
+//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the
+//! call    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and
+//! [`&Reader<…>`](Reader) reads    the same database outside that transaction.
 //! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
 //!
 //! # MCP
-//! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like a
-//! signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts it,
-//! over standard input and output. If `OPERATOR_MCP_TOKENS` is set, `/mcp` answers clients that send one of those bearer
-//! tokens, over streamable HTTP. Each `tools/call` is an operation of its own, unless the client sends an idempotency key
-//! as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation.
+//! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
+//! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
+//! it, over standard input and output. If `OPERATOR_MCP_TOKENS` is set, `/mcp` answers clients that send one of those
+//! bearer tokens, over streamable HTTP. Each `tools/call` is an operation of its own, unless the client sends an
+//! idempotency key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation.
 //!
 //! # Features
 //! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
@@ -88,9 +88,9 @@ pub use input::{Expected, SearchParam, SearchParams};
 /// Turns an enum into the documented errors of an endpoint: a status and a sentence for each variant.
 ///
 /// The sentence is the variant's doc comment or `#[operator(detail = "…")]`; `{field}` in the sentence shows a field.
-/// `#[operator(status = 404)]` sets the variant's status, which is 400 by default. `#[operator(retryable)]` says that the
-/// handler has changed nothing, so the operation is released and a retry runs again. `#[operator(internal)]` logs the
-/// variant's single field and never sends it to the caller.
+/// `#[operator(status = 404)]` sets the variant's status, which is 400 by default. `#[operator(retryable)]` says that
+/// the handler has changed nothing, so the operation is released and a retry runs again. `#[operator(internal)]` logs
+/// the variant's single field and never sends it to the caller.
 ///
 /// ```
 /// use operator_runtime::{Error, OperatorError};
@@ -162,13 +162,15 @@ pub use operator_macros::endpoints;
 /// | `timeout = "30s"` | the longest the handler may run | 60 s |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 ///
-/// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`, `exclusive_min`,
-/// `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for strings; `min_items`,
+/// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`,
+/// `exclusive_min`,
+/// `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for strings;
+/// `min_items`,
 /// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
 /// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
 ///
-/// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error converts
-/// into an [`Error`]. Every mistake is a compile error that says what to write instead.
+/// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
+/// converts into an [`Error`]. Every mistake is a compile error that says what to write instead.
 ///
 /// ```
 /// use operator_runtime::{Call, Error, operator_api};
@@ -204,7 +206,8 @@ pub use store::{ReadError, Sqlite};
 pub use tokio_postgres;
 pub use transaction::{Database, Reader, Tx};
 
-/// The traits that the types in an endpoint's signature must implement; the compiler names them when a type does not fit.
+/// The traits that the types in an endpoint's signature must implement; the compiler names them when a type does not
+/// fit.
 ///
 /// User code neither implements nor names these traits: each is implemented for every type that has the usual traits,
 /// which the trait's documentation lists.

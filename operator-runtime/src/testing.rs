@@ -23,9 +23,10 @@ const MEMORY: usize = 256 * 1024 * 1024;
 
 /// Calls an app's endpoints as the agent does, without a socket: signed, decoded, recorded.
 ///
-/// The settings of [`App::config`] apply, except for the store: operations are kept in memory unless the app was given a
-/// store by [`App::store`]. The test controls the time by [`Client::clock`], and the in-memory store uses the same clock.
-/// If no signing key or public URL is set, the client uses ones for tests. It reads nothing from the environment.
+/// The settings of [`App::config`] apply, except for the store: operations are kept in memory unless the app was given
+/// a store by [`App::store`]. The test controls the time by [`Client::clock`], and the in-memory store uses the same
+/// clock. If no signing key or public URL is set, the client uses ones for tests. It reads nothing from the
+/// environment.
 ///
 /// ```standalone_crate
 /// use operator_runtime::{App, operator_api, testing::Client};
@@ -112,7 +113,8 @@ impl Client {
         }
     }
 
-    /// A copy of this client with another signing key, such as a new key that the app already accepts, or a forger's key.
+    /// A copy of this client with another signing key, such as a new key that the app already accepts, or a forger's
+    /// key.
     ///
     /// # Panics
     /// If the secret is not a valid signing key; the message says why.

@@ -1,4 +1,5 @@
-//! What the framework's figures are held against: the disk, and the same SQL or the same Redis script in a loop.
+//! The lower bounds that the framework's costs are compared with: the disk, and the same SQL or the same Redis script
+//! in a loop.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -27,7 +28,7 @@ pub(crate) fn fdatasync() -> f64 {
     f64::from(done) / started.elapsed().as_secs_f64()
 }
 
-/// One connection; whoever has it does what many have asked for in one commit, or in two.
+/// One connection; its holder commits the work of many callers in one commit, or in two.
 pub(crate) struct InSqlite {
     connection: Connection,
     transactional: bool,
@@ -107,7 +108,7 @@ impl InPostgres {
         }
     }
 
-    /// Each statement in a round trip of its own.
+    /// Each statement in its own round trip.
     pub(crate) async fn carry_out(&self) {
         let Self {
             client, transactional, ..

@@ -1,6 +1,6 @@
-//! The same SQL or script, or the same store, behind an HTTP route that somebody has written by hand: no signature, no
-//! description, no replay. What HTTP and its callers cost on this machine is in it, so that what is left is the
-//! framework's.
+//! The same SQL or script, or the same store, behind a hand-written HTTP route without signature, description or
+//! replay. Its figures include the cost of HTTP and of the callers on this machine, so the difference is the cost of
+//! the framework.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
@@ -27,7 +27,7 @@ async fn serve(router: Router) -> SocketAddr {
 async fn serve_route<F: Future<Output = ()> + Send + 'static>(
     work: impl Fn() -> F + Clone + Send + Sync + 'static,
 ) -> SocketAddr {
-    // Nobody can answer a call that has not been read: hyper wakes its connection's task for that once more.
+    // The body is read in a second poll, because hyper wakes the connection's task once more before a call is read.
     let route = post(async move |_: Bytes| {
         work().await;
         "true"
@@ -39,7 +39,7 @@ pub(crate) async fn nothing() -> SocketAddr {
     serve_route(async || {}).await
 }
 
-/// A thread that carries out what is waiting, all in one commit.
+/// A thread that carries out all waiting work in one commit.
 pub(crate) async fn sqlite(sqlite: InSqlite) -> SocketAddr {
     let (asking, asked) = mpsc::channel::<oneshot::Sender<()>>();
     std::thread::spawn(move || {
@@ -63,7 +63,7 @@ pub(crate) async fn sqlite(sqlite: InSqlite) -> SocketAddr {
     .await
 }
 
-/// A pool of connections, each one caller's at a time.
+/// A pool of connections; each connection serves one caller at a time.
 pub(crate) async fn postgres(connections: Vec<InPostgres>) -> SocketAddr {
     let permits = Arc::new(Semaphore::new(connections.len()));
     let idle = Arc::new(Mutex::new(connections));
@@ -79,7 +79,7 @@ pub(crate) async fn postgres(connections: Vec<InPostgres>) -> SocketAddr {
     .await
 }
 
-/// The store's own door with nothing but HTTP before it.
+/// The store's interface behind nothing but HTTP.
 pub(crate) async fn own(own: Own) -> SocketAddr {
     serve_route(move || {
         let mut own = own.clone();

@@ -1,11 +1,12 @@
-//! The store's script, sent to Redis by the driver alone: one connection, as many commands in flight as there are callers.
+//! The store's script, sent to Redis by the driver alone: one connection, with as many commands in flight as there are
+//! callers.
 
 use operator_runtime::store::BoxFuture;
 use redis::aio::MultiplexedConnection;
 
 use super::workers::{Worker, completed, id_unlike_any_other, in_progress};
 
-/// What the script does where nothing is in the way, in as many commands.
+/// The commands that the script runs if nothing conflicts.
 const SCRIPT: &str = "\
 local held = redis.call('HMGET', KEYS[1], 'revision', 'written', 'first_seen', 'record')
 local time = redis.call('TIME')

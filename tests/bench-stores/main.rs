@@ -1,5 +1,5 @@
-//! Calls a second on each store, through the whole framework over HTTP, held against the same work without it, all in
-//! turns within one run: `cargo bench -p tests --bench stores`. README.md beside this says how to read the table.
+//! Calls per second on each store, through the whole framework over HTTP, compared with the same work without the
+//! framework in the same run: `cargo bench -p tests --bench stores`. The README.md beside this file explains the table.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,11 +35,11 @@ use workers::{Http, Kind, Own, Worker};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS ledger (cents integer NOT NULL)";
 const BOOK: &str = "INSERT INTO ledger VALUES (1)";
-/// Of each pool, and of those who do without one.
+/// The connections of each pool, and of the contenders without a pool.
 const CONNECTIONS: usize = 32;
 const CALLERS: [usize; 2] = [1, 64];
 
-/// Acts elsewhere.
+/// Acts in another system.
 #[operator_api(POST, "/elsewhere")]
 async fn elsewhere() -> bool {
     true
@@ -60,8 +60,8 @@ async fn in_postgres(tx: &mut Tx<Postgres>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The app, its store opened a second time for those at its own door, that door behind HTTP, and the route written by
-/// hand.
+/// The app; its store opened a second time for callers of the store's own interface; that interface behind HTTP; and
+/// the hand-written route.
 struct Rivals {
     app: SocketAddr,
     path: &'static str,
@@ -104,7 +104,7 @@ impl Rivals {
 
 /// The app as a program serves it.
 async fn serve(app: App, config: Config) -> SocketAddr {
-    // Free a moment ago: should somebody have taken it since, serving fails and says so.
+    // The port was free a moment ago; if another process has taken it since, serving fails with an error.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let app = app.config(config.listen(address.to_string()));
     let mut serving = tokio::spawn(app.serve());

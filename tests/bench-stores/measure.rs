@@ -1,4 +1,5 @@
-//! Contenders in turns: each for a moment, again and again, so that what the machine does besides meets all alike.
+//! Runs contenders in turns, each for a moment and again and again, so that other load on the machine affects all of
+//! them alike.
 
 use std::time::{Duration, Instant};
 
@@ -7,27 +8,27 @@ use super::Worker;
 const ROUNDS: usize = 15;
 const WARM: Duration = Duration::from_millis(50);
 const MEASURED: Duration = Duration::from_millis(200);
-/// Of the processor time that Linux tells in `/proc`.
+/// The unit of processor time in Linux's `/proc`, per second.
 const TICKS_A_SECOND: f64 = 100.0;
 
-/// What was measured of one contender.
+/// The measurements of one contender.
 #[derive(Debug, Clone)]
 pub(crate) struct Figures {
-    /// Operations a second in each round.
+    /// Operations per second in each round.
     rates: Vec<f64>,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// Processor time of this process for each operation: its callers, HTTP, and all that is not another server's.
+    /// Processor time of this process per operation: its callers, HTTP, and everything except other servers.
     pub(crate) processor: Duration,
 }
 
 impl Figures {
-    /// Operations a second: the median of the rounds.
+    /// Operations per second: the median of the rounds.
     pub(crate) fn rate(&self) -> f64 {
         median(self.rates.iter().copied())
     }
 
-    /// How many times faster than another in the same round: the median of the rounds.
+    /// How many times faster this contender was than another in the same round: the median of the rounds.
     pub(crate) fn to(&self, other: &Self) -> f64 {
         median(
             self.rates
@@ -44,11 +45,11 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// What runs for a moment, and gives the times of its operations.
+/// Something that runs for a moment and reports the times of its operations.
 pub(crate) enum Contender {
-    /// Each worker in a loop, all at once.
+    /// Every worker in a loop, all at the same time.
     Workers(Vec<Box<dyn Worker>>),
-    /// A loop on a thread of its own, as many operations at a time.
+    /// A loop on its own thread that keeps this many operations in flight.
     Thread(usize, Box<dyn FnMut() + Send>),
 }
 
@@ -106,7 +107,7 @@ impl Contender {
     }
 }
 
-/// The figures of each contender, in the order given.
+/// The measurements of each contender, in the given order.
 pub(crate) async fn in_turns<const N: usize>(mut contenders: [Contender; N]) -> [Figures; N] {
     let mut rounds: [Vec<(Vec<Duration>, f64)>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..ROUNDS {
@@ -128,7 +129,7 @@ pub(crate) async fn in_turns<const N: usize>(mut contenders: [Contender; N]) -> 
 fn figures(rounds: Vec<(Vec<Duration>, f64)>) -> Figures {
     let seconds = MEASURED.as_secs_f64();
     let rates = rounds.iter().map(|(times, _)| times.len() as f64 / seconds).collect();
-    // Warming up costs as much, and is not counted.
+    // The warm-up uses processor time too, so it is subtracted.
     let part = seconds / (MEASURED + WARM).as_secs_f64();
     let processor: f64 = rounds.iter().map(|(_, seconds)| seconds * part).sum();
     let mut times: Vec<_> = rounds.into_iter().flat_map(|(times, _)| times).collect();

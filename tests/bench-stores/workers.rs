@@ -1,4 +1,4 @@
-//! One caller: over HTTP, or at the store's own door.
+//! One caller: over HTTP, or of the store's own interface.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::BOOK;
 
-/// What is called.
+/// What a worker calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Elsewhere,
@@ -24,11 +24,11 @@ pub(crate) enum Kind {
 }
 
 pub(crate) trait Worker: Send + 'static {
-    /// One operation that nobody has seen before.
+    /// One new operation.
     fn once(&mut self) -> BoxFuture<'_, ()>;
 }
 
-/// A connection that is kept, as callers keep theirs.
+/// A connection that stays open, as callers keep theirs open.
 pub(crate) struct Http {
     stream: TcpStream,
     path: &'static str,
@@ -153,13 +153,13 @@ fn record(state: State) -> Arc<Record> {
     })
 }
 
-/// So that no operation meets another.
+/// A key for each operation, so that no two operations conflict.
 pub(crate) fn unlike_any_other() -> String {
     static KEYS: AtomicU64 = AtomicU64::new(0);
     format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What the store keeps such a key under: a hash, so that operations come in no order.
+/// The store's key for such an operation: a hash, so that operations come in no order.
 pub(crate) fn id_unlike_any_other() -> [u8; 32] {
     *OperationId::new("bare", &unlike_any_other()).as_bytes()
 }

@@ -1,7 +1,7 @@
-//! How long a program with many endpoints takes to compile, beside the same program in other frameworks.
+//! Measures how long a program with many endpoints takes to compile, compared with the same program in other frameworks.
 //!
 //! `cargo run -p tests --example compile-time -- [ENDPOINTS,…] [ROUNDS]`: writes each program into a temporary folder,
-//! checks its dependencies, and then measures in interleaved rounds, so that a busy machine is busy for all of them. It
+//! checks its dependencies, and then measures in interleaved rounds, so that other load affects all programs alike. It
 //! prints the table of `operator-macros/README.md`: medians of the times, and of their ratios to plain axum with serde in
 //! the same round. With `build` as the last argument it also builds the smallest program.
 

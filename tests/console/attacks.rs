@@ -1,4 +1,4 @@
-//! Who must not use the console: other sites in the same browser, names that were rebound, requests without the token.
+//! Attacks on the console: other sites in the same browser, rebound host names, and requests without the token.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -30,7 +30,7 @@ fn every_route_is_refused_to_others() {
         for missing in ["Host", "Origin", "Authorization"] {
             let left: Vec<_> = own.into_iter().filter(|(name, _)| *name != missing).collect();
             let answer = dev.send("POST", &path, &left, body);
-            // Without a Host the server's own rule may come first (RFC 9112 §3.2).
+            // Without a Host header, the HTTP server's own rule may come first (RFC 9112 §3.2).
             assert!(
                 [400, 403].contains(&answer.status),
                 "{path} without {missing}: {}",
@@ -62,7 +62,7 @@ fn every_route_is_refused_to_others() {
     ] {
         assert_eq!(dev.send("GET", path, &headers, "").status, 403, "{path} {headers:?}");
     }
-    // A preflight is never granted, so that no other origin can send the token's header.
+    // A preflight is never granted, so no other origin can send the header with the token.
     let preflight = dev.send(
         "OPTIONS",
         "/console/call",
@@ -75,7 +75,7 @@ fn every_route_is_refused_to_others() {
         preflight.head
     );
     assert_ne!(preflight.status, 200);
-    // None of them refunded; the page itself can.
+    // None of these requests made a refund; the page itself can.
     assert_eq!(refunds(&dev), 0);
     assert_eq!(dev.send("POST", "/console/call", &own, &refund).status, 200);
     assert_eq!(refunds(&dev), 1);
@@ -89,7 +89,7 @@ fn refunds(dev: &Dev) -> usize {
 }
 
 #[test]
-fn what_the_console_refuses_is_told_as_a_problem() {
+fn refusals_of_the_console_are_problem_documents() {
     let dev = Dev::start("support-desk");
     let (host, origin, token) = (dev.host(), dev.url(""), format!("Bearer {}", dev.token()));
     let send = |method: &str, path: &str, content_type: &str, body: &str| {
@@ -203,14 +203,14 @@ fn another_site_in_the_same_browser_gets_nothing() {
     browser.until("document.title !== ''");
     assert_eq!(browser.run("return document.title"), "blocked blocked blocked");
     assert_eq!(refunds(&dev), 0);
-    // A name of the attacker's that resolves to this machine.
+    // A host name of the attacker that resolves to this machine.
     browser.go(&format!("http://rebound.example:{}/console", dev.port));
     let text = browser.run("return document.body.innerText");
     assert!(text.as_str().unwrap().contains("only at a loopback address"), "{text}");
 }
 
-/// A page on another port of this machine, the nearest that another site comes, that tries to read the console, to
-/// call through it, and to call blindly.
+/// A page on another port of this machine, which is as close as another site gets. It tries to read the console, to
+/// call endpoints through it, and to call endpoints without reading the answers.
 fn evil_site(dev: &Dev) -> String {
     let body = r#"{"order_id":1004,"amount_cents":1}"#;
     let target = dev.url("");
@@ -229,7 +229,8 @@ fn evil_site(dev: &Dev) -> String {
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    // A thread for each connection, since a browser opens some that it may never use; all end with the test's process.
+    // A thread for each connection, because a browser opens connections that it may never use. All threads end with the
+    // test's process.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().take(16).map_while(Result::ok) {
             let answer = format!(

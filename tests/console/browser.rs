@@ -1,4 +1,4 @@
-//! Chromium, driven through Debian's chromedriver (W3C WebDriver), each with a profile of its own.
+//! Chromium, driven through Debian's chromedriver (W3C WebDriver). Each window has its own profile.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A key that is no letter, as WebDriver writes it (W3C WebDriver §17.4.2).
+/// A key that is not a letter, as WebDriver writes it (W3C WebDriver §17.4.2).
 pub(crate) const TAB: &str = "\u{E004}";
 pub(crate) const ENTER: &str = "\u{E007}";
 pub(crate) const SPACE: &str = " ";
@@ -16,7 +16,7 @@ pub(crate) const END: &str = "\u{E010}";
 pub(crate) const BACKSPACE: &str = "\u{E003}";
 const SHIFT: &str = "\u{E008}";
 
-/// A window of a browser; closed when dropped.
+/// A window of a browser; dropping it closes the window.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
@@ -25,7 +25,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// A browser for which every name but this machine's own leads nowhere, except `rebound.example`, which leads here.
+    /// A browser in which only this machine's own names resolve, and `rebound.example`, which resolves to this machine.
     pub(crate) fn open() -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -70,7 +70,7 @@ impl Browser {
         let session = browser.ask("POST", "/session", &wanted);
         session["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
         browser.size(1360, 900);
-        // What the browser's own first page did is not the console's doing.
+        // Requests of the browser's own first page are not the console's.
         browser.go("about:blank");
         browser.requested();
         browser
@@ -108,12 +108,12 @@ impl Browser {
         self.command("/window/rect", &json!({ "width": width, "height": height }));
     }
 
-    /// What a script of the page gives.
+    /// The result of a script that runs in the page.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.command("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// What a script of the page gives that waits for something.
+    /// The result of a script in the page that waits for something.
     pub(crate) fn run_async(&self, script: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -122,7 +122,7 @@ impl Browser {
         self.command("/execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until an expression holds, looking whenever the page changes.
+    /// Waits until an expression is true; checks it whenever the page changes.
     pub(crate) fn until(&self, expression: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -139,7 +139,7 @@ impl Browser {
 
     fn element(&self, selector: &str) -> String {
         let found = self.command("/element", &json!({ "using": "css selector", "value": selector }));
-        // The name that WebDriver gives to references (W3C WebDriver §12).
+        // The name under which WebDriver returns references (W3C WebDriver §12).
         found["element-6066-11e4-a52e-4f735466cecf"]
             .as_str()
             .unwrap()
@@ -159,14 +159,14 @@ impl Browser {
         self.command(&format!("/element/{element}/click"), &json!({}));
     }
 
-    /// Replaces what a field holds, as a person does.
+    /// Replaces the content of a field, as a person does.
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         let element = self.element(selector);
         self.command(&format!("/element/{element}/clear"), &json!({}));
         self.command(&format!("/element/{element}/value"), &json!({ "text": text }));
     }
 
-    /// The selector of the control that a label names; the label's text begins with the name.
+    /// The selector of the control whose label begins with this name.
     pub(crate) fn labelled(&self, name: &str) -> String {
         let id = self.run(&format!(
             "return [...document.querySelectorAll('label')].find((label) => label.querySelector('.name')?.textContent === {})?.htmlFor",
@@ -178,7 +178,7 @@ impl Browser {
         )
     }
 
-    /// Presses keys, one after the other, wherever the focus is.
+    /// Presses keys one after the other at the current focus.
     pub(crate) fn keys(&self, keys: &str) {
         let presses: Vec<Value> = keys
             .chars()
@@ -206,12 +206,12 @@ impl Browser {
         );
     }
 
-    /// A command of Chromium's own (Chrome DevTools Protocol).
+    /// Sends a command of Chromium itself (Chrome DevTools Protocol).
     pub(crate) fn devtools(&self, command: &str, parameters: &Value) -> Value {
         self.command("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
-    /// As if the person had chosen `light` or `dark` for everything.
+    /// Emulates a person's choice of `light` or `dark` for everything.
     pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", &features);
@@ -222,7 +222,7 @@ impl Browser {
         decode_base64(self.ask("GET", &path, &Value::Null).as_str().unwrap())
     }
 
-    /// What the page has written to the browser's console since this was last asked.
+    /// The messages that the page has written to the browser's console since the last call.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.command("/se/log", &json!({ "type": "browser" }));
         let entries = log.as_array().unwrap().iter();
@@ -231,7 +231,7 @@ impl Browser {
             .collect()
     }
 
-    /// Every URL that was requested since this was last asked.
+    /// Every URL that was requested since the last call.
     pub(crate) fn requested(&self) -> Vec<String> {
         let log = self.command("/se/log", &json!({ "type": "performance" }));
         let events = log
@@ -258,7 +258,7 @@ impl Drop for Browser {
                 "DELETE /session/{} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
                 self.session, self.port
             );
-            // Ends the browser; an error means that it has ended already.
+            // An error means that the browser has already ended.
             let _ = exchange(self.port, &request);
         }
         let _ = self.driver.kill();
@@ -266,8 +266,8 @@ impl Drop for Browser {
     }
 }
 
-/// Sends a request and gives the status and the `value` that comes back. The answer ends by its length: chromedriver's
-/// browser inherits the connection, so that it stays open.
+/// Sends a request and returns the `value` of the answer with the status. The answer is read by its length, because
+/// chromedriver's browser inherits the connection and keeps it open.
 fn exchange(port: u16, request: &str) -> io::Result<(u16, Value)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;

@@ -1,4 +1,5 @@
-//! A wrong signature pasted in: which part differs, and no more certainty than an HMAC allows.
+//! The comparison of a wrong signature: it names the part that differs, and claims no more certainty than an HMAC
+//! allows.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ fn parts(found: &Value, state: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_right_signature_holds_and_an_old_one_is_said_to_be_old() {
+fn a_right_signature_holds_and_a_stale_timestamp_is_reported() {
     let dev = Dev::start("support-desk");
     let at = now();
     let found = compare(&dev, &post(at, &sign("/refunds", "Key-1", at, BODY)), "");
@@ -111,7 +112,7 @@ fn common_mistakes_are_proved_by_the_signature_itself() {
         "",
     );
     assert!(unjoined["summary"].as_str().unwrap().contains("colon"), "{unjoined}");
-    // Numbers in place of texts.
+    // Numbers where the parameters' JSON must have strings.
     let get = format!(
         "GET /orders/recent?email=a%40b.example&limit=5 HTTP/1.1\nX-Idempotency-Key: g\nX-Timestamp: {at}\nX-Signature: {}\n",
         sign("/orders/recent", "g", at, r#"{"email": "a@b.example", "limit": 5}"#)
@@ -120,7 +121,7 @@ fn common_mistakes_are_proved_by_the_signature_itself() {
 }
 
 #[test]
-fn a_payload_makes_it_certain_whatever_the_mistake() {
+fn a_payload_makes_the_finding_certain() {
     let dev = Dev::start("support-desk");
     let at = now();
     let signed = format!(
@@ -135,7 +136,7 @@ fn a_payload_makes_it_certain_whatever_the_mistake() {
 }
 
 #[test]
-fn what_nobody_can_tell_is_not_told() {
+fn without_proof_the_finding_is_unknown() {
     let dev = Dev::start("support-desk");
     let at = now();
     let right = format!("{PUBLIC_URL}/refunds:Key-1:{at}:{BODY}");
@@ -162,7 +163,7 @@ fn what_nobody_can_tell_is_not_told() {
 }
 
 #[test]
-fn what_is_refused_before_the_signature_says_why() {
+fn a_request_refused_before_its_signature_says_why() {
     let dev = Dev::start("support-desk");
     let at = now();
     let right = post(at, &sign("/refunds", "Key-1", at, BODY));

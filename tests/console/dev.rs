@@ -1,4 +1,4 @@
-//! The support desk's `dev`, as a process, and its console asked without a browser.
+//! Runs the support desk's `dev` as a process, and calls its console without a browser.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tests::caller::{Answer, PUBLIC_URL, SECRET, send};
 use tests::process::build;
 
-/// A program under `dev` in a folder of its own; killed when dropped.
+/// A program that runs `dev` in its own folder; dropping it kills the program.
 pub(crate) struct Dev {
     child: Child,
     pub(crate) port: u16,
@@ -45,12 +45,12 @@ impl Dev {
         format!("http://127.0.0.1:{}{rest}", self.port)
     }
 
-    /// The name and port that the browser addresses it by.
+    /// The host name and port under which the browser addresses the program.
     pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Sends a request with these headers, and no others but its length.
+    /// Sends a request with these headers; only its length is added.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let headers: String = headers
             .iter()
@@ -62,14 +62,14 @@ impl Dev {
         send(self.port, &request).unwrap()
     }
 
-    /// The token that the page holds.
+    /// The token in the page.
     pub(crate) fn token(&self) -> String {
         let page = self.send("GET", "/console", &[("Host", &self.host())], "");
         let (_, rest) = page.body.split_once("name=\"console-token\" content=\"").unwrap();
         rest.split('"').next().unwrap().to_owned()
     }
 
-    /// Asks as the page does.
+    /// Sends a request as the page does.
     pub(crate) fn ask(&self, path: &str, body: &Value) -> Answer {
         let (host, origin, token) = (self.host(), self.url(""), format!("Bearer {}", self.token()));
         let headers = [
@@ -85,7 +85,7 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the program has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

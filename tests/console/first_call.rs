@@ -1,4 +1,4 @@
-//! The command that `dev` prints, pasted; and what else `call` is given.
+//! Runs the command that `dev` prints, and other uses of `call`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -11,13 +11,13 @@ use tests::process::build;
 use crate::dev::Dev;
 
 #[test]
-fn the_printed_call_reaches_a_dev_that_listens_elsewhere() {
+fn the_printed_call_reaches_a_dev_on_another_port() {
     let (printed, said) = print_and_paste(None);
     assert!(printed.contains("--url http://127.0.0.1:"), "{printed}: {said}");
 }
 
 #[test]
-fn the_printed_call_reaches_a_dev_that_signs_over_a_url_of_elsewhere() {
+fn the_printed_call_reaches_a_dev_with_a_foreign_public_url() {
     let public_url = "https://api.example.com/support";
     let (printed, said) = print_and_paste(Some(public_url));
     let words = format!("--url {public_url} --at http://127.0.0.1:");
@@ -25,7 +25,7 @@ fn the_printed_call_reaches_a_dev_that_signs_over_a_url_of_elsewhere() {
 }
 
 #[test]
-fn values_of_a_list_are_taken_one_after_the_other_and_others_once() {
+fn values_of_a_list_are_collected_and_other_inputs_are_given_once() {
     let dev = Dev::start("support-desk");
     let call = |words: &[&str]| {
         let mut command = Command::new(build("support-desk", "dev"));
@@ -61,7 +61,7 @@ fn values_of_a_list_are_taken_one_after_the_other_and_others_once() {
 }
 
 #[test]
-fn a_setting_that_is_no_text_is_refused_by_whatever_reads_the_settings() {
+fn a_setting_that_is_not_utf8_is_refused_by_every_command() {
     let program = build("quickstart", "dev");
     for words in [&["manifest"][..], &["call", "stock"]] {
         let mut command = Command::new(&program);
@@ -76,7 +76,7 @@ fn a_setting_that_is_no_text_is_refused_by_whatever_reads_the_settings() {
     }
 }
 
-/// What `dev` says to try, and what comes of it in another terminal, which knows nothing of the first one's settings.
+/// The command that `dev` prints, and its result in another terminal, which has none of the first terminal's settings.
 fn print_and_paste(public_url: Option<&str>) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let program = build("quickstart", "dev");
@@ -104,7 +104,7 @@ fn print_and_paste(public_url: Option<&str>) -> (String, String) {
     });
     let printed = printed.expect("`dev` says how to try one");
     let called = command().arg("call").args(printed.split(' ')).output().unwrap();
-    // Ended before anything is asserted, so that it never outlives the test.
+    // The program is ended before the assertions, so that it never outlives the test.
     dev.kill().unwrap();
     dev.wait().unwrap();
     let said = String::from_utf8_lossy(&called.stdout).into_owned();

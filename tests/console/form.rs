@@ -1,4 +1,4 @@
-//! Forms: what a type holds goes through one, and what is wrong is told at its field.
+//! The console's forms: every value of a type passes through its form, and a mistake is shown at its field.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::browser::Browser;
 use super::dev::Dev;
 use super::person::{is_clean, open, send, text};
 
-/// Types as users make them, and a value of each that must go through the form unchanged.
+/// Types as users write them, each with a value that must pass through the form unchanged.
 mod zoo {
     use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ mod zoo {
 }
 
 #[test]
-fn a_form_holds_what_a_type_holds() {
+fn a_form_holds_every_value_of_its_type() {
     let animal = |parent| zoo::Animal {
         name: "Ana \"the\" ünïcorn".to_owned(),
         legs: Some(u64::MAX),
@@ -83,7 +83,7 @@ fn a_form_holds_what_a_type_holds() {
     };
     let value = animal(Some(Box::new(animal(None))));
     let schema = serde_json::to_value(schemars::schema_for!(zoo::Animal)).unwrap();
-    // What is null is left out.
+    // Null inputs are not sent.
     let mut value = serde_json::to_value(value).unwrap();
     value["parent"].as_object_mut().unwrap().remove("parent");
     for path in ["", "/parent"] {
@@ -130,7 +130,7 @@ fn a_form_holds_what_a_type_holds() {
 }
 
 #[test]
-fn wrong_inputs_are_told_at_their_fields() {
+fn wrong_inputs_are_shown_at_their_fields() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "refund_order");
     let amount = browser.labelled("amount_cents");
@@ -141,14 +141,14 @@ fn wrong_inputs_are_told_at_their_fields() {
     browser.fill(&amount, "");
     send(&browser);
     told_at(&browser, &amount, "amount_cents");
-    // Mended, it is told no more.
+    // After the correction, the mistake is no longer shown.
     browser.fill(&amount, "100");
     send(&browser);
     assert_eq!(
         browser.run("return document.querySelectorAll('[aria-invalid]').length"),
         0
     );
-    // In a nested object.
+    // A field of a nested object.
     browser.click("a[href='#/find_orders']");
     browser.until("document.querySelector('h1').innerText === 'find_orders' && document.querySelector('.parts')");
     let after = browser.labelled("placed_after");
@@ -158,7 +158,7 @@ fn wrong_inputs_are_told_at_their_fields() {
     browser.fill(&after, "2020-01-01T00:00:00Z");
     send(&browser);
     assert_eq!(text(&browser, ".badge"), "200 OK");
-    // A list, a choice and the form as JSON.
+    // A list, a choice, and the form as JSON.
     browser.click("a[href='#/open_ticket']");
     browser.until("document.querySelector('h1').innerText === 'open_ticket' && document.querySelector('.parts')");
     browser.press("Add to tags");
@@ -172,14 +172,14 @@ fn wrong_inputs_are_told_at_their_fields() {
         (&sent["tags"], &sent["priority"]),
         (&json!(["teapot"]), &json!("urgent"))
     );
-    // What is typed there is the body, byte for byte.
+    // The text is sent as the body, byte for byte.
     let odd = "{ \"email\":\"a@b.example\",\"subject\":\"s\", \"body\":\"b\", \"tags\":[9007199254740993] }";
     browser.fill("#json", odd);
     send(&browser);
     assert_eq!(text(&browser, ".badge"), "400 Bad Request");
     let request = browser.run("return document.querySelector('[aria-label=Request]').textContent");
     assert!(request.as_str().unwrap().ends_with(odd), "{request}");
-    // A number in place of a text is kept in the field, digit for digit, and the mistake is told there.
+    // A number in place of a string stays in the field, digit for digit, and the mistake is shown there.
     browser.fill("#json", "{ nonsense");
     browser.press("Edit as JSON");
     assert!(text(&browser, "#json-error").contains("not valid JSON"));
@@ -187,10 +187,10 @@ fn wrong_inputs_are_told_at_their_fields() {
 }
 
 #[test]
-fn a_field_that_holds_no_json_is_told_where_nothing_can_be_sent() {
+fn a_field_without_json_is_reported_if_nothing_can_be_sent() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "recent_orders");
-    // A GET that takes any JSON, which none of the examples does.
+    // A GET that takes any JSON; no example has such a GET.
     browser.run_async(
         "const { EndpointView } = await import('/console/endpoint.js');
          const endpoint = { name: 'recent_orders', method: 'GET', url: '', effect: '', description: '', source: '', order: ['any'],
@@ -199,8 +199,8 @@ fn a_field_that_holds_no_json_is_told_where_nothing_can_be_sent() {
          document.querySelector('#view').replaceChildren(...view.nodes);",
     );
     browser.fill(&browser.labelled("any (JSON)"), "{ nonsense");
-    let is_told = "document.querySelector('#trouble').innerText.startsWith('A field that takes JSON holds none')";
-    // The preview says it too, and what is said before a button is pressed is no answer to it.
+    let is_told = "document.querySelector('#trouble').innerText.startsWith('A field marked (JSON) does not contain valid JSON')";
+    // The preview shows the same mistake, so a mistake shown before the button is pressed does not count.
     browser.until(is_told);
     for button in ["Send", "Edit as JSON"] {
         browser.run("document.querySelector('#trouble').textContent = ''");
@@ -210,7 +210,7 @@ fn a_field_that_holds_no_json_is_told_where_nothing_can_be_sent() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
-/// The field is marked as wrong, its mistake is tied to it, and the focus is there.
+/// Checks that the field is marked as wrong, that the mistake is tied to the field, and that the field has the focus.
 fn told_at(browser: &Browser, field: &str, name: &str) {
     browser.until(&format!(
         "document.querySelector('{field}').getAttribute('aria-invalid') === 'true'"

@@ -1,4 +1,4 @@
-//! How the console looks and reads: contrast in light and dark, names for a screen reader, narrow windows, pictures.
+//! The looks of the console: contrast in light and dark, names for screen readers, narrow windows, and screenshots.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::dev::Dev;
 use super::person::{is_clean, open, send};
 
 #[test]
-fn it_can_be_read_in_light_and_dark_and_by_a_screen_reader() {
+fn the_console_is_readable_in_light_and_dark_and_by_a_screen_reader() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "refund_order");
     send(&browser);
@@ -45,7 +45,7 @@ fn it_can_be_read_in_light_and_dark_and_by_a_screen_reader() {
             "{landmark}"
         );
     }
-    // At the width of a telephone nothing sticks out.
+    // On a screen as wide as a telephone, no element is wider than the screen.
     browser.size(500, 900);
     assert_eq!(
         browser.run("return document.documentElement.scrollWidth <= innerWidth"),
@@ -54,7 +54,7 @@ fn it_can_be_read_in_light_and_dark_and_by_a_screen_reader() {
     is_clean(&browser, &dev);
 }
 
-/// Every text with less than 4.5 : 1 against what is behind it (WCAG 2.2 §1.4.3), but for what is out of use or not seen.
+/// Every text with a contrast below 4.5 : 1 (WCAG 2.2 §1.4.3), except disabled and invisible text.
 pub(crate) const FAINT_TEXTS: &str = "
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
     const channels = (colour) => {
@@ -92,7 +92,7 @@ pub(crate) const FAINT_TEXTS: &str = "
     return faint;
 ";
 
-/// Takes a picture, and keeps it in the folder that `CONSOLE_SCREENSHOTS` names, where it names one.
+/// Takes a screenshot and stores it in the folder that `CONSOLE_SCREENSHOTS` names, if it is set.
 pub(crate) fn picture(browser: &Browser, name: &str, scheme: &str, (width, height): (u32, u32)) -> Vec<u8> {
     browser.prefer(scheme);
     let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });

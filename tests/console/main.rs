@@ -1,4 +1,4 @@
-//! The console of `dev`, in a browser and against those who must not use it.
+//! Tests of the console of `dev`, in a browser and against attackers.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 

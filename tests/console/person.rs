@@ -1,4 +1,4 @@
-//! What a person does with the console, by mouse or by keyboard alone.
+//! What a person does in the console, with the mouse or with the keyboard alone.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::browser::{BACKSPACE, Browser, END, ENTER, SPACE, TAB};
 use super::dev::Dev;
 use super::looks::{FAINT_TEXTS, picture};
 
-/// The console, opened at a view, with the form's request signed and shown.
+/// The console, opened at a view; the request of the form is signed and shown.
 pub(crate) fn open(dev: &Dev, view: &str) -> Browser {
     let browser = Browser::open();
     browser.go(&dev.url(&format!("/console#/{view}")));
@@ -17,7 +17,7 @@ pub(crate) fn open(dev: &Dev, view: &str) -> Browser {
     browser
 }
 
-/// The page complained of nothing and asked for nothing elsewhere.
+/// Checks that the page reported no error and requested nothing from other servers.
 pub(crate) fn is_clean(browser: &Browser, dev: &Dev) {
     assert_eq!(browser.complaints(), Vec::<String>::new());
     let requested = browser.requested();
@@ -27,7 +27,7 @@ pub(crate) fn is_clean(browser: &Browser, dev: &Dev) {
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
 }
 
-/// Sends what the form holds and waits for the answer.
+/// Sends the form and waits for the answer.
 pub(crate) fn send(browser: &Browser) {
     let before = calls(browser);
     browser.press("Send");
@@ -88,7 +88,7 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     );
     assert!(text(&browser, ".headers").contains("idempotent-replayed"));
     assert!(text(&browser, "#recent").contains("200 replayed"));
-    // Another send is another operation.
+    // Sending again is a new operation.
     send(&browser);
     assert_ne!(body(&browser)["refund_id"], first["refund_id"]);
     browser.click("a[href='#/order_refunds']");
@@ -97,7 +97,7 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     assert_eq!(body(&browser)["refunded_cents"], 2400, "twice, though sent three times");
     browser.press("Repeat with the same key");
     browser.until("document.querySelector('.remark')?.innerText.includes('changes nothing')");
-    // An earlier call comes back with what was sent and answered.
+    // An earlier call is shown again with its request and its answer.
     browser.click("#recent li:last-child button");
     browser.until("document.querySelector('h1').innerText === 'refund_order' && document.querySelector('.badge')");
     assert_eq!(body(&browser), first);
@@ -109,7 +109,7 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     is_clean(&browser, &dev);
 }
 
-/// What the page shows as signed gives the signature that it shows.
+/// Checks that the parts shown as signed give the signature that is shown.
 fn shown_request_is_signed_right(browser: &Browser) {
     let payload = browser.run("return document.querySelector('[aria-label=Payload]').textContent");
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
@@ -159,14 +159,14 @@ fn the_keyboard_is_enough() {
     browser.keys(SPACE);
     browser.until("document.querySelector('.badge.replayed')");
     assert_eq!(body(&browser)["refunded_cents"], 250);
-    // On to another endpoint, whose heading gets the focus, and back to its fields.
+    // On to another endpoint, whose heading gets the focus, and back to the fields.
     browser.shift_tab();
     assert_eq!(focused(), "Send");
     browser.run("document.activeElement.blur(); document.body.focus(); scrollTo(0, 0)");
     tab_to("order_refunds");
     browser.keys(ENTER);
     browser.until("document.activeElement.tagName === 'H1' && document.activeElement.innerText === 'order_refunds'");
-    // Enter in a field sends.
+    // The Enter key in a field sends the form.
     browser.keys(TAB);
     browser.keys(ENTER);
     browser.until("document.querySelector('.badge')");
@@ -175,10 +175,10 @@ fn the_keyboard_is_enough() {
 }
 
 #[test]
-fn a_wrong_signature_is_looked_into() {
+fn a_person_checks_a_wrong_signature() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "refund_order");
-    // What the page gives to the clipboard is what it understands.
+    // The console understands the text that it puts into the clipboard.
     browser.run("window.copied = ''; Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { window.copied = text; } } })");
     browser.fill(&browser.labelled("reason"), "it's late");
     browser.until("document.querySelector('.parts').innerText.includes('late')");

@@ -1,4 +1,4 @@
-//! A rust-analyzer that has opened this workspace, asked by the Language Server Protocol 3.17 over its pipes.
+//! A rust-analyzer process that has opened this workspace, and requests to it (Language Server Protocol 3.17).
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The program, ended with the test.
+/// The process; it ends with the test.
 pub(crate) struct LanguageServer {
     program: Child,
     input: ChildStdin,
@@ -18,7 +18,7 @@ pub(crate) struct LanguageServer {
 }
 
 impl LanguageServer {
-    /// Starts it, and waits until it has loaded the workspace and built the macros.
+    /// Starts the process and waits until it has loaded the workspace and built the macros.
     pub(crate) fn start() -> Self {
         let mut program = Command::new("rust-analyzer")
             .current_dir(WORKSPACE)
@@ -42,14 +42,14 @@ impl LanguageServer {
         server
     }
 
-    /// Shows it a file as a person has it in the editor, saved or not.
+    /// Opens a file with this content, which need not be saved.
     pub(crate) fn open(&mut self, path: &Path, text: &str) {
         self.versions += 1;
         let document = json!({ "uri": uri(path), "languageId": "rust", "version": self.versions, "text": text });
         self.notify("textDocument/didOpen", &json!({ "textDocument": document }));
     }
 
-    /// Closes it again.
+    /// Closes the file.
     pub(crate) fn close(&mut self, path: &Path) {
         self.notify(
             "textDocument/didClose",
@@ -57,7 +57,7 @@ impl LanguageServer {
         );
     }
 
-    /// What a request about a place in a file is answered with.
+    /// The answer to a request about a position in a file.
     pub(crate) fn ask(&mut self, method: &str, path: &Path, (line, column): (usize, usize)) -> Value {
         let position = json!({ "line": line, "character": column });
         self.request(
@@ -66,7 +66,7 @@ impl LanguageServer {
         )
     }
 
-    /// What it says is wrong with a file, by itself: nothing is compiled.
+    /// The errors that rust-analyzer itself finds in a file, without compiling.
     pub(crate) fn diagnostics(&mut self, path: &Path) -> Vec<String> {
         let report = self.request(
             "textDocument/diagnostic",
@@ -85,7 +85,7 @@ impl LanguageServer {
             let id = self.requests;
             self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": parameters }));
             let answer = self.until(|message| message["id"] == id && message.get("method").is_none());
-            // "Content modified", "server cancelled": what it was working on has changed, so ask again.
+            // "Content modified" or "server cancelled": the state has changed meanwhile, so the request is sent again.
             match answer["error"]["code"].as_i64() {
                 Some(-32801 | -32802) => {}
                 Some(_) => panic!("{method}: {answer}"),
@@ -102,7 +102,7 @@ impl LanguageServer {
         self.until(|message| message["method"] == method && done(&message["params"]));
     }
 
-    /// Reads until the message comes; what the server asks for itself is answered with nothing.
+    /// Reads until this message arrives; requests of the server are answered with null.
     fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let message = self.receive();
@@ -149,7 +149,7 @@ fn uri(path: &Path) -> String {
     format!("file://{}", path.canonicalize().unwrap().display())
 }
 
-/// One program of the workspace and what it depends on; no checking of its own beside the tests.
+/// One program of the workspace and its dependencies; `cargo check` is off, because the tests need only rust-analyzer.
 fn initialize() -> Value {
     let check = [
         env!("CARGO"),

@@ -1,4 +1,4 @@
-//! What a person sees in an editor: rust-analyzer completes and finds things in an endpoint, also while it is typed.
+//! Tests of the editor: rust-analyzer completes and finds items in an endpoint, even while the endpoint is incomplete.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -23,7 +23,7 @@ pub struct Customer { number: u64 }
 fn main() {}
 "#;
 
-/// The place of `^` in a text, and the text without it.
+/// The position of `^` in a text, and the text without `^`.
 fn marked(text: &str) -> ((usize, usize), String) {
     let before = text.split('^').next().unwrap();
     let place = (
@@ -39,7 +39,7 @@ struct Editor {
 }
 
 impl Editor {
-    /// Everything offered at `^`.
+    /// Every completion that is offered at `^`.
     fn completions(&mut self, endpoint: &str) -> Vec<String> {
         let answer = self.at(endpoint, "textDocument/completion");
         let items = answer.get("items").unwrap_or(&answer).as_array().unwrap().clone();
@@ -53,7 +53,7 @@ impl Editor {
         items.iter().map(label).collect()
     }
 
-    /// The line to which `^` leads.
+    /// The line of the definition of the item at `^`.
     fn definition(&mut self, endpoint: &str) -> String {
         let answer = self.at(endpoint, "textDocument/definition");
         let range = &answer[0]["range"];
@@ -78,7 +78,7 @@ impl Editor {
     }
 }
 
-/// An endpoint with that attribute, argument and body.
+/// An endpoint with this attribute, argument and body.
 fn endpoint(attribute: &str, argument: &str, body: &str) -> String {
     format!(
         "
@@ -106,8 +106,8 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
     let whole = endpoint(good, customer, "Ok(desk.orders_of_customer(&customer))");
     assert_eq!(editor.diagnostics(&whole), Vec::<String>::new());
 
-    // In a body that is being typed: of a value of the app's, of an input, of what is in scope; and that the arguments have
-    // their types says that they are known.
+    // In an incomplete body: completions of an app value, of an input, and of the items in scope. Completed fields and
+    // methods show that rust-analyzer knows the types of the arguments.
     for (body, offered) in [
         ("desk.^", "orders_of_customer"),
         ("desk.^", "orders_today"),
@@ -117,7 +117,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
         let found = editor.completions(&endpoint(good, customer, body));
         assert!(found.iter().any(|label| label == offered), "{body}: {found:?}");
     }
-    // While the attribute is typed, or wrong.
+    // While the attribute is incomplete or wrong.
     for attribute in [
         "",
         "POST, ",
@@ -132,7 +132,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
             "{attribute}: {found:?}"
         );
     }
-    // While an argument's options are.
+    // While the options of an argument are incomplete.
     for argument in [
         "#[operator(min = )] customer: Customer,",
         "#[operator(m)] customer: Customer,",
@@ -149,7 +149,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
             "{argument}: {found:?}"
         );
     }
-    // The type of an argument.
+    // At the type of an argument.
     let found = editor.completions(&endpoint(good, "customer: Cus^", "Ok(1)"));
     assert!(found.iter().any(|label| label == "Customer"), "{found:?}");
 

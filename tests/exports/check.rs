@@ -1,4 +1,5 @@
-//! `manifest --check`: each kind of change, in each format, as if the file were of an earlier version of the support desk.
+//! `manifest --check`: each kind of change in each format, as if the file came from an earlier version of the support
+//! desk.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -12,7 +13,7 @@ use tests::process;
 
 const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
 
-/// A document that says of the same endpoints what an earlier version said.
+/// A document that describes the current endpoints as an earlier version would have described them.
 struct Earlier {
     format: &'static str,
     document: Value,
@@ -23,7 +24,7 @@ impl Earlier {
         self.format.starts_with("openapi")
     }
 
-    /// What the document says of an endpoint.
+    /// The description of an endpoint in the document.
     fn endpoint(&mut self, name: &str) -> &mut Value {
         if self.is_openapi() {
             let paths = self.document["paths"].as_object_mut().unwrap();
@@ -37,7 +38,7 @@ impl Earlier {
         endpoints.find(|one| one["name"] == name).unwrap()
     }
 
-    /// The object of a POST's inputs.
+    /// The object schema of a POST's inputs.
     fn inputs(&mut self, name: &str) -> &mut Value {
         let (is_openapi, is_mcp) = (self.is_openapi(), self.format == "mcp");
         let endpoint = self.endpoint(name);
@@ -48,7 +49,7 @@ impl Earlier {
         }
     }
 
-    /// A GET's input: its schema, and where it says that it is required.
+    /// An input of a GET: its schema, and the place that says whether it is required.
     fn parameter(&mut self, endpoint: &str, name: &str) -> &mut Value {
         if self.is_openapi() {
             let parameters = self.endpoint(endpoint)["parameters"].as_array_mut().unwrap();
@@ -57,7 +58,7 @@ impl Earlier {
         &mut self.inputs(endpoint)["properties"][name]
     }
 
-    /// A type of an answer's, or of what is in it.
+    /// The type of an answer, or of a part of the answer.
     fn outputs(&mut self, endpoint: &str, component: &str, inlined: &str) -> &mut Value {
         if self.is_openapi() {
             return &mut self.document["components"]["schemas"][component];
@@ -75,7 +76,7 @@ fn remove(list: &mut Value, value: &str) {
     list.as_array_mut().unwrap().retain(|one| one != value);
 }
 
-/// What `--check` says of the earlier version's documents; the formats that cannot say the change are left out.
+/// The report of `--check` about the earlier version's document, in each of these formats.
 fn said(formats: &[&'static str], edit: impl Fn(&mut Earlier)) -> Vec<String> {
     let program = process::build("support-desk", "dev");
     let folder = tempfile::tempdir().unwrap();
@@ -107,7 +108,7 @@ fn check(program: &Path, format: &str, file: &Path) -> (Option<i32>, String) {
     )
 }
 
-/// It is named, and nothing else is.
+/// Checks that the report names exactly these breaking changes.
 fn breaks(formats: &[&'static str], edit: impl Fn(&mut Earlier), sentences: &[&str]) {
     for report in said(formats, edit) {
         let breaking: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
@@ -156,7 +157,7 @@ fn an_input_that_takes_less() {
 }
 
 #[test]
-fn an_input_that_is_needed_or_gone_or_renamed() {
+fn an_input_becomes_required_or_is_removed_or_renamed() {
     breaks(
         &FORMATS,
         |earlier| remove(&mut earlier.inputs("open_ticket")["required"], "subject"),
@@ -193,7 +194,7 @@ fn an_input_that_is_needed_or_gone_or_renamed() {
 }
 
 #[test]
-fn an_answer_that_lacks_a_field_or_holds_another_kind_of_value() {
+fn an_answer_lacks_a_field_or_has_another_kind_of_value() {
     let refund = "/properties/refunds/items";
     breaks(
         &FORMATS,
@@ -214,7 +215,7 @@ fn an_answer_that_lacks_a_field_or_holds_another_kind_of_value() {
 }
 
 #[test]
-fn another_method_or_path_or_name() {
+fn another_method_or_path_or_name_is_reported() {
     let with_places = ["operator", "openapi", "openapi-3.0"];
     breaks(
         &with_places,
@@ -251,7 +252,7 @@ fn another_method_or_path_or_name() {
     };
     let renamed = "`pay_back` is now named `refund_order`: this breaks callers that know it as `pay_back`";
     breaks(&with_places, rename, &[renamed]);
-    // A tool has no place that would show that it is the same.
+    // A tool has no method or URL that would show that it is the same endpoint.
     let [report] = &said(&["mcp"], rename)[..] else {
         unreachable!()
     };
@@ -411,7 +412,7 @@ fn a_recursive_input_beside_another_that_changed() {
 }
 
 #[test]
-fn a_file_of_another_format_is_told_apart_and_a_layout_is_no_change() {
+fn a_file_of_another_format_is_recognised_and_layout_alone_is_harmless() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kept.json");
     let zoo = process::build_example("tests", "zoo");

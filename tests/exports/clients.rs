@@ -1,5 +1,5 @@
-//! The MCP project's own clients, in Python and in TypeScript, list and call every tool. `tests/exports/install` installs
-//! them.
+//! The MCP project's clients for Python and TypeScript list and call every tool. `tests/exports/install` installs the
+//! clients.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,7 +18,7 @@ fn in_python(arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-/// Where the client is installed, as Node looks for what a script names beside the script.
+/// The folder of the client. Node looks for a script's imports beside the script.
 fn in_typescript(arguments: &[&str]) -> Output {
     let node = process::installed("node/node_modules/@modelcontextprotocol").join("../..");
     Command::new("node")
@@ -37,7 +37,7 @@ fn succeeded(output: Output) -> String {
 }
 
 #[test]
-fn each_lists_and_calls_every_tool_over_standard_input() {
+fn each_client_lists_and_calls_every_tool_over_standard_input() {
     let folder = tempfile::tempdir().unwrap();
     let program = process::build("support-desk", "dev");
     let program = program.to_str().unwrap();
@@ -48,7 +48,7 @@ fn each_lists_and_calls_every_tool_over_standard_input() {
 }
 
 #[test]
-fn each_lists_and_calls_every_tool_over_http() {
+fn each_client_lists_and_calls_every_tool_over_http() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
     let url = format!("http://127.0.0.1:{}/mcp", server.port);

@@ -1,5 +1,5 @@
-//! A wrong request costs no more than a right one: what refusing takes in memory, for every type of the zoo and of the
-//! examples. Nothing is timed here; `cargo run --release -p tests --example refusals` prints times too.
+//! A wrong request costs no more than a right one: how much memory a refusal takes, for every type of the zoo and of
+//! the examples. This test measures no times; `cargo run --release -p tests --example refusals` prints times too.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -33,9 +33,9 @@ use operator_runtime::store::SqliteStore;
 use serde_json::json;
 use tests::process;
 
-/// One test, because the memory of all threads is counted.
+/// One test only, because the memory of all threads is counted.
 #[test]
-fn refusing_takes_memory_by_the_size_of_the_body_alone() {
+fn refusals_take_memory_in_proportion_to_the_body_only() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("costs.db")).unwrap();
     let app = App::new()
@@ -67,7 +67,7 @@ fn worst_requests(caller: &Caller) {
                 400,
                 "{name} {depth}"
             );
-            // serde tries each form of the type anew at each level, which takes as long as it takes.
+            // serde tries each variant of the type again at each level, and that time is not under our control.
             if *name != "alike" {
                 let status = caller.call(name, &json!({ "value": right })).status;
                 assert!(status == 200 || depth > 50, "{name} {depth}: {status}");

@@ -18,9 +18,9 @@ use operator_runtime::store::PostgresStore;
 use tests::process;
 use tests::services::Postgres;
 
-/// One test, because the memory of all threads is counted.
+/// One test only, because the memory of all threads is counted.
 #[test]
-fn refusing_takes_memory_by_the_size_of_the_body_alone() {
+fn refusals_take_memory_in_proportion_to_the_body_only() {
     let postgres = Postgres::start(&[]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(PostgresStore::connect(&postgres.url())).unwrap();

@@ -1,5 +1,5 @@
-//! The examples, as programs that are called over the wire: they refuse what their schemas do not allow and nothing else,
-//! and answer what their schemas say.
+//! The examples as programs that are called over the wire: they refuse exactly the inputs that their schemas do not
+//! allow, and their answers fit their schemas.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tests::services::Postgres;
 
 use crate::{CASES, endpoints, runner, texts, validator, values};
 
-/// Inputs that the examples' own data know, so that calls get as far as an answer.
+/// Inputs that occur in the examples' data, so that calls reach a successful answer.
 fn known() -> Value {
     json!({
         "amount_cents": [1],
@@ -25,7 +25,7 @@ fn known() -> Value {
     })
 }
 
-/// The same values, with what is known in its place.
+/// The same values, with known inputs in their place.
 fn with_known(values: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let known = known();
     (values, any::<Index>())
@@ -40,7 +40,7 @@ fn with_known(values: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// Calls one endpoint over the wire, with values that are texts where it is a GET.
+/// Calls one endpoint over the wire; for a GET, the values are strings.
 fn call(server: &Server, endpoint: &Value, key: &str, value: &Value) -> Answer {
     let path = endpoint["url"]
         .as_str()
@@ -59,8 +59,8 @@ fn call(server: &Server, endpoint: &Value, key: &str, value: &Value) -> Answer {
     answer.unwrap()
 }
 
-/// Calls one endpoint again and again. Whether a call is carried out is for its handler to say; whether the inputs are
-/// right is for the schema.
+/// Calls one endpoint many times. The handler decides whether a call succeeds; the schema decides whether the inputs
+/// are right.
 fn hold(server: &Server, endpoint: &Value) {
     let name = endpoint["name"].as_str().unwrap();
     let schema = &endpoint["inputs"];
@@ -98,7 +98,7 @@ fn hold(server: &Server, endpoint: &Value) {
         Ok(())
     });
     ran.unwrap_or_else(|error| panic!("{name}: {error}\n{schema:#}"));
-    // Enough of each, so that neither half holds for want of cases.
+    // Both halves need enough cases, so that neither passes for lack of cases.
     let (carried_out, refused) = (carried_out.get(), refused.get());
     assert!(
         carried_out.min(refused) > CASES / 10,

@@ -1,4 +1,4 @@
-//! The four formats, held against tools that others wrote. `tests/exports/install` installs them.
+//! The four formats, checked by tools of other projects. `tests/exports/install` installs the tools.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -24,7 +24,7 @@ fn succeed(command: &mut Command) -> String {
     text
 }
 
-/// The program's documents in a folder of their own, by format.
+/// The program's documents, one file per format, in a temporary folder.
 fn documents(program: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for format in FORMATS {
@@ -77,7 +77,7 @@ fn every_document_passes_its_validator() {
 }
 
 #[test]
-fn openapi_3_0_says_nothing_that_only_3_1_knows() {
+fn openapi_3_0_uses_no_keyword_of_3_1() {
     let folder = documents(&process::build_example("tests", "zoo"));
     let text = fs::read_to_string(folder.path().join("openapi-3.0.json")).unwrap();
     for keyword in [
@@ -95,7 +95,7 @@ fn openapi_3_0_says_nothing_that_only_3_1_knows() {
 }
 
 #[test]
-fn what_is_deprecated_is_said_and_no_title_is_made_up() {
+fn deprecated_items_are_marked_and_no_title_is_invented() {
     let folder = documents(&process::build_example("tests", "zoo"));
     for format in FORMATS {
         let mut document = json(&folder.path().join(format!("{format}.json")));
@@ -104,7 +104,7 @@ fn what_is_deprecated_is_said_and_no_title_is_made_up() {
             "mcp" => "/tools",
             _ => "/components/schemas/Renamed",
         };
-        // Titles that are ours: the document's, a problem's, a tool's.
+        // Titles of our own: those of the document, of a problem, and of a tool.
         for place in ["/info/title", "/components/schemas/Problem", "/components/responses"] {
             document.pointer_mut(place).map(Value::take);
         }
@@ -113,7 +113,7 @@ fn what_is_deprecated_is_said_and_no_title_is_made_up() {
         }
         let text = document.pointer(renamed).unwrap().to_string();
         assert!(text.contains("\"deprecated\":true"), "{format}: {text}");
-        // A variant of a search parameter, where that stands by itself.
+        // A variant of a search parameter, if the variant has a schema of its own.
         if format == "operator" {
             let endpoints = document["endpoints"].as_array().unwrap();
             let parameters = endpoints.iter().find(|one| one["name"] == "parameters").unwrap();
@@ -133,7 +133,7 @@ fn what_is_deprecated_is_said_and_no_title_is_made_up() {
 }
 
 #[test]
-fn typescript_is_made_of_it_and_compiles() {
+fn typescript_types_are_generated_and_compile() {
     for format in ["openapi", "openapi-3.0"] {
         for (program, uses) in [
             (process::build("support-desk", "dev"), true),
@@ -168,7 +168,7 @@ fn typescript_is_made_of_it_and_compiles() {
     }
 }
 
-/// Every check is on but two, which look for answers to calls that are not signed; the hook signs every call.
+/// Every check is on except two, which expect certain answers to unsigned calls; the hook signs every call.
 fn schemathesis_finds_nothing(document: &str, examples: u32) {
     let program = process::build("support-desk", "dev");
     let folder = documents(&program);
@@ -212,14 +212,14 @@ fn schemathesis_finds_nothing_in_five_hundred_examples_an_operation() {
     schemathesis_finds_nothing("openapi.json", 500);
 }
 
-/// Fewer: what is behind the document is the same.
+/// Fewer examples, because the program behind the document is the same.
 #[test]
-fn schemathesis_finds_nothing_by_the_older_document_either() {
+fn schemathesis_finds_nothing_in_the_openapi_3_0_document() {
     schemathesis_finds_nothing("openapi-3.0.json", 50);
 }
 
 #[test]
-fn the_manifest_is_served_where_it_is_on_and_to_signed_calls_only() {
+fn the_manifest_is_served_to_signed_calls_if_it_is_turned_on() {
     let program = process::build("support-desk", "dev");
     let folder = documents(&program);
     let server = Server::start_with(&program, folder.path(), &[("OPERATOR_SERVE_MANIFEST", "true")]);
@@ -249,7 +249,7 @@ fn the_manifest_is_served_where_it_is_on_and_to_signed_calls_only() {
 }
 
 #[test]
-fn the_examples_leave_nothing_to_lint() {
+fn the_examples_have_no_lint_findings() {
     for package in ["support-desk", "quickstart"] {
         let said = process::run(&process::build(package, "dev"), &["lint", "--deny", "notes"]);
         assert!(said.ends_with("endpoints: 0 warnings, 0 notes.\n"), "{said}");

@@ -1,4 +1,4 @@
-//! The MCP server, held against the MCP project's own clients and against who has no business with it.
+//! The MCP server, called by the MCP project's own clients and by callers that have no access.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 const TOKENS: (&str, &str) = ("OPERATOR_MCP_TOKENS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
 
-/// `mcp` with its standard input and output at hand.
+/// The command `mcp`, with access to its standard input and output.
 struct Started {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
@@ -46,7 +46,7 @@ impl Started {
         writeln!(input, "{message}").unwrap();
     }
 
-    /// What it says next; every line is a message.
+    /// The next message; every line is one message.
     fn next(&mut self) -> Option<Value> {
         let line = self.said.next()?.unwrap();
         Some(serde_json::from_str(&line).unwrap())
@@ -55,7 +55,7 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -65,7 +65,7 @@ const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","param
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 #[test]
-fn what_was_asked_before_standard_input_ended_is_answered() {
+fn requests_before_the_end_of_standard_input_are_answered() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Started::start(folder.path());
     let refund = tool_call("refund_order", &json!({ "order_id": 1004, "amount_cents": 100 }), "k");
@@ -81,7 +81,7 @@ fn what_was_asked_before_standard_input_ended_is_answered() {
 }
 
 #[test]
-fn it_ends_when_it_is_told_to_though_nothing_more_comes() {
+fn a_signal_ends_the_server_although_standard_input_stays_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Started::start(folder.path());
     server.say(INITIALIZE);
@@ -91,13 +91,13 @@ fn it_ends_when_it_is_told_to_though_nothing_more_comes() {
         .arg(server.child.id().to_string())
         .status();
     assert!(told.unwrap().success());
-    // Waiting would close it.
+    // `wait` would close standard input.
     let _open = server.child.stdin.take();
     let status = server.child.wait().unwrap();
     assert!(status.success(), "{status}");
 }
 
-/// A request as a client of the revision 2025-11-25 sends it, with these headers beside.
+/// A request of a client of the revision 2025-11-25, with these additional headers.
 fn request(headers: &[(&str, &str)], message: &str) -> String {
     let mut text = "POST /mcp HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\n\
         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n"
@@ -121,7 +121,7 @@ fn tool_call(name: &str, arguments: &Value, key: &str) -> String {
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
 #[test]
-fn only_tokens_open_it_and_only_where_there_are_some() {
+fn only_tokens_give_access_and_only_if_tokens_are_configured() {
     let folder = tempfile::tempdir().unwrap();
     let program = process::build("support-desk", "dev");
     let server = Server::start_with(&program, folder.path(), &[TOKENS]);
@@ -149,7 +149,7 @@ fn only_tokens_open_it_and_only_where_there_are_some() {
     }
     let wanted = format!("{realm}, error=\"invalid_request\"");
     assert_eq!(challenge(&with("Basic bjN3")), (401, wanted));
-    // A token is no signature, and a signature no token.
+    // A token is not a signature, and a signature is not a token.
     let signed = caller::post(server.port, "/mcp", "k", LIST).unwrap();
     assert_eq!(signed.status, 401, "{}", signed.body);
     let off = Server::start(&program, tempfile::tempdir().unwrap().path());
@@ -157,7 +157,7 @@ fn only_tokens_open_it_and_only_where_there_are_some() {
 }
 
 #[test]
-fn the_tools_are_those_of_the_manifest_below_the_base_path_too() {
+fn the_tools_are_those_of_the_manifest_also_below_the_base_path() {
     let folder = tempfile::tempdir().unwrap();
     let program = process::build("support-desk", "dev");
     let url = ("OPERATOR_PUBLIC_URL", "http://127.0.0.1:8080/support");
@@ -175,7 +175,7 @@ fn the_tools_are_those_of_the_manifest_below_the_base_path_too() {
 }
 
 #[test]
-fn pages_of_other_origins_and_names_that_are_not_ours_are_refused() {
+fn other_origins_and_foreign_host_names_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
     let status = |name: &str, value: &str| {
@@ -198,7 +198,7 @@ fn pages_of_other_origins_and_names_that_are_not_ours_are_refused() {
 }
 
 #[test]
-fn what_is_no_request_of_mcp_is_refused_with_a_problem() {
+fn a_request_that_is_not_mcp_is_refused_with_a_problem() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
     let good = request(&[("Authorization", "Bearer n3w")], LIST);
@@ -232,7 +232,7 @@ fn what_is_no_request_of_mcp_is_refused_with_a_problem() {
 }
 
 #[test]
-fn a_body_that_is_no_message_is_malformed_and_not_of_another_type() {
+fn a_body_that_is_not_a_message_is_malformed_not_of_a_wrong_type() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
     for (body, said) in [
@@ -271,14 +271,14 @@ fn a_body_that_is_no_message_is_malformed_and_not_of_another_type() {
             problem["detail"].as_str().unwrap().contains(said),
             "{body:.80}: {problem}"
         );
-        // Of another type, the body is not looked at.
+        // With another content type, the body is not read.
         let text = request(&[("Authorization", "Bearer n3w")], body).replacen("application/json", "text/plain", 1);
         assert_eq!(caller::send(server.port, &text).unwrap().status, 415, "{body:.80}");
     }
 }
 
 #[test]
-fn a_body_is_as_large_as_elsewhere_and_one_that_is_too_large_is_refused() {
+fn a_body_has_the_same_limit_as_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
     let message = tool_call("notify_customer", &json!({ "message": "a".repeat(1024 * 1024) }), "k");
@@ -287,7 +287,7 @@ fn a_body_is_as_large_as_elsewhere_and_one_that_is_too_large_is_refused() {
 }
 
 #[test]
-fn a_key_belongs_to_a_tenant_whichever_of_its_tokens_comes() {
+fn a_key_belongs_to_a_tenant_for_all_of_its_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&process::build("support-desk", "dev"), folder.path(), &[TOKENS]);
     let refund = tool_call(
@@ -303,7 +303,7 @@ fn a_key_belongs_to_a_tenant_whichever_of_its_tokens_comes() {
 }
 
 #[test]
-fn what_cannot_be_is_said_at_the_start() {
+fn wrong_settings_are_reported_at_start_up() {
     let folder = tempfile::tempdir().unwrap();
     let fails = |package: &str, command: &str, tokens: &str| {
         let output = Command::new(process::build(package, "dev"))
@@ -336,7 +336,7 @@ fn what_cannot_be_is_said_at_the_start() {
     }
 }
 
-/// What lets the slow handler go on, and how often it ran.
+/// What releases the slow handler, and how often the handler has run.
 #[derive(Default)]
 struct Gate {
     begun: Notify,
@@ -367,7 +367,7 @@ async fn digits(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_number_is_taken_for_another_one() {
+async fn no_number_is_mistaken_for_another() {
     let port = gate_server(&Arc::default(), Config::new()).await;
     let said = async |number: &str| {
         let call =
@@ -381,7 +381,7 @@ async fn no_number_is_taken_for_another_one() {
     let greatest = u64::MAX.to_string();
     let times = |factor: &str| format!("{{\"result\":\"{greatest} times {factor}\"}}");
     assert_eq!(said(&greatest).await, times("1"));
-    // A float of 64 bits is what it is.
+    // A 64-bit float is passed on unchanged.
     assert_eq!(said(&format!("{greatest},\"factor\":5.0")).await, times("5"));
     assert!(said(&u128::MAX.to_string()).await.contains("more than 64 bits"));
     assert!(
@@ -391,7 +391,7 @@ async fn no_number_is_taken_for_another_one() {
     );
 }
 
-/// A server of this file's endpoints in this process.
+/// A server in this process, with the endpoints of this file.
 async fn gate_server(gate: &Arc<Gate>, config: Config) -> u16 {
     let config = config
         .signing_key(SECRET)
@@ -416,7 +416,7 @@ async fn send(port: u16, request: String) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_finds_its_answer_later_and_no_handler_sees_its_token() {
+async fn a_client_that_hangs_up_gets_its_answer_later_and_handlers_see_no_token() {
     let gate = Arc::<Gate>::default();
     let port = gate_server(&gate, Config::new()).await;
     let mut lost = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -435,7 +435,7 @@ async fn a_client_that_hangs_up_finds_its_answer_later_and_no_handler_sees_its_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_server_says_so_and_a_slow_body_is_not_waited_for() {
+async fn a_full_server_refuses_and_a_slow_body_times_out() {
     let gate = Arc::<Gate>::default();
     let config = Config::new().concurrency(1).read_timeout(Duration::from_millis(100));
     let port = gate_server(&gate, config).await;
@@ -460,7 +460,7 @@ async fn a_full_server_says_so_and_a_slow_body_is_not_waited_for() {
 async fn in_the_way() {}
 
 #[test]
-fn an_endpoint_in_its_place_is_a_start_up_problem() {
+fn an_endpoint_at_the_path_of_mcp_is_a_start_up_problem() {
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
     let app = App::new().only(endpoints![in_the_way]).store(MemoryStore::new());
     app.clone().config(config.clone()).check().unwrap();

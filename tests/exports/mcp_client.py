@@ -1,6 +1,6 @@
 """Drives the support desk with the MCP project's own client: `stdio PROGRAM`, or `http URL TOKEN`.
 
-Once in each way that a client may begin: the handshake of the revisions before 2026-07-28, and the discovery since.
+Runs once for each way to start a session: the handshake of the revisions before 2026-07-28, and the discovery since then.
 """
 
 import sys

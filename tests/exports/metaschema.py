@@ -1,5 +1,5 @@
-"""Holds every schema of a document in the formats `operator` or `mcp` against JSON Schema's own schema (2020-12), and a
-list of tools against what the revisions of the Model Context Protocol say that one is."""
+"""Validates every schema of an `operator` or `mcp` document against the meta-schema of JSON Schema 2020-12, and a list of
+tools against the schemas of the revisions of the Model Context Protocol."""
 
 import json
 import sys

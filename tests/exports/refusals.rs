@@ -1,7 +1,7 @@
-//! What refusing costs: `cargo run --release -p tests --example refusals`.
+//! Measures what refusals cost: `cargo run --release -p tests --example refusals`.
 //!
-//! Prints the time and the memory of each of the dearest requests known, beside right ones, and how long another caller
-//! waits while 64 of them are refused at once by a server of its own.
+//! Prints time and memory of each of the most expensive known requests, beside valid requests, and how long another
+//! caller waits while a server refuses 64 of them at once.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,9 +32,9 @@ use tests::process::Server;
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// Callers of wrong requests, all at once.
+/// The number of simultaneous callers with wrong requests.
 const AT_ONCE: usize = 64;
-/// Calls of the other caller.
+/// The number of calls of the other caller.
 const CALLS: usize = 200;
 
 fn main() -> ExitCode {
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Each request by itself, the quickest of five.
+/// Each request on its own; the fastest of five runs counts.
 async fn alone() {
     let client = Client::new(App::new()).await.unwrap();
     println!(
@@ -88,7 +88,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
     requests
 }
 
-/// Another caller's GETs while wrong requests are refused.
+/// The GETs of another caller while wrong requests are refused.
 fn beside_others() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_on(&env::current_exe().unwrap(), folder.path(), "memory:");

@@ -1,5 +1,5 @@
-//! Schemas held to what decoding does, both ways and through the door: a call is carried out if and only if its inputs
-//! are what the schema describes, and what comes back is what the other schema describes.
+//! Schemas and decoding agree: over the public interface, a call is carried out if and only if its inputs fit the
+//! schema of the inputs, and its answer fits the schema of the answer.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -28,7 +28,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tests::process;
 
-/// Values of each kind an endpoint is called with.
+/// Values of each kind for calls of an endpoint.
 const CASES: u32 = 200;
 
 fn validator(schema: &Value) -> Validator {
@@ -41,7 +41,8 @@ fn validator(schema: &Value) -> Validator {
         .unwrap()
 }
 
-/// An address whose characters beyond ASCII could be letters of it (RFC 6531 §3.3): the validator knows those in ASCII.
+/// Whether an address is valid if its non-ASCII characters count as letters (RFC 6531 §3.3). The validator knows only
+/// ASCII addresses.
 fn is_international_email(text: &str) -> bool {
     let in_ascii: String = text
         .chars()
@@ -55,7 +56,7 @@ fn is_international_email(text: &str) -> bool {
     validator.is_valid(&json!(in_ascii))
 }
 
-/// What a program says of its endpoints.
+/// The program's description of its endpoints.
 fn endpoints(program: &Path) -> Vec<Value> {
     let mut manifest: Value = serde_json::from_str(&process::run(program, &["manifest"])).unwrap();
     match manifest["endpoints"].take() {
@@ -64,7 +65,7 @@ fn endpoints(program: &Path) -> Vec<Value> {
     }
 }
 
-/// The same values each time.
+/// The generator always starts from the same seed.
 fn runner() -> TestRunner {
     let config = Config {
         cases: CASES,

@@ -1,6 +1,6 @@
-"""Signs what schemathesis sends, as the agent does: each case is an operation of its own.
+"""Signs the requests of schemathesis as the agent does; each case is a new operation.
 
-Written from the protocol's text. The URL signed over is the published one; where the server listens is another matter.
+Written from the protocol's text. The signed URL is the public URL, which may differ from the server's address.
 """
 
 import hashlib

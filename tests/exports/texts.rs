@@ -1,11 +1,10 @@
-//! A GET's inputs: the texts that values are written as, texts that are a little wrong, and the values that texts stand
-//! for.
+//! Inputs of a GET: values as strings, nearly right strings, and the values that strings stand for.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value};
 
-/// Texts that may look like a number, and other doubtful ones.
+/// Strings that look like numbers, and other doubtful strings.
 const DOUBTFUL: [&str; 28] = [
     "",
     " ",
@@ -37,7 +36,7 @@ const DOUBTFUL: [&str; 28] = [
     "[5]",
 ];
 
-/// Objects whose values are texts, made of right values and of nearly right ones.
+/// Objects whose values are strings, made from right and nearly right values.
 pub(crate) fn like(valid: BoxedStrategy<Value>, nearly: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let nearly = nearly.prop_filter("a query has names", Value::is_object);
     let doubtful = (valid.clone(), any::<Index>(), select(DOUBTFUL.as_slice())).prop_map(|(mut value, place, text)| {
@@ -53,7 +52,7 @@ pub(crate) fn like(valid: BoxedStrategy<Value>, nearly: BoxedStrategy<Value>) ->
         .boxed()
 }
 
-/// Each value as one text.
+/// Each value as a string.
 fn written(value: &Value) -> Value {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let fields = value.as_object().unwrap().iter();
@@ -63,10 +62,10 @@ fn written(value: &Value) -> Value {
         .into()
 }
 
-/// The values that the texts stand for: a number or a boolean is what JSON writes so, with nothing around it.
+/// The values that the strings stand for. A string is a number or a boolean exactly if JSON writes the value so.
 pub(crate) fn read(texts: &Value, schema: &Value) -> Value {
     let read_one = |(name, text): (&String, &Value)| {
-        // What is one of several texts has no type beside them.
+        // A value that is one of several strings has no other type.
         let is_json = ["boolean", "integer", "number"]
             .iter()
             .any(|name_of_type| schema["properties"][name]["type"] == *name_of_type);

@@ -1,4 +1,4 @@
-// A program in TypeScript that knows the support desk from its OpenAPI document alone.
+// A TypeScript program that uses only the types generated from the support desk's OpenAPI document.
 import type { components, paths } from "./openapi";
 
 type Refund = paths["/refunds"]["post"];
@@ -8,7 +8,7 @@ type Answer = Refund["responses"]["200"]["content"]["application/json"];
 export const given: Given = { order_id: 1004, amount_cents: 2500, reason: null };
 export const message = (answer: Answer): string => answer.message;
 
-// @ts-expect-error The amount is needed.
+// @ts-expect-error The amount is required.
 export const incomplete: Given = { order_id: 1004 };
 
 type Recent = paths["/orders/recent"]["get"]["parameters"]["query"];

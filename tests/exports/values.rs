@@ -1,13 +1,13 @@
-//! Values made from a JSON Schema, and values that are a little wrong: strategies that proptest can shrink.
+//! Proptest strategies for values of a JSON Schema, and for values that are slightly wrong.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
-/// How deep a recursive schema is followed.
+/// The depth to which a recursive schema is followed.
 const DEPTH: u32 = 3;
 
-/// Values that the schema may describe; what holds by chance only (`not`, formats) is for the caller to filter.
+/// Values of a schema. Rules that hold only by chance (`not`, formats) are not applied: the caller has to filter.
 pub(crate) fn of(schema: &Value) -> BoxedStrategy<Value> {
     let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
     Maker {
@@ -16,7 +16,7 @@ pub(crate) fn of(schema: &Value) -> BoxedStrategy<Value> {
     .value(schema, DEPTH)
 }
 
-/// The same, with one part replaced, removed or added.
+/// Values of a schema with one part replaced, removed or added.
 pub(crate) fn nearly_of(schema: &Value) -> BoxedStrategy<Value> {
     (of(schema), any::<prop::sample::Index>(), 0..4_u8, anything())
         .prop_map(|(mut value, place, change, other)| {
@@ -27,7 +27,7 @@ pub(crate) fn nearly_of(schema: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// A branch as it is at that depth: at the deepest, without what holds another value and may be left out.
+/// The branch at this depth. At the greatest depth, optional parts that contain another value are removed.
 fn shallow(branch: &Value, depth: u32) -> Option<Value> {
     let holds_another = |schema: &Value| schema.to_string().contains("$ref");
     let mut branch = branch.clone();
@@ -42,7 +42,7 @@ fn shallow(branch: &Value, depth: u32) -> Option<Value> {
     (!holds_another(&branch)).then_some(branch)
 }
 
-/// JSON pointers to every part.
+/// JSON pointers to every part of a value.
 fn places(value: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut add = |key: &str, child: &Value| {
@@ -80,7 +80,7 @@ fn spoil(value: &mut Value, place: &str, change: u8, other: Value) {
     }
 }
 
-/// Any JSON, small.
+/// Small values of any JSON type.
 fn anything() -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -137,9 +137,9 @@ impl Maker<'_> {
         }
     }
 
-    /// One of the branches, with what stands beside them.
+    /// One of the branches, joined with the keywords beside them.
     fn branches(&self, schema: &Value, keyword: &str, branches: &[Value], depth: u32) -> BoxedStrategy<Value> {
-        // The last ways out of a recursion are those that need no other value of the type.
+        // At the greatest depth, only branches that contain no other value of the type end the recursion.
         let mut chosen: Vec<Value> = branches.iter().filter_map(|branch| shallow(branch, depth)).collect();
         if chosen.is_empty() {
             chosen = branches.to_vec();
@@ -227,7 +227,7 @@ impl Maker<'_> {
                 self.value(&schema["patternProperties"][pattern], depth),
             ),
             (None, Value::Object(_)) => pairs("[x-z]{1,3}".boxed(), self.value(&schema["additionalProperties"], depth)),
-            // Names that no field has: a schema that does not close says that they are passed over.
+            // Names of no field: an open schema ignores them.
             (None, Value::Null) if schema.get("unevaluatedProperties").is_none() => {
                 pairs("[x-z]{3}".boxed(), anything())
             }
@@ -260,7 +260,7 @@ fn integer(schema: &Value) -> BoxedStrategy<Value> {
         3 => near.clone().prop_map(plain),
         1 => Just(plain(least)),
         1 => Just(plain(most)),
-        // The same number in other words (JSON Schema core §4.2.3).
+        // The same number in another notation (JSON Schema core §4.2.3).
         1 => near.prop_map(|number| json!(i32::try_from(number).map(f64::from).unwrap_or_default())),
         1 => Just(if least <= 0 && most >= 0 { json!(-0.0) } else { plain(most) }),
     ]
@@ -284,7 +284,7 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
         Some("date-time") => {
             "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[01]):[0-5][0-9])"
         }
-        // Its pattern knows no 31 June.
+        // The pattern does not exclude 31 June.
         Some("partial-date-time") => {
             "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?"
         }
@@ -308,9 +308,10 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
     strategy.prop_map(Value::from).boxed()
 }
 
-/// Texts that a pattern describes; the anchors say what proptest does anyway, and `\d` has digits of every script.
+/// Strings that a pattern describes. Anchors are removed, because proptest always matches whole strings; `\d` becomes
+/// ASCII digits.
 fn matching(pattern: &str) -> BoxedStrategy<String> {
-    // A map's numbers as names: how large they may be is not in schemars' schema.
+    // Number keys of a map: schemars' schema does not limit how large such a key may be.
     let plain = match pattern {
         "^(0|[1-9][0-9]*)$" => "0|[1-9][0-9]{0,3}".to_owned(),
         "^(0|-?[1-9][0-9]*)$" => "0|-?[1-9][0-9]?".to_owned(),

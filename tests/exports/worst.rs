@@ -1,17 +1,17 @@
-//! The dearest requests that are known, and values nested as deep as JSON is read.
+//! The most expensive known requests, and values nested as deeply as the JSON parser allows.
 
 use serde_json::{Value, json};
 
-/// A request, and what it is.
+/// A request and its description.
 pub(crate) struct Worst {
     pub(crate) what: &'static str,
     pub(crate) endpoint: &'static str,
     pub(crate) inputs: Value,
-    /// What its refusal says among other things.
+    /// A part of the text of its refusal.
     pub(crate) told: &'static str,
 }
 
-/// So many bytes are the most that a server takes, unless it is set to more.
+/// The default limit of a server, in bytes.
 const BODY: usize = 1024 * 1024 - 64;
 
 pub(crate) fn requests() -> Vec<Worst> {
@@ -101,7 +101,7 @@ fn zeros(count: usize) -> Value {
     vec![json!(0); count].into()
 }
 
-/// A list of right values, and a wrong one at its end.
+/// A list of right values with a wrong value at its end.
 fn ended(item: Value, count: usize) -> Value {
     let mut items = vec![item; count];
     items.push(json!(5));
@@ -137,10 +137,10 @@ fn chain(depth: usize, wrong: &Value) -> Value {
     (0..depth).fold(json!({ "value": wrong }), |next, _| json!({ "value": 1, "next": next }))
 }
 
-/// The endpoints of types that hold themselves.
+/// The endpoints with recursive types.
 pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike"];
 
-/// A right value without another in it.
+/// A right value that contains no other value of its type.
 pub(crate) fn leaf(endpoint: &str) -> Value {
     match endpoint {
         "sum" => json!({ "op": "Num", "value": 1.5 }),
@@ -152,7 +152,7 @@ pub(crate) fn leaf(endpoint: &str) -> Value {
     }
 }
 
-/// A value with others in it, one in the other.
+/// Values nested inside each other.
 pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
     (0..depth).fold(innermost, |inner, level| match (endpoint, level % 4) {
         ("sum", 0) => json!({ "op": "Add", "left": inner, "right": leaf("sum") }),
@@ -176,7 +176,7 @@ pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
     })
 }
 
-/// A value with more in it: its first list made long, or its first input put into itself.
+/// A larger value: its first list is lengthened, or its first input is put into itself.
 pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
     let Some((_, first)) = value.as_object_mut().and_then(|inputs| inputs.iter_mut().next()) else {
         return value;
@@ -196,7 +196,7 @@ pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
     value
 }
 
-/// Puts a value in the place of the last part of itself, so many times.
+/// Replaces the last part of a value by the value itself, this many times.
 fn put_deepest(value: &mut Value, inner: &Value, times: usize) {
     if times == 0 {
         return;

@@ -1,4 +1,4 @@
-//! After a storm: what callers were told, counted against what has taken effect.
+//! After a storm: compares the answers that callers got with the effects that took place.
 
 use std::collections::HashMap;
 
@@ -8,28 +8,28 @@ use tests::proof::Row;
 
 use crate::storm::Storm;
 
-/// How an operation was answered, for good.
+/// The final answer to an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Told {
     Done(Value),
-    /// That it may have taken effect, and is not run again.
+    /// The operation may have taken effect and does not run again.
     Unknown,
 }
 
-/// Something that has taken effect, as it was written down where it did.
+/// An effect, as it was recorded where it took place.
 pub(crate) struct Effect {
-    /// The key that it was asked for under.
+    /// The idempotency key of the call.
     pub(crate) key: String,
-    /// A field of the answer that has to say the same.
+    /// A field of the answer that must have the same value.
     pub(crate) says: Option<(&'static str, i64)>,
 }
 
-/// Effects of which nothing is known but their keys.
+/// Effects of which only the keys are known.
 pub(crate) fn keys(keys: Vec<String>) -> Vec<Effect> {
     keys.into_iter().map(|key| Effect { key, says: None }).collect()
 }
 
-/// What the callers were told in the end, by idempotency key; and the servers that are left.
+/// The callers' final answers by idempotency key, and the servers that are left.
 pub(crate) struct Calm {
     pub(crate) told: HashMap<String, Told>,
     pub(crate) servers: Vec<Server>,
@@ -37,7 +37,7 @@ pub(crate) struct Calm {
 }
 
 impl Calm {
-    /// Adds the row of a storm on transactional operations, whose outcome is always known in the end.
+    /// Adds the row of a storm on transactional operations, whose outcome is always known at the end.
     pub(crate) fn is_transactional(&self, storm: &Storm<'_>, proof: &str, store: &str, effects: &[Effect]) {
         let row = Row {
             proof,
@@ -49,7 +49,7 @@ impl Calm {
         row.record();
     }
 
-    /// Adds the row of a storm on operations that take effect elsewhere.
+    /// Adds the row of a storm on operations whose effects are in another system.
     pub(crate) fn is_at_most_once(&self, storm: &Storm<'_>, proof: &str, store: &str, effects: &[Effect]) {
         let row = Row {
             proof,
@@ -70,7 +70,7 @@ impl Calm {
         self.told.values().filter(|told| **told == Told::Unknown).count()
     }
 
-    /// Told as done, and not there as told, or answered otherwise now than then.
+    /// Answers that say "done" without such an effect, or that differ from an earlier answer.
     fn lost(&self, storm: &Storm<'_>, effects: &[Effect]) -> usize {
         let effects: HashMap<&str, &Effect> = effects.iter().map(|effect| (effect.key.as_str(), effect)).collect();
         let is_there = |key: &str, answer: &Value| {
@@ -85,7 +85,7 @@ impl Calm {
         self.told.iter().filter(is_lost).count() + self.told.iter().enumerate().filter(is_contradicted).count()
     }
 
-    /// There more often than once, or though no caller was told: none of them has given up.
+    /// Effects that took place more than once, or that no caller was told of, although no caller has given up.
     fn doubled(&self, effects: &[Effect]) -> usize {
         let mut times: HashMap<&str, usize> = HashMap::new();
         for effect in effects {

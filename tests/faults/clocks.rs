@@ -1,5 +1,5 @@
-//! The wall clock of a serving process jumps an hour either way, or a process starts with one that is wrong: no lease
-//! ends, and no answer is forgotten.
+//! The wall clock of a serving process jumps by an hour, or a process starts with a wrong clock: no lease ends early,
+//! and no answer is forgotten.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,7 +15,7 @@ const SQLITE: &str = "sqlite:operator.db";
 const HOUR: i64 = 3600;
 const JUMPS: [i64; 6] = [HOUR, 0, -HOUR, HOUR, -HOUR, 0];
 
-/// A clock that a process believes in instead of the machine's.
+/// A clock that a process uses instead of the machine's clock.
 struct WallClock {
     file: PathBuf,
     ahead: AtomicI64,
@@ -32,7 +32,7 @@ impl WallClock {
     }
 
     fn jump(&self, ahead: i64) {
-        // Renamed over, so that nobody reads half of it.
+        // Replaced by a rename, so that no process reads a half-written file.
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{ahead:+}\n")).unwrap();
         std::fs::rename(new, &self.file).unwrap();
@@ -51,14 +51,14 @@ impl WallClock {
         Server::start_with(program, folder, &environment)
     }
 
-    /// Calls as somebody whose clock is the server's.
+    /// Calls as a caller whose clock agrees with the server's.
     fn post(&self, port: u16, key: &str, body: &str) -> Answer {
         let timestamp = now().saturating_add_signed(self.ahead.load(Ordering::Acquire));
         post_at(timestamp, port, "/charge", key, body).unwrap()
     }
 }
 
-/// The library of Debian's package `libfaketime`.
+/// The library in Debian's package `libfaketime`.
 fn libfaketime() -> String {
     let libraries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let mut paths = libraries.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
@@ -67,7 +67,7 @@ fn libfaketime() -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A process that starts with another clock takes no lease over, and forgets nothing.
+/// A process that starts with another clock takes over no lease and forgets no answer.
 fn starts_beside(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
@@ -87,7 +87,7 @@ fn starts_beside(store: &str, address: &str) {
             gate.wait_until_reached();
             let started = wrong.start(&program, folder.path(), address);
             lost += usize::from(!wrong.post(started.port, "kept", "{}").is_replay());
-            // Each waits for a second, and together for longer than a lease that is not renewed.
+            // Each call waits a second; together they wait longer than a lease that is not renewed.
             for _ in 0..3 {
                 let meanwhile = wrong.post(started.port, &key, &gate.body());
                 assert_eq!(meanwhile.status, 409, "{}", meanwhile.body);
@@ -110,7 +110,7 @@ fn starts_beside(store: &str, address: &str) {
     row.record();
 }
 
-/// A clock that jumps an hour ends no lease, and forgets no answer.
+/// A clock that jumps by an hour ends no lease early and forgets no answer.
 fn jumps(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
@@ -125,7 +125,7 @@ fn jumps(store: &str, address: &str) {
             let first = scope.spawn(|| clock.post(server.port, &key, &gate.body()));
             gate.wait_until_reached();
             clock.jump(ahead);
-            // Each waits for a second, and together for longer than a lease that is not renewed.
+            // Each call waits a second; together they wait longer than a lease that is not renewed.
             for _ in 0..3 {
                 let meanwhile = clock.post(server.port, &key, &gate.body());
                 assert_eq!(meanwhile.status, 409, "{}", meanwhile.body);
@@ -141,7 +141,7 @@ fn jumps(store: &str, address: &str) {
         };
         lost += told.iter().filter(is_forgotten).count();
     }
-    // And a clock that is set back while nobody looks.
+    // Then the clock is set back while no call is running.
     server.kill();
     clock.jump(-HOUR);
     server = clock.start(&program, folder.path(), address);

@@ -1,4 +1,4 @@
-//! Callers that hang up: half-closed and reset connections, while the handler runs.
+//! Callers that hang up, with half-closed and reset connections, while the handler runs.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -29,11 +29,11 @@ fn a_caller_that_hangs_up_finds_its_answer_when_it_comes_back(store: &str, addre
         if call % 2 == 0 {
             stream.shutdown(Shutdown::Write).unwrap();
             gate.open();
-            // It may be answered or not; that it ends is what counts.
+            // The call may be answered or not; it only has to end.
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             stream.read_to_end(&mut Vec::new()).unwrap();
         } else {
-            // Bytes that nobody has read make the system reset what is closed.
+            // Unread bytes make the kernel reset the connection when it is closed.
             stream.write_all(b"x").unwrap();
             drop(stream);
             gate.open();

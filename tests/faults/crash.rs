@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of operations: what was answered has happened exactly once, or is said to be unknown.
+//! `kill -9` during operations: an answered effect happened exactly once, or its outcome is reported as unknown.
 
 use serde_json::json;
 use tests::caller::get;
@@ -10,7 +10,7 @@ use crate::programs::{billing_ledger, lines, sqlite_credits};
 use crate::storm::Storm;
 
 const KILLS: usize = 56;
-/// Two at each fail point, and as many at moments of nobody's choice.
+/// Two kills at each fail point, and as many at random moments.
 const FEW_KILLS: usize = 16;
 const FAIL_POINTS: &[&str] = &["operator-runtime/fail-points"];
 
@@ -43,7 +43,7 @@ fn every_answered_refund_exists_exactly_once() {
 }
 
 #[test]
-fn no_mail_goes_out_twice_and_every_answered_one_went_out() {
+fn no_mail_is_sent_twice_and_every_answered_mail_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let storm = Storm {
         program: &build_into(folder.path(), "support-desk", FAIL_POINTS),
@@ -65,7 +65,7 @@ fn key_of(mail: &str) -> String {
 }
 
 #[test]
-fn no_credit_is_lost_where_sqlite_flushes_for_a_crash_of_the_process_only() {
+fn no_credit_is_lost_in_a_process_crash_with_sqlite_durability_process() {
     let folder = tempfile::tempdir().unwrap();
     let storm = Storm {
         program: &build_into(folder.path(), "faults-program", &["fail-points"]),

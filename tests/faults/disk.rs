@@ -1,4 +1,4 @@
-//! SQLite on a disk that is full, and on one that cannot be written: calls are refused, and then go on.
+//! SQLite on a full disk and on a read-only disk: calls are refused, and are answered again afterwards.
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,7 +13,7 @@ use crate::programs::sqlite_credits;
 
 const OPERATIONS: usize = 60;
 
-/// Runs a command in a place of its own, where it may mount; it becomes the program in the end.
+/// Runs a command in its own mount namespace; the command ends by executing the program.
 pub(crate) fn isolated(script: &str, program: &Path) -> Command {
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = Command::new("unshare");
@@ -33,7 +33,7 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let command = isolated("mount -t tmpfs -o size=2m tmpfs disk", &program);
     let server = Server::start_by(command, folder.path(), &[STORE]);
-    // The disk, as the server sees it.
+    // The disk as the server sees it.
     let disk = PathBuf::from(format!("/proc/{}/root", server.pid())).join(folder.path().strip_prefix("/").unwrap());
     let disk = disk.join("disk");
     let call = |operation: usize| post(server.port, "/credit", &format!("operation-{operation}"), "{}").unwrap();
@@ -48,7 +48,7 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
 
     let filler = disk.join("filler");
     fill(&filler);
-    // Some find room in what SQLite has taken already.
+    // Some calls find room in what SQLite has already allocated.
     let mut refused = 0;
     for operation in OPERATIONS / 2..OPERATIONS {
         let answer = call(operation);
@@ -73,7 +73,7 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
                 .as_ref()
                 .is_none_or(|told| *told == now[*operation].body)
     };
-    // Copied, for SQLite would look for a path through `/proc` outside the server's place.
+    // Copied, because SQLite would resolve a path through `/proc` outside the server's namespace.
     for file in ["operator.db", "operator.db-wal"] {
         std::fs::copy(disk.join(file), folder.path().join(file)).unwrap();
     }
@@ -96,7 +96,7 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
     row.record();
 }
 
-/// Until not one byte more is taken.
+/// Fills the disk until it takes not one byte more.
 fn fill(path: &Path) {
     let mut file = std::fs::File::create(path).unwrap();
     for size in [4096, 1] {
@@ -105,7 +105,7 @@ fn fill(path: &Path) {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_said_at_the_start_and_serves_once_it_can() {
+fn a_read_only_file_is_reported_at_start_and_served_once_it_is_writable() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     std::fs::create_dir(folder.path().join("disk")).unwrap();

@@ -1,5 +1,5 @@
-/* Writes fail, of a program that this is loaded into: with EROFS where the file "read-only" is in its folder, as on a
- * file system that was mounted read-only after an error; flushes fail with EIO where the file "no-flush" is. */
+/* A library that makes the writes and flushes of a program fail. If the program's folder contains the file "read-only",
+ * writes fail with EROFS, as on a file system remounted read-only after an error; with "no-flush", flushes fail with EIO. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-//! SQLite on a disk that turns read-only under the program, or whose flushes fail: refused, never told as done, and
-//! served again afterwards.
+//! SQLite on a disk that becomes read-only while the program runs, or whose flushes fail: calls are refused, never
+//! answered as done, and served again afterwards.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::programs::sqlite_credits;
 
 const OPERATIONS: usize = 20;
 
-/// Builds what stands between the program and its disk.
+/// Builds the library that intercepts the program's access to its disk.
 fn build_disk(folder: &Path) -> PathBuf {
     let library = folder.join("failing_disk.so");
     let built = Command::new("cc")
@@ -26,7 +26,7 @@ fn build_disk(folder: &Path) -> PathBuf {
     library
 }
 
-/// A running program and its disk; a file in its folder says how that fails.
+/// A running program and its disk; a file in the program's folder selects the failure.
 struct Failing {
     folder: tempfile::TempDir,
     program: PathBuf,
@@ -52,7 +52,7 @@ impl Failing {
         post(self.server.port, "/credit", &format!("operation-{operation}"), "{}").unwrap()
     }
 
-    /// Half of the operations on a disk in order, the others while it fails, and then all again; the row.
+    /// Runs half of the operations on a working disk, the others while it fails, and then all again; returns the row.
     fn fail(mut self, sign: &str, proof: &str, restarts: bool) {
         let told: Vec<_> = (0..OPERATIONS / 2).map(|operation| self.call(operation)).collect();
         assert!(told.iter().all(|answer| answer.status == 200), "{told:?}");

@@ -1,4 +1,5 @@
-//! Crashes, frozen processes, lost servers, wrong clocks and full disks: nothing is lost, nothing happens twice.
+//! Tests with crashes, frozen processes, lost servers, wrong clocks and full disks: nothing is lost, nothing happens
+//! twice.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 

@@ -1,4 +1,4 @@
-//! What is counted, as Prometheus reads it from a server that is called, killed and called again.
+//! The metrics that Prometheus reads from a server that is called, killed and called again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ fn start(program: &Path, folder: &Path) -> Server {
     Server::start_with(program, folder, &SCRAPED)
 }
 
-/// Each figure with its labels, as it stands in the text.
+/// Each metric with its labels, as it is written in the exported text.
 struct Figures(BTreeMap<String, f64>, String);
 
 impl Figures {
@@ -40,7 +40,7 @@ impl Figures {
         Self(lines.map(figure).collect(), answer.body)
     }
 
-    /// In the order of the scrape: name and kind of each.
+    /// The name and kind of each metric, in the order of the scrape.
     fn names(&self) -> BTreeSet<(String, String)> {
         let types = self.1.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         types
@@ -71,7 +71,7 @@ fn is(figure: f64, expected: u32) -> bool {
     (figure - f64::from(expected)).abs() < 0.5
 }
 
-/// Calls a gated endpoint, and does something while its handler waits.
+/// Calls a gated endpoint, and runs a closure while the handler waits.
 fn gated<T>(
     server: &Server,
     folder: &Path,
@@ -89,7 +89,7 @@ fn gated<T>(
 }
 
 #[test]
-fn what_happens_to_calls_is_counted_once() {
+fn each_event_of_a_call_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let program = build_into(folder, "faults-program", &[]);
@@ -108,7 +108,7 @@ fn what_happens_to_calls_is_counted_once() {
         post(port, "/charge", "waited", &body)
     });
     assert_eq!((duplicate.unwrap().status, first.status), (409, 200));
-    // Longer than a handler ought to keep the writer: that is what is counted.
+    // Longer than a handler should keep the writer, because that time is what the metric counts.
     let slow = || std::thread::sleep(Duration::from_millis(150));
     assert_eq!(gated(&server, folder, "/credit", "slow", slow).1.status, 200);
 
@@ -146,7 +146,7 @@ fn what_happens_to_calls_is_counted_once() {
     }
 }
 
-/// Sends a call again until no attempt at it is taken to be alive.
+/// Repeats a call until no attempt of the operation is considered alive.
 fn retry(server: &Server, path: &str, body: &str) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -159,7 +159,7 @@ fn retry(server: &Server, path: &str, body: &str) -> Answer {
 }
 
 #[test]
-fn what_a_crash_leaves_is_counted_by_the_server_that_finds_it() {
+fn effects_of_a_crash_are_counted_by_the_server_that_finds_them() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let program = build_into(folder, "faults-program", &[]);
@@ -193,7 +193,7 @@ fn what_a_crash_leaves_is_counted_by_the_server_that_finds_it() {
         figures.1
     );
 
-    // What nobody asks for again waits for a person all the same.
+    // An operation that no caller retries also waits for a person.
     let gate = Gate::new(folder, "unasked");
     let (port, body) = (server.port, gate.body());
     let calling = std::thread::spawn(move || post(port, "/charge", "unasked", &body));
@@ -210,7 +210,7 @@ fn what_a_crash_leaves_is_counted_by_the_server_that_finds_it() {
     records(&server, [3, 0, 0, 2]);
 }
 
-/// They are counted once the server has started.
+/// The records are counted once after the start.
 fn records(server: &Server, expected: [u32; 4]) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -246,7 +246,7 @@ fn unknown(program: &Path, folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Nobody is asked for it but the list, so that it stays as the crash has left it.
+/// Uses only the command `list`, so that the operation stays as the crash left it.
 fn wait_until_lost(program: &Path, folder: &Path) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while unknown(program, folder).len() < 2 {
@@ -261,7 +261,7 @@ fn settle(program: &Path, folder: &Path) {
 }
 
 #[test]
-fn the_page_on_idempotency_names_every_figure_and_no_other() {
+fn the_idempotency_docs_name_every_metric_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     let server = start(&program, folder.path());
@@ -288,7 +288,7 @@ fn the_page_on_idempotency_names_every_figure_and_no_other() {
 }
 
 #[test]
-fn what_cannot_be_scraped_is_said_at_the_start_with_all_else() {
+fn a_metrics_address_that_cannot_be_used_is_reported_at_start_up() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = |package: &str, address: &str| {

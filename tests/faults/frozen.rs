@@ -1,4 +1,5 @@
-//! A Postgres that accepts connections and says nothing: start-up says so and ends, and a process that serves can be stopped.
+//! A Postgres server that accepts connections but does not answer: start-up fails with a message, and a serving process
+//! can be stopped.
 
 use std::net::TcpListener;
 
@@ -30,7 +31,7 @@ fn a_process_whose_postgres_is_frozen_answers_and_can_be_stopped() {
     let frozen = postgres.freeze();
     let answer = post(server.port, "/credit", "frozen", "{}").unwrap();
     assert_eq!(answer.status, 503, "{}", answer.body);
-    // Its caller has been answered, and it still waits for a connection.
+    // The caller has its answer, but the call still waits for a connection.
     server.terminate();
     assert_eq!(server.exit_code(), Some(0));
     drop(frozen);

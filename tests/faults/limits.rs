@@ -1,5 +1,5 @@
-//! Callers without a key that hold on to what they can: bodies, heads, connections and answers. What they hold is bounded,
-//! and a signed call is answered beside them.
+//! Unverified callers that occupy bodies, heads, connections and answers: what they can occupy is bounded, and a signed
+//! call is still answered.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use tests::process::{Server, build_into};
 use crate::programs::Gate;
 
 const MIB: usize = 1024 * 1024;
-/// What the program gives its callers to send a request.
+/// The time that the program gives callers to send a request.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn server(folder: &Path, limits: &[(&str, &str)]) -> Server {
@@ -42,10 +42,10 @@ fn unsigned(length: usize) -> String {
     format!("POST /charge HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n")
 }
 
-/// The rest of what the server sends; `None` where it only closes.
+/// The rest of what the server sends; `None` if it only closes the connection.
 fn rest(mut stream: TcpStream) -> Option<Answer> {
     let mut text = Vec::new();
-    // A reset comes after what was sent.
+    // Even if a reset follows, the bytes before it were sent.
     let _ = stream.read_to_end(&mut text);
     let text = String::from_utf8(text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n")?;
@@ -61,7 +61,7 @@ fn kind(answer: &Answer) -> String {
     format!("{} {}", answer.status, kind.rsplit(':').next().unwrap_or_default())
 }
 
-/// A line of the process' status, in bytes.
+/// A line of the process's status file, in bytes.
 fn memory(server: &Server, line: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
@@ -73,7 +73,7 @@ fn memory(server: &Server, line: &str) -> usize {
         * 1024
 }
 
-/// Signed, and its body comes when the server asks for it.
+/// Sends a signed call whose body follows when the server asks for it.
 fn post_in_two_segments(server: &Server, key: &str) -> Option<Answer> {
     let whole = signed_post(now(), "/ring", key, "{}");
     let (head, body) = whole.split_once("\r\n\r\n").unwrap();
@@ -115,7 +115,7 @@ fn bodies_short_of_one_byte_hold_no_more_than_their_room() {
     let short = vec![b'x'; MIB - 1];
     let begin = || {
         let mut stream = begin_body(&server, &unsigned(MIB));
-        // What finds no room is refused before all of it is sent.
+        // A body that finds no room is refused before all of it is sent.
         let _ = stream.write_all(&short);
         stream
     };
@@ -141,13 +141,13 @@ fn bodies_short_of_one_byte_hold_no_more_than_their_room() {
         kinds["503 server-full"] > 0 && kinds["408 request-too-slow"] <= 8,
         "{kinds:?}"
     );
-    // Beside the bodies, the buffers that the connections read into.
+    // Besides the bodies, the read buffers of the connections.
     assert!(grown < 40 * MIB, "{grown} bytes for {kinds:?}");
     assert_eq!(post_in_two_segments(&server, "after").unwrap().status, 200);
 }
 
 #[test]
-fn unfinished_heads_hold_no_more_than_theirs() {
+fn unfinished_heads_use_no_more_memory_than_their_limit() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), &[("FAULTS_UNFINISHED_HEADS", "8")]);
     assert_eq!(post(server.port, "/ring", "before", "{}").unwrap().status, 200);
@@ -174,7 +174,7 @@ fn unfinished_heads_hold_no_more_than_theirs() {
 }
 
 #[test]
-fn the_longest_idle_connections_are_closed_when_descriptors_run_out() {
+fn connections_idle_longest_are_closed_when_descriptors_run_out() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     let mut command = Command::new("sh");
@@ -197,7 +197,7 @@ fn the_longest_idle_connections_are_closed_when_descriptors_run_out() {
 }
 
 #[test]
-fn where_none_is_idle_the_connection_that_is_waited_for_longest_makes_room() {
+fn without_idle_connections_the_one_waited_for_longest_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), &[("FAULTS_CONNECTIONS", "2")]);
     let at_work = |name: &str| {
@@ -224,7 +224,7 @@ fn where_none_is_idle_the_connection_that_is_waited_for_longest_makes_room() {
 }
 
 #[test]
-fn a_connection_without_a_request_is_closed_without_a_word() {
+fn a_connection_without_a_request_is_closed_without_an_answer() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), &[("FAULTS_IDLE_TIMEOUT_MS", "300")]);
     let began = Instant::now();
@@ -243,14 +243,14 @@ fn a_connection_without_a_request_is_closed_without_a_word() {
         answer.body
     );
     assert!(began.elapsed() < READ_TIMEOUT, "it took {:?}", began.elapsed());
-    // A head that has begun has its own time.
+    // An unfinished head has its own time limit.
     assert_eq!(kind(&rest(head).unwrap()), "408 request-too-slow");
     assert!(began.elapsed() >= READ_TIMEOUT);
 }
 
 #[test]
-fn an_answer_that_is_taken_drop_by_drop_has_a_limit_as_a_whole() {
-    // More than the system takes off the server's hands.
+fn an_answer_that_is_read_slowly_has_one_limit_for_all_of_it() {
+    // More than the kernel's buffers take.
     const LENGTH: usize = 4_500_000;
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path(), &[]);
@@ -261,7 +261,7 @@ fn an_answer_that_is_taken_drop_by_drop_has_a_limit_as_a_whole() {
     runtime.block_on(async {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        // Little is on its way to a caller that can take little.
+        // Few bytes are in flight to a caller with a small receive buffer.
         socket.set_recv_buffer_size(4096).unwrap();
         let mut stream = socket.connect(([127, 0, 0, 1], server.port).into()).await.unwrap();
         let timestamp = now();
@@ -279,7 +279,7 @@ fn an_answer_that_is_taken_drop_by_drop_has_a_limit_as_a_whole() {
         let began = Instant::now();
         let mut taken = Vec::new();
         let mut drop_by_drop = [0; 512];
-        // Its pace is the attack: 10 KiB a second.
+        // Reads at 10 KiB a second, which is the attack.
         let mut pace = tokio::time::interval(Duration::from_millis(50));
         let ended = loop {
             pace.tick().await;
@@ -294,7 +294,7 @@ fn an_answer_that_is_taken_drop_by_drop_has_a_limit_as_a_whole() {
             "{}",
             String::from_utf8_lossy(&taken)
         );
-        // As long as it may take to be read, and a second for each 512 KiB of it.
+        // The time limit for reading, and a second for each 512 KiB of the answer.
         assert!(
             ended >= READ_TIMEOUT + Duration::from_secs(8),
             "it ended after {ended:?}"

@@ -1,4 +1,5 @@
-//! The store's own server is killed in the middle and started again: calls are refused meanwhile, and then go on.
+//! The store's server is killed during calls and started again: calls are refused meanwhile, and answered again
+//! afterwards.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use crate::storm::Storm;
 
 const KILLS: usize = 12;
 
-/// Calls to one server, whose store is at the address in `environment`.
+/// Calls one server, whose store address is in `environment`.
 fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'s str)], path: &'s str) -> Storm<'s> {
     Storm {
         program,
@@ -24,7 +25,7 @@ fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'
 }
 
 #[test]
-fn a_redis_that_is_killed_loses_and_doubles_nothing() {
+fn a_killed_redis_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
     let program = build_into(folder.path(), "faults-program", &[]);
@@ -37,7 +38,7 @@ fn a_redis_that_is_killed_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_postgres_that_is_stopped_at_once_loses_and_doubles_nothing() {
+fn a_postgres_with_an_immediate_stop_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
     let program = build_into(folder.path(), "faults-program", &[]);
@@ -50,7 +51,7 @@ fn a_postgres_that_is_stopped_at_once_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn a_postgres_that_is_stopped_at_once_runs_nothing_twice_that_acts_elsewhere() {
+fn a_postgres_with_an_immediate_stop_repeats_no_effect_in_other_systems() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
     let program = build_into(folder.path(), "faults-program", &[]);

@@ -1,4 +1,4 @@
-//! Two processes on one store: duplicates to both at once, and one that is frozen for longer than its lease.
+//! Two processes on one store: duplicates to both at once, and a process that is frozen for longer than its lease.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -12,7 +12,7 @@ use tests::services::{Postgres, Redis};
 use crate::programs::{Gate, lines, postgres_credits, sqlite_credits};
 
 const OPERATIONS: usize = 100;
-/// At each of the two servers.
+/// Calls at each of the two servers.
 const CALLERS: usize = 4;
 const FREEZES: usize = 3;
 
@@ -42,7 +42,7 @@ impl Two {
         lines(&self.folder.path().join("ledger"))
     }
 
-    /// Each operation goes to both servers, four times to each, at the same moment.
+    /// Sends each operation to both servers, four times to each, at the same time.
     fn send_duplicates(&self, path: &str, effects: impl FnOnce() -> Vec<String>) {
         let moment = Barrier::new(2 * CALLERS);
         let answers: Vec<Vec<String>> = std::thread::scope(|scope| {
@@ -84,7 +84,8 @@ impl Two {
         row.record();
     }
 
-    /// One server is frozen in a handler for longer than its lease, while the other is asked for the same; then it goes on.
+    /// One server is frozen in a handler for longer than its lease while the other gets the same call; then the first
+    /// continues.
     fn freeze(&self, path: &str, is_taken_over: bool, effects: impl Fn() -> Vec<String>) {
         let (mut lost, mut doubled) = (0, 0);
         for round in 0..FREEZES {
@@ -106,7 +107,7 @@ impl Two {
             });
             let settled = [one, other].map(|port| until_known(port, path, &key, &gate.body()));
             let times = effects().iter().filter(|effect| **effect == key).count();
-            // Whoever was told something before is not told otherwise now.
+            // An answer that was given once does not change later.
             let told = [Some(stalled), meanwhile];
             let is_contradicted = |told: &Answer| [200, 500].contains(&told.status) && told.body != settled[0].body;
             lost += usize::from(settled[0].body != settled[1].body || times == 0);
@@ -124,7 +125,7 @@ impl Two {
     }
 }
 
-/// Calls until the handler's answer is there.
+/// Calls until the handler's answer arrives.
 fn until_done(port: u16, path: &str, key: &str, body: &str) -> String {
     for _ in 0..100 {
         let answer = post(port, path, key, body).unwrap();
@@ -137,7 +138,7 @@ fn until_done(port: u16, path: &str, key: &str, body: &str) -> String {
     panic!("{key} is never answered");
 }
 
-/// Calls until the answer is the handler's, or that nobody knows.
+/// Calls until the answer is the handler's or says that the outcome is unknown.
 fn until_known(port: u16, path: &str, key: &str, body: &str) -> Answer {
     let begun = Instant::now();
     loop {
@@ -150,7 +151,7 @@ fn until_known(port: u16, path: &str, key: &str, body: &str) -> Answer {
     }
 }
 
-/// Calls for longer than a lease lasts; where that comes to an answer, the answer.
+/// Calls for longer than a lease lasts; returns the answer, if there is one.
 fn until_lease_is_lost(port: u16, path: &str, key: &str, body: &str) -> Option<Answer> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(5) {
@@ -187,7 +188,7 @@ fn two_processes_on_one_postgres() {
 }
 
 #[test]
-fn postgres_ends_the_transaction_of_a_process_that_is_frozen_for_longer_than_the_handler_may_run() {
+fn postgres_ends_the_transaction_of_a_process_frozen_beyond_its_time_limit() {
     let postgres = Postgres::start(&[]);
     let two = Two::start("Postgres", |_| postgres.url());
     let gate = Gate::new(two.folder.path(), "gate-brief");
@@ -198,7 +199,7 @@ fn postgres_ends_the_transaction_of_a_process_that_is_frozen_for_longer_than_the
         frozen.freeze();
         let busy = post(other.port, "/credit-briefly", "brief", &gate.body()).unwrap();
         assert_eq!(busy.status, 409, "its row is held: {}", busy.body);
-        // Whoever runs next need not wait at it.
+        // The next call need not wait for that transaction.
         gate.open();
         let meanwhile = until_known(other.port, "/credit-briefly", "brief", &gate.body());
         frozen.thaw();

@@ -1,4 +1,4 @@
-//! The program that these tests run, its gates, and what it has written down.
+//! The program of these tests, its gates, and the effects that it has recorded.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use tests::services::Postgres;
 
 use crate::calm::Effect;
 
-/// A door that a handler waits at.
+/// A gate at which a handler waits.
 pub(crate) struct Gate(PathBuf);
 
 impl Gate {
@@ -19,7 +19,7 @@ impl Gate {
         Self(folder.join(name))
     }
 
-    /// The inputs of a call that is to wait at it.
+    /// The inputs of a call that waits at the gate.
     pub(crate) fn body(&self) -> String {
         serde_json::json!({ "gate": self.0 }).to_string()
     }
@@ -38,7 +38,7 @@ impl Gate {
     }
 }
 
-/// What a program says that does not start.
+/// The message of a program that does not start.
 pub(crate) fn refusal_to_start(program: &Path, folder: &Path, environment: &[(&str, &str)]) -> String {
     let output = Command::new(program)
         .arg("serve")
@@ -46,7 +46,7 @@ pub(crate) fn refusal_to_start(program: &Path, folder: &Path, environment: &[(&s
         .env("OPERATOR_SIGNING_KEY", SECRET)
         .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
         .env("OPERATOR_LISTEN", "127.0.0.1:0")
-        // The machine's own certificates would be trusted beside those of a test.
+        // Otherwise the machine's own certificates would be trusted as well as those of the test.
         .env_remove("SSL_CERT_DIR")
         .envs(environment.iter().copied())
         .output()
@@ -55,7 +55,7 @@ pub(crate) fn refusal_to_start(program: &Path, folder: &Path, environment: &[(&s
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The lines of a file that may not be there yet.
+/// The lines of a file that may not exist yet.
 pub(crate) fn lines(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
@@ -73,7 +73,7 @@ pub(crate) fn postgres_credits(postgres: &Postgres) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// What billing has charged a customer, each entry under the purpose that it was given, and what is owed.
+/// What `billing` has charged a customer: each entry by its purpose, and the balance.
 pub(crate) fn billing_ledger(postgres: &Postgres, customer: &str) -> (Vec<Effect>, i64) {
     let entries = format!("SELECT purpose, entry FROM ledger WHERE customer = '{customer}'");
     let entries = postgres_rows(postgres, &entries);

@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of an effect elsewhere: the retry is told which operation is unknown, a person finds it on
-//! the command line and settles it, and the next retry hears of that; all while a server runs.
+//! `kill -9` during an effect in another system: the retry names the operation whose outcome is unknown, a person finds
+//! and settles it on the command line, and the next retry gets the settled answer, all while a server runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +34,7 @@ impl Shop {
         }
     }
 
-    /// What the command line printed, and whether it was content.
+    /// The output of the command line, and whether the command succeeded.
     fn operations(&self, arguments: &[&str]) -> (bool, String) {
         let output = Command::new(&self.program)
             .arg("operations")
@@ -60,7 +60,7 @@ impl Shop {
         text
     }
 
-    /// A call whose handler waits in the middle of what it does.
+    /// A call whose handler waits in the middle of its work.
     fn begin(&self, key: &str) -> Begun {
         let gate = Gate::new(self.folder.path(), key);
         let (body, port) = (gate.body(), self.server.port);
@@ -76,7 +76,7 @@ impl Shop {
         }
     }
 
-    /// Kills the server that it runs on, and starts another one.
+    /// Kills the server, and starts another one.
     fn lose(&mut self, begun: Begun) -> Lost {
         self.server.kill();
         begun.calling.join().unwrap().unwrap_err();
@@ -88,7 +88,7 @@ impl Shop {
         post(self.server.port, "/charge", &lost.key, &lost.body).unwrap()
     }
 
-    /// The operation that a retry is told of, once the lost attempt's lease has run out.
+    /// The operation that a retry names, once the lease of the lost attempt has expired.
     fn unknown(&self, lost: &Lost) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -218,7 +218,7 @@ fn a_person_settles_what_a_crash_left_in_redis() {
 }
 
 #[test]
-fn what_runs_is_not_settled_and_what_nobody_asks_for_again_is_unknown_once_its_lease_has_run_out() {
+fn a_running_operation_is_not_settled_and_a_lost_one_becomes_unknown_with_its_lease() {
     let mut shop = Shop::open(|folder| format!("sqlite:{}", folder.join("operator.db").display()));
     let begun = shop.begin("lost");
     let listed = shop.listed(&[]);
@@ -240,7 +240,7 @@ fn what_runs_is_not_settled_and_what_nobody_asks_for_again_is_unknown_once_its_l
 }
 
 #[test]
-fn what_cannot_be_looked_up_is_said_in_words() {
+fn an_operation_that_cannot_be_found_is_explained() {
     let shop = Shop::open(|folder| format!("sqlite:{}", folder.join("operator.db").display()));
     let refused = |store: &str, arguments: &[&str]| {
         let output = Command::new(&shop.program)
@@ -296,7 +296,7 @@ fn a_record_that_cannot_be_read_hides_no_other() {
             "{refused}"
         );
     }
-    // One page holds all three.
+    // One page of the listing contains all three.
     let deadline = Instant::now() + Duration::from_secs(30);
     let lost = loop {
         let unknown = shop.listed(&["--unknown"]);

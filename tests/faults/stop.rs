@@ -1,4 +1,4 @@
-//! SIGTERM in the middle of a call: it is answered and recorded first, and whoever comes meanwhile is told to come again.
+//! SIGTERM during a call: the call is answered and recorded first, and new callers are told to retry.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::programs::{Gate, lines, postgres_credits, sqlite_credits};
 
 const STORE: [(&str, &str); 1] = [("OPERATOR_STORE", "sqlite:operator.db")];
 
-/// For each effect: a call is in its handler when the signal comes, and new ones are refused until it has ended.
+/// For each effect: a call is in its handler when the signal arrives, and new calls are refused until it has ended.
 fn is_ended_and_kept(store: &str, address: &str, paths: &[&str], effects: impl Fn(&Path) -> Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
@@ -59,7 +59,7 @@ fn charges_in(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn on_sqlite_a_call_that_runs_is_ended_and_its_outcome_is_kept() {
+fn on_sqlite_a_running_call_is_finished_and_its_outcome_recorded() {
     is_ended_and_kept(
         "SQLite",
         "sqlite:operator.db",
@@ -73,7 +73,7 @@ fn on_sqlite_a_call_that_runs_is_ended_and_its_outcome_is_kept() {
 }
 
 #[test]
-fn on_postgres_a_call_that_runs_is_ended_and_its_outcome_is_kept() {
+fn on_postgres_a_running_call_is_finished_and_its_outcome_recorded() {
     let postgres = Postgres::start(&[]);
     is_ended_and_kept(
         "Postgres",
@@ -88,13 +88,13 @@ fn on_postgres_a_call_that_runs_is_ended_and_its_outcome_is_kept() {
 }
 
 #[test]
-fn on_redis_a_call_that_runs_is_ended_and_its_outcome_is_kept() {
+fn on_redis_a_running_call_is_finished_and_its_outcome_recorded() {
     let redis = Redis::start(&[]);
     is_ended_and_kept("Redis", &redis.url(), &["/charge", "/ring"], charges_in);
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once_and_as_a_failure_whatever_its_handlers_do() {
+fn a_second_signal_ends_the_process_at_once_with_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     for path in ["/charge", "/block"] {
@@ -113,13 +113,13 @@ fn a_second_signal_ends_it_at_once_and_as_a_failure_whatever_its_handlers_do() {
 }
 
 #[test]
-fn a_caller_that_takes_no_answer_does_not_hold_the_stop_up() {
+fn a_caller_that_does_not_read_its_answer_does_not_delay_the_stop() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program", &[]);
     let mut server = Server::start_with(&program, folder.path(), &STORE);
     let mut caller = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     caller.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
-    // As much as the server takes without being rid of its answers, but no more than a machine has room for.
+    // More than the kernel's buffers take, but no more than fits into a machine's memory.
     let many = "GET /nope HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
     let stuck = (0..1000).any(|_| caller.write_all(many.as_bytes()).is_err());
     assert!(stuck, "the server keeps answers without end");
@@ -128,12 +128,13 @@ fn a_caller_that_takes_no_answer_does_not_hold_the_stop_up() {
     drop(caller);
 }
 
-/// What a new call is answered once the server is stopping.
+/// The answer to a new call while the server is stopping.
 fn refusal(port: u16) -> Answer {
     let deadline = Instant::now() + Duration::from_secs(10);
     for call in 0.. {
-        // A connection that has sent nothing yet when the signal is seen is closed, and its caller tries again. One that
-        // comes before the signal is answered: by what needs no store, whose writer may be the gated call's.
+        // An idle connection is closed when the signal is seen, and its caller retries. A connection that arrives
+        // before the signal is answered; this call needs no store, because the gated call may occupy the store's
+        // writer.
         let answer = get(port, "/presence", &format!("late-{call}"), &[]);
         if let Ok(answer) = answer
             && answer.status == 503

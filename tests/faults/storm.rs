@@ -1,5 +1,5 @@
-//! Many callers that retry, while what serves them is killed again and again: the program, at random moments and at
-//! each named point, or its store.
+//! Many callers that retry while their server is killed again and again: the program, at random moments and at each
+//! fail point, or the program's store.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -13,12 +13,12 @@ use tests::process::Server;
 use crate::calm::{Calm, Told};
 
 const CALLERS: usize = 12;
-/// The longest that anything may take.
+/// The time limit of everything.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Every other kill comes by itself, at a moment that nobody has chosen.
+/// Every second kill comes at a random moment, without a fail point.
 const POINTS: [&str; 4] = ["after-claim", "before-commit", "after-commit", "before-answer"];
 
-/// What is stormed.
+/// The operations of the storm.
 pub(crate) struct Storm<'s> {
     pub(crate) program: &'s Path,
     pub(crate) folder: &'s Path,
@@ -26,11 +26,11 @@ pub(crate) struct Storm<'s> {
     /// How many processes share the store; callers send each attempt to any of them.
     pub(crate) servers: usize,
     pub(crate) path: &'s str,
-    /// The inputs that go with a key.
+    /// The inputs that belong to a key.
     pub(crate) body: fn(&str) -> String,
 }
 
-/// What callers and killer know of each other.
+/// The state that callers and killer share.
 pub(crate) struct Shared {
     ports: Vec<AtomicU16>,
     answered: AtomicUsize,
@@ -39,7 +39,7 @@ pub(crate) struct Shared {
 
 impl Storm<'_> {
     /// Kills the program, or one of its processes after the other, and starts it again. Every operation that was begun
-    /// is retried until it is answered, so that in the end none is open.
+    /// is retried until it is answered, so that none is open at the end.
     pub(crate) fn kill_programs(&self, kills: usize) -> Calm {
         self.run(kills, true, |servers, shared| {
             for kill in 0..kills {
@@ -51,13 +51,13 @@ impl Storm<'_> {
         })
     }
 
-    /// As [`kill_programs`](Self::kill_programs), where the store's own server is set: down, and up again.
+    /// Like [`kill_programs`](Self::kill_programs), but the store's server is stopped and started again.
     pub(crate) fn kill_store(&self, kills: usize, mut set: impl FnMut(bool)) -> Calm {
         self.run(kills, false, |_, shared| {
             for _ in 0..kills {
                 shared.wait_until_busy();
                 set(false);
-                // Long enough for calls to meet a store that is not there.
+                // Long enough for calls to find the store unavailable.
                 std::thread::sleep(Duration::from_millis(200));
                 set(true);
             }
@@ -86,12 +86,12 @@ impl Storm<'_> {
         Calm { told, servers, kills }
     }
 
-    /// Each process in turn dies at a moment of nobody's choice, and then at a fail point.
+    /// Each process in turn is killed at a random moment, and then at a fail point.
     fn victim_of(&self, kill: usize) -> usize {
         kill / 2 % self.servers
     }
 
-    /// Armed for the fail point that it is to die at next, if the next of its deaths is at one.
+    /// Arms the next fail point, if the next kill is at a fail point.
     fn start(&self, number: usize, kill: usize, kills: usize) -> Server {
         let next = (kill..kills).find(|kill| self.victim_of(*kill) == number);
         let armed = next
@@ -132,14 +132,14 @@ impl Storm<'_> {
                 }
                 Err(pause) => {
                     open.push_back((Instant::now() + pause, key));
-                    // As every caller does, when there is no server.
+                    // Every caller waits if there is no server.
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
         }
     }
 
-    /// One attempt; where it is not answered for good, how long to wait.
+    /// Sends one attempt; if the answer is not final, returns how long to wait.
     pub(crate) fn attempt(&self, port: u16, key: &str) -> Result<Told, Duration> {
         match post(port, self.path, key, &(self.body)(key)) {
             Ok(answer) if answer.status == 200 => Ok(Told::Done(answer.json())),
@@ -153,7 +153,7 @@ impl Storm<'_> {
     }
 }
 
-/// In the middle of what it does.
+/// Kills the server in the middle of its work.
 fn die(server: &mut Server, kill: usize, shared: &Shared) {
     let deadline = Instant::now() + PATIENCE;
     if point_of(kill).is_some() {
@@ -176,7 +176,7 @@ impl Shared {
         self.ports[number].load(Ordering::Acquire)
     }
 
-    /// Until some more calls have been answered, and others are on their way.
+    /// Waits until some more calls have been answered and others are under way.
     fn wait_until_busy(&self) {
         let deadline = Instant::now() + PATIENCE;
         let target = self.answered.load(Ordering::Acquire) + 5 + usize::try_from(random(10)).unwrap();

@@ -1,4 +1,4 @@
-//! Postgres and Redis over TLS: spoken to whoever the system trusts, and to nobody else.
+//! Postgres and Redis over TLS: the program connects only to servers whose certificate the system trusts.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use tests::services::{Postgres, Redis};
 
 use crate::programs::{lines, postgres_credits, postgres_rows, refusal_to_start};
 
-/// What the program says when it does not start.
+/// The message of a program that does not start.
 fn refused(program: &Path, folder: &Path, store: &str, authority: &Path) -> String {
     let environment = [
         ("OPERATOR_STORE", store),

@@ -1,4 +1,4 @@
-//! The layers of ARCHITECTURE.md, held against every import of the runtime.
+//! Checks every import of the runtime against the layers of ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,13 +11,13 @@ use syn::{Attribute, Item, Meta, UseTree};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-runtime/src");
 
-/// What ARCHITECTURE.md says: each room with its layer, and the arrows up that it allows.
+/// The plan of ARCHITECTURE.md: each room with its layer, and the upward imports that the plan allows.
 struct Plan {
     layers: BTreeMap<String, usize>,
     exceptions: BTreeSet<(String, String)>,
 }
 
-/// One import: which file names which module.
+/// One import: the importing file and the imported module.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Import {
     file: String,
@@ -42,7 +42,7 @@ fn no_import_runs_up_or_closes_a_cycle() {
 }
 
 #[test]
-fn every_room_is_in_the_table_and_the_other_way_round() {
+fn the_table_lists_exactly_the_rooms_that_exist() {
     let rooms: BTreeSet<String> = files().iter().map(|(file, _)| room(file)).collect();
     let planned: BTreeSet<String> = plan().layers.into_keys().collect();
     assert_eq!(rooms, planned);
@@ -78,7 +78,7 @@ fn a_wrong_import_is_found() {
     ] {
         assert_eq!(wrong("store/open.rs", source).len(), 1, "{source}");
     }
-    // Both rooms of the circle are named.
+    // Both rooms of the cycle are named.
     assert_eq!(wrong("one.rs", "use crate::other::Thing;").len(), 2);
     assert_eq!(
         wrong("one.rs", "use crate::Thing;"),
@@ -86,7 +86,7 @@ fn a_wrong_import_is_found() {
     );
 }
 
-/// The arrows up, and a sentence for each import that the plan forbids.
+/// The upward imports, and a sentence for each import that the plan forbids.
 fn judge(plan: &Plan, imports: &[Import]) -> (BTreeSet<(String, String)>, Vec<String>) {
     let mut up = BTreeSet::new();
     let mut wrong = BTreeSet::new();
@@ -166,7 +166,7 @@ fn plan() -> Plan {
     plan
 }
 
-/// Every file of the runtime that is built into it, `lib.rs` aside, by its path below `src`.
+/// Every file that is built into the runtime, except `lib.rs`, by its path below `src`.
 fn files() -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -187,7 +187,7 @@ fn files() -> Vec<(String, String)> {
             (name, fs::read_to_string(path).unwrap())
         })
         .collect();
-    // A module that a parent declares for tests only has no imports that count, and neither has what is below it.
+    // The imports of a module that is declared only for tests do not count, and neither do those of its submodules.
     let tests: Vec<String> = all
         .iter()
         .flat_map(|(file, source)| {
@@ -238,7 +238,7 @@ fn imports_of(file: &str, source: &str) -> Vec<Import> {
     found.rooms.into_iter().map(import).collect()
 }
 
-/// `store/open.rs` is in the room `store`, `meter.rs` in `meter`.
+/// The room of a file: `store/open.rs` is in the room `store`, `meter.rs` in `meter`.
 fn room(file: &str) -> String {
     module_of(file).remove(0)
 }
@@ -249,7 +249,7 @@ fn module_of(file: &str) -> Vec<String> {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// Every form of `cfg` that asks for `test` and has no other way to be true: `test` alone, or as a part of `all(…)`.
+/// Whether a `cfg` holds only in tests: `test` alone, or as a part of `all(…)`.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     let asks = |tokens: &str| tokens == "test" || (tokens.starts_with("all (test") || tokens.contains(", test)"));
     attributes.iter().any(|attribute| {
@@ -261,14 +261,14 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The rooms that one file names.
+/// The rooms that one file imports from.
 struct Found {
     module: Vec<String>,
     rooms: BTreeSet<String>,
 }
 
 impl Found {
-    /// Takes in a path that begins with `crate` or `super`.
+    /// Records a path that begins with `crate` or `super`.
     fn path(&mut self, segments: &[String]) {
         let absolute = match segments.first().map(String::as_str) {
             Some("crate") => segments[1..].to_vec(),
@@ -316,7 +316,7 @@ impl Found {
                     }
                 }
             }
-            // `as crate::…` and the like: a path begins at the word.
+            // `as crate::…` and similar: a path begins at this word.
             if path.last().is_some_and(|last| last == "crate") {
                 path.drain(..path.len() - 1);
             }
@@ -369,7 +369,7 @@ impl<'ast> Visit<'ast> for Found {
     }
 
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
-        // `pub(crate)` and `pub(super)` import nothing.
+        // `pub(crate)` and `pub(super)` are not imports.
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {

@@ -1,4 +1,4 @@
-//! An endpoint in a private module of a crate that the program only names is served, whatever the optimiser does.
+//! An endpoint in a private module is served even if the program only names the crate, whatever the optimiser does.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 

@@ -1,4 +1,4 @@
-//! The caller's side, written from the protocol's text and from nothing of the runtime's.
+//! A caller that follows the protocol's text and shares no code with the runtime.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,30 +8,30 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The URL signed over; where the server listens is another matter.
+/// The URL that is signed; the server may listen elsewhere.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// The secret that the tests sign with.
 pub const SECRET: &str = "op_sk_tests";
 
-/// An answer, taken apart.
+/// A parsed answer.
 #[derive(Debug)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The head, as it came.
+    /// The head, unparsed.
     pub head: String,
     /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// The body as JSON; null where it is none.
+    /// The body as JSON; null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// Whether it says that it was given before.
+    /// Whether the answer is marked as replayed.
     #[must_use]
     pub fn is_replay(&self) -> bool {
         self.head.to_lowercase().contains("idempotent-replayed: true")
@@ -65,12 +65,12 @@ pub fn now() -> u64 {
 /// Signs and sends a POST with a JSON body to a port of this machine.
 ///
 /// # Errors
-/// Where the server is not there, goes away, or does not answer in 20 s.
+/// If no server listens, the server goes away, or it does not answer within 20 s.
 pub fn post(port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
     post_at(now(), port, path, idempotency_key, body)
 }
 
-/// As [`post`], signed at a time of the test's choice.
+/// As [`post`], signed with a given timestamp.
 ///
 /// # Errors
 /// As [`post`].
@@ -90,7 +90,7 @@ pub fn signed_post(timestamp: u64, path: &str, idempotency_key: &str, body: &str
     )
 }
 
-/// Signs and sends a GET with search parameters, each name once.
+/// Signs and sends a GET with search parameters; each name occurs once.
 ///
 /// # Errors
 /// As [`post`].
@@ -110,7 +110,7 @@ pub fn get(port: u16, path: &str, idempotency_key: &str, parameters: &[(&str, &s
     )
 }
 
-/// What is signed of search parameters: the map as CPython's `json.dumps` prints it, sorted by code point.
+/// The signed text of search parameters: the map as CPython's `json.dumps` prints it, sorted by code point.
 fn content_of(parameters: &[(&str, &str)]) -> String {
     let mut sorted = parameters.to_vec();
     sorted.sort_unstable();
@@ -120,7 +120,7 @@ fn content_of(parameters: &[(&str, &str)]) -> String {
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
 }
 
-/// A text in ASCII, as CPython's `json.dumps` prints it.
+/// A string in ASCII, as CPython's `json.dumps` prints it.
 fn print(text: &str) -> String {
     let print_one = |character: char| match character {
         '"' | '\\' => format!("\\{character}"),
@@ -139,7 +139,7 @@ fn print(text: &str) -> String {
     format!("\"{}\"", text.chars().map(print_one).collect::<String>())
 }
 
-/// A text as a URL holds it: whatever is no letter or digit of ASCII as `%XX`.
+/// A string as it is written in a URL: everything except ASCII letters and digits as `%XX`.
 fn escape(text: &str) -> String {
     let escape_one = |byte: u8| {
         if byte.is_ascii_alphanumeric() {
@@ -151,7 +151,7 @@ fn escape(text: &str) -> String {
     text.bytes().map(escape_one).collect()
 }
 
-/// Sends what is given, byte for byte, and reads until the server closes.
+/// Sends these bytes unchanged and reads until the server closes the connection.
 ///
 /// # Errors
 /// As [`post`].
@@ -171,7 +171,7 @@ pub fn send(port: u16, request: &str) -> io::Result<Answer> {
         .lines()
         .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
         .and_then(|length| length.parse().ok());
-    // A body cut short by a crash is no answer.
+    // A body that a crash has cut short does not count as an answer.
     if !request.starts_with("HEAD") && length.is_some_and(|length| length != body.len()) {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -194,7 +194,7 @@ mod tests {
         let mut held = 0;
         for content in contents {
             let map: std::collections::BTreeMap<String, String> = serde_json::from_str(content).expect("a map");
-            // The other way round, so that they have to be sorted.
+            // In reverse order, so that the parameters have to be sorted.
             let pairs: Vec<_> = map
                 .iter()
                 .rev()

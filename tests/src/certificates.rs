@@ -1,21 +1,21 @@
-//! A certificate for this machine, and the authority that vouches for it: made by OpenSSL, for a day.
+//! A certificate for this machine and its authority, made by OpenSSL and valid for a day.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Files that are gone when it is dropped.
+/// The files of a certificate; dropping this removes the files.
 #[derive(Debug)]
 pub struct Certificate {
     folder: TempDir,
 }
 
 impl Certificate {
-    /// For `localhost` and 127.0.0.1, in files that a database's own user may read.
+    /// Makes a certificate for `localhost` and 127.0.0.1, in files that the user of a database may read.
     ///
     /// # Panics
-    /// Where `openssl` cannot make it.
+    /// If `openssl` cannot make the certificate.
     #[must_use]
     pub fn of_this_machine() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -48,19 +48,19 @@ impl Certificate {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Who vouches for it.
+    /// The certificate of the authority.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.file("authority.pem")
     }
 
-    /// What the server shows.
+    /// The certificate of the server.
     #[must_use]
     pub fn shown(&self) -> PathBuf {
         self.file("server.pem")
     }
 
-    /// What only the server has.
+    /// The private key of the server.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.file("server.key")
@@ -70,7 +70,7 @@ impl Certificate {
         self.folder.path().join(name)
     }
 
-    /// A Postgres server's settings with it.
+    /// The settings of a Postgres server with this certificate.
     #[must_use]
     pub fn for_postgres(&self) -> [(&'static str, String); 3] {
         [
@@ -80,7 +80,7 @@ impl Certificate {
         ]
     }
 
-    /// A Redis server's settings with it.
+    /// The settings of a Redis server with this certificate.
     #[must_use]
     pub fn for_redis(&self) -> [(&'static str, String); 4] {
         [

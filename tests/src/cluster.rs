@@ -1,4 +1,4 @@
-//! Three nodes of a Redis Cluster, each on free loopback ports, made one by `redis-cli`.
+//! A Redis Cluster of three nodes on free loopback ports, created by `redis-cli`.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use crate::services::Redis;
 
-/// How long the nodes may take to agree.
+/// The time in which the nodes have to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A cluster whose nodes are killed when it is dropped.
+/// A cluster; dropping it kills its nodes.
 #[derive(Debug)]
 pub struct Cluster {
-    /// Each has a third of the keys.
+    /// The nodes; each holds a third of the keys.
     pub nodes: [Redis; 3],
 }
 
 impl Cluster {
-    /// Starts it, and waits until its nodes agree.
+    /// Starts a cluster and waits until its nodes agree.
     ///
     /// # Panics
-    /// Where they do not.
+    /// If the nodes do not agree in time.
     #[must_use]
     pub fn start() -> Self {
         let nodes = [(); 3].map(|()| {
-            // The nodes' own line to each other, which is 10,000 above the port unless said otherwise.
+            // The port of the cluster bus, which is the node's port plus 10,000 by default.
             let bus = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
             let bus = bus.expect("a free port").port().to_string();
             let settings = [
@@ -45,10 +45,10 @@ impl Cluster {
         cluster
     }
 
-    /// Moves some of the first node's keys, and whatever is kept under them, to the second.
+    /// Moves some of the first node's keys, with their records, to the second node.
     ///
     /// # Panics
-    /// Where they are not moved.
+    /// If the keys cannot be moved.
     pub fn move_keys(&self, slots: u32) {
         let [from, to, _] = self.nodes.each_ref().map(|node| node.ask("CLUSTER MYID"));
         let address = format!("127.0.0.1:{}", self.nodes[0].port);

@@ -1,5 +1,5 @@
-//! What the tests of this package share: programs of this workspace as processes, the servers they keep
-//! records in, and a caller that signs.
+//! Code that the tests of this package share: programs of this workspace as processes, database servers, and a caller
+//! that signs.
 
 pub mod caller;
 pub mod certificates;

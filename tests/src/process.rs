@@ -1,4 +1,4 @@
-//! Programs of this workspace, built and run as processes of their own.
+//! Builds programs of this workspace and runs them as processes.
 
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use crate::caller::{PUBLIC_URL, SECRET};
 
-/// Builds a program and says where it is.
+/// Builds a program and returns its path.
 ///
 /// # Panics
-/// Where it cannot be built: then there is nothing to test.
+/// If the program cannot be built, because then there is nothing to test.
 #[must_use]
 pub fn build(package: &str, profile: &str) -> PathBuf {
     cargo_build(package, &["--profile", profile])
 }
 
-/// Builds an example of a package and says where it is.
+/// Builds an example of a package and returns its path.
 ///
 /// # Panics
 /// As [`build`].
@@ -26,19 +26,19 @@ pub fn build_example(package: &str, example: &str) -> PathBuf {
     cargo_build(package, &["--example", example])
 }
 
-/// Builds a program with features that no other test wants, into a folder of the test's own.
+/// Builds a program with features that no other test uses, into a folder of the test.
 ///
 /// # Panics
-/// Where it cannot be built.
+/// If the program cannot be built.
 #[must_use]
 pub fn build_into(folder: &Path, package: &str, features: &[&str]) -> PathBuf {
-    // Cargo leaves every build of a program at the same place.
+    // Cargo puts every build of a program at the same path, so the program is copied.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = folder.join(package);
     let built = cargo_build(package, &["--features", &features.join(",")]);
-    // By another process: a file that this one has open to write cannot be run, and each process that another test starts
-    // meanwhile has it open, too, for a moment.
+    // Copied by another process: a file that this process has open for writing cannot be executed, and a process that
+    // another test starts meanwhile briefly inherits the open file.
     let copied = Command::new("cp").args([&built, &own]).status().expect("cp runs");
     assert!(copied.success(), "{} is not copied", built.display());
     own
@@ -62,10 +62,10 @@ fn cargo_build(package: &str, what: &[&str]) -> PathBuf {
     executable.expect("the package has a program")
 }
 
-/// Runs a program that ends by itself, and gives what it printed.
+/// Runs a program until it ends, and returns its output.
 ///
 /// # Panics
-/// Where it fails: with what it said.
+/// If the program fails; the message contains its output.
 pub fn run(program: &Path, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
@@ -83,27 +83,27 @@ pub fn run(program: &Path, arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// A serving program; killed when dropped.
+/// A serving program; dropping it kills the program.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// The port of the server.
     pub port: u16,
-    /// Where Prometheus scrapes it, if it was told to be scraped.
+    /// The address that Prometheus scrapes, if the program serves metrics.
     pub metrics_port: Option<u16>,
 }
 
 impl Server {
-    /// Starts a program's `serve` in a folder, on a free port, and waits until it listens.
+    /// Starts a program's `serve` in a folder, on a free port, and waits until the server listens.
     ///
     /// # Panics
-    /// Where it ends before it listens; its log has been printed then.
+    /// If the program ends before it listens; its log is printed first.
     #[must_use]
     pub fn start(program: &Path, folder: &Path) -> Self {
         Self::start_with(program, folder, &[])
     }
 
-    /// As [`start`](Self::start), with its operations kept in the store of this address.
+    /// As [`start`](Self::start), with a store address.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -112,7 +112,7 @@ impl Server {
         Self::start_with(program, folder, &[("OPERATOR_STORE", store)])
     }
 
-    /// As [`start`](Self::start), with more in its environment.
+    /// As [`start`](Self::start), with additional environment variables.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -123,7 +123,7 @@ impl Server {
         Self::start_by(command, folder, environment)
     }
 
-    /// As [`start_with`](Self::start_with), by a command that becomes the program in the end.
+    /// As [`start_with`](Self::start_with), by a command that ends by executing the program.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -168,7 +168,7 @@ impl Server {
         (server, log)
     }
 
-    /// A server that a test has started itself, and that listens on the port.
+    /// A server that a test has started itself and that listens on the port.
     #[must_use]
     pub fn adopt(child: Child, port: u16) -> Self {
         Self {
@@ -191,31 +191,31 @@ impl Server {
             .envs(environment.iter().copied())
     }
 
-    /// The id of its process.
+    /// The id of the process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// SIGSTOP: it does nothing from now on, and knows nothing of it.
+    /// Sends SIGSTOP: the process stops without noticing.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// SIGCONT: it goes on where it was.
+    /// Sends SIGCONT: the process continues.
     pub fn thaw(&self) {
         self.signal("CONT");
     }
 
-    /// SIGTERM: it is to end what is running, and then itself.
+    /// Sends SIGTERM: the process finishes running calls and ends.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// The exit code, once it has ended by itself; none where a signal ended it.
+    /// The exit code, once the process has ended by itself; `None` if a signal ended it.
     ///
     /// # Panics
-    /// Where it has not ended after 20 s.
+    /// If the process has not ended after 20 s.
     pub fn exit_code(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -235,14 +235,14 @@ impl Server {
         assert!(sent.expect("kill runs").success(), "the server is gone");
     }
 
-    /// Whether it has ended by itself.
+    /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL and waits until the process has ended.
     pub fn kill(&mut self) {
-        // An error means that it has ended already.
+        // An error means that the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -254,10 +254,10 @@ impl Drop for Server {
     }
 }
 
-/// A program or a package of others, where `tests/exports/install` puts it.
+/// The path of another project's program or package that `tests/exports/install` installs.
 ///
 /// # Panics
-/// Where it is not installed.
+/// If it is not installed.
 #[must_use]
 pub fn installed(path: &str) -> PathBuf {
     let place = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,29 +1,29 @@
-//! The table of proofs: each test that counts adds its row, and `tests/all` prints them, and fails where one is missing
-//! that `tests/proofs.tsv` names.
+//! The table of proofs: each test that counts adds a row, and `tests/all` prints the rows and fails if a row of
+//! `tests/proofs.tsv` is missing.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-/// The file that rows are added to; where it is not set, they are only printed.
+/// The variable with the file to which rows are added; if it is not set, rows are only printed.
 const TABLE: &str = "OPERATOR_PROOFS";
 
 /// What one proof has counted on one store.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'r> {
-    /// What it shows, in a few words.
+    /// What the proof shows, in a few words.
     pub proof: &'r str,
-    /// Which store.
+    /// The store.
     pub store: &'r str,
-    /// How much it tried, such as "10000 histories" or "60 kills, 4100 operations".
+    /// How much was tried, such as "10000 histories" or "60 kills, 4100 operations".
     pub tried: &'r str,
-    /// Answered, and not there or not answered again.
+    /// How many answered effects are missing, or were answered differently later.
     pub lost: usize,
-    /// There more often than once.
+    /// How many effects took place more than once.
     pub doubled: usize,
 }
 
 impl<'r> Row<'r> {
-    /// Of a store that has kept its contract, all of which ends its test where it is not kept.
+    /// The row of a store that passes its contract suite; a failure ends that test before this row.
     #[must_use]
     pub fn of_the_contract(store: &'r str) -> Self {
         Self {
@@ -35,10 +35,10 @@ impl<'r> Row<'r> {
         }
     }
 
-    /// Adds the row to the table, and fails where something was lost or doubled.
+    /// Adds the row to the table, and fails if an effect was lost or doubled.
     ///
     /// # Panics
-    /// If so, or if the table cannot be written.
+    /// If an effect was lost or doubled, or if the table cannot be written.
     pub fn record(self) {
         let Self {
             proof,
@@ -49,7 +49,7 @@ impl<'r> Row<'r> {
         } = self;
         println!("{proof}, {store}: {tried}, lost {lost}, doubled {doubled}");
         if let Some(path) = std::env::var_os(TABLE) {
-            // One write, so that rows of tests at the same time do not mix.
+            // One write, so that rows of simultaneous tests do not mix.
             let row = format!("{proof}\t{store}\t{tried}\t{lost}\t{doubled}\n");
             let table = OpenOptions::new().append(true).create(true).open(path);
             table

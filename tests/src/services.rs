@@ -1,4 +1,4 @@
-//! Redis and Postgres of this machine's packages, each on a free loopback port, in a folder of its own.
+//! Redis and Postgres servers from this machine's packages, each on a free loopback port and in its own folder.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,25 +9,25 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// How often another port is tried, should somebody take the one that was free.
+/// How many ports are tried, because another process may take a free port first.
 const PORTS: usize = 5;
 
-/// A Redis, or a Valkey where there is no Redis; killed when dropped.
+/// A Redis server, or a Valkey server if Redis is not installed; dropping it kills the server.
 #[derive(Debug)]
 pub struct Redis {
     child: Child,
     folder: TempDir,
     settings: Vec<(String, String)>,
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
 }
 
 impl Redis {
-    /// Starts one with settings as in its `redis.conf`, and waits until it answers. Without any, it keeps nothing:
-    /// `&[("appendonly", "yes"), ("appendfsync", "always")]` keeps everything.
+    /// Starts a server with settings of `redis.conf`, and waits until the server answers. Without settings, it stores
+    /// nothing on disk; `&[("appendonly", "yes"), ("appendfsync", "always")]` stores everything.
     ///
     /// # Panics
-    /// Where it cannot be started; its log has been printed then.
+    /// If the server cannot be started; its log is printed first.
     #[must_use]
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -41,17 +41,18 @@ impl Redis {
         }
     }
 
-    /// Its address, as in `OPERATOR_STORE`: over TLS where it has a certificate.
+    /// The server's address for `OPERATOR_STORE`, with TLS if the server has a certificate.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if speaks_tls(&self.settings) { "rediss" } else { "redis" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    /// One command in the clear; the first line of its answer, or where its length comes first, the second.
+    /// Sends one command without TLS and returns the first line of the answer, or the second line if the first is a
+    /// length.
     ///
     /// # Panics
-    /// Where it does not answer.
+    /// If the server does not answer.
     #[must_use]
     pub fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
@@ -66,10 +67,10 @@ impl Redis {
         line.trim().to_owned()
     }
 
-    /// Starts a replica of it, and waits until that confirms what is written.
+    /// Starts a replica of this server, and waits until the replica confirms writes.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// If the replica cannot be started.
     #[must_use]
     pub fn replica(&self) -> Self {
         let replica = Self::start(&[("replicaof", &format!("127.0.0.1 {}", self.port))]);
@@ -79,20 +80,20 @@ impl Redis {
         replica
     }
 
-    /// SIGSTOP: it answers nothing, until what this gives back is dropped.
+    /// Sends SIGSTOP: the server answers nothing until the returned value is dropped.
     pub fn freeze(&self) -> Frozen {
         Frozen::new([self.child.id()])
     }
 
-    /// `kill -9`, and waits until it is gone.
+    /// Sends SIGKILL and waits until the server has ended.
     pub fn kill(&mut self) {
         end(&mut self.child, "KILL");
     }
 
-    /// Starts it again on the same port and folder, once it has been killed.
+    /// Starts a killed server again, on the same port and in the same folder.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If the server does not start.
     pub fn restart(&mut self) {
         self.child = spawn_redis(self.folder.path(), self.port, &self.settings).unwrap_or_else(|log| panic!("{log}"));
     }
@@ -130,22 +131,22 @@ fn speaks_tls(settings: &[(String, String)]) -> bool {
     settings.iter().any(|(name, _)| name == "tls-cert-file")
 }
 
-/// A Postgres server; killed when dropped.
+/// A Postgres server; dropping it kills the server.
 #[derive(Debug)]
 pub struct Postgres {
     child: Child,
     folder: TempDir,
     settings: Vec<(String, String)>,
-    /// Where it listens, on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
 }
 
 impl Postgres {
-    /// Starts one with settings as in its `postgresql.conf`, and waits until it answers. It is as durable as Postgres
-    /// is by default: `&[("synchronous_commit", "off")]` is not.
+    /// Starts a server with settings of `postgresql.conf`, and waits until the server answers. By default it is as
+    /// durable as Postgres is by default; with `&[("synchronous_commit", "off")]` it is not.
     ///
     /// # Panics
-    /// Where it cannot be started; its log has been printed then.
+    /// If the server cannot be started; its log is printed first.
     #[must_use]
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -160,16 +161,16 @@ impl Postgres {
         }
     }
 
-    /// The address of its first database, as in `OPERATOR_STORE`.
+    /// The address of the server's first database for `OPERATOR_STORE`.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("postgres")
     }
 
-    /// Makes another database and gives its address, so that tests which share the server do not meet.
+    /// Creates another database and returns its address, so that tests which share the server do not interfere.
     ///
     /// # Panics
-    /// Where there is one of that name.
+    /// If there already is a database with this name.
     #[must_use]
     pub fn database(&self, name: &str) -> String {
         let made = Command::new(postgres_programs().join("createdb"))
@@ -186,14 +187,14 @@ impl Postgres {
         format!("postgres://operator@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// SIGSTOP to each of its processes: connections are accepted, by the system, and nothing is answered, until what
-    /// this gives back is dropped.
+    /// Sends SIGSTOP to each process of the server: the kernel still accepts connections, but nothing is answered until
+    /// the returned value is dropped.
     ///
     /// # Panics
-    /// Where its processes are not to be found.
+    /// If the processes cannot be found.
     pub fn freeze(&self) -> Frozen {
         let first = self.child.id();
-        // The first of them before the others, so that it starts no more.
+        // The first process before the others, so that it starts no more processes.
         let mut frozen = Frozen::new([first]);
         let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
         let children = children.expect("it has processes");
@@ -201,15 +202,15 @@ impl Postgres {
         frozen
     }
 
-    /// Postgres' immediate stop, which leaves all to recovery as a crash does; waits until it is gone.
+    /// Postgres's immediate stop, which requires recovery as a crash does; waits until the server has ended.
     pub fn kill(&mut self) {
         end(&mut self.child, "QUIT");
     }
 
-    /// Starts it again on the same port and data, once it has been killed.
+    /// Starts a killed server again, on the same port and with the same data.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// If the server does not start.
     pub fn restart(&mut self) {
         self.child =
             spawn_postgres(self.folder.path(), self.port, &self.settings).unwrap_or_else(|log| panic!("{log}"));
@@ -222,7 +223,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Processes that are frozen, and go on when this is dropped. Until then they cannot be killed in good order either.
+/// Frozen processes; dropping this lets them continue. Until then, they cannot be stopped in an orderly way.
 #[derive(Debug)]
 #[must_use = "it goes on at once"]
 pub struct Frozen(Vec<u32>);
@@ -280,7 +281,7 @@ fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Re
     ready(child, log, "database system is ready to accept connections")
 }
 
-/// A program of Postgres, which refuses to be root.
+/// A command of Postgres, run as another user, because Postgres refuses to run as root.
 fn postgres_command(program: &str, folder: &Path) -> Command {
     let mut command = Command::new(postgres_programs().join(program));
     command.current_dir(folder).env("LC_ALL", "C");
@@ -290,14 +291,14 @@ fn postgres_command(program: &str, folder: &Path) -> Command {
     command
 }
 
-/// Gives a file or folder to the user that Postgres runs as.
+/// Gives a file or folder to the user that runs Postgres.
 pub(crate) fn hand_over(path: &Path) {
     if let Some((user, group)) = unprivileged() {
         chown(path, Some(user), Some(group)).expect("it is handed over");
     }
 }
 
-/// The user that Debian's package makes, where we are root.
+/// The user that Debian's package creates, if the tests run as root.
 fn unprivileged() -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt as _;
     let me = std::fs::metadata("/proc/self").expect("a process knows itself").uid();
@@ -311,7 +312,7 @@ fn unprivileged() -> Option<(u32, u32)> {
     })
 }
 
-/// Debian keeps the server's programs out of the path, a folder for each version.
+/// Debian installs the server's programs outside the path, in a folder for each version.
 fn postgres_programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions.max_by_key(|entry| entry.file_name().to_string_lossy().parse::<u32>().unwrap_or(0));
@@ -333,7 +334,7 @@ fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(both).collect()
 }
 
-/// A port that is free now may be another's in a moment, so a server that ends at once is started on the next one.
+/// Another process may take a free port first, so a server that ends at once is started again on another port.
 fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
     let mut log = String::new();
     for _ in 0..PORTS {
@@ -349,7 +350,7 @@ fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child
     panic!("the server ended before it was ready:\n{log}")
 }
 
-/// Waits for the line that says so; where it does not come, the log.
+/// Waits for the log line that says that the server is ready; returns the log if the line does not come.
 fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut seen = Vec::new();
@@ -359,7 +360,7 @@ fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Resul
         found
     });
     if is_ready {
-        // Read on, so that the server never waits for us.
+        // Reads on, so that the server never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(child)
     } else {
@@ -368,7 +369,7 @@ fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Resul
     }
 }
 
-/// Sends a signal to the process that we started, unless it has ended, and waits until it is gone.
+/// Sends a signal to a process that this test started, unless it has ended, and waits until it has ended.
 fn end(child: &mut Child, signal: &str) {
     if let Ok(None) = child.try_wait() {
         self::signal(child.id(), signal);
@@ -376,7 +377,7 @@ fn end(child: &mut Child, signal: &str) {
     let _ = child.wait();
 }
 
-/// One that has ended in the meantime hears nothing.
+/// A process that has ended meanwhile does not receive the signal.
 fn signal(process: u32, signal: &str) {
     let _ = Command::new("kill")
         .arg(format!("-{signal}"))
@@ -389,7 +390,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_killed_redis_comes_back_with_what_it_kept() {
+    fn a_killed_redis_comes_back_with_its_data() {
         let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
         assert_eq!(redis.ask("SET key 7"), "+OK");
         redis.kill();
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_postgres_comes_back_with_what_it_kept() {
+    fn a_killed_postgres_comes_back_with_its_data() {
         let mut postgres = Postgres::start(&[]);
         let _ = postgres.database("kept");
         postgres.kill();

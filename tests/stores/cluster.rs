@@ -1,4 +1,4 @@
-//! A Redis Cluster of three nodes: each operation goes to the node that has its key, wherever that moves.
+//! A Redis Cluster of three nodes: each operation goes to the node that holds its key, even if the key moves.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn a_cluster_keeps_the_contract_on_all_its_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_cluster_moves_to_another_node_is_found_there() {
+async fn keys_that_a_cluster_moves_are_found_on_their_new_node() {
     let cluster = Cluster::start();
     let store = RedisStore::connect(&cluster.nodes[1].url()).await.unwrap();
     for operation in 0..OPERATIONS {

@@ -1,4 +1,5 @@
-//! Transactions that Postgres ends for another one's sake run again, for nothing of them was kept or answered.
+//! Transactions that Postgres aborts because of another transaction run again, because nothing of them was recorded or
+//! answered.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -38,14 +39,14 @@ impl Runs {
     }
 }
 
-/// Moves a cent; two that cross are in each other's way.
+/// Moves a cent; two opposite moves block each other.
 #[operator_api(POST, "/transfer")]
 pub(crate) async fn transfer(
     tx: &mut Tx<Postgres>,
     runs: &Runs,
-    /// Whose cent.
+    /// The account that gives the cent.
     from: String,
-    /// Whose it becomes.
+    /// The account that gets the cent.
     to: String,
 ) -> Result<u32, Error> {
     let run = runs.begin();
@@ -56,12 +57,13 @@ pub(crate) async fn transfer(
     Ok(run)
 }
 
-/// Takes what both accounts hold together out of one; two at once see the same, and only one may have it.
+/// Takes the sum of both accounts out of one account. Two simultaneous calls see the same sum, but only one may have
+/// it.
 #[operator_api(POST, "/withdraw")]
 pub(crate) async fn withdraw(
     tx: &mut Tx<Postgres>,
     runs: &Runs,
-    /// From which account.
+    /// The account to take from.
     from: String,
 ) -> Result<u32, Error> {
     let run = runs.begin();
@@ -76,12 +78,12 @@ pub(crate) async fn withdraw(
     Ok(run)
 }
 
-/// Takes a cent, and has two seconds for it.
+/// Takes a cent, with a time limit of two seconds.
 #[operator_api(POST, "/take", timeout = "2s")]
 pub(crate) async fn take(
     tx: &mut Tx<Postgres>,
     gate: &Gate,
-    /// Whose cent.
+    /// The account to take from.
     from: String,
 ) -> Result<String, Error> {
     gate.started.add_permits(1);
@@ -90,7 +92,7 @@ pub(crate) async fn take(
     Ok("taken".to_owned())
 }
 
-/// Somebody else's transaction that holds an account's row, until it is dropped.
+/// Another transaction that locks an account's row until it is dropped.
 async fn hold(url: &str, name: &str) -> operator_runtime::tokio_postgres::Client {
     let (client, connection) = operator_runtime::tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -99,7 +101,7 @@ async fn hold(url: &str, name: &str) -> operator_runtime::tokio_postgres::Client
     client
 }
 
-/// Locks are waited for so briefly that a call of two seconds does so often.
+/// The lock timeout is so short that it expires several times within a call of two seconds.
 fn impatient(server: &Server) -> String {
     format!("{}?options=-c%20lock_timeout=100", server.url())
 }
@@ -111,14 +113,14 @@ async fn number(url: &str, sql: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_that_wait_for_each_other_both_succeed() {
+async fn two_transactions_that_wait_for_each_other_both_succeed() {
     let server = Server::start(&[("deadlock_timeout", "50ms")]);
     let client = client(&server.url(), &Gate::closed()).await;
     let (one, other) = (json!({ "from": "a", "to": "b" }), json!({ "from": "b", "to": "a" }));
     let (one, other) = tokio::join!(client.call("transfer", &one), client.call("transfer", &other));
     assert_eq!((one.status, other.status), (200, 200), "{one:?} {other:?}");
     let last = one.body.as_u64().max(other.body.as_u64());
-    // Or more often: the one that runs again may be quicker than the one that was waiting for its row.
+    // Or more often, because the repeated run may be faster than the run that waits for its row.
     assert!(last >= Some(3), "one of them ran twice: {last:?}");
     let unchanged = "SELECT count(*) FILTER (WHERE cents = 100) FROM account";
     assert_eq!(
@@ -129,7 +131,7 @@ async fn of_two_that_wait_for_each_other_both_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_that_cannot_be_put_in_order_one_runs_again_and_sees_the_other() {
+async fn of_two_unserializable_transactions_one_runs_again_and_sees_the_other() {
     let server = Server::start(&[]);
     let url = format!(
         "{}?options=-c%20default_transaction_isolation=serializable",
@@ -144,13 +146,13 @@ async fn of_two_that_cannot_be_put_in_order_one_runs_again_and_sees_the_other() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_somebody_else_holds_is_waited_for_again() {
+async fn a_row_that_another_transaction_locks_is_waited_for_again() {
     let server = Server::start(&[]);
     let gate = Gate::closed();
     let client = client(&impatient(&server), &gate).await;
     let holder = hold(&server.url(), "a").await;
     let call = tokio::spawn(async move { client.call("take", &json!({ "from": "a" })).await });
-    // The second run begins where the first has waited in vain.
+    // The second run begins after the first has waited in vain.
     let two_runs = tokio::time::timeout(Duration::from_secs(20), gate.started.acquire_many(2)).await;
     two_runs.expect("it runs again").unwrap().forget();
     holder.batch_execute("COMMIT").await.unwrap();
@@ -161,7 +163,7 @@ async fn a_row_that_somebody_else_holds_is_waited_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_is_held_until_the_time_is_up_is_a_503_of_which_nothing_is_kept() {
+async fn a_row_locked_until_the_time_limit_is_a_503_without_a_record() {
     let server = Server::start(&[]);
     let gate = Gate::closed();
     let client = client(&impatient(&server), &gate).await.with_idempotency_key("same");

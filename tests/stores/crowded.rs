@@ -1,4 +1,5 @@
-//! More calls than connections: duplicates wait without one, and what gets none is told that it has not begun.
+//! More calls than connections: duplicates wait without a connection, and a call without a connection is told that it
+//! has not begun.
 
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use tokio::task::JoinSet;
 
 use crate::{Gate, client, ledger, run_sql};
 
-/// More than there are connections.
+/// More calls than there are connections.
 const DUPLICATES: usize = 20;
 
-/// A store with so many connections, and a slow call that is in its handler on one of them.
+/// A store with this many connections, and a slow call whose handler occupies one of them.
 async fn with_a_slow_call(server: &Server, connections: usize) -> (Client, Gate, JoinSet<u16>) {
     let gate = Gate::closed();
     let client = client(&format!("{}?pool={connections}", server.url()), &gate).await;
@@ -31,7 +32,7 @@ async fn duplicates_that_wait_in_one_process_take_no_connection_from_others() {
         let duplicate = client.with_idempotency_key("slow");
         calls.spawn(async move { duplicate.call("slow", &json!({})).await.status });
     }
-    // On this one thread, all of them get as far as they can.
+    // On this single thread, all of them get as far as they can.
     tokio::task::yield_now().await;
     let other = tokio::time::timeout(Duration::from_secs(3), run_sql(&client, "other", "SELECT 1", true));
     let other = other.await.expect("a connection is free");
@@ -44,7 +45,7 @@ async fn duplicates_that_wait_in_one_process_take_no_connection_from_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_gets_no_connection_is_told_that_it_has_not_begun() {
+async fn a_call_without_a_connection_is_told_that_it_has_not_begun() {
     let server = Server::start(&[]);
     let (client, gate, mut slow) = with_a_slow_call(&server, 1).await;
     let refused = run_sql(&client, "other", "SELECT 1", true).await;

@@ -1,4 +1,4 @@
-//! A store that can be made to refuse, and tells when a call meets another one that runs.
+//! A store that can be made to refuse, and that reports when a call finds its operation running.
 
 use std::any::TypeId;
 use std::ops::RangeInclusive;
@@ -12,13 +12,13 @@ use operator_runtime::store::{
 };
 use tokio::sync::Notify;
 
-/// A store that can be made to refuse: everything, or what is written over an earlier record.
+/// A store that can be made to refuse every call, or only writes over an earlier record.
 #[derive(Debug, Clone)]
 pub(crate) struct Flaky {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) down: Arc<AtomicBool>,
     pub(crate) refuses_ends: Arc<AtomicBool>,
-    /// Woken when a call is told that its operation runs already.
+    /// Woken when a call finds that its operation is already running.
     pub(crate) met: Arc<Notify>,
 }
 

@@ -1,4 +1,4 @@
-//! A Postgres that accepts connections and says nothing: it is given up on in time, and calls go on when it speaks again.
+//! A Postgres server that accepts connections but does not answer: calls are refused in time, and answered again later.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::{Gate, client, ledger, run_sql};
 
 #[tokio::test]
-async fn start_up_gives_a_silent_server_up_as_soon_as_the_address_says() {
+async fn start_up_gives_up_on_a_silent_server_within_the_timeout_of_the_address() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let url = format!("postgres://operator@{address}/postgres?connect_timeout=1");
@@ -26,7 +26,7 @@ async fn start_up_gives_a_silent_server_up_as_soon_as_the_address_says() {
 }
 
 #[tokio::test]
-async fn calls_are_refused_while_it_is_frozen_and_go_on_afterwards() {
+async fn calls_are_refused_while_the_server_is_frozen_and_answered_afterwards() {
     let server = Server::start(&[]);
     let client = client(&server.url(), &Gate::closed()).await;
     let frozen = server.freeze();

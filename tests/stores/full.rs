@@ -1,4 +1,4 @@
-//! A store that has no room says so to the caller, who is to try later, and to the log, which says how to make room.
+//! A full store: the caller is told to retry later, and the log says how to make room.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -13,19 +13,19 @@ use tests::services::{Postgres, Redis};
 /// Does something once.
 #[operator_api(POST, "/act")]
 async fn act(
-    /// How much to say of it.
+    /// The length of the answer.
     length: usize,
 ) -> String {
     "a".repeat(length)
 }
 
-/// The same call again and again, each as an operation of its own, until one is refused.
+/// Repeats a call, each time as a new operation, until one is refused.
 async fn refusal(store: impl Store) -> operator_runtime::testing::Answer {
     let app = App::new().only(endpoints![act]).store(store);
     let client = Client::new(app).await.unwrap();
     for _ in 0..1_000 {
         let answer = client.call("act", &json!({ "length": 4_000 })).await;
-        // What has begun already, and whose answer found no room, is told otherwise.
+        // A call that has already begun and finds no room for its answer gets another status.
         if answer.status != 200 && answer.body["type"] != "urn:operator:problem:outcome-not-recorded" {
             return answer;
         }
@@ -60,7 +60,7 @@ async fn in_redis() {
 async fn in_postgres() {
     let server = Postgres::start(&[]);
     let store = PostgresStore::connect(&server.url()).await.unwrap();
-    // As the server says it when it cannot extend a file; a disk of its own would need root.
+    // The error of a server that cannot extend a file; a real full disk would need root.
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
         $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END$$; \
         CREATE TRIGGER refuse BEFORE INSERT ON operator_operations EXECUTE FUNCTION refuse()";

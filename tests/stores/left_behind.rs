@@ -1,4 +1,4 @@
-//! What handlers leave behind that end in the middle: statements that run, and transactions that are open.
+//! What interrupted handlers leave behind: running statements and open transactions.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tests::services::Postgres as Server;
 
 use crate::{Gate, TABLES, client, connect, run_sql};
 
-/// As many readers as there may be at once.
+/// As many readers as there can be at once.
 const READERS: usize = 8;
 const LONG: &str = "SELECT pg_sleep(25)";
 
-/// Holds an account's row, and sleeps in the database for longer than it may.
+/// Locks an account's row, and sleeps in the database beyond its time limit.
 #[operator_api(POST, "/oversleep", timeout = "1s")]
 pub(crate) async fn oversleep(tx: &mut Tx<Postgres>) -> Result<String, Error> {
     tx.batch_execute("UPDATE account SET cents = 0 WHERE name = 'a'")
@@ -23,7 +23,7 @@ pub(crate) async fn oversleep(tx: &mut Tx<Postgres>) -> Result<String, Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_that_outlasts_its_handler_holds_neither_caller_nor_row_nor_connection() {
+async fn a_statement_that_outlasts_its_handler_blocks_no_caller_row_or_connection() {
     let server = Server::start(&[]);
     let client = client(&format!("{}?pool=1", server.url()), &Gate::closed()).await;
     let input = json!({});
@@ -35,7 +35,7 @@ async fn a_statement_that_outlasts_its_handler_holds_neither_caller_nor_row_nor_
     assert_eq!(next.expect("row and connection are free").status, 200);
 }
 
-/// As many readers as there can be.
+/// As many readers as there can be at once.
 async fn all_readers(store: &PostgresStore) -> Vec<Reading> {
     let mut readers = Vec::new();
     for _ in 0..READERS {
@@ -45,7 +45,7 @@ async fn all_readers(store: &PostgresStore) -> Vec<Reading> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_hangs_up_leaves_the_next_one_no_transaction_and_no_statement() {
+async fn a_reader_that_hangs_up_leaves_no_transaction_or_statement_behind() {
     let server = Server::start(&[]);
     let store = connect(&server.url()).await;
     store.setup(TABLES).await.unwrap();

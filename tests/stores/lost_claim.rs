@@ -1,4 +1,4 @@
-//! The answer to a claim is lost between Postgres and us, and with it the line: nothing has run, and the retry does.
+//! The connection to Postgres is lost before the answer to a claim: nothing has run, and the retry runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,14 +16,14 @@ use crate::proxy::{Cut, Proxy};
 #[derive(Clone, Default)]
 struct Paid(Arc<AtomicU32>);
 
-/// Acts elsewhere.
+/// Acts in another system.
 #[operator_api(POST, "/pay")]
 async fn pay(paid: &Paid) -> u32 {
     paid.0.fetch_add(1, Ordering::SeqCst) + 1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_arrived_without_an_answer_is_taken_back_and_the_retry_runs() {
+async fn a_claim_without_an_answer_is_withdrawn_and_the_retry_runs() {
     let server = Server::start(&[]);
     let proxy = Proxy::to(server.port).await;
     let paid = Paid::default();
@@ -41,7 +41,7 @@ async fn a_claim_that_arrived_without_an_answer_is_taken_back_and_the_retry_runs
         "{refused:?}"
     );
     proxy.set(Cut::Nothing);
-    // It waits for the claim to be taken back, which takes less than a lease.
+    // The retry waits until the claim is withdrawn, which takes less time than a lease.
     let retry = tokio::time::timeout(Duration::from_secs(60), client.call("pay", &json!({}))).await;
     let retry = retry.unwrap();
     assert_eq!((retry.status, retry.replayed), (200, false), "{retry:?}");

@@ -1,4 +1,4 @@
-//! The answer to a commit is lost between Postgres and us: what it came to is looked up, and never guessed.
+//! The connection to Postgres is lost before the answer to a commit: the outcome is looked up, and never guessed.
 
 use operator_runtime::testing::{Answer, Client};
 use serde_json::json;
@@ -7,7 +7,7 @@ use tests::services::Postgres as Server;
 use crate::proxy::{Cut, Proxy};
 use crate::{Gate, client, ledger};
 
-/// Books once, under one key; the gate is open for as many runs as there may be.
+/// Books once under one key; the gate is open for this many runs.
 async fn book(client: &Client) -> Answer {
     client.with_idempotency_key("same").call("slow", &json!({})).await
 }
@@ -22,7 +22,7 @@ async fn behind_a_bad_line() -> (Server, Proxy, Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_arrived_is_found_and_told_as_done() {
+async fn a_commit_that_arrived_is_found_and_answered_as_done() {
     let (server, proxy, client) = behind_a_bad_line().await;
     proxy.set(Cut::BeforeItsAnswer);
     let answer = book(&client).await;
@@ -44,7 +44,7 @@ async fn a_commit_that_never_arrived_is_found_missing_and_the_handler_runs_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_cannot_be_looked_up_is_told_neither_as_done_nor_as_undone() {
+async fn a_commit_that_cannot_be_looked_up_is_answered_neither_as_done_nor_as_undone() {
     let (server, proxy, client) = behind_a_bad_line().await;
     proxy.set(Cut::BeforeItsAnswerAndAllThatFollows);
     let answer = book(&client).await;

@@ -1,4 +1,4 @@
-//! What becomes of each outcome of a handler, for every effect, on every store.
+//! The record and the answers after each outcome of a handler, for every effect, on every store.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -37,12 +37,12 @@ struct Case {
     endpoint: &'static str,
     effect: Effect,
     client: Client,
-    /// Of the same endpoint and store, where leases and duplicates are short of time.
+    /// The same endpoint and store, with short leases and a short wait for duplicates.
     impatient: Client,
     calls: AtomicU32,
     stage: Stage,
     store: Flaky,
-    /// What has taken effect, where effects are in the database.
+    /// What has taken effect, if effects are in the database.
     effects: Option<Counting>,
 }
 
@@ -96,7 +96,7 @@ impl Case {
         client.call(self.endpoint, &json!({ "ends": ends })).await
     }
 
-    /// Calls twice under one key; both answers, and how often the handler ran.
+    /// Calls twice with one key; returns both answers and how often the handler ran.
     async fn twice(&self, ends: &str) -> (Answer, Answer, u32) {
         let before = self.stage.runs.load(Ordering::SeqCst);
         let (first, second) = (self.call(ends, ends).await, self.call(ends, ends).await);
@@ -116,7 +116,7 @@ impl Case {
     async fn check(&self, store: &str) {
         let rows = tokio::time::timeout(Duration::from_secs(120), self.rows());
         rows.await.expect("every row ends");
-        // Whatever was lost or doubled has ended the test.
+        // A lost or doubled effect has already ended the test.
         let row = Row {
             proof: &format!("what becomes of each outcome, {}", self.effect.in_words()),
             store,
@@ -232,7 +232,7 @@ impl Case {
         let mut met = pin!(self.store.met.notified());
         met.as_mut().enable();
         let waits = async {
-            // One in a transaction waits at the store, or before it, from when it is first polled.
+            // A transactional call waits at the store, or before it, from its first poll.
             if self.effect != Effect::Transaction {
                 met.await;
             }
@@ -263,7 +263,7 @@ impl Case {
         assert_eq!(self.stage.runs.load(Ordering::SeqCst), runs);
     }
 
-    /// Where the end is part of the transaction, what cannot be recorded has not happened; that is another test's.
+    /// In a transaction, an outcome that cannot be recorded has not taken effect; another test covers that.
     async fn an_end_that_cannot_be_recorded_is_no_success(&self) {
         if self.effect == Effect::Transaction {
             return;
@@ -273,7 +273,7 @@ impl Case {
         let answer = self.call_by(&self.impatient, "unrecorded", "200").await;
         self.store.refuses_ends.store(false, Ordering::SeqCst);
         assert_eq!((answer.status, answer.retry_after.is_some()), (503, true), "{answer:?}");
-        // The effect has happened, so that nobody is told that nothing was started.
+        // The effect has taken place, so the answer must not say that nothing was started.
         let kind = answer.body["type"].as_str().unwrap_or_default();
         assert!(kind.ends_with("outcome-not-recorded"), "{answer:?}");
         assert_eq!(self.stage.runs.load(Ordering::SeqCst), runs + 1);
@@ -316,7 +316,7 @@ impl Effect {
     }
 }
 
-/// The two effects that are elsewhere.
+/// The two effects in other systems.
 async fn elsewhere(name: &str, store: Arc<dyn Store>) {
     case("once", Effect::Once, store.clone(), None).await.check(name).await;
     case("again", Effect::Again, store, None).await.check(name).await;

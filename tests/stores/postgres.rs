@@ -1,4 +1,4 @@
-//! Records and effects in a Postgres that is started, killed and restarted here.
+//! Records and effects in a Postgres server that the tests start, kill and restart.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -33,13 +33,13 @@ async fn book(tx: &mut Tx<Postgres>, what: &str) -> Result<(), tokio_postgres::E
     tx.execute(&insert, &[&what]).await.map(drop)
 }
 
-/// Books something, then runs SQL.
+/// Books an entry, then runs SQL.
 #[operator_api(POST, "/sql")]
 async fn sql(
     tx: &mut Tx<Postgres>,
-    /// What to run.
+    /// The SQL to run.
     sql: String,
-    /// Whether its failure is the handler's.
+    /// Whether the handler returns the error of the SQL.
     fails: bool,
 ) -> Result<String, Error> {
     book(tx, "before").await?;
@@ -47,16 +47,16 @@ async fn sql(
     if fails {
         ran?;
     }
-    // Whatever has become of the transaction, the handler does not care.
+    // The handler ignores the state of the transaction.
     let _ = book(tx, "after").await;
     Ok("done".to_owned())
 }
 
-/// Opens an account, of which there is one to a name.
+/// Opens an account; each name has only one account.
 #[operator_api(POST, "/open-account")]
 async fn open_account(
     tx: &mut Tx<Postgres>,
-    /// Whose it is to be.
+    /// The owner of the account.
     name: String,
 ) -> Result<String, Error> {
     book(tx, "opened").await?;
@@ -66,7 +66,7 @@ async fn open_account(
     Ok(name)
 }
 
-/// Books something once it is let go.
+/// Books an entry once the gate opens.
 #[operator_api(POST, "/slow")]
 async fn slow(tx: &mut Tx<Postgres>, gate: &Gate) -> Result<String, Error> {
     book(tx, "slow").await?;
@@ -120,7 +120,7 @@ async fn run_sql(client: &Client, key: &str, sql: &str, fails: bool) -> Answer {
         .await
 }
 
-/// What the ledger holds, in order.
+/// The entries of the ledger, in order.
 async fn ledger(url: &str) -> Vec<String> {
     let store = connect(url).await;
     let session = store.reader().session().await.unwrap();
@@ -155,7 +155,7 @@ async fn it_keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn sixteen_processes_that_start_at_once_make_the_tables_once() {
+async fn sixteen_processes_that_start_at_once_create_the_tables_once() {
     let server = Server::start(&[]);
     let mut starting = tokio::task::JoinSet::new();
     for _ in 0..16 {
@@ -175,7 +175,7 @@ async fn sixteen_processes_that_start_at_once_make_the_tables_once() {
 }
 
 #[tokio::test]
-async fn a_handler_cannot_end_its_transaction_and_keep_what_it_did() {
+async fn a_handler_cannot_end_its_transaction_and_keep_its_writes() {
     let server = Server::start(&[]);
     let client = client(&server.url(), &Gate::closed()).await;
     for (key, sql) in [
@@ -208,7 +208,7 @@ async fn a_handler_cannot_end_its_transaction_and_keep_what_it_did() {
 }
 
 #[tokio::test]
-async fn sql_that_fails_is_the_handlers_to_refuse_also_in_the_first_call_of_a_connection() {
+async fn the_handler_decides_about_failed_sql_even_in_the_first_call_of_a_connection() {
     let server = Server::start(&[]);
     let client = client(&server.url(), &Gate::closed())
         .await
@@ -258,7 +258,7 @@ async fn duplicates_at_two_servers_wait_on_the_row_and_get_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_duplicate_at_another_server_that_has_waited_long_enough_is_told_so() {
+async fn a_duplicate_at_another_server_is_told_so_after_it_has_waited_long_enough() {
     let server = Server::start(&[]);
     let gate = Gate::closed();
     let calling = client(&server.url(), &gate).await.with_idempotency_key("same");
@@ -268,7 +268,7 @@ async fn a_duplicate_at_another_server_that_has_waited_long_enough_is_told_so() 
     gate.started.acquire().await.unwrap().forget();
     let busy = other.call("slow", &json!({})).await;
     assert_eq!((busy.status, busy.retry_after.is_some()), (409, true), "{busy:?}");
-    // On the connection that has waited in vain.
+    // Uses the connection that has waited in vain.
     assert_eq!(run_sql(&other, "other", "SELECT 1", true).await.status, 200);
     gate.go.add_permits(1);
     assert_eq!(first.await.unwrap().status, 200);
@@ -302,7 +302,7 @@ async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
     assert!(matches!(claim(&store, "kept").await.unwrap(), Swap::Swapped(_)));
     assert_eq!(run_sql(&client, "kept", "SELECT 1", true).await.status, 200);
     server.kill();
-    // The first one's connection may have been lost behind the write.
+    // The connection may have been lost after the write of the first call.
     let error = claim(&store, "refused").await.unwrap_err();
     assert!(
         matches!(error, StoreError::Unavailable { .. } | StoreError::Unconfirmed { .. }),
@@ -319,7 +319,7 @@ async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
 }
 
 #[tokio::test]
-async fn a_pool_in_use_refuses_in_time_and_closed_it_says_so() {
+async fn a_pool_in_use_refuses_in_time_and_a_closed_pool_says_so() {
     let server = Server::start(&[]);
     let store = connect(&server.url()).await;
     let mut reading = Vec::new();

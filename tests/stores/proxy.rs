@@ -1,4 +1,4 @@
-//! A bad line to Postgres: it can cut a connection before its commit arrives, or before the commit's answer does.
+//! A proxy in front of Postgres that cuts a connection before its commit arrives, or before the commit is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The SQL that ends a transaction, and what Postgres answers when it has: both end with a zero byte.
+/// The SQL that ends a transaction, and Postgres's answer after it; both end with a zero byte.
 const COMMIT: &[u8] = b"COMMIT\0";
-/// What Postgres answers when it has written a row.
+/// Postgres's answer after it has written a row.
 const INSERTED: &[u8] = b"INSERT 0 1\0";
 
-/// What becomes of the next commit, and of connections afterwards.
+/// What happens to the next commit, and to connections afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Cut {
     Nothing,
     BeforeCommit,
     BeforeItsAnswer,
-    /// And no new connection is let through.
+    /// Also lets no new connection through.
     BeforeItsAnswerAndAllThatFollows,
-    /// The answer to a row that is written, and no new connection is let through.
+    /// Cuts before the answer to a written row, and lets no new connection through.
     BeforeARowIsAnsweredAndAllThatFollows,
     AllThatFollows,
 }
 
 impl Cut {
-    /// What goes by when it is to be done.
+    /// The bytes at which the connection is cut.
     fn sign(self) -> &'static [u8] {
         match self {
             Self::BeforeARowIsAnsweredAndAllThatFollows => INSERTED,
@@ -44,7 +44,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A line to a port of this machine, which ends with the runtime.
+    /// A proxy to a port of this machine; it ends with the runtime.
     pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
@@ -62,7 +62,7 @@ impl Proxy {
         proxy
     }
 
-    /// The address of the database behind it, as in `OPERATOR_STORE`.
+    /// The address of the database behind the proxy, for `OPERATOR_STORE`.
     pub(crate) fn url(&self) -> String {
         format!("postgres://operator@{}/postgres", self.address)
     }
@@ -71,7 +71,7 @@ impl Proxy {
         self.cut.store(cut as u8, Ordering::SeqCst);
     }
 
-    /// Whether that has been done, or undone.
+    /// Whether the cut has been made, or cancelled.
     pub(crate) fn is(&self, cut: Cut) -> bool {
         self.cut.load(Ordering::SeqCst) == cut as u8
     }
@@ -79,7 +79,7 @@ impl Proxy {
     async fn carry(self, client: TcpStream, port: u16) {
         let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        // Whichever ends first takes both connections with it.
+        // If one direction ends, both connections are closed.
         tokio::select! {
             () = self.pass(from_client, to_server, &[(Cut::BeforeCommit, Cut::Nothing)]) => {}
             () = self.pass(from_server, to_client, &[
@@ -90,7 +90,7 @@ impl Proxy {
         }
     }
 
-    /// Passes bytes on until something goes by that is to be cut; then the line is in another state.
+    /// Passes bytes on until the bytes at which to cut appear; then the proxy's state changes.
     async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, cuts: &[(Cut, Cut)]) {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut bytes).await {

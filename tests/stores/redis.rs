@@ -1,4 +1,4 @@
-//! Records in a Redis that is started, frozen, killed and restarted here.
+//! Records in a Redis server that the tests start, freeze, kill and restart.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -46,13 +46,13 @@ async fn release(store: &RedisStore, key: &str, expected: Revision) -> Result<Sw
 async fn it_keeps_the_contract() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&redis.url()).await.unwrap();
-    // The clock is the server's, so time has to pass.
+    // Redis uses its own clock, so real time has to pass.
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
     Row::of_the_contract("Redis").record();
 }
 
 #[tokio::test]
-async fn what_is_lost_without_an_append_only_file_is_said() {
+async fn start_up_warns_of_records_that_are_lost_without_an_append_only_file() {
     let careless = Redis::start(&[("maxmemory", "50mb"), ("maxmemory-policy", "allkeys-lru")]);
     let warning = RedisStore::connect(&careless.url()).await.unwrap().warning().unwrap();
     assert!(
@@ -80,7 +80,7 @@ async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
     };
     redis.kill();
     let error = claim(&store, "refused").await.unwrap_err();
-    // The first one's connection may have been lost behind the write.
+    // The connection may have been lost after the write of the first call.
     assert!(
         matches!(error, StoreError::Unavailable { .. } | StoreError::Unconfirmed { .. }),
         "{error}"
@@ -97,7 +97,7 @@ async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_cut_is_made_again_within_the_call() {
+async fn a_connection_that_was_cut_is_replaced_within_the_call() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&redis.url()).await.unwrap();
     assert_eq!(redis.ask("SCRIPT FLUSH"), "+OK");
@@ -130,14 +130,14 @@ async fn a_record_expires_when_it_no_longer_counts_and_reading_it_changes_nothin
     let Ok(Swap::Swapped(revision)) = claim(&store, "1").await else {
         panic!("not claimed")
     };
-    // Well within its time.
+    // Well before the record expires.
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Held { .. }));
     tokio::time::sleep(Duration::from_millis(1_600)).await;
     assert_eq!(release(&store, "1", revision).await.unwrap(), Swap::Gone);
 }
 
 #[tokio::test]
-async fn a_write_that_no_replica_confirms_is_not_told_as_done() {
+async fn a_write_that_no_replica_confirms_is_not_answered_as_done() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&format!("{}?wait=1", redis.url())).await.unwrap();
     let error = claim(&store, "1").await.unwrap_err();
@@ -157,7 +157,7 @@ async fn a_write_that_no_replica_confirms_is_not_told_as_done() {
 }
 
 #[tokio::test]
-async fn a_count_is_sent_nothing_of_what_was_answered() {
+async fn counting_records_transfers_no_answers() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&redis.url()).await.unwrap();
     let answer = Response {
@@ -182,7 +182,7 @@ async fn a_count_is_sent_nothing_of_what_was_answered() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_and_not_repeated() {
+async fn a_wrong_password_is_refused_and_not_shown() {
     let redis = Redis::start(&[("requirepass", "right")]);
     let address = format!("redis://:hunter2@127.0.0.1:{}", redis.port);
     let error = RedisStore::connect(&address).await.unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! SQLite, where a statement takes a thread: the time of handlers bounds those that await nothing, too.
+//! SQLite, whose statements occupy a thread: the handler's time limit also ends handlers that never await.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -10,16 +10,16 @@ use operator_runtime::{App, Error, Reader, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
 
 const ENDLESS: &str = "WITH RECURSIVE endless (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)";
-/// As many reads at once as there are connections for them.
+/// As many simultaneous reads as there are connections for reads.
 const READERS: usize = 8;
-/// Far longer than the time of any handler here, and far shorter than for ever.
+/// Far longer than any time limit here, but finite.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Books something, and then reads or writes without end.
+/// Books an entry, and then reads or writes without end.
 #[operator_api(POST, "/endless", timeout = "200ms")]
 async fn endless(
     tx: &mut Tx<Sqlite>,
-    /// Whether it writes.
+    /// Whether the handler writes.
     writes: bool,
 ) -> Result<bool, Error> {
     tx.execute("INSERT INTO ledger VALUES (0)", ())?;
@@ -32,14 +32,14 @@ async fn endless(
     Ok(true)
 }
 
-/// Books something.
+/// Books an entry.
 #[operator_api(POST, "/book")]
 async fn book(tx: &mut Tx<Sqlite>) -> Result<bool, Error> {
     tx.execute("INSERT INTO ledger VALUES (1)", ())?;
     Ok(true)
 }
 
-/// Acts elsewhere.
+/// Acts in another system.
 #[operator_api(POST, "/elsewhere")]
 async fn elsewhere() -> bool {
     true
@@ -54,7 +54,7 @@ async fn read_endlessly(reader: &Reader<Sqlite>) -> Result<i64, Error> {
         .await?)
 }
 
-/// Reads what is booked.
+/// Reads the booked entries.
 #[operator_api(GET, "/booked")]
 async fn booked(reader: &Reader<Sqlite>) -> Result<Vec<i64>, Error> {
     let reading = reader.read(|connection| {
@@ -77,7 +77,7 @@ async fn client() -> (tempfile::TempDir, Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_without_end_is_ended_when_its_handlers_time_is_up_and_others_go_on() {
+async fn an_endless_statement_ends_at_the_time_limit_and_other_calls_go_on() {
     let (_folder, client) = client().await;
     for writes in [false, true] {
         let mut calls = tokio::task::JoinSet::new();
@@ -105,7 +105,7 @@ async fn a_statement_without_end_is_ended_when_its_handlers_time_is_up_and_other
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_read_that_nobody_waits_for_any_more_leaves_its_connection_to_others() {
+async fn an_abandoned_read_frees_its_connection() {
     let (_folder, client) = client().await;
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..READERS {

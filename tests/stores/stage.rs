@@ -1,4 +1,4 @@
-//! Handlers that end as they are asked to.
+//! Handlers that end as the test asks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 const EFFECT: &str = "INSERT INTO effect VALUES ('one')";
 
-/// What handlers have in hand.
+/// The handlers' state.
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) runs: Arc<AtomicU32>,

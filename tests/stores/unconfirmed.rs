@@ -1,4 +1,5 @@
-//! A claim that Redis has and its replicas do not: refused, and taken back, so that the retry runs.
+//! A claim that Redis has stored but no replica has confirmed: the call is refused and the claim withdrawn, so that the
+//! retry runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +17,7 @@ use crate::KEPT;
 #[derive(Clone, Default)]
 struct Runs(Arc<AtomicU32>);
 
-/// Acts elsewhere.
+/// Acts in another system.
 #[operator_api(POST, "/pay")]
 async fn pay(runs: &Runs) -> u32 {
     runs.0.fetch_add(1, Ordering::SeqCst) + 1
@@ -26,7 +27,7 @@ async fn pay(runs: &Runs) -> u32 {
 async fn a_call_that_no_replica_confirmed_runs_when_it_is_retried() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&format!("{}?wait=1", redis.url())).await.unwrap();
-    // One that was left there would have been lost when the retry comes.
+    // A claim left behind would still be there when the retry comes.
     let settings = Settings {
         lease: Duration::from_secs(4),
         renew_every: Duration::from_secs(2),
@@ -52,7 +53,7 @@ async fn a_call_that_no_replica_confirmed_runs_when_it_is_retried() {
     assert_eq!(runs.0.load(Ordering::SeqCst), 0);
 
     let _replica = redis.replica();
-    // On a clock of its own the lease of what was left there has run out by then.
+    // By the clock of this server, the lease of a claim left behind would have expired by then.
     tokio::time::sleep(settings.lease).await;
     let retry = client.call("pay", &json!({})).await;
     assert_eq!((retry.status, retry.replayed), (200, false), "{retry:?}");

@@ -1,5 +1,5 @@
-//! Endpoints that cannot stand together are refused at start-up, all at once and each with its place. Those of one module
-//! are refused by the compiler: `ui/fail/two_endpoints_of_one_*.rs`.
+//! Endpoints that clash are refused at start-up, all at once and each with its place. The compiler refuses those that
+//! clash within one module: see `ui/fail/two_endpoints_of_one_*.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -82,7 +82,7 @@ async fn tagged(#[operator(flatten)] filter: Filter) -> usize {
 }
 
 #[test]
-fn a_base_path_that_puts_one_endpoint_on_another_is_refused_with_both_places() {
+fn a_base_path_that_makes_two_endpoints_clash_is_refused_with_both_places() {
     let app = App::new().only(endpoints![refunds, refunds_of_orders]);
     let config = Config::new().store("memory:").signing_key("op_sk_tests");
     let below = |url: &str| app.clone().config(config.clone().public_url(url)).check();
@@ -111,7 +111,7 @@ async fn write_slowly() -> u8 {
 }
 
 #[test]
-fn only_what_is_recorded_is_bounded_by_how_long_records_are_kept() {
+fn only_recorded_endpoints_are_bounded_by_how_long_records_are_kept() {
     let config = Config::new()
         .store("memory:")
         .signing_key("op_sk_tests")
@@ -128,7 +128,7 @@ fn only_what_is_recorded_is_bounded_by_how_long_records_are_kept() {
 }
 
 #[test]
-fn numbers_that_cannot_work_are_refused_all_at_once() {
+fn impossible_numbers_are_refused_all_at_once() {
     let config = Config::new()
         .store("memory:")
         .signing_key("op_sk_tests")
@@ -170,7 +170,7 @@ fn numbers_that_cannot_work_are_refused_all_at_once() {
 }
 
 #[test]
-fn a_secret_that_is_none_and_a_patience_without_end_are_refused() {
+fn an_unusable_secret_and_an_unlimited_time_are_refused() {
     let config = || Config::new().store("memory:").public_url("http://127.0.0.1:1");
     let refusal = |config: Config| App::new().only(endpoints![refunds]).config(config).check().unwrap_err();
     for padding in ["=", "  ", "==", "\n"] {

@@ -1,4 +1,5 @@
-//! What the command line refuses, and in which words: run as a person runs it, with nothing set but what is named.
+//! The refusals of the command line and their texts. The program runs as a person runs it, with only the named
+//! settings.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -8,7 +9,7 @@ use std::process::Command;
 
 use tests::process;
 
-/// What a program printed before it ended.
+/// The output of a program that has ended.
 #[derive(Debug)]
 struct Said {
     code: Option<i32>,
@@ -44,7 +45,7 @@ fn say(program: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Said
 }
 
 #[test]
-fn a_manifest_names_no_url_that_nobody_published_without_a_word() {
+fn a_manifest_without_a_public_url_says_so() {
     let desk = process::build("support-desk", "dev");
     for (url, why) in [
         ("ftp://x y/?q", "is not a URL"),
@@ -70,13 +71,13 @@ fn a_manifest_names_no_url_that_nobody_published_without_a_word() {
         nowhere.error.starts_with("`nowhere` is no address to listen on"),
         "{nowhere:?}"
     );
-    // No finding is about URLs.
+    // No lint concerns URLs.
     let lint = say(&desk, &[], &["lint"]);
     assert_eq!((lint.code, lint.error.as_str()), (Some(0), ""), "{lint:?}");
 }
 
 #[test]
-fn a_call_that_cannot_be_made_is_refused_before_anything_is_sent() {
+fn an_invalid_call_is_refused_before_anything_is_sent() {
     let desk = process::build("support-desk", "dev");
     let long = "k".repeat(256);
     for (arguments, why) in [
@@ -107,7 +108,7 @@ fn a_call_that_cannot_be_made_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn whether_a_server_runs_is_asked_only_where_none_was_reached() {
+fn the_message_asks_whether_a_server_runs_only_if_none_was_reached() {
     let desk = process::build("support-desk", "dev");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -122,7 +123,7 @@ fn whether_a_server_runs_is_asked_only_where_none_was_reached() {
     ];
     let hangs_up = std::thread::spawn(move || {
         use std::io::Read as _;
-        // Read first, so that what is closed is a connection that was taken.
+        // Reads first, so that the connection is closed after it was accepted.
         let (mut taken, _) = listener.accept().unwrap();
         let _ = taken.read(&mut [0; 1]).unwrap();
     });
@@ -138,7 +139,7 @@ fn whether_a_server_runs_is_asked_only_where_none_was_reached() {
 }
 
 #[test]
-fn a_log_that_would_hold_something_else_is_refused() {
+fn a_wrong_log_setting_is_refused() {
     let desk = process::build("support-desk", "dev");
     let serve = |filter| {
         let wrong = [
@@ -165,7 +166,7 @@ fn a_log_that_would_hold_something_else_is_refused() {
 }
 
 #[test]
-fn a_program_without_sqlite_asks_for_a_store_that_it_has() {
+fn a_program_without_sqlite_asks_for_a_store_that_it_supports() {
     let billing = process::build("billing", "dev");
     let said = say(&billing, &[], &["dev"]);
     assert_eq!(said.code, Some(1), "{said:?}");
@@ -179,7 +180,7 @@ fn a_program_without_sqlite_asks_for_a_store_that_it_has() {
 }
 
 #[test]
-fn a_program_with_no_lasting_store_says_which_feature_brings_the_one_that_was_named() {
+fn a_program_without_the_named_store_says_which_feature_adds_it() {
     let program = process::build("linked-program", "dev");
     for (feature, address) in [
         ("sqlite", "sqlite:operator.db"),
@@ -198,14 +199,14 @@ fn a_program_with_no_lasting_store_says_which_feature_brings_the_one_that_was_na
 }
 
 #[test]
-fn help_is_about_the_program_that_was_asked() {
+fn help_describes_the_program_itself() {
     let help = say(&process::build("support-desk", "dev"), &[], &["--help"]);
     assert!(help.out.starts_with("support-desk: "), "{help:?}");
     assert!(!help.out.contains("operator-runtime"), "{help:?}");
 }
 
 #[test]
-fn lint_says_the_better_form_and_fails_where_it_is_told_to() {
+fn lint_prints_a_better_form_and_fails_if_asked_to() {
     let zoo = process::build_example("tests", "zoo");
     let said = say(&zoo, &[], &["lint"]);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -237,7 +238,7 @@ fn lint_says_the_better_form_and_fails_where_it_is_told_to() {
 }
 
 #[test]
-fn dev_opens_no_console_to_others() {
+fn dev_refuses_to_serve_its_console_to_other_machines() {
     let desk = process::build("support-desk", "dev");
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
         let said = say(&desk, &[("OPERATOR_LISTEN", address)], &["dev"]);

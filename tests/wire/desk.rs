@@ -1,4 +1,4 @@
-//! The support desk finds orders by time, in whatever way of RFC 3339 §5.6 the time is written.
+//! The support desk finds orders by time, however RFC 3339 §5.6 allows the time to be written.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -40,10 +40,10 @@ fn every_valid_time_finds_the_orders_of_its_instant() {
 }
 
 #[test]
-fn what_is_no_time_is_refused_in_a_sentence_that_names_it() {
+fn a_text_that_is_not_a_time_is_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&build("support-desk", "dev"), folder.path());
-    // The last is a time, and later than any that a computer of today counts to.
+    // The last text is a time, but later than any that the types can represent.
     for time in [
         "yesterday",
         "2026-11-01",

@@ -1,4 +1,4 @@
-//! Each answer held against what the OpenAPI document says of its status: its body and its headers.
+//! Compares each answer with what the OpenAPI document says about its status: body and headers.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
@@ -10,7 +10,7 @@ use operator_runtime::testing::{Answer, Client};
 use operator_runtime::{App, Config, OperatorError, endpoints, operator_api};
 use serde_json::{Value, json};
 
-/// Rejects a request with the status that its head names.
+/// Rejects a request with the status in its head.
 struct Gate;
 
 impl FromRequestParts<()> for Gate {
@@ -85,7 +85,7 @@ async fn look(
     fail(&way)
 }
 
-/// What the document says of an endpoint's answers with a status.
+/// What the document says about an endpoint's answers with a status.
 fn response<'d>(document: &'d Value, name: &str, status: u16) -> &'d Value {
     let operations = document["paths"].as_object().unwrap().values();
     let operation = operations
@@ -99,7 +99,7 @@ fn response<'d>(document: &'d Value, name: &str, status: u16) -> &'d Value {
     shared.map_or(response, |place| document.pointer(place).unwrap())
 }
 
-/// Fails where the document does not say that there is such an answer.
+/// Fails if the document does not list such an answer.
 fn assert_documented(document: &Value, name: &str, answer: &Answer) {
     let response = response(document, name, answer.status);
     let media_type = if answer.status == 200 {
@@ -159,7 +159,7 @@ async fn every_answer_is_documented_with_its_headers() {
                 }
             }
         }
-        // What is kept is what is documented to be.
+        // The answers that are kept are those documented as kept.
         let kept = |status: u16| {
             response(&document, name, status)["headers"]
                 .get("Idempotent-Replayed")
@@ -200,7 +200,7 @@ async fn hints_say_what_a_client_may_do_without_asking_a_person() {
         let annotations = &tool.unwrap()["annotations"];
         ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"].map(|hint| annotations[hint].clone())
     };
-    // Each call of a tool is an operation of its own, so that only what may happen twice is idempotent.
+    // Each call of a tool is its own operation, so only effects that may happen twice are idempotent.
     assert_eq!(hints("look"), [true, false, true, false]);
     assert_eq!(hints("often"), [false, true, true, false]);
     assert_eq!(hints("once"), [false, true, false, false]);

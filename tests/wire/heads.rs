@@ -1,4 +1,4 @@
-//! Requests that never become one: too slow, or with a head that cannot be read.
+//! Requests that never reach an endpoint: too slow, or with a head that cannot be parsed.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -6,7 +6,7 @@ use tests::caller::{Answer, send};
 use tests::process::{Server, build};
 
 #[test]
-fn what_comes_too_slowly_is_told_so() {
+fn slow_requests_are_told_so() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&build("support-desk", "dev"), folder.path());
     let slow_headers = "POST /refunds HTTP/1.1\r\nHost: localhost\r\nX-Timest".to_owned();

@@ -1,4 +1,4 @@
-//! What a caller may send as inputs, and what it is told where one is wrong.
+//! The inputs that a caller may send, and the answers to wrong inputs.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
@@ -183,7 +183,7 @@ fn details(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_switches_no_check_off() {
+async fn an_unreadable_part_does_not_switch_checks_off() {
     let client = client().await;
     let deep = (0..130).fold(json!(1), |inner, _| json!([inner]));
     let expected = ["`thing` is nested too deeply: at most 127 lists and objects may stand in each other."];
@@ -201,7 +201,7 @@ async fn what_cannot_be_read_switches_no_check_off() {
 }
 
 #[tokio::test]
-async fn one_name_for_two_is_refused_at_start_up() {
+async fn two_inputs_with_one_name_are_refused_at_start_up() {
     let refused = App::new()
         .only(endpoints![clash_of_input])
         .check()
@@ -243,7 +243,7 @@ async fn a_bound_at_the_other_end_of_its_type_holds() {
 }
 
 #[tokio::test]
-async fn each_wrong_input_of_a_post_is_told_in_words_of_no_program() {
+async fn each_wrong_input_of_a_post_is_explained_in_plain_words() {
     let client = client().await;
     let inputs = json!({
         "limit": "abc", "word": 5, "flag": "yes", "list": [1, 300, "x"], "speed": "fsat",
@@ -283,7 +283,7 @@ async fn each_wrong_input_of_a_post_is_told_in_words_of_no_program() {
 }
 
 #[tokio::test]
-async fn no_answer_grows_with_what_was_sent() {
+async fn no_answer_grows_with_the_request() {
     let client = client().await;
     let crowd: Vec<String> = (0..30_000).map(|_| "x".repeat(10)).collect();
     let inputs = json!({

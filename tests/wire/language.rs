@@ -1,4 +1,4 @@
-//! What a user may write, each form once, called as the agent calls it.
+//! Every form of the macros, each used once and called as the agent calls it.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
@@ -185,7 +185,7 @@ async fn each_kind_of_search_parameter_is_read() {
 }
 
 #[tokio::test]
-async fn each_wrong_search_parameter_says_what_would_be_right() {
+async fn each_wrong_search_parameter_is_explained() {
     let inputs = json!({ "type": 0, "id": -1, "operator": "xy", "invocation": "yes", "inputs": "NaN", "priority": "low", "notes": 1 });
     let answer = client().await.call("kinds", &inputs).await;
     let details: Vec<String> = answer.body["errors"]
@@ -223,7 +223,7 @@ async fn extractors_and_flattened_fields_stand_beside_inputs() {
     assert_eq!(page.body, json!({ "number": 2, "all": true, "word": "7" }));
 }
 
-/// Made of a head at the second try only.
+/// Fails at the first extraction and succeeds at the second.
 struct Lazy;
 
 static TRIED: AtomicBool = AtomicBool::new(false);
@@ -247,7 +247,7 @@ async fn lazy(#[operator(extract)] _lazy: Lazy) -> u8 {
 }
 
 #[tokio::test]
-async fn what_an_extractor_could_not_make_once_is_tried_again() {
+async fn a_failed_extraction_is_tried_again() {
     let client = client().await.with_idempotency_key("lazy");
     let first = client.call("lazy", &json!({})).await;
     assert_eq!((first.status, first.retry_after), (502, Some(1)), "{first:?}");
@@ -256,7 +256,7 @@ async fn what_an_extractor_could_not_make_once_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_failure_has_its_answer_and_no_inner_text() {
+async fn each_failure_has_its_answer_without_internal_text() {
     let client = client().await;
     for (way, status, detail) in [
         ("missing", 404, "There is no order 7."),
@@ -279,7 +279,7 @@ async fn each_failure_has_its_answer_and_no_inner_text() {
 }
 
 #[tokio::test]
-async fn what_may_have_happened_is_never_run_again() {
+async fn an_operation_that_may_have_happened_is_never_run_again() {
     let client = client().await.with_idempotency_key("k");
     for _ in 0..2 {
         let answer = client.call("elsewhere", &json!({ "way": "panic" })).await;
@@ -298,7 +298,7 @@ async fn what_may_have_happened_is_never_run_again() {
 }
 
 #[tokio::test]
-async fn a_chosen_list_serves_nothing_else() {
+async fn a_chosen_list_serves_no_other_endpoint() {
     let client = Client::new(App::new().only(endpoints![flattened, fails]))
         .await
         .unwrap();
@@ -315,7 +315,7 @@ async fn a_chosen_list_serves_nothing_else() {
 async fn client_is_no_endpoint() {}
 
 #[test]
-fn a_list_that_is_empty_or_names_a_function_twice_is_refused_for_that_alone() {
+fn an_empty_list_or_a_repeated_function_is_the_only_problem_reported() {
     let problems = |list| {
         let config = operator_runtime::Config::new()
             .signing_key("op_sk_tests")

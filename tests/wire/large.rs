@@ -1,4 +1,4 @@
-//! A large body is decoded beside the threads that answer other calls.
+//! A large body is decoded off the threads that answer other calls.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tokio::sync::Notify;
 
-/// Told when decoding has begun.
+/// Notified when decoding has begun.
 static BEGUN: Notify = Notify::const_new();
 /// Whether decoding may go on.
 static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
@@ -56,7 +56,7 @@ async fn quick() -> bool {
     true
 }
 
-/// One worker thread: what holds it up holds everything up.
+/// With one worker thread, decoding on that thread would block every other call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn other_calls_are_answered_while_a_large_body_is_decoded() {
     let client = Client::new(App::new().only(endpoints![gated, quick])).await.unwrap();

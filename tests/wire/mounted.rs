@@ -1,5 +1,5 @@
-//! The app from a host's side: `App::check` leaves nothing behind, a mounted router looks after its store, and a service is
-//! the whole app.
+//! The app in a host program: `App::check` leaves nothing behind, a mounted router maintains its store, and a service
+//! is the whole app.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -63,7 +63,7 @@ fn a_check_makes_no_file() {
         .unwrap();
     assert_eq!(names(folder.path()), Vec::<String>::new());
 
-    // It is a check all the same: of the folder, and of the program's own tables.
+    // The check still covers the folder and the program's own tables.
     let nowhere = folder.path().join("nowhere/operator.db");
     let error = app().config(config(&nowhere)).check().unwrap_err().to_string();
     assert!(
@@ -128,7 +128,7 @@ async fn way(#[operator(extract)] route: MatchedPath) -> String {
 }
 
 #[tokio::test]
-async fn an_extractor_finds_what_axum_notes_of_a_route() {
+async fn an_extractor_finds_the_values_that_axum_stores_for_a_route() {
     let client = Client::new(App::new().only(endpoints![way])).await.unwrap();
     let answer = client.call("way", &json!({})).await;
     assert_eq!((answer.status, answer.body), (200, json!("/way")));
@@ -141,7 +141,7 @@ async fn greeting() -> String {
 }
 
 #[tokio::test]
-async fn a_service_is_the_whole_app_and_stands_where_a_host_puts_it() {
+async fn a_service_is_the_whole_app_wherever_a_host_mounts_it() {
     let config = Config::new()
         .signing_key(SECRET)
         .public_url(format!("{PUBLIC_URL}/support"))
@@ -167,7 +167,7 @@ async fn a_service_is_the_whole_app_and_stands_where_a_host_puts_it() {
         (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
     };
     assert_eq!(ask("GET", "/health").await, (200, "well".to_owned()));
-    // With an extractor and without: at the own path, and below that of the public URL.
+    // With and without an extractor: at the endpoint's path, and below the base path of the public URL.
     for (path, answer) in [
         ("/greeting", "Good morning!"),
         ("/support/greeting", "Good morning!"),
@@ -190,7 +190,7 @@ async fn a_service_is_the_whole_app_and_stands_where_a_host_puts_it() {
     }
 }
 
-/// A body of which the second piece never comes.
+/// A body whose second piece never arrives.
 struct Begun(Option<Bytes>);
 
 impl http_body::Body for Begun {
@@ -209,7 +209,7 @@ impl http_body::Body for Begun {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bodies_of_a_mounted_app_share_their_room_and_have_to_arrive_in_time() {
+async fn bodies_of_a_mounted_app_share_their_memory_limit_and_have_a_time_limit() {
     const ROOM: usize = 1024 * 1024;
     let config = Config::new()
         .signing_key(SECRET)
@@ -222,7 +222,7 @@ async fn the_bodies_of_a_mounted_app_share_their_room_and_have_to_arrive_in_time
         Router::new().fallback_service(app.service().await.unwrap()),
     ];
     for host in hosts {
-        // By the endpoint's own route, and by one that axum finds for an extractor.
+        // By the endpoint's own route, and by a route that axum finds for an extractor.
         for path in ["/greeting", "/way"] {
             let ask = |length: usize| {
                 let body = Body::new(Begun(Some(vec![b'x'; length].into())));

@@ -1,4 +1,4 @@
-//! The receiver's list of the protocol, row by row, over a real socket.
+//! The protocol's list of rules for a receiver, row by row, over a real socket.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -7,11 +7,11 @@ use tests::process::{Server, build};
 
 const BODY: &str = r#"{"order_id":1001,"amount_cents":1}"#;
 
-/// A request that holds, of which each row changes one thing.
+/// A valid request; each row changes one part of it.
 struct Request {
     method: &'static str,
     target: String,
-    /// What the signature is over, where that is not what is sent.
+    /// What is signed, if that differs from what is sent.
     signed_path: String,
     signed_content: String,
     key: String,

@@ -1,5 +1,5 @@
-//! Lists of secrets that cannot be used are refused at start-up: each problem in one sentence, all at once, with its file
-//! and line, and without a word of any secret.
+//! Unusable lists of secrets are refused at start-up: each problem in one sentence, all at once, with file and line,
+//! and without any secret.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -17,7 +17,7 @@ async fn nothing() -> u8 {
     0
 }
 
-/// What start-up refuses, given these bytes as the file of keys.
+/// The problems that start-up reports if the key file contains these bytes.
 fn refused(path: &Path, bytes: &[u8]) -> Vec<String> {
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
@@ -36,7 +36,7 @@ fn problems(config: Config) -> Vec<String> {
 }
 
 #[test]
-fn each_line_that_is_wrong_is_named_with_its_file() {
+fn each_wrong_line_is_named_with_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
     let list = "\u{feff}shop/old=hush1hush1hush1hu\n# ours\n\nshop /new=hush2hush2hush2hu\na = hush3hush3hush3hu\nb=\"hush4hush4hush4hu\"\nc\n";
@@ -59,7 +59,7 @@ fn each_line_that_is_wrong_is_named_with_its_file() {
 }
 
 #[test]
-fn a_file_that_is_no_list_of_keys_is_named() {
+fn a_file_that_is_not_a_list_of_keys_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys");
     let utf_16: Vec<u8> = "\u{feff}a=hush".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -87,7 +87,7 @@ fn a_file_that_is_no_list_of_keys_is_named() {
 }
 
 #[test]
-fn settings_in_code_and_tokens_keep_the_same_rules() {
+fn settings_in_code_and_tokens_follow_the_same_rules() {
     for (config, place) in [
         (Config::new().signing_key("\"hush\""), "OPERATOR_SIGNING_KEY: "),
         (Config::new().signing_key("hush \n"), "OPERATOR_SIGNING_KEY: "),
@@ -106,8 +106,8 @@ fn settings_in_code_and_tokens_keep_the_same_rules() {
     assert_eq!(problems(Config::new().signing_key("hush\r\n")), Vec::<String>::new());
 }
 
-/// What `serve` says at its start about the file of tokens at the path, with a key file that is right. It cannot listen,
-/// so that it ends by itself.
+/// What `serve` reports at start-up about a file of tokens, with a valid key file. The program cannot listen, so it
+/// ends by itself.
 fn said(program: &Path, folder: &Path, tokens: &Path) -> String {
     let output = Command::new(program)
         .arg("serve")
@@ -125,7 +125,7 @@ fn said(program: &Path, folder: &Path, tokens: &Path) -> String {
 }
 
 #[test]
-fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_is_warned_of() {
+fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_causes_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let program = process::build("support-desk", "dev");
     let (path, link) = (folder.path().join("tokens"), folder.path().join("link"));

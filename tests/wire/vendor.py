@@ -1,4 +1,4 @@
-"""The agent's side of the wire, in CPython's standard library only: signs, sends, and expects 200 of every endpoint.
+"""The agent's side of the protocol, with CPython's standard library alone: signs, sends, and expects 200 from every endpoint.
 
     vendor.py PORT PUBLIC_URL SECRET
 """

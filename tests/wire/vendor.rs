@@ -1,4 +1,4 @@
-//! The agent's logic, in Python and from the protocol's text only, gets 200 from every endpoint of the support desk.
+//! A Python caller, written from the protocol's text alone, gets 200 from every endpoint of the support desk.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -8,7 +8,7 @@ use tests::caller::{PUBLIC_URL, SECRET};
 use tests::process::{Server, build};
 
 #[test]
-fn every_endpoint_answers_the_vendor() {
+fn every_endpoint_answers_the_python_caller() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&build("support-desk", "dev"), folder.path());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/wire/vendor.py");

@@ -1,4 +1,4 @@
-//! What becomes of calls that wait, for their operation or for their turn, and of those whose caller does not wait.
+//! Calls that wait for their operation or for their turn, and calls whose caller hangs up.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What lets the slow handler go on, and what it says once it runs.
+/// What releases the slow handler, and what the handler reports when it runs.
 struct Gate {
     begun: Notify,
     open: Notify,
@@ -35,7 +35,7 @@ async fn gated_mail(gate: &Arc<Gate>) -> u8 {
     1
 }
 
-/// What is logged, as text.
+/// The log as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -81,7 +81,7 @@ async fn a_call_whose_caller_has_hung_up_is_logged_when_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_duplicate_of_a_slow_transaction_waits_no_longer_than_it_may() {
+async fn a_duplicate_of_a_slow_transaction_waits_only_until_its_limit() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("operator.db")).unwrap();
     let gate = Arc::new(Gate {
@@ -109,7 +109,7 @@ async fn a_duplicate_of_a_slow_transaction_waits_no_longer_than_it_may() {
         (409, true),
         "{duplicate:?}"
     );
-    // The transaction may leave no record that could tell them apart.
+    // The transaction may leave no record that could tell the two requests apart.
     let mistaken = client.call("gated", &json!({ "another": 1 })).await;
     assert_eq!(
         (mistaken.status, mistaken.body["type"].as_str()),
@@ -123,7 +123,7 @@ async fn a_duplicate_of_a_slow_transaction_waits_no_longer_than_it_may() {
         "what nobody runs is not said to run: {other:?}"
     );
     gate.open.notify_one();
-    // The other one has kept its turn, though its caller was answered; it may share the first one's commit.
+    // The other call has kept its turn although its caller was answered; it may share the commit of the first.
     gate.begun.notified().await;
     gate.open.notify_one();
     let first = first.await.unwrap();

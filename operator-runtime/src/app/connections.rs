@@ -1,5 +1,5 @@
-//! All open connections of a server. A connection that exceeds a time limit is closed. If there are too many connections,
-//! the one for which the server has waited longest is closed.
+//! All open connections of a server. A connection that exceeds a time limit is closed. If there are too many
+//! connections, the one for which the server has waited longest is closed.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -53,7 +53,8 @@ impl Connections {
         })
     }
 
-    /// Accepts a new connection, and closes another one for it if necessary; `None` if every connection is in a handler.
+    /// Accepts a new connection, and closes another one for it if necessary; `None` if every connection is in a
+    /// handler.
     pub(super) async fn admit(self: &Arc<Self>) -> Option<Open> {
         let slots = Arc::clone(&self.slots);
         let slot = match slots.try_acquire_owned() {
@@ -102,7 +103,8 @@ impl Connections {
         }
     }
 
-    /// Closes the connection that has been idle longest; without idle ones, the one for which the server has waited longest.
+    /// Closes the connection that has been idle longest; without idle ones, the one for which the server has waited
+    /// longest.
     fn close_surplus(&self) -> bool {
         let Known { all, surplus, .. } = &mut *self.known();
         surplus.close_first(all, self.now(), |phase| match phase {
@@ -166,8 +168,8 @@ impl Queue {
     /// How long an order may be used: later, other connections may have become idle and come first.
     const FRESH: Duration = Duration::from_millis(10);
 
-    /// Closes the connection with the lowest rank; among equal ranks, the one that has waited longest. `true` if there was
-    /// such a connection.
+    /// Closes the connection with the lowest rank; among equal ranks, the one that has waited longest. `true` if there
+    /// was such a connection.
     fn close_first(
         &mut self,
         all: &HashMap<u64, Arc<Watched>>,

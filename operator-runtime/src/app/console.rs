@@ -1,4 +1,5 @@
-//! The routes of the console that `dev` serves. Each route is behind the guard; each call goes through the app's service.
+//! The routes of the console that `dev` serves. Each route is behind the guard; each call goes through the app's
+//! service.
 
 use std::sync::Arc;
 

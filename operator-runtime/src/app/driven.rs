@@ -1,5 +1,5 @@
-//! A future that is polled again at once if it woke itself. Hyper wakes itself for each body that it reads; going through
-//! the runtime's queue would wake another thread each time.
+//! A future that is polled again at once if it woke itself. Hyper wakes itself for each body that it reads; going
+//! through the runtime's queue would wake another thread each time.
 
 use std::pin::Pin;
 use std::sync::Arc;

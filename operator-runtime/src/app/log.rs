@@ -80,8 +80,8 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
     }
 }
 
-/// Whether `EnvFilter` would read the directive as the name of a crate, although it is more likely a misspelt level: then
-/// almost nothing would be logged.
+/// Whether `EnvFilter` would read the directive as the name of a crate, although it is more likely a misspelt level:
+/// then almost nothing would be logged.
 fn is_lone_word(directive: &str) -> bool {
     !directive.contains(['=', ':', '[']) && directive.parse::<LevelFilter>().is_err()
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::problem::{Error, Kind};
 
-/// The bytes that are left for arriving bodies. Their callers are not verified yet, so the memory for all of them together
-/// is bounded.
+/// The bytes that are left for arriving bodies. Their callers are not verified yet, so the memory for all of them
+/// together is bounded.
 pub(crate) struct BodyRoom(AtomicUsize);
 
 impl BodyRoom {
@@ -41,8 +41,8 @@ impl BodyRoom {
     }
 }
 
-/// A growing body. It takes its capacity from the room, spare capacity included, and gives it back when it is complete or
-/// dropped.
+/// A growing body. It takes its capacity from the room, spare capacity included, and gives it back when it is complete
+/// or dropped.
 pub(super) struct Growing<'r> {
     room: &'r BodyRoom,
     bytes: Vec<u8>,

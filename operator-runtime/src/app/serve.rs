@@ -48,8 +48,8 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
     )])
 }
 
-/// Serves the endpoints and the routes `beside` them until SIGTERM or SIGINT. A second signal exits with a failure, because
-/// running calls are then cut off, and their leases have to expire.
+/// Serves the endpoints and the routes `beside` them until SIGTERM or SIGINT. A second signal exits with a failure,
+/// because running calls are then cut off, and their leases have to expire.
 pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, beside: Router) -> Result<(), StartError> {
     let Listening { listener, address } = listening;
     let mut signals = Signals::new().map_err(|error| cannot_listen(address, &error))?;
@@ -123,8 +123,8 @@ impl Server {
     fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
         let limits = assembled.settings.limits;
         let mut http = http1::Builder::new();
-        // The read buffer may be larger than asked for, so the head has a limit of its own. Hyper's timer is off, because
-        // hyper would create one for each request; `Connections` enforces the time limit instead.
+        // The read buffer may be larger than asked for, so the head has a limit of its own. Hyper's timer is off,
+        // because hyper would create one for each request; `Connections` enforces the time limit instead.
         http.max_buf_size(limits.head)
             .max_header_size(limits.head)
             .header_read_timeout(None);

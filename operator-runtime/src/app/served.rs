@@ -25,8 +25,8 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Each endpoint of the app with the paths at which it answers: its own path, and this path below the base path of the
-    /// public URL.
+    /// Each endpoint of the app with the paths at which it answers: its own path, and this path below the base path of
+    /// the public URL.
     pub(super) fn all(assembled: &Arc<Assembled>) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
         assembled.endpoints.iter().map(|endpoint| {
             let path = endpoint.endpoint.path;

@@ -20,8 +20,9 @@ use super::served::{Served, no_such_path};
 /// The body of an answer: complete for an endpoint, any body for an axum route.
 pub(super) type Answer = Either<Full<Bytes>, Body>;
 
-/// The service that answers all paths of the app. An endpoint's path is looked up in a hash map and not by axum's router,
-/// because the router stores values in the request, which costs as much as verifying it. Only extractors read those values.
+/// The service that answers all paths of the app. An endpoint's path is looked up in a hash map and not by axum's
+/// router, because the router stores values in the request, which costs as much as verifying it. Only extractors read
+/// those values.
 #[derive(Clone)]
 pub(crate) struct Service(Arc<Paths>);
 

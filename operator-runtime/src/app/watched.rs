@@ -11,8 +11,8 @@ use super::connections::Connections;
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No bytes have arrived since the connection was opened or answered. If a part of the next request arrived together
-    /// with the previous request, this phase lasts until more bytes arrive.
+    /// No bytes have arrived since the connection was opened or answered. If a part of the next request arrived
+    /// together with the previous request, this phase lasts until more bytes arrive.
     Idle,
     /// Bytes have arrived that may be a complete head.
     Asking,
@@ -70,8 +70,8 @@ impl Moment {
     }
 }
 
-/// The state of a connection that the server sees. Only `close` may be called by other tasks than the connection's own. A
-/// request that arrives in one piece and is answered at once costs a few atomic writes and one reading of the clock.
+/// The state of a connection that the server sees. Only `close` may be called by other tasks than the connection's own.
+/// A request that arrives in one piece and is answered at once costs a few atomic writes and one reading of the clock.
 pub(super) struct Watched {
     moment: AtomicU64,
     /// Whether the service is answering a request; the caller may not have read the previous answer yet.

@@ -1,7 +1,7 @@
 //! Checks the signature of a pasted request and, if it is wrong, finds out which signed part differs.
 //!
-//! A signature does not reveal what was signed. So a part is reported as different only if that is proved: either by the
-//! payload that the caller says it signed, or by a common mistake whose payload gives exactly this signature.
+//! A signature does not reveal what was signed. So a part is reported as different only if that is proved: either by
+//! the payload that the caller says it signed, or by a common mistake whose payload gives exactly this signature.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ enum Verdict {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Row {
     part: &'static str,
-    /// What the caller signed, where that is known.
+    /// What the caller signed, if that is known.
     signed: Option<String>,
     /// What this server signs; in the row of the signing key, the ids of the accepted keys.
     expected: String,
@@ -163,8 +163,8 @@ fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Compariso
         .or_else(|| all.iter().find_map(pair))
 }
 
-/// The finding if the caller's payload does not give this signature: then either the payload or the signing key is wrong,
-/// and nobody can tell which of the two.
+/// The finding if the caller's payload does not give this signature: then either the payload or the signing key is
+/// wrong, and nobody can tell which of the two.
 fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
     rows.push(key_row(server, None, State::Unknown));
@@ -255,7 +255,8 @@ fn sentence_of(reading: SecretReading) -> Option<&'static str> {
 }
 
 /// Splits a payload into its parts. URL and content may contain colons, so the split is chosen by what is known: the
-/// idempotency key and the timestamp, one of them, or otherwise the first text of at least nine digits between two colons.
+/// idempotency key and the timestamp, one of them, or otherwise the first text of at least nine digits between two
+/// colons.
 fn split(payload: &str, right: &Parts) -> Option<Parts> {
     let colons: Vec<usize> = payload.match_indices(':').map(|(at, _)| at).collect();
     let between = |start: usize, end: usize| &payload[start + 1..end];

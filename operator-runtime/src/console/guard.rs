@@ -1,8 +1,8 @@
 //! Access rules of the console: only its own page, in a browser on this machine, may use the console.
 //!
 //! The console signs calls, so another site that is open in the same browser must not reach the console. Cross-origin
-//! requests are stopped by `Origin`, `Sec-Fetch-Site` and the token; DNS rebinding, where the other site's name resolves
-//! to this machine, is stopped by `Host`. The rules do not tell apart people who share a machine.
+//! requests are stopped by `Origin`, `Sec-Fetch-Site` and the token; DNS rebinding, where the other site's name
+//! resolves to this machine, is stopped by `Host`. The rules do not tell apart people who share a machine.
 
 use std::net::IpAddr;
 

@@ -47,7 +47,8 @@ struct Payload {
 }
 
 impl Wanted {
-    /// Signs the call with a timestamp in seconds since 1970-01-01 UTC. An error is a sentence for the person at the form.
+    /// Signs the call with a timestamp in seconds since 1970-01-01 UTC. An error is a sentence for the person at the
+    /// form.
     pub(crate) fn sign(
         &self,
         endpoint: &Endpoint,

@@ -6,8 +6,8 @@ use crate::protocol::request::Kept;
 
 /// The call that a handler answers: take it as `&Call`.
 ///
-/// A `Call` exists only for a verified request. Pass the idempotency key on to a payment provider: the key is the same on
-/// each retry, so the provider can tell a retry from a second payment.
+/// A `Call` exists only for a verified request. Pass the idempotency key on to a payment provider: the key is the same
+/// on each retry, so the provider can tell a retry from a second payment.
 ///
 /// ```
 /// use operator_runtime::{Call, operator_api};
@@ -73,8 +73,8 @@ impl Call {
         self.kept.key().tenant()
     }
 
-    /// The request's headers. The signature covers only the three headers of the protocol. Over MCP, no header is signed,
-    /// and the header with the token is removed.
+    /// The request's headers. The signature covers only the three headers of the protocol. Over MCP, no header is
+    /// signed, and the header with the token is removed.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers

@@ -102,8 +102,8 @@ impl fmt::Display for Source {
 /// Returns the type id of a function item, which identifies the function.
 pub(crate) type Identity = fn() -> TypeId;
 
-/// The identity of a function item, under whatever name it was imported. A `const fn`, so that the macro need not write a
-/// function for each endpoint.
+/// The identity of a function item, under whatever name it was imported. A `const fn`, so that the macro need not write
+/// a function for each endpoint.
 #[must_use]
 pub const fn identity<F: 'static>(function: F) -> Identity {
     // Needed because a `const fn` cannot drop a generic value; a function item has nothing to drop.

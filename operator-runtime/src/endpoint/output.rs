@@ -45,7 +45,8 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
         // Large enough for most answers, so that the buffer rarely has to grow.
         let mut body = Vec::with_capacity(256);
         serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
-        // The record keeps the buffer of a long answer, so spare capacity would stay allocated; a short answer is copied.
+        // The record keeps the buffer of a long answer, so spare capacity would stay allocated; a short answer is
+        // copied.
         if body.len() > Response::SHORT {
             body.shrink_to_fit();
         }
@@ -88,8 +89,8 @@ pub async fn answering<F: Future>(handler: F, answer: Write<F::Output>) -> Resul
 }
 
 /// What a function returned. `Result` has inherent methods and every other type gets the methods of a trait, so that an
-/// alias of `Result` is recognised by its type, not by its name. The methods have no bounds on `T` or `E`: generated code
-/// names the traits above at the user's tokens, so that compile errors point there.
+/// alias of `Result` is recognised by its type, not by its name. The methods have no bounds on `T` or `E`: generated
+/// code names the traits above at the user's tokens, so that compile errors point there.
 pub struct Returned<R>(pub R);
 
 impl<R> Returned<R> {

@@ -47,8 +47,9 @@ impl<T: Send + Sync + 'static> AppState for T {
     }
 }
 
-/// Generated code passes the handler's future through `of`. If calls can share a `T`, `of` returns the future unchanged;
-/// otherwise it returns a future that is always `Send`, so that rustc reports the type once and not the future as well.
+/// Generated code passes the handler's future through `of`. If calls can share a `T`, `of` returns the future
+/// unchanged; otherwise it returns a future that is always `Send`, so that rustc reports the type once and not the
+/// future as well.
 #[derive(Debug)]
 pub struct Lent<T: ?Sized>(PhantomData<fn(&T)>);
 

@@ -228,8 +228,8 @@ struct Form {
 }
 
 impl Form {
-    /// A schema's variants. Each value of an `enum` and each type of a list is a variant too, so that every way to write
-    /// a schema can be compared with the others.
+    /// A schema's variants. Each value of an `enum` and each type of a list is a variant too, so that every way to
+    /// write a schema can be compared with the others.
     fn all_of(schema: &Value, root: &Value) -> Vec<Self> {
         let Some(object) = schema.as_object() else {
             return vec![Self::same(schema.clone())];
@@ -334,7 +334,8 @@ fn joined(form: &Value, beside: &Map<String, Value>, root: &Value) -> Value {
     form.into()
 }
 
-/// What identifies a variant: its fields with a constant value, or the name of its only field if that field is required.
+/// What identifies a variant: its fields with a constant value, or the name of its only field if that field is
+/// required.
 fn tag(form: &Value) -> Option<Vec<(&String, &Value)>> {
     let properties = form["properties"].as_object()?;
     let constants: Vec<_> = properties
@@ -382,8 +383,8 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }
 
-/// Renamed fields, as old and new name: fields whose schemas are equal and have a description. Without a description, two
-/// equal schemas do not show that the fields mean the same.
+/// Renamed fields, as old and new name: fields whose schemas are equal and have a description. Without a description,
+/// two equal schemas do not show that the fields mean the same.
 fn renamed(sent: &Value, expected: &Value) -> Vec<(String, String)> {
     let only_in = |one: &Value, other: &Value| -> Vec<(String, Value)> {
         entries(&one["properties"])

@@ -12,7 +12,8 @@ use crate::idempotency::effect::Effect;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tools {
     result_type: &'static str,
-    /// How long a client may cache the list, in milliseconds: 0, because the next release may describe the tools differently.
+    /// How long a client may cache the list, in milliseconds: 0, because the next release may describe the tools
+    /// differently.
     ttl_ms: u32,
     cache_scope: &'static str,
     pub(crate) tools: Vec<Tool>,
@@ -70,8 +71,8 @@ impl From<&Described> for Tool {
 }
 
 impl Annotations {
-    /// Two calls of a tool are two operations with different idempotency keys. So a tool is idempotent for a client only
-    /// if the endpoint is read-only or rerunnable.
+    /// Two calls of a tool are two operations with different idempotency keys. So a tool is idempotent for a client
+    /// only if the endpoint is read-only or rerunnable.
     fn of(described: &Described) -> Self {
         let effect = described.endpoint.effect;
         let read_only = effect == Effect::ReadOnly;

@@ -21,7 +21,8 @@ impl Narrowing {
     }
 }
 
-/// The values that are missing in a list of expected values. `sent` is a list of values, or `None` if any value is sent.
+/// The values that are missing in a list of expected values. `sent` is a list of values, or `None` if any value is
+/// sent.
 pub(super) fn lost_choices(sent: Option<&[Value]>, expected: &[Value]) -> Option<Narrowing> {
     let joined = |values: &[&Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
     let Some(sent) = sent else {

@@ -165,8 +165,8 @@ fn lower_type(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Converts a 3.0 schema back to JSON Schema 2020-12, as far as 3.0 can express it. The schemas inside it must already be
-/// converted.
+/// Converts a 3.0 schema back to JSON Schema 2020-12, as far as 3.0 can express it. The schemas inside it must already
+/// be converted.
 #[cfg(feature = "cli")]
 pub(super) fn raise(schema: &mut Map<String, Value>) {
     for (exclusive, inclusive) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {

@@ -26,8 +26,9 @@ pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
 
 /// Removes one batch and returns the pause before the next batch; `None` if the pipeline has been dropped.
 ///
-/// A full batch means that more expired records remain. The pause is then as long as the batch took, so sweeping uses at
-/// most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit adds.
+/// A full batch means that more expired records remain. The pause is then as long as the batch took, so sweeping uses
+/// at most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit
+/// adds.
 async fn sweep(pipeline: &Weak<Pipeline>) -> Option<Duration> {
     let pipeline = pipeline.upgrade()?;
     let begun = timer_now();

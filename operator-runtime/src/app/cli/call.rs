@@ -124,7 +124,8 @@ fn base(config: &Config, given: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// The address to send the call to. Unlike a public URL, another machine's address may be `http`, for internal networks.
+/// The address to send the call to. Unlike a public URL, another machine's address may be `http`, for internal
+/// networks.
 fn address(at: &str) -> Result<&str, String> {
     let is_one = at.parse().is_ok_and(|uri: http::Uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && !at.contains(['?', '#'])

@@ -53,8 +53,8 @@ struct Door {
     assembled: Arc<Assembled>,
 }
 
-/// No sessions, and JSON instead of streams, because the server sends nothing before the answer. Pages of other origins are
-/// refused, and so are foreign hosts (DNS rebinding).
+/// No sessions, and JSON instead of streams, because the server sends nothing before the answer. Pages of other origins
+/// are refused, and so are foreign hosts (DNS rebinding).
 fn config(settings: &Settled) -> StreamableHttpServerConfig {
     let url = &settings.public_url;
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));

@@ -10,8 +10,8 @@ mod tools;
 use server::Server;
 use tools::Tools;
 
-/// In `_meta` of a `tools/call`: the client's key for an operation that the client may repeat. In `_meta` of the result: the
-/// operation's key.
+/// In `_meta` of a `tools/call`: the client's key for an operation that the client may repeat. In `_meta` of the
+/// result: the operation's key.
 const IDEMPOTENCY_KEY: &str = "operator/idempotency-key";
 /// In `_meta` of a result: whether this is the stored answer of an earlier call with the same key.
 const REPLAYED: &str = "operator/replayed";

@@ -1,4 +1,4 @@
-//! Every kind of change, in every format that can say it.
+//! Tests of every kind of change, in every format that can express the change.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn outputs(old: &Value, new: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_same_differs_in_nothing() {
+fn equal_schemas_have_no_differences() {
     let one = manifest(
         &json!({ "properties": { "a": { "type": "string" } } }),
         &json!({ "type": "string" }),
@@ -37,7 +37,7 @@ fn the_same_differs_in_nothing() {
 }
 
 #[test]
-fn what_takes_less_names_who_would_be_broken() {
+fn a_narrower_input_names_the_callers_that_it_breaks() {
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new })).remove(0);
     assert_eq!(
         one(json!({ "maximum": 20 }), json!({ "maximum": 10 })),
@@ -65,7 +65,7 @@ fn what_takes_less_names_who_would_be_broken() {
 }
 
 #[test]
-fn what_takes_as_much_or_more_breaks_nobody() {
+fn an_equal_or_wider_input_breaks_no_caller() {
     let harmless = |old: Value, new: Value| {
         let said = inputs(json!({ "a": old }), json!({ "a": new }));
         assert!(!said[0].contains("breaks"), "{said:?}");
@@ -88,7 +88,7 @@ fn what_takes_as_much_or_more_breaks_nobody() {
 }
 
 #[test]
-fn definitions_are_looked_into_wherever_they_stand() {
+fn definitions_are_followed_wherever_they_are() {
     let shared = json!({
         "properties": { "a": { "$ref": "#/$defs/A" } }, "$defs": { "A": { "type": "integer", "maximum": 9 } },
     });
@@ -100,7 +100,7 @@ fn definitions_are_looked_into_wherever_they_stand() {
 }
 
 #[test]
-fn inputs_that_go_or_become_required_break_callers() {
+fn removed_or_newly_required_inputs_break_callers() {
     assert_eq!(
         inputs(json!({ "a": {} }), json!({})),
         ["`find` no longer takes `a`: this breaks callers that send `a`"]
@@ -138,7 +138,7 @@ fn answers_that_lose_a_field_or_gain_a_kind_of_value_break_callers() {
 }
 
 #[test]
-fn another_name_or_method_or_url_breaks_who_uses_the_old_one() {
+fn another_name_method_or_url_breaks_callers_of_the_old_one() {
     let old = manifest(&json!({}), &json!({}));
     let change = |change: fn(&mut Contract)| {
         let mut new = manifest(&json!({}), &json!({}));
@@ -158,7 +158,7 @@ fn another_name_or_method_or_url_breaks_who_uses_the_old_one() {
 }
 
 #[test]
-fn a_renamed_input_is_told_once() {
+fn a_renamed_input_is_reported_once() {
     let words = || json!({ "type": "string", "description": "The address." });
     assert_eq!(
         inputs(json!({ "mail": words() }), json!({ "email": words() })),
@@ -180,7 +180,7 @@ fn a_renamed_input_is_told_once() {
             "`find` now needs `filter.email`: this breaks callers that leave `filter.email` out"
         ]
     );
-    // Nothing says that these are the same.
+    // Nothing shows that these fields are the same.
     let other = json!({ "type": "string", "description": "The name." });
     assert_eq!(
         inputs(json!({ "mail": words() }), json!({ "name": other })),
@@ -192,7 +192,7 @@ fn a_renamed_input_is_told_once() {
 }
 
 #[test]
-fn an_answer_that_may_leave_out_what_was_always_there() {
+fn an_answer_field_that_becomes_optional_breaks_callers() {
     let required = |list: Value| json!({ "type": "object", "properties": { "id": {} }, "required": list });
     assert_eq!(
         outputs(&required(json!(["id"])), &required(json!([]))),
@@ -214,7 +214,7 @@ fn a_difference_does_not_hide_behind_a_reference() {
     );
 }
 
-/// A type that holds itself in a list of forms, with one more field.
+/// A recursive type in a list of variants, with one more field.
 fn tree(more: &Value) -> Value {
     let neighbour = json!({ "anyOf": [{ "$ref": "#/$defs/Tree" }, { "type": "null" }] });
     let branches = json!({ "type": "array", "items": { "$ref": "#/$defs/Tree" } });
@@ -228,7 +228,7 @@ fn tree(more: &Value) -> Value {
 }
 
 #[test]
-fn recursive_types_end_and_are_told_once() {
+fn recursive_types_end_and_are_reported_once() {
     let (old, mut new) = (tree(&json!({})), tree(&json!({})));
     new["properties"]["limit"]["maximum"] = json!(8);
     let inputs = |old: &Value, new: &Value| said(&manifest(old, &json!({})), &manifest(new, &json!({})));
@@ -248,7 +248,7 @@ fn recursive_types_end_and_are_told_once() {
 }
 
 #[test]
-fn types_that_lead_to_each_other_in_many_forms_end() {
+fn mutually_recursive_types_with_many_variants_end() {
     let of = |most: u32| {
         let names: Vec<String> = (0..12).map(|number| format!("T{number}")).collect();
         let forms: Vec<Value> = names
@@ -294,14 +294,14 @@ fn answers_are_followed_into_maps_and_tuples() {
 }
 
 #[test]
-fn what_stands_beside_forms_is_compared_too() {
+fn keywords_beside_variants_are_compared_too() {
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
     let count = |least: u32| json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }], "minimum": least });
     assert_eq!(
         one(count(1), count(2)),
         ["`find` now takes fewer values for `a` (at least 2): this breaks callers that send less than 2 for `a`"]
     );
-    // A flattened enum: the forms have their own fields, and all have those beside.
+    // A flattened enum: the variants have their own fields, and share the fields beside them.
     let flattened = |beside: Value, required: Value| {
         let form =
             |kind: &str| json!({ "type": "object", "properties": { "kind": { "const": kind } }, "required": ["kind"] });
@@ -324,7 +324,7 @@ fn what_stands_beside_forms_is_compared_too() {
 }
 
 #[test]
-fn forms_are_told_by_what_differs_in_them() {
+fn variants_are_recognised_by_their_different_parts() {
     let address = |fields: Value| json!({ "type": "object", "properties": fields });
     let optional = |inner: Value| json!({ "anyOf": [inner, { "type": "null" }] });
     let (whole, less) = (
@@ -361,7 +361,7 @@ fn forms_are_told_by_what_differs_in_them() {
             "`find` now takes fewer values for `a.most` (at most 8): this breaks callers that send more than 8 for `a.most`"
         ]
     );
-    // An answer has more forms or values than before: those are named.
+    // The answer has more variants or values than before; the new ones are named.
     assert_eq!(
         outputs(&json!({ "enum": ["a"] }), &json!({ "enum": ["a", "b"] })),
         ["`find` may now answer with \"b\" for its answer: this breaks callers that do not expect \"b\" there"]
@@ -369,7 +369,7 @@ fn forms_are_told_by_what_differs_in_them() {
 }
 
 #[test]
-fn one_type_is_the_same_in_forms_and_as_a_list() {
+fn a_type_is_the_same_as_a_variant_and_in_a_list_of_types() {
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
     let list = json!({ "type": ["string", "null"] });
     let forms = json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] });
@@ -420,7 +420,7 @@ fn openapi_3_0_is_read_back_as_what_was_written() {
 }
 
 #[test]
-fn what_is_no_document_of_the_format_is_said() {
+fn a_document_of_another_format_is_named() {
     let read = |format, text: &str| Contract::read(format, text).unwrap_err();
     assert!(read(Format::Operator, "{").starts_with("no JSON ("));
     assert!(read(Format::Operator, "{}").starts_with("not a manifest ("));

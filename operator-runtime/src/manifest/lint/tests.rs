@@ -1,4 +1,4 @@
-//! Each lint finds what it is for, and nothing in a description that is good.
+//! Tests of the lints: each finds its mistake, and none reports a good description.
 
 use schemars::{Schema, json_schema};
 
@@ -55,7 +55,7 @@ fn served_parts() -> Endpoint {
     }
 }
 
-/// The lints that are found, each with its place.
+/// The names of the findings, each with its place.
 fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
     let endpoints: Vec<&'static Endpoint> = endpoints.into_iter().map(|one| &*Box::leak(Box::new(one))).collect();
     let found = findings(&Model::new(&endpoints, "https://a.example"));
@@ -66,12 +66,12 @@ fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
 }
 
 #[test]
-fn a_good_description_is_left_alone() {
+fn a_good_description_has_no_findings() {
     assert_eq!(found(vec![endpoint("recent_orders", GOOD)]), Vec::<String>::new());
 }
 
 #[test]
-fn descriptions_say_what_is_done_and_when() {
+fn descriptions_must_say_what_is_done_and_when() {
     assert_eq!(
         found(vec![endpoint("recent_orders", "Recent orders.")]),
         [
@@ -89,7 +89,7 @@ fn descriptions_say_what_is_done_and_when() {
 }
 
 #[test]
-fn parts_of_inputs_and_outputs_are_described_in_phrases_and_with_a_zone() {
+fn parts_of_inputs_and_outputs_need_a_description_phrases_and_a_time_zone() {
     let one = Endpoint {
         output: || {
             json_schema!({ "type": "object", "properties": {
@@ -112,7 +112,7 @@ fn parts_of_inputs_and_outputs_are_described_in_phrases_and_with_a_zone() {
 }
 
 #[test]
-fn tags_maps_by_number_and_times_of_day_are_looked_at_too() {
+fn tags_number_keyed_maps_and_times_of_day_are_checked_too() {
     let one = Endpoint {
         output: || {
             let form = |tag: &str| {
@@ -138,7 +138,7 @@ fn tags_maps_by_number_and_times_of_day_are_looked_at_too() {
 }
 
 #[test]
-fn names_differ_and_are_things_to_do() {
+fn names_must_differ_and_name_an_action() {
     assert_eq!(
         found(vec![endpoint("find_order", GOOD), endpoint("find_orders", GOOD)]),
         ["similar_names find_order"]
@@ -153,7 +153,7 @@ fn names_differ_and_are_things_to_do() {
 }
 
 #[test]
-fn recursive_types_and_tuples_are_looked_into_once() {
+fn recursive_types_and_tuples_are_visited_once() {
     let one = Endpoint {
         output: || {
             let reply = json_schema!({ "$ref": "#/$defs/Reply" });
@@ -199,7 +199,7 @@ const FLATTENED: Input = Input {
 };
 
 #[test]
-fn fields_of_a_flattened_input_are_looked_at_and_allowed_as_any() {
+fn fields_of_a_flattened_input_are_checked_and_can_be_allowed() {
     const INPUTS: &[Input] = &[FLATTENED];
     const ALLOWED: &[Input] = &[FLATTENED.allowed(&["undescribed_input"])];
     let of = |inputs| Endpoint {
@@ -217,7 +217,7 @@ fn fields_of_a_flattened_input_are_looked_at_and_allowed_as_any() {
 }
 
 #[test]
-fn either_of_two_similar_names_may_be_allowed() {
+fn an_allow_on_either_of_two_similar_names_is_enough() {
     for allowed in ["find_order", "find_orders"] {
         let endpoints = ["find_order", "find_orders"].map(|name| Endpoint {
             allowed: if name == allowed { &["similar_names"] } else { &[] },
@@ -228,7 +228,7 @@ fn either_of_two_similar_names_may_be_allowed() {
 }
 
 #[test]
-fn the_summary_is_the_first_sentence_however_it_is_wrapped() {
+fn the_summary_is_the_first_sentence_however_the_lines_break() {
     let summary = |description: &'static str| {
         let one: &'static Endpoint = Box::leak(Box::new(endpoint("recent_orders", description)));
         Model::new(&[one], "https://a.example").endpoints.remove(0).summary()
@@ -246,7 +246,7 @@ fn the_summary_is_the_first_sentence_however_it_is_wrapped() {
 }
 
 #[test]
-fn what_is_allowed_is_not_said() {
+fn an_allowed_finding_is_not_reported() {
     let allowed = Endpoint {
         allowed: &["resource_name"],
         ..endpoint("update_order", GOOD)

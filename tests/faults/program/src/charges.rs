@@ -1,4 +1,4 @@
-//! One handler of each effect. Each waits, where it is told of a gate, until that is open.
+//! One handler for each effect. If an input names a gate, the handler waits until the gate is open.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::io::Write as _;
 
-/// The file that effects outside a database are written down in: a key a line.
+/// The file in which effects outside a database are recorded, one key per line.
 pub(crate) struct Ledger(PathBuf);
 
 impl Ledger {
@@ -16,7 +16,7 @@ impl Ledger {
         Self(std::env::var_os("FAULTS_LEDGER").map_or_else(|| PathBuf::from("ledger"), PathBuf::from))
     }
 
-    /// One write, so that lines of processes at the same time do not mix.
+    /// One write, so that the lines of simultaneous processes do not mix.
     fn write(&self, key: &str) -> Result<(), Error> {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&self.0)?;
         file.write_all(format!("{key}\n").as_bytes())?;
@@ -59,7 +59,8 @@ pub(crate) async fn ring(
     Ok(charged(call))
 }
 
-/// Says that somebody is there. Use it to see whether calls are taken; nothing is recorded, so no other call is waited for.
+/// Says that somebody is there. Use it to see whether calls are taken; nothing is recorded, so no other call is waited
+/// for.
 #[operator_api(GET, "/presence")]
 pub(crate) async fn presence() -> bool {
     true
@@ -102,7 +103,7 @@ pub(crate) async fn credit_in_sqlite(
     Ok(charged(call))
 }
 
-/// The same path as in SQLite, so a module of its own.
+/// A module of its own, because the path is the same as that of the SQLite endpoint.
 pub(crate) mod in_postgres {
     use super::{Charged, charged, pass};
     use operator_runtime::{Call, Error, Postgres, Tx, operator_api};

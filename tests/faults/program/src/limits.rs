@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use operator_runtime::Config;
 
-/// A setting of the configuration that is a number.
+/// A numeric setting from the environment.
 type Set = fn(Config, usize) -> Config;
 
-/// So long a caller may take to send a request and to take its answer, unless set.
+/// The default time limit for sending a request and for reading its answer.
 const PATIENCE: u64 = 2000;
 
 pub(crate) fn limited(config: Config) -> Config {

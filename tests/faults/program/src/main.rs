@@ -1,4 +1,5 @@
-//! Charges of each kind, each written down where it takes effect; with leases that a test can wait out.
+//! Charges of each kind, each recorded where it takes effect, with short leases so that tests can wait until they
+//! expire.
 
 mod charges;
 mod limits;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use operator_runtime::{App, Config, Settings, endpoints};
 
-/// Two seconds without a sign of life, and an attempt is taken to be lost.
+/// After two seconds without a renewal, an attempt counts as lost.
 const SETTINGS: fn() -> Settings = || Settings {
     lease: Duration::from_secs(2),
     renew_every: Duration::from_millis(500),

@@ -1,4 +1,4 @@
-//! A library whose one endpoint is in a private module that nothing names.
+//! A library whose only endpoint is in a private module that no code names.
 
 mod private {
     use operator_runtime::operator_api;

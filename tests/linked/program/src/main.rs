@@ -1,4 +1,4 @@
-//! A program that says of its endpoints' crate only that it is there.
+//! A program that only names the crate of its endpoints.
 
 use linked_hidden as _;
 use operator_runtime::App;

@@ -131,8 +131,8 @@ impl Found {
     }
 }
 
-/// The effect of an endpoint. An endpoint that this program does not have may have any effect; at most once is assumed, so
-/// that a person decides about lost attempts.
+/// The effect of an endpoint. An endpoint that this program does not have may have any effect; at most once is assumed,
+/// so that a person decides about lost attempts.
 fn effect_of(endpoint: Option<&Endpoint>) -> Effect {
     endpoint.map_or(Effect::AtMostOnce, |endpoint| endpoint.effect)
 }
