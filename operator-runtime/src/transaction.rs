@@ -17,8 +17,8 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// The transaction that also holds the call's idempotency record: what a handler writes through it is committed together
-/// with the handler's response, or not at all.
+/// The transaction that also holds the call's idempotency record: what a handler writes through it is committed
+/// together with the handler's response, or not at all.
 ///
 /// `Tx` dereferences to the driver's own connection. The store begins and ends the transaction; a handler cannot.
 pub struct Tx<D: Database> {

@@ -17,7 +17,7 @@ fn start_up_on_a_silent_postgres_ends_and_says_why() {
     let address = silent.local_addr().unwrap();
     let store = format!("postgres://operator@{address}/postgres?connect_timeout=1");
     let said = refusal_to_start(&program, folder.path(), &[("OPERATOR_STORE", &store)]);
-    for words in ["did not answer in time", "See that the server runs there"] {
+    for words in ["did not answer in time", "Check that the server runs at this address"] {
         assert!(said.contains(words), "{said}");
     }
 }

@@ -19,7 +19,7 @@ async fn start_up_gives_up_on_a_silent_server_within_the_timeout_of_the_address(
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     let said = error.to_string();
     assert!(
-        said.contains("could not be reached: it did not answer in time"),
+        said.contains("could not be reached: the server did not answer in time"),
         "{said}"
     );
     assert!(begun.elapsed() >= Duration::from_secs(1), "it was given its time");

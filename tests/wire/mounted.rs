@@ -71,15 +71,15 @@ fn a_check_makes_no_file() {
         "{error}"
     );
     let advice = format!(
-        "Make the folder {}, or name another file in OPERATOR_STORE.",
+        "Create the folder {}, or name another file in OPERATOR_STORE.",
         folder.path().join("nowhere").display()
     );
     assert!(error.ends_with(&advice), "{error}");
     let error = app().config(config(folder.path())).check().unwrap_err().to_string();
-    assert!(error.contains("may read and write it"), "{error}");
+    assert!(error.contains("may read and write the file and its folder"), "{error}");
     let in_memory = Config::new().store("sqlite::memory:");
     let error = app().config(in_memory).check().unwrap_err().to_string();
-    assert!(error.contains("say `memory:`"), "{error}");
+    assert!(error.contains("use `memory:`"), "{error}");
     let wrong = App::new().sqlite_setup(|connection| connection.execute_batch("CREATE TABEL note (text TEXT)"));
     let error = wrong
         .config(config(&folder.path().join("operator.db")))

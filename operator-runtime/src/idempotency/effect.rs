@@ -5,8 +5,8 @@
 pub enum Effect {
     /// Nothing: no record is kept.
     ReadOnly,
-    /// Something in another system (a payment provider, a mail server): after a crash, the retry gets the answer that the
-    /// outcome is unknown.
+    /// Something in another system (a payment provider, a mail server): after a crash, the retry gets the answer that
+    /// the outcome is unknown.
     AtMostOnce,
     /// Something that may safely happen twice: after a crash, the retry runs the handler again.
     Rerunnable,

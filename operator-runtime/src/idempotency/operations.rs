@@ -12,7 +12,8 @@ use crate::store::{Step, Store, StoreError, Swap};
 
 /// How many records one background sweep removes.
 pub(crate) const SWEEP: u32 = 500;
-/// Waiting duplicates are woken by bucket. A duplicate of another operation in the same bucket reads the store once in vain.
+/// Waiting duplicates are woken by bucket. A duplicate of another operation in the same bucket reads the store once in
+/// vain.
 const BUCKETS: usize = 64;
 
 /// All operations: a store and the settings of the rules.

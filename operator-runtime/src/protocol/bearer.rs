@@ -1,5 +1,5 @@
-//! Bearer tokens (RFC 6750): who may call over MCP, where nothing is signed. A `Bearer` is the one way past a signature,
-//! and only a token, or having started the process, makes one.
+//! Bearer tokens (RFC 6750) for calls over MCP, which are not signed. A `Bearer` is the only alternative to a
+//! signature; it is made from a valid token, or for the person who started the process.
 
 use std::fmt;
 
@@ -15,33 +15,34 @@ use super::request::Verified;
 use super::secrets::{self, KeyName, Secret, SecretsError};
 use super::signature::Keys;
 
-/// Every accepted token, as its SHA-256: what is compared is as long for every token, and none stays in memory.
+/// The SHA-256 of every accepted token, so that all compared values have the same length and no token stays in memory.
 pub(crate) struct Tokens(Vec<(KeyName, [u8; 32])>);
 
-/// Who calls: the holder of a token, or whoever started the process.
+/// The caller: the holder of a token, or the person who started the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer(KeyName);
 
-/// An idempotency key that a call may have.
+/// A valid idempotency key.
 #[derive(Clone, Debug)]
 pub(crate) struct IdempotencyKey(HeaderValue);
 
-/// What an MCP client asks of a tool.
+/// A tool call of an MCP client.
 pub(crate) struct ToolCall {
     pub(crate) key: IdempotencyKey,
-    /// One JSON object, whatever the endpoint's method.
+    /// One JSON object, for endpoints of both methods.
     pub(crate) arguments: Bytes,
-    /// For the endpoint's extractors.
+    /// The request head, for the endpoint's extractors.
     pub(crate) head: Parts,
 }
 
 impl Tokens {
-    /// From `[tenant/]id=token` with commas between; none may be a signing key, because a token is sent with each request.
+    /// Parses a comma-separated list of `[tenant/]id=token`. No token may equal a signing key, because a token is sent
+    /// with each request.
     pub(crate) fn parse(place: &str, list: &str, keys: Option<&Keys>) -> Result<Self, SecretsError> {
         Self::of(place, secrets::parse(place, list)?, keys)
     }
 
-    /// From one `[tenant/]id=token` a line.
+    /// Parses lines of `[tenant/]id=token`.
     pub(crate) fn parse_lines(place: &str, lines: &str, keys: Option<&Keys>) -> Result<Self, SecretsError> {
         Self::of(place, secrets::parse_lines(place, lines)?, keys)
     }
@@ -49,14 +50,14 @@ impl Tokens {
     fn of(place: &str, tokens: Vec<Secret>, keys: Option<&Keys>) -> Result<Self, SecretsError> {
         if let Some(key) = keys.and_then(|keys| keys.in_common(&tokens)) {
             return Err(SecretsError::new(format!(
-                "{place}: the signing key {key:?} is an MCP token too: make another token (`keygen` makes one), because a token is sent with each request and a signing key never is."
+                "{place}: an MCP token equals the signing key {key:?}: use another token (`keygen` makes one), because a token is sent with each request and a signing key must never be sent."
             )));
         }
         let digest = |token: Secret| (token.name, Sha256::digest(token.text.as_bytes()).into());
         Ok(Self(tokens.into_iter().map(digest).collect()))
     }
 
-    /// Whose token it is that the request came with. All of each is compared, whatever the outcome.
+    /// The holder of the request's token. Each token is compared whole, in constant time.
     pub(crate) fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, NoBearer> {
         let given = token(headers)?;
         let given: [u8; 32] = Sha256::digest(given).into();
@@ -70,7 +71,7 @@ impl Tokens {
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750 §2.1), given once.
+/// The token of the only `Authorization: Bearer …` header (RFC 6750 §2.1).
 fn token(headers: &HeaderMap) -> Result<&[u8], NoBearer> {
     let mut given = headers.get_all(AUTHORIZATION).into_iter();
     let only = given.next().ok_or(NoBearer::Missing)?;
@@ -84,7 +85,7 @@ fn token(headers: &HeaderMap) -> Result<&[u8], NoBearer> {
     }
 }
 
-/// Why a request has no bearer.
+/// Why a request has no valid bearer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoBearer {
     Missing,
@@ -93,7 +94,7 @@ pub(crate) enum NoBearer {
 }
 
 impl NoBearer {
-    /// What `WWW-Authenticate` says (RFC 6750 §3): no error where nothing was tried.
+    /// The value of `WWW-Authenticate` (RFC 6750 §3), without an error code if the request has no token.
     pub(crate) fn challenge(self) -> &'static str {
         match self {
             Self::Missing => "Bearer realm=\"MCP\"",
@@ -109,38 +110,38 @@ impl fmt::Display for NoBearer {
             Self::Missing => {
                 "The request has no token: send one of the server's MCP tokens as `Authorization: Bearer …`."
             }
-            Self::Malformed => "`Authorization` must be given once, as `Bearer` and the token.",
-            Self::Unknown => "The token is none that this server accepts.",
+            Self::Malformed => "The header `Authorization` is not valid: send it once, as `Authorization: Bearer TOKEN`.",
+            Self::Unknown => "The token is not valid for this server: send one of the server's MCP tokens.",
         })
     }
 }
 
 impl Bearer {
-    /// Whoever started the process, and so talks to it over its standard input: who may start it may do all that it can.
+    /// The person who started the process, and sends calls over its standard input. That person may call all endpoints.
     #[cfg(feature = "cli")]
     pub(crate) fn starter_of_this_process() -> Self {
         Self(KeyName::new("default", "stdio"))
     }
 
-    /// Stands for the call as a signature does. `now` is in seconds since 1970-01-01 UTC.
+    /// Makes a verified call of this caller, as a valid signature does. `now` is in seconds since 1970-01-01 UTC.
     pub(crate) fn vouch<'k>(&self, key: &'k IdempotencyKey, arguments: Bytes, now: u64) -> Verified<'k> {
         Verified::of_bearer(self.0.clone(), &key.0, arguments, now)
     }
 }
 
 impl IdempotencyKey {
-    /// The client's own; `None` where it is not 1 to 255 visible ASCII characters without a colon.
+    /// A key that the client chose; `None` if it is not 1 to 255 visible ASCII characters without a colon.
     pub(crate) fn of_client(key: &str) -> Option<Self> {
         let is_valid = is_idempotency_key(key.as_bytes());
         HeaderValue::from_str(key).ok().filter(|_| is_valid).map(Self)
     }
 
-    /// One that no other call has.
+    /// A random key, which no other call has.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         let text = format!("mcp-{}", const_hex::encode(bytes));
-        // Letters, digits and a hyphen always are a header's value.
+        // Cannot fail, because letters, digits and a hyphen are valid in a header value.
         HeaderValue::try_from(text)
             .map(Self)
             .map_err(|_| getrandom::Error::UNEXPECTED)
@@ -151,7 +152,7 @@ impl IdempotencyKey {
     }
 }
 
-/// Names, never tokens.
+/// Shows the names of the tokens, never the tokens.
 impl fmt::Debug for Tokens {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -178,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn each_token_is_its_tenants() {
+    fn each_token_belongs_to_its_tenant() {
         assert_eq!(asked(&["Bearer n3w"]), Ok("shop/new".to_owned()));
         assert_eq!(asked(&["bearer  0ld"]), Ok("default/old".to_owned()));
     }
 
     #[test]
-    fn what_is_no_token_of_ours_is_refused() {
+    fn missing_unknown_and_malformed_tokens_are_refused() {
         assert_eq!(asked(&[]), Err(NoBearer::Missing));
         for unknown in ["Bearer n3", "Bearer n3w0ld", "Bearer ", "Bearer new=n3w"] {
             assert_eq!(asked(&[unknown]), Err(NoBearer::Unknown), "{unknown}");
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signing_key_is_no_token_and_nothing_shows_either() {
+    fn a_signing_key_is_refused_as_a_token_and_neither_is_shown() {
         let keys = Keys::parse("the list", "a=hush, b=secret").unwrap();
         let problem = Tokens::parse("the list", "c=hush", Some(&keys))
             .unwrap_err()
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_clients_are_as_those_of_signed_calls_and_own_ones_differ() {
+    fn client_keys_follow_the_rules_of_signed_calls_and_random_keys_differ() {
         assert!(IdempotencyKey::of_client("refund-1004").is_some());
         for wrong in ["", "a:b", "a b", "é", "a\nb"] {
             assert!(IdempotencyKey::of_client(wrong).is_none(), "{wrong:?}");

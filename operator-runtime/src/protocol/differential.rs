@@ -1,4 +1,4 @@
-//! CPython as the oracle: thousands of random parameter maps and raw queries, ours against its own.
+//! Differential tests against CPython: thousands of random parameter maps and raw queries must give the same bytes.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ const CASES: usize = 4_000;
 const URL: &str = "https://api.example.com/orders";
 const KEY: &str = "op_sk_test";
 
-/// One line in, one line out, of `reference.py`.
+/// Runs `reference.py`, which prints one line for each line of input.
 fn oracle(verb: &str, lines: &[String]) -> Vec<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/reference.py");
     let mut python = Command::new("python3")
@@ -26,7 +26,7 @@ fn oracle(verb: &str, lines: &[String]) -> Vec<String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("python3 is the oracle of this test, and must be installed (Debian: apt-get install python3)");
+        .expect("this test compares with python3, which must be installed (Debian: apt-get install python3)");
     let mut stdin = python.stdin.take().unwrap();
     let input = lines.join("\n") + "\n";
     let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -45,7 +45,7 @@ fn samples<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> Vec<T> {
         .collect()
 }
 
-/// All of Unicode, and often what is escaped or separates.
+/// Any Unicode text, often with characters that are escaped or that separate.
 fn text() -> impl Strategy<Value = String> {
     let letter = proptest::prop_oneof![
         proptest::char::any(),
@@ -118,7 +118,7 @@ fn raw_queries_are_read_as_cpython_reads_them() {
         "'",
     ]);
     let queries: Vec<String> = samples(proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()));
-    // Of what is no UTF-8 CPython prints an error instead of a signature; `wire/receiver` has those.
+    // CPython prints an error instead of a signature for queries that are not UTF-8; `wire/receiver` tests those.
     let utf8 = |query: &String| percent_encoding::percent_decode_str(query).decode_utf8().is_ok();
     let queries: Vec<String> = queries.into_iter().filter(utf8).collect();
     let lines: Vec<String> = queries
@@ -139,7 +139,7 @@ fn raw_queries_are_read_as_cpython_reads_them() {
             .and_then(|unverified| unverified.verify(&keys, 1_700_000_000));
         match verified {
             Ok(_) => accepted += 1,
-            // Told only behind a signature that holds, so the signature held.
+            // This mistake is reported only if the signature is valid, so the signature was valid.
             Err(refusal) => assert_eq!(
                 refusal.to_string(),
                 super::request::Refusal::ParameterTwice.to_string(),

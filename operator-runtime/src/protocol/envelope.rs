@@ -1,10 +1,10 @@
-//! The headers that verification reads, found in one walk and parsed once into types.
+//! The headers of the protocol, found in one pass and parsed into types.
 
 use http::{HeaderMap, HeaderValue};
 
 use super::refusal::Refusal;
 
-/// What the three headers of a call say, not yet believed.
+/// The values of the three headers of a call, which are not verified yet.
 #[derive(Debug)]
 pub(super) struct Envelope<'h> {
     pub(super) idempotency_key: &'h HeaderValue,
@@ -13,7 +13,7 @@ pub(super) struct Envelope<'h> {
     pub(super) signature: [u8; 32],
 }
 
-/// The headers that matter, as they came.
+/// The headers that verification reads, as they were received.
 #[derive(Default)]
 pub(super) struct Headers<'h> {
     idempotency_key: Header<'h>,
@@ -24,7 +24,7 @@ pub(super) struct Headers<'h> {
     pub(super) encoded: bool,
 }
 
-/// One header: not there, there once, or more than once.
+/// A header that is missing, given once, or given more than once.
 #[derive(Clone, Copy, Default)]
 pub(super) enum Header<'h> {
     #[default]
@@ -87,14 +87,14 @@ impl<'h> Envelope<'h> {
     }
 }
 
-/// Whether it is 1–255 visible ASCII characters without `:`, which would let the payload be split in another way.
+/// Whether a key is 1–255 visible ASCII characters without `:`. A colon would allow two ways to split the payload.
 pub(crate) fn is_idempotency_key(key: &[u8]) -> bool {
-    // All are looked at, whatever the first are: so many at a time.
+    // Without an early exit, so that the compiler can check many bytes at a time.
     let allowed = |all: bool, byte: &u8| all & byte.is_ascii_graphic() & (*byte != b':');
     (1..=255).contains(&key.len()) && key.iter().fold(true, allowed)
 }
 
-/// 1–15 ASCII digits, which always fit.
+/// Parses 1–15 ASCII digits, which always fit into a `u64`.
 fn parse_timestamp(text: &[u8]) -> Option<u64> {
     let digits = (1..=15).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
     digits.then(|| {
@@ -103,7 +103,7 @@ fn parse_timestamp(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// 64 digits and nothing before them: the decoder would pass over `0x`.
+/// Parses exactly 64 hexadecimal digits. The length is checked first, because the decoder would accept a prefix `0x`.
 pub(crate) fn parse_hex(text: &[u8]) -> Option<[u8; 32]> {
     let digits: &[u8; 64] = text.try_into().ok()?;
     const_hex::decode_to_array(digits).ok()

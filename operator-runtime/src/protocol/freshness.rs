@@ -1,11 +1,12 @@
-//! Whether a request's timestamp is near enough to now.
+//! Checks that a request's timestamp is close to the server's clock.
 
-/// How far a timestamp may lie from now, either way, in seconds.
+/// The largest accepted difference between a timestamp and now, in seconds, in both directions.
 pub(crate) const TOLERANCE: u64 = 30;
 
-/// How many seconds too far the stamp lies: ahead of now if positive, behind it if negative; `None` where it is fresh.
+/// `None` if the timestamp is fresh. Otherwise its difference from now in seconds, which is negative if it is in the
+/// past.
 ///
-/// The caller's own logic only looks back; a stamp from the future would lengthen the time in which it can be replayed.
+/// A timestamp in the future is refused too, because it would lengthen the time in which the request can be replayed.
 pub(super) fn staleness(timestamp: u64, now: u64) -> Option<i128> {
     let difference = i128::from(timestamp) - i128::from(now);
     (difference.unsigned_abs() > u128::from(TOLERANCE)).then_some(difference)
@@ -16,7 +17,7 @@ mod tests {
     use super::staleness;
 
     #[test]
-    fn thirty_seconds_either_way_are_fresh_and_no_more() {
+    fn at_most_thirty_seconds_in_both_directions_are_fresh() {
         assert_eq!(staleness(1_000, 1_030), None);
         assert_eq!(staleness(1_030, 1_000), None);
         assert_eq!(staleness(1_000, 1_031), Some(-31));

@@ -1,18 +1,18 @@
-//! The two methods of the protocol.
+//! The two HTTP methods of the protocol.
 
 use std::fmt;
 
-/// The two methods a caller of this protocol uses.
+/// An HTTP method of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// Inputs are URL search parameters.
+    /// The inputs are URL search parameters.
     Get,
-    /// Inputs are the fields of one JSON object, the body.
+    /// The inputs are the fields of one JSON object, which is the body.
     Post,
 }
 
 impl Method {
-    /// The method as it stands in a request line.
+    /// The method as written in a request line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

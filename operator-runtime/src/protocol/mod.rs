@@ -1,6 +1,7 @@
-//! The wire contract: what was signed, by whom, when, and whether it holds.
+//! The wire protocol: parses what a caller sends, and verifies its signature.
 //!
-//! Data passes through types in one order only: headers → `Envelope` → `Unverified` → `Verified`. The one other way in is `bearer`.
+//! Data passes through these types in this order only: headers → `Envelope` → `Unverified` → `Verified`. `bearer` is
+//! the only other way to make a `Verified`.
 
 #[cfg(feature = "mcp")]
 pub(crate) mod bearer;

@@ -1,4 +1,4 @@
-//! A call as its caller makes it: what goes into the URL and the body, and what of it is signed.
+//! An outgoing call, as a caller makes it: URL, body, and the content to sign.
 
 use super::signature::{Keys, content_of_parameters};
 use crate::protocol::method::Method;
@@ -11,12 +11,12 @@ pub(crate) struct Outgoing {
         expect(dead_code, reason = "only the command line sends over a socket")
     )]
     pub(crate) method: Method,
-    /// The published URL, which is signed over.
+    /// The published URL, which is part of the signed payload.
     pub(crate) url: String,
-    /// What follows the `?`; empty where there is none.
+    /// The query without the `?`; empty if there is none.
     pub(crate) query: String,
     pub(crate) body: String,
-    /// What is signed beside URL, idempotency key and timestamp.
+    /// The signed content, which follows URL, idempotency key and timestamp in the payload.
     pub(crate) content: String,
 }
 
@@ -45,13 +45,13 @@ impl Outgoing {
         }
     }
 
-    /// `base` with the query behind it.
+    /// `base`, followed by the query.
     pub(crate) fn target(&self, base: &str) -> String {
         let separator = if self.query.is_empty() { "" } else { "?" };
         format!("{base}{separator}{}", self.query)
     }
 
-    /// The signature at a time, in seconds since 1970-01-01 UTC, with the first of the keys.
+    /// Signs the call with the first key. `timestamp` is in seconds since 1970-01-01 UTC.
     pub(crate) fn sign(&self, keys: &Keys, idempotency_key: &str, timestamp: u64) -> String {
         keys.sign(&self.url, idempotency_key, timestamp, self.content.as_bytes())
     }

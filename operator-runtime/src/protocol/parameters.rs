@@ -1,11 +1,11 @@
-//! The decoded search parameters: what is signed for a GET, and what its inputs are read from.
+//! The decoded search parameters of a GET, which are signed, and which its inputs are read from.
 
-/// A map from text to text, sorted by code point, no name twice.
+/// A map from names to values, sorted by code point, without duplicate names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters {
-    /// All decoded text, end to end; one allocation however many pairs.
+    /// The decoded text of all pairs, so that any number of pairs needs one allocation.
     text: String,
-    /// Where each name and value ends, in the order of the names.
+    /// The positions of each name and value in the text, ordered by name.
     pairs: Vec<Pair>,
 }
 
@@ -16,14 +16,14 @@ struct Pair {
     end: usize,
 }
 
-/// Why a query gives no map.
+/// The query is not UTF-8 after percent-decoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotUtf8;
 
 impl Parameters {
-    /// Decodes a query as `application/x-www-form-urlencoded` (WHATWG URL §5.1): `+` is a space, `a` alone is `a=`, empty
-    /// pieces count for nothing, and what is no escape stands for itself. Of a name given twice the last value stays, as in
-    /// a Python dict; the flag says that there was one.
+    /// Decodes a query as `application/x-www-form-urlencoded` (WHATWG URL §5.1): `+` is a space, `a` without `=` has an
+    /// empty value, empty pieces are skipped, and an invalid escape is taken literally. If a name is given twice, the
+    /// last value wins, as in a Python dict, and the returned flag is true.
     pub(crate) fn decode(query: &str) -> Result<(Self, bool), NotUtf8> {
         let mut text = Vec::with_capacity(query.len());
         let mut pairs = Vec::with_capacity(8);
@@ -42,7 +42,7 @@ impl Parameters {
             });
         }
         let text = String::from_utf8(text).map_err(|_| NotUtf8)?;
-        // Half a character at the end of one is not made whole by the next.
+        // A name that ends with half a character is invalid, even if its value begins with the other half.
         let whole = |pair: &Pair| {
             [pair.start, pair.middle, pair.end]
                 .iter()
@@ -51,9 +51,9 @@ impl Parameters {
         if !pairs.iter().all(whole) {
             return Err(NotUtf8);
         }
-        // The order of code points is that of the bytes.
+        // The order of UTF-8 bytes is the order of code points.
         let name = |pair: &Pair| &text.as_bytes()[pair.start..pair.middle];
-        // Stable, so that of equal names the last given is the last.
+        // A stable sort, so that pairs with equal names keep their order.
         pairs.sort_by(|left, right| name(left).cmp(name(right)));
         let given = pairs.len();
         pairs.dedup_by(|later, kept| {
@@ -67,12 +67,12 @@ impl Parameters {
         Ok((Self { text, pairs }, twice))
     }
 
-    /// The value of that name.
+    /// The value of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// How many there are.
+    /// The number of pairs.
     pub(crate) fn len(&self) -> usize {
         self.pairs.len()
     }
@@ -90,7 +90,7 @@ fn decode_text(encoded: &[u8], text: &mut Vec<u8>) {
         if index > 0 {
             text.push(b' ');
         }
-        // Most words hold no escape, and are taken in one piece.
+        // Most words have no escape, and can be copied whole.
         if word.contains(&b'%') {
             text.extend(percent_encoding::percent_decode(word));
         } else {

@@ -1,9 +1,8 @@
-//! A map from text to text as CPython's `json.dumps(map, sort_keys=True)` prints it. Pure.
+//! Prints a map of strings as CPython's `json.dumps(map, sort_keys=True)` does. Pure.
 
-/// The printed form. The pairs must be sorted by code point (which is the order of their UTF-8 bytes) and hold no name
-/// twice.
+/// Prints the pairs, which must be sorted by code point (the order of their UTF-8 bytes) and have no duplicate names.
 pub(super) fn encode<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Vec<u8> {
-    // Sized for most queries, so that they cost one allocation.
+    // Large enough for most queries, so that printing needs one allocation.
     let mut printed = Vec::with_capacity(256);
     printed.push(b'{');
     for (index, (name, value)) in pairs.enumerate() {

@@ -1,10 +1,10 @@
-//! Why a request was not accepted, in words that help a legitimate caller and nobody else.
+//! Why a request is refused, in words that help a legitimate caller but not an attacker.
 
 use std::fmt;
 
 use super::freshness::TOLERANCE;
 
-/// The precise reason.
+/// The reason why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     HeaderMissing(&'static str),
@@ -13,9 +13,9 @@ pub(crate) enum Refusal {
     SignatureShape,
     ContentEncoding,
     ContentType,
-    /// Seconds ahead of the server's clock; negative: behind it.
+    /// The timestamp's difference from the server's clock in seconds; negative if the timestamp is behind the clock.
     Stale(i128),
-    /// For the caller the URL; for the log alone the payload's length and SHA-256.
+    /// The caller sees the URL; only the log has the payload's length and SHA-256.
     Signature {
         url: String,
         payload_length: usize,
@@ -61,11 +61,11 @@ impl fmt::Display for Refusal {
         match self {
             Self::HeaderMissing(name) => write!(
                 formatter,
-                "The header {name} is missing; every call carries exactly one."
+                "The header {name} is missing: send it exactly once."
             ),
             Self::HeaderTwice(name) => write!(
                 formatter,
-                "The header {name} is given more than once; every call carries exactly one."
+                "The header {name} is given more than once: send it exactly once."
             ),
             Self::Timestamp => formatter
                 .write_str("X-Timestamp must be whole seconds since 1970-01-01 UTC: 1 to 15 digits and nothing else."),
@@ -83,23 +83,23 @@ impl fmt::Display for Refusal {
                 let seconds = seconds.unsigned_abs();
                 write!(
                     formatter,
-                    "X-Timestamp is {seconds} s {side} the server's clock, and at most {TOLERANCE} s are accepted: sign each attempt anew, and check the clock."
+                    "X-Timestamp is {seconds} s {side} the server's clock, and at most {TOLERANCE} s are accepted: sign each attempt with the current time, and check the caller's clock."
                 )
             }
             Self::Signature { url, .. } => write!(
                 formatter,
-                "X-Signature does not match. The URL signed over must be {url}, without a query, and the content the very bytes sent; check the signing key too."
+                "X-Signature does not match: sign over the URL {url} without a query and over exactly the bytes that you send, and check the signing key."
             ),
             Self::IdempotencyKey => {
                 formatter.write_str("X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon.")
             }
-            Self::BodyOnGet => formatter.write_str("A GET carries no body: send its inputs as search parameters."),
+            Self::BodyOnGet => formatter.write_str("A GET must not have a body: send its inputs as search parameters."),
             Self::QueryOnPost => formatter.write_str(
-                "A POST carries no search parameters, not even a bare `?`: send its inputs as the JSON body.",
+                "A POST must not have search parameters, not even a bare `?`: send its inputs as the JSON body.",
             ),
-            Self::ParameterTwice => formatter.write_str("A search parameter is given twice; each may be given once."),
+            Self::ParameterTwice => formatter.write_str("A search parameter is given twice: give each parameter once."),
             Self::ParameterNotUtf8 => {
-                formatter.write_str("A search parameter is not UTF-8 once its percent-encoding is decoded.")
+                formatter.write_str("A search parameter is not UTF-8 after percent-decoding: encode its text as UTF-8 before percent-encoding.")
             }
         }
     }

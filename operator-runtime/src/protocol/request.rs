@@ -1,4 +1,4 @@
-//! From what came in to what is believed: `Unverified` has no accessor for its content, `Verified` has no constructor.
+//! Requests before and after verification: `Unverified` has no accessor for its content, `Verified` has no constructor.
 
 use std::borrow::Cow;
 
@@ -13,21 +13,21 @@ pub(crate) use super::refusal::Refusal;
 use super::signature::{BoundKeys, KeyName};
 use crate::protocol::method::Method;
 
-/// A request of the right shape that nobody has vouched for.
+/// A well-formed request whose signature is not verified yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'h> {
     envelope: Envelope<'h>,
     content_type: Option<&'h HeaderValue>,
-    /// `None` where a parameter is not UTF-8, so that what was signed cannot be computed.
+    /// `None` if a parameter is not UTF-8, so that the signed payload cannot be computed.
     content: Option<Content>,
-    /// A mistake that is told only to who has a key.
+    /// A mistake that is reported only if the signature is valid.
     mistake: Option<Refusal>,
 }
 
-/// A request that the holder of a key has signed, or that came with a bearer token.
+/// A request with a valid signature or a valid bearer token.
 ///
-/// Verifying makes the only ones there are. It borrows from the request's headers, so that a call whose handler does
-/// not run copies none.
+/// Only verification makes a `Verified`. It borrows from the request's headers, so that no header is copied for a call
+/// whose handler does not run.
 #[derive(Debug)]
 pub(crate) struct Verified<'h> {
     idempotency_key: &'h HeaderValue,
@@ -37,7 +37,7 @@ pub(crate) struct Verified<'h> {
     content: Content,
 }
 
-/// What a handler may know of a verified request.
+/// The part of a verified request that a handler can use.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     idempotency_key: HeaderValue,
@@ -46,12 +46,12 @@ pub(crate) struct Kept {
     content: Content,
 }
 
-/// What was signed beside the envelope.
+/// The signed content of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    /// A GET's.
+    /// The parameters of a GET.
     Parameters(Parameters),
-    /// A POST's, and the arguments of a tool call, whatever the method: one JSON object.
+    /// The body of a POST, or the arguments of a tool call to an endpoint of either method: one JSON object.
     Body(Bytes),
 }
 
@@ -92,7 +92,8 @@ impl<'h> Unverified<'h> {
         })
     }
 
-    /// Checks time and signature, then what only a holder of a key is told. `now` is in seconds since 1970-01-01 UTC.
+    /// Checks the timestamp, the signature, and then the mistakes that only the holder of a key may see. `now` is in
+    /// seconds since 1970-01-01 UTC.
     pub(crate) fn verify(self, keys: &BoundKeys, now: u64) -> Result<Verified<'h>, Refusal> {
         if let Some(seconds) = freshness::staleness(self.envelope.timestamp, now) {
             return Err(Refusal::Stale(seconds));
@@ -123,7 +124,7 @@ impl Content {
 }
 
 impl<'h> Verified<'h> {
-    /// What a bearer vouches for; only `bearer` has one.
+    /// The request of a bearer. Only the module `bearer` calls this.
     #[cfg(feature = "mcp")]
     pub(super) fn of_bearer(key: KeyName, idempotency_key: &'h HeaderValue, arguments: Bytes, now: u64) -> Self {
         static JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -144,12 +145,12 @@ impl<'h> Verified<'h> {
         &self.key
     }
 
-    /// The content type as it came; empty where there was none.
+    /// The content type as received; empty if there is none.
     pub(crate) fn content_type(&self) -> &'h str {
         self.content_type.map(text).unwrap_or_default()
     }
 
-    /// The very bytes of a body; a GET has none.
+    /// The raw body; empty for a GET.
     pub(crate) fn body(&self) -> &[u8] {
         match &self.content {
             Content::Body(body) => body,
@@ -157,7 +158,7 @@ impl<'h> Verified<'h> {
         }
     }
 
-    /// For a handler, which outlives the request.
+    /// The owned part for a handler, which outlives the request.
     pub(crate) fn keep(self) -> Kept {
         Kept {
             idempotency_key: self.idempotency_key.clone(),
@@ -186,22 +187,23 @@ impl Kept {
     }
 }
 
-/// A request is verified only where every character of these is visible ASCII.
+/// The text of a header of a verified request, which consists of visible ASCII.
 fn text(value: &HeaderValue) -> &str {
-    // Many bytes at a time; `to_str` looks at each.
+    // Faster than `to_str`, which checks byte by byte.
     str::from_utf8(value.as_bytes()).unwrap_or_default()
 }
 
 fn content_type(method: Method, header: Header<'_>) -> Result<Option<&HeaderValue>, Refusal> {
     match (method, header) {
-        // A GET has nothing that could be of a type.
+        // A GET has no body, so its content type is ignored.
         (Method::Get, _) | (Method::Post, Header::Missing) => Ok(None),
         (Method::Post, Header::Once(value)) if value.to_str().is_ok_and(is_json_in_utf8) => Ok(Some(value)),
         (Method::Post, Header::Once(_) | Header::Twice) => Err(Refusal::ContentType),
     }
 }
 
-/// `application/json` or `application/*+json` (RFC 6839 §3.1), with no charset but UTF-8.
+/// Whether a content type is `application/json` or `application/*+json` (RFC 6839 §3.1), and its charset, if any, is
+/// UTF-8.
 pub(crate) fn is_json_in_utf8(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();

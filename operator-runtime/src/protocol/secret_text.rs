@@ -1,12 +1,11 @@
-//! What an id, a tenant and a secret may be made of, and the sentence for one that is not: it names what was found, and
-//! never shows the text. Pure.
+//! Checks the characters of ids, tenants and secrets. The error names what was found, and never shows the text. Pure.
 
-/// The most characters of an id or a tenant.
+/// The largest number of characters of an id or a tenant.
 const LONGEST_NAME: usize = 64;
-/// The most kinds of wrong characters that one sentence names.
+/// The largest number of different wrong characters that one sentence names.
 const MOST_FOUND: usize = 4;
 
-/// Which part of `[tenant/]id=secret`.
+/// A part of `[tenant/]id=secret`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Tenant,
@@ -14,7 +13,8 @@ pub(super) enum Part {
     Secret,
 }
 
-/// What is wrong with the text, and what to write instead; a clause that is put behind the place.
+/// What is wrong with the text and what to write instead, as a clause that follows the place. `None` if the text is
+/// right.
 pub(super) fn problem(part: Part, text: &str) -> Option<String> {
     match part {
         Part::Tenant => name_problem("tenant", text),
@@ -35,21 +35,21 @@ fn name_problem(what: &str, text: &str) -> Option<String> {
     found.add(text.chars().filter(|letter| !is_right(*letter)), "");
     let found = found.joined()?;
     Some(format!(
-        "the {what} {found}; write 1 to {LONGEST_NAME} of the letters A to Z and a to z, digits, `.`, `_` and `-`."
+        "the {what} {found}; write 1 to {LONGEST_NAME} characters: letters A to Z and a to z, digits, `.`, `_` and `-`."
     ))
 }
 
 fn secret_problem(text: &str) -> Option<String> {
     let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
     let within = text.trim_matches(surrounds);
-    // Nothing but `=` is the end of a base64 text that was written without an id.
+    // A text of only `=` is the padding of a base64 secret that was written without an id.
     let is_empty = |text: &str| {
         text.trim_matches(|letter: char| letter == '=' || letter.is_whitespace())
             .is_empty()
     };
     if is_empty(text) || within.is_empty() {
         return Some(
-            "the secret is empty; write `[tenant/]id=secret`, or the secret alone where one is set.".to_owned(),
+            "the secret is empty; write `[tenant/]id=secret`, or only the secret in a setting that takes one.".to_owned(),
         );
     }
     let (before, rest) = text.split_once(within).unwrap_or((text, ""));
@@ -59,16 +59,16 @@ fn secret_problem(text: &str) -> Option<String> {
     found.add(within.chars().filter(|letter| is_unseen(*letter)), " in it");
     let found = found.joined()?;
     Some(format!(
-        "the secret {found}; write the secret alone, in UTF-8, without quotes or spaces around it."
+        "the secret {found}; write only the secret, in UTF-8, without quotes or spaces around it."
     ))
 }
 
-/// What was found, each kind once.
+/// The problems that were found, each once.
 #[derive(Default)]
 struct Found(Vec<String>);
 
 impl Found {
-    /// Adds wrong characters, each once, up to the most that a sentence names.
+    /// Adds wrong characters, each once, up to `MOST_FOUND`.
     fn add(&mut self, letters: impl Iterator<Item = char>, place: &str) {
         let mut named = Vec::new();
         for letter in letters {
@@ -91,8 +91,8 @@ impl Found {
     }
 }
 
-/// Whether a reader cannot see the character by itself: control characters, byte-order marks, characters of no width,
-/// and every space but U+0020. The standard library escapes just those, and three that can be seen.
+/// Whether a character is invisible: a control character, a byte-order mark, a zero-width character, or any space but
+/// U+0020. `escape_debug` escapes exactly these, and three visible characters.
 fn is_unseen(letter: char) -> bool {
     !matches!(letter, '\'' | '"' | '\\') && letter.escape_debug().len() > 1
 }

@@ -1,4 +1,4 @@
-//! Named secrets, as the settings list them: `[tenant/]id=secret`.
+//! Parses lists of named secrets in settings: `[tenant/]id=secret`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,17 +9,17 @@ use zeroize::Zeroizing;
 
 use super::secret_text::{self, Part};
 
-/// The most sentences about one list: a file of another kind would give one for each of its lines.
+/// The largest number of problems reported for one list, because a file of another kind has a problem in every line.
 const MOST_PROBLEMS: usize = 20;
 
-/// One secret, and whose it is.
+/// A secret and its name.
 #[derive(Clone)]
 pub(crate) struct Secret {
     pub(super) name: KeyName,
     pub(super) text: Zeroizing<String>,
 }
 
-/// Whose key it is, and which. Cheap to clone.
+/// The name of a key: its tenant and its id. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct KeyName(Arc<(String, String)>);
 
@@ -37,7 +37,7 @@ impl KeyName {
     }
 }
 
-/// Why secrets cannot be used: one sentence for each problem, none of which shows a secret or a part of one.
+/// Why secrets cannot be used: one sentence for each problem. No sentence shows a secret or a part of one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SecretsError(Vec<String>);
 
@@ -57,7 +57,7 @@ impl fmt::Display for SecretsError {
     }
 }
 
-/// One secret, taken literally but for one line end after it; `place` is where it was written, for the sentences.
+/// A single secret, taken literally except for one line end after it. `place` says in messages where it was written.
 pub(super) fn single(place: &str, secret: &str) -> Result<Secret, SecretsError> {
     let text = without_line_end(secret);
     match secret_text::problem(Part::Secret, text) {
@@ -66,7 +66,7 @@ pub(super) fn single(place: &str, secret: &str) -> Result<Secret, SecretsError> 
     }
 }
 
-/// `[tenant/]id=secret` with commas between; spaces after a comma belong to the comma.
+/// Parses a comma-separated list of `[tenant/]id=secret`. Spaces after a comma are ignored.
 pub(super) fn parse(place: &str, list: &str) -> Result<Vec<Secret>, SecretsError> {
     let entries = without_line_end(list).split(',').enumerate();
     let entries = entries.map(|(index, entry)| match index {
@@ -80,7 +80,7 @@ pub(super) fn parse(place: &str, list: &str) -> Result<Vec<Secret>, SecretsError
     reading.finish(place)
 }
 
-/// One `[tenant/]id=secret` a line; blank lines and those that begin with `#` count for nothing.
+/// Parses lines of `[tenant/]id=secret`. Blank lines and lines that begin with `#` are ignored.
 pub(super) fn parse_lines(place: &str, lines: &str) -> Result<Vec<Secret>, SecretsError> {
     let means_nothing = |line: &str| {
         let line = line.trim_start_matches([' ', '\t']);
@@ -93,23 +93,23 @@ pub(super) fn parse_lines(place: &str, lines: &str) -> Result<Vec<Secret>, Secre
     reading.finish(place)
 }
 
-/// What a file or `$(cat FILE)` may end with, and no secret does.
+/// The text without a line end, which files end with and secrets do not.
 pub(crate) fn without_line_end(text: &str) -> &str {
     text.strip_suffix("\r\n")
         .or_else(|| text.strip_suffix('\n'))
         .unwrap_or(text)
 }
 
-/// A list while it is read.
+/// A list while it is parsed.
 #[derive(Default)]
 struct Reading {
     secrets: Vec<Secret>,
-    /// Where each name was written.
+    /// The place of each name.
     names: HashMap<KeyName, String>,
-    /// Whose each secret is, by its SHA-256: the map does not wipe its memory.
+    /// The name of each secret. By SHA-256, because the map does not wipe its memory.
     owners: HashMap<[u8; 32], KeyName>,
     problems: Vec<String>,
-    /// Problems beyond those that are told.
+    /// The number of problems that are not reported.
     more: usize,
 }
 
@@ -135,7 +135,7 @@ impl Reading {
     fn add(&mut self, place: &str, secret: Secret) {
         if let Some(earlier) = self.names.get(&secret.name) {
             let problem = format!(
-                "{place} is {:?}, and so is {earlier}: give each an id of its own.",
+                "{place} has the same tenant and id as {earlier}, {:?}: give each secret an id of its own.",
                 secret.name
             );
             return self.report(problem);
@@ -144,7 +144,7 @@ impl Reading {
         let digest = Sha256::digest(secret.text.as_bytes()).into();
         if let Some(owner) = self.owners.get(&digest) {
             let problem = format!(
-                "{place}: {:?} has the same secret as {owner:?}: give each its own, because only the secret tells the two apart.",
+                "{place}: {:?} has the same secret as {owner:?}: give each id a secret of its own, because only the secret tells the two apart.",
                 secret.name
             );
             return self.report(problem);
@@ -186,13 +186,13 @@ impl Secret {
         }
     }
 
-    /// Whether it is short enough to be guessed.
+    /// Whether the secret is short enough to be guessed.
     pub(super) fn is_weak(&self) -> bool {
         self.text.len() < 16
     }
 }
 
-/// Its name, never its text.
+/// Shows the name of the secret, never the secret.
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.name.fmt(formatter)

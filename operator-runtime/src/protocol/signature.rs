@@ -1,4 +1,4 @@
-//! Keys: their rotation, their states made ready for each endpoint, and comparison in constant time.
+//! Signing keys: rotation, HMAC states prepared for each endpoint, and comparison in constant time.
 
 use std::fmt;
 
@@ -16,39 +16,41 @@ use super::secrets::{self, Secret, SecretsError};
 
 type State = Hmac<Sha256>;
 
-/// Every accepted key, in order; the first is the one that signs.
+/// All accepted keys, in order. The first key signs.
 #[derive(Clone)]
 pub(crate) struct Keys(Vec<Secret>);
 
 impl Keys {
-    /// One secret, taken literally but for one line end after it; `place` is where it was written, for the sentences.
+    /// A single secret, taken literally except for one line end after it. `place` says in messages where it was
+    /// written.
     pub(crate) fn single(place: &str, secret: &str) -> Result<Self, SecretsError> {
         secrets::single(place, secret).map(|key| Self(vec![key]))
     }
 
-    /// `[tenant/]id=secret` with commas between.
+    /// Parses a comma-separated list of `[tenant/]id=secret`.
     pub(crate) fn parse(place: &str, list: &str) -> Result<Self, SecretsError> {
         secrets::parse(place, list).map(Self)
     }
 
-    /// One `[tenant/]id=secret` a line; blank lines and those that begin with `#` count for nothing.
+    /// Parses lines of `[tenant/]id=secret`. Blank lines and lines that begin with `#` are ignored.
     pub(crate) fn parse_lines(place: &str, lines: &str) -> Result<Self, SecretsError> {
         secrets::parse_lines(place, lines).map(Self)
     }
 
-    /// Which of them is no secret of its own, but one of these, if one is.
+    /// The first key whose secret is also in `others`.
     #[cfg(feature = "mcp")]
     pub(super) fn in_common<'k>(&'k self, others: &'k [Secret]) -> Option<&'k KeyName> {
         let is_shared = |key: &&Secret| others.iter().any(|other| other.text == key.text);
         self.0.iter().find(is_shared).map(|key| &key.name)
     }
 
-    /// Those that can be guessed.
+    /// The keys that are short enough to be guessed.
     pub(crate) fn weak(&self) -> impl Iterator<Item = &KeyName> {
         self.0.iter().filter(|key| key.is_weak()).map(|key| &key.name)
     }
 
-    /// The states for one endpoint, advanced over each key's block and over `URL ":"`, so that no call pays for either.
+    /// The HMAC states for one endpoint, which have already processed the key block and `URL ":"`, so that calls need
+    /// not.
     pub(crate) fn bind(&self, url: &str) -> BoundKeys {
         let states = self.0.iter().filter_map(|key| {
             let mut state = state_of(key)?;
@@ -62,20 +64,20 @@ impl Keys {
         }
     }
 
-    /// The key that signs: the first.
+    /// The key that signs, which is the first.
     #[cfg(feature = "cli")]
     pub(crate) fn signing(&self) -> Option<&KeyName> {
         self.0.first().map(|key| &key.name)
     }
 
-    /// The ids of all.
+    /// The ids of all keys.
     #[cfg(feature = "cli")]
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|key| key.name.id())
     }
 
-    /// Whose secret made this signature of these very bytes, and how the secret was read: for people who look for a
-    /// mistake, never for a decision about a call.
+    /// The key whose secret made this signature of exactly these bytes, and how the signer read the secret. It helps
+    /// people to find a mistake, and never decides about a call.
     #[cfg(feature = "cli")]
     pub(crate) fn signer_of(&self, payload: &[u8], signature: &[u8; 32]) -> Option<(&KeyName, SecretReading)> {
         let signs = |secret: &[u8]| {
@@ -94,7 +96,7 @@ impl Keys {
         })
     }
 
-    /// Signs as the caller does, with the first key; lower-case hex.
+    /// Signs with the first key, as a caller does. The signature is in lower-case hexadecimal.
     pub(crate) fn sign(&self, url: &str, idempotency_key: &str, timestamp: u64, content: &[u8]) -> String {
         let mut state = self.0.first().and_then(state_of);
         let timestamp = timestamp.to_string();
@@ -108,18 +110,18 @@ impl Keys {
     }
 }
 
-/// How a caller may have read a secret; only the first is right.
+/// How a caller read a secret. Only `AsItStands` is right.
 #[cfg(feature = "cli")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SecretReading {
     AsItStands,
-    /// With the newline that ends its file.
+    /// With the newline at the end of its file.
     WithNewline,
-    /// As the bytes that its hexadecimal digits, behind the prefix, stand for.
+    /// As the bytes of the hexadecimal digits after the prefix.
     DecodedHex,
 }
 
-/// The state after the key block. HMAC takes a key of any length (RFC 2104 §2), so there always is one.
+/// The HMAC state after the key block. It is always `Some`, because HMAC takes a key of any length (RFC 2104 §2).
 fn state_of(key: &Secret) -> Option<State> {
     State::new_from_slice(key.text.as_bytes()).ok()
 }
@@ -127,7 +129,7 @@ fn state_of(key: &Secret) -> Option<State> {
 #[cfg(feature = "cli")]
 const SECRET_PREFIX: &str = "op_sk_";
 
-/// A new secret: 32 random bytes in hex behind a prefix that tells secret scanners what it is.
+/// A new secret: 32 random bytes in hexadecimal, after a prefix that secret scanners recognise.
 #[cfg(feature = "cli")]
 pub(crate) fn generate_secret() -> Result<String, getrandom::Error> {
     let mut bytes = Zeroizing::new([0; 32]);
@@ -135,7 +137,7 @@ pub(crate) fn generate_secret() -> Result<String, getrandom::Error> {
     Ok(format!("{SECRET_PREFIX}{}", const_hex::encode(*bytes)))
 }
 
-/// The bytes that the digits behind the prefix stand for, where they do.
+/// The bytes of the hexadecimal digits after the prefix; `None` if the secret is not hexadecimal.
 #[cfg(feature = "cli")]
 fn decode_hex(secret: &str) -> Option<Zeroizing<Vec<u8>>> {
     let digits = secret.strip_prefix(SECRET_PREFIX).unwrap_or(secret);
@@ -143,14 +145,14 @@ fn decode_hex(secret: &str) -> Option<Zeroizing<Vec<u8>>> {
     (!bytes.is_empty()).then(|| Zeroizing::new(bytes))
 }
 
-/// Every key, ready for one endpoint.
+/// All keys, prepared for one endpoint.
 pub(crate) struct BoundKeys {
     url: Box<str>,
     states: Vec<(KeyName, State)>,
 }
 
 impl BoundKeys {
-    /// The key that signed it. Every key is tried, and all of each signature compared, whatever the outcome.
+    /// The key that signed the content. All keys are tried, and each signature is compared whole, in constant time.
     pub(super) fn verify(&self, envelope: &Envelope<'_>, content: &[u8]) -> Result<KeyName, Refusal> {
         let mut matching = u32::MAX;
         for (index, (_, state)) in (0_u32..).zip(&self.states) {
@@ -182,7 +184,7 @@ impl BoundKeys {
     }
 }
 
-/// In constant time, by words: by bytes it would take as long as a block of the hash.
+/// Compares in constant time, by 64-bit words, because a comparison by bytes takes as long as one block of the hash.
 fn same(left: &[u8; 32], right: &[u8; 32]) -> Choice {
     let pairs = left.as_chunks().0.iter().zip(right.as_chunks().0);
     pairs.fold(Choice::from(1), |all, (left, right)| {
@@ -195,18 +197,18 @@ fn feed(envelope: &Envelope<'_>, content: &[u8], sink: &mut impl FnMut(&[u8])) {
     payload::after_url(key, envelope.timestamp_text.as_bytes(), content, sink);
 }
 
-/// The content that is signed for a GET with these inputs, none of which is given twice.
+/// The signed content of a GET with these parameters, which must have no duplicate names.
 pub(crate) fn content_of_parameters(pairs: &[(String, String)]) -> String {
     let mut sorted: Vec<(&str, &str)> = pairs
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     sorted.sort_unstable();
-    // Printed by our own encoder: ASCII.
+    // Cannot fail, because the encoder prints ASCII only.
     String::from_utf8(super::python_json::encode(sorted.into_iter())).unwrap_or_default()
 }
 
-/// Names, never secrets.
+/// Shows the names of the keys, never the secrets.
 impl fmt::Debug for Keys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(&self.0).finish()

@@ -1,4 +1,4 @@
-//! Keys, their rotation, and what a forger may try.
+//! Tests of verification: key rotation, malformed requests, and attempts to forge a signature.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -58,7 +58,7 @@ impl Default for Attempt {
 }
 
 #[test]
-fn old_and_new_keys_hold_together_and_say_whose_they_are() {
+fn old_and_new_keys_are_accepted_and_identify_the_tenant() {
     let both = Keys::parse("the test", "shop/new=n3w, shop/old=0ld, other/one=s3cret").unwrap();
     for (list, tenant, id) in [
         ("shop/new=n3w", "shop", "new"),
@@ -77,7 +77,7 @@ fn old_and_new_keys_hold_together_and_say_whose_they_are() {
 }
 
 #[test]
-fn one_secret_is_taken_as_it_stands() {
+fn a_single_secret_is_taken_literally() {
     let odd = Keys::single("the test", "a=b,c:d/e").unwrap();
     Attempt::default().answer(&odd, &odd).unwrap();
     let line = Keys::parse_lines("the test", "# ours\n\nshop/new=a=b,c:d/e\n").unwrap();
@@ -85,7 +85,7 @@ fn one_secret_is_taken_as_it_stands() {
 }
 
 #[test]
-fn wrong_lists_are_refused_without_a_word_of_their_secrets() {
+fn errors_of_wrong_lists_hide_the_secrets() {
     for list in [
         "",
         " , ",
@@ -107,9 +107,9 @@ fn wrong_lists_are_refused_without_a_word_of_their_secrets() {
 }
 
 #[test]
-fn moving_a_colon_from_one_part_to_another_gains_nothing() {
+fn moving_a_colon_between_parts_of_the_payload_does_not_forge_a_call() {
     let keys = Keys::single("the test", "s").unwrap();
-    // Signed for another endpoint, whose URL, key and time print the same payload.
+    // Signed for another URL, key or time that together give the same payload.
     let tricks = [
         Attempt {
             url: "https://api.example.com/refunds:k-1",
@@ -131,7 +131,7 @@ fn moving_a_colon_from_one_part_to_another_gains_nothing() {
     for trick in tricks {
         assert!(trick.answer(&keys, &keys).is_err());
     }
-    // And a colon in a key that is signed truly is the caller's mistake.
+    // With a valid signature, a colon in the key is reported as the caller's mistake.
     let colon = Attempt {
         key: "k:1",
         ..Attempt::default()
@@ -140,7 +140,7 @@ fn moving_a_colon_from_one_part_to_another_gains_nothing() {
 }
 
 #[test]
-fn what_is_malformed_is_told_only_to_who_has_a_key() {
+fn a_malformed_request_is_explained_only_to_the_holder_of_a_key() {
     let (ours, theirs) = (
         Keys::single("the test", "ours").unwrap(),
         Keys::single("the test", "theirs").unwrap(),
@@ -200,7 +200,7 @@ fn a_timestamp_is_one_to_fifteen_digits_near_now() {
 }
 
 #[test]
-fn a_refusal_holds_neither_key_nor_signature() {
+fn a_refusal_shows_neither_key_nor_signature() {
     let keys = Keys::single("the test", "s3cret").unwrap();
     let attempt = Attempt::default();
     let expected = keys.sign(URL, attempt.key, NOW, attempt.body.as_bytes());

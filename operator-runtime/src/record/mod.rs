@@ -26,8 +26,8 @@ impl Response {
     /// The longest body, in bytes, that is copied before it is kept. Longer bodies are written without spare capacity.
     pub(crate) const SHORT: usize = 1024;
 
-    /// A response to keep. A short body is copied, so that it is kept without spare capacity, and not shared until it is
-    /// first replayed.
+    /// A response to keep. A short body is copied, so that it is kept without spare capacity, and not shared until it
+    /// is first replayed.
     pub(crate) fn to_keep(&self) -> Self {
         Self {
             status: self.status,
@@ -121,8 +121,8 @@ impl Record {
         }
     }
 
-    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, settlement, and the status, content type
-    /// and body of the response. Numbers are big-endian; each text follows its length.
+    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, settlement, and the status, content
+    /// type and body of the response. Numbers are big-endian; each text follows its length.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (tag, response) = match &self.state {
@@ -151,7 +151,8 @@ impl Record {
         bytes
     }
 
-    /// Reads what [`encode`](Self::encode) of this version or an earlier one wrote. The body shares the memory of `bytes`.
+    /// Reads what [`encode`](Self::encode) of this version or an earlier one wrote. The body shares the memory of
+    /// `bytes`.
     ///
     /// # Errors
     /// If a later version wrote the record, or the record is damaged.
@@ -333,7 +334,8 @@ mod tests {
         #[test]
         fn any_bytes_decode_without_panic(bytes in prop::collection::vec(any::<u8>(), 36..120), tail in prop::collection::vec(any::<u8>(), 0..40), state in 0_u8..6, settled in any::<bool>()) {
             let tag = if settled { state | SETTLED } else { state };
-            // Format 1 accepts any rest. In format 2, random lengths of the texts would hardly ever fit, so they are set here.
+            // Format 1 accepts any rest. In format 2, random lengths of the texts would hardly ever fit, so they are
+            // set here.
             let mut framed = vec![1, tag];
             framed.extend(&bytes);
             let _ = Record::decode(framed.into());

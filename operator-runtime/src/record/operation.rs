@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// The id of an operation: SHA-256 over tenant and idempotency key.
 ///
-/// The tenant is part of the id, so that no tenant sees the responses of another one. The signing key is not part of it,
-/// so that operations keep their ids when keys are rotated.
+/// The tenant is part of the id, so that no tenant sees the responses of another one. The signing key is not part of
+/// it, so that operations keep their ids when keys are rotated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationId([u8; 32]);
 
@@ -82,8 +82,8 @@ fn join<'r>(parts: &[&str], room: &'r mut [u8]) -> Option<&'r str> {
 pub struct Origin(Arc<str>);
 
 impl Origin {
-    /// Joins the parts with line feeds. Neither an endpoint's name nor an idempotency key contains a line feed, so the parts
-    /// can be split again.
+    /// Joins the parts with line feeds. Neither an endpoint's name nor an idempotency key contains a line feed, so the
+    /// parts can be split again.
     #[must_use]
     pub fn new(endpoint: &str, idempotency_key: &str, tenant: &str) -> Self {
         let parts = [endpoint, "\n", idempotency_key, "\n", tenant];

@@ -1,4 +1,5 @@
-//! `$defs`: what is used once moves to its place; what is shared or recursive keeps a name, one for each meaning.
+//! Inlines and shares `$defs`: definitions that are used once are inlined; shared and recursive ones keep a unique
+//! name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,16 +9,16 @@ use super::walk;
 
 const PREFIX: &str = "#/$defs/";
 
-/// Which definitions move to where they are used.
+/// Which definitions are inlined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inline {
-    /// Those that one place uses.
+    /// Definitions that are used once.
     UsedOnce,
-    /// All but recursive ones, which cannot.
+    /// All definitions except recursive ones, which cannot be inlined.
     NotRecursive,
 }
 
-/// The schema with definitions moved to their places, and without those that nothing uses.
+/// The schema with the chosen definitions inlined and unused definitions removed.
 pub(crate) fn inline(mut schema: Value, which: Inline) -> Value {
     let definitions = take(&mut schema);
     let uses = uses(&schema, &definitions);
@@ -40,13 +41,13 @@ pub(crate) fn inline(mut schema: Value, which: Inline) -> Value {
     schema
 }
 
-/// The schema with what its own `$ref` names beside its other keywords.
+/// The schema with its root `$ref` replaced by the keywords of the definition.
 pub(crate) fn resolved_root(schema: Value) -> Value {
     let definitions = schema["$defs"].as_object().cloned();
     resolved(schema, definitions.as_ref())
 }
 
-/// The same, where the definitions stand elsewhere.
+/// As [`resolved_root`], with the definitions of another schema.
 pub(crate) fn resolved(mut schema: Value, definitions: Option<&Map<String, Value>>) -> Value {
     if let Some(definition) = name_of(&schema).and_then(|name| definitions?.get(name)) {
         merge(&mut schema, definition.clone());
@@ -54,7 +55,7 @@ pub(crate) fn resolved(mut schema: Value, definitions: Option<&Map<String, Value
     schema
 }
 
-/// Definitions shared by several schemas, each under one name for each meaning.
+/// Definitions shared by several schemas. Two different definitions of the same name get different names.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     definitions: Map<String, Value>,
@@ -62,7 +63,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Moves a schema's definitions here; where a name has another meaning already, with the suffix.
+    /// Moves a schema's definitions here. A definition whose name is already used by a different one gets the suffix.
     pub(crate) fn hoist(&mut self, schema: &mut Value, suffix: &str) {
         let own = take(schema);
         let used: Vec<String> = uses(schema, &own).into_keys().collect();
@@ -88,7 +89,7 @@ impl Shared {
         }
     }
 
-    /// All of them.
+    /// All shared definitions.
     pub(crate) fn into_definitions(self) -> Map<String, Value> {
         self.definitions
     }
@@ -104,7 +105,7 @@ impl Shared {
     }
 }
 
-/// A definition's text with that of all it leads to: equal only where nothing differs.
+/// The text of a definition and of all definitions it refers to: two texts are equal only if the definitions are.
 fn meaning(name: &str, definitions: &Map<String, Value>) -> String {
     let reached: Map<String, Value> = definitions
         .iter()
@@ -114,7 +115,7 @@ fn meaning(name: &str, definitions: &Map<String, Value>) -> String {
     format!("{name} {}", Value::Object(reached))
 }
 
-/// Points every reference to a shared definition elsewhere.
+/// Changes the prefix of every reference to a shared definition to `to`.
 pub(crate) fn redirect(schema: &mut Value, to: &str) {
     walk::rewrite(schema, &mut |schema| {
         if let Some(name) = name_of(schema) {
@@ -136,7 +137,7 @@ fn take(schema: &mut Value) -> Map<String, Value> {
     }
 }
 
-/// How many places use each definition, of those that are used at all.
+/// How many references each used definition has.
 fn uses(schema: &Value, definitions: &Map<String, Value>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     let mut waiting = vec![schema];
@@ -158,7 +159,7 @@ fn references(schema: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Whether a definition leads to a name, itself included once it is left.
+/// Whether a definition refers to `to`, directly or through other definitions.
 fn reaches(from: &str, to: &str, definitions: &Map<String, Value>) -> bool {
     let mut seen = BTreeSet::new();
     let mut waiting = vec![from];
@@ -175,7 +176,7 @@ fn reaches(from: &str, to: &str, definitions: &Map<String, Value>) -> bool {
     false
 }
 
-/// Puts definitions where they are referred to.
+/// Replaces references by their definitions.
 fn put(schema: &mut Value, definitions: &Map<String, Value>) {
     while let Some(definition) = name_of(schema).and_then(|name| definitions.get(name)) {
         let definition = definition.clone();
@@ -186,7 +187,8 @@ fn put(schema: &mut Value, definitions: &Map<String, Value>) {
     }
 }
 
-/// What a reference stands for, beside the keywords that stand beside it: words replace words, promises add up.
+/// Merges a definition into the schema that refers to it. The schema's own annotations win; if constraints clash, both
+/// apply, by `allOf`.
 fn merge(schema: &mut Value, definition: Value) {
     let (Some(own), Value::Object(definition)) = (schema.as_object_mut(), definition) else {
         return;
@@ -205,7 +207,7 @@ fn merge(schema: &mut Value, definition: Value) {
     }
 }
 
-/// Keywords that say something of a value and refuse none.
+/// Keywords that describe a value without constraining it.
 pub(crate) fn is_annotation(keyword: &str) -> bool {
     matches!(
         keyword,

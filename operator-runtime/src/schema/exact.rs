@@ -1,10 +1,10 @@
-//! What schemars leaves open and decoding does not: a type's largest number, and formats that no standard names.
+//! Makes schemas as exact as decoding: the number ranges of types, and formats that no standard defines.
 
 use serde_json::{Map, Value, json};
 
 use super::walk;
 
-/// The least and the most that an integer type of this format holds (the formats are schemars' names of Rust's types).
+/// The smallest and largest value of the integer type with this format (schemars' names of Rust's types).
 pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
     Some(match format {
         "int8" => (i8::MIN.into(), i8::MAX.into()),
@@ -19,14 +19,15 @@ pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
     })
 }
 
-/// Rust's dates and times without a zone, as their crates write them.
+/// Rust's dates and times without a time zone, as the common crates print them.
 const DATE: &str = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])";
 const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?";
 
-/// What jiff prints, which is more than the format `duration` has: a sign, weeks beside other units, parts of a second.
+/// A duration as jiff prints it, which the format `duration` does not cover: with a sign, with weeks next to other
+/// units, and with fractions of a second.
 const DURATION: &str = r"^-?P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$";
 
-/// Makes a schema of outputs say what is printed.
+/// Makes an output schema cover all that is printed.
 pub(super) fn widen(schema: &mut Value) {
     each(schema, |schema, format| {
         if format == "duration" {
@@ -36,17 +37,17 @@ pub(super) fn widen(schema: &mut Value) {
     });
 }
 
-/// Makes a schema of inputs say what its types take.
+/// Makes an input schema describe exactly what its types accept.
 pub(super) fn bound(schema: &mut Value) {
     each(schema, bound_one);
 }
 
-/// Puts formats that no standard names in words that every reader knows.
+/// Replaces formats that no standard defines by keywords of JSON Schema.
 pub(super) fn spell_out(schema: &mut Value) {
     each(schema, spell_out_one);
 }
 
-/// Takes null out of what an optional value may be.
+/// Removes null from the schema of an optional value.
 pub(crate) fn refuse_null(schema: &mut Value) {
     if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
         types.retain(|one| one != "null");
@@ -74,14 +75,14 @@ fn each(schema: &mut Value, change: fn(&mut Map<String, Value>, &str)) {
     });
 }
 
-/// schemars' pattern of a decimal number, which takes more digits than `rust_decimal` has, and exponents.
+/// schemars' pattern of a decimal number, which allows exponents and more digits than `rust_decimal` can hold.
 const ANY_DECIMAL: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
 
-/// Digits that `rust_decimal` always holds.
+/// Decimal numbers that `rust_decimal` can always hold.
 pub(crate) const DECIMAL: &str = r"^-?[0-9]{1,28}(\.[0-9]{1,28})?$";
 
-/// schemars' patterns of a map's whole numbers, which take zeros in front, and what is read. How large the numbers may be is
-/// not in its schema.
+/// schemars' patterns of whole numbers as map keys, which allow leading zeros, and the patterns of what is accepted.
+/// The schema does not say how large the numbers may be.
 const WHOLE_KEYS: [(&str, &str); 2] = [(r"^\d+$", "^(0|[1-9][0-9]*)$"), (r"^-?\d+$", "^(0|-?[1-9][0-9]*)$")];
 
 fn bound_one(schema: &mut Map<String, Value>, format: &str) {
@@ -105,7 +106,7 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
         promise("maximum", most);
     }
     match format {
-        // 2^128 and 2^127, which a JSON number of this library holds exactly.
+        // 2^128 and 2^127, which an `f64` holds exactly.
         "uint128" => promise("exclusiveMaximum", json!(2_f64.powi(128))),
         "int128" => {
             promise("minimum", json!(-(2_f64.powi(127))));
@@ -120,7 +121,7 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
 }
 
 fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
-    // Variants that are all skipped leave a list of no values behind, which is not allowed in every dialect.
+    // If all unit variants are skipped, schemars writes an empty `enum`, which some dialects forbid.
     for keyword in ["oneOf", "anyOf"] {
         if let Some(forms) = schema.get_mut(keyword).and_then(Value::as_array_mut) {
             forms.retain(|form| form["enum"].as_array().is_none_or(|values| !values.is_empty()));
@@ -132,7 +133,7 @@ fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
     match format {
         "partial-date-time" => promise(format!("^{DATE}T{TIME}$")),
         "partial-time" => promise(format!("^{TIME}$")),
-        // In brackets a zone's name, or its offset once more.
+        // In brackets: the name of the time zone, or the offset again.
         "zoned-date-time" => {
             promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+:/-]+\]$"));
         }

@@ -1,4 +1,4 @@
-//! JSON Schema of types; the only file that names schemars' generator.
+//! Generates the JSON Schemas of types. This is the only file that uses schemars' generator.
 
 pub(crate) mod definitions;
 pub(crate) mod exact;
@@ -8,14 +8,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
-/// The schema of what a caller sends, its named types as `$defs`.
+/// The schema of an input that a caller sends, with named types in `$defs`.
 pub(crate) fn of_input<T: JsonSchema>() -> Schema {
     let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_deserialize());
     exact::bound(&mut schema);
     Schema::try_from(schema).unwrap_or_default()
 }
 
-/// The schema of what a handler returns, its named types as `$defs`.
+/// The schema of an output that a handler returns, with named types in `$defs`.
 pub(crate) fn of_output<T: JsonSchema>() -> Schema {
     let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
     exact::widen(&mut schema);
@@ -24,7 +24,8 @@ pub(crate) fn of_output<T: JsonSchema>() -> Schema {
 
 fn generate<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let mut generator = settings.into_generator();
-    // As if it were a field: a type that holds itself is a definition then, and refers to no root that it is not at.
+    // As a subschema, so that a recursive type becomes a definition; otherwise it would refer to `#`, the root, which
+    // is another schema in the manifest.
     let mut schema = generator.subschema_for::<T>();
     let definitions = generator.take_definitions(true);
     if !definitions.is_empty() {

@@ -1,4 +1,4 @@
-//! The places in a JSON Schema (2020-12) where another schema stands; data such as `default` is no such place.
+//! Walks over the subschemas of a JSON Schema (2020-12). Data such as `default` is not a subschema.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const SINGLE: [&str; 10] = [
     "unevaluatedProperties",
 ];
 
-/// The schemas right inside a schema.
+/// The direct subschemas of a schema.
 pub(crate) fn children(schema: &Value) -> Vec<&Value> {
     let mut found = Vec::new();
     for (keyword, value) in schema.as_object().into_iter().flatten() {
@@ -33,7 +33,7 @@ pub(crate) fn children(schema: &Value) -> Vec<&Value> {
     found
 }
 
-/// The same, to be changed.
+/// The direct subschemas of a schema, mutable.
 pub(crate) fn children_mut(schema: &mut Value) -> Vec<&mut Value> {
     let mut found = Vec::new();
     for (keyword, value) in schema.as_object_mut().into_iter().flatten() {
@@ -49,7 +49,7 @@ pub(crate) fn children_mut(schema: &mut Value) -> Vec<&mut Value> {
     found
 }
 
-/// Changes a schema and all within it, the inner ones first.
+/// Changes a schema and all its subschemas, the inner ones first.
 pub(crate) fn rewrite(schema: &mut Value, change: &mut dyn FnMut(&mut Value)) {
     for child in children_mut(schema) {
         rewrite(child, change);

@@ -1,4 +1,4 @@
-//! What every store has to hold, as checks to run against it.
+//! The contract of every store, as checks that run against a store.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -10,19 +10,19 @@ use super::{
     Store, Swap,
 };
 
-/// Runs every check against `store`, which may hold other operations; `advance` lets time pass on the store's clock,
-/// if only by waiting.
+/// Runs every check against `store`, which may hold other operations. `advance` lets time pass on the store's clock,
+/// for example by waiting.
 ///
 /// # Panics
 /// If the store breaks the contract; the message names the rule.
 pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
     let operation = |name: &str| OperationId::new("store contract", name);
     store.keep_for(KEPT);
-    a_step_that_is_dropped_has_not_happened(store, operation("dropped")).await;
-    only_one_claim_of_nothing_succeeds(store, operation("claims")).await;
+    a_step_that_is_dropped_changes_nothing(store, operation("dropped")).await;
+    only_one_claim_of_a_new_operation_succeeds(store, operation("claims")).await;
     every_state_is_returned_as_written(store, operation("states")).await;
     a_stale_revision_changes_nothing(store, operation("fence")).await;
-    nothing_is_written_where_something_was_expected(store, operation("gone")).await;
+    a_missing_record_is_not_written_where_one_was_expected(store, operation("gone")).await;
     ages_count_from_the_right_write(store, operation("ages"), &advance).await;
     every_record_is_listed_and_counted(
         store,
@@ -31,9 +31,9 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
     )
     .await;
     revisions_are_never_used_twice(store, operation("reuse"), &advance).await;
-    sweeping_takes_what_is_old_and_nothing_else(
-        store,
-        [operation("swept"), operation("fresh"), operation("renewed")],
+    a_sweep_removes_expired_records_only(
+    store,
+    [operation("swept"), operation("fresh"), operation("renewed")],
         &advance,
     )
     .await;
@@ -41,7 +41,7 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// How long records are kept, where the store lets them expire by itself.
+/// How long records are kept in a store whose records expire by themselves.
 const KEPT: Duration = Duration::from_secs(6);
 
 fn record(epoch: u32, state: State) -> Record {
@@ -74,39 +74,39 @@ async fn swap(
 async fn write(store: &dyn Store, id: OperationId, expected: Option<Revision>, new: Record) -> Revision {
     match swap(store, id, expected, new, FirstSeen::Keep).await {
         Swap::Swapped(revision) => revision,
-        other => panic!("a swap from what is held must succeed, and answered {other:?}"),
+        other => panic!("a swap that expects the revision in the store must succeed, but the answer was {other:?}"),
     }
 }
 
-/// What is held, read by a swap that cannot succeed.
+/// The record in the store, read by a swap that cannot succeed.
 async fn held(store: &dyn Store, id: OperationId) -> (Revision, Record, Ages) {
     match swap(store, id, None, in_progress(99), FirstSeen::Keep).await {
         Swap::Held { revision, record, ages } => (revision, Arc::unwrap_or_clone(record), ages),
-        other => panic!("a claim of nothing where a record is held must answer with it, and answered {other:?}"),
+        other => panic!("a claim of a known operation must answer with its record, but the answer was {other:?}"),
     }
 }
 
-/// Whoever asks may find that it would have to wait, and ask again from where it can.
-async fn a_step_that_is_dropped_has_not_happened(store: &dyn Store, id: OperationId) {
+/// A caller that must not wait here drops the step, and asks again elsewhere.
+async fn a_step_that_is_dropped_changes_nothing(store: &dyn Store, id: OperationId) {
     let claim = || store.swap(id, None, Arc::new(in_progress(1)), FirstSeen::Keep);
     if let Step::Later(step) = claim() {
         drop(step);
         let answer = claim().wait().await;
         assert!(
             matches!(answer, Ok(Swap::Swapped(_))),
-            "a claim that was dropped before it was polled must not be held: {answer:?}"
+            "a claim that was dropped before its first poll must not be in the store: {answer:?}"
         );
     }
 }
 
-async fn only_one_claim_of_nothing_succeeds(store: &dyn Store, id: OperationId) {
+async fn only_one_claim_of_a_new_operation_succeeds(store: &dyn Store, id: OperationId) {
     let revision = write(store, id, None, in_progress(1)).await;
     for _ in 0..3 {
         let (found, record, _) = held(store, id).await;
         assert_eq!(
             (found, record),
             (revision, in_progress(1)),
-            "a refused claim must leave the owner's record alone"
+            "a refused claim must not change the owner's record"
         );
     }
 }
@@ -132,7 +132,7 @@ async fn every_state_is_returned_as_written(store: &dyn Store, id: OperationId) 
         let (found, record, _) = held(store, id).await;
         assert!(
             found == revision && record == written,
-            "a record must come back as it was written"
+            "a record must be read back as it was written"
         );
         expected = Some(revision);
     }
@@ -141,20 +141,20 @@ async fn every_state_is_returned_as_written(store: &dyn Store, id: OperationId) 
 async fn a_stale_revision_changes_nothing(store: &dyn Store, id: OperationId) {
     let old = write(store, id, None, in_progress(1)).await;
     let new = write(store, id, Some(old), in_progress(2)).await;
-    assert_ne!(old, new, "every writing must have a revision of its own");
+    assert_ne!(old, new, "every write must have a revision of its own");
     let answer = swap(store, id, Some(old), record(1, State::Released), FirstSeen::Reset).await;
     assert!(
         matches!(answer, Swap::Held { revision, ref record, .. } if revision == new && **record == in_progress(2)),
-        "a stale swap must answer with what is held, not {answer:?}"
+        "a swap with a stale revision must answer with the current record, not {answer:?}"
     );
     assert_eq!(
         held(store, id).await.1,
         in_progress(2),
-        "a stale swap must change nothing"
+        "a swap with a stale revision must change nothing"
     );
 }
 
-async fn nothing_is_written_where_something_was_expected(store: &dyn Store, id: OperationId) {
+async fn a_missing_record_is_not_written_where_one_was_expected(store: &dyn Store, id: OperationId) {
     let elsewhere = write(
         store,
         OperationId::new("store contract", "elsewhere"),
@@ -165,7 +165,7 @@ async fn nothing_is_written_where_something_was_expected(store: &dyn Store, id: 
     assert_eq!(
         swap(store, id, Some(elsewhere), in_progress(1), FirstSeen::Keep).await,
         Swap::Gone,
-        "a revision of another operation must not be taken for this one's"
+        "the revision of another operation must not be accepted for this operation"
     );
     write(store, id, None, in_progress(1)).await;
 }
@@ -183,18 +183,18 @@ async fn ages_count_from_the_right_write(store: &dyn Store, id: OperationId, adv
     let ages = held(store, id).await.2;
     assert!(
         ages.since_written < SECOND * 3,
-        "a write must begin the age since written anew: {ages:?}"
+        "a write must reset `since_written`: {ages:?}"
     );
     assert!(
         ages.since_first_seen >= SECOND * 3,
-        "`Keep` must keep when the operation was first seen: {ages:?}"
+        "`Keep` must not reset `since_first_seen`: {ages:?}"
     );
 
     swap(store, id, Some(second), in_progress(1), FirstSeen::Reset).await;
     let ages = held(store, id).await.2;
     assert!(
         ages.since_first_seen < SECOND * 3,
-        "`Reset` must begin the operation's time anew: {ages:?}"
+        "`Reset` must reset `since_first_seen`: {ages:?}"
     );
 }
 
@@ -230,12 +230,12 @@ async fn every_record_is_listed_and_counted(
             after.settled - before.settled
         ),
         (3, 1, 1),
-        "a count must be of what is held, unknown and settled"
+        "the counts of held, unknown and settled records must be right"
     );
     assert_eq!(
         (after.lost, lost),
         (0, 1),
-        "an attempt must count as lost once it has given no sign of life for the lease, and nothing else must"
+        "an attempt, and nothing else, must count as lost once it has given no sign of life for the lease"
     );
     every_record_is_listed(store, &written).await;
 }
@@ -248,22 +248,22 @@ async fn every_record_is_listed(store: &dyn Store, written: &HashMap<OperationId
         };
         assert!(
             (listed.revision, listed.record.as_ref()) == (*revision, Ok(record)),
-            "a list must show a record as it was written: {listed:?}"
+            "a list must show each record as it was written: {listed:?}"
         );
         assert!(
             listed.ages.since_written >= SECOND && listed.ages.since_first_seen >= SECOND,
-            "a list must tell ages as a swap does: {:?}",
+            "a list must show the same ages as a swap: {:?}",
             listed.ages
         );
         let alone = list(store, *id..=*id, 2).await;
         assert!(
             alone.len() == 1 && alone.contains_key(id),
-            "a list must show what it is asked for and nothing else: {alone:?}"
+            "a list must show only records whose ids were asked for: {alone:?}"
         );
     }
 }
 
-/// Page by page; a store that is written at the same time may show a record twice.
+/// Reads all pages. A record may be on two pages if the store is written at the same time.
 async fn list(store: &dyn Store, ids: RangeInclusive<OperationId>, limit: u32) -> HashMap<OperationId, Listed> {
     let mut found = HashMap::new();
     let mut after = None;
@@ -288,11 +288,11 @@ async fn revisions_are_never_used_twice(store: &dyn Store, id: OperationId, adva
     let answer = swap(store, id, Some(old), record(1, State::Released), FirstSeen::Keep).await;
     assert!(
         matches!(answer, Swap::Held { .. }),
-        "a record made anew must not have the revision of the one before it: {answer:?}"
+        "a new record of an operation must not have the revision of a removed one: {answer:?}"
     );
 }
 
-async fn sweeping_takes_what_is_old_and_nothing_else(
+async fn a_sweep_removes_expired_records_only(
     store: &dyn Store,
     [old, fresh, renewed]: [OperationId; 3],
     advance: &impl AsyncFn(Duration),

@@ -1,4 +1,4 @@
-//! Records as a person looks through them: page by page, and counted.
+//! Listing and counting the records of a store, for people who look through them.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -9,37 +9,37 @@ use super::{Ages, BoxFuture, DecodeError, OperationId, Record, Revision, State, 
 #[cfg(feature = "redis")]
 use crate::record::{IN_PROGRESS, SETTLED, UNKNOWN};
 
-/// How many records are asked for at a time.
+/// How many records one request to the store asks for.
 const PAGE: u32 = 200;
 
-/// A record that a store has found.
+/// A record in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Whose record it is.
+    /// The operation of the record.
     pub id: OperationId,
-    /// What to expect where it is to be written.
+    /// The revision to expect when the record is written.
     pub revision: Revision,
-    /// What is held, unless what the store has is no record, or one of another version.
+    /// The record, or why the bytes in the store cannot be read as one.
     pub record: Result<Record, DecodeError>,
-    /// How old it is on the store's clock.
+    /// The ages of the record by the store's clock.
     pub ages: Ages,
 }
 
-/// Where a store goes on with a list; what it means is the store's own.
+/// Where the next page of a list begins. Only the store knows the meaning of these bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub Vec<u8>);
 
-/// Some of the records.
+/// One page of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// They may be none, although more follow.
+    /// The records. A page may be empty although further pages have records.
     pub records: Vec<Listed>,
-    /// Where the next page begins, unless this is the last.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl Page {
-    /// The first `limit` of these records, which are ordered by their ids, for a store whose cursor is the last id.
+    /// A page of the first `limit` records, for a store whose cursor is the last id. The records must be ordered by id.
     pub(super) fn of_ordered(mut records: Vec<Listed>, limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let is_last = records.len() < limit;
@@ -55,14 +55,14 @@ impl Page {
 /// How many records a store holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All of them.
+    /// All records.
     pub held: u64,
-    /// Those whose outcome is unknown, since a retry has asked for them or their attempt has ended so.
+    /// Records with the state `Unknown`: an attempt ended with an unknown outcome, or a retry found that it was lost.
     pub unknown: u64,
-    /// Those whose attempt was lost, and that nobody has asked for again: where it may not run again, their outcome is
-    /// unknown too.
+    /// Records whose attempt was lost and that no retry has asked for since. Where the handler must not run again,
+    /// their outcome is unknown too.
     pub lost: u64,
-    /// Those that a person has settled, whatever has become of them since.
+    /// Records that a person has settled, whatever their state is now.
     pub settled: u64,
 }
 
@@ -74,7 +74,7 @@ impl Counts {
         self.settled += u64::from(record.settlement.is_some());
     }
 
-    /// As [`add`](Self::add), by the second byte of a record.
+    /// As [`add`](Self::add), from the second byte of a record.
     #[cfg(feature = "redis")]
     pub(super) fn add_tagged(&mut self, tag: u8, since_written: Duration, lease: Duration) {
         let state = tag & !SETTLED;
@@ -84,7 +84,7 @@ impl Counts {
         self.settled += u64::from(tag & SETTLED != 0);
     }
 
-    /// By reading every record, for a store that has no better way.
+    /// Counts by reading every record, for a store that has no faster way.
     pub(super) fn by_reading<S: Store + ?Sized>(store: &S, lease: Duration) -> BoxFuture<'_, Result<Self, StoreError>> {
         let mut records = Records::of(store, OperationId::all());
         Box::pin(async move {
@@ -100,7 +100,7 @@ impl Counts {
     }
 }
 
-/// The records of a store one after the other, read page by page.
+/// Iterates over the records of a store, and reads them page by page.
 pub(crate) struct Records<'s, S: ?Sized> {
     store: &'s S,
     ids: RangeInclusive<OperationId>,
@@ -124,7 +124,7 @@ impl<'s, S: Store + ?Sized> Records<'s, S> {
         }
     }
 
-    /// `None` after the last.
+    /// The next record; `None` after the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, StoreError> {
         while self.read.is_empty() {
             let after = match std::mem::replace(&mut self.next, Next::End) {

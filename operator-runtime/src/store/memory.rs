@@ -1,4 +1,5 @@
-//! Records in this process: for tests and for programs that mostly read. Nothing outlives the process.
+//! The store in the memory of this process, for tests and for programs that mostly read. Records are lost when the
+//! process ends.
 
 mod size;
 
@@ -15,12 +16,12 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 
-/// Enough that callers hardly meet, and few, because each table that grows makes a pause of its own.
+/// Enough shards that calls rarely wait for each other, and few, because each shard pauses when its table grows.
 const SHARDS: usize = 16;
 const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
 
-/// Records in this process's memory, bounded: when it is full, new operations are refused, and no record is dropped
-/// before it expires.
+/// A store in the memory of this process, with a size limit: when it is full, it refuses new operations, and it drops
+/// no record before the record expires.
 #[derive(Debug)]
 pub struct MemoryStore {
     shards: [Mutex<Shard>; SHARDS],
@@ -31,19 +32,20 @@ pub struct MemoryStore {
 
 type Table = HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>;
 
-/// Some of the operations.
+/// One part of the operations, behind its own lock.
 #[derive(Debug)]
 struct Shard {
     records: Table,
-    /// The next writing's. Those of each shard are `SHARDS` apart, so that no two shards share one.
+    /// The revision of the next write. The revisions of a shard are `SHARDS` apart, so that no two shards share a
+    /// revision.
     next: Revision,
-    /// The bytes of the table that the records are in, which never shrinks.
+    /// The size of the hash table in bytes. The table never shrinks.
     table: usize,
 }
 
 /// Why the store is full.
 #[derive(Debug, thiserror::Error)]
-#[error("its records may take {0} bytes")]
+#[error("its records have reached the limit of {0} bytes")]
 struct LimitReached(usize);
 
 #[derive(Debug)]
@@ -54,21 +56,22 @@ struct Held {
     first_seen: Moment,
 }
 
-/// A time of the store's clock in nanoseconds, which last for 584 years, so that an entry of the table is 64 bytes.
+/// A time of the store's clock in nanoseconds, enough for 584 years. In 64 bits, so that an entry of the table takes 64
+/// bytes.
 #[derive(Debug, Clone, Copy)]
 struct Moment(u64);
 
 impl MemoryStore {
-    /// An empty store of at most 256 MiB.
+    /// An empty store with a limit of 256 MiB.
     #[must_use]
     pub fn new() -> Self {
         Self::with(DEFAULT_LIMIT, Arc::new(SystemClock::new()))
     }
 
-    /// An empty store that adds no operation once its records take `limit` bytes, with its own clock.
+    /// An empty store with its own clock, which refuses new operations once its records take `limit` bytes.
     ///
-    /// Counted is what the allocator hands out for them, the tables that they are in among it. Operations that are
-    /// already in it are still completed, so it may grow past that by the answers of those.
+    /// The limit counts the memory that is allocated for the records, including their hash tables. Operations that are
+    /// already in the store can still be completed, so the store may exceed the limit by their responses.
     #[must_use]
     pub fn with(limit: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -84,7 +87,7 @@ impl MemoryStore {
     }
 
     fn shard(&self, id: &OperationId) -> MutexGuard<'_, Shard> {
-        // The hasher takes the last bytes of the id, so the shard takes the first.
+        // The first byte, because the hasher uses the last bytes of the id.
         lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
     }
 
@@ -149,7 +152,7 @@ impl MemoryStore {
         let now = self.now();
         let mut removed = 0;
         for shard in &self.shards {
-            // What is left is looked at by the next sweep, and holds nobody up now.
+            // The next sweep looks at the other shards, so that this one does not lock them in vain.
             if removed == limit {
                 break;
             }
@@ -224,7 +227,7 @@ fn take(next: &mut Revision) -> Revision {
 
 impl Moment {
     fn since(self, earlier: Self) -> Duration {
-        // Another thread may have written after this was read.
+        // Saturating, because another thread may have written after this time was read.
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
@@ -284,11 +287,11 @@ impl Store for MemoryStore {
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // Nothing that can panic runs between two writes to a shard.
+    // A poisoned shard is still consistent, because nothing that can panic runs between two writes to it.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Operation ids are SHA-256 already; eight of their bytes are hash enough.
+/// A hasher that takes eight bytes of the operation id, because the id is a SHA-256 hash already.
 #[derive(Debug, Default)]
 struct AlreadyHashed(u64);
 

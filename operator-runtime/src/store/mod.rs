@@ -1,4 +1,5 @@
-//! Where records are kept: one trait, a compare-and-swap. The rules are not here, so no store can get them wrong.
+//! The store of records: one trait, which is a compare-and-swap. The idempotency rules are elsewhere, so no store can
+//! break them.
 
 use std::any::{Any, TypeId};
 use std::error::Error;
@@ -45,23 +46,23 @@ pub use redis::RedisStore;
 pub use sqlite::{Durability, ReadError, Sqlite, SqliteStore};
 pub(crate) use trial::Trial;
 
-/// A future on the heap.
+/// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// An answer that is there already, or that has to be waited for.
+/// An answer that is ready now, or a future of the answer.
 ///
-/// A store that answers at once allocates nothing for a future.
+/// With it, a store that answers at once need not allocate a future.
 #[must_use = "a step that is not awaited may not happen"]
 pub enum Step<'a, T> {
-    /// It has happened.
+    /// The answer is ready.
     Now(T),
-    /// It begins when it is polled: dropped before, it has not happened.
+    /// The work begins at the first poll. A future that is dropped before its first poll has changed nothing.
     Later(BoxFuture<'a, T>),
 }
 
 impl<T: Send> Step<'_, T> {
-    /// The answer, waited for if need be.
-    #[allow(clippy::manual_async_fn, reason = "an `async fn` would keep room for the step twice")]
+    /// Returns the answer, and waits for it if necessary.
+    #[allow(clippy::manual_async_fn, reason = "an `async fn` would store the step twice")]
     pub fn wait(self) -> impl Future<Output = T> + Send {
         async move {
             match self {
@@ -72,129 +73,130 @@ impl<T: Send> Step<'_, T> {
     }
 }
 
-/// Which writing of a record: no two writings in a store's life share one, whatever their operations.
+/// Identifies one write of a record: no two writes in the life of a store have the same revision, even of different
+/// operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision(pub u64);
 
-/// What a compare-and-swap found.
+/// The result of a compare-and-swap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swap {
-    /// The record is written.
+    /// The record is written, and has this revision.
     Swapped(Revision),
-    /// Nothing is written, because the store holds something else than was expected.
+    /// Nothing is written, because the store holds another revision than expected.
     Held {
-        /// What to expect next time.
+        /// The revision to expect next time.
         revision: Revision,
-        /// What is held.
+        /// The record that the store holds.
         record: Arc<Record>,
-        /// How old it is on the store's clock.
+        /// The ages of the record by the store's clock.
         ages: Ages,
     },
-    /// Nothing is written, because a record was expected and there is none any more.
+    /// Nothing is written, because the expected record no longer exists.
     Gone,
 }
 
-/// Why a store could not do what it was asked.
+/// Why a store could not carry out a request.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// There is no room for what was to be written, and nothing of it is.
+    /// The store has no room for the write, and nothing is written.
     #[error("{store} is full: {}; {remedy}", with_causes(&**source))]
     Full {
-        /// Which store, as in [`Store::describe`].
+        /// The store, as in [`Store::describe`].
         store: String,
-        /// How to make room, as in "make room on the disk of its file".
+        /// How to make room, such as "free space on the disk of the file".
         remedy: &'static str,
-        /// What said so.
+        /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The store cannot be read or written at the moment.
+    /// The store cannot be read or written now.
     #[error("{store} could not {doing}: {}", with_causes(&**source))]
     Unavailable {
-        /// Which store, as in [`Store::describe`].
+        /// The store, as in [`Store::describe`].
         store: String,
-        /// What it was asked for, as in "could not …".
+        /// What the store was asked to do, as in "could not …".
         doing: &'static str,
-        /// What went wrong inside.
+        /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// A write failed that may have happened all the same: its answer was lost, or it is not as safe as it was to be.
-    #[error("{store} could not confirm that it has written a record: {}", with_causes(&**source))]
+    /// A write failed but may have happened: its answer was lost, or the record is less durable than requested.
+    #[error("{store} could not confirm that a record was written: {}", with_causes(&**source))]
     Unconfirmed {
-        /// Which store.
+        /// The store.
         store: String,
-        /// What the record has been written as, if it has: no other writing has this revision.
+        /// The revision of the record, if it was written: no other write has this revision.
         revision: Revision,
-        /// What went wrong inside.
+        /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// All of the store's connections were in use, for as long as one is waited for: nothing was begun.
-    #[error("{store} had all of its connections in use for {} s (`?pool=N` allows more); try again", waited.as_secs())]
+    /// All connections of the store stayed in use until the wait for one ended: nothing was begun.
+    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address", waited.as_secs())]
     Crowded {
-        /// Which store.
+        /// The store.
         store: String,
-        /// How long one was waited for.
+        /// How long the call waited for a connection.
         waited: Duration,
     },
-    /// What the store holds is not a record.
+    /// The bytes in the store are not a record that this version can read.
     #[error("{store} holds a record that cannot be read: {source}")]
     Unreadable {
-        /// Which store.
+        /// The store.
         store: String,
         /// What is wrong with the record.
         source: DecodeError,
     },
     /// A newer version of this crate has upgraded the store.
     #[error(
-        "{store} was upgraded to schema {found} by a newer version of operator-runtime, and this one knows {known}; run the newer version"
+        "{store} was upgraded to schema {found} by a newer version of operator-runtime, and this version knows schemas up to {known}; run the newer version"
     )]
     TooNew {
-        /// Which store.
+        /// The store.
         store: String,
-        /// The schema it has.
+        /// The schema of the store.
         found: u32,
         /// The newest schema this version knows.
         known: u32,
     },
-    /// A transaction that has not ended holds the record, and it was waited for as long as the store waits.
-    #[error("another transaction of {store} holds the record of the operation, and did not end in time; try again")]
+    /// Another transaction locks the record, and did not end within the store's time limit.
+    #[error("another transaction of {store} locks the record of the operation and did not end in time; try again")]
     Locked {
-        /// Which store.
+        /// The store.
         store: String,
-    },
-    /// The store undid the transaction before its commit for a reason that may be gone the next time: another
-    /// transaction was in the way, or the connection was lost.
-    #[error("{store} undid the transaction before its commit: {}; try again", with_causes(&**source))]
+        },
+        /// The store rolled back the transaction before its commit for a reason that may be temporary: a conflict with
+        /// another transaction, or a lost connection.
+    #[error("{store} rolled back the transaction before its commit: {}; try again", with_causes(&**source))]
     Interrupted {
-        /// Which store.
+        /// The store.
         store: String,
-        /// What it said.
+        /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The transaction was rolled back under the work that was done in it, by the store or by a handler's SQL.
+    /// The transaction was rolled back while work was done in it, by the store or by a handler's SQL.
     #[error(
-        "the transaction ended before its commit, and nothing of it is kept; look for a full or failing disk, or for a handler that ends transactions or goes on after SQL that failed"
+        "the transaction was rolled back before its commit, so none of its changes are kept; check for a full or failing disk, or for a handler that ends transactions or continues after failed SQL"
     )]
     TransactionEnded,
-    /// A handler's own SQL ended its transaction, broke it, or wrote over the record that it began with.
+    /// A handler's own SQL ended its transaction, made it fail, or overwrote the record of the call.
     #[error(
-        "the handler's SQL ended its transaction or went on after SQL that failed, so nothing of it is kept; return such an error from the handler, and leave BEGIN, COMMIT and ROLLBACK to the store"
+        "the handler's SQL ended its transaction or continued after a failed statement, so none of its changes are kept; return the SQL error from the handler, and leave BEGIN, COMMIT and ROLLBACK to the store"
     )]
     EndedByHandler,
     /// The store has been closed.
     #[error("{store} is closed; the program is shutting down")]
     Closed {
-        /// Which store.
+        /// The store.
         store: String,
-    },
-    /// The address names no store that this build has.
+        },
+        /// The address is wrong, or names a store that this program was built without.
     #[error("{0}")]
     Address(String),
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 impl StoreError {
-    /// [`Unavailable`](Self::Unavailable), or [`Full`](Self::Full) where the source says that this is why.
+    /// [`Full`](Self::Full) if the source says that there is no room, otherwise [`Unavailable`](Self::Unavailable).
     pub(crate) fn unavailable(store: &str, doing: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
         if let Some(remedy) = full::remedy(&source) {
             return Self::Full {
@@ -214,18 +216,18 @@ impl StoreError {
 /// Values that a store gives to handlers, by type.
 pub type Provided = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
 
-/// Where records are kept.
+/// A store of records.
 ///
-/// An implementation holds if it passes [`contract::check`].
+/// An implementation is correct if it passes [`contract::check`].
 pub trait Store: Any + Debug + Send + Sync {
-    /// Writes `new` if what is held of `id` is the writing `expected`, or nothing where that is `None`: atomically,
-    /// for every program that shares the store, and durably before it answers. A new record is first seen now,
-    /// whatever `first_seen` says.
+    /// Writes `new` if the store holds the revision `expected` of `id`, or holds no record of `id` where `expected` is
+    /// `None`. The write is atomic for all programs that share the store, and durable before the answer. A new record
+    /// counts as first seen now, whatever `first_seen` is.
     ///
-    /// Where a write that failed may have happened all the same, or has happened and is not durable, the error is
-    /// [`StoreError::Unconfirmed`]. So a store that is asked over a network chooses the revision before it sends it.
+    /// If a failed write may have happened, or has happened but is not durable, the error is
+    /// [`StoreError::Unconfirmed`]. So a store behind a network chooses the revision before it sends the write.
     ///
-    /// The ages it answers with are on the store's own clock, and never less than nothing.
+    /// The ages in the answer are by the store's own clock, and never negative.
     fn swap(
         &self,
         id: OperationId,
@@ -234,18 +236,19 @@ pub trait Store: Any + Debug + Send + Sync {
         first_seen: FirstSeen,
     ) -> Step<'_, Result<Swap, StoreError>>;
 
-    /// Says how long records count, before the first of them is written. A store that lets records expire by itself
-    /// keeps each for this long after it was last written; one that is swept need not know.
+    /// Tells the store for how long records are valid, before the first record is written. A store whose records expire
+    /// by themselves keeps each record for this time after its last write; a store that is swept can ignore this.
     fn keep_for(&self, _ttl: Duration) {}
 
-    /// Removes at most `limit` records that were first seen and last written longer ago than `older_than`, and says
-    /// how many it removed.
+    /// Removes at most `limit` records that were both first seen and last written longer ago than `older_than`, and
+    /// returns how many it removed.
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 
-    /// Some of the records whose ids are in `ids`, about `limit` of them, beginning `after` an earlier page: for a
-    /// person to look through. Every record that is held from the first page to the last is on one of them.
+    /// One page of about `limit` records whose ids are in `ids`, for a person to look through. The page begins where
+    /// the page with the cursor `after` ended. Every record that exists from the first page to the last is on one of
+    /// the pages.
     ///
-    /// The ages are on the store's own clock.
+    /// The ages are by the store's own clock.
     fn list(
         &self,
         ids: RangeInclusive<OperationId>,
@@ -253,76 +256,76 @@ pub trait Store: Any + Debug + Send + Sync {
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>>;
 
-    /// How many records are held, expired ones that are not swept yet among them; an attempt counts as lost once it
-    /// has given no sign of life for `lease`. It reads all of them, unless the store has a better way.
+    /// Counts the records, including expired records that are not swept yet. An attempt counts as lost once it has
+    /// given no sign of life for `lease`. The default implementation reads all records.
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Counts::by_reading(self, lease)
     }
 
-    /// The store in a few words for the log at start-up, such as "SQLite file operator.db"; no secrets.
+    /// The store in a few words for the log at start-up, such as "SQLite file operator.db", without secrets.
     fn describe(&self) -> String;
 
-    /// What the person who runs the program should know, such as that nothing outlives it; a full sentence.
+    /// A full sentence that warns the person who runs the program, for example that records are lost at a restart.
     fn warning(&self) -> Option<String> {
         None
     }
 
-    /// Values that handlers may borrow.
+    /// Values of the store that handlers may borrow.
     fn provides(&self) -> Provided {
         Vec::new()
     }
 
-    /// The store's transactions, if effects can be committed with their record.
+    /// The store's transactions, if handlers can commit their effects together with the record.
     fn transactions(&self) -> Option<&dyn Transactions> {
         None
     }
 
-    /// Finishes what was begun and lets go of files and connections. Everything asked for afterwards is refused.
+    /// Finishes the work that has begun, and closes files and connections. Later requests fail.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 }
 
-/// A store whose transactions handlers can put their effects in.
+/// A store in whose transactions handlers can work.
 pub trait Transactions: Send + Sync {
     /// The type that [`Transaction::handle`] downcasts to, such as `Tx<Sqlite>`.
     fn handle_type(&self) -> TypeId;
 
-    /// Runs `work` in a transaction and ends it as the verdict says. No statement of it takes longer than `limit` to
-    /// follow the one before, unless the process is frozen or lost; where statements block, none runs on when `limit`
-    /// has passed since the handler's savepoint.
+    /// Runs `work` in a transaction, and commits it or rolls it back according to the verdict. At most `limit` passes
+    /// between two statements, unless the process is frozen or lost. Where statements block a thread, a statement is
+    /// interrupted once `limit` has passed since the handler's savepoint.
     ///
-    /// Dropping the future does not stop work that has begun, or undoes it whole.
+    /// Dropping the future either rolls back the whole transaction, or does not stop the work.
     fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended>;
 }
 
-/// What is done in a transaction.
+/// The work that is done in a transaction.
 pub type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Verdict> + Send>;
 
 /// How a transaction is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Keep what was done.
+    /// Keep the changes.
     Commit,
-    /// Undo it.
+    /// Undo the changes.
     RollBack,
 }
 
 /// How a transaction has ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// What was done is kept, as durably as the store keeps anything.
+    /// The changes are kept, as durably as the store keeps records.
     Committed,
-    /// It is undone, as the work asked.
+    /// The changes are undone, as the work asked.
     RolledBack,
-    /// It is undone, because the transaction could not be begun, held or committed.
+    /// The changes are undone, because the transaction could not be begun, continued or committed.
     Failed(StoreError),
-    /// Nobody can say: the answer to the commit was lost.
+    /// The outcome is unknown, because the answer to the commit was lost.
     CommitUnknown(StoreError),
 }
 
-/// Whether a database ended a handler's transaction for another one's sake, so that it may succeed when done again:
-/// the handler's error says so, or one of its sources.
+/// Whether the handler's error, or one of its sources, says that the database ended the transaction because of a
+/// conflict with another one, so that the handler may succeed when it runs again.
 pub(crate) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "postgres")]
     if postgres::is_conflict(error) {
@@ -332,12 +335,12 @@ pub(crate) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// A transaction while it is open.
+/// An open transaction.
 pub trait Transaction: Send {
-    /// [`Store::swap`], inside this transaction, which is only ever committed with the record completed.
+    /// [`Store::swap`] inside this transaction, which is committed only if the record is completed.
     ///
-    /// The write that completes the record is the last one before the verdict, and may be sent with the commit: where
-    /// it then turns out that the record is not what was expected, the commit fails and nothing is kept.
+    /// The write that completes the record is the last one before the verdict, and may be sent with the commit. If the
+    /// record then has another revision than expected, the commit fails and nothing is kept.
     fn swap(
         &mut self,
         id: OperationId,
@@ -349,12 +352,12 @@ pub trait Transaction: Send {
     /// Begins the one inner savepoint, which holds the handler's effects.
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>>;
 
-    /// Undoes what was done since [`savepoint`](Self::savepoint), and ends it.
+    /// Undoes the changes since [`savepoint`](Self::savepoint), and ends the savepoint.
     fn roll_back_savepoint(&mut self) -> Step<'_, Result<(), StoreError>>;
 
-    /// Keeps what was done since [`savepoint`](Self::savepoint), and ends it.
+    /// Keeps the changes since [`savepoint`](Self::savepoint), and ends the savepoint.
     fn release_savepoint(&mut self) -> Step<'_, Result<(), StoreError>>;
 
-    /// What the handler takes; [`Transactions::handle_type`] names its type.
+    /// The value that the handler borrows; [`Transactions::handle_type`] is its type.
     fn handle(&mut self) -> &mut (dyn Any + Send);
 }

@@ -1,4 +1,4 @@
-//! An address such as `sqlite:operator.db`, turned into a store.
+//! Opens the store that an address such as `sqlite:operator.db` names.
 
 #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
 use std::future::{Ready, ready};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Durability, SqliteStore};
 use super::{MemoryStore, Store, StoreError};
 
-/// What an address may be in this build, in words.
+/// The addresses that this build accepts, in words.
 pub(crate) fn addresses() -> String {
     let known = [
         (cfg!(feature = "sqlite"), "`sqlite:PATH` (such as `sqlite:operator.db`)"),
@@ -27,11 +27,11 @@ pub(crate) fn addresses() -> String {
     }
 }
 
-/// Why nothing starts: the store at this address cannot be opened; and what to do.
+/// The message for a store that cannot be opened at start-up: why, and what to do.
 pub(crate) fn not_opened(address: &str, error: &StoreError) -> String {
     let what_to_do = match error {
         StoreError::Unavailable { .. } => advice(address),
-        // The others say it themselves.
+        // The other errors already say what to do.
         _ => String::new(),
     };
     format!("The store cannot be opened (OPERATOR_STORE): {error}.{what_to_do}")
@@ -39,16 +39,16 @@ pub(crate) fn not_opened(address: &str, error: &StoreError) -> String {
 
 fn advice(address: &str) -> String {
     let Some(rest) = address.strip_prefix("sqlite:") else {
-        return " See that the server runs there and lets this program in, or name another one in OPERATOR_STORE."
+        return " Check that the server runs at this address and accepts this program, or set OPERATOR_STORE to another address."
             .to_owned();
     };
     let file = Path::new(rest.split('?').next().unwrap_or(rest));
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => format!(
-            " Make the folder {}, or name another file in OPERATOR_STORE.",
+            " Create the folder {}, or name another file in OPERATOR_STORE.",
             folder.display()
         ),
-        _ => " See that this program may read and write it and its folder, or name another file in OPERATOR_STORE."
+        _ => " Check that this program may read and write the file and its folder, or name another file in OPERATOR_STORE."
             .to_owned(),
     }
 }
@@ -59,7 +59,7 @@ fn advice(address: &str) -> String {
 /// # Errors
 /// If the address names no store that this build has, or the store cannot be opened or reached.
 pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
-    // Only the scheme is ever repeated: the rest of an address may hold a password.
+    // Error messages repeat only the scheme, because the rest of an address may contain a password.
     let Some((scheme, rest)) = address.split_once(':') else {
         return Err(refused("the store's address has no scheme"));
     };
@@ -77,7 +77,7 @@ pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
 async fn open_sqlite(rest: &str) -> Result<Arc<dyn Store>, StoreError> {
     let (path, durability) = read_sqlite(rest)?;
     let path = path.to_owned();
-    // Opening waits for the disk, and for other processes that hold the file.
+    // Blocking, because opening waits for the disk and for other processes that lock the file.
     let opening = tokio::task::spawn_blocking(move || {
         SqliteStore::open_with(path, durability, Arc::new(crate::clock::SystemClock::new()))
     });
@@ -87,7 +87,7 @@ async fn open_sqlite(rest: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
-/// The path of the file, and what its records outlive.
+/// The path of the file, and the durability of its records.
 #[cfg(feature = "sqlite")]
 fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
     let (path, durability) = match rest.split_once('?') {
@@ -96,7 +96,7 @@ fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
         Some((path, "durability=power")) => (path, Durability::PowerLoss),
         Some((_, option)) => {
             return Err(refused(&format!(
-                "a `sqlite:` address has no option `{option}`, only `durability=process`"
+                "a `sqlite:` address has no option `{option}`: its options are `durability=process` and `durability=power`"
             )));
         }
     };
@@ -105,13 +105,13 @@ fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
     }
     if path.contains(":memory:") {
         return Err(StoreError::Address(format!(
-            "`sqlite:{path}` would be a file of that name; say `memory:` to keep operations in memory, or name a file, such as `sqlite:operator.db`"
+            "`sqlite:{path}` would create a file with that name; use `memory:` to keep operations in memory, or name a file, such as `sqlite:operator.db`"
         )));
     }
     Ok((path, durability))
 }
 
-/// Reads an address as [`open`] does, and opens nothing.
+/// Parses an address as [`open`] does, and opens nothing.
 #[cfg(all(fuzzing, feature = "sqlite", feature = "redis", feature = "postgres"))]
 pub(crate) fn read_address(address: &str) -> Result<(), StoreError> {
     match address.split_once(':') {
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_of_no_store_is_answered_with_what_to_write_and_without_its_secrets() {
+    async fn the_error_for_a_wrong_address_says_what_to_write_and_hides_secrets() {
         for address in [
             "",
             "operator.db",
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_cannot_be_used_keeps_its_secrets_and_names_what_would_help() {
+    async fn the_error_for_an_unusable_address_hides_secrets_and_names_the_missing_feature() {
         for (address, feature, on) in [
             (
                 "postgres://u:hunter2@127.0.0.1:1/db",
@@ -202,14 +202,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_is_a_store_that_says_it_forgets() {
+    async fn the_memory_store_warns_that_a_restart_loses_records() {
         let store = open("memory:").await.expect("no set-up needed");
         assert!(store.warning().expect("not durable").contains("restart"));
     }
 
     #[cfg(feature = "sqlite")]
     #[tokio::test]
-    async fn a_file_is_made_where_there_is_none() {
+    async fn a_missing_file_is_created() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("operator.db");
         open(&format!("sqlite:{}?durability=process", path.display()))

@@ -1,4 +1,4 @@
-//! Counts writings from a random place, so that programs which share a store never give two writings one revision.
+//! Revisions counted from a random start, so that programs which share a store never use a revision twice.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,7 +9,7 @@ pub(super) struct Revisions(AtomicU64);
 
 impl Revisions {
     /// # Errors
-    /// If the machine has no randomness to give.
+    /// If the system provides no random numbers.
     pub(super) fn from_a_random_place() -> std::io::Result<Self> {
         let place = getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))?;
         Ok(Self(AtomicU64::new(place)))

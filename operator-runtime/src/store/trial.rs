@@ -1,4 +1,4 @@
-//! A store to try a start-up with, where the one that is named would be a new file.
+//! A temporary store for checking a start-up, used where the address names a file that does not exist yet.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use super::Store;
 
-/// A file beside the one that is named: in the same folder, opened in the same way, and gone afterwards.
+/// A temporary file in the folder of the named file, opened with the same options, and removed afterwards.
 pub(crate) struct Trial {
     store: Arc<dyn Store>,
     file: PathBuf,
 }
 
 impl Trial {
-    /// `None` where nothing would be made, or where opening fails, which the store that is named then tells by itself.
+    /// `None` if opening the address would create no file, or if the temporary file cannot be opened: then opening the
+    /// named store gives the same error.
     pub(crate) async fn of(address: &str) -> Option<Self> {
         let rest = address.strip_prefix("sqlite:")?;
         let (path, options) = rest
@@ -38,19 +39,19 @@ impl Trial {
         Arc::clone(&self.store)
     }
 
-    /// Closes it, and removes what it has made.
+    /// Closes the store, and removes its files.
     pub(crate) async fn end(self) {
         self.store.close().await;
         remove(&self.file);
     }
 }
 
-/// The file, and what SQLite keeps beside one.
+/// Removes the file and the files that SQLite keeps beside it.
 fn remove(file: &Path) {
     for ending in ["", "-wal", "-shm", "-journal"] {
         let mut name = OsString::from(file);
         name.push(ending);
-        // Most of them are not there.
+        // Errors are ignored, because most of these files do not exist.
         let _ = std::fs::remove_file(name);
     }
 }

@@ -1,8 +1,10 @@
+//! Tests of parsing secrets: what is accepted, and what each error says and hides.
+
 use super::{KeyName, Secret, SecretsError, parse, parse_lines, single};
 
 const HUSH: &str = "op_sk_hush";
 
-/// The problems of a list, none of which shows the secret or half of it.
+/// The problems of a list, none of which shows the secret or a part of it.
 fn problems(read: Result<Vec<Secret>, SecretsError>) -> Vec<String> {
     let problems = read.unwrap_err().into_problems();
     for problem in &problems {
@@ -18,9 +20,9 @@ fn named(read: Result<Vec<Secret>, SecretsError>) -> Vec<(String, String)> {
     secrets.iter().map(shown).collect()
 }
 
-/// What is found around or in a secret, however it is written.
+/// For a single secret, a list, and lines.
 #[test]
-fn what_surrounds_a_secret_is_found_and_named() {
+fn quotes_spaces_and_invisible_characters_of_a_secret_are_named() {
     for (secret, found) in [
         (" op_sk_hush", "a space before it"),
         ("op_sk_hush ", "a space after it"),
@@ -74,7 +76,7 @@ fn what_surrounds_a_secret_is_found_and_named() {
 }
 
 #[test]
-fn a_secret_is_taken_literally_but_for_one_line_end() {
+fn a_secret_is_taken_literally_except_for_one_line_end() {
     let text = |written: &str| single("KEY", written).unwrap().text.to_string();
     for literal in ["a b", "it's \"so\" x", "a=b,c:d/e#f", "pässword", "x==", r"\n"] {
         assert_eq!(text(literal), literal);
@@ -91,7 +93,7 @@ fn a_secret_is_taken_literally_but_for_one_line_end() {
 }
 
 #[test]
-fn ids_and_tenants_are_of_few_characters() {
+fn ids_and_tenants_allow_few_characters() {
     let longest = "aZ09._-".repeat(10)[..64].to_owned();
     let right = parse("KEYS", &format!("{longest}/{longest}={HUSH}")).unwrap();
     assert!(right[0].name == KeyName::new(&longest, &longest));
@@ -118,18 +120,18 @@ fn ids_and_tenants_are_of_few_characters() {
             problem.starts_with("Line 1 of /keys: ") && problem.contains(found),
             "{entry:?}: {problem}"
         );
-        assert!(problem.contains("write 1 to 64 of"), "{problem}");
+        assert!(problem.contains("write 1 to 64 characters"), "{problem}");
     }
 }
 
 #[test]
-fn every_problem_is_told_at_once_and_a_file_of_another_kind_briefly() {
+fn all_problems_are_reported_at_once_up_to_a_limit() {
     let list = "a = op_sk_hush,op_sk_hush, shop/b=op_sk_hush1,shop/b=op_sk_hush2,c=op_sk_hush1,\n";
     let expected = [
         "Entry 1 of KEYS: the id has a space",
         "Entry 1 of KEYS: the secret has a space before it",
         "Entry 2 of KEYS has no `=`: write `[tenant/]id=secret`.",
-        "Entry 4 of KEYS is shop/b, and so is Entry 3 of KEYS",
+        "Entry 4 of KEYS has the same tenant and id as Entry 3 of KEYS, shop/b:",
         "Entry 5 of KEYS: default/c has the same secret as shop/b",
     ];
     let told = problems(parse("KEYS", list));

@@ -1,16 +1,16 @@
-//! What records take of the process's memory, in bytes that the allocator hands out.
+//! The memory that records take, in allocated bytes.
 
 use std::mem::size_of;
 
 use super::{Held, Table};
 use crate::store::{OperationId, Record, Settlement, State};
 
-/// The two counts of an `Arc`, which come before its value.
+/// The two reference counts of an `Arc`, which are stored before its value.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// What `bytes` allocates when a body is first shared, which its first replay does.
+/// What the crate `bytes` allocates when a body is first shared, which the first replay does.
 const SHARING: usize = 3 * size_of::<usize>();
 
-/// The record, with everything that it owns.
+/// The size of a record, with everything that it owns.
 pub(super) fn of_record(record: &Record) -> usize {
     let origin = (COUNTS + record.origin.as_text().len()).next_multiple_of(size_of::<usize>());
     let settlement = record.settlement.as_deref();
@@ -30,13 +30,13 @@ pub(super) fn of_record(record: &Record) -> usize {
     COUNTS + size_of::<Record>() + origin + settlement + answer
 }
 
-/// The table of `size` bytes once one more record is in it.
+/// The size of the hash table, which is `size` bytes now, after one more record is inserted.
 ///
-/// The standard library does not say what its tables take: they have a power of two of places, of which seven in eight
-/// are used, and a byte for each place beside it. A test holds this against the allocator.
+/// The standard library does not document the size of its hash tables. A table has a power of two of slots, of which
+/// seven in eight are used, and one control byte for each slot. A test compares this with the allocator.
 pub(super) fn of_table_with_one_more(table: &Table, size: usize) -> usize {
     const PLACE: usize = size_of::<(OperationId, Held)>() + 1;
-    /// What is looked at together goes past the last place.
+    /// A lookup reads one group of control bytes at once, so the control bytes extend past the last slot.
     const GROUP: usize = 16;
     let places = size.saturating_sub(GROUP) / PLACE;
     let usable = if places < 8 {
@@ -45,7 +45,7 @@ pub(super) fn of_table_with_one_more(table: &Table, size: usize) -> usize {
         places / 8 * 7
     };
     let needed = table.len() + 1;
-    // Places of removed records are taken up again, not added to, while half of the table is enough.
+    // While half of the table is enough, the slots of removed records are reused and the table does not grow.
     if table.capacity() >= needed || needed <= usable / 2 {
         return size;
     }

@@ -1,3 +1,5 @@
+//! Tests of the store in memory: the contract, its limit, and its count of allocated bytes.
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -13,14 +15,14 @@ fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
 }
 
 #[tokio::test]
-async fn it_keeps_the_contract() {
+async fn the_contract_is_kept() {
     let (clock, store) = store(usize::MAX);
     contract::check(&store, async |by| clock.advance(by)).await;
     ::tests::proof::Row::of_the_contract("memory").record();
 }
 
 #[tokio::test]
-async fn full_refuses_new_operations_until_old_ones_are_swept() {
+async fn a_full_store_refuses_new_operations_until_a_sweep() {
     const MOST: usize = 100_000;
     let record = Arc::new(Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default()));
     let (clock, store) = store(MOST);
@@ -39,14 +41,14 @@ async fn full_refuses_new_operations_until_old_ones_are_swept() {
     );
     assert!(
         matches!(claim(0), Ok(Swap::Held { .. })),
-        "what is held is still answered"
+        "a full store must still answer with the records it holds"
     );
     clock.advance(Duration::from_secs(2));
     assert_eq!(
         store.sweep(Duration::from_secs(1), u32::MAX).await.unwrap() as usize,
         taken
     );
-    // The places of removed records are not all taken up again before a table grows.
+    // Fewer may fit than before, because a table grows before all slots of removed records are reused.
     let again = (0..).find(|key| claim(*key).is_err()).unwrap();
     assert!(
         again > taken * 9 / 10,
@@ -54,7 +56,7 @@ async fn full_refuses_new_operations_until_old_ones_are_swept() {
     );
 }
 
-/// What a record's operation may come to, and what it then holds.
+/// Every kind of state, with responses of different sizes.
 fn state(kind: usize, number: usize) -> State {
     let body = |length| Bytes::from(vec![b'x'; length].into_boxed_slice());
     let completed = |content_type, body| {
@@ -103,7 +105,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
         };
         let written = store.swap_now(id, Some(revision), Arc::new(ended), FirstSeen::Keep);
         assert!(matches!(written, Ok(Swap::Swapped(_))));
-        // A replay, whose answer goes on to the caller.
+        // A replay, which shares the body.
         let held = store.swap_now(
             id,
             None,
@@ -118,9 +120,9 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// Whatever the records are, and whether the tables have just grown or are about to.
+/// For all kinds of records, and for tables that have just grown or are about to grow.
 #[test]
-fn what_is_counted_is_what_is_allocated() {
+fn the_counted_bytes_match_the_allocated_bytes() {
     let holds = |store: &MemoryStore, allocated: i64, what: &str| {
         let counted = i64::try_from(store.used.load(Ordering::Relaxed)).unwrap();
         assert!(
@@ -128,7 +130,7 @@ fn what_is_counted_is_what_is_allocated() {
             "{what}: {counted} bytes are counted, {allocated} allocated"
         );
     };
-    // The keys of ids are made once, and belong to no record.
+    // Run once before the measurement, because the first hash may allocate memory that belongs to no record.
     let _ = OperationId::new("tenant", "first");
     for kind in 0..=7 {
         for amount in [1, 60, 1_700, 1_900, 3_500] {
@@ -147,7 +149,7 @@ fn what_is_counted_is_what_is_allocated() {
             );
         }
     }
-    // Swept, and filled again: what was given back, and the places that are taken up again.
+    // Sweep and fill again, to test freed memory and reused slots.
     let (clock, store) = store(usize::MAX);
     let mut allocated = 0;
     for round in 0..6 {

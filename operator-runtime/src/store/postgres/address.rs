@@ -1,4 +1,4 @@
-//! What an address such as `postgres://app@db.internal/shop?pool=32` asks for.
+//! Parses a Postgres address such as `postgres://app@db.internal/shop?pool=32`.
 
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use super::session::Use;
 use super::way::Way;
 use crate::store::StoreError;
 
-/// The most connections of each pool, unless the address says otherwise: as many commits share a flush to the disk.
+/// The default size of each pool. As many commits can share a flush to the disk.
 const POOL: usize = 16;
-/// More readers than this would only take turns.
+/// More readers would not be faster, because they would compete for the server.
 pub(super) const READERS: usize = 8;
 const CONNECT: Duration = Duration::from_secs(5);
-/// A machine that vanishes answers nothing; its connection is given up then, and not after a quarter of an hour.
+/// A machine that disappears sends no reset, so its connection is closed after this time rather than after a quarter of
+/// an hour.
 const VANISHED: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Address {
     config: Config,
     pub(super) way: Way,
     pub(super) pool: usize,
-    /// For people, without the password.
+    /// The name for messages, without the password.
     pub(super) name: String,
 }
 
@@ -34,14 +35,14 @@ impl Address {
         for option in options.split('&').filter(|option| !option.is_empty()) {
             if let Some(size) = option.strip_prefix("pool=") {
                 let size = size.parse().ok().filter(|size| *size > 0);
-                pool = size.ok_or_else(|| refused("has a `pool` that is no number"))?;
+                pool = size.ok_or_else(|| refused("has a wrong value for `pool`: write a whole number above 0, such as `pool=16`"))?;
             } else {
                 rest.push(option);
             }
         }
-        // The driver's own words may repeat the password.
+        // The driver's error is dropped, because it may repeat the password.
         let mut config: Config = format!("{url}?{}", rest.join("&")).parse().map_err(|_| {
-            refused("cannot be read: it is postgres://[user[:password]@]host[:port]/database, with `%40` for an `@` in the password; behind a `?`, `pool=N` and what libpq knows")
+            refused("cannot be parsed: write postgres://[user[:password]@]host[:port]/database, with `%40` for an `@` in the password, and after a `?` the option `pool=N` and options of libpq")
         })?;
         let way = Way::of(&config)?;
         if config.get_connect_timeout().is_none() {
@@ -62,7 +63,7 @@ impl Address {
         })
     }
 
-    /// How the connections for one use are set up. What the address sets comes last, and so counts.
+    /// The settings of the connections for one use. The options of the address come last, so they override ours.
     pub(super) fn config(&self, used: Use) -> Config {
         let mut config = self.config.clone();
         let own = self.config.get_options().unwrap_or_default();
@@ -71,7 +72,7 @@ impl Address {
     }
 }
 
-/// How long a connection may take until it can be used: as long as one to each of the hosts.
+/// The time limit for opening a connection: one timeout for each host.
 pub(super) fn opens_within(config: &Config) -> Duration {
     let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
     let each = config.get_connect_timeout().copied().unwrap_or(CONNECT);
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pool_is_read_and_the_password_is_not_repeated() {
+    fn the_pool_size_is_parsed_and_errors_hide_the_password() {
         let address =
             Address::parse("postgres://u:hunter2@db:7000/shop?pool=3&application_name=x").expect("an address");
         assert_eq!(
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_address_sets_comes_after_what_we_set() {
+    fn options_of_the_address_override_ours() {
         let address = Address::parse("postgres://u@h/d?options=-c%20lock_timeout=1").expect("an address");
         let config = address.config(Use::Handlers);
         let options = config.get_options().expect("some");

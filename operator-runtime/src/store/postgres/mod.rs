@@ -1,4 +1,5 @@
-//! Records in Postgres, beside the program's own tables: for many machines, and for effects in the same database.
+//! The Postgres store: records next to the program's own tables, for many machines and for effects in the same
+//! database.
 
 mod address;
 mod pool;
@@ -38,55 +39,59 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
-/// Reads an address, and connects to nothing.
+/// Parses an address without connecting.
 #[cfg(fuzzing)]
 pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
     Address::parse(address).map(drop)
 }
 
-/// Records in one Postgres database.
+/// A store of records in one Postgres database.
 ///
-/// A handler that takes `&mut Tx<Postgres>` runs in the transaction that holds the record: a concurrent duplicate
-/// waits for it, on the record's row where that is another process's, and then gets the answer. Where Postgres ends such
-/// a transaction for another one's sake (a deadlock, a serialization failure, a lock that was waited for in vain), or its
-/// connection is lost before the commit, the handler runs again, for nothing of it was kept or answered.
+/// A handler that takes `&mut Tx<Postgres>` runs in the transaction that holds the record. A concurrent duplicate waits
+/// for the handler (in another process, it waits for the lock on the record's row) and then gets the same response. If
+/// Postgres ends such a transaction because of a conflict (a deadlock, a serialization failure, a lock timeout), or the
+/// connection is lost before the commit, the handler runs again, because nothing of the first run was committed or
+/// sent.
 ///
-/// The server's clock tells the ages, and what an answered call outlives is what the server is set up for.
+/// Ages are measured by the server's clock. The settings of the server decide which failures the record of an answered
+/// call survives.
 #[derive(Debug)]
 pub struct PostgresStore {
     name: Arc<str>,
     revisions: Revisions,
-    /// For single statements.
+    /// Connections for single statements.
     records: Pool,
-    /// For transactions.
+    /// Connections for handlers' transactions.
     handlers: Pool,
     reader: Arc<Reader<Postgres>>,
     warning: Option<String>,
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://[user[:password]@]host[:port]/database`, and makes its tables, or upgrades them, under
-    /// a lock. All that libpq's addresses hold may follow behind a `?`, such as
-    /// `options=-c%20statement_timeout=5000`; and `pool=N`, the most connections for transactions, and again for
-    /// single statements (16 unless set). `sslmode=require` asks for TLS, which the feature `postgres-tls` speaks: the
-    /// server's certificate has to be valid for the host's name, in the eyes of the system (or of `SSL_CERT_FILE`).
+    /// Connects to `postgres://[user[:password]@]host[:port]/database`, and creates or upgrades the tables under a
+    /// lock. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
+    /// parameter `pool=N` sets the largest number of connections for transactions, and the same number for single
+    /// statements (default 16). `sslmode=require` asks for TLS, which needs the feature `postgres-tls`: the server's
+    /// certificate must be valid for the host name, by the root certificates of the system (or of `SSL_CERT_FILE`).
     ///
-    /// A statement may take 30 s, wait for a lock for 10 s, and a connection may take 5 s, unless the address says
-    /// otherwise. Connections are kept by the session, so a pooler in front has to pool sessions, not transactions.
+    /// Defaults that the address can change: a statement may take 30 s and wait 10 s for a lock, and connecting may
+    /// take 5 s. The store keeps state in its sessions, so a connection pooler in front of Postgres must pool sessions,
+    /// not transactions.
     ///
     /// # Errors
-    /// If the address is none, the database cannot be reached, or it belongs to a newer version of this crate.
+    /// If the address is wrong, the database cannot be reached, or its tables were upgraded by a newer version of this
+    /// crate.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address)?;
         let name: Arc<str> = address.name.as_str().into();
         let revisions = Revisions::from_a_random_place()
-            .map_err(|source| StoreError::unavailable(&name, "begin to count revisions", source))?;
+            .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
         let pool = |used: Use, size| Pool::new(name.clone(), address.way.clone(), address.config(used), size);
         let records = pool(Use::Records, address.pool);
         let session = records.acquire().await?;
         schema::upgrade(&session, &name).await?;
         let warning = session::in_time(session.what_can_be_lost()).await;
-        let warning = warning.map_err(|failure| failure.of_store(&name, "say how it is set up"))?;
+        let warning = warning.map_err(|failure| failure.of_store(&name, "report its settings"))?;
         session.give_back();
         Ok(Self {
             revisions,
@@ -100,30 +105,30 @@ impl PostgresStore {
         })
     }
 
-    /// Runs SQL in one transaction, such as to create the program's own tables beside the records before it serves.
+    /// Runs SQL in one transaction, for example to create the program's own tables before the program serves calls.
     ///
-    /// Every process that starts runs it, one after the other: say `CREATE TABLE IF NOT EXISTS`. The names that begin
-    /// with `operator_` are this crate's.
+    /// Every process that starts runs the set-up, one after the other: write `CREATE TABLE IF NOT EXISTS`. Names that
+    /// begin with `operator_` are reserved for this crate.
     ///
     /// # Errors
-    /// If the SQL fails; then nothing of it is kept.
+    /// If the SQL fails; then none of its changes are kept.
     pub async fn setup(&self, sql: &str) -> Result<(), StoreError> {
         let session = self.records.acquire().await?;
         let done = schema::under_its_lock(&session, session.batch_execute(sql)).await;
-        // One that failed may still be in its transaction, so it is not given back.
+        // After an error the session may still be in its transaction, so it is not given back.
         done.map_err(|source| StoreError::unavailable(&self.name, "run the program's set-up", source))?;
         session.give_back();
         Ok(())
     }
 
-    /// Reads of this database beside its transactions.
+    /// Reads this database outside the calls' transactions.
     #[must_use]
     pub fn reader(&self) -> &Reader<Postgres> {
         &self.reader
     }
 
-    /// A connection that was lost in the meantime is made again once: a write that did arrive is recognised by its
-    /// revision.
+    /// Tries once more with a new connection if the connection was lost. A first write that did arrive is recognised by
+    /// its revision.
     async fn swap_record(
         &self,
         id: OperationId,
@@ -246,7 +251,8 @@ impl Transactions for PostgresStore {
     }
 }
 
-/// Whether Postgres ended a handler's transaction for another one's sake, so that it may succeed when done again.
+/// Whether Postgres ended a handler's transaction because of a conflict, so that the handler may succeed when it runs
+/// again.
 pub(super) fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .filter_map(|error| error.downcast_ref::<tokio_postgres::Error>())

@@ -1,4 +1,4 @@
-//! A bounded number of connections, opened as they are needed and used again while they hold.
+//! A connection pool of limited size, which opens connections when they are needed and reuses them.
 
 use std::fmt;
 use std::ops::Deref;
@@ -28,13 +28,13 @@ struct Shared {
     permits: Arc<Semaphore>,
 }
 
-/// A connection in use. Dropped, it is closed, and the server undoes what it was in the middle of.
+/// A connection in use. Dropping it closes the connection, and the server rolls back an open transaction.
 pub(super) struct Pooled {
     session: Session,
     place: Place,
 }
 
-/// Where a connection is given back.
+/// The slot of a connection in its pool, where the connection is given back.
 pub(super) struct Place {
     shared: Arc<Shared>,
     _permit: OwnedSemaphorePermit,
@@ -86,7 +86,8 @@ impl Pool {
 }
 
 impl Shared {
-    /// The driver's own limit ends with the TCP connection, and that is accepted also for a server that is frozen.
+    /// With a timeout of our own, because the driver's timeout covers only the TCP connection, which a frozen server's
+    /// system still accepts.
     async fn open(&self) -> Result<Session, StoreError> {
         let opening = Session::open(&self.way, &self.config);
         match tokio::time::timeout(address::opens_within(&self.config), opening).await {
@@ -106,15 +107,15 @@ impl Shared {
 }
 
 impl Pooled {
-    /// For the next one to use: nothing may be under way on it.
+    /// Gives the connection back for reuse. No transaction or statement may be open on it.
     pub(super) fn give_back(self) {
         self.place.give_back(self.session);
     }
 
-    /// As [`give_back`](Self::give_back), where a transaction may be open on it and a statement may run.
+    /// As [`give_back`](Self::give_back), for a connection on which a transaction may be open and a statement may run.
     pub(super) async fn end_and_give_back(self) {
-        // A `BEGIN` before it, because Postgres logs a warning where there is nothing to roll back. It fails where a
-        // transaction has, and then the connection is closed.
+        // `BEGIN` comes first because Postgres logs a warning for a `ROLLBACK` without a transaction. In a failed
+        // transaction `BEGIN` fails, and then the connection is closed.
         if let Ok(true) = self.session.end_by("BEGIN; ROLLBACK").await {
             self.give_back();
         }

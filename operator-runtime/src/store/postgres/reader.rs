@@ -1,4 +1,4 @@
-//! Reads on connections of their own that cannot write.
+//! Reads on a separate pool of connections, which cannot write.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,17 +12,17 @@ use crate::store::StoreError;
 use crate::transaction::Reader;
 
 impl Reader<Postgres> {
-    /// A connection that reads what is committed. A transaction that is begun on it is rolled back when it is dropped, or
-    /// when it is idle for 65 s.
+    /// A connection that reads committed data. A transaction that is begun on it is rolled back when the connection is
+    /// dropped, or when the transaction has been idle for 65 s.
     ///
     /// # Errors
-    /// If none can be had: the database is away, or too many are reading.
+    /// If no connection is available: the database cannot be reached, or too many readers are active.
     pub async fn session(&self) -> Result<Reading, StoreError> {
         Ok(Reading(Some(self.pool.acquire().await?)))
     }
 }
 
-/// A connection that only reads. It dereferences to the driver's own client.
+/// A read-only connection. It dereferences to the driver's own client.
 pub struct Reading(Option<Pooled>);
 
 impl Deref for Reading {
@@ -31,14 +31,15 @@ impl Deref for Reading {
     fn deref(&self) -> &Session {
         match &self.0 {
             Some(pooled) => pooled,
-            None => unreachable!("it is given back when it is dropped, and not before"),
+            None => unreachable!("the connection is given back only when `Reading` is dropped"),
         }
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        // Whoever used it may have hung up in the middle of anything. Without a runtime the process is ending.
+        // A caller that hung up may have left a statement or a transaction open. Without a runtime, the process is
+        // ending.
         if let (Some(pooled), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
             runtime.spawn(pooled.end_and_give_back());
         }

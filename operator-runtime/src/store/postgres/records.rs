@@ -1,4 +1,4 @@
-//! The compare-and-swap in SQL, in times of the server's clock.
+//! The compare-and-swap, and the other statements on records, in SQL by the server's clock.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ const INSERT: &str = "INSERT INTO operator_operations (id, revision, written, fi
 const UPDATE: &str = "UPDATE operator_operations SET revision = $2, written = clock_timestamp(), record = $3,
     uncommitted = CASE WHEN $4 THEN true END, first_seen = CASE WHEN $6 THEN clock_timestamp() ELSE first_seen END
     WHERE id = $1 AND revision = $5";
-/// Fails, and its transaction with it, where the row is not as expected: the commit is on its way behind it.
+/// Fails with a division by zero if the row does not have the expected revision, so that the commit, which is already
+/// sent, becomes a rollback.
 const COMPLETE: &str = "WITH completed AS (UPDATE operator_operations SET revision = $2, written = clock_timestamp(),
     record = $3, uncommitted = NULL WHERE id = $1 AND revision = $4 RETURNING 1) SELECT 1 / count(*) FROM completed";
 const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
@@ -27,7 +28,7 @@ const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timesta
 const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
     (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id FROM operator_operations
     WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
-/// The second byte of a record tells its state, and whether it is settled.
+/// Counts by the second byte of each record, which holds its state and whether it is settled.
 const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE get_byte(record, 1) & 127 = 4),
     count(*) FILTER (WHERE get_byte(record, 1) & 127 = 0 AND written <= clock_timestamp() - make_interval(secs => $1)),
     count(*) FILTER (WHERE get_byte(record, 1) >= 128) FROM operator_operations";
@@ -43,7 +44,8 @@ pub(super) struct Write {
     revision: i64,
     record: Vec<u8>,
     reset: bool,
-    /// Its transaction cannot be committed as long as this is written last: whoever tries, a handler say, loses it.
+    /// While this is set on the row, the transaction cannot be committed; a commit by a handler's SQL becomes a
+    /// rollback.
     uncommitted: bool,
 }
 
@@ -65,7 +67,7 @@ impl Write {
         }
     }
 
-    /// The same, in a handler's transaction, which ends with the operation or not at all.
+    /// The same write in a handler's transaction, which cannot be committed while the record is in progress.
     pub(super) fn in_a_transaction(self, new: &Record) -> Self {
         Self {
             uncommitted: new.state == State::InProgress,
@@ -78,7 +80,7 @@ impl Write {
     }
 }
 
-/// A statement that is ready to be sent with the first poll, so that others can go before and after it.
+/// A prepared statement, which is sent at the first poll, so that other statements can be sent before and after it.
 pub(super) struct Prepared<'w> {
     write: &'w Write,
     statement: Statement,
@@ -91,7 +93,7 @@ pub(super) async fn prepare<'w>(session: &Session, write: &'w Write) -> Result<P
 }
 
 impl Prepared<'_> {
-    /// Whether the row was as expected, and so is written.
+    /// Writes the record if the row has the expected revision, and returns whether it had.
     pub(super) async fn write(&self, session: &Session) -> Result<bool, Failure> {
         let Write {
             id,
@@ -114,7 +116,7 @@ impl Prepared<'_> {
     }
 }
 
-/// The last write of a handler's transaction, which succeeds or takes the whole transaction with it.
+/// The last write of a handler's transaction. If it fails, the whole transaction fails.
 pub(super) struct Completion<'w> {
     write: &'w Write,
     statement: Statement,
@@ -151,14 +153,15 @@ pub(super) async fn swap(session: &Session, write: &Write) -> Result<Swap, Failu
     held(session, write).await
 }
 
-/// What is held where a write found something else; our own revision means that it did arrive before.
+/// The current record, after a write that found another revision. If the record has the write's own revision, an
+/// earlier try of this write did arrive.
 pub(super) async fn held(session: &Session, write: &Write) -> Result<Swap, Failure> {
     let select = session.prepare_cached(SELECT).await?;
     let row = session.query_opt(&select, &[&write.id.as_slice()]).await?;
     match row.map(|row| read(&row)).transpose()? {
         Some(Swap::Held { revision, .. }) if revision.0 == write.revision.cast_unsigned() => Ok(write.swapped()),
         Some(held) => Ok(held),
-        // What stood in the way of an insert may be gone by now; the next try finds out.
+        // The row that made an insert fail may have been removed since; the next try finds out.
         None => Ok(Swap::Gone),
     }
 }
@@ -228,7 +231,7 @@ pub(super) async fn sweep(session: &Session, older_than: Duration, limit: u32) -
     Ok(u32::try_from(removed).unwrap_or(limit))
 }
 
-/// Never less than nothing, should the server's clock have been set back.
+/// An age. It is zero, not negative, if the server's clock was set back.
 fn age(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

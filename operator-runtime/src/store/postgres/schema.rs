@@ -1,16 +1,16 @@
-//! The tables, made and upgraded by one process at a time.
+//! The tables, which one process at a time creates and upgrades.
 
 use tokio_postgres::Error;
 
 use super::session::{self, Failure, Session};
 use crate::store::StoreError;
 
-/// Two halves of the advisory lock that set-up runs under; any number would do that nobody else takes ("oper", "ator").
+/// The advisory lock of set-ups: any two numbers that no other program uses; here the letters "oper" and "ator".
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 
-/// What turns schema `n` into schema `n + 1`; never changed once released, only added to.
+/// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
 ///
-/// A record that is `uncommitted` refers to a row that cannot exist, and Postgres checks that at the commit: so a
+/// An `uncommitted` record refers to a row that cannot exist, and Postgres checks this reference at the commit. So the
 /// transaction cannot be committed before the store has completed its record, whatever SQL a handler runs.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
@@ -26,7 +26,7 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
 "];
 
-/// Does something in a transaction that no other process does at the same time.
+/// Runs `work` in a transaction under the advisory lock, so that no two processes run a set-up at the same time.
 pub(super) async fn under_its_lock<T>(
     session: &Session,
     work: impl Future<Output = Result<T, Error>>,
@@ -42,7 +42,7 @@ pub(super) async fn upgrade(session: &Session, name: &str) -> Result<(), StoreEr
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     let found = session::in_time(under_its_lock(session, migrate(session, known))).await;
     let found = found.map_err(|failure| match failure {
-        // What it says of a lock or a transaction is not about an operation.
+        // Not `of_store`, because errors about locks or transactions do not concern an operation here.
         Failure::Driver(source) => StoreError::unavailable(name, "upgrade its tables", source),
         failure => failure.of_store(name, "upgrade its tables"),
     })?;
@@ -56,7 +56,7 @@ pub(super) async fn upgrade(session: &Session, name: &str) -> Result<(), StoreEr
     Ok(())
 }
 
-/// The schema that was found; a newer one is left alone.
+/// Returns the schema before the migration. A newer schema is not changed.
 async fn migrate(session: &Session, known: u32) -> Result<u32, Error> {
     session
         .batch_execute("SET LOCAL client_min_messages = warning; CREATE TABLE IF NOT EXISTS operator_schema (version bigint NOT NULL)")

@@ -1,4 +1,4 @@
-//! One connection: the driver's client, the statements prepared on it, and what its failures mean.
+//! One connection: the driver's client, its prepared statements, and the meaning of its errors.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,28 +14,30 @@ use tokio_postgres::{Client, Config, Statement};
 use super::way::Way;
 use crate::store::{DecodeError, StoreError};
 
-/// How many prepared statements a connection keeps; SQL that is put together anew each time is not worth keeping.
+/// How many prepared statements a connection keeps. The limit exists for SQL whose text differs at each call, which
+/// would fill the memory.
 const STATEMENTS: usize = 256;
-/// Longer than the server's own limits, for a server that has stopped answering.
+/// The time limit for an answer. It is longer than the server's own limits, and applies if the server has stopped
+/// answering.
 const ANSWER: Duration = Duration::from_secs(35);
 
-/// What ends a transaction takes no time, so whatever takes longer is waiting for a statement that was left running.
+/// Ending a transaction is fast. If it takes longer than this, it waits for a statement that still runs.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// How long the cancellation of a statement may take to arrive, and then to have its effect.
+/// The time limit for sending the cancellation of a statement, and again for its effect.
 const CANCELLED: Duration = Duration::from_secs(5);
 
-/// How long a transaction may be idle, unless its endpoint has another limit than the usual minute.
+/// How long a transaction may be idle if its endpoint has the default time limit of one minute.
 pub(super) const IDLE: Duration = Duration::from_secs(65);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Records,
-    /// Handlers write in the transaction that the store has begun and nowhere else: outside it, were it ended by a
-    /// handler's SQL, the connection only reads. The time that a transaction may be idle is that of a handler which may
-    /// run for as long as most.
+    /// Handlers write only in the transaction that the store has begun. If a handler's SQL ends this transaction, the
+    /// connection is read-only. The idle limit fits a handler with the default time limit.
     Handlers,
-    /// Outside transactions of ours, and only reading; in transactions of a handler's own for as short a time.
+    /// Read-only, outside the store's transactions. A handler may begin transactions of its own, with the same idle
+    /// limit.
     Readers,
 }
 
@@ -54,7 +56,7 @@ impl Use {
 
 /// A connection to Postgres. It dereferences to the driver's own client.
 ///
-/// A setting that a handler changes without `LOCAL` stays with the connection.
+/// A setting that a handler changes without `LOCAL` stays in effect for later users of the connection.
 pub struct Session {
     client: Client,
     way: Way,
@@ -70,7 +72,7 @@ impl Session {
         })
     }
 
-    /// Prepares SQL the first time, and from then on has it at hand, so that running it takes one round trip:
+    /// Prepares SQL the first time and caches the statement, so that later runs take one round trip:
     /// `tx.query_one(&tx.prepare_cached("SELECT …").await?, &[&id]).await?`.
     ///
     /// # Errors
@@ -87,16 +89,17 @@ impl Session {
         Ok(statement)
     }
 
-    /// Ends what a handler has left open, by SQL that does so, and says whether the connection can be used again.
+    /// Ends a transaction that a handler has left open, with the given SQL, and returns whether the connection can be
+    /// reused.
     ///
-    /// A statement that still runs, because its handler no longer waits for it, is cancelled; and a cancellation may
-    /// arrive late, and then hits whatever runs by that time, so that such a connection has to be closed.
+    /// If a statement still runs because its handler no longer waits for it, the statement is cancelled. A cancellation
+    /// may arrive late and then cancel a later statement, so such a connection must be closed.
     pub(super) async fn end_by(&self, sql: &str) -> Result<bool, Failure> {
         let mut ending = pin!(self.client.batch_execute(sql));
         if let Ok(ended) = timeout(AT_ONCE, &mut ending).await {
             return Ok(ended.map(|()| true)?);
         }
-        // Whether it has arrived shows in what follows.
+        // The result is ignored, because the next wait shows whether the cancellation arrived.
         let _ = timeout(CANCELLED, self.way.cancel(&self.client)).await;
         let ended = timeout(CANCELLED, ending).await.map_err(|_| Failure::NoAnswer)?;
         Ok(ended.map(|()| false)?)
@@ -106,12 +109,12 @@ impl Session {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the server's own settings give up.
+    /// A warning if the server's settings allow committed records to be lost.
     pub(super) async fn what_can_be_lost(&self) -> Result<Option<String>, tokio_postgres::Error> {
         let sql = "SELECT current_setting('synchronous_commit') = 'off' OR current_setting('fsync') = 'off'";
         let loses: bool = self.client.query_one(sql, &[]).await?.get(0);
         Ok(loses.then(|| {
-            "Postgres answers before it has written to the disk (synchronous_commit or fsync is off): a crash of its machine loses the last moments, and a retry of a call from then runs again."
+            "Postgres answers before its commits are on the disk (synchronous_commit or fsync is off): a crash of its machine loses the last records, and a retry of such a call runs again; set both to `on` to prevent this."
                 .to_owned()
         }))
     }
@@ -131,12 +134,13 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Why the database did not do what it was asked.
+/// Why a request to the database failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     Driver(tokio_postgres::Error),
     Record(DecodeError),
-    /// The claim that this transaction began with is no more, so only the handler's SQL can have ended it.
+    /// The claim at the beginning of this transaction no longer exists, so the handler's SQL must have ended the
+    /// transaction.
     NotOurs,
     NoAnswer,
 }
@@ -148,7 +152,7 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl Failure {
-    /// Whether nobody can tell what a commit, or a write that is one by itself, came to that failed so.
+    /// Whether a commit (or a single write, which commits itself) that failed with this error may have happened.
     pub(super) fn leaves_a_commit_unknown(&self) -> bool {
         match self {
             Self::Driver(error) => error
@@ -159,7 +163,7 @@ impl Failure {
         }
     }
 
-    /// Of a record's write, which waits for nothing but the record's own row.
+    /// The store error for a failed write of a record. Such a write waits only for the lock on the record's own row.
     pub(super) fn of_write(self, name: &str) -> StoreError {
         match self {
             Self::Driver(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
@@ -177,11 +181,11 @@ impl Failure {
             },
             Self::NotOurs => StoreError::EndedByHandler,
             Self::NoAnswer => {
-                let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "it did not answer in time");
+                let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer in time");
                 StoreError::unavailable(name, doing, source)
             }
             Self::Driver(error) => match error.code() {
-                // The transaction that we began is no more, so only the handler's SQL can have ended it.
+                // The transaction of the store no longer exists, so the handler's SQL must have ended it.
                 Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
                 code if interrupts(code) || (code.is_none() && error.is_closed()) => StoreError::Interrupted {
                     store: name.to_owned(),
@@ -201,13 +205,13 @@ const ENDED: [&SqlState; 5] = [
     &SqlState::FOREIGN_KEY_VIOLATION,
 ];
 
-/// Whether another transaction or an administrator was in the way, and nothing is wrong with what was asked.
+/// Whether the request failed because of another transaction or an administrator, so that it may succeed when repeated.
 pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
     code.is_some_and(|code| {
         [
             &SqlState::T_R_SERIALIZATION_FAILURE,
             &SqlState::T_R_DEADLOCK_DETECTED,
-            // Our own limit on the wait for a lock, too.
+            // Includes our own `lock_timeout`.
             &SqlState::LOCK_NOT_AVAILABLE,
             &SqlState::ADMIN_SHUTDOWN,
             &SqlState::CRASH_SHUTDOWN,

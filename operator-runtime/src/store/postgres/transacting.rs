@@ -1,4 +1,5 @@
-//! A handler's transaction: begun with the claim in one round trip, ended with the answer in another, by the store alone.
+//! A handler's transaction: the store begins it together with the claim in one round trip, and commits it together with
+//! the record's completion in another.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -13,7 +14,8 @@ use crate::store::{
 };
 use crate::transaction::Tx;
 
-/// How much longer than its handler may run a transaction may be idle, before Postgres takes its process to be lost.
+/// The margin between the time limit of a handler and the idle limit of its transaction, after which Postgres ends the
+/// transaction of a process that it takes for lost.
 const GRACE: Duration = Duration::from_secs(5);
 const SAVEPOINT: &str = "SAVEPOINT operator_handler";
 
@@ -26,7 +28,7 @@ pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work)
     let mut transacting = Transacting {
         store,
         tx: Tx { connection: session },
-        // A process that freezes in the middle holds its rows only so long.
+        // With a limit, so that a frozen process locks its rows only for that long.
         before: Before::Begin(limit),
         begun: false,
         savepoint: false,
@@ -40,10 +42,10 @@ pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work)
     ended
 }
 
-/// What is sent ahead of the next write.
+/// The SQL that is sent before the next write.
 enum Before {
     Begin(Duration),
-    /// The claim is being written: the savepoint that the last try left behind it.
+    /// Releases the savepoint that an earlier try of the claim has set.
     Release,
     RollBack,
     Nothing,
@@ -71,21 +73,21 @@ struct Transacting<'s> {
     store: &'s PostgresStore,
     tx: Tx<Postgres>,
     before: Before,
-    /// Whether the transaction's beginning has been sent, whatever has become of what was sent behind it.
+    /// Whether `BEGIN` has been sent, whether or not the statements after it succeeded.
     begun: bool,
-    /// Whether the handler's savepoint has been set: until then a write is part of the claim.
+    /// Whether the handler's savepoint is set. Until then, each write is part of the claim.
     savepoint: bool,
-    /// What is written with the commit.
+    /// The write that is sent with the commit.
     completion: Option<Write>,
 }
 
 impl Transacting<'_> {
-    /// What comes before, the write and, while it is part of the claim, the handler's savepoint behind it, in one
-    /// round trip: they are sent in this order before any is answered.
+    /// Sends `before`, the write and, if the write is part of the claim, the handler's savepoint, in one round trip:
+    /// all are sent in this order before the first answer arrives.
     async fn swap_record(&mut self, write: &Write) -> Result<Swap, Failure> {
         let session = &self.tx.connection;
-        // The last write's statement, too: in a transaction in which SQL of the handler's has failed, none can be
-        // prepared, and the connection has it at hand then.
+        // Prepares the completion too, because no statement can be prepared in a transaction in which the handler's SQL
+        // has failed.
         let (prepared, _) = tokio::try_join!(
             records::prepare(session, write),
             records::prepare_completion(session, write)
@@ -114,7 +116,7 @@ impl Transacting<'_> {
         }
     }
 
-    /// How it has ended, and whether the connection can be used again.
+    /// Ends the transaction. Returns the outcome, and whether the connection can be reused.
     async fn end(&self, verdict: Verdict) -> (Ended, bool) {
         if !self.begun {
             return (Ended::RolledBack, verdict == Verdict::RollBack);
@@ -130,15 +132,15 @@ impl Transacting<'_> {
             },
             Verdict::RollBack => match self.tx.connection.end_by("ROLLBACK").await {
                 Ok(reusable) => (Ended::RolledBack, reusable),
-                // The connection is closed, and that rolls back; but what the handler met may have been its end, so
-                // the answer is the store's and not the handler's.
+                // Closing the connection rolls back. But the handler's own error may come from the lost connection, so
+                // the caller gets the store's error instead of the handler's.
                 Err(failure) => (Ended::Failed(failure.of_store(name, "roll back")), false),
             },
         }
     }
 
-    /// The record's completion and the commit behind it, in one round trip: should the first fail, Postgres makes a
-    /// rollback of the second.
+    /// Sends the record's completion and the commit in one round trip. If the completion fails, Postgres turns the
+    /// commit into a rollback.
     async fn commit(&self) -> Result<(), Failure> {
         let session = &self.tx.connection;
         let Some(write) = &self.completion else {
@@ -187,7 +189,7 @@ impl Transaction for Transacting<'_> {
         }))
     }
 
-    /// It has been set behind the claim.
+    /// Sends nothing, because the savepoint was set together with the claim.
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
         self.savepoint = true;
         self.before = Before::Nothing;
@@ -199,7 +201,7 @@ impl Transaction for Transacting<'_> {
         Step::Now(Ok(()))
     }
 
-    /// The commit does.
+    /// Sends nothing, because the commit releases the savepoint.
     fn release_savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {
         Step::Now(Ok(()))
     }

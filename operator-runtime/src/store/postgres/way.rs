@@ -1,4 +1,4 @@
-//! How connections go over the network: in the clear, or over TLS where the address says `sslmode=require`.
+//! The transport of connections: unencrypted, or TLS if the address has `sslmode=require`.
 
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
@@ -9,14 +9,15 @@ use crate::store::StoreError;
 #[derive(Clone)]
 pub(super) enum Way {
     Clear,
-    /// The server's certificate is verified in each case, by the roots that the system trusts.
+    /// TLS, where the server's certificate is always verified by the root certificates of the system.
     #[cfg(feature = "postgres-tls")]
     Tls(tokio_postgres_rustls::MakeRustlsConnect),
 }
 
 impl Way {
     pub(super) fn of(config: &Config) -> Result<Self, StoreError> {
-        // `prefer`, which is what an address without it means, would speak in the clear to whoever refuses TLS.
+        // `prefer`, the default of libpq, counts as unencrypted, because it falls back to that if the server refuses
+        // TLS.
         if config.get_ssl_mode() == SslMode::Require {
             Self::over_tls()
         } else {
@@ -33,14 +34,14 @@ impl Way {
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
             return Err(refused(
-                "asks for TLS (sslmode=require), and this system trusts nobody's certificates: install them (`ca-certificates`), or name a file of them in SSL_CERT_FILE",
+                "asks for TLS (sslmode=require), but this system has no root certificates: install the package `ca-certificates`, or set SSL_CERT_FILE to a file of root certificates",
             ));
         }
-        // Named, so that it does not depend on what else is linked.
+        // Explicit, because the default provider depends on which other crates are linked.
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|source| StoreError::unavailable("Postgres", "be spoken to over TLS", source))?
+            .map_err(|source| StoreError::unavailable("Postgres", "be reached over TLS", source))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self::Tls(tokio_postgres_rustls::MakeRustlsConnect::new(config)))
@@ -49,7 +50,7 @@ impl Way {
     #[cfg(not(feature = "postgres-tls"))]
     fn over_tls() -> Result<Self, StoreError> {
         Err(refused(
-            "asks for TLS (sslmode=require), and this program was built without it: turn it on with `operator-runtime = { features = [\"postgres-tls\"] }` in its Cargo.toml, or connect over a private network with `sslmode=disable`",
+            "asks for TLS (sslmode=require), but this program was built without TLS: turn it on with `operator-runtime = { features = [\"postgres-tls\"] }` in its Cargo.toml, or connect over a private network with `sslmode=disable`",
         ))
     }
 
@@ -69,7 +70,8 @@ impl Way {
         }
     }
 
-    /// Asks for the end of the statement that runs on a connection; over another one, as Postgres wants it.
+    /// Cancels the running statement of a connection. The cancellation goes over a second connection, as Postgres
+    /// requires.
     pub(super) async fn cancel(&self, client: &Client) -> Result<(), tokio_postgres::Error> {
         let token = client.cancel_token();
         match self {

@@ -1,4 +1,4 @@
-//! What an address such as `redis://cache.internal:6379/0?wait=1` asks for.
+//! Parses a Redis address such as `redis://cache.internal:6379/0?wait=1`.
 
 use ::redis::{ConnectionInfo, IntoConnectionInfo as _};
 
@@ -7,9 +7,9 @@ use crate::store::StoreError;
 #[derive(Debug)]
 pub(super) struct Address {
     pub(super) info: ConnectionInfo,
-    /// How many replicas have to confirm each write.
+    /// How many replicas must confirm each write.
     pub(super) replicas: u32,
-    /// For people, without the password.
+    /// The name for messages, without the password.
     pub(super) name: String,
 }
 
@@ -19,17 +19,18 @@ impl Address {
         let mut replicas = 0;
         for option in options.split('&').filter(|option| !option.is_empty()) {
             let count = option.strip_prefix("wait=").and_then(|count| count.parse().ok());
-            replicas = count.ok_or_else(|| refused("takes one option, `wait=REPLICAS` with a number"))?;
+            replicas = count.ok_or_else(|| refused("has a wrong option: the only option is `wait=REPLICAS` with a number, such as `wait=1`"))?;
         }
         if url.starts_with("rediss:") {
             prepare_tls()?;
         }
-        // The driver's own words may repeat the password.
+        // The driver's error is dropped, because it may repeat the password.
         let info = url.into_connection_info().map_err(|_| {
-            refused("cannot be read: it is redis:// (or rediss:// for TLS) [[user]:password@]host[:port][/db], with `%40` for an `@` in the password")
+            refused("cannot be parsed: write redis://[[user]:password@]host[:port][/db] (or rediss:// for TLS), with `%40` for an `@` in the password")
         })?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // A machine that vanishes answers nothing: its connection is given up then, and not after a quarter of an hour.
+        // A machine that disappears sends no reset, so its connection is closed after this time rather than after a
+        // quarter of an hour.
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(super::connection::ANSWER);
         let info = info.set_tcp_settings(tcp);
@@ -38,11 +39,11 @@ impl Address {
     }
 }
 
-/// The driver takes the process's own cryptography, which a program may have chosen.
+/// Installs a TLS provider for the process unless the program has chosen one, because the driver uses that provider.
 #[cfg(feature = "redis-tls")]
 fn prepare_tls() -> Result<(), StoreError> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error means that somebody else has chosen one meanwhile.
+        // An error means that another thread has installed a provider in the meantime.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     Ok(())
@@ -51,7 +52,7 @@ fn prepare_tls() -> Result<(), StoreError> {
 #[cfg(not(feature = "redis-tls"))]
 fn prepare_tls() -> Result<(), StoreError> {
     Err(refused(
-        "begins with `rediss`, which is TLS, and this program was built without it: turn it on with `operator-runtime = { features = [\"redis-tls\"] }` in its Cargo.toml, or connect over a private network with `redis://`",
+        "begins with `rediss`, which means TLS, but this program was built without TLS: turn it on with `operator-runtime = { features = [\"redis-tls\"] }` in its Cargo.toml, or connect over a private network with `redis://`",
     ))
 }
 
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replicas_are_read_and_the_password_is_not_repeated() {
+    fn replicas_are_parsed_and_errors_hide_the_password() {
         let address = Address::parse("redis://:hunter2@cache:7000/3?wait=2").expect("an address");
         assert_eq!(
             (address.replicas, address.name.as_str()),

@@ -1,4 +1,4 @@
-//! What the server says of itself at start-up: whether it can keep records, and what of them it may lose.
+//! Checks of the server at start-up: whether it can keep records, and which records it may lose.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use ::redis::Cmd;
 use super::connection::Connection;
 use crate::store::StoreError;
 
-/// The first with everything the store relies on that is still maintained; Valkey calls itself 7.2.4 here.
+/// The oldest maintained version with all that the store needs. Valkey reports itself as 7.2.4.
 const OLDEST: u32 = 7;
 
 /// Whether the server is a node of a Redis Cluster.
@@ -18,7 +18,7 @@ pub(super) async fn is_of_a_cluster(connection: &Connection, name: &str) -> Resu
         .any(|info| Server::read(info).says("cluster_enabled", "1")))
 }
 
-/// A warning where something can be lost, on any of the servers.
+/// Refuses a server that the store cannot use, and returns a warning if any server may lose records.
 pub(super) async fn look_at(connection: &Connection, name: &str) -> Result<Option<String>, StoreError> {
     let mut warning = None;
     for info in info(connection, name).await? {
@@ -29,7 +29,7 @@ pub(super) async fn look_at(connection: &Connection, name: &str) -> Result<Optio
     Ok(warning.or(what_a_power_cut_loses(connection).await))
 }
 
-/// `INFO` does not say how the append-only file is written, and a managed service may refuse to: then nobody knows.
+/// `INFO` does not report `appendfsync`, and managed services may refuse `CONFIG GET`: then there is no warning.
 async fn what_a_power_cut_loses(connection: &Connection) -> Option<String> {
     let mut config = Cmd::new();
     config.arg("CONFIG").arg("GET").arg("appendfsync");
@@ -37,7 +37,7 @@ async fn what_a_power_cut_loses(connection: &Connection) -> Option<String> {
     let mut flushes = answers.values().filter_map(|answer| answer.get("appendfsync"));
     let seldom = flushes.find(|flushes| *flushes != "always")?;
     Some(format!(
-        "Redis answers before its append-only file is on the disk (appendfsync {seldom}): a crash of its machine or a power cut loses about the last second, and a retry of a call from then runs again; set `appendfsync always` where that may not be."
+        "Redis answers before its append-only file is on the disk (appendfsync {seldom}): a crash of its machine or a power cut loses the records of about the last second, and a retry of such a call runs again; set `appendfsync always` to prevent this."
     ))
 }
 
@@ -45,11 +45,11 @@ async fn info(connection: &Connection, name: &str) -> Result<Vec<String>, StoreE
     let mut info = Cmd::new();
     info.arg("INFO");
     let answers = connection.ask_every_primary::<String>(&info).await;
-    let answers = answers.map_err(|source| StoreError::unavailable(name, "say how it is set up", source))?;
+    let answers = answers.map_err(|source| StoreError::unavailable(name, "report its settings", source))?;
     Ok(answers.into_values().collect())
 }
 
-/// The answer to `INFO`, which managed services give too, where they refuse `CONFIG`.
+/// The answer to `INFO`, which managed services allow even if they refuse `CONFIG`.
 struct Server<'i>(HashMap<&'i str, &'i str>);
 
 impl<'i> Server<'i> {
@@ -69,9 +69,9 @@ impl<'i> Server<'i> {
         let version = self.0.get("redis_version").copied().unwrap_or_default();
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         let why = if major.is_some_and(|major| major < OLDEST) {
-            format!("it is Redis {version}, and the oldest that this store knows is {OLDEST}: upgrade it")
+            format!("the server is Redis {version}, and this store needs Redis {OLDEST} or later: upgrade the server")
         } else if self.says("role", "slave") {
-            "it is a replica, which cannot be written to: use the address of the primary".to_owned()
+            "the server is a replica, which accepts no writes: use the address of the primary".to_owned()
         } else {
             return Ok(());
         };
@@ -82,14 +82,14 @@ impl<'i> Server<'i> {
         let mut warnings = Vec::new();
         if self.says("aof_enabled", "0") {
             warnings.push(
-                "Redis keeps no append-only file: after it restarts, the operations since its last snapshot are forgotten, and a retry of one runs again; set `appendonly yes`."
+                "Redis keeps no append-only file: a restart loses the records written since its last snapshot, and a retry of such a call runs again; set `appendonly yes`."
                     .to_owned(),
             );
         }
         let policy = self.0.get("maxmemory_policy").copied().unwrap_or("noeviction");
         if policy != "noeviction" && !self.says("maxmemory", "0") {
             warnings.push(format!(
-                "Redis drops records when its memory is full (maxmemory-policy {policy}), and a retry of a dropped one runs again; set `maxmemory-policy noeviction`, which refuses new calls instead."
+                "Redis drops records when its memory is full (maxmemory-policy {policy}), and a retry of a call whose record was dropped runs again; set `maxmemory-policy noeviction`, which refuses new calls instead."
             ));
         }
         (!warnings.is_empty()).then(|| warnings.join(" "))
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_lost_is_said_and_nothing_else() {
+    fn a_warning_names_only_records_that_can_be_lost() {
         let warning = |info: &str| Server::read(info).warning();
         assert_eq!(
             warning("aof_enabled:1\r\nmaxmemory:100\r\nmaxmemory_policy:noeviction\r\n"),

@@ -1,4 +1,4 @@
-//! The way to one server, or to a cluster of them.
+//! A connection to one Redis server or to a Redis Cluster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 /// How long replicas may take to confirm a write, where the address asks for that.
 pub(super) const CONFIRM: Duration = Duration::from_secs(1);
-/// A node of a cluster that fails over is asked for again this often, within the time for an answer.
+/// How often a command is repeated while the cluster fails over, within the time limit of an answer.
 const TRIES: u32 = 4;
 
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// One try again at a time: a server that is away is found at the next call, and calls are refused until then.
+    /// One retry per call: while the server is unavailable, calls are refused, and a later call finds it again.
     pub(super) async fn to_one(info: ConnectionInfo) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
@@ -34,7 +34,8 @@ impl Connection {
         Ok(Self::One(connection))
     }
 
-    /// The cluster that a server is part of: commands go to the node that has their key, wherever that moves.
+    /// The cluster that a server belongs to: each command goes to the node that holds its key, even after the key has
+    /// moved.
     pub(super) async fn to_cluster(info: ConnectionInfo) -> Result<Self, RedisError> {
         let tcp = info.tcp_settings().clone();
         let client = ClusterClientBuilder::new([info])
@@ -46,7 +47,7 @@ impl Connection {
         Ok(Self::Cluster(client.get_async_connection().await?))
     }
 
-    /// Asks the node that has the key.
+    /// Sends a command to the node that holds its key.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         match self {
             Self::One(connection) => command.query_async(&mut connection.clone()).await,
@@ -54,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// All commands, one behind the other on one connection.
+    /// Sends all commands in order on one connection.
     pub(super) async fn ask_all<T: FromRedisValue>(&self, at: Node<'_>, commands: Pipeline) -> Result<T, RedisError> {
         match self {
             Self::One(connection) => commands.query_async(&mut connection.clone()).await,
@@ -70,7 +71,7 @@ impl Connection {
         }
     }
 
-    /// What every server says that keeps records of its own, by its address in a cluster, in order.
+    /// The answer of every primary, ordered by the address of the node in a cluster.
     pub(super) async fn ask_every_primary<T: FromRedisValue>(
         &self,
         command: &Cmd,
@@ -86,12 +87,12 @@ impl Connection {
     }
 }
 
-/// Which node of a cluster; where there is one server, that.
+/// A node of a cluster. Ignored if there is only one server.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Node<'n> {
-    /// The one that has this key.
+    /// The node that holds this key.
     Of(&'n [u8]),
-    /// The one at this address, as the cluster tells it.
+    /// The node at this address, as the cluster reports it.
     At(&'n str),
 }
 

@@ -1,5 +1,4 @@
-//! Records found by `SCAN`, which holds nobody up, and read or counted as they are: in no order, one node after the
-//! other.
+//! Listing and counting records by `SCAN`, which does not block the server: unordered, one node after the other.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use super::connection::{Connection, Node};
 use super::swapping::{PREFIX, age, foreign, key_of};
 use crate::store::{Ages, Counts, Cursor, Listed, OperationId, Page, Record, Revision, StoreError};
 
-/// Revision, when written and when first seen in milliseconds of the server's clock, and the record.
+/// Revision, time written and time first seen (in milliseconds of the server's clock), and the record.
 type Fields = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 pub(super) async fn page(
@@ -34,7 +33,7 @@ pub(super) async fn page(
         (found, now, held, next)
     };
     let listed = found.into_iter().zip(held).filter_map(|(id, fields)| match fields {
-        // It has expired in the meantime.
+        // The record has expired in the meantime.
         (None, None, None, None) => None,
         fields => Some(listed(id, fields, now).ok_or_else(|| foreign(name))),
     });
@@ -44,14 +43,14 @@ pub(super) async fn page(
     })
 }
 
-/// What one step has found at a node, and where the next step begins.
+/// The ids that one `SCAN` has found at a node, and where the next `SCAN` begins.
 struct Scanned {
     node: String,
     found: Vec<OperationId>,
     next: Option<Cursor>,
 }
 
-/// A cursor is the node's own, a space, and the node.
+/// Our cursor is the node's own cursor, a space, and the node's address.
 async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Result<Scanned, RedisError> {
     let mut ping = Cmd::new();
     ping.arg("PING");
@@ -82,7 +81,7 @@ async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Re
     })
 }
 
-/// The node's clock in milliseconds, and what each key holds.
+/// The node's clock in milliseconds, and the fields of each key.
 async fn read(connection: &Connection, node: Node<'_>, ids: &[OperationId]) -> Result<(i64, Vec<Fields>), RedisError> {
     let mut time = Pipeline::with_capacity(1);
     time.cmd("TIME");
@@ -100,7 +99,7 @@ async fn read(connection: &Connection, node: Node<'_>, ids: &[OperationId]) -> R
     Ok((seconds * 1000 + microseconds / 1000, held))
 }
 
-/// `None` where it is no record of ours.
+/// `None` if the key does not hold a record of this store.
 fn listed(id: OperationId, fields: Fields, now: i64) -> Option<Listed> {
     let (Some(revision), Some(written), Some(first_seen), Some(record)) = fields else {
         return None;
@@ -116,11 +115,11 @@ fn listed(id: OperationId, fields: Fields, now: i64) -> Option<Listed> {
     })
 }
 
-/// How many records one step of a count looks at.
+/// How many records one `SCAN` of a count looks at.
 const STEP: u32 = 200;
 
-/// The second byte of a record, and for how long it has not been written. So nothing of an answer's body is sent: a
-/// count shares its connection with the claims, which have little time.
+/// Returns the second byte of a record and the time since it was last written, in milliseconds. Bodies are not sent,
+/// because a count shares its connection with claims, which must not wait for long.
 const LOOK: &str = "\
 local held = redis.call('HMGET', KEYS[1], 'written', 'record')
 if not held[2] then
@@ -135,7 +134,7 @@ pub(super) async fn count(connection: &Connection, lease: Duration) -> Result<Co
     let mut after = None;
     loop {
         let Scanned { node, found, next } = scan(connection, after.as_ref(), STEP).await?;
-        // Those of which nothing is seen have expired in the meantime.
+        // Records without an answer have expired in the meantime.
         let seen = look(connection, Node::At(&node), &found).await?;
         for (tag, since_written) in seen.into_iter().flatten() {
             counts.add_tagged(tag, age(since_written), lease);

@@ -1,4 +1,4 @@
-//! Records in Redis or Valkey, one key an operation: for many machines whose effects are elsewhere.
+//! The Redis store (also for Valkey): one key for each operation, for many machines whose effects are in other systems.
 
 mod address;
 mod checks;
@@ -19,25 +19,27 @@ use self::connection::{CONFIRM, Connection, Node};
 use super::revisions::Revisions;
 use super::{BoxFuture, Counts, Cursor, FirstSeen, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
 
-/// A record expires after a day, the longest that one counts, where nobody has said otherwise.
+/// The expiry of a record until `keep_for` sets another one: a day, the longest time for which a record is valid.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads an address, and connects to nothing.
+/// Parses an address without connecting.
 #[cfg(fuzzing)]
 pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
     Address::parse(address).map(drop)
 }
 
-/// Records in Redis 7 or later, or in Valkey.
+/// A store of records in Redis 7 or later, or in Valkey.
 ///
-/// Each operation is one key, and each write one script on it. Where the address is that of a node of a Redis Cluster,
-/// each goes to the node that has its key. The server's clock tells the ages. What an answered call outlives is what the server is set up for: with `appendonly yes` it
-/// outlives a crash of Redis, with `appendfsync always` a loss of power too, and with `?wait=N` in the address it has
-/// reached that many replicas.
+/// Each operation is one key, and each write is one script on that key. If the address is that of a node of a Redis
+/// Cluster, each script runs at the node that holds its key. Ages are measured by the server's clock.
+///
+/// The settings of the server decide which failures the record of an answered call survives: with `appendonly yes` a
+/// crash of Redis, and with `appendfsync always` also a power loss. With `?wait=N` in the address, N replicas have the
+/// record before the call is answered.
 pub struct RedisStore {
     name: String,
     connection: Connection,
-    /// What every server knows the script by.
+    /// The SHA-1 of the script, by which every server identifies it.
     script: String,
     replicas: u32,
     revisions: Revisions,
@@ -47,12 +49,13 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to `redis://[[user]:password@]host[:port][/db][?wait=REPLICAS]`, and looks at how the server keeps
-    /// what it is given: [`warning`](Store::warning) says what can be lost. `rediss://` asks for TLS, which the feature
-    /// `redis-tls` speaks: the server's certificate has to be valid in the eyes of the system (or of `SSL_CERT_FILE`).
+    /// Connects to `redis://[[user]:password@]host[:port][/db][?wait=REPLICAS]`, and checks the persistence settings of
+    /// the server: [`warning`](Store::warning) says which records can be lost. `rediss://` asks for TLS, which needs
+    /// the feature `redis-tls`: the server's certificate must be valid by the root certificates of the system (or of
+    /// `SSL_CERT_FILE`).
     ///
     /// # Errors
-    /// If the address is none, or the server cannot be reached, is a replica, or is older than Redis 7.
+    /// If the address is wrong, or the server cannot be reached, is a replica, or is older than Redis 7.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let Address { info, replicas, name } = Address::parse(address)?;
         let failed = |source: RedisError| StoreError::unavailable(&name, "be reached", source);
@@ -70,7 +73,7 @@ impl RedisStore {
             .await
             .map_err(|source| StoreError::unavailable(&name, "load its script", source))?;
         let revisions = Revisions::from_a_random_place()
-            .map_err(|source| StoreError::unavailable(&name, "begin to count revisions", source))?;
+            .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
         Ok(Self {
             name,
             connection,
@@ -121,8 +124,8 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Runs the script. A connection that was dropped in the meantime is made again once: a write that did arrive is
-    /// recognised by its revision, so that sending it twice is the same as once.
+    /// Runs the script. If the connection was lost, it is opened again and the script is sent once more: a first write
+    /// that did arrive is recognised by its revision, so sending it twice is safe.
     async fn ask(&self, arguments: &swapping::Arguments) -> Result<(Value, u32), Failed> {
         let known = || arguments.command("EVALSHA", &self.script);
         let first = match self.ask_once(arguments, known()).await {
@@ -132,7 +135,7 @@ impl RedisStore {
         let again = if first.error.is_connection_dropped() {
             known()
         } else if first.error.code() == Some("NOSCRIPT") {
-            // A server that was restarted, or has taken the key over: it knows the script from then on.
+            // A server that was restarted, or that has taken over the key, does not know the script; `EVAL` loads it.
             arguments.command("EVAL", swapping::SCRIPT)
         } else {
             return Err(first);
@@ -145,7 +148,7 @@ impl RedisStore {
         if self.replicas == 0 {
             return Ok((self.connection.ask(&swap).await?, 0));
         }
-        // Behind the write on the same connection, or it would wait for somebody else's.
+        // After the write on the same connection, because `WAIT` waits for the writes of its own connection.
         let mut wait = Cmd::new();
         wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
         let mut both = Pipeline::with_capacity(2);
@@ -162,7 +165,7 @@ impl RedisStore {
     }
 }
 
-/// A write that the server has not answered as it should.
+/// A failed write, and whether the record may be written.
 struct Failed {
     error: RedisError,
     may_be_written: bool,
@@ -170,7 +173,8 @@ struct Failed {
 
 impl Failed {
     fn new(error: RedisError) -> Self {
-        // A server that says why it did not do it has not. Only `WAIT`, behind the write, is cut short by a failover.
+        // An error from the server means that it did not write, except `UNBLOCKED`: a failover interrupted the `WAIT`
+        // after the write.
         let is_refused = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
         let is_refused = is_refused && error.code() != Some("UNBLOCKED");
         Self {
@@ -214,7 +218,7 @@ impl Store for RedisStore {
         self.keep_for_ms.store(milliseconds(ttl), Ordering::Relaxed);
     }
 
-    /// Nothing is left to sweep: each key expires by itself.
+    /// Removes nothing, because each key expires by itself.
     fn sweep(&self, _older_than: Duration, _limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(std::future::ready(Ok(0)))
     }

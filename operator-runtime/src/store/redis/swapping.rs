@@ -1,4 +1,4 @@
-//! The compare-and-swap as one script on one key, and its answers.
+//! The compare-and-swap as one Lua script on one key, and its answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use ::redis::{Cmd, Value};
 
 use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, Swap};
 
-/// A record is a hash of its revision, when it was written and first seen, in milliseconds of the server's clock, and
-/// its bytes. It answers 1 for written, 0 for gone, or with what is held.
+/// A record is a Redis hash of its revision, the times when it was written and first seen (in milliseconds of the
+/// server's clock), and its bytes. The script returns 1 for "written", 0 for "gone", or the current fields.
 ///
-/// It expires when it was last written as long ago as records count: by then it is past its time, as the rules see
-/// it, and no attempt has given a sign of life for longer than any lease. A replay writes nothing, so extends nothing.
+/// The key expires once the time for which records are valid has passed since the last write: by then the record is
+/// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.
 pub(super) const SCRIPT: &str = "\
 local key, expected, revision, record, reset, keep_for = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local held = redis.call('HMGET', key, 'revision', 'written', 'first_seen', 'record')
@@ -35,7 +35,7 @@ redis.call('PEXPIRE', key, keep_for)
 return 1
 ";
 
-/// What the script is asked.
+/// The arguments of the script.
 pub(super) struct Arguments {
     key: Vec<u8>,
     expected: Option<[u8; 8]>,
@@ -68,7 +68,7 @@ impl Arguments {
         &self.key
     }
 
-    /// `EVAL` takes the script itself, `EVALSHA` what the server knows it by.
+    /// The command `EVAL` with the script itself, or `EVALSHA` with its SHA-1.
     pub(super) fn command(&self, evaluates: &str, script: &str) -> Cmd {
         let mut command = Cmd::new();
         command
@@ -85,14 +85,14 @@ impl Arguments {
     }
 }
 
-/// What the keys of operations begin with; their ids follow.
+/// The prefix of the operations' keys; the id follows.
 pub(super) const PREFIX: &[u8] = b"operator:";
 
 pub(super) fn key_of(id: &OperationId) -> Vec<u8> {
     [PREFIX, id.as_bytes()].concat()
 }
 
-/// Reads what the script answered to a write of `revision`.
+/// Reads the script's answer to a write of `revision`.
 pub(super) fn read(answer: Value, revision: Revision, name: &str) -> Result<Swap, StoreError> {
     match answer {
         Value::Int(1) => return Ok(Swap::Swapped(revision)),
@@ -129,13 +129,13 @@ pub(super) fn read(answer: Value, revision: Revision, name: &str) -> Result<Swap
     Err(foreign(name))
 }
 
-/// What a key holds that is no record.
+/// The error for a key that does not hold a record.
 pub(super) fn foreign(name: &str) -> StoreError {
-    let source = std::io::Error::other("something else has written to a key that begins with `operator:`");
+    let source = std::io::Error::other("another program has written to a key that begins with `operator:`; give this store a database of its own");
     StoreError::unavailable(name, "read a record", source)
 }
 
-/// Never less than nothing, should the server's clock have been set back.
+/// An age. It is zero, not negative, if the server's clock was set back.
 pub(super) fn age(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

@@ -1,4 +1,5 @@
-//! Opens the file: private to its owner, write-ahead log, patient with other processes.
+//! Opens the SQLite file: readable by its owner only, with a write-ahead log, and with a wait for locks of other
+//! processes.
 
 use std::fs::OpenOptions;
 use std::path::Path;
@@ -9,22 +10,25 @@ use rusqlite::{Connection, OpenFlags};
 use super::Durability;
 use crate::store::StoreError;
 
-/// How long another process may hold the file before a call is refused.
+/// How long a call waits for another process that locks the file before the call is refused.
 const BUSY: Duration = Duration::from_secs(5);
-/// How many pages the write-ahead log takes (16 MiB) before its changes are moved into the file, which costs two more
-/// flushes to the disk and stops the writer: pages that many operations have changed by then are moved once.
+/// How many pages (16 MiB) the write-ahead log holds before a checkpoint moves its changes into the file. A checkpoint
+/// costs two more flushes to the disk and stops the writer; in a long log, a page that many operations have changed is
+/// moved only once.
 const LOG: u32 = 4_000;
-/// How much of the file the writer keeps in memory, in KiB: ids come in no order, so every part of it is written to.
+/// The page cache of the writer, in KiB. It is large because ids are random, so that writes go to every part of the
+/// file.
 const CACHE: i32 = 32 * 1024;
-/// Handlers' statements share this cache with ours.
+/// The size of the cache of prepared statements, which handlers' statements share with the store's.
 const STATEMENTS: usize = 128;
 
 pub(super) fn open(path: &Path, durability: Durability, name: &str) -> Result<Connection, StoreError> {
-    make_private(path).map_err(|source| StoreError::unavailable(name, "be made", source))?;
+    make_private(path).map_err(|source| StoreError::unavailable(name, "be created", source))?;
     configure(path, durability).map_err(|source| StoreError::unavailable(name, "be opened", source))
 }
 
-/// SQLite gives the write-ahead log the database's own permissions.
+/// Creates the file before SQLite does, with access for its owner only. SQLite gives the write-ahead log the same
+/// permissions.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
@@ -50,7 +54,7 @@ fn configure(path: &Path, durability: Durability) -> rusqlite::Result<Connection
         },
     )?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
-    // Less than nothing means KiB, and not pages.
+    // Negative, because a negative size counts KiB and a positive one counts pages.
     connection.pragma_update(None, "cache_size", -CACHE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)

@@ -1,4 +1,5 @@
-//! Keeps the beginning and ending of transactions to the writer, and handlers to their time, whatever SQL they run.
+//! A guard against handlers' SQL: only the writer can begin and end transactions, and a handler's statement is
+//! interrupted when its time is up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,9 +10,10 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use crate::clock::Clock;
 
-/// Savepoints that begin so are the writer's.
+/// The prefix of the writer's savepoints, which handlers must not use.
 pub(super) const PREFIX: &str = "operator_";
-/// After how many steps of a statement, of which there are millions a second, it is asked whether it may go on.
+/// After how many steps of its virtual machine SQLite calls the progress handler. SQLite makes millions of steps a
+/// second.
 pub(super) const STEPS: i32 = 4_000;
 
 #[derive(Debug, Clone)]
@@ -23,16 +25,21 @@ pub(super) struct Guard {
 #[derive(Debug, Default)]
 struct State {
     handler_runs: AtomicBool,
-    /// When the handler's time is up, on the clock's monotonic time, in microseconds.
+    /// The monotonic time at which the handler's time is up, in microseconds.
     deadline: AtomicU64,
     commit: AtomicBool,
     rolled_back: AtomicBool,
 }
 
-/// Four hooks: SQL that would end the transaction is refused when a handler prepares it; a handler's statement is
-/// interrupted when its time is up, which nothing else can do, for it awaits nothing; that SQLite itself has rolled back
-/// (a full disk does that, an interrupted write, and `OR ROLLBACK`) is seen, whatever is begun afterwards; and what the
-/// handler then runs, outside the transaction, is not kept.
+/// Installs four hooks:
+///
+/// - The authorizer refuses a handler's SQL that would begin or end a transaction.
+/// - The progress handler interrupts a handler's statement when its time is up. A timeout of the future cannot, because a
+///   running statement does not await.
+/// - The rollback hook records that SQLite itself has rolled back (because of a full disk, an interrupted write or
+///   `OR ROLLBACK`), even if the handler begins another transaction afterwards.
+/// - The commit hook refuses every commit but the writer's, so that nothing is kept of what a handler runs after such a
+///   rollback.
 pub(super) fn install(connection: &mut Connection, clock: Arc<dyn Clock>) -> rusqlite::Result<Guard> {
     let guard = Guard {
         state: Arc::default(),
@@ -63,14 +70,14 @@ pub(super) fn install(connection: &mut Connection, clock: Arc<dyn Clock>) -> rus
 }
 
 impl Guard {
-    /// From now on SQL is a handler's, and none of it runs when `limit` has passed.
+    /// From now on, statements belong to a handler, and are interrupted once `limit` has passed.
     pub(super) fn handler_begins(&self, limit: Duration) {
         let deadline = microseconds(self.clock.monotonic().saturating_add(limit));
         self.state.deadline.store(deadline, Ordering::Relaxed);
         self.state.handler_runs.store(true, Ordering::Relaxed);
     }
 
-    /// From now on SQL is the writer's.
+    /// From now on, statements belong to the writer.
     pub(super) fn handler_ended(&self) {
         self.state.handler_runs.store(false, Ordering::Relaxed);
     }
@@ -80,17 +87,17 @@ impl Guard {
             && microseconds(self.clock.monotonic()) >= self.state.deadline.load(Ordering::Relaxed)
     }
 
-    /// A transaction is begun, and nothing has rolled it back yet.
+    /// A new transaction begins, which is not rolled back yet.
     pub(super) fn transaction_begins(&self) {
         self.state.rolled_back.store(false, Ordering::Relaxed);
     }
 
-    /// Whether SQLite has rolled the transaction back by itself.
+    /// Whether SQLite itself has rolled the transaction back.
     pub(super) fn is_rolled_back(&self) -> bool {
         self.state.rolled_back.load(Ordering::Relaxed)
     }
 
-    /// The one commit that is kept.
+    /// Runs the only commit that the commit hook allows.
     pub(super) fn commit(&self, commit: impl FnOnce() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
         self.state.commit.store(true, Ordering::Relaxed);
         let committed = commit();

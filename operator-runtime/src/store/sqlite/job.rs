@@ -1,15 +1,15 @@
-//! What the writer is asked to do, and whom it tells what came of it.
+//! Jobs of the writer thread: the work, and the reply to the caller.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::writing::Writing;
 use crate::store::StoreError;
 
-/// Why a job is not, or may not be, kept.
+/// Why a job was not committed, or why it is unknown whether it was.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) error: StoreError,
-    /// The commit may have happened all the same.
+    /// Whether the commit may have happened.
     pub(super) unknown: bool,
 }
 
@@ -21,19 +21,19 @@ impl From<StoreError> for Failure {
 
 pub(super) type Commit = Result<(), Failure>;
 
-/// Something to do in the writer's transaction.
+/// Work for the writer's transaction.
 pub(super) trait Job: Send {
-    /// Does it: once more where it was undone for another job's sake.
+    /// Runs the work. It runs a second time if another job made the transaction fail.
     fn run(&mut self, writing: &mut Writing<'_>);
 
-    /// Tells whoever asked what came of it.
+    /// Sends the result to the caller.
     fn answer(self: Box<Self>, commit: Commit);
 }
 
-/// A job from work and reply.
+/// A job made of a work closure and a reply closure.
 pub(super) struct Asked<T, W, R> {
     work: W,
-    /// Of the last run.
+    /// The result of the last run.
     result: Option<Result<T, StoreError>>,
     reply: R,
 }
@@ -68,13 +68,14 @@ where
             (Some(Err(error)), _) => Err(error.into()),
             (_, Err(failure)) => Err(failure),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            // Nobody commits a job that was not run.
+            // Cannot happen, because a job is committed only after it was run.
             (None, Ok(())) => Err(StoreError::TransactionEnded.into()),
         });
     }
 }
 
-/// Work that can be done once only: where it is undone for another job's sake, it has to be asked for again.
+/// Makes work out of a closure that can run only once. If another job makes the transaction fail, the caller gets an
+/// error and has to ask again.
 pub(super) fn once<T>(
     work: impl FnOnce(&mut Writing<'_>) -> Result<T, StoreError>,
 ) -> impl FnMut(&mut Writing<'_>) -> Result<T, StoreError> {

@@ -1,4 +1,4 @@
-//! Records in one SQLite file, beside the program's own tables: durable, for one machine.
+//! The SQLite store: records in one file, next to the program's own tables; durable, for one machine.
 
 mod connection;
 mod guard;
@@ -48,25 +48,25 @@ impl Database for Sqlite {
     type Pool = reader::Pool;
 }
 
-/// What an answered call outlives.
+/// Which failures the record of an answered call survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// A crash of the machine or a loss of its power: `synchronous=FULL`.
+    /// A crash or power loss of the machine: `synchronous=FULL`.
     PowerLoss,
-    /// A crash of the process only: `synchronous=NORMAL`, which spares a flush to the disk per commit.
+    /// A crash of the process only: `synchronous=NORMAL`, which saves a flush to the disk for each commit.
     ProcessCrash,
 }
 
-/// Records in one SQLite file.
+/// A store of records in one SQLite file.
 ///
-/// One thread writes. It takes all waiting operations into one transaction, each in a savepoint of its own, and
-/// answers them after the commit. A handler that takes `&mut Tx<Sqlite>` runs on that thread, inside that transaction:
-/// while it waits for something slow, every other writer waits too. Its `timeout` ends its waiting, and interrupts the
-/// statement that it runs.
+/// One thread writes. It runs all waiting operations in one transaction, each in a savepoint of its own, and answers
+/// them after the commit. A handler that takes `&mut Tx<Sqlite>` runs on that thread, inside that transaction: while
+/// the handler waits for something slow, all other writes wait too. The `timeout` of the endpoint ends the handler's
+/// waiting, and interrupts the statement that it runs.
 ///
-/// Should its SQL end the transaction (`INSERT OR ROLLBACK` does), or keep it from being committed (a foreign key that
-/// is checked at the end, and does not hold), then the records that shared it are written again, and the handlers that
-/// did run again, within their time.
+/// If a handler's SQL ends the transaction (as `INSERT OR ROLLBACK` does) or makes its commit fail (as a violated
+/// deferred foreign key does), the other records in that transaction are written again, and the other handlers in it
+/// run again, within their time limits.
 #[derive(Debug)]
 pub struct SqliteStore {
     name: Arc<str>,
@@ -77,10 +77,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, and makes it, readable by its owner only, where there is none.
+    /// Opens the file at `path`. A missing file is created, with access for its owner only.
     ///
     /// # Errors
-    /// If it cannot be opened, is no database, or belongs to a newer version of this crate.
+    /// If the file cannot be opened, is not a SQLite database, or was upgraded by a newer version of this crate.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with(path, Durability::PowerLoss, Arc::new(SystemClock::new()))
     }
@@ -115,14 +115,14 @@ impl SqliteStore {
         })
     }
 
-    /// Runs `work` on the writing connection in a transaction, such as to create the program's own tables in this
-    /// file before it serves. It blocks, so it belongs before or at start-up.
+    /// Runs `work` on the writing connection in a transaction, for example to create the program's own tables in this
+    /// file. It blocks the thread, so call it before the program serves calls.
     ///
-    /// Every process that opens the file runs it, one after the other: say `CREATE TABLE IF NOT EXISTS`. The names
-    /// that begin with `operator_` are this crate's.
+    /// Every process that opens the file runs the set-up, one after the other: write `CREATE TABLE IF NOT EXISTS`.
+    /// Names that begin with `operator_` are reserved for this crate.
     ///
     /// # Errors
-    /// If `work` fails or panics, or the store cannot write; then nothing of it is kept.
+    /// If `work` fails or panics, or the store cannot write; then no change of `work` is kept.
     pub fn setup<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -145,7 +145,7 @@ impl SqliteStore {
         }
     }
 
-    /// Reads of this file beside its transactions.
+    /// Reads this file outside the writer's transactions.
     #[must_use]
     pub fn reader(&self) -> &Reader<Sqlite> {
         &self.reader
@@ -171,7 +171,7 @@ impl SqliteStore {
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
         self.send(work, move |result| drop(reply.send(result)))?;
-        // A writer that is gone without an answer may have committed.
+        // A writer that ended without an answer may have committed.
         answer.await.unwrap_or_else(|_| {
             Err(Failure {
                 error: self.closed(),
@@ -228,7 +228,7 @@ impl Store for SqliteStore {
         })
     }
 
-    /// Beside the writer, who waits for none of it.
+    /// Counts on a reading connection, so that the writer does not wait.
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move {
             let lost_before = self.ticks.now().saturating_sub(ticks::milliseconds(lease));
@@ -255,8 +255,8 @@ impl Store for SqliteStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            // Before the writer: SQLite moves what its log holds into the file where the last connection closes, and one
-            // that only reads cannot.
+            // Before the writer's connection, because the last connection that closes moves the write-ahead log into
+            // the file, and a read-only connection cannot do that.
             self.reader.pool.close();
             drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
             let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,4 +1,4 @@
-//! Reads on a small pool of connections that cannot write and never wait for the writer.
+//! The pool of read-only connections, which never wait for the writer.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,14 +10,14 @@ use super::guard::STEPS;
 use super::{Sqlite, connection};
 use crate::transaction::Reader;
 
-/// More readers than this would only take turns on the processor.
+/// More readers would not be faster, because they would compete for the processors.
 const CONNECTIONS: usize = 8;
 
-/// Why a read gave no answer.
+/// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("the database could not be read: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The closure given to [`Reader::read`] panicked.
@@ -60,7 +60,7 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nobody waits for a read whose `caller` is gone, so its statement is interrupted.
+    /// Runs `work`. When `caller` is dropped, nobody waits for the result, so the running statement is interrupted.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>, caller: Weak<()>) -> rusqlite::Result<T> {
         let idle = self.idle().pop();
         let mut connection = match idle {
@@ -69,7 +69,7 @@ impl Shared {
         };
         connection.progress_handler(STEPS, Some(move || caller.strong_count() == 0))?;
         let result = work(&connection);
-        // One left inside a transaction would go on seeing the past.
+        // A connection inside an open transaction is not reused, because it would keep reading an old state.
         if connection.is_autocommit() && !self.permits.is_closed() {
             self.idle().push(connection);
         }
@@ -78,9 +78,9 @@ impl Shared {
 }
 
 impl Reader<Sqlite> {
-    /// Reads what is committed, on a thread that may block: `reader.read(|connection| connection.query_row(…)).await`.
+    /// Reads committed data, on a thread that may block: `reader.read(|connection| connection.query_row(…)).await`.
     ///
-    /// When the future is dropped, as it is when the time of the handler is up, the statement that runs is interrupted.
+    /// When the future is dropped, as it is when the handler's time is up, the running statement is interrupted.
     ///
     /// # Errors
     /// If `work` fails or panics, or the file cannot be opened.
@@ -89,7 +89,7 @@ impl Reader<Sqlite> {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, ReadError> {
         let shared = self.pool.0.clone();
-        // The permit goes with the work, which may run on for a moment when this future is dropped.
+        // The permit moves into the work, which may continue for a moment after this future is dropped.
         let permit = shared
             .permits
             .clone()

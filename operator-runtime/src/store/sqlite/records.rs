@@ -1,4 +1,4 @@
-//! The compare-and-swap in SQL.
+//! The compare-and-swap, and the other statements on records, in SQL.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Records {
     revisions: Revisions,
 }
 
-/// A row, its record still as bytes.
+/// A row, with its record not decoded yet.
 struct Row {
     revision: i64,
     written: i64,
@@ -31,7 +31,7 @@ struct Row {
 impl Records {
     pub(super) fn new(name: Arc<str>, ticks: Ticks) -> Result<Self, StoreError> {
         let revisions = Revisions::from_a_random_place()
-            .map_err(|source| StoreError::unavailable(&name, "begin to count revisions", source))?;
+            .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
         Ok(Self { name, ticks, revisions })
     }
 
@@ -113,7 +113,7 @@ impl Records {
     }
 }
 
-/// Whether the row was as expected, and so is written.
+/// Writes the record if the row has the expected revision, and returns whether it had.
 fn write(
     connection: &Connection,
     id: OperationId,
@@ -160,7 +160,7 @@ fn page(
         .collect()
 }
 
-/// The second byte of a record tells its state, and whether it is settled.
+/// Counts by the second byte of each record, which holds its state and whether it is settled.
 pub(super) fn count(connection: &Connection, lost_before: i64) -> rusqlite::Result<Counts> {
     let count = "SELECT count(*), count(*) FILTER (WHERE substr(record, 2, 1) IN (x'04', x'84')),
         count(*) FILTER (WHERE substr(record, 2, 1) IN (x'00', x'80') AND written <= ?1),

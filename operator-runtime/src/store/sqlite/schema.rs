@@ -1,10 +1,11 @@
-//! The tables, made and upgraded under the file's own lock. `user_version` is left to the program that shares the file.
+//! The tables, which are created and upgraded in a transaction that locks the file. `user_version` is left to the
+//! program that shares the file.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::store::StoreError;
 
-/// What turns schema `n` into schema `n + 1`; never changed once released, only added to.
+/// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
 const MIGRATIONS: [&str; 2] = [
     "
     CREATE TABLE operator_operations (
@@ -16,7 +17,7 @@ const MIGRATIONS: [&str; 2] = [
     ) WITHOUT ROWID, STRICT;
     CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
 ",
-    // When, as records count the time, the machine was started on which the file was last opened.
+    // The start of the machine that last opened the file, in the time of the records.
     "
     CREATE TABLE operator_clock (
         boot TEXT NOT NULL,

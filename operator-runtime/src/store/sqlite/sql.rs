@@ -4,17 +4,17 @@ use rusqlite::Connection;
 
 use super::guard::PREFIX;
 
-/// A savepoint of the writer's own.
+/// A savepoint of the writer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Savepoint {
-    /// Around all that one job does.
+    /// Encloses one job.
     Job,
-    /// Around what its handler does.
+    /// Encloses the handler of a job.
     Handler,
 }
 
-/// SQL with a random remark behind it: handlers share the cache of prepared statements, where SQL that the guard has
-/// let through for the writer must not be found by a handler that asks for the same.
+/// SQL with a random comment at the end. Handlers share the cache of prepared statements, so without the comment a
+/// handler could find a cached statement that the guard has allowed for the writer.
 #[derive(Debug)]
 pub(super) struct Sql {
     begin: String,
@@ -32,7 +32,7 @@ struct Texts {
 
 impl Sql {
     /// # Errors
-    /// If the machine has no randomness to give.
+    /// If the system provides no random numbers.
     pub(super) fn new() -> std::io::Result<Self> {
         let remark = getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))?;
         let texts = |name: &str| Texts {
@@ -64,7 +64,7 @@ impl Sql {
         run(connection, &self.texts(savepoint).release)
     }
 
-    /// Undoes what was done since, and ends it.
+    /// Undoes the changes since the savepoint, and ends the savepoint.
     pub(super) fn roll_back(&self, connection: &Connection, savepoint: Savepoint) -> rusqlite::Result<()> {
         run(connection, &self.texts(savepoint).roll_back)?;
         self.release(connection, savepoint)

@@ -1,4 +1,4 @@
-//! The file: the contract, crashes, other processes, jumping clocks and refusals.
+//! Tests of the SQLite store: the contract, crashes, other processes, wrong clocks and errors.
 
 use std::path::PathBuf;
 
@@ -52,14 +52,14 @@ async fn since_written(store: &SqliteStore) -> Duration {
 }
 
 #[tokio::test]
-async fn it_keeps_the_contract() {
+async fn the_contract_is_kept() {
     let file = File::new();
     contract::check(&file.open(), async |by| file.clock.advance(by)).await;
     ::tests::proof::Row::of_the_contract("SQLite").record();
 }
 
 #[tokio::test]
-async fn a_claim_outlives_a_process_that_dies_without_a_word() {
+async fn a_claim_survives_a_crash_of_the_process() {
     let file = File::new();
     claim(&file.open()).await.expect("claimed");
     file.clock.advance(MINUTE);
@@ -67,7 +67,7 @@ async fn a_claim_outlives_a_process_that_dies_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_wall_clock_that_jumps_moves_no_age_of_a_running_process() {
+async fn a_jump_of_the_wall_clock_changes_no_age_in_a_running_process() {
     let file = File::new();
     let store = file.open();
     claim(&store).await.expect("claimed");
@@ -88,7 +88,7 @@ async fn a_wall_clock_set_back_between_runs_does_not_keep_a_lease_alive() {
 }
 
 #[tokio::test]
-async fn a_process_that_starts_with_a_clock_ahead_or_behind_tells_the_same_ages() {
+async fn a_process_that_starts_with_a_wrong_clock_returns_the_same_ages() {
     let file = File::new();
     let running = file.open();
     claim(&running).await.expect("claimed");
@@ -111,7 +111,7 @@ async fn a_process_that_starts_with_a_clock_ahead_or_behind_tells_the_same_ages(
 }
 
 #[tokio::test]
-async fn after_a_reboot_the_wall_clock_counts_and_never_goes_back() {
+async fn after_a_reboot_the_wall_clock_is_read_and_time_never_goes_back() {
     let file = File::new();
     claim(&file.open()).await.expect("claimed");
     let start = DAY * 20_000;
@@ -127,7 +127,7 @@ async fn after_a_reboot_the_wall_clock_counts_and_never_goes_back() {
 }
 
 #[tokio::test]
-async fn two_openings_of_one_file_share_its_operations() {
+async fn two_stores_on_one_file_share_its_operations() {
     let file = File::new();
     let (one, two) = (file.open(), file.open());
     assert!(matches!(claim(&one).await, Ok(Swap::Swapped(_))));
@@ -135,7 +135,7 @@ async fn two_openings_of_one_file_share_its_operations() {
 }
 
 #[tokio::test]
-async fn a_set_up_that_fails_or_panics_leaves_nothing_and_the_writer_goes_on() {
+async fn a_failed_set_up_leaves_nothing_and_the_writer_continues() {
     let file = File::new();
     let store = file.open();
     store
@@ -162,7 +162,7 @@ async fn a_reader_cannot_write_and_a_panic_in_it_is_an_error() {
 }
 
 #[tokio::test]
-async fn closed_it_refuses_and_says_so() {
+async fn a_closed_store_refuses_with_a_clear_error() {
     let file = File::new();
     let store = file.open();
     store.close().await;
@@ -172,7 +172,7 @@ async fn closed_it_refuses_and_says_so() {
 }
 
 #[tokio::test]
-async fn closed_it_leaves_one_file_that_can_be_copied() {
+async fn a_closed_store_leaves_one_file_that_can_be_copied() {
     let file = File::new();
     let store = file.open();
     claim(&store).await.expect("claimed");
@@ -189,7 +189,7 @@ async fn closed_it_leaves_one_file_that_can_be_copied() {
 }
 
 #[tokio::test]
-async fn a_full_file_refuses_and_serves_again_when_there_is_room() {
+async fn a_full_file_refuses_writes_until_there_is_room() {
     let file = File::new();
     let store = file.open();
     let pages = |count: &'static str| {
@@ -222,7 +222,7 @@ async fn a_full_file_refuses_and_serves_again_when_there_is_room() {
 }
 
 #[test]
-fn a_file_of_a_newer_version_or_of_no_database_is_refused() {
+fn a_file_of_a_newer_version_or_that_is_not_a_database_is_refused() {
     let file = File::new();
     drop(file.open());
     let connection = Connection::open(file.path()).expect("opens");
@@ -238,7 +238,7 @@ fn a_file_of_a_newer_version_or_of_no_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_version_is_upgraded_with_what_it_holds() {
+async fn a_file_of_the_first_version_is_upgraded_and_keeps_its_records() {
     let file = File::new();
     claim(&file.open()).await.expect("claimed");
     let connection = Connection::open(file.path()).expect("opens");

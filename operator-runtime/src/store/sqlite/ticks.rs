@@ -1,4 +1,4 @@
-//! The time that ages are told in: one for every process of the machine that has the file open.
+//! The time by which ages of records are measured: the same for all processes of the machine that have the file open.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,16 +8,16 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::clock::{Clock, MachineTime};
 
-/// Milliseconds since 1970 as the file counts them: the wall clock is read once after each start of the machine, and
-/// from then on only the machine's own monotonic time, on which its processes agree. So neither a wall clock that
-/// jumps nor a process that starts with a wrong one ends the lease of a running process, or a record before its time.
+/// Milliseconds since 1970 in the time of the file. The wall clock is read once after each start of the machine, and
+/// from then on only the machine's monotonic time, on which its processes agree. So neither a wall clock that jumps nor
+/// a process that starts with a wrong wall clock can end the lease of a running process, or expire a record early.
 ///
-/// It is never behind what the file holds: a wall clock set back between two starts would give records from the
-/// future, whose leases would last until the clock has caught up.
+/// This time is never behind the newest record in the file. If the wall clock was set back between two starts, the
+/// records would otherwise be in the future, and their leases would last until the clock had caught up.
 #[derive(Debug, Clone)]
 pub(super) struct Ticks {
     clock: Arc<dyn Clock>,
-    /// Of the clock's own time; whoever reads and whoever writes share it.
+    /// How far this time is ahead of the clock's monotonic time, in milliseconds; shared by readers and the writer.
     ahead: Arc<AtomicI64>,
 }
 
@@ -50,7 +50,7 @@ impl Ticks {
         self.ahead.store(self.lead_to(now), Ordering::Relaxed);
     }
 
-    /// How far ahead of the clock's own time that is.
+    /// How far `tick` is ahead of the clock's monotonic time.
     fn lead_to(&self, tick: i64) -> i64 {
         tick.saturating_sub(milliseconds(self.clock.monotonic()))
     }
@@ -59,7 +59,7 @@ impl Ticks {
         milliseconds(self.clock.monotonic()).saturating_add(self.ahead.load(Ordering::Relaxed))
     }
 
-    /// Takes the lead of another process that shares the file over, where the machine does not tell all the same time.
+    /// Catches up with another process that shares the file and is ahead, on machines that have no common time.
     pub(super) fn observe(&self, written: i64) {
         self.ahead.fetch_max(self.lead_to(written), Ordering::Relaxed);
     }
@@ -69,7 +69,7 @@ impl Ticks {
     }
 }
 
-/// What it is now by the file's count, where that was begun since the machine was started.
+/// The time of the file now, or `None` if the file was not opened since the machine was started.
 fn since(machine: &MachineTime, connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let began = "SELECT began FROM operator_clock WHERE boot = ?1";
     let began: Option<i64> = connection

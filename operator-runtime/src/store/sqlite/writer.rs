@@ -1,4 +1,4 @@
-//! The one thread that writes: all waiting jobs in one transaction, each answered after its commit.
+//! The writer thread: it runs all waiting jobs in one transaction, and answers them after the commit.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -17,12 +17,14 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 use crate::transaction::Tx;
 
-/// How many jobs share a commit at most.
+/// The largest number of jobs that share a commit.
 const BATCH: usize = 256;
-/// What part of a commit's time the next one waits at most for as many jobs as shared the last.
+/// A transaction waits at most this fraction (one in `PATIENCE`) of the last commit's duration for further jobs, until
+/// it has as many jobs as the last commit.
 const PATIENCE: u32 = 4;
-/// For how long a transaction takes jobs in: for as long as a commit takes, within these bounds. The first waits for all
-/// that follow, and their handlers may be slow; those that are not fill a batch sooner.
+/// The bounds of the time for which a transaction accepts further jobs; within them, it is as long as the last commit
+/// took. It is bounded because the first job waits for all later ones, whose handlers may be slow. Fast jobs fill a
+/// batch sooner.
 const OPEN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
 pub(super) type Sender = mpsc::Sender<Box<dyn Job>>;
@@ -36,13 +38,13 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     jobs: mpsc::Receiver<Box<dyn Job>>,
     last: Commits,
-    /// How many jobs share the next commit at most: one after a transaction that was lost to one of its jobs, so that
-    /// none is lost to the same neighbour for ever; then twice as many each time.
+    /// The limit of jobs in the next transaction. It is one after a job made its transaction fail, so that no job fails
+    /// again and again because of the same other job; it then doubles with each commit.
     most: usize,
 }
 
-/// The last commit: those whom it has answered are likely to ask again at once, and each commit costs a flush to the
-/// disk, however many share it.
+/// The last commit. Its callers are likely to send the next jobs at once, and each commit costs one flush to the disk,
+/// however many jobs share it; so the next transaction waits a little for as many jobs.
 #[derive(Debug, Clone, Copy, Default)]
 struct Commits {
     shared_by: usize,
@@ -64,7 +66,7 @@ impl Writer {
             tx,
             records,
             guard,
-            sql: Sql::new().map_err(|source| StoreError::unavailable(name, "start its writer", source))?,
+            sql: Sql::new().map_err(|source| StoreError::unavailable(name, "get a random number for its statements", source))?,
             clock,
             jobs,
             last: Commits::default(),
@@ -76,7 +78,7 @@ impl Writer {
                 writer.run();
                 let _ = stopping.send(());
             })
-            .map_err(|source| StoreError::unavailable(name, "start its writer", source))?;
+            .map_err(|source| StoreError::unavailable(name, "start its writer thread", source))?;
         Ok((sender, stopped))
     }
 
@@ -86,7 +88,8 @@ impl Writer {
         }
     }
 
-    /// One transaction and its answers. Where one job has made it fail for the others, they are done again without it.
+    /// Runs one transaction and answers its jobs. If one job makes the transaction fail, the other jobs run again
+    /// without it.
     fn batch(&mut self, first: Box<dyn Job>) {
         if let Err(failure) = self.begin() {
             let waiting = self.jobs.try_iter().take(BATCH);
@@ -118,7 +121,7 @@ impl Writer {
         }
     }
 
-    /// Runs jobs until none is left, the transaction has been open for long enough, or one has lost it.
+    /// Runs jobs until none is waiting, the transaction has been open for long enough, or a job has caused a rollback.
     fn take_in(&mut self, first: Box<dyn Job>) -> Vec<Box<dyn Job>> {
         let opened = self.clock.monotonic();
         let mut jobs = Vec::new();
@@ -135,7 +138,7 @@ impl Writer {
         jobs
     }
 
-    /// The next job of a transaction that holds `count`: one that is there, or one that is likely to come soon.
+    /// The next job for a transaction that has `count` jobs: a waiting one, or one that is likely to come soon.
     fn next(&self, count: usize, opened: Duration, waits_until: &mut Option<Duration>) -> Option<Box<dyn Job>> {
         let now = self.clock.monotonic();
         let is_open_for = now.saturating_sub(opened);
@@ -152,8 +155,9 @@ impl Writer {
         self.jobs.recv_timeout(until.checked_sub(now)?).ok()
     }
 
-    /// Does in a transaction of their own what was undone for another job's sake: writes of records, which compare
-    /// before they swap. No handler runs again here.
+    /// Runs the jobs again in a new transaction after another job made the first one fail. Only writes of records run
+    /// again here, which is safe because they compare before they swap; a handler's job fails instead, and its caller
+    /// asks again.
     fn again(&mut self, jobs: &mut [Box<dyn Job>]) -> Commit {
         self.begin()?;
         for job in jobs {
@@ -176,7 +180,7 @@ impl Writer {
     fn begin(&self) -> Result<(), Failure> {
         self.guard.transaction_begins();
         let begun = self.sql.begin(&self.tx.connection);
-        begun.map_err(|source| StoreError::unavailable(&self.name, "begin to write", source).into())
+        begun.map_err(|source| StoreError::unavailable(&self.name, "begin a transaction", source).into())
     }
 
     fn commit(&mut self) -> Result<(), Refused> {
@@ -187,7 +191,7 @@ impl Writer {
             }
         };
         if self.guard.is_rolled_back() {
-            // A handler may have begun another one with a savepoint of its own.
+            // A handler may have begun another transaction by a savepoint of its own.
             roll_back();
             return Err(Refused::ForOneJob(StoreError::TransactionEnded));
         }
@@ -197,9 +201,9 @@ impl Writer {
             roll_back();
             let error = StoreError::unavailable(&self.name, "commit", source);
             match code {
-                // One that a handler's SQL has put off until now.
+                // A handler's SQL violated a constraint that is checked only at the commit.
                 Some(ErrorCode::ConstraintViolation) => Refused::ForOneJob(error),
-                // A write that failed half way may be found whole when the file is next opened.
+                // After a failed write to the disk, the commit may turn out complete when the file is next opened.
                 code => Refused::ForAll(Failure {
                     error,
                     unknown: code == Some(ErrorCode::SystemIoFailure),
@@ -211,9 +215,9 @@ impl Writer {
 
 /// Why a transaction was not committed.
 enum Refused {
-    /// The SQL of one of its jobs has made it fail.
+    /// The SQL of one job made the commit fail.
     ForOneJob(StoreError),
-    /// None could have been.
+    /// The commit failed for a reason that concerns all jobs.
     ForAll(Failure),
 }
 

@@ -1,4 +1,5 @@
-//! The writer's open transaction, as jobs see it: each in a savepoint of its own, and its handler's effects in another.
+//! The writer's open transaction, as jobs see it: each job runs in a savepoint of its own, and its handler in an inner
+//! savepoint.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,12 +20,12 @@ pub(super) struct Writing<'w> {
     pub(super) guard: &'w Guard,
     pub(super) sql: &'w Sql,
     pub(super) name: &'w str,
-    /// How long a handler's statements may take.
+    /// The time limit for a handler's statements.
     pub(super) limit: Duration,
 }
 
 impl Writing<'_> {
-    /// Runs `work` in a savepoint: its failure or panic undoes its own writes and no other job's.
+    /// Runs `work` in a savepoint, so that an error or panic undoes only the writes of this job.
     pub(super) fn isolated<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
@@ -40,12 +41,12 @@ impl Writing<'_> {
             done
         };
         let done = self.in_savepoint(work, Result::is_ok);
-        // SQLite rolls back where there is no room, and why is more than that it did.
+        // A full disk makes SQLite roll back; the error `Full` says more than the error of the rollback.
         full.map_or_else(|| done?, Err)
     }
 
-    /// As [`isolated`](Self::isolated), where the work says how it is to end, and its handler's statements are
-    /// interrupted when `limit` has passed since it began.
+    /// As [`isolated`](Self::isolated), where the work returns a verdict, and the handler's statements are interrupted
+    /// once `limit` has passed since the handler began.
     pub(super) fn isolated_by_verdict(
         &mut self,
         limit: Duration,
@@ -74,9 +75,9 @@ impl Writing<'_> {
         result.map_err(|_| self.panicked())
     }
 
-    /// Why a job that can be done once only is not done.
+    /// The error for a job that can run only once and was undone.
     pub(super) fn undone(&self) -> StoreError {
-        let cause = "the SQL of another handler made the transaction fail that the two shared";
+        let cause = "the SQL of another handler in the same transaction made the transaction fail";
         StoreError::Interrupted {
             store: self.name.to_owned(),
             source: Arc::new(std::io::Error::other(cause)),
@@ -84,8 +85,8 @@ impl Writing<'_> {
     }
 
     pub(super) fn panicked(&self) -> StoreError {
-        let source = std::io::Error::other("it panicked");
-        StoreError::unavailable(self.name, "finish what it was asked", source)
+        let source = std::io::Error::other("the code panicked");
+        StoreError::unavailable(self.name, "finish the work", source)
     }
 
     fn begin(&self, savepoint: Savepoint) -> Result<(), StoreError> {
@@ -100,10 +101,11 @@ impl Writing<'_> {
         self.told(self.sql.roll_back(&self.tx.connection, savepoint))
     }
 
-    /// A transaction that is lost has no savepoints left, and that is what to say.
+    /// Maps the error of a savepoint. If SQLite has rolled back, the savepoint is missing, and the rollback is the
+    /// error to report.
     fn told(&self, done: rusqlite::Result<()>) -> Result<(), StoreError> {
         done.map_err(
-            |source| match StoreError::unavailable(self.name, "keep operations apart", source) {
+            |source| match StoreError::unavailable(self.name, "set or end a savepoint", source) {
                 full @ StoreError::Full { .. } => full,
                 _ if self.guard.is_rolled_back() => StoreError::TransactionEnded,
                 error => error,
