@@ -1,4 +1,4 @@
-//! Named moments at which a test has the whole process killed; without the feature `fail-points` nothing is left of them.
+//! Named moments at which a test has the whole process killed; only with `--cfg operator_fail_points`, which the tests set.
 
 /// A moment in the carrying out of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,18 +15,18 @@ pub(crate) enum FailPoint {
 
 impl FailPoint {
     /// Goes on, or does not.
-    #[cfg(feature = "fail-points")]
+    #[cfg(operator_fail_points)]
     pub(crate) fn pass(self) {
         armed::pass(self);
     }
 
     /// Goes on.
-    #[cfg(not(feature = "fail-points"))]
+    #[cfg(not(operator_fail_points))]
     #[inline(always)]
     pub(crate) fn pass(self) {}
 }
 
-#[cfg(feature = "fail-points")]
+#[cfg(operator_fail_points)]
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -92,7 +92,7 @@ fn gated<T>(
 fn what_happens_to_calls_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let program = build_into(folder, "faults-program", &[]);
+    let program = build_into(folder, "faults-program");
     let server = start(&program, folder);
     let zero = Figures::scrape(&server);
     assert!(is(zero.calls("ring", "done"), 0) && is(zero.calls("charge", "outcome_unknown"), 0));
@@ -162,7 +162,7 @@ fn retry(server: &Server, path: &str, body: &str) -> Answer {
 fn what_a_crash_leaves_is_counted_by_the_server_that_finds_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let program = build_into(folder, "faults-program", &[]);
+    let program = build_into(folder, "faults-program");
     let mut server = start(&program, folder);
     let gates = ["/charge", "/ring"].map(|path| {
         let gate = Gate::new(folder, &path[1..]);
@@ -263,7 +263,7 @@ fn settle(program: &Path, folder: &Path) {
 #[test]
 fn the_page_on_idempotency_names_every_figure_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let server = start(&program, folder.path());
     assert_eq!(post(server.port, "/credit", "k", "{}").unwrap().status, 200);
     records(&server, [0, 0, 0, 0]);
@@ -292,7 +292,7 @@ fn what_cannot_be_scraped_is_said_at_the_start_with_all_else() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = |package: &str, address: &str| {
-        let output = Command::new(build_into(folder.path(), package, &[]))
+        let output = Command::new(build_into(folder.path(), package))
             .arg("serve")
             .current_dir(folder.path())
             .env("OPERATOR_STORE", "sqlite:operator.db")

@@ -27,7 +27,7 @@ fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'
 fn a_redis_that_is_killed_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let url = redis.url();
     let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = storm(&program, folder.path(), &environment, "/charge");
@@ -40,7 +40,7 @@ fn a_redis_that_is_killed_loses_and_doubles_nothing() {
 fn a_postgres_that_is_stopped_at_once_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let url = postgres.url();
     let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = storm(&program, folder.path(), &environment, "/credit");
@@ -53,7 +53,7 @@ fn a_postgres_that_is_stopped_at_once_loses_and_doubles_nothing() {
 fn a_postgres_that_is_stopped_at_once_runs_nothing_twice_that_acts_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let url = postgres.url();
     let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = storm(&program, folder.path(), &environment, "/charge");
