@@ -20,7 +20,7 @@ const KEY: &str = "op_sk_test";
 
 /// One line in, one line out, of `reference.py`.
 fn oracle(verb: &str, lines: &[String]) -> Vec<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/reference.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/reference.py");
     let mut python = Command::new("python3")
         .args([script, verb])
         .stdin(Stdio::piped())

@@ -16,7 +16,7 @@ fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
 async fn it_keeps_the_contract() {
     let (clock, store) = store(usize::MAX);
     contract::check(&store, async |by| clock.advance(by)).await;
-    ::tests::proof::Row::of_the_contract("memory").record();
+    crate::support::proof::Row::of_the_contract("memory").record();
 }
 
 #[tokio::test]
