@@ -1,4 +1,4 @@
-//! Fail points: named moments at which a test kills the whole process. Without the feature `fail-points` they compile
+//! Fail points: named moments at which a test kills the whole process. Without `--cfg operator_fail_points` they compile
 //! to nothing.
 
 /// A moment while an operation is carried out.
@@ -16,18 +16,18 @@ pub(crate) enum FailPoint {
 
 impl FailPoint {
     /// Kills the process if a test has armed this point and its count is reached.
-    #[cfg(feature = "fail-points")]
+    #[cfg(operator_fail_points)]
     pub(crate) fn pass(self) {
         armed::pass(self);
     }
 
     /// Does nothing.
-    #[cfg(not(feature = "fail-points"))]
+    #[cfg(not(operator_fail_points))]
     #[inline(always)]
     pub(crate) fn pass(self) {}
 }
 
-#[cfg(feature = "fail-points")]
+#[cfg(operator_fail_points)]
 mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -75,6 +75,9 @@ mod protocol;
 mod record;
 mod schema;
 pub mod store;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 pub mod testing;
 mod transaction;
 mod upkeep;

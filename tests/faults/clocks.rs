@@ -70,7 +70,7 @@ fn libfaketime() -> String {
 /// A process that starts with another clock takes over no lease and forgets no answer.
 fn starts_beside(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let right = WallClock::new(folder.path());
     let running = right.start(&program, folder.path(), address);
     let kept = right.post(running.port, "kept", "{}");
@@ -113,7 +113,7 @@ fn starts_beside(store: &str, address: &str) {
 /// A clock that jumps by an hour ends no lease early and forgets no answer.
 fn jumps(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let clock = WallClock::new(folder.path());
     let mut server = clock.start(&program, folder.path(), address);
     let mut told: Vec<(String, String, Answer)> = Vec::new();

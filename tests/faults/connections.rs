@@ -15,7 +15,7 @@ const CALLS: usize = 12;
 
 fn a_caller_that_hangs_up_finds_its_answer_when_it_comes_back(store: &str, address: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let server = Server::start_on(&program, folder.path(), address);
     let mut lost = 0;
     for call in 0..CALLS {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::caller::get;
-use tests::process::build_into;
+use tests::process::{build_into, build_with_fail_points};
 use tests::services::{Postgres, Redis};
 
 use crate::calm::{Effect, keys};
@@ -12,13 +12,12 @@ use crate::storm::Storm;
 const KILLS: usize = 56;
 /// Two kills at each fail point, and as many at random moments.
 const FEW_KILLS: usize = 16;
-const FAIL_POINTS: &[&str] = &["operator-runtime/fail-points"];
 
 #[test]
 fn every_answered_refund_exists_exactly_once() {
     let folder = tempfile::tempdir().unwrap();
     let storm = Storm {
-        program: &build_into(folder.path(), "support-desk", FAIL_POINTS),
+        program: &build_with_fail_points(folder.path(), "support-desk"),
         folder: folder.path(),
         environment: &[],
         servers: 1,
@@ -46,7 +45,7 @@ fn every_answered_refund_exists_exactly_once() {
 fn no_mail_is_sent_twice_and_every_answered_mail_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let storm = Storm {
-        program: &build_into(folder.path(), "support-desk", FAIL_POINTS),
+        program: &build_with_fail_points(folder.path(), "support-desk"),
         folder: folder.path(),
         environment: &[],
         servers: 1,
@@ -68,7 +67,7 @@ fn key_of(mail: &str) -> String {
 fn no_credit_is_lost_in_a_process_crash_with_sqlite_durability_process() {
     let folder = tempfile::tempdir().unwrap();
     let storm = Storm {
-        program: &build_into(folder.path(), "faults-program", &["fail-points"]),
+        program: &build_with_fail_points(folder.path(), "faults-program"),
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", "sqlite:operator.db?durability=process")],
         servers: 1,
@@ -89,7 +88,7 @@ fn no_credit_is_lost_in_a_process_crash_with_sqlite_durability_process() {
 fn no_charge_of_two_billing_servers_on_one_postgres_is_lost_or_doubled() {
     let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start(&[]));
     let storm = Storm {
-        program: &build_into(folder.path(), "billing", FAIL_POINTS),
+        program: &build_with_fail_points(folder.path(), "billing"),
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", &postgres.url())],
         servers: 2,
@@ -111,7 +110,7 @@ fn no_charge_recorded_in_redis_is_lost_or_doubled() {
     let folder = tempfile::tempdir().unwrap();
     let redis = Redis::start(&[("appendonly", "yes")]);
     let storm = Storm {
-        program: &build_into(folder.path(), "faults-program", &["fail-points"]),
+        program: &build_with_fail_points(folder.path(), "faults-program"),
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", &redis.url())],
         servers: 1,
@@ -126,10 +125,11 @@ fn no_charge_recorded_in_redis_is_lost_or_doubled() {
 #[test]
 fn a_program_built_without_fail_points_holds_no_trace_of_them() {
     let folder = tempfile::tempdir().unwrap();
-    let names = |features| {
-        let program = std::fs::read(build_into(folder.path(), "quickstart", features)).unwrap();
+    let names_them = |program| {
         let name = b"OPERATOR_FAIL_POINT";
+        let program = std::fs::read(program).unwrap();
         program.windows(name.len()).any(|bytes| bytes == name)
     };
-    assert_eq!((names(FAIL_POINTS), names(&[])), (true, false));
+    assert!(names_them(build_with_fail_points(folder.path(), "quickstart")));
+    assert!(!names_them(build_into(folder.path(), "quickstart")));
 }

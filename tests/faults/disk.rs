@@ -29,7 +29,7 @@ const STORE: (&str, &str) = ("OPERATOR_STORE", "sqlite:disk/operator.db");
 #[test]
 fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let command = isolated("mount -t tmpfs -o size=2m tmpfs disk", &program);
     let server = Server::start_by(command, folder.path(), &[STORE]);
@@ -107,7 +107,7 @@ fn fill(path: &Path) {
 #[test]
 fn a_read_only_file_is_reported_at_start_and_served_once_it_is_writable() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let mut server = Server::start_with(&program, folder.path(), &[STORE]);
     let first = post(server.port, "/credit", "key", "{}").unwrap();

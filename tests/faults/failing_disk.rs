@@ -37,7 +37,7 @@ struct Failing {
 impl Failing {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let program = build_into(folder.path(), "faults-program", &[]);
+        let program = build_into(folder.path(), "faults-program");
         let disk = build_disk(folder.path());
         let server = start(&program, folder.path(), &disk);
         Self {

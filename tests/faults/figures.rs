@@ -92,7 +92,7 @@ fn gated<T>(
 fn each_event_of_a_call_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let program = build_into(folder, "faults-program", &[]);
+    let program = build_into(folder, "faults-program");
     let server = start(&program, folder);
     let zero = Figures::scrape(&server);
     assert!(is(zero.calls("ring", "done"), 0) && is(zero.calls("charge", "outcome_unknown"), 0));
@@ -162,7 +162,7 @@ fn retry(server: &Server, path: &str, body: &str) -> Answer {
 fn effects_of_a_crash_are_counted_by_the_server_that_finds_them() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let program = build_into(folder, "faults-program", &[]);
+    let program = build_into(folder, "faults-program");
     let mut server = start(&program, folder);
     let gates = ["/charge", "/ring"].map(|path| {
         let gate = Gate::new(folder, &path[1..]);
@@ -263,7 +263,7 @@ fn settle(program: &Path, folder: &Path) {
 #[test]
 fn the_idempotency_docs_name_every_metric_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let server = start(&program, folder.path());
     assert_eq!(post(server.port, "/credit", "k", "{}").unwrap().status, 200);
     records(&server, [0, 0, 0, 0]);
@@ -292,7 +292,7 @@ fn a_metrics_address_that_cannot_be_used_is_reported_at_start_up() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = |package: &str, address: &str| {
-        let output = Command::new(build_into(folder.path(), package, &[]))
+        let output = Command::new(build_into(folder.path(), package))
             .arg("serve")
             .current_dir(folder.path())
             .env("OPERATOR_STORE", "sqlite:operator.db")

@@ -12,7 +12,7 @@ use crate::programs::{postgres_credits, refusal_to_start};
 #[test]
 fn start_up_on_a_silent_postgres_ends_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let store = format!("postgres://operator@{address}/postgres?connect_timeout=1");
@@ -25,7 +25,7 @@ fn start_up_on_a_silent_postgres_ends_and_says_why() {
 #[test]
 fn a_process_whose_postgres_is_frozen_answers_and_can_be_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let postgres = Postgres::start(&[]);
     let mut server = Server::start_on(&program, folder.path(), &postgres.url());
     let frozen = postgres.freeze();

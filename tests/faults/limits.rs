@@ -17,7 +17,7 @@ const MIB: usize = 1024 * 1024;
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn server(folder: &Path, limits: &[(&str, &str)]) -> Server {
-    let program = build_into(folder, "faults-program", &[]);
+    let program = build_into(folder, "faults-program");
     Server::start_with(&program, folder, limits)
 }
 
@@ -176,7 +176,7 @@ fn unfinished_heads_use_no_more_memory_than_their_limit() {
 #[test]
 fn connections_idle_longest_are_closed_when_descriptors_run_out() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 200 && exec \"$0\" serve"]).arg(&program);
     let server = Server::start_by(command, folder.path(), &[]);

@@ -24,7 +24,7 @@ fn serve(program: &Path) -> Command {
 #[test]
 fn a_log_whose_reader_is_gone_costs_no_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let (server, log) = Server::start_with_log(serve(&program), folder.path(), &[]);
     drop(log);
     answers_and_stops(folder.path(), server, "a log without a reader");
@@ -33,7 +33,7 @@ fn a_log_whose_reader_is_gone_costs_no_answer() {
 #[test]
 fn a_log_that_nobody_reads_costs_no_answer_and_says_later_what_it_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let (server, log) = Server::start_with_log(serve(&program), folder.path(), &[]);
     answers_and_stops(folder.path(), server, "a log that nobody reads");
     drop(log);
@@ -61,7 +61,7 @@ fn a_log_that_nobody_reads_costs_no_answer_and_says_later_what_it_lost() {
 #[test]
 fn a_log_on_a_full_disk_costs_no_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let mut command = isolated("mount -t tmpfs -o size=64k tmpfs disk && exec 2>disk/log", &program);
     let child = Server::serving(&mut command, folder.path(), &[])

@@ -28,7 +28,7 @@ fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'
 fn a_killed_redis_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let url = redis.url();
     let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = storm(&program, folder.path(), &environment, "/charge");
@@ -41,7 +41,7 @@ fn a_killed_redis_loses_and_doubles_nothing() {
 fn a_postgres_with_an_immediate_stop_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let url = postgres.url();
     let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = storm(&program, folder.path(), &environment, "/credit");
@@ -54,7 +54,7 @@ fn a_postgres_with_an_immediate_stop_loses_and_doubles_nothing() {
 fn a_postgres_with_an_immediate_stop_repeats_no_effect_in_other_systems() {
     let folder = tempfile::tempdir().unwrap();
     let mut postgres = Postgres::start(&[]);
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let url = postgres.url();
     let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = storm(&program, folder.path(), &environment, "/charge");

@@ -25,7 +25,7 @@ struct Two {
 impl Two {
     fn start(store: &'static str, address: impl Fn(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let program = build_into(folder.path(), "faults-program", &[]);
+        let program = build_into(folder.path(), "faults-program");
         let address = address(folder.path());
         let environment = [("OPERATOR_STORE", address.as_str())];
         let servers = [(); 2].map(|()| Server::start_with(&program, folder.path(), &environment));

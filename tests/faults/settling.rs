@@ -23,7 +23,7 @@ struct Shop {
 impl Shop {
     fn open(store: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let program = build_into(folder.path(), "faults-program", &[]);
+        let program = build_into(folder.path(), "faults-program");
         let store = store(folder.path());
         let server = Server::start_on(&program, folder.path(), &store);
         Self {

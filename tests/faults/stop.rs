@@ -17,7 +17,7 @@ const STORE: [(&str, &str); 1] = [("OPERATOR_STORE", "sqlite:operator.db")];
 /// For each effect: a call is in its handler when the signal arrives, and new calls are refused until it has ended.
 fn is_ended_and_kept(store: &str, address: &str, paths: &[&str], effects: impl Fn(&Path) -> Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let environment = [("OPERATOR_STORE", address)];
     let (mut lost, mut doubled) = (0, 0);
     for path in paths {
@@ -96,7 +96,7 @@ fn on_redis_a_running_call_is_finished_and_its_outcome_recorded() {
 #[test]
 fn a_second_signal_ends_the_process_at_once_with_a_failure() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     for path in ["/charge", "/block"] {
         let mut server = Server::start_with(&program, folder.path(), &STORE);
         let gate = Gate::new(folder.path(), &path[1..]);
@@ -115,7 +115,7 @@ fn a_second_signal_ends_the_process_at_once_with_a_failure() {
 #[test]
 fn a_caller_that_does_not_read_its_answer_does_not_delay_the_stop() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let mut server = Server::start_with(&program, folder.path(), &STORE);
     let mut caller = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     caller.set_write_timeout(Some(Duration::from_millis(500))).unwrap();

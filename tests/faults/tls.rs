@@ -34,7 +34,7 @@ fn start(program: &Path, folder: &Path, store: &str, certificate: &Certificate) 
 #[test]
 fn postgres_over_tls_is_verified_and_every_connection_is_encrypted() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let certificate = Certificate::of_this_machine();
     let postgres = Postgres::start(&borrowed(&certificate.for_postgres()));
     let store = format!("{}?sslmode=require", postgres.url());
@@ -61,7 +61,7 @@ fn postgres_over_tls_is_verified_and_every_connection_is_encrypted() {
 #[test]
 fn redis_over_tls_is_verified() {
     let folder = tempfile::tempdir().unwrap();
-    let program = build_into(folder.path(), "faults-program", &[]);
+    let program = build_into(folder.path(), "faults-program");
     let certificate = Certificate::of_this_machine();
     let redis = Redis::start(&borrowed(&certificate.for_redis()));
     assert!(redis.url().starts_with("rediss://"));

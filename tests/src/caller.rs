@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn search_parameters_are_signed_as_python_prints_them() {
-        let vectors = include_str!("../vectors/signatures.json");
+        let vectors = include_str!("../../operator-runtime/tests/vectors/signatures.json");
         let vectors: Vec<Value> = serde_json::from_str(vectors).expect("the vectors");
         let contents = vectors.iter().filter_map(|vector| vector["content"].as_str());
         let mut held = 0;

@@ -14,7 +14,9 @@ use crate::caller::{PUBLIC_URL, SECRET};
 /// If the program cannot be built, because then there is nothing to test.
 #[must_use]
 pub fn build(package: &str, profile: &str) -> PathBuf {
-    cargo_build(package, &["--profile", profile])
+    let mut cargo = cargo_build(package);
+    cargo.args(["--profile", profile]);
+    executable(package, cargo)
 }
 
 /// Builds an example of a package and returns its path.
@@ -23,36 +25,59 @@ pub fn build(package: &str, profile: &str) -> PathBuf {
 /// As [`build`].
 #[must_use]
 pub fn build_example(package: &str, example: &str) -> PathBuf {
-    cargo_build(package, &["--example", example])
+    let mut cargo = cargo_build(package);
+    cargo.args(["--example", example]);
+    executable(package, cargo)
 }
 
-/// Builds a program with features that no other test uses, into a folder of the test.
+/// Builds a program into a folder of the test's own.
 ///
 /// # Panics
-/// If the program cannot be built.
+/// If the program does not build.
 #[must_use]
-pub fn build_into(folder: &Path, package: &str, features: &[&str]) -> PathBuf {
-    // Cargo puts every build of a program at the same path, so the program is copied.
+pub fn build_into(folder: &Path, package: &str) -> PathBuf {
+    own_build(folder, package, None)
+}
+
+/// As [`build_into`], with the fail points of `operator-runtime`.
+///
+/// # Panics
+/// As [`build_into`].
+#[must_use]
+pub fn build_with_fail_points(folder: &Path, package: &str) -> PathBuf {
+    let wrapper = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/with-fail-points");
+    own_build(folder, package, Some(wrapper))
+}
+
+fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
+    // Cargo leaves every build of a program at the same place.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = folder.join(package);
-    let built = cargo_build(package, &["--features", &features.join(",")]);
-    // Copied by another process: a file that this process has open for writing cannot be executed, and a process that
-    // another test starts meanwhile briefly inherits the open file.
+    let mut cargo = cargo_build(package);
+    if let Some(wrapper) = wrapper {
+        cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
+    }
+    let built = executable(package, cargo);
+    // By another process: a file that this one has open to write cannot be run, and each process that another test starts
+    // meanwhile has it open, too, for a moment.
     let copied = Command::new("cp").args([&built, &own]).status().expect("cp runs");
     assert!(copied.success(), "{} is not copied", built.display());
     own
 }
 
-fn cargo_build(package: &str, what: &[&str]) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let output = Command::new(env!("CARGO"))
+fn cargo_build(package: &str) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
         .args(["build", "--locked", "--message-format=json", "-p", package])
-        .args(what)
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo runs");
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .stderr(Stdio::inherit());
+    cargo
+}
+
+/// Runs `cargo build`, and reads from its messages where the program is.
+fn executable(package: &str, mut cargo: Command) -> PathBuf {
+    let output = cargo.output().expect("cargo runs");
     assert!(output.status.success(), "{package} does not build");
     let messages = String::from_utf8(output.stdout).expect("cargo prints text");
     let executable = messages.lines().rev().find_map(|line| {

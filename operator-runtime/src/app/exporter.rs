@@ -1,5 +1,8 @@
 //! The figures for Prometheus, in its text format, on a port of their own.
+//!
+//! Only Prometheus is expected there: unlike the port for calls, this one does not limit how long a request head may take.
 
+use std::future::{IntoFuture as _, ready};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,12 +10,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 /// The format's name (Prometheus text format 0.0.4).
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -22,11 +22,11 @@ const BUCKETS: [f64; 15] = [
 ];
 /// How often the recorder sorts what has been timed into the buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// How long a request's head may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Answers `GET /metrics` until it is dropped.
-pub(crate) struct Exporter(JoinHandle<()>);
+/// Answers `GET /metrics` until it is dropped, which closes this channel.
+pub(crate) struct Exporter {
+    _open: oneshot::Sender<()>,
+}
 
 impl Exporter {
     /// Listens, and has this process's figures recorded from now on.
@@ -41,15 +41,9 @@ impl Exporter {
         })?;
         let recorder = recorder()?;
         tracing::info!(metrics = %bound, "figures for Prometheus at http://{bound}/metrics");
-        Ok(Self(tokio::spawn(async move {
-            tokio::join!(serve(listener, recorder.clone()), keep_up(recorder));
-        })))
-    }
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        self.0.abort();
+        let (open, dropped) = oneshot::channel();
+        tokio::spawn(serve(listener, recorder, dropped));
+        Ok(Self { _open: open })
     }
 }
 
@@ -73,35 +67,22 @@ fn recorder() -> Result<PrometheusHandle, String> {
     Ok(handle)
 }
 
+async fn serve(listener: TcpListener, recorder: PrometheusHandle, dropped: oneshot::Receiver<()>) {
+    let rendering = recorder.clone();
+    let scrape = get(move || ready(([(CONTENT_TYPE, TEXT)], rendering.render())));
+    let router = Router::new().route("/metrics", scrape);
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        let _ = dropped.await;
+    });
+    tokio::select! {
+        _ = serving.into_future() => {}
+        () = keep_up(recorder) => {}
+    }
+}
+
 async fn keep_up(recorder: PrometheusHandle) {
     loop {
         tokio::time::sleep(UPKEEP).await;
         recorder.run_upkeep();
-    }
-}
-
-async fn serve(listener: TcpListener, recorder: PrometheusHandle) {
-    let scrape = get(move || std::future::ready(([(CONTENT_TYPE, TEXT)], recorder.render())));
-    let router = Router::new().route("/metrics", scrape);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
-        .keep_alive(false);
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let service = TowerToHyperService::new(router.clone());
-                let connection = http.serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a scrape ended early");
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a scrape could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
     }
 }

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRunner};
-use tests::proof::Row;
 use tokio::runtime::Runtime;
 
 use self::history::{Action, SERVERS, histories};
 use self::simulation::{Effects, Reached, Simulation, World};
 use crate::clock::{ManualClock, SystemClock};
 use crate::store::{MemoryStore, Store};
+use crate::support::proof::Row;
 
 const YEARS: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
 
@@ -253,7 +253,7 @@ impl Connected {
 #[cfg(feature = "redis")]
 #[test]
 fn a_thousand_histories_on_redis() {
-    let (redis, runtime) = (tests::services::Redis::start(&[]), runtime());
+    let (redis, runtime) = (crate::support::services::Redis::start(&[]), runtime());
     hold("Redis", &Connected::to(&redis.url(), &runtime), &runtime, 1_000);
 }
 
@@ -311,7 +311,7 @@ mod postgres {
 
     #[test]
     fn a_thousand_histories_on_one_postgres_that_three_servers_are_connected_to() {
-        let (server, runtime) = (tests::services::Postgres::start(&[]), runtime());
+        let (server, runtime) = (crate::support::services::Postgres::start(&[]), runtime());
         let connect = || {
             Arc::new(
                 runtime

@@ -3,14 +3,6 @@
 use schemars::Schema;
 
 use super::search_param::{Expected, SearchParam};
-#[cfg(any(
-    feature = "chrono",
-    feature = "jiff",
-    feature = "time",
-    feature = "url",
-    feature = "uuid"
-))]
-use crate::schema;
 
 /// Types whose own `FromStr` reads what their schema describes.
 #[allow(unused_macros, reason = "not every feature needs it")]
@@ -22,7 +14,7 @@ macro_rules! parsed {
             }
 
             fn schema() -> Schema {
-                schema::of_input::<Self>()
+                crate::schema::of_input::<Self>()
             }
         }
     )*};
@@ -65,7 +57,7 @@ impl SearchParam for rust_decimal::Decimal {
 
     /// One text, where the type's own schema takes a number too.
     fn schema() -> Schema {
-        schemars::json_schema!({ "type": "string", "pattern": schema::exact::DECIMAL })
+        schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
     }
 }
 
@@ -77,7 +69,7 @@ impl SearchParam for time::OffsetDateTime {
     }
 
     fn schema() -> Schema {
-        schema::of_input::<crate::formats::DateTime>()
+        crate::schema::of_input::<crate::formats::DateTime>()
     }
 }
 
@@ -89,6 +81,6 @@ impl SearchParam for time::Date {
     }
 
     fn schema() -> Schema {
-        schema::of_input::<crate::formats::Date>()
+        crate::schema::of_input::<crate::formats::Date>()
     }
 }

@@ -20,7 +20,7 @@ const KEY: &str = "op_sk_test";
 
 /// Runs `reference.py`, which prints one line for each line of input.
 fn oracle(verb: &str, lines: &[String]) -> Vec<String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/reference.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/reference.py");
     let mut python = Command::new("python3")
         .args([script, verb])
         .stdin(Stdio::piped())

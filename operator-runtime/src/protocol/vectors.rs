@@ -24,7 +24,7 @@ struct Vector {
 
 impl Vector {
     fn all() -> Vec<Self> {
-        serde_json::from_str(include_str!("../../../tests/vectors/signatures.json")).unwrap()
+        serde_json::from_str(include_str!("../../tests/vectors/signatures.json")).unwrap()
     }
 
     fn method(&self) -> Method {

@@ -18,7 +18,7 @@ fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
 async fn the_contract_is_kept() {
     let (clock, store) = store(usize::MAX);
     contract::check(&store, async |by| clock.advance(by)).await;
-    ::tests::proof::Row::of_the_contract("memory").record();
+    crate::support::proof::Row::of_the_contract("memory").record();
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn since_written(store: &SqliteStore) -> Duration {
 async fn the_contract_is_kept() {
     let file = File::new();
     contract::check(&file.open(), async |by| file.clock.advance(by)).await;
-    ::tests::proof::Row::of_the_contract("SQLite").record();
+    crate::support::proof::Row::of_the_contract("SQLite").record();
 }
 
 #[tokio::test]

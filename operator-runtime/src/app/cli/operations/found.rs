@@ -123,10 +123,10 @@ impl Found {
             tenant: record.origin.tenant(),
             idempotency_key: record.origin.idempotency_key(),
             attempt: record.epoch,
-            first_seen: utc::text(self.first_seen),
-            last_written: utc::text(self.last_written()),
+            first_seen: utc(self.first_seen),
+            last_written: utc(self.last_written()),
             settled_by: settlement.map(|settlement| settlement.by.as_str()),
-            settled_at: settlement.map(|settlement| utc::text(settlement.at)),
+            settled_at: settlement.map(|settlement| utc(settlement.at)),
         }
     }
 }

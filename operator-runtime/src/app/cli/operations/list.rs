@@ -110,7 +110,7 @@ impl Row {
             cells: [
                 found.id.abbreviated(),
                 found.state().to_owned(),
-                utc::text(found.first_seen),
+                utc(found.first_seen),
                 or_dash(origin.endpoint()),
                 or_dash(origin.tenant()),
                 or_dash(origin.idempotency_key()),
@@ -121,7 +121,7 @@ impl Row {
     }
 
     fn unreadable(unreadable: &Unreadable) -> Self {
-        let first_seen = utc::text(unreadable.first_seen);
+        let first_seen = utc(unreadable.first_seen);
         let json = json!({
             "operation": unreadable.id.to_string(),
             "state": UNREADABLE,

@@ -4,12 +4,12 @@ mod found;
 mod list;
 mod settle;
 mod show;
-mod utc;
 
 use std::any::Any;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Subcommand;
 
@@ -131,9 +131,24 @@ fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
     Some(filled("0")?..=filled("f")?)
 }
 
+/// Seconds since 1970 as RFC 3339 in UTC, such as `2023-11-14T22:13:20Z`.
+fn utc(unix_seconds: u64) -> String {
+    // `humantime` cannot print a year of five digits, which only a damaged record has.
+    const LAST_OF_9999: u64 = 253_402_300_799;
+    let moment = UNIX_EPOCH + Duration::from_secs(unix_seconds.min(LAST_OF_9999));
+    humantime::format_rfc3339_seconds(moment).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ids;
+    use super::{ids, utc};
+
+    #[test]
+    fn a_moment_is_printed_in_utc_to_the_second() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(1_700_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(utc(u64::MAX), "9999-12-31T23:59:59Z");
+    }
 
     #[test]
     fn digits_stand_for_all_ids_that_begin_with_them() {

@@ -61,15 +61,12 @@ fn text(found: &Found, ttl: Duration) -> String {
         ("idempotency key", origin.idempotency_key().to_owned()),
         ("state", state(found)),
         ("attempt", record.epoch.to_string()),
-        ("first seen", utc::text(first_seen)),
-        ("last written", utc::text(found.last_written())),
-        ("kept until", utc::text(first_seen.saturating_add(ttl.as_secs()))),
+        ("first seen", utc(first_seen)),
+        ("last written", utc(found.last_written())),
+        ("kept until", utc(first_seen.saturating_add(ttl.as_secs()))),
     ];
     if let Some(settlement) = &record.settlement {
-        rows.push((
-            "settled",
-            format!("by {} at {}", settlement.by, utc::text(settlement.at)),
-        ));
+        rows.push(("settled", format!("by {} at {}", settlement.by, utc(settlement.at))));
     }
     if let State::Completed(response) = &record.state {
         rows.push(("answer", format!("{} {}", response.status, response.content_type)));

@@ -384,31 +384,3 @@ fn signal(process: u32, signal: &str) {
         .arg(process.to_string())
         .status();
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_killed_redis_comes_back_with_its_data() {
-        let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
-        assert_eq!(redis.ask("SET key 7"), "+OK");
-        redis.kill();
-        TcpStream::connect(("127.0.0.1", redis.port)).expect_err("it is gone");
-        redis.restart();
-        assert_eq!(redis.ask("INCR key"), ":8");
-    }
-
-    #[test]
-    fn a_killed_postgres_comes_back_with_its_data() {
-        let mut postgres = Postgres::start(&[]);
-        let _ = postgres.database("kept");
-        postgres.kill();
-        TcpStream::connect(("127.0.0.1", postgres.port)).expect_err("it is gone");
-        postgres.restart();
-        assert!(
-            std::panic::catch_unwind(|| postgres.database("kept")).is_err(),
-            "it is there already"
-        );
-    }
-}
