@@ -77,7 +77,7 @@ pub mod testing;
 mod transaction;
 mod upkeep;
 
-pub use app::{App, Config, StartError};
+pub use app::{App, Config, SettingName, StartError, StartProblem};
 pub use endpoint::Endpoints;
 pub use endpoint::call::Call;
 pub use idempotency::effect::Effect;

@@ -158,7 +158,7 @@ impl Client {
             panic!("the app has no endpoint `{name}`");
         };
         let settings = &self.assembled.settings;
-        let url = format!("{}{}", settings.public_url, endpoint.path);
+        let url = settings.public_url.published(endpoint.path);
         let call = match endpoint.method {
             Method::Get => Outgoing::get(url, &pairs_of(inputs)),
             Method::Post => Outgoing::post(url, inputs.to_string()),

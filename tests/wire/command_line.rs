@@ -61,13 +61,20 @@ fn a_manifest_names_no_url_that_nobody_published_without_a_word() {
     assert_eq!(unset.code, Some(0), "{unset:?}");
     assert!(unset.out.contains("\"http://127.0.0.1:8080/refunds\""), "{unset:?}");
     assert_eq!(unset.error.lines().count(), 1, "{unset:?}");
-    assert!(unset.error.contains("set OPERATOR_PUBLIC_URL"), "{unset:?}");
+    assert!(
+        unset
+            .error
+            .contains("set OPERATOR_PUBLIC_URL or `Config::public_url` to"),
+        "{unset:?}"
+    );
     let set = say(&desk, &[("OPERATOR_PUBLIC_URL", "https://a.example/")], &["manifest"]);
     assert!(set.out.contains("\"https://a.example/refunds\""), "{set:?}");
     assert_eq!(set.error, "");
     let nowhere = say(&desk, &[("OPERATOR_LISTEN", "nowhere")], &["manifest"]);
     assert!(
-        nowhere.error.starts_with("`nowhere` is no address to listen on"),
+        nowhere
+            .error
+            .starts_with("OPERATOR_LISTEN is `nowhere`, which is not an IP address"),
         "{nowhere:?}"
     );
     // No finding is about URLs.
@@ -82,7 +89,7 @@ fn a_call_that_cannot_be_made_is_refused_before_anything_is_sent() {
     for (arguments, why) in [
         (
             ["--url", "ftp://a.example"],
-            "The public URL `ftp://a.example` is neither https nor http: `--url` is",
+            "The public URL `ftp://a.example` is neither https nor http: `--url` takes",
         ),
         (["--url", "x y"], "The public URL `x y` is not a URL"),
         (["--at", "127.0.0.1:8080"], "`127.0.0.1:8080` is no address to send to"),
@@ -152,7 +159,7 @@ fn a_log_that_would_hold_something_else_is_refused() {
         "RUST_LOG is `info,support_desk=loud`",
         "There is no signing key",
         "There is no public URL",
-        "`nowhere` is no address",
+        "OPERATOR_LISTEN is `nowhere`",
     ] {
         assert!(nonsense.contains(problem), "{problem}: {nonsense}");
     }
@@ -168,7 +175,7 @@ fn a_program_without_sqlite_asks_for_a_store_that_it_has() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.error
-            .contains("There is no store: set OPERATOR_STORE to `postgres://…` or `memory:`;"),
+            .contains("There is no store: set OPERATOR_STORE or `Config::store` to `postgres://…` or `memory:`;"),
         "{said:?}"
     );
     let said = say(&billing, &[("OPERATOR_STORE", "redis://127.0.0.1:1")], &["dev"]);

@@ -43,7 +43,7 @@ struct Console {
 
 /// Why the console cannot stand beside the endpoints, if it cannot.
 pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
-    let base_path = &assembled.settings.base_path;
+    let public_url = &assembled.settings.public_url;
     let is_taken = |path: &str| {
         path.strip_prefix(page::PATH)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -52,7 +52,7 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
         .endpoints
         .iter()
         .map(|bound| bound.endpoint)
-        .find(|endpoint| is_taken(endpoint.path) || is_taken(&format!("{base_path}{}", endpoint.path)))?;
+        .find(|endpoint| is_taken(endpoint.path) || is_taken(&public_url.published_path(endpoint.path)))?;
     Some(format!(
         "`{}` ({}) answers at {}, where `dev` has its console: there is no console in this run. Give it another path to have both.",
         endpoint.name, endpoint.source, endpoint.path
@@ -198,7 +198,6 @@ async fn compare(State(console): State<Arc<Console>>, request: Request) -> Respo
     let settings = &console.assembled.settings;
     let server = Server {
         public_url: &settings.public_url,
-        base_path: &settings.base_path,
         endpoints: &console.assembled.endpoints,
         keys: &settings.keys,
         now: console.clock.unix_seconds(),

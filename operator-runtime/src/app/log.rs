@@ -6,8 +6,10 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::StartError;
+use super::{SettingName, StartError, StartProblem};
 
+const FORMAT: SettingName = SettingName::Variable("OPERATOR_LOG");
+const FILTER: SettingName = SettingName::Variable("RUST_LOG");
 /// What is logged where `RUST_LOG` does not say.
 const UNSET: &str = "info,rmcp=warn";
 
@@ -41,21 +43,22 @@ pub(crate) fn install() -> Result<(), StartError> {
 }
 
 /// What is logged; empty is as unset.
-fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
+fn filter(given: Option<&OsStr>) -> Result<EnvFilter, StartProblem> {
     let given = given.unwrap_or_default();
     let wrong = |why: &str| {
-        format!(
-            "RUST_LOG is `{}`, which is no filter of the log{why}: set it to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
+        let sentence = format!(
+            "{FILTER} is `{}`, which does not say what to log{why}: set {FILTER} to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
             given.display()
-        )
+        );
+        StartProblem::of(FILTER, sentence)
     };
     match given.to_str().map(str::trim) {
         Some("") => Ok(EnvFilter::new(UNSET)),
         Some(text) => match text.split(',').find(|directive| is_lone_word(directive)) {
             Some(word) => Err(wrong(&format!(
-                " (`{word}` is no level; a crate of that name is logged with `{word}=trace`)"
+                " (`{word}` is not a level; to log a crate of that name, write `{word}=trace`)"
             ))),
-            None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})"))),
+            None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})")).caused_by(error)),
         },
         None => Err(wrong("")),
     }
@@ -73,15 +76,18 @@ enum Format {
 }
 
 impl Format {
-    fn of(given: Option<&OsStr>) -> Result<Self, String> {
+    fn of(given: Option<&OsStr>) -> Result<Self, StartProblem> {
         let given = given.unwrap_or_default();
         match given.to_str() {
             Some("" | "text") => Ok(Self::Text),
             Some("json") => Ok(Self::Json),
-            _ => Err(format!(
-                "OPERATOR_LOG is `{}`, which is no format of the log: set it to json or text, or leave it unset.",
-                given.display()
-            )),
+            _ => {
+                let sentence = format!(
+                    "{FORMAT} is `{}`, which is not a format of the log: set {FORMAT} to json or text, or leave it unset.",
+                    given.display()
+                );
+                Err(StartProblem::of(FORMAT, sentence))
+            }
         }
     }
 }
@@ -95,15 +101,18 @@ mod tests {
     #[test]
     fn only_the_formats_that_there_are_are_taken() {
         let of = |given: Option<&str>| Format::of(given.map(OsStr::new));
-        assert_eq!(of(None), Ok(Format::Text));
-        assert_eq!(of(Some("text")), Ok(Format::Text));
-        assert_eq!(of(Some("json")), Ok(Format::Json));
-        assert!(of(Some("JSON")).unwrap_err().contains("`JSON`"));
+        assert_eq!(of(None).ok(), Some(Format::Text));
+        assert_eq!(of(Some("text")).ok(), Some(Format::Text));
+        assert_eq!(of(Some("json")).ok(), Some(Format::Json));
+        assert!(of(Some("JSON")).unwrap_err().to_string().contains("`JSON`"));
     }
 
     #[test]
     fn a_filter_that_is_none_is_refused_and_an_empty_one_is_as_unset() {
-        let of = |given: Option<&str>| filter(given.map(OsStr::new)).map(|filter| filter.to_string());
+        let of = |given: Option<&str>| match filter(given.map(OsStr::new)) {
+            Ok(filter) => Ok(filter.to_string()),
+            Err(problem) => Err(problem.to_string()),
+        };
         let unset = of(None);
         assert!(
             unset.as_ref().is_ok_and(|filter| filter.contains("info")),

@@ -30,8 +30,9 @@ impl Served {
         assembled.endpoints.iter().map(|endpoint| {
             let path = endpoint.endpoint.path;
             let mut paths = vec![path.to_owned()];
-            if !assembled.settings.base_path.is_empty() {
-                paths.push(format!("{}{path}", assembled.settings.base_path));
+            let public_url = &assembled.settings.public_url;
+            if !public_url.base_path().is_empty() {
+                paths.push(public_url.published_path(path));
             }
             let served = Self {
                 endpoint: Arc::clone(endpoint),

@@ -9,6 +9,7 @@ use crate::input::{Input, JsonInput};
 use crate::manifest::model::Model;
 use crate::manifest::served;
 use crate::protocol::method::Method;
+use crate::protocol::public_url::PublicUrl;
 
 const GOOD: &str = "Lists a customer's latest orders, newest first. Use it when a customer asks where an order is.";
 
@@ -56,9 +57,13 @@ fn served_parts() -> Endpoint {
 }
 
 /// The lints that are found, each with its place.
+fn public_url() -> PublicUrl {
+    PublicUrl::parse("https://a.example").unwrap()
+}
+
 fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
     let endpoints: Vec<&'static Endpoint> = endpoints.into_iter().map(|one| &*Box::leak(Box::new(one))).collect();
-    let found = findings(&Model::new(&endpoints, "https://a.example"));
+    let found = findings(&Model::new(&endpoints, &public_url()));
     found
         .iter()
         .map(|finding| format!("{} {}", finding.lint.name, finding.place))
@@ -231,7 +236,7 @@ fn either_of_two_similar_names_may_be_allowed() {
 fn the_summary_is_the_first_sentence_however_it_is_wrapped() {
     let summary = |description: &'static str| {
         let one: &'static Endpoint = Box::leak(Box::new(endpoint("recent_orders", description)));
-        Model::new(&[one], "https://a.example").endpoints.remove(0).summary()
+        Model::new(&[one], &public_url()).endpoints.remove(0).summary()
     };
     assert_eq!(
         summary("Lists a customer's latest\norders. Newest first."),

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use self::found::Found;
-use super::{Done, settings};
-use crate::app::{App, registry};
+use super::{Done, said, settings};
+use crate::app::{App, Given, registry};
 use crate::endpoint::Endpoint;
 use crate::idempotency::operations::Operations;
 use crate::store::{self, Listed, MemoryStore, OperationId, Store, StoreError};
@@ -51,12 +51,15 @@ impl Desk {
     async fn open(app: &App) -> Result<Self, String> {
         let config = settings(app)?;
         let store = match &app.store {
-            Some(store) => Arc::clone(store),
-            None => open(config.store_url()?).await?,
+            Some(store) => Arc::clone(&store.value),
+            None => open(config.store_url().map_err(said)?).await?,
         };
         let any: &dyn Any = &*store;
         if any.is::<MemoryStore>() {
-            return Err("These operations are in the memory of the process that serves, and end with it, so that there is nothing to list or to settle from here: set OPERATOR_STORE to a store that lasts, such as sqlite:operator.db.".to_owned());
+            return Err(format!(
+                "These operations are in the memory of the process that serves, and end with it, so that there is nothing to list or to settle from here: set {} to a store that lasts, such as sqlite:operator.db.",
+                app.store_setting(&config)
+            ));
         }
         Ok(Self {
             operations: Operations::new(store, config.operations),
@@ -93,18 +96,22 @@ impl Desk {
 }
 
 /// A file that is not there would be made, and then be found to be empty.
-async fn open(address: &str) -> Result<Arc<dyn Store>, String> {
+async fn open(given: Given<&str>) -> Result<Arc<dyn Store>, String> {
+    let Given {
+        value: address,
+        setting,
+    } = given;
     if let Some(file) = address.strip_prefix("sqlite:") {
         let path = file.split('?').next().unwrap_or(file);
         if !path.is_empty() && !Path::new(path).exists() {
             return Err(format!(
-                "There is no SQLite file {path}: run this in the folder that the server runs in, or set OPERATOR_STORE to sqlite:PATH."
+                "There is no SQLite file {path}: run this in the folder that the server runs in, or set {setting} to sqlite:PATH."
             ));
         }
     }
     store::open(address)
         .await
-        .map_err(|error| store::not_opened(address, &error))
+        .map_err(|error| store::not_opened(&setting.to_string(), address, &error))
 }
 
 fn unreadable(error: &StoreError) -> String {
