@@ -105,7 +105,8 @@ pub use input::{Expected, SearchParam, SearchParams};
 /// }
 ///
 /// let error = Error::from(RefundError::NoSuchOrder { order_id: 7 });
-/// assert_eq!((error.status(), error.detail()), (404, "There is no order 7. Ask for the number on the receipt."));
+/// assert_eq!(error.status(), 404);
+/// assert_eq!(error.detail(), "There is no order 7. Ask for the number on the receipt.");
 /// # let _ = (RefundError::ProviderAway, RefundError::Disk(std::io::ErrorKind::Other.into()));
 /// ```
 pub use operator_macros::OperatorError;
@@ -189,15 +190,18 @@ pub use operator_macros::endpoints;
 /// ```
 pub use operator_macros::operator_api;
 pub use problem::Error;
-#[cfg(feature = "sqlite")]
-pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use store::{ReadError, Sqlite};
+pub use transaction::{Database, Reader, Tx};
+
+// The crates whose types are in signatures, so that a program can name the version that this one was built with.
+#[cfg(feature = "sqlite")]
+pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
-pub use transaction::{Database, Reader, Tx};
+pub use {axum, bytes, http, http_body, schemars, serde_json, tower};
 
 /// What an endpoint asks of the types in its signature: the traits that the compiler names where one does not fit.
 ///

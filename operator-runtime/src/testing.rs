@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
 
@@ -45,7 +45,8 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let client = Client::new(App::new()).await.unwrap();
 /// let answer = client.with_idempotency_key("k").call("add", &json!({ "left": 2, "right": 3 })).await;
-/// assert_eq!((answer.status, answer.body), (200, json!(5)));
+/// assert_eq!(answer.status, 200);
+/// assert_eq!(answer.body, json!(5));
 /// let again = client.with_idempotency_key("k").call("add", &json!({ "left": 2, "right": 3 })).await;
 /// assert!(again.replayed);
 /// # }
@@ -63,15 +64,16 @@ pub struct Client {
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
-    pub status: u16,
+    pub status: StatusCode,
     /// The JSON.
     pub body: Value,
     /// Whether it was kept from an earlier call with the same idempotency key.
     pub replayed: bool,
-    /// After how many seconds to try again, where it says so.
-    pub retry_after: Option<u64>,
+    /// After how long to try again, where it says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl Client {
@@ -141,10 +143,12 @@ impl Client {
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         Answer {
-            status: head.status.as_u16(),
+            status: head.status,
             body: serde_json::from_slice(&body).unwrap_or_default(),
             replayed: header("idempotent-replayed") == Some("true"),
-            retry_after: header("retry-after").and_then(|seconds| seconds.parse().ok()),
+            retry_after: header("retry-after")
+                .and_then(|seconds| seconds.parse().ok())
+                .map(Duration::from_secs),
         }
     }
 

@@ -120,7 +120,7 @@ fn choose(app: &App, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint>
             format!("Two values of type `{type_name}` were given to {setting}: an endpoint borrows by type, so give one, or wrap each in a type of its own."),
         ));
     }
-    registry::select(app.only.as_ref(), problems)
+    registry::select(&app.only, problems)
 }
 
 /// What endpoints may borrow: the app's values, the store's, and the manifest where it is served.

@@ -15,6 +15,7 @@ pub(crate) use self::setting::{Given, Names};
 pub(crate) use self::settled::Settled;
 use super::start_error::StartProblem;
 use crate::idempotency::machine::Settings;
+#[cfg(feature = "cli")]
 use crate::protocol::public_url::PublicUrl;
 #[cfg(all(feature = "cli", feature = "mcp"))]
 use crate::protocol::signature::generate_secret;
@@ -153,7 +154,9 @@ impl Config {
         self
     }
 
-    /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`.
+    /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`, each with the feature of that
+    /// name; `memory:` is always there. Unless set, it is `sqlite:operator.db` with the feature `sqlite`, whatever other
+    /// features are on; without that feature there is no default, and start-up asks for a store.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(setting::STORE.by_method(url.into()));

@@ -77,7 +77,8 @@ const WITHOUT_MCP: &str = "this program was built without MCP: turn it on with `
 #[derive(Clone, Default)]
 pub struct App {
     config: Option<Config>,
-    only: Option<Endpoints>,
+    /// Each list that was given: more than one is a problem.
+    only: Vec<Endpoints>,
     states: States,
     twice: Vec<&'static str>,
     store: Option<Given<Arc<dyn Store>>>,
@@ -104,10 +105,11 @@ impl App {
         self
     }
 
-    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`.
+    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call it once: [`Endpoints`] says
+    /// how lists are joined.
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
-        self.only = Some(endpoints);
+        self.only.push(endpoints);
         self
     }
 
@@ -121,7 +123,17 @@ impl App {
         self
     }
 
-    /// A store that is open already, instead of the one that `OPERATOR_STORE` names.
+    /// A store that is open already, such as that of [`store::open`](crate::store::open), instead of the one that
+    /// [`Config::store`] or `OPERATOR_STORE` names.
+    ///
+    /// ```
+    /// use operator_runtime::{App, store};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), store::StoreError> {
+    /// let app = App::new().store(store::open("memory:").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(self, store: impl Store) -> Self {
         self.with_store(Arc::new(store), SettingName::Method("App::store"))

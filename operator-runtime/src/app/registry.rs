@@ -29,14 +29,21 @@ pub(crate) fn linked() -> Vec<&'static Endpoint> {
 
 /// The linked endpoints, or those of the list. None at all is a problem, and so is a listed function that is no endpoint
 /// or that is listed twice.
-pub(crate) fn select(only: Option<&Endpoints>, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
+pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     let linked = linked();
-    let Some(Endpoints(chosen)) = only else {
+    let [Endpoints(chosen), others @ ..] = only else {
         if linked.is_empty() {
             problems.push(StartProblem::new("No endpoint is linked into this program: annotate a function with `#[operator_api(…)]`, and where it is in a library crate, name that crate with `use that_crate as _;`."));
         }
         return linked;
     };
+    if !others.is_empty() {
+        let sentence = format!(
+            "{ONLY} was called {} times: call it once, with one list; `collect` joins lists.",
+            only.len()
+        );
+        problems.push(StartProblem::of(ONLY, sentence));
+    }
     if chosen.is_empty() {
         problems.push(StartProblem::of(ONLY, format!("The list of {ONLY} is empty: name the endpoints in `endpoints![…]`, or leave {ONLY} out for all that are linked.")));
     }

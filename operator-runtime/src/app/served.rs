@@ -83,7 +83,7 @@ pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
 /// The reply to what does not reach the pipeline, which would have told of it.
 fn turned_away(head: &Parts, error: &Error) -> Reply {
     let path: String = head.uri.path().chars().take(200).collect();
-    tracing::warn!(method = %head.method, path, status = error.status(), reason = error.detail(), "refused");
+    tracing::warn!(method = %head.method, path, status = error.status().as_u16(), reason = error.detail(), "refused");
     Reply::from_error(error)
 }
 

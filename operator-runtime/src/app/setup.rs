@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use super::{App, SettingName, StartProblem};
+#[cfg(feature = "postgres")]
+use crate::store::PostgresStore;
+#[cfg(feature = "sqlite")]
+use crate::store::SqliteStore;
 use crate::store::Store;
 
 /// Runs what the app was given for the database that the store is; for another one, that is a problem. `store_setting`
@@ -35,8 +39,11 @@ async fn in_sqlite(
     store_setting: SettingName,
 ) -> Result<(), StartProblem> {
     const SETTING: SettingName = SettingName::Method("App::sqlite_setup");
-    let store: Arc<dyn std::any::Any + Send + Sync> = store.clone();
-    let Ok(sqlite) = store.downcast::<crate::store::SqliteStore>() else {
+    fn sqlite(store: &dyn Store) -> Option<&SqliteStore> {
+        store.built_in()?.downcast_ref()
+    }
+
+    if sqlite(store).is_none() {
         return Err(StartProblem::of(
             SETTING,
             format!(
@@ -45,8 +52,9 @@ async fn in_sqlite(
         ));
     };
     // On a thread for blocking work, because it waits for the disk.
-    let working = tokio::task::spawn_blocking(move || sqlite.setup(move |connection| setup(connection)));
-    match working.await {
+    let store = Arc::clone(store);
+    let working = move || sqlite(&store).map_or(Ok(()), |sqlite| sqlite.setup(move |connection| setup(connection)));
+    match tokio::task::spawn_blocking(working).await {
         Ok(result) => result.map_err(|error| StartProblem::of(SETTING, error.to_string()).caused_by(error)),
         Err(error) => Err(StartProblem::of(SETTING, format!("{SETTING} did not end: {error}.")).caused_by(error)),
     }
@@ -59,8 +67,7 @@ async fn in_postgres(
     store_setting: SettingName,
 ) -> Result<(), StartProblem> {
     const SETTING: SettingName = SettingName::Method("App::postgres_setup");
-    let store: &dyn std::any::Any = &**store;
-    match store.downcast_ref::<crate::store::PostgresStore>() {
+    match store.built_in().and_then(|store| store.downcast_ref::<PostgresStore>()) {
         Some(postgres) => {
             let made = postgres.setup(sql).await;
             made.map_err(|error| StartProblem::of(SETTING, error.to_string()).caused_by(error))

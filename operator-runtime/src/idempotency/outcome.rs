@@ -35,7 +35,7 @@ impl HandlerOutcome {
     pub(super) fn event(&self) -> Event {
         match self {
             Self::Finished { response, retryable } => Event::Finished {
-                status: response.status,
+                status: response.status.as_u16(),
                 retryable: *retryable,
                 size: response.body.len(),
             },

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -285,7 +286,7 @@ async fn run(
         Ended::Returned(Ok(AnswerBytes(body))) => (
             finished(
                 Response {
-                    status: 200,
+                    status: StatusCode::OK,
                     content_type: JSON.into(),
                     body,
                 },
@@ -301,7 +302,7 @@ async fn run(
         }
         Ended::Returned(Err(error)) => {
             if let Some(cause) = error.cause() {
-                tracing::error!(status = error.status(), cause = %with_causes(cause), "the handler failed");
+                tracing::error!(status = error.status().as_u16(), cause = %with_causes(cause), "the handler failed");
             }
             (finished(response_of(&error), error.is_retryable()), error.retry_after())
         }

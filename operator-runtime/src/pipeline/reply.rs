@@ -37,7 +37,7 @@ impl Reply {
 
     pub(crate) fn of(response: Response) -> Self {
         Self {
-            status: response.status,
+            status: response.status.as_u16(),
             content_type: response.content_type,
             body: response.body,
             replayed: false,

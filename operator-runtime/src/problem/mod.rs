@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Serialize;
 
 use crate::record::operation::OperationId;
@@ -313,8 +314,9 @@ impl Error {
 
     /// The HTTP status it is sent with.
     #[must_use]
-    pub fn status(&self) -> u16 {
-        self.0.kind.row().1
+    pub fn status(&self) -> StatusCode {
+        let (_, status, _) = self.0.kind.row();
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// What the agent reads.

@@ -1,6 +1,7 @@
 //! The public URL: what it may be, and the URLs and paths below it.
 
 use std::fmt;
+#[cfg(any(feature = "cli", test))]
 use std::net::SocketAddr;
 
 /// Scheme, host and base path that the endpoints are published below, without a slash at the end.
@@ -44,6 +45,7 @@ impl PublicUrl {
     }
 
     /// The URL of a server that listens there and has no other name.
+    #[cfg(any(feature = "cli", test))]
     pub(crate) fn of_listener(address: SocketAddr) -> Self {
         let url = format!("http://{address}");
         Self {

@@ -14,6 +14,7 @@ const PAGE: u32 = 200;
 
 /// A record that a store has found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listed {
     /// Whose record it is.
     pub id: OperationId,
@@ -25,12 +26,26 @@ pub struct Listed {
     pub ages: Ages,
 }
 
+impl Listed {
+    /// A record as a store has found it.
+    #[must_use]
+    pub fn new(id: OperationId, revision: Revision, record: Result<Record, DecodeError>, ages: Ages) -> Self {
+        Self {
+            id,
+            revision,
+            record,
+            ages,
+        }
+    }
+}
+
 /// Where a store goes on with a list; what it means is the store's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub Vec<u8>);
 
 /// Some of the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// They may be none, although more follow.
     pub records: Vec<Listed>,
@@ -39,6 +54,12 @@ pub struct Page {
 }
 
 impl Page {
+    /// These records, and where the next page begins, unless this is the last.
+    #[must_use]
+    pub fn new(records: Vec<Listed>, next: Option<Cursor>) -> Self {
+        Self { records, next }
+    }
+
     /// The first `limit` of these records, which are ordered by their ids, for a store whose cursor is the last id.
     pub(super) fn of_ordered(mut records: Vec<Listed>, limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -52,8 +73,9 @@ impl Page {
     }
 }
 
-/// How many records a store holds.
+/// How many records a store holds. A store begins with `Counts::default()` and sets what it has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// All of them.
     pub held: u64,

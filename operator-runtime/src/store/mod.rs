@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::causes::with_causes;
 
-pub use crate::record::operation::{Fingerprint, OperationId, Origin};
+pub use crate::record::operation::{Fingerprint, OperationId, Origin, ParseOperationIdError};
 pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State};
 
 pub mod contract;
@@ -25,6 +25,7 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod revisions;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trial;
@@ -217,7 +218,7 @@ pub type Provided = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
 /// Where records are kept.
 ///
 /// An implementation holds if it passes [`contract::check`].
-pub trait Store: Any + Debug + Send + Sync {
+pub trait Store: Debug + Send + Sync + 'static {
     /// Writes `new` if what is held of `id` is the writing `expected`, or nothing where that is `None`: atomically,
     /// for every program that shares the store, and durably before it answers. A new record is first seen now,
     /// whatever `first_seen` says.
@@ -277,6 +278,13 @@ pub trait Store: Any + Debug + Send + Sync {
         None
     }
 
+    /// This store, where it is one of this crate's: start-up makes a program's tables in those. An `Arc` tells what it
+    /// shares.
+    #[doc(hidden)]
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
+
     /// Finishes what was begun and lets go of files and connections. Everything asked for afterwards is refused.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
@@ -310,6 +318,7 @@ pub enum Verdict {
 
 /// How a transaction has ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Ended {
     /// What was done is kept, as durably as the store keeps anything.
     Committed,

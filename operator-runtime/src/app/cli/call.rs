@@ -96,7 +96,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
 
 fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {
     let mut problems = Vec::new();
-    let endpoints = registry::select(app.only.as_ref(), &mut problems);
+    let endpoints = registry::select(&app.only, &mut problems);
     refused(&problems)?;
     endpoints
         .iter()

@@ -8,7 +8,7 @@ use crate::endpoint::Endpoint;
 
 pub(super) fn run(app: &App) -> Done {
     let mut problems = Vec::new();
-    let endpoints = registry::select(app.only.as_ref(), &mut problems);
+    let endpoints = registry::select(&app.only, &mut problems);
     refused(&problems)?;
     print(&table(&endpoints))
 }

@@ -60,7 +60,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
 /// The app's endpoints, where no two of them clash.
 pub(super) fn endpoints(app: &App) -> Result<Vec<&'static Endpoint>, String> {
     let mut problems = Vec::new();
-    let endpoints = registry::select(app.only.as_ref(), &mut problems);
+    let endpoints = registry::select(&app.only, &mut problems);
     registry::check_unique(&endpoints, &mut problems);
     refused(&problems).map(|()| endpoints)
 }

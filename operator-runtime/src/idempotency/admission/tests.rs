@@ -38,7 +38,7 @@ fn first(body: &str) -> Record {
 fn finished(body: &'static str) -> HandlerOutcome {
     HandlerOutcome::Finished {
         response: Response {
-            status: 200,
+            status: http::StatusCode::OK,
             content_type: "application/json".into(),
             body: body.into(),
         },
@@ -196,7 +196,7 @@ async fn too_long_an_answer_is_given_once() {
     let fixture = fixture();
     let long = HandlerOutcome::Finished {
         response: Response {
-            status: 200,
+            status: http::StatusCode::OK,
             content_type: "text/plain".into(),
             body: vec![b'a'; 256 * 1024 + 1].into(),
         },

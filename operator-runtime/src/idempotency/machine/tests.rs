@@ -33,7 +33,7 @@ fn first(body: &[u8], key: &str) -> Record {
 
 fn response() -> Response {
     Response {
-        status: 200,
+        status: http::StatusCode::OK,
         content_type: "application/json".into(),
         body: "{}".into(),
     }

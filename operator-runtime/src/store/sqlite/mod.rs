@@ -50,6 +50,7 @@ impl Database for Sqlite {
 
 /// What an answered call outlives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// A crash of the machine or a loss of its power: `synchronous=FULL`.
     PowerLoss,
@@ -238,6 +239,10 @@ impl Store for SqliteStore {
                 .await;
             counting.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
         })
+    }
+
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        Some(self)
     }
 
     fn describe(&self) -> String {

@@ -54,8 +54,7 @@ impl Desk {
             Some(store) => Arc::clone(&store.value),
             None => open(config.store_url().map_err(said)?).await?,
         };
-        let any: &dyn Any = &*store;
-        if any.is::<MemoryStore>() {
+        if store.built_in().is_some_and(<dyn Any + Send + Sync>::is::<MemoryStore>) {
             return Err(format!(
                 "These operations are in the memory of the process that serves, and end with it, so that there is nothing to list or to settle from here: set {} to a store that lasts, such as sqlite:operator.db.",
                 app.store_setting(&config)
@@ -63,7 +62,7 @@ impl Desk {
         }
         Ok(Self {
             operations: Operations::new(store, config.operations),
-            endpoints: registry::select(app.only.as_ref(), &mut Vec::new()),
+            endpoints: registry::select(&app.only, &mut Vec::new()),
         })
     }
 
@@ -125,10 +124,8 @@ fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
         return None;
     }
     let filled = |with: &str| {
-        let mut bytes = [0; 32];
         let whole = format!("{digits}{}", with.repeat(64 - digits.len()));
-        const_hex::decode_to_slice(whole, &mut bytes).ok()?;
-        Some(OperationId::from_bytes(bytes))
+        whole.parse::<OperationId>().ok()
     };
     Some(filled("0")?..=filled("f")?)
 }
