@@ -143,12 +143,12 @@ fn numbers_that_cannot_work_are_refused_all_at_once() {
         .read_timeout(Duration::ZERO)
         .handler_timeout(Duration::ZERO)
         .concurrency(0)
-        .operations(Settings {
-            lease: Duration::from_secs(4),
-            renew_every: Duration::from_secs(5),
-            ttl: Duration::from_secs(24 * 60 * 60),
-            ..Settings::default()
-        });
+        .operations(
+            Settings::default()
+                .lease(Duration::from_secs(4))
+                .renew_every(Duration::from_secs(5))
+                .ttl(Duration::from_secs(24 * 60 * 60)),
+        );
     let app = App::new().only(endpoints![refunds]);
     let error = app.config(config).check().unwrap_err();
     let expected = [
