@@ -19,5 +19,5 @@ pub fn key_lists(text: &str) {
 
 /// Reads the address of a store, which is not opened.
 pub fn store_address(address: &str) {
-    drop(store::read_address(address).map_err(|error| store::not_opened(address, &error)));
+    drop(store::read_address(address).map_err(|error| store::not_opened("OPERATOR_STORE", address, &error)));
 }

@@ -82,7 +82,7 @@ pub mod testing;
 mod transaction;
 mod upkeep;
 
-pub use app::{App, Config, StartError};
+pub use app::{App, Config, SettingName, StartError, StartProblem};
 pub use endpoint::Endpoints;
 pub use endpoint::call::Call;
 pub use idempotency::effect::Effect;
@@ -111,7 +111,8 @@ pub use input::{Expected, SearchParam, SearchParams};
 /// }
 ///
 /// let error = Error::from(RefundError::NoSuchOrder { order_id: 7 });
-/// assert_eq!((error.status(), error.detail()), (404, "There is no order 7. Ask for the number on the receipt."));
+/// assert_eq!(error.status(), 404);
+/// assert_eq!(error.detail(), "There is no order 7. Ask for the number on the receipt.");
 /// # let _ = (RefundError::ProviderAway, RefundError::Disk(std::io::ErrorKind::Other.into()));
 /// ```
 pub use operator_macros::OperatorError;
@@ -199,15 +200,18 @@ pub use operator_macros::endpoints;
 /// ```
 pub use operator_macros::operator_api;
 pub use problem::Error;
-#[cfg(feature = "sqlite")]
-pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use store::Postgres;
 #[cfg(feature = "sqlite")]
 pub use store::{ReadError, Sqlite};
+pub use transaction::{Database, Reader, Tx};
+
+// The crates whose types are in signatures, so that a program can name the version that this one was built with.
+#[cfg(feature = "sqlite")]
+pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
-pub use transaction::{Database, Reader, Tx};
+pub use {axum, bytes, http, http_body, schemars, serde_json, tower};
 
 /// The traits that the types in an endpoint's signature must implement; the compiler names them when a type does not
 /// fit.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
 
@@ -46,7 +46,8 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// let client = Client::new(App::new()).await.unwrap();
 /// let answer = client.with_idempotency_key("k").call("add", &json!({ "left": 2, "right": 3 })).await;
-/// assert_eq!((answer.status, answer.body), (200, json!(5)));
+/// assert_eq!(answer.status, 200);
+/// assert_eq!(answer.body, json!(5));
 /// let again = client.with_idempotency_key("k").call("add", &json!({ "left": 2, "right": 3 })).await;
 /// assert!(again.replayed);
 /// # }
@@ -64,15 +65,16 @@ pub struct Client {
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
-    pub status: u16,
+    pub status: StatusCode,
     /// The body as JSON; null if the body is not JSON.
     pub body: Value,
     /// Whether this is the stored answer of an earlier call with the same idempotency key.
     pub replayed: bool,
-    /// The seconds to wait before the next attempt, if the answer has a `Retry-After` header.
-    pub retry_after: Option<u64>,
+    /// How long to wait before the next attempt, if the answer has a `Retry-After` header.
+    pub retry_after: Option<Duration>,
 }
 
 impl Client {
@@ -143,10 +145,12 @@ impl Client {
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         Answer {
-            status: head.status.as_u16(),
+            status: head.status,
             body: serde_json::from_slice(&body).unwrap_or_default(),
             replayed: header("idempotent-replayed") == Some("true"),
-            retry_after: header("retry-after").and_then(|seconds| seconds.parse().ok()),
+            retry_after: header("retry-after")
+                .and_then(|seconds| seconds.parse().ok())
+                .map(Duration::from_secs),
         }
     }
 
@@ -160,7 +164,7 @@ impl Client {
             panic!("the app has no endpoint `{name}`");
         };
         let settings = &self.assembled.settings;
-        let url = format!("{}{}", settings.public_url, endpoint.path);
+        let url = settings.public_url.published(endpoint.path);
         let call = match endpoint.method {
             Method::Get => Outgoing::get(url, &pairs_of(inputs)),
             Method::Post => Outgoing::post(url, inputs.to_string()),

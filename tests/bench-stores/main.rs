@@ -106,7 +106,7 @@ impl Rivals {
 async fn serve(app: App, config: Config) -> SocketAddr {
     // The port was free a moment ago; if another process has taken it since, serving fails with an error.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let app = app.config(config.listen(address.to_string()));
+    let app = app.config(config.listen(address));
     let mut serving = tokio::spawn(app.serve());
     let listens = async {
         while TcpStream::connect(address).await.is_err() {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
     BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Record, Response, Revision, State, Store, Swap,
     Transaction, Verdict, Work,
@@ -138,19 +139,18 @@ pub(crate) fn in_progress() -> Arc<Record> {
 }
 
 pub(crate) fn completed() -> Arc<Record> {
-    record(State::Completed(Response {
-        status: 200,
-        content_type: "application/json".into(),
-        body: "true".into(),
-    }))
+    record(State::Completed(Response::new(
+        StatusCode::OK,
+        "application/json",
+        "true".into(),
+    )))
 }
 
 fn record(state: State) -> Arc<Record> {
     let fingerprint = Fingerprint::new("POST", "/", "application/json", b"{}");
-    Arc::new(Record {
-        state,
-        ..Record::first(fingerprint, Origin::new("book", "key", "default"))
-    })
+    let mut record = Record::first(fingerprint, Origin::new("book", "key", "default"));
+    record.state = state;
+    Arc::new(record)
 }
 
 /// A key for each operation, so that no two operations conflict.

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use operator_runtime::App;
+use operator_runtime::http::StatusCode;
 use operator_runtime::testing::Client;
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
@@ -61,7 +62,7 @@ async fn alone() {
         let before = ALLOCATED.current_usage();
         ALLOCATED.reset_peak_usage();
         let mut quickest = Duration::MAX;
-        let mut status = 0;
+        let mut status = StatusCode::OK;
         for _ in 0..5 {
             let begun = Instant::now();
             status = client.call(endpoint, &inputs).await.status;
@@ -70,7 +71,10 @@ async fn alone() {
         let mebibytes = ALLOCATED.peak_usage().saturating_sub(before) as f64 / f64::from(1 << 20);
         let length = inputs.to_string().len();
         let milliseconds = quickest.as_secs_f64() * 1e3;
-        println!("{what:<32} {length:>9} {milliseconds:>9.2} {mebibytes:>10.2} {status:>7}");
+        println!(
+            "{what:<32} {length:>9} {milliseconds:>9.2} {mebibytes:>10.2} {:>7}",
+            status.as_u16()
+        );
     }
 }
 

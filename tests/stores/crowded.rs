@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use operator_runtime::http::StatusCode;
 use operator_runtime::testing::Client;
 use serde_json::json;
 use tests::services::Postgres as Server;
@@ -14,7 +15,7 @@ use crate::{Gate, client, ledger, run_sql};
 const DUPLICATES: usize = 20;
 
 /// A store with this many connections, and a slow call whose handler occupies one of them.
-async fn with_a_slow_call(server: &Server, connections: usize) -> (Client, Gate, JoinSet<u16>) {
+async fn with_a_slow_call(server: &Server, connections: usize) -> (Client, Gate, JoinSet<StatusCode>) {
     let gate = Gate::closed();
     let client = client(&format!("{}?pool={connections}", server.url()), &gate).await;
     let mut slow = JoinSet::new();
@@ -50,7 +51,7 @@ async fn a_call_without_a_connection_is_told_that_it_has_not_begun() {
     let (client, gate, mut slow) = with_a_slow_call(&server, 1).await;
     let refused = run_sql(&client, "other", "SELECT 1", true).await;
     assert_eq!(
-        (refused.status, refused.retry_after.is_some()),
+        (refused.status.as_u16(), refused.retry_after.is_some()),
         (503, true),
         "{refused:?}"
     );

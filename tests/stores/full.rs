@@ -34,7 +34,11 @@ async fn refusal(store: impl Store) -> operator_runtime::testing::Answer {
 }
 
 fn is_told(answer: &operator_runtime::testing::Answer) {
-    assert_eq!((answer.status, answer.retry_after), (503, Some(60)), "{answer:?}");
+    assert_eq!(
+        (answer.status.as_u16(), answer.retry_after),
+        (503, Some(std::time::Duration::from_secs(60))),
+        "{answer:?}"
+    );
     assert_eq!(answer.body["type"], "urn:operator:problem:store-full", "{answer:?}");
     assert_eq!(
         answer.body["detail"],

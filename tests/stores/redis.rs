@@ -8,6 +8,7 @@ mod unconfirmed;
 use std::sync::Arc;
 use std::time::Duration;
 
+use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
     Fingerprint, FirstSeen, OperationId, Origin, Record, RedisStore, Response, Revision, State, Store, StoreError,
     Swap, contract,
@@ -22,10 +23,9 @@ fn id(key: &str) -> OperationId {
 }
 
 fn record(state: State) -> Arc<Record> {
-    Arc::new(Record {
-        state,
-        ..Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default())
-    })
+    let mut record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
+    record.state = state;
+    Arc::new(record)
 }
 
 async fn claim(store: &RedisStore, key: &str) -> Result<Swap, StoreError> {
@@ -160,11 +160,7 @@ async fn a_write_that_no_replica_confirms_is_not_answered_as_done() {
 async fn counting_records_transfers_no_answers() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&redis.url()).await.unwrap();
-    let answer = Response {
-        status: 200,
-        content_type: "text/plain".into(),
-        body: vec![b'a'; 200 * 1024].into(),
-    };
+    let answer = Response::new(StatusCode::OK, "text/plain", vec![b'a'; 200 * 1024].into());
     for key in 0..10 {
         let id = id(&key.to_string());
         let completed = record(State::Completed(answer.clone()));

@@ -100,7 +100,7 @@ async fn endpoints_of_a_strict_crate_can_be_called() -> Result<(), Box<dyn StdEr
     let client = Client::new(App::new().state(Desk)).await?;
     let answer = client.call("orders", &json!({ "id": 7, "order": "oldest" })).await;
     assert_eq!(
-        (answer.status, &answer.body["detail"]),
+        (answer.status.as_u16(), &answer.body["detail"]),
         (404, &json!("There is no order 7."))
     );
     let answer = client.call("settle", &json!({ "id": 7 })).await;

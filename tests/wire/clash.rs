@@ -86,7 +86,7 @@ fn a_base_path_that_makes_two_endpoints_clash_is_refused_with_both_places() {
     let app = App::new().only(endpoints![refunds, refunds_of_orders]);
     let config = Config::new().store("memory:").signing_key("op_sk_tests");
     let below = |url: &str| app.clone().config(config.clone().public_url(url)).check();
-    assert_eq!(below("http://127.0.0.1:1/other"), Ok(()));
+    below("http://127.0.0.1:1/other").unwrap();
     let error = below("http://127.0.0.1:1/orders").unwrap_err();
     assert_eq!(error.problems().len(), 1, "{error}");
     for part in [
@@ -117,9 +117,10 @@ fn only_recorded_endpoints_are_bounded_by_how_long_records_are_kept() {
         .signing_key("op_sk_tests")
         .public_url("http://127.0.0.1:1");
     let check = |list| App::new().config(config.clone()).only(list).check();
-    assert_eq!(check(endpoints![counts_slowly]), Ok(()));
+    check(endpoints![counts_slowly]).unwrap();
     let error = check(endpoints![counts_slowly, write_slowly]).unwrap_err();
-    let [problem] = error.problems() else { panic!("{error}") };
+    let problem = error.problems().next().unwrap().to_string();
+    assert_eq!(error.problems().len(), 1, "{error}");
     assert!(problem.starts_with("`write_slowly` (tests/wire/clash.rs:"), "{problem}");
     assert!(
         problem.contains("set `ttl` in `Config::operations` to more than 3960 s"),
@@ -142,18 +143,18 @@ fn impossible_numbers_are_refused_all_at_once() {
         .read_timeout(Duration::ZERO)
         .handler_timeout(Duration::ZERO)
         .concurrency(0)
-        .operations(Settings {
-            lease: Duration::from_secs(4),
-            renew_every: Duration::from_secs(5),
-            ttl: Duration::from_secs(24 * 60 * 60),
-            ..Settings::default()
-        });
+        .operations(
+            Settings::default()
+                .lease(Duration::from_secs(4))
+                .renew_every(Duration::from_secs(5))
+                .ttl(Duration::from_secs(24 * 60 * 60)),
+        );
     let app = App::new().only(endpoints![refunds]);
     let error = app.config(config).check().unwrap_err();
     let expected = [
         "body_limit",
         "memory_for_bodies",
-        "`Config::head_limit` was given 4096",
+        "`Config::head_limit` is 4096 bytes",
         "unfinished_heads",
         "connections",
         "idle_timeout",
@@ -196,10 +197,7 @@ fn an_unusable_secret_and_an_unlimited_time_are_refused() {
 
 #[test]
 fn each_clash_is_named_with_both_places() {
-    let config = Config::new()
-        .store("memory:")
-        .public_url("http://example.com")
-        .listen("nowhere");
+    let config = Config::new().store("memory:").public_url("http://example.com");
     let error = App::new().config(config).check().unwrap_err();
     let expected = [
         "Two endpoints are named `one`",
@@ -211,16 +209,12 @@ fn each_clash_is_named_with_both_places() {
         "the field `tags` of a `flatten` input is not one text: take it by POST",
         "There is no signing key",
         "The public URL `http://example.com` is not https",
-        "`nowhere` is no address to listen on",
     ];
     for part in expected {
         assert!(error.to_string().contains(part), "{part}: {error}");
     }
     assert_eq!(error.problems().len(), expected.len(), "{error}");
-    let clash = error
-        .problems()
-        .iter()
-        .find(|problem| problem.contains("are named"))
-        .unwrap();
+    let mut problems = error.problems().map(ToString::to_string);
+    let clash = problems.find(|problem| problem.contains("are named")).unwrap();
     assert_eq!(clash.matches("tests/wire/clash.rs:").count(), 2, "{error}");
 }

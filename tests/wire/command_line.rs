@@ -62,13 +62,20 @@ fn a_manifest_without_a_public_url_says_so() {
     assert_eq!(unset.code, Some(0), "{unset:?}");
     assert!(unset.out.contains("\"http://127.0.0.1:8080/refunds\""), "{unset:?}");
     assert_eq!(unset.error.lines().count(), 1, "{unset:?}");
-    assert!(unset.error.contains("set OPERATOR_PUBLIC_URL"), "{unset:?}");
+    assert!(
+        unset
+            .error
+            .contains("set OPERATOR_PUBLIC_URL or `Config::public_url` to"),
+        "{unset:?}"
+    );
     let set = say(&desk, &[("OPERATOR_PUBLIC_URL", "https://a.example/")], &["manifest"]);
     assert!(set.out.contains("\"https://a.example/refunds\""), "{set:?}");
     assert_eq!(set.error, "");
     let nowhere = say(&desk, &[("OPERATOR_LISTEN", "nowhere")], &["manifest"]);
     assert!(
-        nowhere.error.starts_with("`nowhere` is no address to listen on"),
+        nowhere
+            .error
+            .starts_with("OPERATOR_LISTEN is `nowhere`, which is not an IP address"),
         "{nowhere:?}"
     );
     // No lint concerns URLs.
@@ -83,7 +90,7 @@ fn an_invalid_call_is_refused_before_anything_is_sent() {
     for (arguments, why) in [
         (
             ["--url", "ftp://a.example"],
-            "The public URL `ftp://a.example` is neither https nor http: `--url` is",
+            "The public URL `ftp://a.example` is neither https nor http: `--url` takes",
         ),
         (["--url", "x y"], "The public URL `x y` is not a URL"),
         (
@@ -156,7 +163,7 @@ fn a_wrong_log_setting_is_refused() {
         "RUST_LOG is `info,support_desk=loud`",
         "There is no signing key",
         "There is no public URL",
-        "`nowhere` is no address",
+        "OPERATOR_LISTEN is `nowhere`",
     ] {
         assert!(nonsense.contains(problem), "{problem}: {nonsense}");
     }
@@ -172,7 +179,7 @@ fn a_program_without_sqlite_asks_for_a_store_that_it_supports() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
         said.error
-            .contains("There is no store: set OPERATOR_STORE to `postgres://…` or `memory:`;"),
+            .contains("There is no store: set OPERATOR_STORE or `Config::store` to `postgres://…` or `memory:`;"),
         "{said:?}"
     );
     let said = say(&billing, &[("OPERATOR_STORE", "redis://127.0.0.1:1")], &["dev"]);

@@ -9,7 +9,9 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use operator_runtime::testing::Client;
-use operator_runtime::{App, Call, Error, OperatorError, SearchParam, SearchParams, endpoints, operator_api};
+use operator_runtime::{
+    App, Call, Endpoints, Error, OperatorError, SearchParam, SearchParams, SettingName, endpoints, operator_api,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -250,9 +252,13 @@ async fn lazy(#[operator(extract)] _lazy: Lazy) -> u8 {
 async fn a_failed_extraction_is_tried_again() {
     let client = client().await.with_idempotency_key("lazy");
     let first = client.call("lazy", &json!({})).await;
-    assert_eq!((first.status, first.retry_after), (502, Some(1)), "{first:?}");
+    assert_eq!(
+        (first.status.as_u16(), first.retry_after),
+        (502, Some(std::time::Duration::from_secs(1))),
+        "{first:?}"
+    );
     let again = client.call("lazy", &json!({})).await;
-    assert_eq!((again.status, again.replayed), (200, false), "{again:?}");
+    assert_eq!((again.status.as_u16(), again.replayed), (200, false), "{again:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +290,7 @@ async fn an_operation_that_may_have_happened_is_never_run_again() {
     for _ in 0..2 {
         let answer = client.call("elsewhere", &json!({ "way": "panic" })).await;
         assert_eq!(
-            (answer.status, &answer.body["type"]),
+            (answer.status.as_u16(), &answer.body["type"]),
             (500, &json!("urn:operator:problem:outcome-unknown"))
         );
     }
@@ -293,7 +299,7 @@ async fn an_operation_that_may_have_happened_is_never_run_again() {
     let released = client.with_idempotency_key("r");
     for _ in 0..2 {
         let answer = released.call("elsewhere", &json!({ "way": "retryable" })).await;
-        assert_eq!((answer.status, answer.replayed), (503, false));
+        assert_eq!((answer.status.as_u16(), answer.replayed), (503, false));
     }
 }
 
@@ -307,12 +313,39 @@ async fn a_chosen_list_serves_no_other_endpoint() {
     assert!(
         missing
             .to_string()
-            .contains("`client_is_no_endpoint` in `endpoints![…]` is no endpoint"),
+            .contains("`client_is_no_endpoint` in `App::only` is not an endpoint"),
         "{missing}"
     );
 }
 
 async fn client_is_no_endpoint() {}
+
+#[tokio::test]
+async fn lists_are_joined_and_a_second_one_is_refused() {
+    let joined: Endpoints = [endpoints![fails], endpoints![flattened]].into_iter().collect();
+    let mut extended = endpoints![fails];
+    extended.extend([endpoints![flattened]]);
+    for list in [joined, extended] {
+        let client = Client::new(App::new().only(list)).await.unwrap();
+        assert_eq!(client.call("fails", &json!({ "way": "x" })).await.body, json!(1));
+        assert_eq!(
+            client
+                .call("flattened", &json!({ "number": 1, "all": true }))
+                .await
+                .status,
+            200
+        );
+    }
+    let twice = App::new().only(endpoints![fails]).only(endpoints![flattened]);
+    let error = Client::new(twice).await.unwrap_err();
+    let problem = error.problems().next().unwrap();
+    assert_eq!(problem.setting(), Some(SettingName::Method("App::only")));
+    assert!(
+        problem.to_string().starts_with("`App::only` was called 2 times"),
+        "{error}"
+    );
+    assert_eq!(error.problems().len(), 1, "{error}");
+}
 
 #[test]
 fn an_empty_list_or_a_repeated_function_is_the_only_problem_reported() {
@@ -322,18 +355,18 @@ fn an_empty_list_or_a_repeated_function_is_the_only_problem_reported() {
             .public_url("https://a.example")
             .store("memory:");
         let error = App::new().config(config).only(list).check().unwrap_err();
-        error.problems().to_vec()
+        error.problems().map(ToString::to_string).collect::<Vec<_>>()
     };
     let twice = problems(endpoints![fails, flattened, fails]);
-    assert_eq!(twice, ["`fails` is listed twice in `endpoints![…]`: list it once."]);
+    assert_eq!(twice, ["`fails` is listed twice in `App::only`: list it once."]);
     let [empty] = &problems(endpoints![])[..] else {
         panic!("one problem")
     };
-    assert!(empty.starts_with("The list of `.only(…)` is empty"), "{empty}");
+    assert!(empty.starts_with("The list of `App::only` is empty"), "{empty}");
     let [no_endpoint] = &problems(endpoints![client_is_no_endpoint])[..] else {
         panic!("one problem")
     };
-    assert!(no_endpoint.contains("is no endpoint"), "{no_endpoint}");
+    assert!(no_endpoint.contains("is not an endpoint"), "{no_endpoint}");
 }
 
 #[tokio::test]
@@ -370,7 +403,7 @@ async fn the_client_sets_key_clock_and_config() {
             .await
     };
     let first = call(&client).await;
-    assert_eq!((first.status, first.replayed), (200, false), "{first:?}");
+    assert_eq!((first.status.as_u16(), first.replayed), (200, false), "{first:?}");
     let rotated = call(&client.with_signing_key("op_sk_new")).await;
     assert!(rotated.replayed, "one tenant, whichever key: {rotated:?}");
     assert_eq!(call(&client.with_signing_key("op_sk_forged")).await.status, 401);

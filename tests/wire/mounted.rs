@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use operator_runtime::clock::ManualClock;
 use operator_runtime::rusqlite::Connection;
-use operator_runtime::store::{Durability, SqliteStore};
+use operator_runtime::store::{self, Durability, SqliteStore, StoreError};
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Config, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
@@ -65,13 +66,16 @@ fn a_check_makes_no_file() {
 
     // The check still covers the folder and the program's own tables.
     let nowhere = folder.path().join("nowhere/operator.db");
-    let error = app().config(config(&nowhere)).check().unwrap_err().to_string();
+    let error = app().config(config(&nowhere)).check().unwrap_err();
+    let cause = error.source().unwrap().downcast_ref::<StoreError>();
+    assert!(matches!(cause, Some(StoreError::Unavailable { .. })), "{error:?}");
+    let error = error.to_string();
     assert!(
         error.contains("nowhere/operator.db") && !error.contains(".check-"),
         "{error}"
     );
     let advice = format!(
-        "Create the folder {}, or name another file in OPERATOR_STORE.",
+        "Create the folder {}, or set `Config::store` to another file.",
         folder.path().join("nowhere").display()
     );
     assert!(error.ends_with(&advice), "{error}");
@@ -87,6 +91,25 @@ fn a_check_makes_no_file() {
         .unwrap_err();
     assert!(error.to_string().contains("TABEL"), "{error}");
     assert_eq!(names(folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_store_that_is_shared_is_set_up_as_one_that_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("sqlite:{}", folder.path().join("operator.db").display());
+    let client = Client::new(app().store(store::open(&address).await.unwrap()))
+        .await
+        .unwrap();
+    assert_eq!(
+        client.call("keep_note", &json!({ "text": "call back" })).await.status,
+        200
+    );
+    let in_memory = app().store(store::open("memory:").await.unwrap());
+    let error = Client::new(in_memory).await.unwrap_err().to_string();
+    assert!(
+        error.contains("`App::sqlite_setup` makes tables in SQLite") && error.contains("set `App::store` to"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -131,7 +154,7 @@ async fn way(#[operator(extract)] route: MatchedPath) -> String {
 async fn an_extractor_finds_the_values_that_axum_stores_for_a_route() {
     let client = Client::new(App::new().only(endpoints![way])).await.unwrap();
     let answer = client.call("way", &json!({})).await;
-    assert_eq!((answer.status, answer.body), (200, json!("/way")));
+    assert_eq!((answer.status.as_u16(), answer.body), (200, json!("/way")));
 }
 
 /// Greets. Use it to open a conversation.

@@ -27,7 +27,10 @@ fn refused(path: &Path, bytes: &[u8]) -> Vec<String> {
 fn problems(config: Config) -> Vec<String> {
     let config = config.store("memory:").public_url("http://127.0.0.1:1");
     let checked = App::new().only(endpoints![nothing]).config(config).check();
-    let problems = checked.map_or_else(|error| error.problems().to_vec(), |()| Vec::new());
+    let problems = checked.map_or_else(
+        |error| error.problems().map(ToString::to_string).collect(),
+        |()| Vec::new(),
+    );
     for problem in &problems {
         assert!(!problem.contains("hush"), "{problem}");
         assert_eq!(problem.lines().count(), 1, "{problem}");
@@ -51,7 +54,7 @@ fn each_wrong_line_is_named_with_its_file() {
     let told = refused(&path, list.as_bytes());
     assert_eq!(told.len(), expected.len(), "{told:?}");
     for (told, (line, found)) in told.iter().zip(expected) {
-        let place = format!("Line {line} of {} (OPERATOR_SIGNING_KEYS)", path.display());
+        let place = format!("Line {line} of {} (`Config::signing_keys`)", path.display());
         assert!(told.starts_with(&place) && told.contains(found), "{told}");
     }
     let right = "# ours\r\n\r\nshop/new=hush 2 hush\r\nshop/old=hush\"1\"hush x\r\n";
@@ -89,15 +92,15 @@ fn a_file_that_is_not_a_list_of_keys_is_named() {
 #[test]
 fn settings_in_code_and_tokens_follow_the_same_rules() {
     for (config, place) in [
-        (Config::new().signing_key("\"hush\""), "OPERATOR_SIGNING_KEY: "),
-        (Config::new().signing_key("hush \n"), "OPERATOR_SIGNING_KEY: "),
+        (Config::new().signing_key("\"hush\""), "`Config::signing_key`: "),
+        (Config::new().signing_key("hush \n"), "`Config::signing_key`: "),
         (
             Config::new().signing_keys("a=hush1, b= hush2"),
-            "Entry 2 of OPERATOR_SIGNING_KEYS: ",
+            "Entry 2 of `Config::signing_keys`: ",
         ),
         (
             Config::new().signing_key("k").mcp_tokens("a=hush1,b =hush2"),
-            "Entry 2 of OPERATOR_MCP_TOKENS: ",
+            "Entry 2 of `Config::mcp_tokens`: ",
         ),
     ] {
         let told = problems(config);
@@ -143,7 +146,11 @@ fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_causes_a_wa
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         for named in [&path, &link] {
             let said = said(&program, folder.path(), named);
-            assert_eq!(said.contains("may write the file"), is_refused, "{mode:o}: {said}");
+            assert_eq!(
+                said.contains("can be written by others"),
+                is_refused,
+                "{mode:o}: {said}"
+            );
             assert_eq!(said.contains("may read the secrets"), is_warned_of, "{mode:o}: {said}");
             assert!(
                 !(is_refused || is_warned_of) || said.contains(&format!("{} (OPERATOR_MCP_TOKENS)", named.display()))

@@ -27,8 +27,8 @@ pub(super) fn announce(assembled: &Assembled) {
 pub(super) fn announce_mcp(assembled: &Assembled) {
     #[cfg(feature = "mcp")]
     if assembled.settings.mcp_tokens.is_some() {
-        let url = &assembled.settings.public_url;
-        tracing::info!("MCP clients with a token can connect to: {url}/mcp");
+        let url = assembled.settings.public_url.published(super::mcp::http::PATH);
+        tracing::info!("MCP clients with a token can connect to: {url}");
     }
     let _ = assembled;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::room::BodyRoom;
-use super::{App, Config, Settled, StartError, registry, setup};
+use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, registry, setup};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::endpoint::arguments::ArgumentSources;
@@ -46,18 +46,29 @@ pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) 
     registry::check_unique(&endpoints, &mut problems);
     check_lifetimes(&endpoints, config, &mut problems);
     if let Some(settings) = &settings {
-        registry::check_base_path(&endpoints, &settings.base_path, &mut problems);
+        registry::check_base_path(
+            &endpoints,
+            &settings.public_url,
+            config.public_url_setting(),
+            &mut problems,
+        );
         #[cfg(feature = "mcp")]
         if settings.mcp_tokens.is_some() {
-            registry::check_mcp_path(&endpoints, &settings.base_path, &mut problems);
+            registry::check_mcp_path(
+                &endpoints,
+                &settings.public_url,
+                config.mcp_tokens_setting(),
+                &mut problems,
+            );
         }
     }
     let store = open_store(app, config, &mut problems).await;
+    let store_setting = app.store_setting(config);
     if let Some(store) = &store {
-        setup::run(app, store, &mut problems).await;
+        setup::run(app, store, store_setting, &mut problems).await;
     }
     let states = states(app, store.as_deref(), documents);
-    registry::check_needs(&endpoints, &states, store.as_deref(), &mut problems);
+    registry::check_needs(&endpoints, &states, store.as_deref(), store_setting, &mut problems);
     let inputs = bind_inputs(&endpoints, &mut problems);
     let (Some(settings), Some(store), true) = (settings, store, problems.is_empty()) else {
         return Err(StartError::new(problems));
@@ -89,7 +100,7 @@ type Exporting = Option<std::convert::Infallible>;
     not(feature = "prometheus"),
     expect(clippy::unused_async, reason = "nothing is listened on")
 )]
-async fn export(config: &Config, problems: &mut Vec<String>) -> Exporting {
+async fn export(config: &Config, problems: &mut Vec<StartProblem>) -> Exporting {
     let address = config.settle_metrics().map_err(|problem| problems.push(problem));
     #[cfg(feature = "prometheus")]
     if let Ok(Some(address)) = address {
@@ -101,13 +112,15 @@ async fn export(config: &Config, problems: &mut Vec<String>) -> Exporting {
 }
 
 /// The endpoints that the program has, or was told to have.
-fn choose(app: &App, problems: &mut Vec<String>) -> Vec<&'static Endpoint> {
+fn choose(app: &App, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     for type_name in &app.twice {
-        problems.push(format!(
-            "Two values of type `{type_name}` were given to `.state(…)`: an endpoint borrows by type, so give one, or wrap them."
+        let setting = SettingName::Method("App::state");
+        problems.push(StartProblem::of(
+            setting,
+            format!("Two values of type `{type_name}` were given to {setting}: an endpoint borrows by type, so give one, or wrap each in a type of its own."),
         ));
     }
-    registry::select(app.only.as_ref(), problems)
+    registry::select(&app.only, problems)
 }
 
 /// What endpoints may borrow: the app's values, the store's, and the manifest where it is served.
@@ -126,17 +139,20 @@ fn states(app: &App, store: Option<&dyn Store>, documents: Option<Documents>) ->
 fn write_manifest(
     endpoints: &[&'static Endpoint],
     settings: &Settled,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<StartProblem>,
 ) -> Option<Documents> {
     Documents::new(&Model::new(endpoints, &settings.public_url))
-        .map_err(|error| problems.push(format!("The manifest cannot be written as JSON: {error}.")))
+        .map_err(|error| {
+            let sentence = format!("The manifest cannot be written as JSON: {error}.");
+            problems.push(StartProblem::new(sentence).caused_by(error));
+        })
         .ok()
 }
 
 fn bind(endpoint: &'static Endpoint, inputs: BoundInputs, settings: &Settled, states: &States) -> PreparedEndpoint {
     PreparedEndpoint {
         endpoint,
-        keys: settings.keys.bind(&format!("{}{}", settings.public_url, endpoint.path)),
+        keys: settings.keys.bind(&settings.public_url.published(endpoint.path)),
         arguments: Arc::new(ArgumentSources {
             endpoint: endpoint.name,
             inputs,
@@ -153,27 +169,30 @@ fn max_execution(endpoint: &Endpoint, default: Duration) -> Duration {
 }
 
 /// Of an endpoint whose calls are recorded, that the record outlives every retry.
-fn check_lifetimes(endpoints: &[&'static Endpoint], config: &Config, problems: &mut Vec<String>) {
+fn check_lifetimes(endpoints: &[&'static Endpoint], config: &Config, problems: &mut Vec<StartProblem>) {
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.effect.is_recorded()) {
         let longest = max_execution(endpoint, config.limits.handler_timeout);
         if let Err(problem) = config.operations.check(longest) {
-            problems.push(format!("`{}` ({}): {problem}", endpoint.name, endpoint.source));
+            let sentence = format!("`{}` ({}): {problem}", endpoint.name, endpoint.source);
+            problems.push(StartProblem::of(SettingName::Method("Config::operations"), sentence).caused_by(problem));
         }
     }
 }
 
-async fn open_store(app: &App, config: &Config, problems: &mut Vec<String>) -> Option<Arc<dyn Store>> {
+async fn open_store(app: &App, config: &Config, problems: &mut Vec<StartProblem>) -> Option<Arc<dyn Store>> {
     if let Some(store) = &app.store {
-        return Some(Arc::clone(store));
+        return Some(Arc::clone(&store.value));
     }
-    let address = config.store_url().map_err(|problem| problems.push(problem)).ok()?;
-    store::open(address)
-        .await
-        .map_err(|error| problems.push(store::not_opened(address, &error)))
-        .ok()
+    let Given { value, setting } = config.store_url().map_err(|problem| problems.push(problem)).ok()?;
+    let opened = store::open(value).await;
+    let not_opened = |error| {
+        let sentence = store::not_opened(&setting.to_string(), value, &error);
+        problems.push(StartProblem::of(setting, sentence).caused_by(error));
+    };
+    opened.map_err(not_opened).ok()
 }
 
-fn bind_inputs(endpoints: &[&'static Endpoint], problems: &mut Vec<String>) -> Vec<BoundInputs> {
+fn bind_inputs(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) -> Vec<BoundInputs> {
     let mut bound = Vec::new();
     for endpoint in endpoints {
         match BoundInputs::of(endpoint.method, endpoint.inputs) {
@@ -181,7 +200,7 @@ fn bind_inputs(endpoints: &[&'static Endpoint], problems: &mut Vec<String>) -> V
             Err(mistakes) => problems.extend(
                 mistakes
                     .into_iter()
-                    .map(|mistake| format!("`{}` ({}): {mistake}.", endpoint.name, endpoint.source)),
+                    .map(|mistake| StartProblem::new(format!("`{}` ({}): {mistake}.", endpoint.name, endpoint.source))),
             ),
         }
     }

@@ -2,19 +2,26 @@
 
 mod limits;
 mod secret_file;
+mod setting;
 mod settled;
 
 use std::ffi::OsString;
-#[cfg(feature = "cli")]
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(crate) use self::limits::Limits;
+pub use self::setting::SettingName;
+pub(crate) use self::setting::{Given, Names};
 pub(crate) use self::settled::Settled;
+use super::start_error::StartProblem;
 use crate::idempotency::machine::Settings;
+#[cfg(feature = "cli")]
+use crate::protocol::public_url::PublicUrl;
 #[cfg(all(feature = "cli", feature = "mcp"))]
 use crate::protocol::signature::generate_secret;
-use crate::store;
+
+/// Where an app listens unless it is told to listen elsewhere.
+const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 
 /// The settings of an app, where they are not to come from the environment.
 ///
@@ -30,19 +37,30 @@ use crate::store;
 /// ```
 #[derive(Clone)]
 pub struct Config {
-    signing_key: Option<String>,
-    signing_keys: Option<String>,
-    public_url: Option<String>,
-    listen: String,
-    store: Option<String>,
-    serve_manifest: Option<String>,
-    metrics: Option<String>,
+    signing_key: Option<Given<String>>,
+    signing_keys: Option<Given<String>>,
+    public_url: Option<Given<String>>,
+    listen: Option<Given<Address>>,
+    store: Option<Given<String>>,
+    /// An error where the environment variable is neither true nor false.
+    serve_manifest: Result<bool, StartProblem>,
+    metrics: Option<Given<Address>>,
     count_records: bool,
-    mcp_tokens: Option<String>,
-    /// Environment variables whose value is no text.
+    mcp_tokens: Option<Given<String>>,
+    /// Environment variables that are not UTF-8.
     unreadable: Vec<&'static str>,
+    /// Whether a setting that no builder method gives may come from an environment variable.
+    is_from_environment: bool,
     pub(crate) limits: Limits,
     pub(crate) operations: Settings,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug)]
+enum Address {
+    Known(SocketAddr),
+    /// From the environment; it may be no address.
+    Text(String),
 }
 
 impl Default for Config {
@@ -60,13 +78,14 @@ impl Config {
             signing_key: None,
             signing_keys: None,
             public_url: None,
-            listen: "127.0.0.1:8080".to_owned(),
+            listen: None,
             store: None,
-            serve_manifest: None,
+            serve_manifest: Ok(false),
             metrics: None,
             count_records: false,
             mcp_tokens: None,
             unreadable: Vec::new(),
+            is_from_environment: false,
             limits: Limits::default(),
             operations: Settings::default(),
         }
@@ -80,29 +99,33 @@ impl Config {
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let mut config = Self::new();
         let mut unreadable = Vec::new();
-        let mut read = |name: &'static str| {
-            let value = variable(name)?.into_string().map_err(|_| unreadable.push(name));
-            value.ok().filter(|value| !value.is_empty())
+        let mut read = |names: Names| {
+            let value = variable(names.variable)?.into_string();
+            let value = value.map_err(|_| unreadable.push(names.variable)).ok()?;
+            Some(names.by_variable(value)).filter(|given| !given.value.is_empty())
         };
-        config.signing_key = read("OPERATOR_SIGNING_KEY");
-        config.signing_keys = read("OPERATOR_SIGNING_KEYS");
-        config.public_url = read("OPERATOR_PUBLIC_URL");
-        config.listen = read("OPERATOR_LISTEN").unwrap_or(config.listen);
-        config.store = read("OPERATOR_STORE");
-        config.serve_manifest = read("OPERATOR_SERVE_MANIFEST");
-        config.metrics = read("OPERATOR_METRICS");
-        config.mcp_tokens = read("OPERATOR_MCP_TOKENS");
-        config.unreadable = unreadable;
-        config
+        let address = |given: Given<String>| given.map(Address::Text);
+        Self {
+            signing_key: read(setting::SIGNING_KEY),
+            signing_keys: read(setting::SIGNING_KEYS),
+            public_url: read(setting::PUBLIC_URL),
+            listen: read(setting::LISTEN).map(address),
+            store: read(setting::STORE),
+            serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
+            metrics: read(setting::METRICS).map(address),
+            mcp_tokens: read(setting::MCP_TOKENS),
+            unreadable,
+            is_from_environment: true,
+            ..Self::new()
+        }
     }
 
     /// One secret, taken literally but for one line end after it; control characters, and quotes or spaces around it,
     /// are refused.
     #[must_use]
     pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
-        self.signing_key = Some(secret.into());
+        self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.into()));
         self
     }
 
@@ -112,43 +135,46 @@ impl Config {
     /// A file that its group or everybody may write is refused; one that everybody may read is a warning in the log.
     #[must_use]
     pub fn signing_keys(mut self, keys: impl Into<String>) -> Self {
-        self.signing_keys = Some(keys.into());
+        self.signing_keys = Some(setting::SIGNING_KEYS.by_method(keys.into()));
         self
     }
 
     /// What callers sign over: scheme, host and base path.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
-        self.public_url = Some(url.into());
+        self.public_url = Some(setting::PUBLIC_URL.by_method(url.into()));
         self
     }
 
-    /// The address and port to listen on.
+    /// The address and port to listen on, such as `([127, 0, 0, 1], 8080)`, which it is unless set. With the port 0 the
+    /// system chooses a free port.
     #[must_use]
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = address.into();
+    pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.listen = Some(setting::LISTEN.by_method(Address::Known(address.into())));
         self
     }
 
-    /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`.
+    /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`, each with the feature of that
+    /// name; `memory:` is always there. Unless set, it is `sqlite:operator.db` with the feature `sqlite`, whatever other
+    /// features are on; without that feature there is no default, and start-up asks for a store.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
-        self.store = Some(url.into());
+        self.store = Some(setting::STORE.by_method(url.into()));
         self
     }
 
     /// Whether `GET /manifest?format=…` answers with the manifest, to signed calls only; `false` unless set.
     #[must_use]
     pub fn serve_manifest(mut self, serve: bool) -> Self {
-        self.serve_manifest = Some(serve.to_string());
+        self.serve_manifest = Ok(serve);
         self
     }
 
     /// The address and port that Prometheus scrapes `/metrics` at, with the feature `prometheus`; nothing listens there
     /// unless set. Whoever reaches it reads the figures, so leave it on a private address.
     #[must_use]
-    pub fn metrics(mut self, address: impl Into<String>) -> Self {
-        self.metrics = Some(address.into());
+    pub fn metrics(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.metrics = Some(setting::METRICS.by_method(Address::Known(address.into())));
         self
     }
 
@@ -165,7 +191,7 @@ impl Config {
     #[cfg(feature = "mcp")]
     #[must_use]
     pub fn mcp_tokens(mut self, tokens: impl Into<String>) -> Self {
-        self.mcp_tokens = Some(tokens.into());
+        self.mcp_tokens = Some(setting::MCP_TOKENS.by_method(tokens.into()));
         self
     }
 
@@ -251,63 +277,50 @@ impl Config {
 
     /// For `dev`: a key, and the URL of where it listens, where none are given.
     #[cfg(feature = "cli")]
-    pub(crate) fn or_else_development(
+    pub(crate) fn or_else_development<E>(
         mut self,
         listens: SocketAddr,
-        secret: impl FnOnce() -> Result<String, String>,
-    ) -> Result<Self, String> {
-        if self.signing_key.is_none() && self.signing_keys.is_none() {
-            self.signing_key = Some(secret()?);
+        secret: impl FnOnce() -> Result<String, E>,
+    ) -> Result<Self, E> {
+        if !self.has_keys() {
+            self.signing_key = Some(setting::SIGNING_KEY.by_method(secret()?));
         }
-        if self.public_url.is_none() {
-            self.public_url = Some(format!("http://{listens}"));
-        }
+        let here = || setting::PUBLIC_URL.by_method(PublicUrl::of_listener(listens).to_string());
+        self.public_url.get_or_insert_with(here);
         Ok(self)
     }
 
-    /// For `mcp` over standard input: nothing is signed there, so that a key and a URL need not be given, and no token
+    /// For `mcp` over standard input: nothing is signed there, so a key and a URL need not be given, and no token
     /// opens anything.
     #[cfg(all(feature = "cli", feature = "mcp"))]
-    pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, String> {
+    pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, getrandom::Error> {
         self.mcp_tokens = None;
-        let secret = || generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."));
-        // Nothing listens, so that any URL that may be signed over will do.
-        let unused = SocketAddr::from(([127, 0, 0, 1], 8080));
-        self.or_else_development(unused, secret)
+        // Nothing listens, so any URL that callers may sign over will do.
+        self.or_else_development(SocketAddr::from(LISTEN), generate_secret)
     }
 
     /// For calls in process: a key and a URL where none are given.
     pub(crate) fn or_else_for_tests(mut self, secret: &str) -> Self {
-        if self.signing_key.is_none() && self.signing_keys.is_none() {
-            self.signing_key = Some(secret.to_owned());
+        if !self.has_keys() {
+            self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.to_owned()));
         }
-        self.public_url
-            .get_or_insert_with(|| "https://testing.example".to_owned());
+        let url = || setting::PUBLIC_URL.by_method("https://testing.example".to_owned());
+        self.public_url.get_or_insert_with(url);
         self
-    }
-
-    /// The store's address, or the sentence that asks for one.
-    pub(crate) fn store_url(&self) -> Result<&str, String> {
-        let default = cfg!(feature = "sqlite").then_some("sqlite:operator.db");
-        self.store.as_deref().or(default).ok_or_else(|| {
-            format!(
-                "There is no store: set OPERATOR_STORE to {}; a file of SQLite's is not the default here, because this program was built without the feature `sqlite`.",
-                store::addresses()
-            )
-        })
     }
 
     pub(crate) fn has_keys(&self) -> bool {
         self.signing_key.is_some() || self.signing_keys.is_some()
     }
 
-    /// Where to listen, if only this machine can connect there.
-    #[cfg(feature = "cli")]
-    pub(crate) fn loopback(&self) -> Option<SocketAddr> {
-        self.listen
-            .parse()
-            .ok()
-            .filter(|address: &SocketAddr| address.ip().is_loopback())
+    /// How a setting that is not given can be given.
+    fn unset(&self, names: Names) -> SettingName {
+        let Names { method, variable } = names;
+        if self.is_from_environment {
+            SettingName::Unset { variable, method }
+        } else {
+            SettingName::Method(method)
+        }
     }
 }
 
@@ -323,7 +336,7 @@ impl std::fmt::Debug for Config {
             .field("signing keys", &if self.has_keys() { "given" } else { "none" })
             .field("public_url", &self.public_url)
             .field("listen", &self.listen)
-            .field("store", &self.store_url().ok().and_then(scheme))
+            .field("store", &self.store_url().ok().and_then(|store| scheme(store.value)))
             .field("limits", &self.limits)
             .finish()
     }
@@ -334,7 +347,7 @@ mod tests {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt as _;
 
-    use super::Config;
+    use super::{Config, SettingName};
 
     #[test]
     fn a_value_that_is_no_text_is_a_problem_and_not_taken_as_unset() {
@@ -346,9 +359,48 @@ mod tests {
         });
         let mut problems = Vec::new();
         config.settle(&mut problems);
-        assert_eq!(
-            problems,
-            ["The value of OPERATOR_STORE is not UTF-8, so it cannot be used: set it anew."]
+        let [problem] = problems.as_slice() else {
+            panic!("{problems:?}")
+        };
+        assert_eq!(problem.setting(), Some(SettingName::Variable("OPERATOR_STORE")));
+        assert!(
+            problem
+                .to_string()
+                .starts_with("The value of OPERATOR_STORE is not UTF-8")
         );
+    }
+
+    #[test]
+    fn a_problem_names_the_setting_as_it_was_given() {
+        let said = |config: Config| {
+            let mut problems = Vec::new();
+            config.settle(&mut problems);
+            let said = problems.iter().map(|problem| format!("{problem}\n"));
+            said.collect::<String>()
+        };
+        let by_variables = Config::from_variables(|name| match name {
+            "OPERATOR_PUBLIC_URL" => Some("http://a.example".into()),
+            "OPERATOR_LISTEN" | "OPERATOR_SERVE_MANIFEST" => Some("nowhere".into()),
+            _ => None,
+        });
+        let of_variables = said(by_variables.clone());
+        for sentence in [
+            "There is no signing key: set OPERATOR_SIGNING_KEY or `Config::signing_key` to",
+            "The public URL `http://a.example` is not https, which only a loopback host can do without: OPERATOR_PUBLIC_URL takes",
+            "OPERATOR_LISTEN is `nowhere`, which is not an IP address and a port",
+            "OPERATOR_SERVE_MANIFEST is `nowhere`: write `true` or `false`",
+        ] {
+            assert!(of_variables.contains(sentence), "{sentence}\n{of_variables}");
+        }
+        let overwritten = said(by_variables.public_url("http://b.example").serve_manifest(true));
+        assert!(overwritten.contains("`http://b.example`"), "{overwritten}");
+        assert!(overwritten.contains(": `Config::public_url` takes"), "{overwritten}");
+        assert!(!overwritten.contains("OPERATOR_SERVE_MANIFEST"), "{overwritten}");
+        let by_methods = said(Config::new());
+        assert!(
+            by_methods.contains("There is no public URL: set `Config::public_url` to"),
+            "{by_methods}"
+        );
+        assert!(!by_methods.contains("OPERATOR_"), "{by_methods}");
     }
 }

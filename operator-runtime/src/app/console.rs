@@ -44,7 +44,7 @@ struct Console {
 
 /// A sentence that says why the console cannot be served beside the endpoints; `None` if it can.
 pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
-    let base_path = &assembled.settings.base_path;
+    let public_url = &assembled.settings.public_url;
     let is_taken = |path: &str| {
         path.strip_prefix(page::PATH)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -53,7 +53,7 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
         .endpoints
         .iter()
         .map(|bound| bound.endpoint)
-        .find(|endpoint| is_taken(endpoint.path) || is_taken(&format!("{base_path}{}", endpoint.path)))?;
+        .find(|endpoint| is_taken(endpoint.path) || is_taken(&public_url.published_path(endpoint.path)))?;
     Some(format!(
         "`{}` ({}) answers at `{}`, which is the path of the console, so this run has no console: give the endpoint another path.",
         endpoint.name, endpoint.source, endpoint.path
@@ -199,7 +199,6 @@ async fn compare(State(console): State<Arc<Console>>, request: Request) -> Respo
     let settings = &console.assembled.settings;
     let server = Server {
         public_url: &settings.public_url,
-        base_path: &settings.base_path,
         endpoints: &console.assembled.endpoints,
         keys: &settings.keys,
         now: console.clock.unix_seconds(),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::{Given, SettingName, StartProblem};
 use axum::Router;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
@@ -33,13 +34,18 @@ impl Exporter {
     ///
     /// # Errors
     /// A sentence, where the address is taken or the program records its figures otherwise.
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn open(address: Given<SocketAddr>) -> Result<Self, StartProblem> {
+        let Given {
+            value: address,
+            setting,
+        } = address;
         let listener = TcpListener::bind(address).await;
         let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (bound, listener) = bound.map_err(|error| {
-            format!("{address} cannot be listened on for Prometheus: {error}. Set OPERATOR_METRICS to an address of this machine that is free.")
+            let sentence = format!("{address} cannot be listened on for Prometheus: {error}. Set {setting} to a free address of this machine.");
+            StartProblem::of(setting, sentence).caused_by(error)
         })?;
-        let recorder = recorder()?;
+        let recorder = recorder(setting)?;
         tracing::info!(metrics = %bound, "figures for Prometheus at http://{bound}/metrics");
         let (open, dropped) = oneshot::channel();
         tokio::spawn(serve(listener, recorder, dropped));
@@ -48,7 +54,7 @@ impl Exporter {
 }
 
 /// The recorder of this process, of which there can be one.
-fn recorder() -> Result<PrometheusHandle, String> {
+fn recorder(setting: SettingName) -> Result<PrometheusHandle, StartProblem> {
     static OURS: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*ours {
@@ -56,12 +62,14 @@ fn recorder() -> Result<PrometheusHandle, String> {
     }
     let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
     let recorder = builder
-        .map_err(|error| format!("The figures cannot be recorded: {error}."))?
+        .map_err(|error| {
+            StartProblem::of(setting, format!("The figures cannot be recorded: {error}.")).caused_by(error)
+        })?
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| {
-        "The program has a recorder of `metrics` of its own, and OPERATOR_METRICS is set: leave that unset, and have yours export the figures."
-            .to_owned()
+        let sentence = format!("The program has a `metrics` recorder of its own, and {setting} is set: leave {setting} unset, and have your recorder export the figures.");
+        StartProblem::of(setting, sentence)
     })?;
     *ours = Some(handle.clone());
     Ok(handle)

@@ -11,8 +11,10 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use self::queue::Queue;
-use super::StartError;
+use super::{SettingName, StartError, StartProblem};
 
+const FORMAT: SettingName = SettingName::Variable("OPERATOR_LOG");
+const FILTER: SettingName = SettingName::Variable("RUST_LOG");
 /// The filter if `RUST_LOG` is not set.
 const UNSET: &str = "info,rmcp=warn";
 
@@ -37,8 +39,10 @@ pub(crate) fn install() -> Result<(), StartError> {
             return Err(StartError::new(problems.collect()));
         }
     };
-    let queue = Queue::open(std::io::stderr())
-        .map_err(|error| StartError::new(vec![format!("The log's thread cannot be started: {error}.")]))?;
+    let queue = Queue::open(std::io::stderr()).map_err(|error| {
+        let sentence = format!("The thread of the log cannot be started: {error}. Allow this process more threads.");
+        StartError::new(vec![StartProblem::new(sentence).caused_by(error)])
+    })?;
     let _ = QUEUE.set(queue.clone());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue);
     // An error means that the program has installed its own log, which takes precedence.
@@ -60,13 +64,14 @@ pub(crate) fn flush() {
 }
 
 /// The filter; an empty `RUST_LOG` counts as not set.
-fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
+fn filter(given: Option<&OsStr>) -> Result<EnvFilter, StartProblem> {
     let given = given.unwrap_or_default();
     let wrong = |why: &str| {
-        format!(
-            "RUST_LOG is `{}`, which is not a valid log filter{why}: set it to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
+        let sentence = format!(
+            "{FILTER} is `{}`, which is not a valid log filter{why}: set {FILTER} to a level (error, warn, info, debug, trace or off) or to levels of crates, such as info,my_crate=debug, or leave it unset.",
             given.display()
-        )
+        );
+        StartProblem::of(FILTER, sentence)
     };
     match given.to_str().map(str::trim) {
         Some("") => Ok(EnvFilter::new(UNSET)),
@@ -74,7 +79,7 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, String> {
             Some(word) => Err(wrong(&format!(
                 " (`{word}` is not a level; to log a crate of that name, write `{word}=trace`)"
             ))),
-            None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})"))),
+            None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})")).caused_by(error)),
         },
         None => Err(wrong("")),
     }
@@ -93,15 +98,18 @@ enum Format {
 }
 
 impl Format {
-    fn of(given: Option<&OsStr>) -> Result<Self, String> {
+    fn of(given: Option<&OsStr>) -> Result<Self, StartProblem> {
         let given = given.unwrap_or_default();
         match given.to_str() {
             Some("" | "text") => Ok(Self::Text),
             Some("json") => Ok(Self::Json),
-            _ => Err(format!(
-                "OPERATOR_LOG is `{}`, which is not a log format: set it to json or text, or leave it unset.",
-                given.display()
-            )),
+            _ => {
+                let sentence = format!(
+                    "{FORMAT} is `{}`, which is not a log format: set {FORMAT} to json or text, or leave it unset.",
+                    given.display()
+                );
+                Err(StartProblem::of(FORMAT, sentence))
+            }
         }
     }
 }
@@ -115,15 +123,18 @@ mod tests {
     #[test]
     fn unknown_formats_are_refused() {
         let of = |given: Option<&str>| Format::of(given.map(OsStr::new));
-        assert_eq!(of(None), Ok(Format::Text));
-        assert_eq!(of(Some("text")), Ok(Format::Text));
-        assert_eq!(of(Some("json")), Ok(Format::Json));
-        assert!(of(Some("JSON")).unwrap_err().contains("`JSON`"));
+        assert_eq!(of(None).ok(), Some(Format::Text));
+        assert_eq!(of(Some("text")).ok(), Some(Format::Text));
+        assert_eq!(of(Some("json")).ok(), Some(Format::Json));
+        assert!(of(Some("JSON")).unwrap_err().to_string().contains("`JSON`"));
     }
 
     #[test]
     fn an_invalid_filter_is_refused_and_an_empty_one_counts_as_unset() {
-        let of = |given: Option<&str>| filter(given.map(OsStr::new)).map(|filter| filter.to_string());
+        let of = |given: Option<&str>| match filter(given.map(OsStr::new)) {
+            Ok(filter) => Ok(filter.to_string()),
+            Err(problem) => Err(problem.to_string()),
+        };
         let unset = of(None);
         assert!(
             unset.as_ref().is_ok_and(|filter| filter.contains("info")),

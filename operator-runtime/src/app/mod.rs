@@ -16,7 +16,6 @@ mod exporter;
 mod log;
 #[cfg(feature = "mcp")]
 mod mcp;
-mod public_url;
 mod reading;
 pub(crate) mod registry;
 mod room;
@@ -25,6 +24,7 @@ mod serve;
 mod served;
 mod service;
 mod setup;
+mod start_error;
 mod watched;
 
 use std::convert::Infallible;
@@ -35,9 +35,10 @@ use axum::BoxError;
 use bytes::Bytes;
 
 pub(crate) use assemble::{Assembled, assemble};
-pub use config::Config;
-pub(crate) use config::{Limits, Settled};
+pub use config::{Config, SettingName};
+pub(crate) use config::{Given, Limits, Settled};
 pub(crate) use service::Service;
+pub use start_error::{StartError, StartProblem};
 
 use crate::clock::SystemClock;
 use crate::endpoint::Endpoints;
@@ -76,10 +77,11 @@ const WITHOUT_MCP: &str = "this program was built without MCP: turn it on with `
 #[derive(Clone, Default)]
 pub struct App {
     config: Option<Config>,
-    only: Option<Endpoints>,
+    /// Each list that was given: more than one is a problem.
+    only: Vec<Endpoints>,
     states: States,
     twice: Vec<&'static str>,
-    store: Option<Arc<dyn Store>>,
+    store: Option<Given<Arc<dyn Store>>>,
     #[cfg(feature = "sqlite")]
     sqlite_setup: Option<SqliteSetup>,
     #[cfg(feature = "postgres")]
@@ -103,10 +105,11 @@ impl App {
         self
     }
 
-    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`.
+    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call it once: [`Endpoints`] says
+    /// how lists are joined.
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
-        self.only = Some(endpoints);
+        self.only.push(endpoints);
         self
     }
 
@@ -120,10 +123,20 @@ impl App {
         self
     }
 
-    /// A store that is open already, instead of the one that `OPERATOR_STORE` names.
+    /// A store that is open already, such as that of [`store::open`](crate::store::open), instead of the one that
+    /// [`Config::store`] or `OPERATOR_STORE` names.
+    ///
+    /// ```
+    /// use operator_runtime::{App, store};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), store::StoreError> {
+    /// let app = App::new().store(store::open("memory:").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(self, store: impl Store) -> Self {
-        self.with_store(Arc::new(store))
+        self.with_store(Arc::new(store), SettingName::Method("App::store"))
     }
 
     /// What makes the program's own tables, in the file where the store keeps its operations, each time it starts: say
@@ -151,31 +164,33 @@ impl App {
     /// yet is not made: another one beside it is, and removed again.
     ///
     /// # Errors
-    /// All the problems, in one message.
+    /// Every problem at once.
     pub fn check(&self) -> Result<(), StartError> {
         let settings = self.settings();
         let checking = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime =
-                runtime.map_err(|error| StartError::new(vec![format!("The app cannot be checked: {error}.")]))?;
+            let runtime = runtime.map_err(|error| {
+                let sentence = format!("The app cannot be checked, because no runtime can be started: {error}.");
+                StartProblem::new(sentence).caused_by(error)
+            })?;
             runtime.block_on(self.try_out(&settings))
         };
         // On a thread of its own, so that a test may call it from inside its own runtime.
         std::thread::scope(|scope| scope.spawn(checking).join())
-            .unwrap_or_else(|_| Err(StartError::new(vec!["The check panicked.".to_owned()])))
+            .unwrap_or_else(|_| Err(StartProblem::new("The check panicked.").into()))
     }
 
     async fn try_out(&self, settings: &Config) -> Result<(), StartError> {
         let trial = match &self.store {
             Some(_) => None,
             None => match settings.store_url() {
-                Ok(address) => Trial::of(address).await,
+                Ok(store) => Trial::of(store.value).await,
                 Err(_) => None,
             },
         };
-        let app = trial
-            .iter()
-            .fold(self.clone(), |app, trial| app.with_store(trial.store()));
+        let app = trial.iter().fold(self.clone(), |app, trial| {
+            app.with_store(trial.store(), settings.store_setting())
+        });
         let assembled = assemble(&app, settings, Arc::new(SystemClock::new())).await;
         if let Some(trial) = trial {
             trial.end().await;
@@ -183,8 +198,8 @@ impl App {
         assembled.map(drop)
     }
 
-    fn with_store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
+    fn with_store(mut self, value: Arc<dyn Store>, setting: SettingName) -> Self {
+        self.store = Some(Given { value, setting });
         self
     }
 
@@ -264,7 +279,7 @@ impl App {
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
         let listening = serve::listen(assembled.settings.listen).await?;
-        tracing::info!(address = %listening.address, public_url = assembled.settings.public_url, "listening");
+        tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
         serve::serve(listening, Arc::new(assembled), axum::Router::new()).await
     }
 
@@ -289,6 +304,12 @@ impl App {
         }
     }
 
+    /// How the store was given, or can be.
+    pub(crate) fn store_setting(&self, config: &Config) -> SettingName {
+        let given = self.store.as_ref().map(|given| given.setting);
+        given.unwrap_or_else(|| config.store_setting())
+    }
+
     fn settings(&self) -> Config {
         self.config.clone().unwrap_or_else(Config::from_env)
     }
@@ -303,42 +324,3 @@ impl fmt::Debug for App {
             .finish_non_exhaustive()
     }
 }
-
-/// Why an app cannot start: every problem, each a sentence.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StartError(Vec<String>);
-
-impl StartError {
-    pub(crate) fn new(problems: Vec<String>) -> Self {
-        Self(problems)
-    }
-
-    /// The problems, one sentence each.
-    #[must_use]
-    pub fn problems(&self) -> &[String] {
-        &self.0
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [only] => write!(formatter, "The app cannot start. {only}"),
-            several => {
-                write!(formatter, "The app cannot start, for {} reasons:", several.len())?;
-                several
-                    .iter()
-                    .try_for_each(|problem| write!(formatter, "\n  - {problem}"))
-            }
-        }
-    }
-}
-
-/// The same text, so that `main() -> Result<(), StartError>` prints it readably.
-impl fmt::Debug for StartError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -23,7 +23,7 @@ use super::connection::{Arriving, Connection, refuse};
 use super::connections::{Connections, Open};
 use super::driven::Driven;
 use super::service::Service;
-use super::{Assembled, StartError};
+use super::{Assembled, Given, StartError, StartProblem};
 use crate::pipeline::Pipeline;
 use crate::upkeep::counting::count_while_held;
 use crate::upkeep::sweeping::sweep_while_held;
@@ -35,24 +35,26 @@ pub(crate) struct Listening {
 }
 
 /// Listens on an address; the port 0 stands for any free port.
-pub(crate) async fn listen(address: SocketAddr) -> Result<Listening, StartError> {
-    let cannot = |error| cannot_listen(address, &error);
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, StartError> {
+    let Given { value, setting } = address;
+    let cannot = |error| {
+        let sentence =
+            format!("The server cannot listen on {value}: {error}. Set {setting} to a free address of this machine.");
+        StartProblem::of(setting, sentence).caused_by(error)
+    };
+    let listener = TcpListener::bind(value).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     Ok(Listening { listener, address })
-}
-
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> StartError {
-    StartError::new(vec![format!(
-        "The server cannot listen on {address}: {error}. Set OPERATOR_LISTEN to a free address of this machine."
-    )])
 }
 
 /// Serves the endpoints and the routes `beside` them until SIGTERM or SIGINT. A second signal exits with a failure,
 /// because running calls are then cut off, and their leases have to expire.
 pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, beside: Router) -> Result<(), StartError> {
-    let Listening { listener, address } = listening;
-    let mut signals = Signals::new().map_err(|error| cannot_listen(address, &error))?;
+    let Listening { listener, .. } = listening;
+    let mut signals = Signals::new().map_err(|error| {
+        let sentence = format!("The signals SIGTERM and SIGINT cannot be waited for: {error}.");
+        StartProblem::new(sentence).caused_by(error)
+    })?;
     let mut server = Server::new(listener, &assembled, beside);
     // Runs until all connections have ended, including those that are accepted during the stop.
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());

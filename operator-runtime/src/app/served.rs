@@ -31,8 +31,9 @@ impl Served {
         assembled.endpoints.iter().map(|endpoint| {
             let path = endpoint.endpoint.path;
             let mut paths = vec![path.to_owned()];
-            if !assembled.settings.base_path.is_empty() {
-                paths.push(format!("{}{path}", assembled.settings.base_path));
+            let public_url = &assembled.settings.public_url;
+            if !public_url.base_path().is_empty() {
+                paths.push(public_url.published_path(path));
             }
             let served = Self {
                 endpoint: Arc::clone(endpoint),
@@ -83,7 +84,7 @@ pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
 /// Logs and answers a request that does not reach the pipeline, because only the pipeline logs the others.
 fn turned_away(head: &Parts, error: &Error) -> Reply {
     let path: String = head.uri.path().chars().take(200).collect();
-    tracing::warn!(method = %head.method, path, status = error.status(), reason = error.detail(), "refused");
+    tracing::warn!(method = %head.method, path, status = error.status().as_u16(), reason = error.detail(), "refused");
     Reply::from_error(error)
 }
 

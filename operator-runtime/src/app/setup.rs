@@ -2,45 +2,81 @@
 
 use std::sync::Arc;
 
-use super::App;
+use super::{App, SettingName, StartProblem};
+#[cfg(feature = "postgres")]
+use crate::store::PostgresStore;
+#[cfg(feature = "sqlite")]
+use crate::store::SqliteStore;
 use crate::store::Store;
 
-/// Runs what the app was given for the database that the store is; for another one, that is a problem.
+/// Runs what the app was given for the database that the store is; for another one, that is a problem. `store_setting`
+/// says how the store was given.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
     allow(clippy::unused_async, reason = "only a database has tables to make")
 )]
-pub(super) async fn run(app: &App, store: &Arc<dyn Store>, problems: &mut Vec<String>) {
+pub(super) async fn run(
+    app: &App,
+    store: &Arc<dyn Store>,
+    store_setting: SettingName,
+    problems: &mut Vec<StartProblem>,
+) {
     #[cfg(feature = "sqlite")]
     if let Some(setup) = app.sqlite_setup.clone() {
-        problems.extend(in_sqlite(setup, store).await.err());
+        problems.extend(in_sqlite(setup, store, store_setting).await.err());
     }
     #[cfg(feature = "postgres")]
     if let Some(sql) = &app.postgres_setup {
-        problems.extend(in_postgres(sql, store).await.err());
+        problems.extend(in_postgres(sql, store, store_setting).await.err());
     }
-    let _ = (app, store, problems);
+    let _ = (app, store, store_setting, problems);
 }
 
 #[cfg(feature = "sqlite")]
-async fn in_sqlite(setup: super::SqliteSetup, store: &Arc<dyn Store>) -> Result<(), String> {
-    let store: Arc<dyn std::any::Any + Send + Sync> = store.clone();
-    let Ok(sqlite) = store.downcast::<crate::store::SqliteStore>() else {
-        return Err("`.sqlite_setup(…)` makes tables in SQLite, and the store is another database: set OPERATOR_STORE to sqlite:PATH.".to_owned());
+async fn in_sqlite(
+    setup: super::SqliteSetup,
+    store: &Arc<dyn Store>,
+    store_setting: SettingName,
+) -> Result<(), StartProblem> {
+    const SETTING: SettingName = SettingName::Method("App::sqlite_setup");
+    fn sqlite(store: &dyn Store) -> Option<&SqliteStore> {
+        store.built_in()?.downcast_ref()
+    }
+
+    if sqlite(store).is_none() {
+        return Err(StartProblem::of(
+            SETTING,
+            format!(
+                "{SETTING} makes tables in SQLite, and the store is another database: set {store_setting} to one of SQLite, such as sqlite:PATH."
+            ),
+        ));
     };
-    // It waits for the disk.
-    let working = tokio::task::spawn_blocking(move || sqlite.setup(move |connection| setup(connection)));
-    match working.await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(error) => Err(format!("`.sqlite_setup(…)` was cut short: {error}.")),
+    // On a thread for blocking work, because it waits for the disk.
+    let store = Arc::clone(store);
+    let working = move || sqlite(&store).map_or(Ok(()), |sqlite| sqlite.setup(move |connection| setup(connection)));
+    match tokio::task::spawn_blocking(working).await {
+        Ok(result) => result.map_err(|error| StartProblem::of(SETTING, error.to_string()).caused_by(error)),
+        Err(error) => Err(StartProblem::of(SETTING, format!("{SETTING} did not end: {error}.")).caused_by(error)),
     }
 }
 
 #[cfg(feature = "postgres")]
-async fn in_postgres(sql: &'static str, store: &Arc<dyn Store>) -> Result<(), String> {
-    let store: &dyn std::any::Any = &**store;
-    match store.downcast_ref::<crate::store::PostgresStore>() {
-        Some(postgres) => postgres.setup(sql).await.map_err(|error| error.to_string()),
-        None => Err("`.postgres_setup(…)` makes tables in Postgres, and the store is another database: set OPERATOR_STORE to postgres://….".to_owned()),
+async fn in_postgres(
+    sql: &'static str,
+    store: &Arc<dyn Store>,
+    store_setting: SettingName,
+) -> Result<(), StartProblem> {
+    const SETTING: SettingName = SettingName::Method("App::postgres_setup");
+    match store.built_in().and_then(|store| store.downcast_ref::<PostgresStore>()) {
+        Some(postgres) => {
+            let made = postgres.setup(sql).await;
+            made.map_err(|error| StartProblem::of(SETTING, error.to_string()).caused_by(error))
+        }
+        None => Err(StartProblem::of(
+            SETTING,
+            format!(
+                "{SETTING} makes tables in Postgres, and the store is another database: set {store_setting} to one of Postgres, such as postgres://…."
+            ),
+        )),
     }
 }

@@ -13,13 +13,13 @@ use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::envelope::parse_hex;
 use crate::protocol::method::Method;
 use crate::protocol::parameters::Parameters;
+use crate::protocol::public_url::PublicUrl;
 use crate::protocol::request::{Refusal, Unverified};
 use crate::protocol::signature::{Keys, content_of_parameters};
 
 /// What the comparison needs to know about this server.
 pub(crate) struct Server<'s> {
-    pub(crate) public_url: &'s str,
-    pub(crate) base_path: &'s str,
+    pub(crate) public_url: &'s PublicUrl,
     pub(crate) endpoints: &'s [Arc<PreparedEndpoint>],
     pub(crate) keys: &'s Keys,
     /// Seconds since 1970-01-01 UTC.
@@ -67,7 +67,7 @@ impl Request {
             Method::Post => (Vec::new(), pasted.body),
         };
         let right = Parts {
-            url: format!("{}{}", server.public_url, endpoint.path),
+            url: server.public_url.published(endpoint.path),
             idempotency_key: header("x-idempotency-key").to_owned(),
             timestamp: header("x-timestamp").to_owned(),
             content,
@@ -136,7 +136,7 @@ fn split_url(target: &str) -> (Option<&str>, &str, Option<&str>) {
 
 fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s PreparedEndpoint, String> {
     let below = path
-        .strip_prefix(server.base_path)
+        .strip_prefix(server.public_url.base_path())
         .filter(|below| below.starts_with('/'))
         .unwrap_or(path);
     let named = |path: &str| server.endpoints.iter().find(|bound| bound.endpoint.path == path);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::endpoint::Endpoint;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::public_url::PublicUrl;
 use crate::protocol::signature::Keys;
 
 /// The call that the page asks for.
@@ -52,11 +53,11 @@ impl Wanted {
     pub(crate) fn sign(
         &self,
         endpoint: &Endpoint,
-        public_url: &str,
+        public_url: &PublicUrl,
         keys: &Keys,
         timestamp: u64,
     ) -> Result<Signed, String> {
-        let url = format!("{public_url}{}", endpoint.path);
+        let url = public_url.published(endpoint.path);
         let call = match endpoint.method {
             Method::Get => Outgoing::get(url, &parameters(&self.inputs)?),
             Method::Post => Outgoing::post(url, self.inputs.clone()),

@@ -1,5 +1,7 @@
 //! `Call`: what a handler can find out about the call that it answers.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use http::HeaderMap;
 
 use crate::protocol::request::Kept;
@@ -15,7 +17,8 @@ use crate::protocol::request::Kept;
 /// /// Says which key signed the call. Use it to see whether a key rotation has reached the caller.
 /// #[operator_api(GET, "/whoami")]
 /// async fn whoami(call: &Call) -> String {
-///     format!("{} at {}", call.key_id(), call.timestamp())
+///     let seconds = call.timestamp().elapsed().unwrap_or_default().as_secs();
+///     format!("{}, {seconds} s ago", call.key_id())
 /// }
 /// # fn main() {}
 /// ```
@@ -54,10 +57,10 @@ impl Call {
         self.kept.idempotency_key()
     }
 
-    /// When this attempt was signed, or was received over MCP, in seconds since 1970-01-01 UTC.
+    /// When this attempt was signed, by the caller's clock, or was received over MCP; to the second.
     #[must_use]
-    pub fn timestamp(&self) -> u64 {
-        self.kept.timestamp()
+    pub fn timestamp(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.kept.timestamp())
     }
 
     /// The id of the signing key that verified the call, or of the MCP client's token; `stdio` for an MCP client that

@@ -112,8 +112,47 @@ pub const fn identity<F: 'static>(function: F) -> Identity {
 }
 
 /// A list of endpoints, made by [`endpoints!`](crate::endpoints) for `App::only`.
+///
+/// Lists are joined by `extend` and by `collect`:
+///
+/// ```
+/// use operator_runtime::{App, Endpoints, endpoints, operator_api};
+///
+/// /// Says whether the shop is open. Use it before a visit is promised.
+/// #[operator_api(GET, "/open")]
+/// async fn is_open() -> bool {
+///     true
+/// }
+///
+/// /// Says when the shop opens next. Use it when it is closed.
+/// #[operator_api(GET, "/opens")]
+/// async fn opens_at() -> String {
+///     "08:00".to_owned()
+/// }
+///
+/// # fn main() {
+/// let app = App::new().only([endpoints![is_open], endpoints![opens_at]].into_iter().collect());
+/// let mut list = endpoints![is_open];
+/// list.extend([endpoints![opens_at]]);
+/// # let _ = (app, list);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Endpoints(pub(crate) Vec<(TypeId, &'static str)>);
+
+impl Extend<Self> for Endpoints {
+    fn extend<L: IntoIterator<Item = Self>>(&mut self, lists: L) {
+        self.0.extend(lists.into_iter().flat_map(|list| list.0));
+    }
+}
+
+impl FromIterator<Self> for Endpoints {
+    fn from_iter<L: IntoIterator<Item = Self>>(lists: L) -> Self {
+        let mut joined = Self(Vec::new());
+        joined.extend(lists);
+        joined
+    }
+}
 
 /// Used by [`endpoints!`](crate::endpoints).
 #[must_use]

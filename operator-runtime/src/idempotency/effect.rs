@@ -2,6 +2,7 @@
 
 /// What a handler changes, which decides what a retry may do after a crash in the middle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Effect {
     /// Nothing: no record is kept.
     ReadOnly,

@@ -52,20 +52,22 @@ const LONGEST_LEASE: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The numbers the rules work with. Start-up refuses those that cannot keep the promise.
+///
+/// ```
+/// use std::time::Duration;
+/// use operator_runtime::{Config, Settings};
+///
+/// let two_hours = Duration::from_secs(2 * 60 * 60);
+/// let config = Config::new().operations(Settings::default().ttl(two_hours).response_limit(64 * 1024));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// How long after an operation was first seen its record counts: 23 h at most. One hour unless set.
-    pub ttl: Duration,
-    /// How long an attempt is taken to be alive after its last sign of life: twice `renew_every` or more, and 60 s at
-    /// most. 15 s unless set.
-    pub lease: Duration,
-    /// How often a running attempt gives a sign of life. 5 s unless set.
-    pub renew_every: Duration,
-    /// How long a duplicate waits for the running attempt, and any transactional call for its turn at the store before
-    /// it is told that it has not begun: 60 s at most, and more than nothing. 10 s unless set.
-    pub wait: Duration,
-    /// The longest body, in bytes, that is kept for retries. 256 KiB unless set.
-    pub response_limit: usize,
+    pub(crate) ttl: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) renew_every: Duration,
+    pub(crate) wait: Duration,
+    /// In bytes.
+    pub(crate) response_limit: usize,
 }
 
 impl Default for Settings {
@@ -242,7 +244,7 @@ pub(crate) fn finish(outcome: HandlerOutcome, effect: Effect, settings: &Setting
         HandlerOutcome::Conflict => return (State::Released, Answer::TimedOut),
         HandlerOutcome::Finished { response, kind } => (response, kind),
     };
-    let state = if !is_kept(response.status, is_retryable(kind), effect) {
+    let state = if !is_kept(response.status.as_u16(), is_retryable(kind), effect) {
         State::Released
     } else if response.body.len() > settings.response_limit {
         State::NotKept
@@ -271,11 +273,11 @@ pub(crate) fn finish_transaction(outcome: HandlerOutcome, settings: &Settings) -
         HandlerOutcome::Finished { response, kind } => (response, kind),
     };
     let limit = settings.response_limit;
-    let after = if !is_kept(response.status, is_retryable(kind), Effect::Transactional) {
+    let after = if !is_kept(response.status.as_u16(), is_retryable(kind), Effect::Transactional) {
         AfterTransaction::RolledBack
     } else if response.body.len() > limit {
         return (AfterTransaction::RolledBack, Answer::TooLong { limit });
-    } else if response.status >= 400 {
+    } else if response.status.as_u16() >= 400 {
         AfterTransaction::Refused(response.clone())
     } else {
         AfterTransaction::Completed(response.clone())

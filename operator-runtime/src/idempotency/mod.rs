@@ -143,6 +143,7 @@ pub(crate) mod machine;
 pub(crate) mod operations;
 pub(crate) mod outcome;
 pub(crate) mod progress;
+mod settings;
 #[cfg(any(feature = "cli", test))]
 pub(crate) mod settling;
 pub(crate) mod transacted;

@@ -315,7 +315,7 @@ impl HandlerOutcome {
     /// timer cannot.
     fn or_timed_out(self, took: Duration, max_execution: Duration) -> Self {
         match self {
-            Self::Finished { response, .. } if response.status >= 400 && took >= max_execution => {
+            Self::Finished { response, .. } if response.status.as_u16() >= 400 && took >= max_execution => {
                 tracing::error!(
                     limit_s = max_execution.as_secs_f64(),
                     "the handler failed after it had run for longer than it may"

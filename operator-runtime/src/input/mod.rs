@@ -40,6 +40,7 @@ pub(crate) use decoder::{Arguments, Decoder};
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};
 pub use search_params::{FlattenSearch, SearchParams};
+pub(crate) use sentence::one_of;
 pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
 pub use takes::{ListInput, Lists, NumberInput, Numbers, Range, Takes, TextInput, Texts};

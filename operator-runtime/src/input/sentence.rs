@@ -11,7 +11,7 @@ use super::suggestion::nearest;
 use crate::problem::InputProblem;
 
 /// "one of `low`, `normal` and `urgent`".
-pub(super) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+pub(crate) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.as_slice() {
         [only] => only.clone(),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Format;
 use super::openapi_3_0;
 use super::operator::Manifest;
+use crate::protocol::public_url;
 use crate::schema::definitions::{self, Inline};
 use crate::schema::walk;
 
@@ -163,7 +164,7 @@ impl OpenApi<'_> {
             description: text(&operation["description"]).unwrap_or_default(),
             place: Some(Place {
                 method,
-                url: format!("{}{path}", self.base),
+                url: public_url::below(self.base, path),
             }),
             inputs,
             outputs: self.schema(outputs.unwrap_or_default()),

@@ -40,13 +40,23 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Every format with its name.
-    pub(crate) const ALL: [(&'static str, Self); 4] = [
-        ("operator", Self::Operator),
-        ("openapi", Self::OpenApi),
-        ("openapi-3.0", Self::OpenApi30),
-        ("mcp", Self::Mcp),
-    ];
+    /// Every format.
+    pub(crate) const ALL: [Self; 4] = [Self::Operator, Self::OpenApi, Self::OpenApi30, Self::Mcp];
+
+    /// Its name on the command line and in the query of the served manifest.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::OpenApi => "openapi",
+            Self::OpenApi30 => "openapi-3.0",
+            Self::Mcp => "mcp",
+        }
+    }
+
+    /// The format of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
 
     /// Writes the document. Equal endpoints give equal bytes.
     pub(crate) fn write(self, model: &Model) -> Result<String, serde_json::Error> {

@@ -7,13 +7,14 @@ use serde_json::Value;
 use super::inputs;
 use super::problems::{self, Problem};
 use crate::endpoint::Endpoint;
+use crate::protocol::public_url::PublicUrl;
 use crate::schema::definitions::{self, Inline};
 
 /// The description of the app.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// Scheme, host and base path, without a trailing slash.
-    pub(crate) public_url: String,
+    pub(crate) public_url: PublicUrl,
     /// Sorted by name, because the order of linking varies.
     pub(crate) endpoints: Vec<Described>,
 }
@@ -31,22 +32,24 @@ pub(crate) struct Described {
 }
 
 impl Model {
-    pub(crate) fn new(endpoints: &[&'static Endpoint], public_url: &str) -> Self {
-        let public_url = public_url.trim_end_matches('/').to_owned();
+    pub(crate) fn new(endpoints: &[&'static Endpoint], public_url: &PublicUrl) -> Self {
         let mut endpoints: Vec<Described> = endpoints
             .iter()
-            .map(|endpoint| Described::new(endpoint, &public_url))
+            .map(|endpoint| Described::new(endpoint, public_url))
             .collect();
         endpoints.sort_by_key(|described| described.endpoint.name);
-        Self { public_url, endpoints }
+        Self {
+            public_url: public_url.clone(),
+            endpoints,
+        }
     }
 }
 
 impl Described {
-    pub(crate) fn new(endpoint: &'static Endpoint, public_url: &str) -> Self {
+    pub(crate) fn new(endpoint: &'static Endpoint, public_url: &PublicUrl) -> Self {
         Self {
             endpoint,
-            url: format!("{public_url}{}", endpoint.path),
+            url: public_url.published(endpoint.path),
             inputs: inputs::with_definitions(endpoint),
             outputs: (endpoint.output)().to_value(),
             problems: problems::of(endpoint),

@@ -57,7 +57,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
             Dialect::V3_0 => "3.0.3",
         },
         info: info(model),
-        servers: json!([{ "url": model.public_url }]),
+        servers: json!([{ "url": model.public_url.as_str() }]),
         // One requirement with three schemes, because all three headers are required.
         security: json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }]),
         paths,

@@ -11,7 +11,7 @@ use crate::endpoint::output::AnswerBytes;
 use crate::endpoint::state::AppState;
 use crate::endpoint::{Endpoint, Source};
 use crate::idempotency::effect::Effect;
-use crate::input::{Expected, SearchInput, SearchParam, Variant, choices, choose};
+use crate::input::{Expected, SearchInput, SearchParam, choices, one_of};
 use crate::protocol::method::Method;
 
 /// The documents, written once at start-up.
@@ -20,7 +20,7 @@ pub(crate) struct Documents(Vec<(Format, Bytes)>);
 
 impl Documents {
     pub(crate) fn new(model: &Model) -> Result<Self, serde_json::Error> {
-        let write = |(_, format): (&str, Format)| Ok((format, format.write(model)?.into()));
+        let write = |format: Format| Ok((format, format.write(model)?.into()));
         Format::ALL.into_iter().map(write).collect::<Result<_, _>>().map(Self)
     }
 
@@ -31,20 +31,13 @@ impl Documents {
     }
 }
 
-const FORMATS: [Variant<Format>; 4] = [
-    ("operator", || Format::Operator),
-    ("openapi", || Format::OpenApi),
-    ("openapi-3.0", || Format::OpenApi30),
-    ("mcp", || Format::Mcp),
-];
-
 impl SearchParam for Format {
     fn from_text(text: &str) -> Result<Self, Expected> {
-        choose(text, &FORMATS)
+        Self::named(text).ok_or_else(|| Expected::new(one_of(Self::ALL.map(Self::name))))
     }
 
     fn schema() -> Schema {
-        choices(&FORMATS.map(|(name, _)| (name, "", false)), "")
+        choices(&Self::ALL.map(|format| (format.name(), "", false)), "")
     }
 }
 
@@ -59,7 +52,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     timeout: None,
     inputs: &[<Format as SearchInput>::INPUT
         .named("format", "The format of the description.")
-        .default(|| "operator".into())],
+        .default(|| Format::Operator.name().into())],
     needs: &[<Documents as AppState>::NEED.named("documents")],
     output: || json_schema!({ "type": "object" }),
     problems: &[],

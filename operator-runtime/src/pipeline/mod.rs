@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -282,7 +283,7 @@ async fn run(
     match execute(handler, limit, lease).await {
         Ok(Ok(AnswerBytes(body))) => HandlerOutcome::Finished {
             response: Response {
-                status: 200,
+                status: StatusCode::OK,
                 content_type: JSON.into(),
                 body,
             },
@@ -296,7 +297,7 @@ async fn run(
         }
         Ok(Err(error)) => {
             if let Some(cause) = error.cause() {
-                tracing::error!(status = error.status(), cause = %with_causes(cause), "the handler failed");
+                tracing::error!(status = error.status().as_u16(), cause = %with_causes(cause), "the handler failed");
             }
             HandlerOutcome::Finished {
                 response: response_of(&error),

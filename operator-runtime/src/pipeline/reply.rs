@@ -32,7 +32,7 @@ impl Reply {
     /// With the handler's value, or its problem of that kind.
     fn of(response: Response, kind: Option<Kind>) -> Self {
         Self {
-            status: response.status,
+            status: response.status.as_u16(),
             content_type: response.content_type,
             body: response.body,
             replayed: false,

@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::Bytes;
+use http::StatusCode;
 use serde::Serialize;
 
 pub(crate) use self::kind::Kind;
@@ -219,8 +220,8 @@ impl Error {
 
     /// The HTTP status it is sent with.
     #[must_use]
-    pub fn status(&self) -> u16 {
-        self.0.kind.row().status
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.kind.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// What the agent reads.

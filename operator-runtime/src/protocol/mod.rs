@@ -13,6 +13,7 @@ pub(crate) mod method;
 pub(crate) mod outgoing;
 pub(crate) mod parameters;
 mod payload;
+pub(crate) mod public_url;
 mod python_json;
 mod refusal;
 pub(crate) mod request;

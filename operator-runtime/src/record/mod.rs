@@ -5,17 +5,20 @@ pub(crate) mod operation;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::StatusCode;
 
 pub use self::age::{Ages, FirstSeen};
 use self::operation::{Fingerprint, Origin};
 
 /// A handler's response, byte for byte as sent and as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Response {
     /// The HTTP status.
-    pub status: u16,
+    pub status: StatusCode,
     /// The value of `Content-Type`.
     pub content_type: Cow<'static, str>,
     /// The body; clones share its memory.
@@ -25,6 +28,16 @@ pub struct Response {
 impl Response {
     /// The longest body, in bytes, that is copied before it is kept. Longer bodies are written without spare capacity.
     pub(crate) const SHORT: usize = 1024;
+
+    /// An answer of these bytes.
+    #[must_use]
+    pub fn new(status: StatusCode, content_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
+        Self {
+            status,
+            content_type: content_type.into(),
+            body,
+        }
+    }
 
     /// A response to keep. A short body is copied, so that it is kept without spare capacity, and not shared until it
     /// is first replayed.
@@ -43,6 +56,7 @@ impl Response {
 
 /// What a store remembers of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Record {
     /// The fingerprint of the first request.
     pub fingerprint: Fingerprint,
@@ -58,15 +72,31 @@ pub struct Record {
 
 /// A person's decision on an attempt whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Settlement {
     /// The person's name.
     pub by: String,
-    /// When the person decided, in seconds since 1970-01-01 UTC by the clock of the person's machine.
-    pub at: u64,
+    /// When the person decided, by the clock of the person's machine; stores keep it to the second.
+    pub at: SystemTime,
+}
+
+impl Settlement {
+    /// The word of that person, given at that time.
+    #[must_use]
+    pub fn new(by: impl Into<String>, at: SystemTime) -> Self {
+        Self { by: by.into(), at }
+    }
+
+    /// Whole seconds since 1970-01-01 UTC; 0 for an earlier time.
+    pub(crate) fn unix_seconds(&self) -> u64 {
+        let since = self.at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.as_secs()
+    }
 }
 
 /// How far an operation has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum State {
     /// An attempt runs, or ran until its lease was lost.
     InProgress,
@@ -82,6 +112,7 @@ pub enum State {
 
 /// Why bytes from a store cannot be read as a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// A newer version of this crate wrote the record.
     #[error(
@@ -140,11 +171,11 @@ impl Record {
         bytes.extend(self.fingerprint.as_bytes());
         put_text(&mut bytes, self.origin.as_text());
         if let Some(settlement) = &self.settlement {
-            bytes.extend(settlement.at.to_be_bytes());
+            bytes.extend(settlement.unix_seconds().to_be_bytes());
             put_text(&mut bytes, &settlement.by);
         }
         if let Some(response) = response {
-            bytes.extend(response.status.to_be_bytes());
+            bytes.extend(response.status.as_u16().to_be_bytes());
             put_text(&mut bytes, &response.content_type);
             bytes.extend(&response.body);
         }
@@ -194,17 +225,18 @@ fn take_settlement(tag: u8, bytes: &mut Bytes) -> Result<Option<Settlement>, Dec
     if tag & SETTLED == 0 {
         return Ok(None);
     }
+    let seconds = Duration::from_secs(u64::from_be_bytes(take(bytes)?));
     Ok(Some(Settlement {
-        at: u64::from_be_bytes(take(bytes)?),
+        at: UNIX_EPOCH.checked_add(seconds).ok_or(DecodeError::Damaged)?,
         by: take_text(bytes)?,
     }))
 }
 
 fn decode_response(mut bytes: Bytes) -> Result<Response, DecodeError> {
-    let status = u16::from_be_bytes(take(&mut bytes)?);
+    let status = StatusCode::from_u16(u16::from_be_bytes(take(&mut bytes)?));
     let content_type = take_text(&mut bytes)?;
     Ok(Response {
-        status,
+        status: status.map_err(|_| DecodeError::Damaged)?,
         content_type: Cow::Owned(content_type),
         body: bytes,
     })
@@ -241,7 +273,7 @@ mod tests {
 
     fn records() -> Vec<Record> {
         let response = Response {
-            status: 201,
+            status: StatusCode::CREATED,
             content_type: "application/json".into(),
             body: Bytes::from_static(b"{\"a\":1}"),
         };
@@ -263,7 +295,7 @@ mod tests {
         .flat_map(|record| {
             let settlement = Settlement {
                 by: "ana".to_owned(),
-                at: 1_700_000_000,
+                at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
             };
             let settled = Record {
                 settlement: Some(Arc::new(settlement)),
@@ -299,7 +331,7 @@ mod tests {
         };
         assert_eq!(
             (response.status, &*response.content_type, &response.body[..]),
-            (201, "applicatio", &b"n/json"[..])
+            (StatusCode::CREATED, "applicatio", &b"n/json"[..])
         );
         let unknown = Record::decode(in_format_1(UNKNOWN, b"")).expect("a record");
         assert_eq!((unknown.epoch, unknown.state), (7, State::Unknown));
@@ -321,6 +353,24 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_status_and_a_time_that_cannot_be_are_damage() {
+        let status = |status: u16| in_format_1(COMPLETED, &[&status.to_be_bytes()[..], &[0; 8]].concat());
+        assert!(Record::decode(status(200)).is_ok());
+        assert_eq!(Record::decode(status(99)), Err(DecodeError::Damaged));
+        let settled = records()
+            .into_iter()
+            .find(|record| record.settlement.is_some())
+            .unwrap();
+        let mut bytes = settled.encode();
+        let at = bytes
+            .windows(8)
+            .position(|eight| eight == 1_700_000_000_u64.to_be_bytes())
+            .unwrap();
+        bytes[at..at + 8].fill(0xff);
+        assert_eq!(Record::decode(bytes.into()), Err(DecodeError::Damaged));
     }
 
     #[test]

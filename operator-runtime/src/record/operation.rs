@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -36,6 +37,34 @@ impl OperationId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+}
+
+/// A text that is not an operation's 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an operation's id is 64 hexadecimal digits")]
+#[non_exhaustive]
+pub struct ParseOperationIdError;
+
+/// From 64 hexadecimal digits, as `Display` writes them.
+///
+/// ```
+/// use operator_runtime::store::OperationId;
+///
+/// let id = OperationId::new("shop", "refund-1004");
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// let error = "refund-1004".parse::<OperationId>().unwrap_err();
+/// assert_eq!(error.to_string(), "an operation's id is 64 hexadecimal digits");
+/// ```
+impl FromStr for OperationId {
+    type Err = ParseOperationIdError;
+
+    fn from_str(digits: &str) -> Result<Self, Self::Err> {
+        // `const_hex` would take `0x` before the digits.
+        let digits = if digits.len() == 64 { digits } else { "" };
+        let mut bytes = [0; 32];
+        let decoded = const_hex::decode_to_slice(digits, &mut bytes);
+        decoded.map(|()| Self(bytes)).map_err(|_| ParseOperationIdError)
     }
 }
 
@@ -193,6 +222,25 @@ mod tests {
         assert_ne!(OperationId::new("ab", "c"), OperationId::new("a", "bc"));
         assert_ne!(OperationId::new("", "abc"), OperationId::new("abc", ""));
         assert_eq!(OperationId::new("a", "b"), OperationId::new("a", "b"));
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_nothing_else_is() {
+        let id = OperationId::new("tenant", "key");
+        let digits = id.to_string();
+        assert_eq!(digits.parse(), Ok(id));
+        assert_eq!(digits.to_uppercase().parse(), Ok(id));
+        for wrong in [
+            "",
+            "ab",
+            &digits[1..],
+            &format!("0x{}", &digits[2..]),
+            &format!("0x{digits}"),
+            &"g".repeat(64),
+        ] {
+            let error = wrong.parse::<OperationId>().unwrap_err();
+            assert_ne!(format!("{error:?}"), error.to_string());
+        }
     }
 
     #[test]

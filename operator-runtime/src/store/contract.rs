@@ -113,7 +113,7 @@ async fn only_one_claim_of_a_new_operation_succeeds(store: &dyn Store, id: Opera
 
 async fn every_state_is_returned_as_written(store: &dyn Store, id: OperationId) {
     let response = |body: Vec<u8>| Response {
-        status: 418,
+        status: http::StatusCode::IM_A_TEAPOT,
         content_type: "text/plain; charset=utf-8".into(),
         body: body.into(),
     };
@@ -207,7 +207,7 @@ async fn every_record_is_listed_and_counted(
     let (before, lost_before) = (count(HOUR).await, count(Duration::ZERO).await.lost);
     let settlement = Settlement {
         by: "somebody".to_owned(),
-        at: 1_700_000_000,
+        at: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
     };
     let records = [
         in_progress(1),

@@ -14,6 +14,7 @@ const PAGE: u32 = 200;
 
 /// A record in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listed {
     /// The operation of the record.
     pub id: OperationId,
@@ -25,12 +26,26 @@ pub struct Listed {
     pub ages: Ages,
 }
 
+impl Listed {
+    /// A record as a store has found it.
+    #[must_use]
+    pub fn new(id: OperationId, revision: Revision, record: Result<Record, DecodeError>, ages: Ages) -> Self {
+        Self {
+            id,
+            revision,
+            record,
+            ages,
+        }
+    }
+}
+
 /// Where the next page of a list begins. Only the store knows the meaning of these bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub Vec<u8>);
 
 /// One page of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// The records. A page may be empty although further pages have records.
     pub records: Vec<Listed>,
@@ -39,6 +54,12 @@ pub struct Page {
 }
 
 impl Page {
+    /// These records, and where the next page begins, unless this is the last.
+    #[must_use]
+    pub fn new(records: Vec<Listed>, next: Option<Cursor>) -> Self {
+        Self { records, next }
+    }
+
     /// A page of the first `limit` records, for a store whose cursor is the last id. The records must be ordered by id.
     pub(super) fn of_ordered(mut records: Vec<Listed>, limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -52,8 +73,9 @@ impl Page {
     }
 }
 
-/// How many records a store holds.
+/// How many records a store holds. A store begins with `Counts::default()` and sets what it has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// All records.
     pub held: u64,

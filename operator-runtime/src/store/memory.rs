@@ -3,6 +3,7 @@
 
 mod size;
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
@@ -275,6 +276,10 @@ impl Store for MemoryStore {
 
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move { Ok(self.count_now(lease)) })
+    }
+
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        Some(self)
     }
 
     fn describe(&self) -> String {

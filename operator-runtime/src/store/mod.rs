@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::causes::with_causes;
 
-pub use crate::record::operation::{Fingerprint, OperationId, Origin};
+pub use crate::record::operation::{Fingerprint, OperationId, Origin, ParseOperationIdError};
 pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State};
 
 pub mod contract;
@@ -26,6 +26,7 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod revisions;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trial;
@@ -219,7 +220,7 @@ pub type Provided = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
 /// A store of records.
 ///
 /// An implementation is correct if it passes [`contract::check`].
-pub trait Store: Any + Debug + Send + Sync {
+pub trait Store: Debug + Send + Sync + 'static {
     /// Writes `new` if the store holds the revision `expected` of `id`, or holds no record of `id` where `expected` is
     /// `None`. The write is atomic for all programs that share the store, and durable before the answer. A new record
     /// counts as first seen now, whatever `first_seen` is.
@@ -280,6 +281,13 @@ pub trait Store: Any + Debug + Send + Sync {
         None
     }
 
+    /// This store, where it is one of this crate's: start-up makes a program's tables in those. An `Arc` tells what it
+    /// shares.
+    #[doc(hidden)]
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
+
     /// Finishes the work that has begun, and closes files and connections. Later requests fail.
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
@@ -313,6 +321,7 @@ pub enum Verdict {
 
 /// How a transaction has ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Ended {
     /// The changes are kept, as durably as the store keeps records.
     Committed,

@@ -27,29 +27,31 @@ pub(crate) fn addresses() -> String {
     }
 }
 
-/// The message for a store that cannot be opened at start-up: why, and what to do.
-pub(crate) fn not_opened(address: &str, error: &StoreError) -> String {
+/// The message for a store that cannot be opened at start-up: why, and what to do. `setting` names the address.
+pub(crate) fn not_opened(setting: &str, address: &str, error: &StoreError) -> String {
     let what_to_do = match error {
-        StoreError::Unavailable { .. } => advice(address),
+        StoreError::Unavailable { .. } => advice(setting, address),
         // The other errors already say what to do.
         _ => String::new(),
     };
-    format!("The store cannot be opened (OPERATOR_STORE): {error}.{what_to_do}")
+    format!("The store cannot be opened ({setting}): {error}.{what_to_do}")
 }
 
-fn advice(address: &str) -> String {
+fn advice(setting: &str, address: &str) -> String {
     let Some(rest) = address.strip_prefix("sqlite:") else {
-        return " Check that the server runs at this address and accepts this program, or set OPERATOR_STORE to another address."
-            .to_owned();
+        return format!(
+            " Check that the server runs at this address and accepts this program, or set {setting} to another address."
+        );
     };
     let file = Path::new(rest.split('?').next().unwrap_or(rest));
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => format!(
-            " Create the folder {}, or name another file in OPERATOR_STORE.",
+            " Create the folder {}, or set {setting} to another file.",
             folder.display()
         ),
-        _ => " Check that this program may read and write the file and its folder, or name another file in OPERATOR_STORE."
-            .to_owned(),
+        _ => format!(
+            " Check that this program may read and write the file and its folder, or set {setting} to another file."
+        ),
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{Done, key_file, print, settings};
-use crate::app::{App, Config, public_url, registry};
+use super::{Done, key_file, lines, print, refused, said, settings};
+use crate::app::{App, Config, registry};
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint::Endpoint;
 use crate::input::nearest;
@@ -17,6 +17,7 @@ use crate::manifest::inputs;
 use crate::protocol::envelope::is_idempotency_key;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::public_url::{PublicUrl, below};
 use crate::protocol::signature::{Keys, generate_secret};
 
 #[derive(Debug, Args)]
@@ -44,13 +45,13 @@ pub(super) struct Arguments {
 }
 
 /// A command that calls the endpoint on this machine, signed for the public URL, with the examples of required inputs.
-pub(super) fn example(endpoint: &Endpoint, url: &str, listens: SocketAddr) -> String {
+pub(super) fn example(endpoint: &Endpoint, url: &PublicUrl, listens: SocketAddr) -> String {
     let mut words = format!("call {}", endpoint.name);
-    if Config::new().url_of_this_machine().as_deref() != Ok(url) {
+    if Config::new().url_of_this_machine().ok().as_ref() != Some(url) {
         let _ = write!(words, " --url {url}");
     }
     // The public URL may belong to another server, which a person who tries an endpoint here does not want to call.
-    if url != format!("http://{listens}") {
+    if *url != PublicUrl::of_listener(listens) {
         let _ = write!(words, " --at http://{listens}");
     }
     let inputs = inputs::of_inputs(endpoint);
@@ -84,7 +85,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
     let idempotency_key = idempotency_key(arguments.idempotency_key)?;
     let keys = keys(&config, arguments.key.as_deref())?;
     let call = prepare(endpoint, &base, &arguments.inputs)?;
-    let target = at.map_or_else(|| call.url.clone(), |at| format!("{at}{}", endpoint.path));
+    let target = at.map_or_else(|| call.url.clone(), |at| below(at, endpoint.path));
     // On a blocking thread, because the HTTP client blocks.
     let sending =
         tokio::task::spawn_blocking(move || send_all(&call, &target, &keys, &idempotency_key, arguments.repeat));
@@ -95,10 +96,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
 
 fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {
     let mut problems = Vec::new();
-    let endpoints = registry::select(app.only.as_ref(), &mut problems);
-    if !problems.is_empty() {
-        return Err(problems.join("\n"));
-    }
+    let endpoints = registry::select(&app.only, &mut problems);
+    refused(&problems)?;
     endpoints
         .iter()
         .find(|endpoint| endpoint.name == name)
@@ -113,14 +112,14 @@ fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {
 }
 
 /// The public URL that is signed.
-fn base(config: &Config, given: Option<&str>) -> Result<String, String> {
+fn base(config: &Config, given: Option<&str>) -> Result<PublicUrl, String> {
     if let Some(url) = given {
-        let (url, _base_path) = public_url::check(url, "`--url`")?;
-        return Ok(url);
+        return PublicUrl::parse(url)
+            .map_err(|why| format!("The public URL `{url}` {why}: `--url` takes scheme, host and base path, such as https://api.example.com/support."));
     }
-    match config.settle_public_url()? {
+    match config.settle_public_url().map_err(said)? {
         Some(url) => Ok(url),
-        None => config.url_of_this_machine(),
+        None => config.url_of_this_machine().map_err(said),
     }
 }
 
@@ -158,7 +157,7 @@ fn keys(config: &Config, given: Option<&str>) -> Result<Keys, String> {
         return Keys::single("`--key`", secret).map_err(|error| error.to_string());
     }
     if config.has_keys() {
-        return config.keys().map_err(|error| error.to_string());
+        return config.keys().map_err(|problems| lines(&problems));
     }
     let path = key_file::path();
     match key_file::read(&path)? {
@@ -170,7 +169,7 @@ fn keys(config: &Config, given: Option<&str>) -> Result<Keys, String> {
     }
 }
 
-fn prepare(endpoint: &Endpoint, base: &str, inputs: &[String]) -> Result<Outgoing, String> {
+fn prepare(endpoint: &Endpoint, base: &PublicUrl, inputs: &[String]) -> Result<Outgoing, String> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for input in inputs {
         let (name, value) = input
@@ -178,7 +177,7 @@ fn prepare(endpoint: &Endpoint, base: &str, inputs: &[String]) -> Result<Outgoin
             .ok_or_else(|| format!("`{input}` is not an input: write `name=value`."))?;
         pairs.push((name.to_owned(), value.to_owned()));
     }
-    let url = format!("{base}{}", endpoint.path);
+    let url = base.published(endpoint.path);
     match endpoint.method {
         Method::Get => {
             for (index, (name, _)) in pairs.iter().enumerate() {

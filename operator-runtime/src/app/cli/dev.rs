@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::{Done, call, endpoints, key_file, program};
+use super::{Done, call, endpoints, key_file, program, said};
 use crate::app::{App, Assembled, announcement, assemble, console, serve};
 use crate::clock::{Clock, SystemClock};
 
 pub(super) async fn run(app: App) -> Done {
     let key_file = key_file::path();
     let given = app.settings();
-    let Some(address) = given.loopback() else {
-        return Err("`dev` listens only on a loopback address: set OPERATOR_LISTEN to one, such as 127.0.0.1:8080, or run `serve`.".to_owned());
-    };
+    let address = given.settle_listen().map_err(said)?;
+    if !address.value.ip().is_loopback() {
+        return Err(format!(
+            "`dev` listens only on a loopback address: set {} to one, such as 127.0.0.1:8080, or run `serve`.",
+            address.setting
+        ));
+    }
     let has_keys = given.has_keys();
     // Before the URL is chosen, because the URL contains the port.
     let listening = serve::listen(address).await.map_err(|error| error.to_string())?;

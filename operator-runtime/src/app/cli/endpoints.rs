@@ -2,16 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{Done, print};
+use super::{Done, print, refused};
 use crate::app::{App, registry};
 use crate::endpoint::Endpoint;
 
 pub(super) fn run(app: &App) -> Done {
     let mut problems = Vec::new();
-    let endpoints = registry::select(app.only.as_ref(), &mut problems);
-    if !problems.is_empty() {
-        return Err(problems.join("\n"));
-    }
+    let endpoints = registry::select(&app.only, &mut problems);
+    refused(&problems)?;
     print(&table(&endpoints))
 }
 

@@ -8,9 +8,7 @@ use super::{Done, manifest, print};
 use crate::app::App;
 use crate::manifest::lint::{self, Level};
 use crate::manifest::model::Model;
-
-/// The public URL of the model. No lint concerns the URL, so the setting may be missing.
-const NOWHERE: &str = "";
+use crate::protocol::public_url::PublicUrl;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,7 +26,9 @@ enum Denied {
 }
 
 pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
-    let model = Model::new(&manifest::endpoints(app)?, NOWHERE);
+    // No finding is about the public URL, so any will do.
+    let anywhere = PublicUrl::of_listener(([127, 0, 0, 1], 80).into());
+    let model = Model::new(&manifest::endpoints(app)?, &anywhere);
     let findings = lint::findings(&model);
     let mut text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
     let count = |level: Level| findings.iter().filter(|finding| finding.lint.level == level).count();

@@ -4,22 +4,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::{Done, print, say, settings};
-use crate::app::{App, public_url, registry};
+use super::{Done, print, refused, said, say, settings};
+use crate::app::{App, registry};
 use crate::endpoint::Endpoint;
 use crate::manifest::contract::Contract;
 use crate::manifest::model::Model;
 use crate::manifest::{Format, check};
+use crate::protocol::public_url::PublicUrl;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The format: the agent's own, OpenAPI 3.1, OpenAPI 3.0, or the tool list of an MCP client.
-    #[arg(long, default_value = "operator", value_parser = PossibleValuesParser::new(Format::ALL.map(|(name, _)| name)))]
-    format: String,
+    #[arg(long, value_enum, default_value_t = Format::Operator)]
+    format: Format,
     /// Write the manifest to this file instead of printing it.
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     output: Option<PathBuf>,
@@ -28,16 +29,22 @@ pub(super) struct Arguments {
     check: Option<PathBuf>,
 }
 
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
+}
+
 pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
     let endpoints = endpoints(app)?;
     let url = url(app)?;
     let model = Model::new(&endpoints, &url);
-    let named = |(name, _): &&(&str, Format)| *name == arguments.format;
-    let format = Format::ALL
-        .iter()
-        .find(named)
-        .map_or(Format::Operator, |(_, format)| *format);
-    let text = format
+    let text = arguments
+        .format
         .write(&model)
         .map_err(|error| format!("The manifest cannot be written as JSON: {error}."))?;
     match (&arguments.output, &arguments.check) {
@@ -45,7 +52,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
             fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}.", path.display()))?;
             Ok(ExitCode::SUCCESS)
         }
-        (None, Some(path)) => hold(path, format, arguments, &text),
+        (None, Some(path)) => hold(path, arguments.format, &text),
         (None, None) => print(&text),
     }
 }
@@ -53,36 +60,32 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
 /// The app's endpoints; an error if two of them clash.
 pub(super) fn endpoints(app: &App) -> Result<Vec<&'static Endpoint>, String> {
     let mut problems = Vec::new();
-    let endpoints = registry::select(app.only.as_ref(), &mut problems);
+    let endpoints = registry::select(&app.only, &mut problems);
     registry::check_unique(&endpoints, &mut problems);
-    if problems.is_empty() {
-        Ok(endpoints)
-    } else {
-        Err(problems.join("\n"))
-    }
+    refused(&problems).map(|()| endpoints)
 }
 
 /// The public URL. If it is not set, the URL of this machine, with a warning on standard error.
-fn url(app: &App) -> Result<String, String> {
+fn url(app: &App) -> Result<PublicUrl, String> {
     let config = settings(app)?;
-    let Some(url) = config.settle_public_url()? else {
-        let here = config.url_of_this_machine()?;
-        say(&format!(
-            "The public URL is not set, so the manifest's URLs begin with {here}: set {} to the URL that callers sign before you publish the manifest.",
-            public_url::SETTING
-        ));
-        return Ok(here);
-    };
-    Ok(url)
+    if let Some(url) = config.settle_public_url().map_err(said)? {
+        return Ok(url);
+    }
+    let here = config.url_of_this_machine().map_err(said)?;
+    say(&format!(
+        "The public URL is not set, so the manifest's URLs begin with {here}: set {} to the URL that callers sign before you publish the manifest.",
+        config.public_url_setting()
+    ));
+    Ok(here)
 }
 
-fn hold(path: &Path, format: Format, arguments: &Arguments, text: &str) -> Done {
+fn hold(path: &Path, format: Format, text: &str) -> Done {
     let shown = path.display();
     let kept = fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}."))?;
     if kept == text {
         return Ok(ExitCode::SUCCESS);
     }
-    let command = format!("`manifest --format {} --output {shown}`", arguments.format);
+    let command = format!("`manifest --format {} --output {shown}`", format.name());
     let before = Contract::read(format, &kept)
         .map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
     // Read from text like the file, so that both contracts contain only what the format can express.

@@ -13,7 +13,8 @@ pub(super) async fn run(app: App) -> Done {
     use crate::clock::SystemClock;
     use crate::upkeep::sweeping::sweep_while_held;
 
-    let config = app.settings().or_else_for_stdio()?;
+    let config = app.settings().or_else_for_stdio();
+    let config = config.map_err(|error| format!("The machine gave no random bytes: {error}."))?;
     let assembled = assemble(&app, &config, Arc::new(SystemClock::new()))
         .await
         .map_err(|error| error.to_string())?;
@@ -37,7 +38,7 @@ pub(super) async fn run(app: App) -> Done {
         () = told_twice => stop_at_once(),
     }
     sweeping.abort();
-    served.map(|()| ExitCode::SUCCESS)
+    served.map(|()| ExitCode::SUCCESS).map_err(|error| error.to_string())
 }
 
 #[cfg(not(feature = "mcp"))]

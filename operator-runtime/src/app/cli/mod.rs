@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{App, Config, StartError, log};
+use super::{App, Config, StartError, StartProblem, log};
 
 #[derive(Debug, Parser)]
 #[command(about = about(), disable_help_subcommand = true)]
@@ -65,7 +65,7 @@ pub(super) async fn run(app: App) -> ExitCode {
             Err(refused) => {
                 let of_app = app.check().err();
                 let problems = [Some(refused), of_app].into_iter().flatten();
-                let all = problems.flat_map(|one| one.problems().to_vec()).collect();
+                let all = problems.flat_map(StartError::into_problems).collect();
                 Err(StartError::new(all).to_string())
             }
         },
@@ -101,7 +101,27 @@ type Done = Result<ExitCode, String>;
 fn settings(app: &App) -> Result<Config, String> {
     let config = app.settings();
     let problem = config.unreadable().next();
-    problem.map_or(Ok(config), Err)
+    problem.map_or(Ok(config), |problem| Err(said(problem)))
+}
+
+/// A problem, for the person at the command line.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn said(problem: StartProblem) -> String {
+    problem.to_string()
+}
+
+/// Refuses where there are problems, each on a line of its own.
+fn refused(problems: &[StartProblem]) -> Result<(), String> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(lines(problems))
+    }
+}
+
+fn lines(problems: &[StartProblem]) -> String {
+    let lines: Vec<String> = problems.iter().map(StartProblem::to_string).collect();
+    lines.join("\n")
 }
 
 /// Says a sentence on standard error; a reader that is gone is no error.

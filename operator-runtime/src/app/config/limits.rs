@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::setting::SettingName;
+use crate::app::start_error::StartProblem;
+
 /// The longest that a caller may be given to send a request.
 const LONGEST_READ: Duration = Duration::from_secs(3600);
 /// The longest that a connection may be kept without a request.
@@ -68,53 +71,70 @@ impl Limits {
         })
     }
 
-    /// Those that would let no call through, or hold it for ever; each a sentence.
-    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
-        let nothing = [
-            ("body_limit", self.body == 0),
-            ("memory_for_bodies", self.memory_for_bodies == 0),
-            ("unfinished_heads", self.unfinished_heads == 0),
-            ("connections", self.connections == Some(0)),
-            ("read_timeout", self.read_timeout.is_zero()),
-            ("idle_timeout", self.idle_timeout.is_zero()),
-            ("handler_timeout", self.handler_timeout.is_zero()),
-            ("concurrency", self.concurrency == 0),
+    /// Those that would let no call through, or hold a connection for ever.
+    pub(super) fn problems(&self) -> impl Iterator<Item = StartProblem> {
+        let zero = [
+            ("Config::body_limit", self.body == 0),
+            ("Config::memory_for_bodies", self.memory_for_bodies == 0),
+            ("Config::unfinished_heads", self.unfinished_heads == 0),
+            ("Config::connections", self.connections == Some(0)),
+            ("Config::read_timeout", self.read_timeout.is_zero()),
+            ("Config::idle_timeout", self.idle_timeout.is_zero()),
+            ("Config::handler_timeout", self.handler_timeout.is_zero()),
+            ("Config::concurrency", self.concurrency == 0),
         ];
-        let nothing = nothing.into_iter().filter(|(_, is_zero)| *is_zero).map(|(name, _)| {
-            format!("`Config::{name}` was given 0, which would let no call through: give it more, or leave it out for its default.")
-        });
-        let too_long = [
-            (self.read_timeout > LONGEST_READ).then_some(("read_timeout", "an hour")),
-            (self.idle_timeout > LONGEST_IDLE).then_some(("idle_timeout", "a day")),
-        ];
-        let too_long = too_long.into_iter().flatten().map(|(name, longest)| {
-            format!(
-                "`Config::{name}` was given more than {longest}, for which anyone could hold a connection: give it less."
+        let zero = zero.into_iter().filter(|(_, is_zero)| *is_zero).map(|(method, _)| {
+            problem(
+                method,
+                "is 0, which would let no call through: give it more, or leave it out for its default",
             )
         });
-        nothing
-            .chain(too_long)
+        let too_long = [
+            (self.read_timeout > LONGEST_READ).then_some(("Config::read_timeout", "an hour")),
+            (self.idle_timeout > LONGEST_IDLE).then_some(("Config::idle_timeout", "a day")),
+        ];
+        let too_long = too_long.into_iter().flatten().map(|(method, longest)| {
+            problem(
+                method,
+                &format!(
+                    "is longer than {longest}, for which anyone could hold a connection: make it {longest} or less"
+                ),
+            )
+        });
+        zero.chain(too_long)
             .chain(self.head_problem())
             .chain(self.body_problem())
     }
 
-    fn head_problem(&self) -> Option<String> {
+    fn head_problem(&self) -> Option<StartProblem> {
         (self.head < SMALLEST_HEAD).then(|| {
-            format!(
-                "`Config::head_limit` was given {}, which is too small for a request's headers: give it at least {SMALLEST_HEAD} bytes.",
-                self.head
+            problem(
+                "Config::head_limit",
+                &format!(
+                    "is {} bytes, too few for a request's headers: make it {SMALLEST_HEAD} bytes or more",
+                    self.head
+                ),
             )
         })
     }
 
-    fn body_problem(&self) -> Option<String> {
+    fn body_problem(&self) -> Option<StartProblem> {
         (self.memory_for_bodies > 0 && self.memory_for_bodies < self.body).then(|| {
-            format!(
-                "`Config::memory_for_bodies` is {} bytes, so a body of `Config::body_limit`, {} bytes, could never arrive: give the memory at least as much.",
-                self.memory_for_bodies, self.body
+            problem(
+                "Config::memory_for_bodies",
+                &format!(
+                    "is {} bytes, so a body of `Config::body_limit`, {} bytes, could never arrive: give the memory at least as much",
+                    self.memory_for_bodies, self.body
+                ),
             )
         })
     }
+}
+
+/// A limit is set by its builder method alone.
+fn problem(method: &'static str, words: &str) -> StartProblem {
+    let setting = SettingName::Method(method);
+    StartProblem::of(setting, format!("{setting} {words}."))
 }
 
 #[cfg(test)]

@@ -1,21 +1,23 @@
-//! What settings come to once they are checked, or a sentence for each that does not hold.
+//! What settings come to once they are checked, or a problem for each that cannot be used.
 
 use std::net::SocketAddr;
+use std::str::ParseBoolError;
 
 use super::secret_file::SecretFile;
-use super::{Config, Limits};
-use crate::app::public_url;
+use super::setting::{self, Given, SettingName};
+use super::{Address, Config, LISTEN, Limits};
+use crate::app::start_error::StartProblem;
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::Tokens;
+use crate::protocol::public_url::PublicUrl;
 use crate::protocol::secrets::SecretsError;
 use crate::protocol::signature::Keys;
 
-/// Settings that hold.
+/// Settings that can be used.
 pub(crate) struct Settled {
     pub(crate) keys: Keys,
-    pub(crate) public_url: String,
-    pub(crate) base_path: String,
-    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: PublicUrl,
+    pub(crate) listen: Given<SocketAddr>,
     pub(crate) limits: Limits,
     pub(crate) serves_manifest: bool,
     pub(crate) counts_records: bool,
@@ -25,35 +27,38 @@ pub(crate) struct Settled {
 }
 
 impl Config {
-    /// Checks everything; each problem is one sentence.
-    pub(crate) fn settle(&self, problems: &mut Vec<String>) -> Option<Settled> {
+    /// Checks everything.
+    pub(crate) fn settle(&self, problems: &mut Vec<StartProblem>) -> Option<Settled> {
         problems.extend(self.unreadable());
-        let keys = self.keys().map_err(|error| problems.extend(error.into_problems()));
-        let url = public_url::settle(self.public_url.as_deref()).map_err(|problem| problems.push(problem));
+        let keys = self.keys().map_err(|several| problems.extend(several));
+        let public_url = self.settle_public_url().and_then(|url| {
+            let missing = || {
+                let setting = self.unset(setting::PUBLIC_URL);
+                StartProblem::of(setting, format!("There is no public URL: set {setting} to what callers sign over, such as https://api.example.com/support."))
+            };
+            url.ok_or_else(missing)
+        });
+        let public_url = public_url.map_err(|problem| problems.push(problem));
         let listen = self.settle_listen().map_err(|problem| problems.push(problem));
-        let serves_manifest = self.settle_manifest().map_err(|problem| problems.push(problem));
+        let serves_manifest = self.serve_manifest.clone();
+        let serves_manifest = serves_manifest.map_err(|problem| problems.push(problem));
         #[cfg(feature = "mcp")]
         let mcp_tokens = self
             .settle_mcp_tokens(keys.as_ref().ok())
-            .map_err(|error| problems.extend(error.into_problems()));
+            .map_err(|several| problems.extend(several));
         #[cfg(not(feature = "mcp"))]
-        problems.extend(
-            self.mcp_tokens
-                .as_ref()
-                .map(|_| format!("OPERATOR_MCP_TOKENS is set, and {}", crate::app::WITHOUT_MCP)),
-        );
+        problems.extend(self.mcp_tokens.as_ref().map(|given| {
+            let setting = given.setting;
+            StartProblem::of(setting, format!("{setting} is set, and {}", crate::app::WITHOUT_MCP))
+        }));
         problems.extend(self.limits.problems());
-        let of_operations = self.operations.problems();
-        problems.extend(
-            of_operations
-                .iter()
-                .map(|problem| format!("In `Config::operations`: {problem}")),
-        );
-        let (public_url, base_path) = url.ok()?;
+        problems.extend(self.operations.problems().into_iter().map(|problem| {
+            let setting = SettingName::Method("Config::operations");
+            StartProblem::of(setting, format!("In {setting}: {problem}"))
+        }));
         Some(Settled {
             keys: keys.ok()?,
-            public_url,
-            base_path,
+            public_url: public_url.ok()?,
             listen: listen.ok()?,
             limits: self.limits,
             serves_manifest: serves_manifest.ok()?,
@@ -63,88 +68,179 @@ impl Config {
         })
     }
 
-    fn settle_listen(&self) -> Result<SocketAddr, String> {
-        self.listen.parse().map_err(|_| {
-            format!(
-                "`{}` is no address to listen on: OPERATOR_LISTEN takes an IP address and a port, such as 127.0.0.1:8080.",
-                self.listen
-            )
-        })
+    /// Where to listen.
+    pub(crate) fn settle_listen(&self) -> Result<Given<SocketAddr>, StartProblem> {
+        let unset = || Given {
+            value: Address::Known(LISTEN.into()),
+            setting: self.unset(setting::LISTEN),
+        };
+        address(&self.listen.clone().unwrap_or_else(unset))
     }
 
     /// The public URL, if there is one.
-    #[cfg(feature = "cli")]
-    pub(crate) fn settle_public_url(&self) -> Result<Option<String>, String> {
-        let Some(url) = &self.public_url else {
+    pub(crate) fn settle_public_url(&self) -> Result<Option<PublicUrl>, StartProblem> {
+        let Some(Given { value, setting }) = &self.public_url else {
             return Ok(None);
         };
-        let (url, _base_path) = public_url::check(url, public_url::SETTING)?;
-        Ok(Some(url))
+        PublicUrl::parse(value).map(Some).map_err(|why| {
+            let sentence = format!(
+                "The public URL `{value}` {why}: {setting} takes scheme, host and base path, such as https://api.example.com/support."
+            );
+            StartProblem::of(*setting, sentence).caused_by(why)
+        })
+    }
+
+    /// How the public URL was given, or can be.
+    pub(crate) fn public_url_setting(&self) -> SettingName {
+        let given = self.public_url.as_ref().map(|given| given.setting);
+        given.unwrap_or_else(|| self.unset(setting::PUBLIC_URL))
+    }
+
+    /// How the MCP tokens were given, or can be.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn mcp_tokens_setting(&self) -> SettingName {
+        let given = self.mcp_tokens.as_ref().map(|given| given.setting);
+        given.unwrap_or_else(|| self.unset(setting::MCP_TOKENS))
     }
 
     /// Where `dev` serves, if nothing else is set.
     #[cfg(feature = "cli")]
-    pub(crate) fn url_of_this_machine(&self) -> Result<String, String> {
+    pub(crate) fn url_of_this_machine(&self) -> Result<PublicUrl, StartProblem> {
         let listen = self.settle_listen()?;
-        Ok(format!("http://{listen}"))
+        Ok(PublicUrl::of_listener(listen.value))
     }
 
-    /// A sentence for each environment variable that holds no text, and so was not taken.
-    pub(crate) fn unreadable(&self) -> impl Iterator<Item = String> {
-        let names = self.unreadable.iter();
-        names.map(|name| format!("The value of {name} is not UTF-8, so it cannot be used: set it anew."))
+    /// The store's address.
+    pub(crate) fn store_url(&self) -> Result<Given<&str>, StartProblem> {
+        if let Some(Given { value, setting }) = &self.store {
+            return Ok(Given {
+                value,
+                setting: *setting,
+            });
+        }
+        let setting = self.store_setting();
+        let default = cfg!(feature = "sqlite").then_some("sqlite:operator.db");
+        default.map(|value| Given { value, setting }).ok_or_else(|| {
+            let addresses = crate::store::addresses();
+            StartProblem::of(
+                setting,
+                format!("There is no store: set {setting} to {addresses}; the default, a SQLite file, needs the feature `sqlite`, without which this program was built."),
+            )
+        })
     }
 
-    pub(crate) fn keys(&self) -> Result<Keys, SecretsError> {
-        let problem = |text: &str| SecretsError::new(text.to_owned());
+    /// How the store's address was given, or can be.
+    pub(crate) fn store_setting(&self) -> SettingName {
+        let given = self.store.as_ref().map(|given| given.setting);
+        given.unwrap_or_else(|| self.unset(setting::STORE))
+    }
+
+    /// A problem for each environment variable that is not UTF-8, and so was not taken.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = StartProblem> {
+        self.unreadable.iter().map(|name| {
+            let sentence = format!("The value of {name} is not UTF-8, so it cannot be used: set {name} again.");
+            StartProblem::of(SettingName::Variable(name), sentence)
+        })
+    }
+
+    pub(crate) fn keys(&self) -> Result<Keys, Vec<StartProblem>> {
         match (&self.signing_key, &self.signing_keys) {
-            (None, None) => Err(problem(
-                "There is no signing key: set OPERATOR_SIGNING_KEY to the secret that the agent signs with (`keygen` makes one).",
-            )),
-            (Some(_), Some(_)) => Err(problem(
-                "OPERATOR_SIGNING_KEY and OPERATOR_SIGNING_KEYS are both set: keep the one that holds the agent's keys.",
-            )),
-            (Some(secret), None) => Keys::single("OPERATOR_SIGNING_KEY", secret),
-            (None, Some(list)) => match SecretFile::of(list, "OPERATOR_SIGNING_KEYS") {
-                None => Keys::parse("OPERATOR_SIGNING_KEYS", list),
-                Some(file) => Keys::parse_lines(&file.place(), &file.read()?),
-            },
+            (None, None) => {
+                let setting = self.unset(setting::SIGNING_KEY);
+                Err(vec![StartProblem::of(
+                    setting,
+                    format!(
+                        "There is no signing key: set {setting} to the secret that the agent signs with (`keygen` makes one)."
+                    ),
+                )])
+            }
+            (Some(one), Some(several)) => Err(vec![StartProblem::of(
+                several.setting,
+                format!(
+                    "{} and {} are both set: keep the one that holds the agent's keys.",
+                    one.setting, several.setting
+                ),
+            )]),
+            (Some(Given { value, setting }), None) => {
+                Keys::single(&setting.to_string(), value).map_err(|error| problems_of(*setting, error))
+            }
+            (None, Some(given)) => read_secrets(given, Keys::parse, Keys::parse_lines),
         }
     }
 
     #[cfg(feature = "mcp")]
-    fn settle_mcp_tokens(&self, keys: Option<&Keys>) -> Result<Option<Tokens>, SecretsError> {
-        let Some(list) = &self.mcp_tokens else {
-            return Ok(None);
+    fn settle_mcp_tokens(&self, keys: Option<&Keys>) -> Result<Option<Tokens>, Vec<StartProblem>> {
+        let read = |given| {
+            read_secrets(
+                given,
+                |place, list| Tokens::parse(place, list, keys),
+                |place, lines| Tokens::parse_lines(place, lines, keys),
+            )
         };
-        let tokens = match SecretFile::of(list, "OPERATOR_MCP_TOKENS") {
-            None => Tokens::parse("OPERATOR_MCP_TOKENS", list, keys),
-            Some(file) => Tokens::parse_lines(&file.place(), &file.read()?, keys),
-        };
-        tokens.map(Some)
-    }
-
-    fn settle_manifest(&self) -> Result<bool, String> {
-        let text = self.serve_manifest.as_deref().unwrap_or("false");
-        text.parse()
-            .map_err(|_| format!("`{text}` is neither true nor false: OPERATOR_SERVE_MANIFEST is one of them."))
+        self.mcp_tokens.as_ref().map(read).transpose()
     }
 
     /// Where Prometheus scrapes, if it does.
-    pub(crate) fn settle_metrics(&self) -> Result<Option<SocketAddr>, String> {
-        let Some(text) = &self.metrics else {
+    pub(crate) fn settle_metrics(&self) -> Result<Option<Given<SocketAddr>>, StartProblem> {
+        let Some(given) = &self.metrics else {
             return Ok(None);
         };
         if !cfg!(feature = "prometheus") {
-            return Err(
-                "OPERATOR_METRICS is set, and this program was built without the exporter for Prometheus: turn it on with `operator-runtime = { features = [\"prometheus\"] }` in its Cargo.toml, or leave OPERATOR_METRICS unset."
-                    .to_owned(),
-            );
+            let setting = given.setting;
+            return Err(StartProblem::of(
+                setting,
+                format!(
+                    "{setting} is set, and this program was built without the exporter for Prometheus: turn it on with `operator-runtime = {{ features = [\"prometheus\"] }}` in its Cargo.toml, or leave {setting} unset."
+                ),
+            ));
         }
-        text.parse().map(Some).map_err(|_| {
-            format!(
-                "`{text}` is no address to listen on: OPERATOR_METRICS takes an IP address and a port, such as 127.0.0.1:9464."
-            )
-        })
+        address(given).map(Some)
     }
+}
+
+/// Whether a setting of the environment is on.
+pub(super) fn true_or_false(given: &Given<String>) -> Result<bool, StartProblem> {
+    let Given { value, setting } = given;
+    value.parse().map_err(|error: ParseBoolError| {
+        let sentence = format!("{setting} is `{value}`: write `true` or `false`, or leave {setting} unset.");
+        StartProblem::of(*setting, sentence).caused_by(error)
+    })
+}
+
+fn address(given: &Given<Address>) -> Result<Given<SocketAddr>, StartProblem> {
+    let setting = given.setting;
+    match &given.value {
+        Address::Known(value) => Ok(Given { value: *value, setting }),
+        Address::Text(text) => match text.parse::<SocketAddr>() {
+            Ok(value) => Ok(Given { value, setting }),
+            Err(error) => {
+                let sentence = format!(
+                    "{setting} is `{text}`, which is not an IP address and a port: write both, such as 127.0.0.1:8080."
+                );
+                Err(StartProblem::of(setting, sentence).caused_by(error))
+            }
+        },
+    }
+}
+
+/// A list of secrets, which stands in the setting or in the file that the setting names.
+fn read_secrets<T>(
+    given: &Given<String>,
+    parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+    parse_lines: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+) -> Result<T, Vec<StartProblem>> {
+    let setting = given.setting;
+    let read = match SecretFile::of(given) {
+        None => parse(&setting.to_string(), &given.value),
+        Some(file) => {
+            let lines = file.read().map_err(|problem| vec![problem])?;
+            parse_lines(&file.place(), &lines)
+        }
+    };
+    read.map_err(|error| problems_of(setting, error))
+}
+
+fn problems_of(setting: SettingName, error: SecretsError) -> Vec<StartProblem> {
+    let sentences = error.into_problems().into_iter();
+    sentences.map(|sentence| StartProblem::of(setting, sentence)).collect()
 }

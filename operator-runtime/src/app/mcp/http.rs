@@ -38,8 +38,9 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
         assembled: Arc::clone(assembled),
     });
     let service = service_fn(move |request| answer(Arc::clone(&door), request));
-    if !assembled.settings.base_path.is_empty() {
-        router = router.route_service(&format!("{}{PATH}", assembled.settings.base_path), service.clone());
+    let public_url = &assembled.settings.public_url;
+    if !public_url.base_path().is_empty() {
+        router = router.route_service(&public_url.published_path(PATH), service.clone());
     }
     router.route_service(PATH, service)
 }
@@ -56,7 +57,7 @@ struct Door {
 /// No sessions, and JSON instead of streams, because the server sends nothing before the answer. Pages of other origins
 /// are refused, and so are foreign hosts (DNS rebinding).
 fn config(settings: &Settled) -> StreamableHttpServerConfig {
-    let url = &settings.public_url;
+    let url = settings.public_url.as_str();
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let authority = rest.split('/').next().unwrap_or(rest);
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));

@@ -3,29 +3,41 @@
 use std::io::Read as _;
 use std::sync::Arc;
 
-use rmcp::service::{QuitReason, serve_server};
+use rmcp::service::{QuitReason, ServerInitializeError, serve_server};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::runtime::Handle;
+use tokio::task::JoinError;
 
 use super::{Server, Tools};
 use crate::app::Assembled;
 use crate::protocol::bearer::Bearer;
 
+/// Why an MCP client was not answered to the end.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::app) enum StdioError {
+    #[error("Standard input cannot be read: {0}.")]
+    Input(#[source] std::io::Error),
+    #[error("The MCP client did not initialize the connection: {0}.")]
+    Begin(#[source] Box<ServerInitializeError>),
+    #[error("The MCP server failed: {0}.")]
+    Task(#[source] JoinError),
+}
+
 /// Answers the client until it closes standard input. Calls that are still running then go on in the pipeline.
-pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), String> {
+pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), StdioError> {
     let server = Server {
         tools: Arc::new(Tools::new(assembled)),
         bearer: Bearer::starter_of_this_process(),
     };
-    let input = standard_input().map_err(|error| format!("Standard input cannot be read: {error}."))?;
+    let input = standard_input().map_err(StdioError::Input)?;
     let transport =
         AsyncRwTransport::new(input, tokio::io::stdout()).with_max_line_length(assembled.settings.limits.body);
     let running = serve_server(server, transport)
         .await
-        .map_err(|error| format!("The MCP client did not initialize the connection: {error}."))?;
+        .map_err(|error| StdioError::Begin(Box::new(error)))?;
     match running.waiting().await {
-        Ok(QuitReason::JoinError(error)) | Err(error) => Err(format!("The MCP server failed: {error}.")),
+        Ok(QuitReason::JoinError(error)) | Err(error) => Err(StdioError::Task(error)),
         Ok(_) => Ok(()),
     }
 }

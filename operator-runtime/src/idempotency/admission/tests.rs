@@ -39,7 +39,7 @@ fn first(body: &str) -> Record {
 fn finished(body: &'static str) -> HandlerOutcome {
     HandlerOutcome::Finished {
         response: Response {
-            status: 200,
+            status: http::StatusCode::OK,
             content_type: "application/json".into(),
             body: body.into(),
         },
@@ -210,7 +210,7 @@ async fn too_long_an_answer_is_given_once() {
     let fixture = fixture();
     let long = HandlerOutcome::Finished {
         response: Response {
-            status: 200,
+            status: http::StatusCode::OK,
             content_type: "text/plain".into(),
             body: vec![b'a'; 256 * 1024 + 1].into(),
         },

@@ -33,7 +33,7 @@ fn first(body: &[u8], key: &str) -> Record {
 
 fn response() -> Response {
     Response {
-        status: 200,
+        status: http::StatusCode::OK,
         content_type: "application/json".into(),
         body: "{}".into(),
     }
@@ -174,7 +174,7 @@ enum Kept {
 fn finished(status: u16, retryable: bool, size: usize) -> HandlerOutcome {
     HandlerOutcome::Finished {
         response: Response {
-            status,
+            status: http::StatusCode::from_u16(status).expect("a status"),
             body: vec![b' '; size].into(),
             ..response()
         },

@@ -52,7 +52,7 @@ fn finished(status: u16, body: &str) -> HandlerOutcome {
     let body = body.to_owned().into();
     HandlerOutcome::Finished {
         response: Response {
-            status,
+            status: http::StatusCode::from_u16(status).expect("a status"),
             content_type: "text/plain".into(),
             body,
         },

@@ -9,6 +9,7 @@ use crate::input::{Input, JsonInput};
 use crate::manifest::model::Model;
 use crate::manifest::served;
 use crate::protocol::method::Method;
+use crate::protocol::public_url::PublicUrl;
 
 const GOOD: &str = "Lists a customer's latest orders, newest first. Use it when a customer asks where an order is.";
 
@@ -55,10 +56,14 @@ fn served_parts() -> Endpoint {
     }
 }
 
+fn public_url() -> PublicUrl {
+    PublicUrl::parse("https://a.example").unwrap()
+}
+
 /// The names of the findings, each with its place.
 fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
     let endpoints: Vec<&'static Endpoint> = endpoints.into_iter().map(|one| &*Box::leak(Box::new(one))).collect();
-    let found = findings(&Model::new(&endpoints, "https://a.example"));
+    let found = findings(&Model::new(&endpoints, &public_url()));
     found
         .iter()
         .map(|finding| format!("{} {}", finding.lint.name, finding.place))
@@ -231,7 +236,7 @@ fn an_allow_on_either_of_two_similar_names_is_enough() {
 fn the_summary_is_the_first_sentence_however_the_lines_break() {
     let summary = |description: &'static str| {
         let one: &'static Endpoint = Box::leak(Box::new(endpoint("recent_orders", description)));
-        Model::new(&[one], "https://a.example").endpoints.remove(0).summary()
+        Model::new(&[one], &public_url()).endpoints.remove(0).summary()
     };
     assert_eq!(
         summary("Lists a customer's latest\norders. Newest first."),

@@ -61,7 +61,7 @@ fn state(kind: usize, number: usize) -> State {
     let body = |length| Bytes::from(vec![b'x'; length].into_boxed_slice());
     let completed = |content_type, body| {
         State::Completed(Response {
-            status: 200,
+            status: http::StatusCode::OK,
             content_type,
             body,
         })
@@ -94,7 +94,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
         let settlement = (kind == 6).then(|| {
             Arc::new(Settlement {
                 by: format!("person {number}"),
-                at: 17,
+                at: std::time::UNIX_EPOCH + Duration::from_secs(17),
             })
         });
         let ended = Record {

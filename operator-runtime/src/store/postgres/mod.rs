@@ -216,6 +216,10 @@ impl Store for PostgresStore {
         })
     }
 
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        Some(self)
+    }
+
     fn describe(&self) -> String {
         self.name.to_string()
     }

@@ -50,6 +50,7 @@ impl Database for Sqlite {
 
 /// Which failures the record of an answered call survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Durability {
     /// A crash or power loss of the machine: `synchronous=FULL`.
     PowerLoss,
@@ -238,6 +239,10 @@ impl Store for SqliteStore {
                 .await;
             counting.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
         })
+    }
+
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        Some(self)
     }
 
     fn describe(&self) -> String {

@@ -202,7 +202,7 @@ async fn a_full_file_refuses_writes_until_there_is_room() {
     store.setup(pages("1")).expect("limited to what it has");
     let body = vec![0_u8; 100_000].into();
     let response = crate::store::Response {
-        status: 200,
+        status: http::StatusCode::OK,
         content_type: "a/b".into(),
         body,
     };

@@ -10,17 +10,17 @@ use std::time::Duration;
 use operator_runtime::{App, Config, Settings, endpoints};
 
 /// After two seconds without a renewal, an attempt counts as lost.
-const SETTINGS: fn() -> Settings = || Settings {
-    lease: Duration::from_secs(2),
-    renew_every: Duration::from_millis(500),
-    wait: Duration::from_secs(1),
-    ..Settings::default()
-};
+fn settings() -> Settings {
+    Settings::default()
+        .lease(Duration::from_secs(2))
+        .renew_every(Duration::from_millis(500))
+        .wait(Duration::from_secs(1))
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let app = App::new()
-        .config(limits::limited(Config::from_env().operations(SETTINGS())))
+        .config(limits::limited(Config::from_env().operations(settings())))
         .state(charges::Ledger::from_env());
     let store = std::env::var("OPERATOR_STORE").unwrap_or_default();
     let app = match store.split(':').next() {

@@ -126,7 +126,7 @@ impl Found {
             first_seen: utc(self.first_seen),
             last_written: utc(self.last_written()),
             settled_by: settlement.map(|settlement| settlement.by.as_str()),
-            settled_at: settlement.map(|settlement| utc(settlement.at)),
+            settled_at: settlement.map(|settlement| utc(settlement.unix_seconds())),
         }
     }
 }

@@ -14,8 +14,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Subcommand;
 
 use self::found::Found;
-use super::{Done, settings};
-use crate::app::{App, registry};
+use super::{Done, said, settings};
+use crate::app::{App, Given, registry};
 use crate::endpoint::Endpoint;
 use crate::idempotency::operations::Operations;
 use crate::store::{self, Listed, MemoryStore, OperationId, Store, StoreError};
@@ -51,16 +51,18 @@ impl Desk {
     async fn open(app: &App) -> Result<Self, String> {
         let config = settings(app)?;
         let store = match &app.store {
-            Some(store) => Arc::clone(store),
-            None => open(config.store_url()?).await?,
+            Some(store) => Arc::clone(&store.value),
+            None => open(config.store_url().map_err(said)?).await?,
         };
-        let any: &dyn Any = &*store;
-        if any.is::<MemoryStore>() {
-            return Err("The store is in memory, so only the serving process has its operations, and this command cannot list or settle them: set OPERATOR_STORE to a persistent store, such as sqlite:operator.db.".to_owned());
+        if store.built_in().is_some_and(<dyn Any + Send + Sync>::is::<MemoryStore>) {
+            return Err(format!(
+                "The store is in memory, so only the serving process has its operations, and this command cannot list or settle them: set {} to a persistent store, such as sqlite:operator.db.",
+                app.store_setting(&config)
+            ));
         }
         Ok(Self {
             operations: Operations::new(store, config.operations),
-            endpoints: registry::select(app.only.as_ref(), &mut Vec::new()),
+            endpoints: registry::select(&app.only, &mut Vec::new()),
         })
     }
 
@@ -98,18 +100,22 @@ impl Desk {
 }
 
 /// Opens the store; an error if the SQLite file is missing, because opening it would create an empty store.
-async fn open(address: &str) -> Result<Arc<dyn Store>, String> {
+async fn open(given: Given<&str>) -> Result<Arc<dyn Store>, String> {
+    let Given {
+        value: address,
+        setting,
+    } = given;
     if let Some(file) = address.strip_prefix("sqlite:") {
         let path = file.split('?').next().unwrap_or(file);
         if !path.is_empty() && !Path::new(path).exists() {
             return Err(format!(
-                "There is no SQLite file {path}: run this command in the folder in which the server runs, or set OPERATOR_STORE to sqlite:PATH."
+                "There is no SQLite file {path}: run this command in the folder in which the server runs, or set {setting} to sqlite:PATH."
             ));
         }
     }
     store::open(address)
         .await
-        .map_err(|error| store::not_opened(address, &error))
+        .map_err(|error| store::not_opened(&setting.to_string(), address, &error))
 }
 
 fn unreadable(error: &StoreError) -> String {
@@ -123,10 +129,8 @@ fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
         return None;
     }
     let filled = |with: &str| {
-        let mut bytes = [0; 32];
         let whole = format!("{digits}{}", with.repeat(64 - digits.len()));
-        const_hex::decode_to_slice(whole, &mut bytes).ok()?;
-        Some(OperationId::from_bytes(bytes))
+        whole.parse::<OperationId>().ok()
     };
     Some(filled("0")?..=filled("f")?)
 }

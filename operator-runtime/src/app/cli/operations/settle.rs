@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use clap::Args;
+use http::StatusCode;
 use jsonschema::json::SerdeJson;
 use serde_json::Value;
 
@@ -56,10 +58,8 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
         }
         None => (Finding::NotDone, "it was not done, and a retry runs it again"),
     };
-    let settlement = Arc::new(Settlement {
-        by: by.clone(),
-        at: SystemClock::new().unix_seconds(),
-    });
+    let now = UNIX_EPOCH + SystemClock::new().since_unix_epoch();
+    let settlement = Arc::new(Settlement::new(by.clone(), now));
     let effect = found.effect();
     let settling = desk
         .operations
@@ -108,9 +108,9 @@ fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> 
             text.len()
         ));
     }
-    Ok(Response {
-        status: 200,
-        content_type: "application/json".into(),
-        body: text.to_owned().into(),
-    })
+    Ok(Response::new(
+        StatusCode::OK,
+        "application/json",
+        text.to_owned().into(),
+    ))
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     let mut told = serde_json::to_value(found.told()).map_err(unwritable)?;
     if let State::Completed(response) = &found.record().state {
         told["answer"] = json!({
-            "status": response.status,
+            "status": response.status.as_u16(),
             "content_type": response.content_type,
             "body": body(response),
         });
@@ -66,10 +66,16 @@ fn text(found: &Found, ttl: Duration) -> String {
         ("kept until", utc(first_seen.saturating_add(ttl.as_secs()))),
     ];
     if let Some(settlement) = &record.settlement {
-        rows.push(("settled", format!("by {} at {}", settlement.by, utc(settlement.at))));
+        rows.push((
+            "settled",
+            format!("by {} at {}", settlement.by, utc(settlement.unix_seconds())),
+        ));
     }
     if let State::Completed(response) = &record.state {
-        rows.push(("answer", format!("{} {}", response.status, response.content_type)));
+        rows.push((
+            "answer",
+            format!("{} {}", response.status.as_u16(), response.content_type),
+        ));
     }
     let mut text = rows.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = writeln!(text, "{name:15}  {value}");

@@ -8,7 +8,7 @@ use crate::record::Settlement;
 fn settlement() -> Arc<Settlement> {
     Arc::new(Settlement {
         by: "ana".to_owned(),
-        at: 1_700_000_000,
+        at: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
     })
 }
 

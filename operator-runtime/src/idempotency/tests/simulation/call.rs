@@ -143,9 +143,9 @@ pub(super) fn first(key: u8, body: u8) -> Arc<Record> {
 }
 
 pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
-    let finished = |status, body: String, retryable: bool| HandlerOutcome::Finished {
+    let finished = |status: u16, body: String, retryable: bool| HandlerOutcome::Finished {
         response: Response {
-            status,
+            status: http::StatusCode::from_u16(status).unwrap(),
             content_type: "text/plain".into(),
             body: body.into(),
         },

@@ -220,7 +220,7 @@ impl Simulation<'_> {
         };
         let settlement = Arc::new(Settlement {
             by: "a person".to_owned(),
-            at: self.now,
+            at: std::time::UNIX_EPOCH + std::time::Duration::from_secs(self.now),
         });
         let mut settling = pin!(operations.settle(listed, effect, &finding, &settlement));
         let mut context = Context::from_waker(Waker::noop());

@@ -1,0 +1,78 @@
+//! Which setting a start-up problem is about, by the name that its value was given under.
+
+use std::fmt;
+
+/// A setting, by the name that its value was given under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SettingName {
+    /// A builder method that was called, such as `Config::public_url` or `App::state`.
+    Method(&'static str),
+    /// An environment variable that is set, such as `OPERATOR_PUBLIC_URL`.
+    Variable(&'static str),
+    /// Neither is given, and each would do: an environment variable and a builder method.
+    Unset {
+        /// The environment variable.
+        variable: &'static str,
+        /// The builder method.
+        method: &'static str,
+    },
+}
+
+impl fmt::Display for SettingName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(method) => write!(formatter, "`{method}`"),
+            Self::Variable(variable) => formatter.write_str(variable),
+            Self::Unset { variable, method } => write!(formatter, "{variable} or `{method}`"),
+        }
+    }
+}
+
+/// The two names of a setting of [`Config`](super::Config).
+#[derive(Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) method: &'static str,
+    pub(crate) variable: &'static str,
+}
+
+pub(crate) const SIGNING_KEY: Names = names("Config::signing_key", "OPERATOR_SIGNING_KEY");
+pub(crate) const SIGNING_KEYS: Names = names("Config::signing_keys", "OPERATOR_SIGNING_KEYS");
+pub(crate) const PUBLIC_URL: Names = names("Config::public_url", "OPERATOR_PUBLIC_URL");
+pub(crate) const LISTEN: Names = names("Config::listen", "OPERATOR_LISTEN");
+pub(crate) const STORE: Names = names("Config::store", "OPERATOR_STORE");
+pub(crate) const SERVE_MANIFEST: Names = names("Config::serve_manifest", "OPERATOR_SERVE_MANIFEST");
+pub(crate) const METRICS: Names = names("Config::metrics", "OPERATOR_METRICS");
+pub(crate) const MCP_TOKENS: Names = names("Config::mcp_tokens", "OPERATOR_MCP_TOKENS");
+
+const fn names(method: &'static str, variable: &'static str) -> Names {
+    Names { method, variable }
+}
+
+impl Names {
+    pub(super) fn by_method<T>(self, value: T) -> Given<T> {
+        let setting = SettingName::Method(self.method);
+        Given { value, setting }
+    }
+
+    pub(super) fn by_variable<T>(self, value: T) -> Given<T> {
+        let setting = SettingName::Variable(self.variable);
+        Given { value, setting }
+    }
+}
+
+/// A value, and what it was given by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Given<T> {
+    pub(crate) value: T,
+    pub(crate) setting: SettingName,
+}
+
+impl<T> Given<T> {
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Given<U> {
+        Given {
+            value: change(self.value),
+            setting: self.setting,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A store that several own.
+
+use std::any::Any;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    BoxFuture, Counts, Cursor, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store, StoreError, Swap,
+    Transactions,
+};
+
+/// So that a store that is shared, or whose type is known only at run time, can be given to an app.
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn swap(
+        &self,
+        id: OperationId,
+        expected: Option<Revision>,
+        new: Arc<Record>,
+        first_seen: FirstSeen,
+    ) -> Step<'_, Result<Swap, StoreError>> {
+        (**self).swap(id, expected, new, first_seen)
+    }
+
+    fn keep_for(&self, ttl: Duration) {
+        (**self).keep_for(ttl);
+    }
+
+    fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+        (**self).sweep(older_than, limit)
+    }
+
+    fn list(
+        &self,
+        ids: RangeInclusive<OperationId>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Page, StoreError>> {
+        (**self).list(ids, after, limit)
+    }
+
+    fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        (**self).count(lease)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn warning(&self) -> Option<String> {
+        (**self).warning()
+    }
+
+    fn provides(&self) -> Provided {
+        (**self).provides()
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        (**self).transactions()
+    }
+
+    fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
+        (**self).built_in()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        (**self).close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::Any;
+    use std::sync::Arc;
+
+    use crate::clock::ManualClock;
+    use crate::store::{MemoryStore, Store, contract, open};
+
+    #[tokio::test]
+    async fn a_shared_store_is_the_store_that_it_shares() {
+        let clock = Arc::new(ManualClock::at(std::time::Duration::ZERO));
+        let shared = Arc::new(MemoryStore::with(1024 * 1024, clock.clone()));
+        contract::check(&shared, async |by| clock.advance(by)).await;
+        let opened = open("memory:").await.unwrap();
+        let twice: Arc<dyn Store> = Arc::new(opened);
+        let is_memory = <dyn Any + Send + Sync>::is::<MemoryStore>;
+        assert!(twice.built_in().is_some_and(is_memory));
+        assert!(twice.describe().contains("memory") && twice.warning().is_some());
+    }
+}
