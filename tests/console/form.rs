@@ -199,7 +199,8 @@ fn a_field_without_json_is_reported_if_nothing_can_be_sent() {
          document.querySelector('#view').replaceChildren(...view.nodes);",
     );
     browser.fill(&browser.labelled("any (JSON)"), "{ nonsense");
-    let is_told = "document.querySelector('#trouble').innerText.startsWith('A field marked (JSON) does not contain valid JSON')";
+    let is_told =
+        "document.querySelector('#trouble').innerText.startsWith('A field marked (JSON) does not contain valid JSON')";
     // The preview shows the same mistake, so a mistake shown before the button is pressed does not count.
     browser.until(is_told);
     for button in ["Send", "Edit as JSON"] {
