@@ -110,7 +110,9 @@ impl fmt::Display for NoBearer {
             Self::Missing => {
                 "The request has no token: send one of the server's MCP tokens as `Authorization: Bearer …`."
             }
-            Self::Malformed => "The header `Authorization` is not valid: send it once, as `Authorization: Bearer TOKEN`.",
+            Self::Malformed => {
+                "The header `Authorization` is not valid: send it once, as `Authorization: Bearer TOKEN`."
+            }
             Self::Unknown => "The token is not valid for this server: send one of the server's MCP tokens.",
         })
     }

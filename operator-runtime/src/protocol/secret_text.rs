@@ -49,7 +49,8 @@ fn secret_problem(text: &str) -> Option<String> {
     };
     if is_empty(text) || within.is_empty() {
         return Some(
-            "the secret is empty; write `[tenant/]id=secret`, or only the secret in a setting that takes one.".to_owned(),
+            "the secret is empty; write `[tenant/]id=secret`, or only the secret in a setting that takes one."
+                .to_owned(),
         );
     }
     let (before, rest) = text.split_once(within).unwrap_or((text, ""));

@@ -32,8 +32,8 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
     .await;
     revisions_are_never_used_twice(store, operation("reuse"), &advance).await;
     a_sweep_removes_expired_records_only(
-    store,
-    [operation("swept"), operation("fresh"), operation("renewed")],
+        store,
+        [operation("swept"), operation("fresh"), operation("renewed")],
         &advance,
     )
     .await;

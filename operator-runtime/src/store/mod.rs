@@ -163,9 +163,9 @@ pub enum StoreError {
     Locked {
         /// The store.
         store: String,
-        },
-        /// The store rolled back the transaction before its commit for a reason that may be temporary: a conflict with
-        /// another transaction, or a lost connection.
+    },
+    /// The store rolled back the transaction before its commit for a reason that may be temporary: a conflict with
+    /// another transaction, or a lost connection.
     #[error("{store} rolled back the transaction before its commit: {}; try again", with_causes(&**source))]
     Interrupted {
         /// The store.
@@ -188,8 +188,8 @@ pub enum StoreError {
     Closed {
         /// The store.
         store: String,
-        },
-        /// The address is wrong, or names a store that this program was built without.
+    },
+    /// The address is wrong, or names a store that this program was built without.
     #[error("{0}")]
     Address(String),
 }

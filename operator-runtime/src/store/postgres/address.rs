@@ -35,7 +35,9 @@ impl Address {
         for option in options.split('&').filter(|option| !option.is_empty()) {
             if let Some(size) = option.strip_prefix("pool=") {
                 let size = size.parse().ok().filter(|size| *size > 0);
-                pool = size.ok_or_else(|| refused("has a wrong value for `pool`: write a whole number above 0, such as `pool=16`"))?;
+                pool = size.ok_or_else(|| {
+                    refused("has a wrong value for `pool`: write a whole number above 0, such as `pool=16`")
+                })?;
             } else {
                 rest.push(option);
             }

@@ -19,7 +19,9 @@ impl Address {
         let mut replicas = 0;
         for option in options.split('&').filter(|option| !option.is_empty()) {
             let count = option.strip_prefix("wait=").and_then(|count| count.parse().ok());
-            replicas = count.ok_or_else(|| refused("has a wrong option: the only option is `wait=REPLICAS` with a number, such as `wait=1`"))?;
+            replicas = count.ok_or_else(|| {
+                refused("has a wrong option: the only option is `wait=REPLICAS` with a number, such as `wait=1`")
+            })?;
         }
         if url.starts_with("rediss:") {
             prepare_tls()?;

@@ -131,7 +131,9 @@ pub(super) fn read(answer: Value, revision: Revision, name: &str) -> Result<Swap
 
 /// The error for a key that does not hold a record.
 pub(super) fn foreign(name: &str) -> StoreError {
-    let source = std::io::Error::other("another program has written to a key that begins with `operator:`; give this store a database of its own");
+    let source = std::io::Error::other(
+        "another program has written to a key that begins with `operator:`; give this store a database of its own",
+    );
     StoreError::unavailable(name, "read a record", source)
 }
 

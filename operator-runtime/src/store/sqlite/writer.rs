@@ -66,7 +66,8 @@ impl Writer {
             tx,
             records,
             guard,
-            sql: Sql::new().map_err(|source| StoreError::unavailable(name, "get a random number for its statements", source))?,
+            sql: Sql::new()
+                .map_err(|source| StoreError::unavailable(name, "get a random number for its statements", source))?,
             clock,
             jobs,
             last: Commits::default(),
