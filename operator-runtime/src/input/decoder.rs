@@ -78,7 +78,7 @@ impl<'c> Decoder<'c> {
         self.present_json(index).unwrap_or_else(|| Some(default()))
     }
 
-    /// A struct whose fields are inputs beside the others.
+    /// A flattened struct, whose fields are inputs.
     pub fn flatten<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
         let input = self.inputs.inputs.get(index)?;
         let object = self.object_of(input)?;

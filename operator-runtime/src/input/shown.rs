@@ -66,7 +66,7 @@ impl<T> Unread<T> {
 macro_rules! integers {
     ($($integer:ident)*) => {$(
         impl Shown<$integer> {
-            /// Reads its values.
+            /// Reads values of the type.
             pub const READ: Self = Self(PhantomData);
 
             /// The value as a number; `None` if it is larger than any bound can be.
@@ -85,7 +85,7 @@ integers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize }
 macro_rules! floats {
     ($($float:ident)*) => {$(
         impl Shown<$float> {
-            /// Reads its values.
+            /// Reads values of the type.
             pub const READ: Self = Self(PhantomData);
 
             /// The value as a number.

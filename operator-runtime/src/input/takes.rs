@@ -63,7 +63,7 @@ pub trait NumberInput {
     note = "remove the option, or use `min` and `max` for a number, `min_items` and `max_items` for a list, and `#[schemars(length(min = 1))]` for a field of a struct"
 )]
 pub trait TextInput {
-    /// Asked for by generated code.
+    /// Used by generated code.
     #[doc(hidden)]
     const FITS: () = ();
 }
@@ -75,7 +75,7 @@ pub trait TextInput {
     note = "remove the option, or use `min` and `max` for a number, `min_length` and `max_length` for a string"
 )]
 pub trait ListInput {
-    /// Asked for by generated code.
+    /// Used by generated code.
     #[doc(hidden)]
     const FITS: () = ();
 }
