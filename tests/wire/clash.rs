@@ -208,7 +208,7 @@ fn each_clash_is_named_with_both_places() {
         "`write_slowly` (tests/wire/clash.rs:",
         "the default of the input `limit` is not a valid value of this input",
         "the example of the input `word` is not a valid value of this input",
-        "the field `tags` of a `flatten` input cannot be a search parameter, because its value is a list or an object: use POST",
+        "the field `tags` of a `flatten` input cannot be a search parameter, because its value may be a list or an object: use POST",
         "There is no signing key",
         "The public URL `http://example.com` is not https",
         "`nowhere` is no address to listen on",

@@ -231,7 +231,7 @@ fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>,
     };
     if let (Method::Get, Some((name, _))) = (method, properties.iter().find(|(_, field)| !is_scalar(field))) {
         return Err(format!(
-            "the field `{name}` of a `flatten` input cannot be a search parameter, because its value is a list or an object: use POST"
+            "the field `{name}` of a `flatten` input cannot be a search parameter, because its value may be a list or an object: use POST"
         ));
     }
     Ok(properties

@@ -156,7 +156,7 @@ impl<'c> Decoder<'c> {
                     field => format!("{name}.{field}"),
                 };
                 // The path of a map key that cannot be decoded ends with an unknown segment, `?`.
-                let is_key = matches!(error.path().iter().last(), Some(Segment::Unknown));
+                let is_key = matches!(error.path().iter().next_back(), Some(Segment::Unknown));
                 let map = path.strip_suffix('?').map_or("", |map| map.trim_end_matches('.'));
                 self.problems.push(|| {
                     if is_key {
