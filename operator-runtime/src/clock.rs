@@ -86,7 +86,7 @@ pub(crate) fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// A clock that stands still until a test moves it.
+/// A clock that a test advances by hand.
 #[derive(Debug)]
 pub struct ManualClock {
     /// Wall clock and monotonic time.
@@ -95,7 +95,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at `since_unix_epoch`.
+    /// A clock whose wall time is `since_unix_epoch`.
     #[must_use]
     pub fn at(since_unix_epoch: Duration) -> Self {
         Self {

@@ -8,7 +8,7 @@ pub(crate) enum FailPoint {
     AfterClaim,
     /// The handler has ended; its outcome is not recorded yet.
     BeforeCommit,
-    /// The outcome is recorded; the response is not made yet.
+    /// The outcome is recorded; no caller has been answered yet.
     AfterCommit,
     /// The response is made; it is not sent yet.
     BeforeAnswer,

@@ -322,7 +322,7 @@ fn wrong_settings_are_reported_at_start_up() {
     };
     let shared = fails("support-desk", "serve", &format!("a={SECRET}"));
     assert!(
-        shared.contains("is an MCP token too") && !shared.contains(SECRET),
+        shared.contains("an MCP token equals the signing key") && !shared.contains(SECRET),
         "{shared}"
     );
     let shape = fails("support-desk", "serve", "hush");

@@ -204,9 +204,9 @@ fn each_clash_is_named_with_both_places() {
         "Two endpoints answer at `/same`",
         "`one` (tests/wire/clash.rs:31): records are kept for 3600 s, which is too short",
         "`write_slowly` (tests/wire/clash.rs:",
-        "the default of the input `limit` would be refused by the input itself",
-        "the example of the input `word` would be refused by the input itself",
-        "the field `tags` of a `flatten` input is not one text: take it by POST",
+        "the default of the input `limit` is not a valid value of this input",
+        "the example of the input `word` is not a valid value of this input",
+        "the field `tags` of a `flatten` input cannot be a search parameter, because its value may be a list or an object: use POST",
         "There is no signing key",
         "The public URL `http://example.com` is not https",
     ];

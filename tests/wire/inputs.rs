@@ -186,7 +186,7 @@ fn details(answer: &Answer) -> Vec<&str> {
 async fn an_unreadable_part_does_not_switch_checks_off() {
     let client = client().await;
     let deep = (0..130).fold(json!(1), |inner, _| json!([inner]));
-    let expected = ["`thing` is nested too deeply: at most 127 lists and objects may stand in each other."];
+    let expected = ["`thing` is nested too deeply: use at most 127 levels of lists and objects."];
     for amount in [-5, 5] {
         let answer = client
             .call("pay", &json!({ "thing": { "amount": amount, "x": deep } }))
@@ -196,7 +196,7 @@ async fn an_unreadable_part_does_not_switch_checks_off() {
     let answer = client.call("pay_flat", &json!({ "amount": 5, "note": deep })).await;
     assert_eq!(
         details(&answer),
-        ["`note` is nested too deeply: at most 127 lists and objects may stand in each other."]
+        ["`note` is nested too deeply: use at most 127 levels of lists and objects."]
     );
 }
 
@@ -207,7 +207,7 @@ async fn two_inputs_with_one_name_are_refused_at_start_up() {
         .check()
         .unwrap_err()
         .to_string();
-    let both = "the input `limit` and the field `limit` of the flattened `Page` have one name";
+    let both = "the input `limit` and the field `limit` of the flattened `Page` have the same name";
     assert!(refused.contains(both), "{refused}");
 }
 
@@ -277,7 +277,7 @@ async fn each_wrong_input_of_a_post_is_explained_in_plain_words() {
         let inputs = json!({
             "limit": 1, "word": "a", "flag": true, "list": [], "speed": "fast", "money": { "amount": 1 }, "way": way,
         });
-        let lacks = ["`way` lacks `by`, which says which of its forms it is."];
+        let lacks = ["`way` lacks `by`, which selects the form of the object."];
         assert_eq!(details(&client.call("kinds", &inputs).await), lacks, "{way}");
     }
 }

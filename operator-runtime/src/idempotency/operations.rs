@@ -63,7 +63,7 @@ impl Operations {
     /// Counts the store's records for the gauge.
     ///
     /// # Errors
-    /// If the store cannot.
+    /// If the store cannot count its records.
     pub(crate) async fn count(&self) -> Result<(), StoreError> {
         let Shared {
             store, meter, settings, ..
@@ -73,10 +73,10 @@ impl Operations {
         Ok(())
     }
 
-    /// Removes one small batch of expired records, and says how many it removed: [`SWEEP`] where there may be more.
+    /// Removes one small batch of expired records, and returns how many it removed: [`SWEEP`] if there may be more.
     ///
     /// # Errors
-    /// If the store cannot.
+    /// If the store cannot remove records.
     pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
         let Shared {
             store, meter, settings, ..

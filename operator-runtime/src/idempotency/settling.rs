@@ -10,7 +10,7 @@ use crate::record::operation::OperationId;
 use crate::record::{DecodeError, FirstSeen, Record, Settlement};
 use crate::store::{Ages, Listed, Records, Store, StoreError, Swap};
 
-/// Why an operation is not settled.
+/// Why an operation cannot be settled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotSettled {
     #[error(transparent)]

@@ -1,4 +1,5 @@
-//! An endpoint's inputs, made ready at start-up: names, and validators where a schema promises more than its type.
+//! The inputs of an endpoint, prepared at start-up: their names, and validators for schemas that constrain more than
+//! the type.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,17 +28,17 @@ pub(super) struct BoundInput {
     flattened: Option<TypeName>,
     pub(super) fields: Option<BTreeMap<String, Scalar>>,
     pub(super) scalar: Scalar,
-    /// Whether a value is held against its schema before it is decoded.
+    /// Whether a value is validated against its schema before it is decoded.
     pub(super) is_checked_first: bool,
-    /// For a POST always there: it says all that is wrong with a value, where decoding only says what is wrong first.
+    /// Always present for a POST, because validation reports all mistakes of a value and decoding only the first one.
     pub(super) checked: Option<Checked>,
 }
 
-/// A schema, and what holds values against it.
+/// A schema and its validator.
 pub(super) struct Checked {
     schema: Value,
     validator: Validator<Indexed>,
-    /// Made when the first value is refused, because most inputs never see one.
+    /// Built when the first value is refused, because most inputs never refuse one.
     rules: OnceLock<Rules>,
 }
 
@@ -50,7 +51,7 @@ impl Checked {
         })
     }
 
-    /// Whether the value is what the schema describes; if not, everything that it breaks has been told.
+    /// Whether the value matches the schema. If not, all mistakes are added to `found`.
     pub(super) fn holds(&self, name: &str, value: Node<'_>, found: &mut Found) -> bool {
         let is_valid = self.validator.is_valid(value);
         if !is_valid {
@@ -61,7 +62,7 @@ impl Checked {
     }
 }
 
-/// How the text of a search parameter stands in JSON.
+/// The JSON type that the text of a search parameter is converted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scalar {
     Number,
@@ -70,7 +71,7 @@ pub(super) enum Scalar {
 }
 
 impl BoundInputs {
-    /// Makes the inputs ready; each sentence of the error is one mistake.
+    /// Prepares the inputs. Each sentence of the error is one mistake.
     pub(crate) fn of(method: Method, inputs: &[Input]) -> Result<Self, Vec<String>> {
         let mut mistakes = Vec::new();
         let bound: Vec<BoundInput> = inputs
@@ -89,7 +90,7 @@ impl BoundInputs {
         }
     }
 
-    /// Whether a caller may send that name.
+    /// Whether there is an input of that name.
     pub(super) fn know(&self, name: &str) -> bool {
         self.inputs.iter().any(|input| match &input.fields {
             Some(fields) => fields.contains_key(name),
@@ -97,13 +98,13 @@ impl BoundInputs {
         })
     }
 
-    /// Every name that a caller may send.
+    /// The names of all inputs.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().flat_map(BoundInput::names)
     }
 }
 
-/// One value would be read into two arguments, and the manifest would describe one of them.
+/// Refuses two inputs of the same name: one value would be read into both, and the manifest would describe only one.
 fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<String>) {
     let mut owners: BTreeMap<&str, String> = BTreeMap::new();
     for input in inputs {
@@ -111,7 +112,7 @@ fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<String>) {
             let owner = input.owner_of(name);
             match owners.get(name) {
                 Some(other) => mistakes.push(format!(
-                    "{other} and {owner} have one name: give one another, by `#[operator(rename = \"…\")]` on an argument or by `#[serde(rename = \"…\")]` on a field"
+                    "{other} and {owner} have the same name: rename one of them, by `#[operator(rename = \"…\")]` on an argument or by `#[serde(rename = \"…\")]` on a field"
                 )),
                 None => {
                     owners.insert(name, owner);
@@ -134,7 +135,7 @@ impl BoundInput {
         let scalar = Scalar::of(&schema);
         let checked = if is_checked_first || method == Method::Post {
             let checked = Checked::new(schema);
-            Some(checked.map_err(|error| format!("the input `{}` cannot be checked: {error}", input.name))?)
+            Some(checked.map_err(|error| format!("the schema of the input `{}` is not valid: {error}", input.name))?)
         } else {
             None
         };
@@ -148,14 +149,14 @@ impl BoundInput {
         })
     }
 
-    /// Every name that it is given under.
+    /// The names under which a caller sends this input: its own, or those of its fields.
     fn names(&self) -> impl Iterator<Item = &str> {
         let own = self.fields.is_none().then_some(self.name);
         own.into_iter()
             .chain(self.fields.iter().flatten().map(|(name, _)| name.as_str()))
     }
 
-    /// Who has that name, in words.
+    /// The input or field with that name, in words.
     fn owner_of(&self, name: &str) -> String {
         match self.flattened {
             Some(type_name) => format!("the field `{name}` of the flattened `{}`", type_name()),
@@ -164,19 +165,20 @@ impl BoundInput {
     }
 }
 
-/// A default or an example that the input itself would refuse: what the macro could not know of an expression.
+/// Refuses a default or an example that is not a valid value of the input. The macro cannot check the value of an
+/// expression.
 fn check_shown(input: &Input, schema: &Value) -> Result<(), String> {
     for (what, make) in [("default", input.default), ("example", input.example)] {
-        // Null stands for an optional input left out, which promises nothing.
+        // Null means that an optional input is left out, so there is nothing to check.
         let Some(value) = make.map(|make| make()).filter(|value| !value.is_null()) else {
             continue;
         };
         let name = input.name;
-        let validator =
-            compile::<SerdeJson>(schema).map_err(|error| format!("the input `{name}` cannot be checked: {error}"))?;
+        let validator = compile::<SerdeJson>(schema)
+            .map_err(|error| format!("the schema of the input `{name}` is not valid: {error}"))?;
         if let Err(error) = validator.validate(&value) {
             return Err(format!(
-                "the {what} of the input `{name}` would be refused by the input itself: {error}"
+                "the {what} of the input `{name}` is not a valid value of this input: {error}"
             ));
         }
     }
@@ -199,7 +201,8 @@ impl Scalar {
         }
     }
 
-    /// Whether the text is JSON as it stands; a number that is none is left as text, so that decoding can refuse it.
+    /// Whether the text is already JSON of this type. A text that is not a number stays text, so that decoding refuses
+    /// it.
     pub(super) fn is_json(self, text: &str) -> bool {
         match self {
             Self::Number => search_param::number(text).is_some(),
@@ -208,7 +211,7 @@ impl Scalar {
         }
     }
 
-    /// The text as JSON.
+    /// Converts the text to JSON.
     pub(super) fn to_json(self, text: &str) -> Cow<'_, str> {
         if self.is_json(text) {
             Cow::Borrowed(text)
@@ -224,11 +227,11 @@ fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>,
         .as_object()
         .filter(|_| fields_vary.iter().all(|keyword| schema.get(keyword).is_none()));
     let Some(properties) = fields else {
-        return Err("a `flatten` input is not a struct whose fields are always the same".to_owned());
+        return Err("the type of a `flatten` input is not a struct with a fixed set of fields: take it as one input, without `flatten`".to_owned());
     };
     if let (Method::Get, Some((name, _))) = (method, properties.iter().find(|(_, field)| !is_scalar(field))) {
         return Err(format!(
-            "the field `{name}` of a `flatten` input is not one text: take it by POST"
+            "the field `{name}` of a `flatten` input cannot be a search parameter, because its value may be a list or an object: use POST"
         ));
     }
     Ok(properties
@@ -248,14 +251,14 @@ fn is_scalar(schema: &Value) -> bool {
     }
 }
 
-/// Makes a schema ready to hold values against.
+/// Compiles a schema to a validator.
 pub(crate) fn compile<F: Json>(schema: &Value) -> Result<Validator<F>, jsonschema::ValidationError<'static>> {
     jsonschema::options_for::<F>()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
-        // Customers have addresses such as josé@example.com (RFC 6531), which the format's own check would refuse.
+        // With our own check, because the crate's check refuses valid addresses such as josé@example.com (RFC 6531).
         .with_format("email", is_email)
-        // Linear time whatever the pattern and the text, so that no caller can keep the server busy with one.
+        // A regex engine with linear time, so that no caller can keep the server busy with a slow match.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
 }
@@ -264,9 +267,10 @@ fn is_email(text: &str) -> bool {
     email_address::EmailAddress::is_valid(text)
 }
 
-/// Whether a value is held against its schema before it is decoded. Serde takes a list for a struct and a map for a unit
-/// variant; and what it makes of a map, of several forms or of an object that leaves most fields out takes far more memory
-/// than the text, which a refused value must not. So only plain texts, numbers and booleans, and lists of them, go without.
+/// Whether a value must be validated against its schema before it is decoded. Only plain texts, numbers, booleans and
+/// lists of them need no validation, for two reasons: serde accepts a list for a struct and a map for a unit variant;
+/// and a decoded map, enum or object with few of its fields can take far more memory than its text, which a refused
+/// value must not cause.
 fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
     let Some(schema) = schema.as_object() else {
         return schema != &Value::Bool(true);
@@ -279,7 +283,7 @@ fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
         "minLength" | "maxLength" => !is_one_character(schema),
         "format" => !is_of_a_number(format),
         "items" => promises_more_than_its_type(method, value),
-        // A search parameter is one text, and its type knows each that it takes.
+        // A search parameter is a single text, and decoding checks it against the known values.
         "enum" | "const" | "oneOf" => method == Method::Post,
         other => !definitions::is_annotation(other),
     })
@@ -289,7 +293,7 @@ fn is_of_a_number(format: &str) -> bool {
     exact::bounds(format).is_some() || matches!(format, "double" | "float" | "int128" | "uint128")
 }
 
-/// `char`'s schema is a text of length one.
+/// Whether this is the schema of a `char`: a text of length one.
 fn is_one_character(schema: &Map<String, Value>) -> bool {
     let is_one = |keyword: &str| schema.get(keyword).and_then(Value::as_u64) == Some(1);
     is_one("minLength") && is_one("maxLength")

@@ -1,6 +1,7 @@
-//! Decoding what was verified into arguments: the very bytes, the very parameters, and every mistake at once.
+//! Decodes a verified body or verified parameters into arguments, and reports all mistakes at once.
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
 use super::document::{Document, Node};
@@ -12,7 +13,7 @@ use super::sentence;
 use crate::problem::{Error, InputProblem};
 use crate::protocol::request::Content;
 
-/// Decodes one call's inputs. Each method gives `None` for a wrong one and remembers why.
+/// Decodes the inputs of one call. Each method returns `None` for a wrong input, and remembers the problem.
 #[derive(Debug)]
 pub struct Decoder<'c> {
     inputs: &'c BoundInputs,
@@ -20,12 +21,12 @@ pub struct Decoder<'c> {
     problems: Found,
 }
 
-/// The decoded inputs, in order: `(first, (second, ()))`. Complete only where none is missing.
+/// The decoded inputs in order, as `(first, (second, ()))`. They are complete if no input is `None`.
 pub trait Arguments {
-    /// The same without the options.
+    /// The values without the options.
     type Values;
 
-    /// All of them, or none.
+    /// The values of all inputs, or `None` if one is missing.
     fn complete(self) -> Option<Self::Values>;
 }
 
@@ -77,7 +78,7 @@ impl<'c> Decoder<'c> {
         self.present_json(index).unwrap_or_else(|| Some(default()))
     }
 
-    /// A struct whose fields are inputs beside the others.
+    /// A flattened struct, whose fields are inputs.
     pub fn flatten<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
         let input = self.inputs.inputs.get(index)?;
         let object = self.object_of(input)?;
@@ -86,13 +87,13 @@ impl<'c> Decoder<'c> {
         holds.then(|| self.decode("", &object, &document)).flatten()
     }
 
-    /// The end: unknown inputs, and every problem there was.
+    /// Finishes decoding: adds the unknown inputs, and returns all problems.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.given.refuse_rest(self.inputs, &mut self.problems);
         self.problems.into_result()
     }
 
-    /// `None`: not there. `Some(None)`: there, and wrong.
+    /// `None` if the input is not given; `Some(None)` if it is given and wrong.
     fn present_param<T, E: std::fmt::Display>(
         &mut self,
         index: usize,
@@ -139,7 +140,8 @@ impl<'c> Decoder<'c> {
         Some(self.decode(input.name, text, &document))
     }
 
-    /// Decodes what its schema describes. JSON Schema takes 5.0 for a whole number (§4.2.3 of its core), and so do we.
+    /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this does
+    /// too.
     fn decode<T: DeserializeOwned>(&mut self, name: &str, text: &str, document: &Document<'_>) -> Option<T> {
         if let Ok(decoded) = serde_json::from_str(text) {
             return Some(decoded);
@@ -153,19 +155,27 @@ impl<'c> Decoder<'c> {
                     index if index.starts_with('[') || name.is_empty() => format!("{name}{index}"),
                     field => format!("{name}.{field}"),
                 };
-                self.problems
-                    .push(|| sentence::undecodable(&shortened(&path), error.inner()));
+                // The path of a map key that cannot be decoded ends with an unknown segment, `?`.
+                let is_key = matches!(error.path().iter().next_back(), Some(Segment::Unknown));
+                let map = path.strip_suffix('?').map_or("", |map| map.trim_end_matches('.'));
+                self.problems.push(|| {
+                    if is_key {
+                        sentence::undecodable_key(&shortened(map), error.inner())
+                    } else {
+                        sentence::undecodable(&shortened(&path), error.inner())
+                    }
+                });
             })
             .ok()
     }
 
-    /// Whether the value is what its schema describes; if not, everything that it breaks has been told.
+    /// Whether the value matches its schema. If not, all its problems are added.
     fn holds(&mut self, input: &BoundInput, name: &str, value: Node<'_>) -> bool {
         let checked = input.checked.as_ref();
         checked.is_none_or(|checked| checked.holds(name, value, &mut self.problems))
     }
 
-    /// The same of an input that is one text.
+    /// As [`holds`](Self::holds), for an input that is a single text.
     fn text_holds(&mut self, input: &BoundInput, text: &str) -> bool {
         if input.checked.is_none() || !input.scalar.is_json(text) {
             return self.holds(input, input.name, Node::Text(text));
@@ -180,7 +190,7 @@ impl<'c> Decoder<'c> {
         None
     }
 
-    /// Any text is one, so a type that takes any expects nothing more.
+    /// Adds the problem of JSON that is not of the input's type. `expected` is `None` for a type that accepts any text.
     fn misfit(&mut self, name: &str, json: &str, expected: Option<&str>) {
         let expected = expected.unwrap_or("text");
         self.push(
@@ -196,7 +206,7 @@ impl<'c> Decoder<'c> {
         });
     }
 
-    /// The fields of a flattened input that are there, as the object that its type is; `None` where one cannot be read.
+    /// The given fields of a flattened input as one JSON object; `None` if a field cannot be read.
     fn object_of(&mut self, input: &BoundInput) -> Option<String> {
         let mut object = String::from("{");
         let before = self.problems.count();
@@ -221,8 +231,8 @@ impl<'c> Decoder<'c> {
         (self.problems.count() == before).then_some(object)
     }
 
-    /// The value that a schema is held against. Decoding skips what its type does not name, so that a value which it
-    /// takes may still hold something that cannot be read; then nobody could say that the schema holds.
+    /// Indexes a value for validation. This can fail although decoding succeeds, because decoding skips unknown fields,
+    /// which may contain values that cannot be read.
     fn readable<'t>(&mut self, name: &str, text: &'t str) -> Option<Document<'t>> {
         Document::of(text)
             .map_err(|why| self.problems.push(|| sentence::unreadable(name, &why)))

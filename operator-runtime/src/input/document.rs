@@ -1,7 +1,8 @@
-//! JSON as it was sent, indexed: one small entry for each value, and nothing of the text copied.
+//! An index of JSON text: one small entry for each value, without copying the text.
 //!
-//! A tree of `serde_json::Value`s takes up to ninety times the text (an object of one field takes 640 bytes), so that a
-//! caller could fill the memory with one body. Here a value takes 16 bytes, and no value is shorter than one byte.
+//! A tree of `serde_json::Value`s takes up to ninety times the memory of its text (an object with one field takes 640
+//! bytes), so that a caller could fill the memory with one body. Here each value takes 16 bytes, and its text at least
+//! one.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -13,28 +14,28 @@ use serde_json::{Number, Value};
 
 use super::found::shortened;
 
-/// So many lists and objects may stand in each other, as in `serde_json`.
+/// The largest nesting depth of lists and objects, as in `serde_json`.
 const DEEPEST: usize = 127;
 
-/// A JSON text and where its values stand.
+/// A JSON text and the positions of its values.
 pub(crate) struct Document<'b> {
     text: &'b str,
     entries: Vec<Entry>,
-    /// Whether a number is written with a fraction or an exponent.
+    /// Whether any number is written with a fraction or an exponent.
     has_fractions: bool,
-    /// Made where items must differ.
+    /// Computed for schemas with `uniqueItems`.
     hashes: OnceCell<Vec<Hash>>,
 }
 
-/// One value; the entries of what it holds follow its own. A field is two entries: its name, and its value.
+/// One value. The entries of its items or fields follow it. A field has two entries: its name and its value.
 #[derive(Clone, Copy)]
 struct Entry {
     kind: Kind,
-    /// Where it starts in the text.
+    /// The start of the value in the text.
     start: u32,
-    /// Of a scalar, where it ends in the text; of a list or an object, how many items or fields it has.
+    /// For a scalar, its end in the text; for a list or an object, the number of its items or fields.
     extent: u32,
-    /// The entry after this one and all that it holds.
+    /// The index of the next entry that is not inside this value.
     next: u32,
 }
 
@@ -43,39 +44,39 @@ enum Kind {
     Null,
     Boolean,
     Number,
-    /// Text as it stands between its quotes.
+    /// A string without escapes; its quotes are not part of the entry.
     Plain,
-    /// Text with escapes, with its quotes.
+    /// A string with escapes; its quotes are part of the entry.
     Escaped,
     List,
     Object,
 }
 
-/// Why a text that is JSON by its grammar is no value.
+/// Why a text that is valid by the JSON grammar cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// A number that no `f64` holds.
+    /// A number that is too large for an `f64`.
     Number,
     /// Half of a surrogate pair.
     Surrogate,
-    /// More levels than are read.
+    /// Too many levels of nesting.
     Depth,
-    /// A field that an object has twice: no two readers agree which of the two counts (RFC 8259 §4).
+    /// An object with a duplicate field. JSON readers differ in which of the two values they use (RFC 8259 §4).
     Twice(String),
-    /// More than 4 GiB, or not JSON after all.
+    /// More than 4 GiB, or not JSON.
     Text,
 }
 
 impl<'b> Document<'b> {
-    /// Indexes a text that is JSON by its grammar, as a `RawValue` is.
+    /// Indexes a text that is valid by the JSON grammar, such as a `RawValue`.
     pub(super) fn of(text: &'b str) -> Result<Self, Unreadable> {
         Self::nested_in(0, text)
     }
 
-    /// The same for a text that will stand in so many lists or objects.
+    /// As [`of`](Self::of), for a text that will be nested in `levels` lists or objects.
     pub(super) fn nested_in(levels: usize, text: &'b str) -> Result<Self, Unreadable> {
         u32::try_from(text.len()).map_err(|_| Unreadable::Text)?;
-        // Each value but the first follows one of these, so the entries are allocated once.
+        // Each value except the first follows one of these bytes, so the entries need only one allocation.
         let separators = text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'));
         let mut index = Index {
             text,
@@ -117,8 +118,8 @@ impl<'b> Document<'b> {
         string(self.text, entry)
     }
 
-    /// The text with whole numbers that are written with a fraction or an exponent (`5.0`, `-0`) written without; `None`
-    /// where there are none.
+    /// The text with whole numbers such as `5.0`, `5e0` and `-0` rewritten without fraction and exponent; `None` if
+    /// there are none.
     pub(super) fn with_whole_numbers(&self) -> Option<String> {
         if !self.has_fractions {
             return None;
@@ -149,8 +150,8 @@ fn string(text: &str, entry: Entry) -> Cow<'_, str> {
     }
 }
 
-/// The whole number that a number with a fraction or an exponent is, in its very digits; `None` where it is no whole number,
-/// or none that an integer of Rust's holds.
+/// The exact digits of a whole number that is written with a fraction or an exponent; `None` if the number is not
+/// whole, or too large for every integer type of Rust.
 fn whole(number: &str) -> Option<String> {
     /// The digits of the largest `u128`.
     const MOST: i64 = 39;
@@ -166,30 +167,31 @@ fn whole(number: &str) -> Option<String> {
         return Some("0".to_owned());
     }
     let exponent: i64 = exponent.parse().ok()?;
-    // How many digits stand before the point.
+    // The number of digits before the decimal point.
     let length = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
     let zeros = length.checked_sub(i64::try_from(digits.len()).ok()?)?;
     if zeros >= 0 {
         let zeros = usize::try_from(zeros).ok().filter(|_| length <= MOST)?;
         return Some(format!("{sign}{significant}{}", "0".repeat(zeros)));
     }
-    // `1000e-2`: what stands behind the point has to be nothing.
+    // As in `1000e-2`: the digits after the decimal point must be zeros.
     let behind = usize::try_from(-zeros).ok()?;
     let (before, behind) = significant.split_at_checked(significant.len().checked_sub(behind)?)?;
     (!before.is_empty() && behind.bytes().all(|digit| digit == b'0')).then(|| format!("{sign}{before}"))
 }
 
-/// Whether a number is written with a fraction or an exponent; -0 counts, because `serde_json` reads a float there.
+/// Whether a number is written with a fraction or an exponent. -0 is included, because `serde_json` reads -0 as a
+/// float.
 fn is_fraction(number: &str) -> bool {
     number == "-0" || number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
-/// Makes the entries, without recursion.
+/// Builds the entries, without recursion.
 struct Index<'b> {
     text: &'b str,
     entries: Vec<Entry>,
     has_fractions: bool,
-    /// So many lists and objects may stand in each other.
+    /// The largest nesting depth.
     deepest: usize,
 }
 
@@ -217,7 +219,7 @@ impl Index<'_> {
                 }
                 b'"' => {
                     let end = self.string(at)?;
-                    // A field's name counts for its value, which a colon follows.
+                    // A string before a colon is a field's name, which is not counted in addition to its value.
                     if bytes.get(end..).is_none_or(|rest| first_of(rest) != Some(b':')) {
                         self.count(&open);
                     }
@@ -249,16 +251,16 @@ impl Index<'_> {
         });
     }
 
-    /// One more item or field of the innermost list or object.
+    /// Counts one more item or field of the innermost list or object.
     fn count(&mut self, open: &[usize]) {
         if let Some(container) = open.last().and_then(|container| self.entries.get_mut(*container)) {
             container.extent += 1;
         }
     }
 
-    /// The end of a list or an object.
+    /// Ends a list or an object, and refuses duplicate fields.
     fn close(&mut self, container: usize) -> Result<(), Unreadable> {
-        /// So few names are compared in pairs, which takes less time than to sort them.
+        /// Up to this many names are compared in pairs, which is faster than sorting them.
         const FEW: usize = 8;
         #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
         let next = self.entries.len() as u32;
@@ -288,7 +290,7 @@ impl Index<'_> {
         })
     }
 
-    /// A text from its opening quote; where it ends.
+    /// Adds a string, from its opening quote on, and returns its end.
     fn string(&mut self, start: usize) -> Result<usize, Unreadable> {
         let bytes = self.text.as_bytes();
         let mut end = start + 1;
@@ -313,7 +315,7 @@ impl Index<'_> {
         Ok(end + 1)
     }
 
-    /// A number, a boolean or null; where it ends.
+    /// Adds a number, a boolean or null, and returns its end.
     fn scalar(&mut self, start: usize) -> Result<usize, Unreadable> {
         let rest = self.text.get(start..).ok_or(Unreadable::Text)?;
         let ends = |character: char| matches!(character, ',' | ']' | '}' | ' ' | '\t' | '\r' | '\n');
@@ -332,7 +334,7 @@ impl Index<'_> {
     }
 
     fn number(&mut self, number: &str) -> Result<(), Unreadable> {
-        /// Fewer digits than the largest number has.
+        /// A number with at most this many digits and no exponent always fits into an `f64`.
         const ALWAYS_FINITE: usize = 300;
         let fraction = is_fraction(number);
         self.has_fractions |= fraction;
@@ -351,7 +353,7 @@ fn first_of(bytes: &[u8]) -> Option<u8> {
         .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
-/// Each escape of half a character must be followed by one of the other half (RFC 8259 §7).
+/// Checks that surrogate escapes come in pairs, a high one and then a low one (RFC 8259 §7).
 fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
     let mut rest = text;
     while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
@@ -370,7 +372,7 @@ fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// Whether a text with escapes, in its quotes, stands for a name; nothing is copied to find out.
+/// Whether a string with escapes and quotes equals a name, without copying the string.
 fn unescapes_to(text: &str, name: &str) -> bool {
     let mut rest = text.strip_prefix('"').unwrap_or(text);
     for expected in name.chars() {
@@ -385,7 +387,7 @@ fn unescapes_to(text: &str, name: &str) -> bool {
     rest == "\""
 }
 
-/// The first character that a text with escapes stands for, and what follows.
+/// Decodes the first character of a string with escapes, and returns the rest.
 fn next_character(text: &str) -> Option<(char, &str)> {
     let mut characters = text.chars();
     let first = characters.next()?;
@@ -408,13 +410,13 @@ fn next_character(text: &str) -> Option<(char, &str)> {
     Some((escaped, characters.as_str()))
 }
 
-/// What an escape such as `\ud800` stands for.
+/// The UTF-16 code unit of an escape such as `\ud800`.
 fn code_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// A value of a document, or a text that stands in none.
+/// A value of a document, or a text outside any document.
 #[derive(Clone, Copy)]
 pub(crate) enum Node<'a> {
     At(&'a Document<'a>, u32),
@@ -440,12 +442,12 @@ impl<'a> Node<'a> {
         self.kind() == Kind::Object
     }
 
-    /// Its items, if it is a list.
+    /// The items of a list; empty for other values.
     pub(super) fn items(self) -> Items<'a> {
         Items(self.within(Kind::List))
     }
 
-    /// Its fields, if it is an object.
+    /// The fields of an object; empty for other values.
     pub(super) fn members(self) -> Members<'a> {
         Members(self.within(Kind::Object))
     }
@@ -466,7 +468,7 @@ impl<'a> Node<'a> {
         None
     }
 
-    /// How many items or fields it has, or characters.
+    /// The number of items, fields or characters.
     pub(super) fn length(self) -> usize {
         match self.entry() {
             Some(entry) if matches!(entry.kind, Kind::List | Kind::Object) => entry.extent as usize,
@@ -474,7 +476,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A number as it is written.
+    /// A number as written in the text.
     pub(super) fn written(self) -> Option<&'a str> {
         match self {
             Self::At(document, index) => Some(document.slice(document.entry(index))),
@@ -482,7 +484,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// What it holds, if it is of that kind.
+    /// The entries inside this value if it is of that kind; otherwise none.
     fn within(self, kind: Kind) -> Within<'a> {
         match self {
             Self::At(document, index) if document.entry(index).kind == kind => {
@@ -518,8 +520,8 @@ impl<'a> Node<'a> {
 type Hash = [u64; 2];
 
 impl Document<'_> {
-    /// A hash for each value, which equal values share, whatever the order of their fields and however their numbers are
-    /// written. What holds others comes before them, so one pass from the end meets each value once.
+    /// The hash of each value. Equal values have equal hashes, whatever the order of their fields and the notation of
+    /// their numbers. A container comes before its content, so one pass from the end hashes each value once.
     fn hashes(&self) -> &[Hash] {
         self.hashes.get_or_init(|| {
             let states = [RandomState::new(), RandomState::new()];
@@ -540,7 +542,7 @@ impl Document<'_> {
     fn hash(&self, index: usize, state: &RandomState, hash_of: impl Fn(u32) -> u64) -> u64 {
         let mut hasher = state.build_hasher();
         let entry = self.entry(index as u32);
-        // Written with escapes or without, a text is the same.
+        // A string has the same hash with and without escapes.
         let kind = if entry.kind == Kind::Escaped {
             Kind::Plain
         } else {
@@ -574,7 +576,7 @@ impl Document<'_> {
     }
 }
 
-/// The same for equal numbers: whole ones as integers, however they are written.
+/// Equal bits for equal numbers: a whole number gives its integer, whatever its notation.
 fn number_bits(number: &str) -> u128 {
     let digits = whole(number);
     let digits = digits.as_deref().unwrap_or(number);
@@ -582,11 +584,11 @@ fn number_bits(number: &str) -> u128 {
     if let Ok(integer) = signed.or_else(|_| digits.parse()) {
         return integer;
     }
-    // No integer of that size has all of a float's upper bits set.
+    // The upper bits mark a float, so that its bits do not equal those of a whole number.
     u128::from(number.parse::<f64>().unwrap_or_default().to_bits()) | (u128::MAX << 64)
 }
 
-/// The entries in a list or an object.
+/// Iterates over the entries directly inside a list or an object.
 struct Within<'a> {
     document: Option<&'a Document<'a>>,
     at: u32,
@@ -638,7 +640,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// What the validators of inputs read.
+/// The JSON representation that the validators of inputs read.
 pub(crate) struct Indexed;
 
 impl Json for Indexed {
@@ -646,7 +648,7 @@ impl Json for Indexed {
     type PreparedKey = String;
     type StringBuffer = String;
 
-    // A lookup reads every field, so one pass over the fields is never dearer than several lookups.
+    // A lookup reads every field, so one pass over the fields is never slower than several lookups.
     const KEYS_PER_LOOKUP: usize = usize::MAX >> 16;
     const ACYCLIC: bool = true;
 
@@ -744,7 +746,7 @@ impl<'a> JsonNode<'a, Indexed> for Node<'a> {
         }
     }
 
-    /// Asked for by nothing that is used here: an error's instance is told from the document.
+    /// Not used: error messages take the value from the document.
     fn to_value(&self) -> Cow<'a, Value> {
         Cow::Owned(Value::Null)
     }
@@ -787,7 +789,8 @@ impl<'a> Array<'a, Indexed> for Node<'a> {
         self.items()
     }
 
-    /// By 128 bits of a hash whose keys no caller knows: comparing pairs would take time with the square of their number.
+    /// Compares hashes of 128 bits, because comparing all pairs takes quadratic time. The hash keys are random, so that
+    /// no caller can produce collisions.
     fn is_unique(&self) -> bool {
         let Self::At(document, _) = self else { return true };
         let known = document.hashes();

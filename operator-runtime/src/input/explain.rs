@@ -1,4 +1,4 @@
-//! Tells what is wrong with a value that its schema refuses, place by place.
+//! Explains what is wrong with a value that its schema refuses, for each place in the value.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,18 +15,18 @@ use super::rules::{Form, Forms, Id, Others, Rule, Rules};
 use super::sentence::{self, one_of, shown, types_in_words, unexpected_in_words};
 use crate::problem::InputProblem;
 
-/// Tells all that a refused value breaks of what its schema promises; of several forms, what it breaks of the one that was
-/// meant.
+/// Adds all problems of a refused value. If the schema allows several forms, these are the problems of the form that
+/// was probably meant.
 pub(super) fn explain(input: &str, rules: &Rules, value: Node<'_>, found: &mut Found) {
     let before = found.count();
     let root = Place::Input(input);
     Explaining { rules, found }.visit(value, &[0], &root);
     if found.count() == before {
-        found.push(|| root.problem("is not what its schema describes."));
+        found.push(|| root.problem("does not match its schema."));
     }
 }
 
-/// Where a value stands in an input; written out only where a problem is told.
+/// The place of a value in an input. The path is written only when there is a problem.
 enum Place<'p> {
     Input(&'p str),
     Field(&'p Self, &'p str),
@@ -34,7 +34,7 @@ enum Place<'p> {
 }
 
 impl Place<'_> {
-    /// `filter.tags[2]`; the fields of a flattened input have no name before them.
+    /// The path, such as `filter.tags[2]`. Paths in a flattened input begin with the field.
     fn path(&self) -> String {
         let mut path = String::new();
         self.write(&mut path);
@@ -56,11 +56,11 @@ impl Place<'_> {
         }
     }
 
-    /// The problem that its path and the rest of the sentence tell.
+    /// A problem whose sentence is the path and then `rest`.
     fn problem(&self, rest: &str) -> InputProblem {
         let path = self.path();
         let detail = if path.is_empty() {
-            format!("The object of the inputs {rest}")
+            format!("The object with the inputs {rest}")
         } else {
             format!("`{path}` {rest}")
         };
@@ -82,7 +82,7 @@ struct Explaining<'e> {
 }
 
 impl<'e> Explaining<'e> {
-    /// Tells what the value breaks of these rules. Each place of an input is visited once.
+    /// Adds the problems of the value with these rules. Each place of an input is visited once.
     fn visit(&mut self, value: Node<'_>, rules: &[Id], place: &Place<'_>) {
         let rules = self.all_rules(value, rules, place);
         match value.json_type() {
@@ -92,13 +92,14 @@ impl<'e> Explaining<'e> {
         }
     }
 
-    /// The rules, and those that they lead to for the same value; what the value itself breaks of them is told.
+    /// The given rules, and the further rules that they apply to the same value. Problems of the value itself are
+    /// added.
     fn all_rules<'r>(&mut self, value: Node<'_>, rules: &'r [Id], place: &Place<'_>) -> Cow<'r, [Id]> {
         let mut all = Cow::Borrowed(rules);
         let mut next = 0;
         while let Some(rule) = all.get(next).and_then(|id| self.rules.get(*id)) {
             next += 1;
-            let is_its_type = self.tell_own(value, rule, place);
+            let is_its_type = self.check_own(value, rule, place);
             if rule.is_alone() || !is_its_type {
                 continue;
             }
@@ -113,19 +114,19 @@ impl<'e> Explaining<'e> {
         all
     }
 
-    /// Tells what the value itself breaks of one rule; whether it is of the rule's type.
-    fn tell_own(&mut self, value: Node<'_>, rule: &Rule, place: &Place<'_>) -> bool {
+    /// Adds the problems of the value itself with one rule, and returns whether the value is of the rule's type.
+    fn check_own(&mut self, value: Node<'_>, rule: &Rule, place: &Place<'_>) -> bool {
         if rule.never {
-            self.found.push(|| place.problem("must be left out."));
+            self.found.push(|| place.problem("is not allowed: leave it out."));
         }
         if rule.beyond.as_ref().is_some_and(|beyond| !beyond.is_valid(value)) {
-            self.found.push(|| place.problem("is not what its schema describes."));
+            self.found.push(|| place.problem("does not match its schema."));
         }
         let Some(own) = rule.own.as_ref().filter(|own| !own.is_valid(value)) else {
             return true;
         };
         if self.found.is_full() {
-            // One more is all that is told of it, so nothing of it is made.
+            // Only counted, so the sentence is not needed.
             self.found.push(|| place.problem(""));
             return true;
         }
@@ -166,10 +167,10 @@ impl<'e> Explaining<'e> {
 
     fn visit_fields(&mut self, object: Node<'_>, ids: &[Id], place: &Place<'_>) {
         let rules: Vec<&'e Rule> = ids.iter().filter_map(|id| self.rules.get(*id)).collect();
-        // By name, so that the order of the sentences does not depend on the order in which a caller writes fields.
+        // Sorted by name, so that the order of the sentences does not depend on the caller's order of fields.
         let mut members: Vec<Member<'_>> = object.members().collect();
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.tell_unexpected(&members, ids, &rules, place);
+        self.check_unexpected(&members, ids, &rules, place);
         let mut of_field = Vec::new();
         for (name, value) in &members {
             of_field.clear();
@@ -183,8 +184,8 @@ impl<'e> Explaining<'e> {
         }
     }
 
-    /// Tells of the fields that the rules do not know.
-    fn tell_unexpected(&mut self, members: &[Member<'_>], ids: &[Id], rules: &[&Rule], place: &Place<'_>) {
+    /// Adds the problem of fields that the rules do not know.
+    fn check_unexpected(&mut self, members: &[Member<'_>], ids: &[Id], rules: &[&Rule], place: &Place<'_>) {
         for rule in rules
             .iter()
             .filter(|rule| rule.others == Others::None || rule.knows_all)
@@ -206,8 +207,8 @@ impl<'e> Explaining<'e> {
         }
     }
 
-    /// Of several forms the one that was meant, whose rules then hold. Where none can be said to have been meant, and the
-    /// value has none, that is told.
+    /// The form that was probably meant, whose rules are then applied. If that is not clear and the value matches no
+    /// form, this adds a problem.
     fn meant(&mut self, value: Node<'_>, forms: &Forms, place: &Place<'_>) -> Option<Id> {
         if let Some(choices) = &forms.choices {
             if !forms.any_fits(value) {
@@ -245,7 +246,7 @@ impl<'e> Explaining<'e> {
                 if place.path().is_empty() {
                     sentence::missing(field)
                 } else {
-                    place.problem(&format!("lacks `{field}`, which says which of its forms it is."))
+                    place.problem(&format!("lacks `{field}`, which selects the form of the object."))
                 }
             }),
             Meant::WrongTag(field, given, choices) => self.found.push(|| {
@@ -254,23 +255,23 @@ impl<'e> Explaining<'e> {
             }),
             Meant::Unclear if !forms.any_fits(value) => self.found.push(|| {
                 let count = forms.forms.iter().filter(|form| !form.shape.is_null()).count();
-                place.problem(&format!("has none of the {count} forms that its schema describes."))
+                place.problem(&format!("matches none of the {count} forms in its schema."))
             }),
             Meant::Unclear if forms.too_many_fit(value) => self
                 .found
-                .push(|| place.problem("has several of the forms that its schema describes, and must have one.")),
+                .push(|| place.problem("matches several forms in its schema, and must match exactly one.")),
             Meant::Unclear => {}
         }
         None
     }
 }
 
-/// Which of several forms of one type was meant.
+/// The form that was meant, among several forms of one type.
 enum Meant<'f, 'v> {
     Form(Id),
-    /// The field that says so is not there.
+    /// The tag field, which selects the form, is missing.
     NoTag(&'f str),
-    /// The field that says so has none of the forms' values.
+    /// The tag field has a value that selects no form.
     WrongTag(&'f str, Node<'v>, Vec<String>),
     Unclear,
 }
@@ -310,7 +311,7 @@ fn retain<'f>(forms: &[&'f Form], keep: impl Fn(&Form) -> bool) -> Vec<&'f Form>
     forms.iter().copied().filter(|form| keep(form)).collect()
 }
 
-/// Whether each field that the form fixes and the value has is the form's value.
+/// Whether all tag fields of the value have the values that the form requires.
 fn has_its_tags(form: &Form, value: Node<'_>) -> bool {
     form.shape.fixed.iter().all(|(field, fixed)| {
         let is_required = form.shape.required.contains(field);
@@ -320,7 +321,7 @@ fn has_its_tags(form: &Form, value: Node<'_>) -> bool {
     })
 }
 
-/// The field that each form requires, with a value of its own.
+/// The field that every form requires, with a different fixed value in each form.
 fn tag_of_all<'f>(forms: &[&'f Form]) -> Option<&'f str> {
     let (first, rest) = forms.split_first()?;
     let fixed = |form: &'f Form, field: &String| {
@@ -341,13 +342,13 @@ fn wrong_tag<'f, 'v>(forms: &[&'f Form], value: Node<'v>) -> Option<Meant<'f, 'v
     let tag = tag_of_all(forms)?;
     let given = value.field(tag)?;
     let values: Vec<&Value> = forms.iter().filter_map(|form| form.shape.fixed.get(tag)).collect();
-    // Where it is one of them, some other field is what no form takes.
+    // If the tag has a known value, another field is wrong.
     let is_known = values.iter().any(|fixed| given.equals_value(fixed));
     let choices = values.into_iter().map(sentence::in_words).collect();
     (!is_known).then_some(Meant::WrongTag(tag, given, choices))
 }
 
-/// The variants of an enum as serde writes them unless told otherwise: a text, or an object of one field.
+/// The variants of an enum in serde's default representation: a text, or an object with one field.
 struct Variants<'f> {
     texts: Vec<String>,
     fields: Vec<(&'f str, Id)>,
@@ -369,14 +370,14 @@ impl<'f> Variants<'f> {
             let mut required = form.shape.required.iter();
             let only = required.next().filter(|_| required.next().is_none())?;
             let is_all = form.shape.only.as_ref().is_some_and(|fields| fields.len() == 1);
-            // A field that is fixed is a tag, which says what the other fields are.
+            // A field with a fixed value is a tag, so this is another representation.
             (is_all && !form.shape.fixed.contains_key(only)).then_some(())?;
             variants.fields.push((only, form.id));
         }
         (!variants.fields.is_empty()).then_some(variants)
     }
 
-    /// The variant of the only field that an object has.
+    /// The variant that the object's only field names.
     fn meant(&self, value: Node<'_>) -> Option<Id> {
         let mut members = value.members();
         let (name, _) = members.next().filter(|_| members.next().is_none())?;

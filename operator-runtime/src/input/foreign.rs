@@ -1,11 +1,11 @@
-//! GET inputs of other crates' types, each behind the feature of its crate.
+//! GET inputs of types of other crates, each behind a feature.
 
 use schemars::Schema;
 
 use super::search_param::{Expected, SearchParam};
 
-/// Types whose own `FromStr` reads what their schema describes.
-#[allow(unused_macros, reason = "not every feature needs it")]
+/// Types whose `FromStr` accepts what their schema describes.
+#[allow(unused_macros, reason = "not every feature needs the macro")]
 macro_rules! parsed {
     ($($type:ty: $expected:literal;)*) => {$(
         impl SearchParam for $type {
@@ -55,7 +55,7 @@ impl SearchParam for rust_decimal::Decimal {
             .map_err(|_| Expected::new("a decimal number, such as 12.50"))
     }
 
-    /// One text, where the type's own schema takes a number too.
+    /// A text only, because the type's own schema also allows a number.
     fn schema() -> Schema {
         schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
     }

@@ -1,22 +1,23 @@
-//! The problems that decoding finds: the first ones in full, and how many more there are.
+//! The problems that decoding finds: the first 20 in full, and the number of further ones.
 
 use std::borrow::Cow;
 
 use crate::problem::{Error, InputProblem};
 
-/// So many are told. Nobody mends more at once, and no caller can make an answer grow without bound.
+/// How many problems are reported in full. The limit keeps responses short, whatever a caller sends.
 const MOST: usize = 20;
 
-/// What is wrong with one call's inputs.
+/// The problems of one call's inputs.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     told: Vec<InputProblem>,
-    /// How many there are beyond those that are told.
+    /// The number of problems that are only counted.
     more: usize,
 }
 
 impl Found {
-    /// Remembers a problem, or that there was one more. What a problem says is only asked where it will be told.
+    /// Adds a problem, or counts it if the limit is reached. `problem` is called only if the problem is reported in
+    /// full.
     pub(super) fn push(&mut self, problem: impl FnOnce() -> InputProblem) {
         if self.told.len() < MOST {
             self.told.push(problem());
@@ -25,17 +26,17 @@ impl Found {
         }
     }
 
-    /// Whether no more of what is wrong will be told, only how much of it there is.
+    /// Whether further problems are only counted.
     pub(super) fn is_full(&self) -> bool {
         self.told.len() == MOST
     }
 
-    /// How many there are, told or not.
+    /// The number of all problems.
     pub(super) fn count(&self) -> usize {
         self.told.len() + self.more
     }
 
-    /// The answer, where there is one.
+    /// An error with all problems, if there are any.
     pub(super) fn into_result(self) -> Result<(), Error> {
         if self.told.is_empty() {
             Ok(())
@@ -45,7 +46,7 @@ impl Found {
     }
 }
 
-/// What a caller sent, short enough for a sentence.
+/// A caller's text, shortened to 80 characters for use in a sentence.
 pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {

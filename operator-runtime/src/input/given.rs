@@ -1,4 +1,4 @@
-//! What a caller sent: a value by its name, and names that no input has.
+//! The inputs that a caller sent: values by name, and names that no input has.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::protocol::request::{Content, Parameters};
 pub(super) enum Given<'c> {
     Search {
         parameters: &'c Parameters,
-        /// How many of them an input has asked for.
+        /// The number of parameters that belong to an input.
         taken: usize,
     },
     Json(Fields<'c>),
@@ -26,7 +26,7 @@ impl<'c> Given<'c> {
         Ok(match content {
             Content::Parameters(parameters) => Self::Search { parameters, taken: 0 },
             Content::Body(body) => {
-                // Text is looked at once, as a whole, and not again with each of its strings.
+                // UTF-8 is checked once for the whole body, rather than for each of its strings.
                 let fields = match std::str::from_utf8(body) {
                     Ok(text) => serde_json::from_str(text),
                     Err(_) => serde_json::from_slice(body),
@@ -36,7 +36,7 @@ impl<'c> Given<'c> {
         })
     }
 
-    /// The search parameter of that name.
+    /// The search parameter with that name.
     pub(super) fn parameter(&mut self, name: &str) -> Option<&'c str> {
         match self {
             Self::Search { parameters, taken } => parameters.get(name).inspect(|_| *taken += 1),
@@ -44,7 +44,7 @@ impl<'c> Given<'c> {
         }
     }
 
-    /// The input of that name, of an endpoint whose inputs are one text each. Each input asks for its own once.
+    /// The input with that name, for an endpoint whose inputs are single texts. Each input must be asked for once.
     pub(super) fn text(&mut self, name: &str, scalar: Scalar) -> Option<Text<'c>> {
         match self {
             Self::Search { .. } => self.parameter(name).map(|text| Text::Fits(Cow::Borrowed(text))),
@@ -52,7 +52,7 @@ impl<'c> Given<'c> {
         }
     }
 
-    /// The body's field of that name, which is then no longer there. Each input asks for its own once.
+    /// Removes and returns the body's field with that name. Each input must be asked for once.
     pub(super) fn take_field(&mut self, name: &str) -> Option<&'c RawValue> {
         match self {
             Self::Json(Fields(fields)) => {
@@ -63,10 +63,10 @@ impl<'c> Given<'c> {
         }
     }
 
-    /// Finds what no input is named, and what is given twice, once every input has taken what is its own.
+    /// Adds the problems of unknown and duplicate names. All inputs must have been asked for before.
     pub(super) fn refuse_rest(&self, inputs: &BoundInputs, found: &mut Found) {
         match self {
-            // `Parameters` keeps no name twice.
+            // Nothing is left, because `Parameters` has no duplicate names.
             Self::Search { parameters, taken } if *taken == parameters.len() => {}
             Self::Search { parameters, .. } => {
                 for (name, _) in parameters.iter().filter(|(name, _)| !inputs.know(name)) {
@@ -86,14 +86,14 @@ impl<'c> Given<'c> {
     }
 }
 
-/// What was given for an input that is one text: the text; or other JSON than such an input is written as.
+/// The value for an input that is a single text: the text, or JSON of another type than the input's.
 pub(super) enum Text<'c> {
     Fits(Cow<'c, str>),
     Misfit(&'c str),
 }
 
 impl<'c> Text<'c> {
-    /// Of a tool's argument, which is JSON whatever the method.
+    /// From the argument of a tool call, which is JSON for both methods.
     fn of(raw: &'c RawValue, scalar: Scalar) -> Self {
         let json = raw.get();
         let fits = match scalar {
@@ -119,7 +119,7 @@ impl std::fmt::Debug for Given<'_> {
 fn twice(name: &str) -> InputProblem {
     let shown = shortened(name);
     InputProblem {
-        detail: format!("`{shown}` is given twice; it must be given once."),
+        detail: format!("`{shown}` is given twice: give it once."),
         input: shown.into_owned(),
     }
 }
@@ -130,7 +130,7 @@ fn unknown(inputs: &BoundInputs, name: &str) -> InputProblem {
     let shown = shortened(name);
     let detail = match nearest(&shown, names.iter().copied()) {
         Some(near) => format!("There is no input `{shown}`; did you mean `{near}`?"),
-        None if names.is_empty() => format!("There is no input `{shown}`; this endpoint takes none."),
+        None if names.is_empty() => format!("There is no input `{shown}`; this endpoint has no inputs."),
         None => format!("There is no input `{shown}`; the inputs are {}.", names.join(", ")),
     };
     InputProblem {
@@ -141,11 +141,11 @@ fn unknown(inputs: &BoundInputs, name: &str) -> InputProblem {
 
 fn not_an_object(body: &[u8], error: &serde_json::Error) -> Error {
     let detail = if body.is_empty() {
-        "The body is empty; it must be one JSON object with the inputs as its fields.".to_owned()
+        "The body is empty: send one JSON object with the inputs as its fields.".to_owned()
     } else if error.is_data() {
-        "The body must be one JSON object with the inputs as its fields, and it is another kind of JSON.".to_owned()
+        "The body is JSON but not an object: send one JSON object with the inputs as its fields.".to_owned()
     } else {
-        format!("The body is not valid JSON ({error}); it must be one JSON object with the inputs as its fields.")
+        format!("The body is not valid JSON ({error}): send one JSON object with the inputs as its fields.")
     };
     Error::malformed(detail)
 }

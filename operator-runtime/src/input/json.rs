@@ -1,4 +1,4 @@
-//! POST inputs: one field of the body's JSON object each.
+//! POST inputs: each is one field of the JSON object in the body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,22 +12,22 @@ use serde_json::value::RawValue;
 use super::{Decoder, Input};
 use crate::schema;
 
-/// What a POST takes as an input: `DeserializeOwned + JsonSchema`.
+/// The types that can be an input of a POST: `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a POST",
     label = "must be `DeserializeOwned + JsonSchema`",
     note = "derive both for the type, `#[derive(serde::Deserialize, schemars::JsonSchema)]`; borrow app state as `&T`, and a transaction as `&mut Tx<Sqlite>`"
 )]
 pub trait JsonInput: Sized {
-    /// What is known of it without its name.
+    /// The description of the input, without its name.
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// The input of that index; `None` where it is wrong, which the decoder remembers.
+    /// Decodes the input with that index; `None` if it is wrong. The decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 
-    /// The same, with a default for where it is left out.
+    /// As `decode`, with a default for an input that is not given.
     #[doc(hidden)]
     fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self>;
 }
@@ -45,18 +45,19 @@ impl<T: DeserializeOwned + JsonSchema> JsonInput for T {
     }
 }
 
-/// What `#[operator(flatten)]` takes: a struct that is `DeserializeOwned + JsonSchema`, whose fields are inputs.
+/// The types that `#[operator(flatten)]` accepts: structs whose fields are inputs, with `DeserializeOwned +
+/// JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be inputs",
     label = "must be `DeserializeOwned + JsonSchema`",
     note = "`flatten` needs a struct with named fields that derives both, `#[derive(serde::Deserialize, schemars::JsonSchema)]`"
 )]
 pub trait FlattenInput: Sized {
-    /// What is known of it.
+    /// The description of the inputs.
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// The struct; `None` where a field is wrong, which the decoder remembers.
+    /// Decodes the struct; `None` if a field is wrong. The decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 }
@@ -84,7 +85,7 @@ impl<'b> serde::Deserialize<'b> for Fields<'b> {
             }
 
             fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                // Sized for most endpoints, so that the fields cost one allocation.
+                // Large enough for most endpoints, so that the fields need one allocation.
                 let mut fields = Vec::with_capacity(8);
                 while let Some((Name(name), value)) = map.next_entry::<Name<'b>, &'b RawValue>()? {
                     fields.push((name, value));
@@ -96,7 +97,7 @@ impl<'b> serde::Deserialize<'b> for Fields<'b> {
     }
 }
 
-/// A field's name, borrowed where it holds no escape.
+/// A field's name, borrowed if it has no escapes.
 struct Name<'b>(Cow<'b, str>);
 
 impl<'b> serde::Deserialize<'b> for Name<'b> {
@@ -121,7 +122,7 @@ impl<'b> serde::Deserialize<'b> for Name<'b> {
     }
 }
 
-/// What a type makes of a field that is not there: `Option` makes `None`, as serde does for a struct's field.
+/// The value of a type for a missing field: `None` for an `Option`, as in a struct that serde reads.
 pub(super) fn absent<T: DeserializeOwned>() -> Option<T> {
     struct Absent;
     impl<'de> Deserializer<'de> for Absent {

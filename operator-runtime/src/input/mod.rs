@@ -1,4 +1,4 @@
-//! Inputs: what the macro says of each one, and decoding a verified call into arguments.
+//! Inputs: their descriptions by the macro, and decoding a verified call into arguments.
 
 mod bound;
 mod decoder;
@@ -25,7 +25,7 @@ mod shown;
 mod suggestion;
 mod takes;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#[allow(clippy::unwrap_used, reason = "in a test, a failed `unwrap` is a failed test")]
 mod tests;
 
 use std::borrow::Cow;
@@ -45,7 +45,7 @@ pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
 pub use takes::{ListInput, Lists, NumberInput, Numbers, Range, Takes, TextInput, Texts};
 
-/// What a type is called in schemas.
+/// The name of a type in schemas.
 pub(crate) type TypeName = fn() -> Cow<'static, str>;
 
 /// One input as the macro describes it.
@@ -53,52 +53,52 @@ pub(crate) type TypeName = fn() -> Cow<'static, str>;
 pub struct Input {
     pub(crate) name: &'static str,
     pub(crate) description: &'static str,
-    /// The type whose fields are the inputs, where they are.
+    /// For a flattened input, the name of the type whose fields are the inputs.
     pub(crate) flatten: Option<TypeName>,
     pub(crate) schema: fn() -> Schema,
     pub(crate) optional: fn() -> bool,
     pub(crate) default: Option<fn() -> serde_json::Value>,
     pub(crate) example: Option<fn() -> serde_json::Value>,
     pub(crate) constraints: &'static [Constraint],
-    /// The lints that its author has seen and means.
+    /// The lints that the author has allowed for this input.
     pub allowed: &'static [&'static str],
 }
 
-/// What an argument's options promise beyond its type.
+/// A constraint by an option of the argument, beyond its type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
     /// The smallest number.
     Min(Number),
     /// The largest number.
     Max(Number),
-    /// What the number must be above.
+    /// The number must be greater than this.
     ExclusiveMin(Number),
-    /// What the number must be below.
+    /// The number must be less than this.
     ExclusiveMax(Number),
-    /// What the number must be a multiple of.
+    /// The number must be a multiple of this.
     MultipleOf(Number),
-    /// The fewest characters.
+    /// The smallest number of characters.
     MinLength(u64),
-    /// The most characters.
+    /// The largest number of characters.
     MaxLength(u64),
-    /// A regular expression that must be found in the text.
+    /// A regular expression that must match a part of the text.
     Pattern(&'static str),
     /// One of JSON Schema's formats.
     Format(&'static str),
-    /// The fewest items.
+    /// The smallest number of items.
     MinItems(u64),
-    /// The most items.
+    /// The largest number of items.
     MaxItems(u64),
-    /// No item twice.
+    /// All items must be different.
     UniqueItems,
 }
 
-/// A bound, as it was written.
+/// A bound, as written in the option.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
     /// A whole number.
     Integer(i128),
-    /// Any other.
+    /// Any other number.
     Float(f64),
 }
 
@@ -117,7 +117,7 @@ impl Input {
         }
     }
 
-    /// With its name on the wire and its documentation.
+    /// Sets the name on the wire and the description.
     #[must_use]
     pub const fn named(mut self, name: &'static str, description: &'static str) -> Self {
         self.name = name;
@@ -125,28 +125,28 @@ impl Input {
         self
     }
 
-    /// With what the options promise.
+    /// Sets the constraints.
     #[must_use]
     pub const fn constraints(mut self, constraints: &'static [Constraint]) -> Self {
         self.constraints = constraints;
         self
     }
 
-    /// With the lints that its author has seen and means.
+    /// Sets the lints that the author has allowed.
     #[must_use]
     pub const fn allowed(mut self, lints: &'static [&'static str]) -> Self {
         self.allowed = lints;
         self
     }
 
-    /// With the value used where the caller leaves it out.
+    /// Sets the value that is used if the caller leaves the input out.
     #[must_use]
     pub const fn default(mut self, default: fn() -> serde_json::Value) -> Self {
         self.default = Some(default);
         self
     }
 
-    /// With a value that a person can try.
+    /// Sets an example value that a person can try.
     #[must_use]
     pub const fn example(mut self, example: fn() -> serde_json::Value) -> Self {
         self.example = Some(example);
@@ -158,14 +158,14 @@ impl Input {
     }
 }
 
-/// A default or an example, which stands in the schema as JSON.
+/// A default or an example, which is part of the schema as JSON.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be shown in the schema",
     label = "must be `Serialize`",
     note = "the schema shows defaults and examples to callers: derive `serde::Serialize` for the type"
 )]
 pub trait SchemaValue {
-    /// As JSON; null where it cannot be written.
+    /// The value as JSON; null if it cannot be serialized.
     #[doc(hidden)]
     fn value(self) -> serde_json::Value;
 }

@@ -1,4 +1,4 @@
-//! The schema of one input, with all that its options say.
+//! The JSON Schema of one input, including its options.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use super::{Constraint, Input, Number};
 use crate::schema::definitions::{self, Inline};
 
 impl Input {
-    /// Its schema by itself: named types stand in their places, where they can.
+    /// The schema with named types inlined, except recursive ones.
     pub(crate) fn own_property(&self) -> Value {
         definitions::inline(self.property(), Inline::NotRecursive)
     }
 
-    /// Its schema with every named type as a definition.
+    /// The schema with every named type as a definition.
     pub(crate) fn property(&self) -> Value {
         let mut schema = (self.schema)();
         let object = schema.ensure_object();

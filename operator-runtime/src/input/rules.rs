@@ -1,8 +1,8 @@
-//! A schema taken apart, so that what is wrong with a value can be told place by place.
+//! A schema split into rules, so that problems of a value can be explained for each place in the value.
 //!
-//! Whether a value is right is said by one validator of the whole schema, in time that grows with the value alone. Telling
-//! why walks over each place of the value once, with all the rules that hold there: it follows no form of a value that was
-//! not meant, because a recursive type would multiply the work with each level.
+//! One validator of the whole schema decides whether a value is valid, in time that depends only on the size of the
+//! value. The explanation visits each place of the value once, with all rules that apply there. It follows only the
+//! form that was meant, because following all forms of a recursive type would multiply the work with each level.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -15,32 +15,32 @@ use super::bound::compile;
 use super::document::{Indexed, Node};
 use super::sentence::in_words;
 
-/// The place of a rule among all of a schema.
+/// The index of a rule in the rules of a schema.
 pub(super) type Id = usize;
 
-/// Every rule of a schema; the first one is the schema itself.
+/// All rules of a schema. The first rule is the schema itself.
 pub(super) struct Rules {
     rules: Vec<Rule>,
 }
 
-/// What one schema object says.
+/// The keywords of one schema object.
 #[derive(Default)]
 pub(super) struct Rule {
-    /// Nothing satisfies it: the schema `false`.
+    /// The schema `false`, which no value matches.
     pub(super) never: bool,
-    /// What it says of the value itself, without what is in it; each rule of this kind has a sentence.
+    /// The keywords about the value itself, without its items and fields. Each of these has a sentence.
     pub(super) own: Option<Validator<Indexed>>,
-    /// Rules that are only judged: `not`, `if`, `contains` and their like.
+    /// Keywords without a sentence of their own, such as `not`, `if` and `contains`.
     pub(super) beyond: Option<Validator<Indexed>>,
-    /// Rules of the same value: `$ref` and `allOf`.
+    /// Further rules for the same value: `$ref` and `allOf`.
     pub(super) same: Vec<Id>,
     /// `oneOf` and `anyOf`.
     pub(super) forms: Vec<Forms>,
     pub(super) fields: BTreeMap<String, Id>,
-    /// Rules of the fields whose name matches.
+    /// Rules of the fields whose names match a pattern.
     patterns: Vec<(Validator<Indexed>, Id)>,
     pub(super) others: Others,
-    /// No field but those that another rule of the same value knows.
+    /// No fields except those that some rule of the same value knows (`unevaluatedProperties: false`).
     pub(super) knows_all: bool,
     /// Rules of the first items.
     pub(super) first: Vec<Id>,
@@ -49,7 +49,7 @@ pub(super) struct Rule {
     shape: Shape,
 }
 
-/// Fields that a rule does not name.
+/// How a rule treats fields that it does not name.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Others {
     #[default]
@@ -58,12 +58,12 @@ pub(super) enum Others {
     Each(Id),
 }
 
-/// Several forms, of which a value must have one.
+/// Several forms, of which a value must match one.
 pub(super) struct Forms {
     pub(super) forms: Vec<Form>,
-    /// What every form would take, where each is a fixed value.
+    /// The values of all forms, if each form has fixed values.
     pub(super) choices: Option<Vec<String>>,
-    /// More than one is as wrong as none: `oneOf`.
+    /// Whether a value must match exactly one form: `oneOf`.
     only_one: bool,
     schema: Value,
     any: OnceLock<Option<Validator<Indexed>>>,
@@ -76,17 +76,18 @@ pub(super) struct Form {
     pub(super) shape: Shape,
 }
 
-/// What can be seen of a form without looking further into the value than its fields' fixed values.
+/// The properties of a form that can be checked by the type of the value, its field names, and its fields' fixed
+/// values.
 #[derive(Default, Clone)]
 pub(super) struct Shape {
-    /// Nothing where any type will do.
+    /// The allowed types; `None` if any type is allowed.
     pub(super) types: Option<BTreeSet<&'static str>>,
-    /// The values that it is one of.
+    /// The allowed values, if the form lists them.
     pub(super) values: Option<Vec<Value>>,
-    /// Fields that have one value only, such as a tag.
+    /// Fields with a fixed value, such as a tag.
     pub(super) fixed: BTreeMap<String, Value>,
     pub(super) required: BTreeSet<String>,
-    /// The only fields that there may be.
+    /// The allowed fields, if others are refused.
     pub(super) only: Option<BTreeSet<String>>,
 }
 
@@ -107,7 +108,7 @@ impl Rules {
         self.rules.get(id)
     }
 
-    /// Forms are judged by their shapes, and a shape is that of all rules of the same value.
+    /// Sets the shapes of all forms. The shape of a form combines all rules that apply to the same value.
     fn fill_in_shapes(&mut self) {
         let shapes: Vec<Shape> = (0..self.rules.len()).map(|id| self.shape(id, 0)).collect();
         let choices: Vec<Vec<_>> = self
@@ -126,7 +127,7 @@ impl Rules {
     }
 
     fn shape(&self, id: Id, depth: usize) -> Shape {
-        /// So many rules of one value may lead to each other; a circle of them says nothing.
+        /// The largest number of rules for one value that are followed. The limit ends cycles, which say nothing.
         const DEEPEST: usize = 4;
         let Some(rule) = self.get(id).filter(|_| depth < DEEPEST) else {
             return Shape::default();
@@ -148,14 +149,15 @@ impl Rules {
         shape
     }
 
-    /// The few values that a field may have.
+    /// The allowed values of a field, if its rule lists them.
     fn values(&self, id: Id) -> Option<&Vec<Value>> {
         let rule = self.get(id)?;
         let referred = || rule.same.iter().find_map(|same| self.get(*same)?.shape.values.as_ref());
         rule.shape.values.as_ref().or_else(referred)
     }
 
-    /// What every form would take, where each is a fixed value; null only stands for leaving it out.
+    /// The values of all forms, if each form has fixed values. Null is skipped, because it only means that the value is
+    /// left out.
     fn choices(&self, forms: &Forms, depth: usize) -> Option<Vec<String>> {
         const DEEPEST: usize = 4;
         let mut choices = Vec::new();
@@ -164,7 +166,7 @@ impl Rules {
             match &shape.values {
                 Some(values) => choices.extend(values.iter().filter(|value| !value.is_null()).map(in_words)),
                 None if shape.is_null() => {}
-                // An enum that may be left out is a choice within a choice.
+                // An optional enum is a choice inside a choice.
                 None if depth < DEEPEST => choices.extend(self.choices(self.only_forms(form.id)?, depth + 1)?),
                 None => return None,
             }
@@ -172,7 +174,7 @@ impl Rules {
         (!choices.is_empty()).then_some(choices)
     }
 
-    /// The forms that are all a rule says.
+    /// The forms of a rule that has no other keywords.
     fn only_forms(&self, id: Id) -> Option<&Forms> {
         let rule = self.get(id)?;
         match (rule.same.as_slice(), rule.forms.as_slice()) {
@@ -185,8 +187,8 @@ impl Rules {
         }
     }
 
-    /// Whether the rule knows a field of that name, or one of its forms does and none of them is in `judged`, where it
-    /// would speak for itself.
+    /// Whether the rule or one of its forms knows a field with that name. The forms are ignored if one of them is in
+    /// `judged`, because that form is then checked by itself.
     pub(super) fn know(&self, rule: &Rule, name: &str, judged: &[Id]) -> bool {
         let is_open = |forms: &&Forms| !forms.forms.iter().any(|form| judged.contains(&form.id));
         let mut forms = rule.forms.iter().filter(is_open).flat_map(|forms| &forms.forms);
@@ -205,7 +207,7 @@ impl Rules {
 }
 
 impl Rule {
-    /// The rules that hold for a field of that name, added to `rules`; whether the name is known.
+    /// Adds the rules for a field with that name to `rules`, and returns whether the name is known.
     pub(super) fn rules_of_field(&self, name: &str, rules: &mut Vec<Id>) -> bool {
         let before = rules.len();
         rules.extend(self.fields.get(name));
@@ -224,20 +226,20 @@ impl Rule {
         }
     }
 
-    /// Whether it looks into no other rule, so that a value of it is told by this rule alone.
+    /// Whether this rule refers to no other rules for the same value.
     pub(super) fn is_alone(&self) -> bool {
         self.same.is_empty() && self.forms.is_empty()
     }
 }
 
 impl Forms {
-    /// Whether the value has one of the forms.
+    /// Whether the value matches at least one form.
     pub(super) fn any_fits(&self, value: Node<'_>) -> bool {
         let any = self.any.get_or_init(|| self.compile("anyOf"));
         any.as_ref().is_none_or(|any| any.is_valid(value))
     }
 
-    /// Whether the value has more forms than it may.
+    /// Whether the value matches more forms than allowed.
     pub(super) fn too_many_fit(&self, value: Node<'_>) -> bool {
         let one = self.one.get_or_init(|| self.compile("oneOf"));
         self.only_one && one.as_ref().is_some_and(|one| !one.is_valid(value))
@@ -257,7 +259,7 @@ impl Shape {
         self.types.as_ref().is_some_and(|types| types.iter().eq(&["null"]))
     }
 
-    /// Whether a value of that type may have it.
+    /// Whether a value of that type may have this shape.
     pub(super) fn takes(&self, given: JsonType) -> bool {
         self.types
             .as_ref()
@@ -332,7 +334,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Whole numbers are numbers here: which of the two a form takes is a rule of its own.
+/// Integers count as numbers here; whether a form allows only integers is checked by its rule.
 fn type_of(name: &str) -> Option<JsonType> {
     Some(match name {
         "array" => JsonType::Array,
@@ -345,11 +347,11 @@ fn type_of(name: &str) -> Option<JsonType> {
     })
 }
 
-/// Takes a schema apart.
+/// Splits a schema into rules.
 struct Building<'s> {
     root: &'s Value,
     rules: Vec<Rule>,
-    /// The rule of each `$ref`, so that a recursive schema ends.
+    /// The rule of each `$ref`, so that a recursive schema is split only once.
     references: BTreeMap<String, Id>,
 }
 
@@ -401,7 +403,7 @@ impl<'s> Building<'s> {
                 "prefixItems" => rule.first = self.list(value),
                 "items" => rule.items = Some(self.add(value)),
                 "$defs" => {}
-                known if is_told(known) => drop(own.insert(keyword.clone(), value.clone())),
+                known if has_a_sentence(known) => drop(own.insert(keyword.clone(), value.clone())),
                 _ => drop(beyond.insert(keyword.clone(), value.clone())),
             }
         }
@@ -410,7 +412,7 @@ impl<'s> Building<'s> {
         rule
     }
 
-    /// Keywords that refuse a value and have no sentence of their own.
+    /// A validator of keywords that can refuse a value and have no sentence of their own.
     fn beyond(&self, mut keywords: Map<String, Value>) -> Option<Validator<Indexed>> {
         const JUDGED: [&str; 14] = [
             "$dynamicRef",
@@ -436,7 +438,7 @@ impl<'s> Building<'s> {
         compile(&keywords.into()).ok()
     }
 
-    /// The definitions that references lead to, where there are any.
+    /// The definitions of the schema, if there are any, as a keyword.
     fn definitions(&self) -> Option<(String, Value)> {
         Some(("$defs".to_owned(), self.root.get("$defs")?.clone()))
     }
@@ -468,22 +470,22 @@ impl<'s> Building<'s> {
         }
     }
 
-    /// The rule that a reference within the schema leads to (RFC 6901 §6).
+    /// The rule for a reference inside the schema, which is a JSON Pointer (RFC 6901 §6).
     fn refer(&mut self, reference: &str) -> Option<Id> {
         if let Some(id) = self.references.get(reference) {
             return Some(*id);
         }
         let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
         let schema = self.root.pointer(&pointer)?;
-        // Known before it is read, because it may refer to itself.
+        // Inserted before the schema is split, because the schema may refer to itself.
         let id = self.rules.len();
         self.references.insert(reference.to_owned(), id);
         Some(self.add(schema))
     }
 }
 
-/// Keywords that say something of the value itself, each with its sentence.
-fn is_told(keyword: &str) -> bool {
+/// Whether a keyword is about the value itself and has a sentence.
+fn has_a_sentence(keyword: &str) -> bool {
     matches!(
         keyword,
         "type"

@@ -1,4 +1,4 @@
-//! GET inputs: types that are written as one text.
+//! GET inputs: types whose values are written as a single text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,10 @@ use schemars::{Schema, json_schema};
 
 use super::{Decoder, Input};
 
-/// A type that a search parameter can hold: one text.
+/// A type that a search parameter can have: a value written as a single text.
 ///
-/// Integers, floats, `bool`, `char`, `String`, `NonZero*` and `Option` of them are; enums of unit variants and structs
-/// of one field derive it.
+/// It is implemented for integers, floats, `bool`, `char`, `String`, `NonZero*` and `Option`s of them. Derive it for
+/// enums of unit variants and for structs with one field.
 ///
 /// ```
 /// use operator_runtime::SearchParam;
@@ -33,49 +33,49 @@ use super::{Decoder, Input};
     note = "each input of a GET is a search parameter, which holds a single value: take lists, maps and structs in a POST, or derive `SearchParam` for an enum of unit variants or a struct with one field"
 )]
 pub trait SearchParam: Sized + Send {
-    /// Reads it from the decoded text of the parameter.
+    /// Parses the decoded text of the parameter.
     ///
     /// # Errors
-    /// What would have been right, as the end of the sentence "`name` must be …".
+    /// What is accepted, as the end of the sentence "`name` must be …".
     fn from_text(text: &str) -> Result<Self, Expected>;
 
-    /// Its JSON Schema.
+    /// The JSON Schema of the type.
     fn schema() -> Schema;
 
-    /// What it is where the parameter is left out; `None` where it must not be.
+    /// The value if the parameter is left out; `None` if the parameter is required.
     #[must_use]
     fn absent() -> Option<Self> {
         None
     }
 }
 
-/// What a GET takes as an input: a [`SearchParam`].
+/// The types that can be an input of a GET: every [`SearchParam`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a GET",
     label = "is not a search parameter",
     note = "each input of a GET is a search parameter, which holds a single value: take lists, maps and structs in a POST, or derive `SearchParam` for an enum of unit variants or a struct with one field"
 )]
 pub trait SearchInput: Sized {
-    /// What is known of it without its name.
+    /// The description of the input, without its name.
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// The input of that index; `None` where it is wrong, which the decoder remembers.
+    /// Decodes the input with that index; `None` if it is wrong. The decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 
-    /// The same, with a default for where it is left out.
+    /// As `decode`, with a default for an input that is not given.
     #[doc(hidden)]
     fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self>;
 
     /// [`SearchParam::from_text`], for the one field of a struct.
     ///
     /// # Errors
-    /// What would have been right.
+    /// What is accepted.
     #[doc(hidden)]
     fn read(text: &str) -> Result<Self, Expected>;
 
-    /// [`SearchParam::schema`], with the words of the struct whose one field it is.
+    /// [`SearchParam::schema`], with the description of the struct around this field.
     #[doc(hidden)]
     fn described(description: &'static str) -> Schema;
 }
@@ -107,12 +107,12 @@ fn accepts_absence<T: SearchParam>() -> bool {
     T::absent().is_some()
 }
 
-/// What would have been right: the end of the sentence "`name` must be …".
+/// What a parameter accepts: the end of the sentence "`name` must be …".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected(Cow<'static, str>);
 
 impl Expected {
-    /// From words such as "a whole number from 0 to 255".
+    /// Takes words such as "a whole number from 0 to 255".
     pub fn new(words: impl Into<Cow<'static, str>>) -> Self {
         Self(words.into())
     }
@@ -124,10 +124,10 @@ impl fmt::Display for Expected {
     }
 }
 
-/// A variant by its name on the wire.
+/// The name of a variant on the wire, and its constructor.
 pub type Variant<T> = (&'static str, fn() -> T);
 
-/// Used by `#[derive(SearchParam)]` on an enum: the variant of that name.
+/// Used by `#[derive(SearchParam)]` on an enum: returns the variant with the name `text`.
 ///
 /// # Errors
 /// The known names.
@@ -142,8 +142,8 @@ pub fn choose<T>(text: &str, variants: &[Variant<T>]) -> Result<T, Expected> {
     )
 }
 
-/// Used by `#[derive(SearchParam)]` on an enum: its schema. Of each variant the name on the wire, the description, and
-/// whether it is deprecated.
+/// Used by `#[derive(SearchParam)]` on an enum: returns the schema. Each variant is its name on the wire, its
+/// description, and whether it is deprecated.
 #[must_use]
 pub fn choices(variants: &[(&'static str, &'static str, bool)], description: &'static str) -> Schema {
     let documented = variants
@@ -172,15 +172,15 @@ fn describe(schema: &mut Schema, description: &str) {
     }
 }
 
-/// A number as JSON writes it (RFC 8259 §6), which is the one way to write one in a search parameter too: no `+3`, no
-/// `.5`, no `007`, no spaces around it.
+/// Parses a number in JSON notation (RFC 8259 §6), the only notation in search parameters too: `+3`, `.5`, `007` and
+/// spaces around the number are refused.
 pub(super) fn number(text: &str) -> Option<serde_json::Number> {
     let bare = text.trim_ascii() == text;
     serde_json::from_str(text).ok().filter(|_| bare)
 }
 
-/// The digits of a whole number: `5` for `5.0` and for `5e0`, which JSON Schema takes for the same (§4.2.3 of its core),
-/// and `0` for `-0`, which Rust's unsigned types do not read.
+/// The digits of a whole number: `5` for `5.0` and `5e0`, which are equal in JSON Schema (core §4.2.3), and `0` for
+/// `-0`, which Rust's unsigned types do not parse.
 fn whole(text: &str) -> Option<Cow<'_, str>> {
     let number = number(text)?;
     if number.as_f64() == Some(0.0) {
@@ -232,7 +232,7 @@ macro_rules! floats {
     ($($float:ident)*) => {$(
         impl SearchParam for $float {
             fn from_text(text: &str) -> Result<Self, Expected> {
-                // JSON has no infinities and no NaN, and the schema says "number".
+                // Only numbers in JSON notation, which excludes infinities and NaN, because the schema says "number".
                 number(text)
                     .and_then(|_| text.parse().ok())
                     .filter(|number: &Self| number.is_finite())

@@ -1,15 +1,15 @@
-//! What a GET takes flattened: a struct whose every field is one text, which its derive asks while compiling.
+//! Flattened inputs of a GET: structs whose fields are search parameters, which the derive checks at compile time.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::{Decoder, FlattenInput, Input};
 
-/// A struct whose named fields are search parameters: what a GET takes by `#[operator(flatten)]`.
+/// A struct whose named fields are search parameters, for `#[operator(flatten)]` in a GET.
 ///
-/// Derive it beside `Deserialize` and `JsonSchema`; each field's type has to be a [`SearchParam`](crate::SearchParam), or
-/// an `Option` of one. A field that serde reads by code of its own (`deserialize_with`) is looked at when the program
-/// starts.
+/// Derive it together with `Deserialize` and `JsonSchema`. Each field's type must be a
+/// [`SearchParam`](crate::SearchParam) or an `Option` of one. A field that serde reads with custom code
+/// (`deserialize_with`) is checked when the program starts.
 ///
 /// ```
 /// use operator_runtime::{SearchParams, operator_api};
@@ -32,18 +32,18 @@ use super::{Decoder, FlattenInput, Input};
 /// ```
 pub trait SearchParams {}
 
-/// What `#[operator(flatten)]` takes in a GET: [`SearchParams`] that are `DeserializeOwned + JsonSchema`.
+/// The types that `#[operator(flatten)]` accepts in a GET: [`SearchParams`] with `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be search parameters",
     label = "must be `SearchParams`",
     note = "derive `SearchParams` for a struct whose named fields are search parameters, `#[derive(serde::Deserialize, schemars::JsonSchema, operator_runtime::SearchParams)]`, or take the struct in a POST"
 )]
 pub trait FlattenSearch: Sized {
-    /// What is known of it.
+    /// The description of the inputs.
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// The struct; `None` where a field is wrong, which the decoder remembers.
+    /// Decodes the struct; `None` if a field is wrong. The decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 }

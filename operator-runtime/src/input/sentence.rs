@@ -1,4 +1,4 @@
-//! What is wrong with an input, as a sentence that an agent can repeat.
+//! The sentences that say what is wrong with an input, for people and agents.
 
 use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Broken};
@@ -10,7 +10,7 @@ use super::found::shortened;
 use super::suggestion::nearest;
 use crate::problem::InputProblem;
 
-/// "one of `low`, `normal` and `urgent`".
+/// A list of choices, such as "one of `low`, `normal` or `urgent`".
 pub(crate) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.as_slice() {
@@ -20,7 +20,7 @@ pub(crate) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     }
 }
 
-/// The problem of an input that is not there and must be.
+/// The problem of a required input that is missing.
 pub(super) fn missing(input: &str) -> InputProblem {
     InputProblem {
         input: input.to_owned(),
@@ -28,7 +28,22 @@ pub(super) fn missing(input: &str) -> InputProblem {
     }
 }
 
-/// The problem of a value that its schema takes and its type does not.
+/// The problem of a map key that the map's type refuses. `map` is the path of the map.
+pub(super) fn undecodable_key(map: &str, error: &serde_json::Error) -> InputProblem {
+    let words = error.to_string();
+    let words = without_position(&words);
+    // Only what is expected, because serde_json does not report the key correctly.
+    let why = match words.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("must be {}", type_in_words(expected)),
+        None => format!("is not valid: {}", shortened(words)),
+    };
+    InputProblem {
+        input: map.to_owned(),
+        detail: format!("A field name of `{map}` {why}."),
+    }
+}
+
+/// The problem of a value that its schema accepts and its type refuses.
 pub(super) fn undecodable(path: &str, error: &serde_json::Error) -> InputProblem {
     let words = error.to_string();
     let words = without_position(&words);
@@ -50,7 +65,7 @@ pub(super) fn undecodable(path: &str, error: &serde_json::Error) -> InputProblem
                 shortened(given)
             )
         }
-        (None, None) => format!("is wrong: {}", shortened(words)),
+        (None, None) => format!("is not valid: {}", shortened(words)),
     };
     InputProblem {
         input: path.to_owned(),
@@ -58,7 +73,7 @@ pub(super) fn undecodable(path: &str, error: &serde_json::Error) -> InputProblem
     }
 }
 
-/// What serde calls a type, in words that are not Rust's.
+/// Serde's name of a type, in words that do not need knowledge of Rust.
 fn type_in_words(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => {
@@ -74,16 +89,15 @@ fn type_in_words(expected: &str) -> &str {
     }
 }
 
-/// The problem of an input that is JSON by its grammar, and no value that can be held in memory.
+/// The problem of an input that is valid by the JSON grammar but cannot be read.
 pub(super) fn unreadable(input: &str, why: &Unreadable) -> InputProblem {
     let why = match why {
-        Unreadable::Number => "holds a number that is too large to be read: the largest is about 1.8e308".to_owned(),
-        Unreadable::Depth => "is nested too deeply: at most 127 lists and objects may stand in each other".to_owned(),
+        Unreadable::Number => "contains a number that is too large: the largest is about 1.8e308".to_owned(),
+        Unreadable::Depth => "is nested too deeply: use at most 127 levels of lists and objects".to_owned(),
         Unreadable::Surrogate => {
-            "holds half of a character: an escape from \\ud800 to \\udfff must be one of a pair (RFC 8259 §7)"
-                .to_owned()
+            "contains half of a surrogate pair: write escapes from \\ud800 to \\udfff in pairs (RFC 8259 §7)".to_owned()
         }
-        Unreadable::Twice(field) => format!("holds an object with the field `{field}` twice: give it once"),
+        Unreadable::Twice(field) => format!("contains an object with the field `{field}` twice: give each field once"),
         Unreadable::Text => "cannot be read: send less than 4 GiB of valid JSON".to_owned(),
     };
     InputProblem {
@@ -92,12 +106,12 @@ pub(super) fn unreadable(input: &str, why: &Unreadable) -> InputProblem {
     }
 }
 
-/// The position counts within the one input and would mislead.
+/// Removes the position from a serde message, because it counts within one input, not within the whole body.
 pub(super) fn without_position(words: &str) -> &str {
     words.split(" at line ").next().unwrap_or(words)
 }
 
-/// What the value has to be, after its name.
+/// The sentence about a broken rule, without the name of the value.
 pub(super) fn rule(broken: &Broken, given: Node<'_>) -> String {
     match broken {
         Broken::Minimum { limit } => format!("must be at least {limit}, and {} was given", shown(given)),
@@ -109,11 +123,11 @@ pub(super) fn rule(broken: &Broken, given: Node<'_>) -> String {
         }
         Broken::MinLength { limit: 1 } => "must not be empty".to_owned(),
         Broken::MinLength { limit } => format!("must have at least {limit} characters, and has {}", given.length()),
-        Broken::MaxLength { limit } => format!("must have at most {limit} characters, and has {}", given.length()),
+        Broken::MaxLength { limit } => at_most(*limit, "character", given),
         Broken::MinItems { limit: 1 } => "must have at least one item".to_owned(),
         Broken::MinItems { limit } => format!("must have at least {limit} items, and has {}", given.length()),
-        Broken::MaxItems { limit } => format!("must have at most {limit} items, and has {}", given.length()),
-        Broken::UniqueItems => "must not hold the same item twice".to_owned(),
+        Broken::MaxItems { limit } => at_most(*limit, "item", given),
+        Broken::UniqueItems => "must not contain the same item twice".to_owned(),
         Broken::Pattern { pattern } => format!("must match the pattern `{pattern}`"),
         Broken::Format { format } => format!("must be {}, and {} was given", format_in_words(format), shown(given)),
         Broken::Type { kind } => format!(
@@ -125,12 +139,17 @@ pub(super) fn rule(broken: &Broken, given: Node<'_>) -> String {
         Broken::Constant { expected_value } => format!("must be {expected_value}, and {} was given", shown(given)),
         Broken::MinProperties { limit: 1 } => "must have at least one field".to_owned(),
         Broken::MinProperties { limit } => format!("must have at least {limit} fields, and has {}", given.length()),
-        Broken::MaxProperties { limit } => format!("must have at most {limit} fields, and has {}", given.length()),
-        _ => "is not what its schema describes".to_owned(),
+        Broken::MaxProperties { limit } => at_most(*limit, "field", given),
+        _ => "does not match its schema".to_owned(),
     }
 }
 
-/// The types of JSON Schema that a rule names.
+fn at_most(limit: u64, noun: &str, given: Node<'_>) -> String {
+    let plural = if limit == 1 { "" } else { "s" };
+    format!("must have at most {limit} {noun}{plural}, and has {}", given.length())
+}
+
+/// The JSON Schema types that a rule names.
 fn names_of(kind: &TypeKind) -> Vec<&'static str> {
     match kind {
         TypeKind::Single(only) => vec![only.as_str()],
@@ -138,7 +157,7 @@ fn names_of(kind: &TypeKind) -> Vec<&'static str> {
     }
 }
 
-/// Null only stands for leaving it out, so that nobody is told of it beside another type.
+/// Types in words. Null is named only if it is the only type, because it usually means that the value may be left out.
 pub(super) fn types_in_words<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let mut words = Vec::new();
     let mut only_null = "null";
@@ -160,14 +179,14 @@ pub(super) fn types_in_words<'n>(names: impl IntoIterator<Item = &'n str>) -> St
     format!("{only_null}{}", words.join(" or "))
 }
 
-/// Ends the sentence, as that of an unknown input does.
+/// The sentence about unknown fields, with the nearest known name or all known names.
 pub(super) fn unexpected_in_words<'n>(mut unexpected: impl Iterator<Item = &'n str>, known: &[&str]) -> String {
     const MOST: usize = 5;
     let names: Vec<_> = unexpected.by_ref().take(MOST).map(shortened).collect();
     let named = format!("`{}`", names.join("` or `"));
     let more = match unexpected.count() {
         0 => String::new(),
-        more => format!(", and none of {more} more that were given"),
+        more => format!(" (and {more} more unknown fields were given)"),
     };
     let near = match names.as_slice() {
         [only] => nearest(only, known.iter().copied()),
@@ -180,7 +199,7 @@ pub(super) fn unexpected_in_words<'n>(mut unexpected: impl Iterator<Item = &'n s
     }
 }
 
-/// What was given, short enough for a sentence.
+/// The given value, shortened for a sentence.
 pub(super) fn shown(given: Node<'_>) -> String {
     match given.json_type() {
         JsonType::Null => "null".to_owned(),
@@ -192,7 +211,7 @@ pub(super) fn shown(given: Node<'_>) -> String {
     }
 }
 
-/// A fixed value in a list of choices.
+/// A fixed value, as written in a list of choices.
 pub(super) fn in_words(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -220,7 +239,7 @@ mod tests {
     use super::one_of;
 
     #[test]
-    fn choices_read_as_a_sentence_does() {
+    fn choices_are_joined_as_in_a_sentence() {
         assert_eq!(one_of(["a"]), "`a`");
         assert_eq!(one_of(["a", "b", "c"]), "one of `a`, `b` or `c`");
     }

@@ -1,61 +1,62 @@
-//! Defaults and examples held against their input's type and bounds while the user's program is compiled.
+//! Checks of defaults and examples against the input's type and bounds, while the user's program is compiled.
 //!
-//! A constant cannot ask a trait for a function, but it can ask for a constant. So what is known of a type stands in
-//! constants of [`Shown`], which are its own where the type is a number or a text; for every other type those of
-//! [`AnyShown`] are found, which promise nothing, and start-up holds the value against the schema.
+//! A constant cannot call a function of a trait, but it can use a constant of a trait. So the known properties of a
+//! type are constants of [`Shown`], which has its own constants for numbers, texts and booleans. For every other type
+//! the compiler finds those of [`AnyShown`], which state nothing, and the value is validated against the schema at
+//! start-up.
 
 use std::marker::PhantomData;
 
 use super::{Constraint, Number, Numbers, Range, Takes, Texts};
 
-/// What is known of the values of an argument's type.
+/// The known properties of an argument's type.
 #[derive(Debug)]
 pub struct Shown<T>(PhantomData<fn() -> T>);
 
-/// What is known of the values of any type.
+/// The default properties, for types about which nothing is known.
 pub trait AnyShown<T> {
-    /// Whether it is a number.
+    /// Whether the type is a number.
     const IS_NUMBER: bool = false;
-    /// Whether it is a text.
+    /// Whether the type is a text.
     const IS_TEXT: bool = false;
-    /// Whether it is `true` or `false`.
+    /// Whether the type is a boolean.
     const IS_BOOLEAN: bool = false;
-    /// Every number that it can hold.
+    /// The range of numbers that the type can hold.
     const RANGE: Range = Range::Real;
-    /// Reads its values.
+    /// Reads values of the type.
     const READ: Unread<T> = Unread(PhantomData);
 }
 
 impl<T> AnyShown<T> for Shown<T> {}
 
 impl<T: Takes<Numbers>> Shown<T> {
-    /// Whether it is a number.
+    /// Whether the type is a number.
     pub const IS_NUMBER: bool = true;
-    /// Every number that it can hold.
+    /// The range of numbers that the type can hold.
     pub const RANGE: Range = <T as Takes<Numbers>>::RANGE;
 }
 
 impl<T: Takes<Texts>> Shown<T> {
-    /// Whether it is a text.
+    /// Whether the type is a text.
     pub const IS_TEXT: bool = true;
 }
 
 impl Shown<bool> {
-    /// Whether it is `true` or `false`.
+    /// Whether the type is a boolean.
     pub const IS_BOOLEAN: bool = true;
 }
 
 impl Shown<Option<bool>> {
-    /// Whether it is `true` or `false`.
+    /// Whether the type is a boolean.
     pub const IS_BOOLEAN: bool = true;
 }
 
-/// A type whose values no constant can read.
+/// A type whose values cannot be read in a constant.
 #[derive(Debug)]
 pub struct Unread<T>(PhantomData<fn() -> T>);
 
 impl<T> Unread<T> {
-    /// Nothing is known of the value.
+    /// Always `None`, because the value is not known.
     #[must_use]
     pub const fn number(self, _value: &T) -> Option<Number> {
         None
@@ -65,12 +66,12 @@ impl<T> Unread<T> {
 macro_rules! integers {
     ($($integer:ident)*) => {$(
         impl Shown<$integer> {
-            /// Reads its values.
+            /// Reads values of the type.
             pub const READ: Self = Self(PhantomData);
 
-            /// The value as a number; nothing where it is larger than every bound can be.
+            /// The value as a number; `None` if it is larger than any bound can be.
             #[must_use]
-            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "u128, of which the upper half is left out")]
+            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "the upper half of u128 gives `None`")]
             pub const fn number(self, value: &$integer) -> Option<Number> {
                 let number = *value as i128;
                 if $integer::MIN == 0 && number < 0 { None } else { Some(Number::Integer(number)) }
@@ -84,12 +85,12 @@ integers! { u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize }
 macro_rules! floats {
     ($($float:ident)*) => {$(
         impl Shown<$float> {
-            /// Reads its values.
+            /// Reads values of the type.
             pub const READ: Self = Self(PhantomData);
 
             /// The value as a number.
             #[must_use]
-            #[allow(clippy::cast_lossless, reason = "`From` is not there for constants")]
+            #[allow(clippy::cast_lossless, reason = "`From` cannot be used in constants")]
             pub const fn number(self, value: &$float) -> Option<Number> {
                 Some(Number::Float(*value as f64))
             }
@@ -100,7 +101,7 @@ macro_rules! floats {
 floats! { f32 f64 }
 
 impl Constraint {
-    /// Whether a number keeps it; of what is no number nothing is known.
+    /// Whether a number satisfies the constraint; true if there is no number to check.
     #[must_use]
     pub const fn keeps(self, value: Option<Number>) -> bool {
         let Some(value) = value else { return true };
@@ -134,7 +135,7 @@ impl Number {
             (Self::Integer(number), Self::Integer(step)) => step != 0 && number % step == 0,
             _ => {
                 let quotient = self.real() / step.real();
-                // 0.3 divided by 0.1 is not quite 3.
+                // With a tolerance, because 0.3 divided by 0.1 is not exactly 3.
                 (quotient - quotient.round()).abs() < 1e-9
             }
         }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_type_is_what_it_takes() {
+    fn the_properties_of_a_type_are_known() {
         let known = [
             (Shown::<Option<u8>>::IS_NUMBER, Shown::<Option<u8>>::IS_TEXT),
             (Shown::<String>::IS_NUMBER, Shown::<String>::IS_TEXT),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_keeps_its_bounds_whether_they_are_written_as_integers_or_not() {
+    fn integer_and_float_bounds_are_checked() {
         let half = Some(Number::Float(0.5));
         let three = Some(Number::Integer(3));
         for (constraint, value, kept) in [

@@ -1,6 +1,6 @@
-//! The nearest known word for one that is not known.
+//! Suggests the nearest known word for an unknown one.
 
-/// The known word that was most likely meant, if one is near.
+/// The known word that was most likely meant, if one is similar enough.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
@@ -20,7 +20,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_finds_its_word_and_another_word_finds_none() {
+    fn a_misspelled_word_is_found_and_a_different_word_is_not() {
         let known = ["order_id", "amount_cents", "reason"];
         assert_eq!(nearest("orderId", known), Some("order_id"));
         assert_eq!(nearest("amount", known), Some("amount_cents"));

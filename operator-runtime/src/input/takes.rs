@@ -1,4 +1,4 @@
-//! Which options an argument's type takes: bounds for numbers, for texts, for lists; said to the compiler.
+//! Traits that tell the compiler which options an argument's type accepts: those of numbers, texts or lists.
 
 use std::collections::{BTreeSet, HashSet, LinkedList, VecDeque};
 use std::num::NonZero;
@@ -17,16 +17,16 @@ pub enum Texts {}
 #[derive(Debug)]
 pub enum Lists {}
 
-/// A type that takes the options `O`. `#[derive(SearchParam)]` hands on what the one field takes.
+/// A type that accepts the options `O`. `#[derive(SearchParam)]` on a struct implements it as for the field's type.
 pub trait Takes<O> {
-    /// Every number that the type can hold; of no meaning where it is none.
+    /// The range of numbers that the type can hold. It has no meaning for other types.
     const RANGE: Range = Range::Real;
 }
 
-/// What a type that takes the bounds of a number can hold.
+/// The range of a numeric type.
 #[derive(Clone, Copy, Debug)]
 pub enum Range {
-    /// Whole numbers, from and to.
+    /// Whole numbers from the first to the second.
     Whole(i128, i128),
     /// Any number.
     Real,
@@ -44,38 +44,38 @@ impl Range {
     }
 }
 
-/// A number, which `min`, `max`, `exclusive_min`, `exclusive_max` and `multiple_of` bound.
+/// A numeric input, for the options `min`, `max`, `exclusive_min`, `exclusive_max` and `multiple_of`.
 #[diagnostic::on_unimplemented(
     message = "this option is for numbers, and `{Self}` is not a number",
     label = "does not apply to `{Self}`",
     note = "remove the option, or use `min_length` and `max_length` for a string, `min_items` and `max_items` for a list, and `#[schemars(range(min = 1))]` for a field of a struct"
 )]
 pub trait NumberInput {
-    /// Every number that the type can hold.
+    /// The range of numbers that the type can hold.
     #[doc(hidden)]
     const RANGE: Range;
 }
 
-/// A text, which `min_length`, `max_length`, `pattern` and `format` bound.
+/// A text input, for the options `min_length`, `max_length`, `pattern` and `format`.
 #[diagnostic::on_unimplemented(
     message = "this option is for strings, and `{Self}` is not a string",
     label = "does not apply to `{Self}`",
     note = "remove the option, or use `min` and `max` for a number, `min_items` and `max_items` for a list, and `#[schemars(length(min = 1))]` for a field of a struct"
 )]
 pub trait TextInput {
-    /// Asked for by generated code.
+    /// Used by generated code.
     #[doc(hidden)]
     const FITS: () = ();
 }
 
-/// A list, which `min_items`, `max_items` and `unique_items` bound.
+/// A list input, for the options `min_items`, `max_items` and `unique_items`.
 #[diagnostic::on_unimplemented(
     message = "this option is for lists, and `{Self}` is not a list",
     label = "does not apply to `{Self}`",
     note = "remove the option, or use `min` and `max` for a number, `min_length` and `max_length` for a string"
 )]
 pub trait ListInput {
-    /// Asked for by generated code.
+    /// Used by generated code.
     #[doc(hidden)]
     const FITS: () = ();
 }
@@ -98,7 +98,7 @@ impl<O, T: Takes<O>> Takes<O> for Option<T> {
 macro_rules! integers {
     ($($integer:ident)*) => {$(
         impl Takes<Numbers> for $integer {
-            #[allow(clippy::cast_possible_wrap, reason = "u128, whose upper half no literal of a bound can name")]
+            #[allow(clippy::cast_possible_wrap, reason = "no bound can be in the upper half of u128")]
             const RANGE: Range = Range::Whole(
                 $integer::MIN as i128,
                 if $integer::MAX as i128 > 0 { $integer::MAX as i128 } else { i128::MAX },

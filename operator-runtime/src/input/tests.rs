@@ -1,4 +1,4 @@
-//! Bodies that no JSON library writes, held against what the caller is told.
+//! Tests of decoding: unusual and wrong bodies, and the sentences that the caller gets.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ struct Money {
 const NESTED: &[Input] = &[<Money as JsonInput>::INPUT.named("thing", "")];
 const FLAT: &[Input] = &[<Money as FlattenInput>::INPUT];
 
-/// What a caller with that body is told; the empty text where it is decoded.
+/// The sentences that a caller with this body gets; empty if the body is decoded.
 fn told(inputs: &'static [Input], body: &'static str) -> String {
     let bound = BoundInputs::of(Method::Post, inputs).unwrap();
     let content = Content::Body(body.into());
@@ -39,9 +39,8 @@ fn told(inputs: &'static [Input], body: &'static str) -> String {
 }
 
 #[test]
-fn a_number_that_cannot_be_read_is_refused_wherever_it_stands() {
-    let told_of =
-        |input| format!("`{input}` holds a number that is too large to be read: the largest is about 1.8e308.");
+fn a_number_that_is_too_large_is_refused_at_any_place() {
+    let told_of = |input| format!("`{input}` contains a number that is too large: the largest is about 1.8e308.");
     assert_eq!(told(NESTED, r#"{"thing":{"amount":-5,"x":1e999}}"#), told_of("thing"));
     assert_eq!(told(NESTED, r#"{"thing":{"amount":5,"x":1e999}}"#), told_of("thing"));
     assert_eq!(told(FLAT, r#"{"amount":5,"note":1e999}"#), told_of("note"));
@@ -49,8 +48,8 @@ fn a_number_that_cannot_be_read_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn half_a_character_is_named_as_such() {
-    let why = "holds half of a character: an escape from \\ud800 to \\udfff must be one of a pair (RFC 8259 §7).";
+fn half_of_a_surrogate_pair_is_explained() {
+    let why = "contains half of a surrogate pair: write escapes from \\ud800 to \\udfff in pairs (RFC 8259 §7).";
     assert_eq!(
         told(NESTED, r#"{"thing":{"amount":5,"note":"\ud800"}}"#),
         format!("`thing` {why}")
@@ -59,14 +58,14 @@ fn half_a_character_is_named_as_such() {
     assert_eq!(told(FLAT, r#"{"amount":5,"note":"\udc00"}"#), format!("`note` {why}"));
 }
 
-/// A body of a right input and so many others.
+/// A body with a right input and `count` unknown ones.
 fn crowded(name: impl Fn(usize) -> String, count: usize) -> String {
     let others: String = (0..count).map(|index| format!(",\"{}\":1", name(index))).collect();
     format!("{{\"amount\":5{others}}}")
 }
 
 #[test]
-fn a_crowd_of_names_costs_little_and_is_told_in_short() {
+fn the_sentences_about_many_names_are_short() {
     let unknown = told(FLAT, crowded(|index| format!("f{index}"), 88_000).leak());
     assert!(
         unknown.starts_with("There is no input `f0`; the inputs are amount, note. "),
@@ -81,16 +80,15 @@ fn a_crowd_of_names_costs_little_and_is_told_in_short() {
 }
 
 #[test]
-fn two_flattened_structs_have_no_field_in_common() {
+fn two_flattened_structs_must_not_share_a_field() {
     const TWO: &[Input] = &[<Money as FlattenInput>::INPUT, <Money as FlattenInput>::INPUT];
     let mistakes = BoundInputs::of(Method::Post, TWO).err().unwrap();
     assert_eq!(mistakes.len(), 2);
-    let both =
-        "the field `amount` of the flattened `Money` and the field `amount` of the flattened `Money` have one name";
+    let both = "the field `amount` of the flattened `Money` and the field `amount` of the flattened `Money` have the same name";
     assert!(mistakes[0].starts_with(both), "{}", mistakes[0]);
 }
 
-/// A value that holds itself.
+/// A recursive type.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Tree {
     #[schemars(length(min = 1))]
@@ -161,7 +159,7 @@ enum Amount {
     Written(String),
 }
 
-/// What a caller with that filter is told.
+/// The sentences that a caller with this filter gets.
 fn told_of_filter(body: &'static str) -> String {
     const FILTER: &[Input] = &[<Filter as JsonInput>::INPUT.named("filter", "")];
     let bound = BoundInputs::of(Method::Post, FILTER).unwrap();
@@ -172,7 +170,7 @@ fn told_of_filter(body: &'static str) -> String {
 }
 
 #[test]
-fn an_unknown_field_of_an_input_is_told_with_the_nearest_known_one() {
+fn an_unknown_field_is_reported_with_the_nearest_known_field() {
     assert_eq!(
         told_of_filter(r#"{"filter":{"was":[],"min_total_cent":1}}"#),
         "`filter` has no field named `min_total_cent`; did you mean `min_total_cents`?"
@@ -188,7 +186,7 @@ fn an_unknown_field_of_an_input_is_told_with_the_nearest_known_one() {
 }
 
 #[test]
-fn a_choice_is_told_whatever_was_given_instead_of_it() {
+fn the_choices_are_listed_for_any_wrong_value() {
     for given in ["\"sold\"", "5", "true"] {
         let body = format!(r#"{{"filter":{{"was":[{given}],"status":{given}}}}}"#);
         let told = |input| format!("`{input}` must be one of `lost`, `paid` or `sent`, and {given} was given.");
@@ -204,14 +202,14 @@ fn a_choice_is_told_whatever_was_given_instead_of_it() {
 }
 
 #[test]
-fn a_value_of_a_type_that_no_form_has_is_told_their_types() {
+fn the_types_of_all_forms_are_listed_for_a_value_of_another_type() {
     assert_eq!(
         told_of_filter(r#"{"filter":{"was":[],"order":"time","amount":true}}"#),
         "`filter.amount` must be a whole number or text, and true was given. `filter.order` must be an object, and \"time\" was given."
     );
 }
 
-/// Forms without a tag that are objects alike.
+/// Forms without a tag that are all objects.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "only its schema is of interest")]
@@ -221,7 +219,7 @@ enum Untagged {
     Third { status: Status, third: Option<u8> },
 }
 
-/// Variants as serde writes them unless told otherwise.
+/// Variants in serde's default representation.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[allow(dead_code, reason = "only its schema is of interest")]
 enum Outer {
@@ -230,7 +228,7 @@ enum Outer {
     Fields { a: u8 },
 }
 
-/// What differs from each other.
+/// A list whose items must be different.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[allow(dead_code, reason = "only its schema is of interest")]
 struct Set {
@@ -238,7 +236,7 @@ struct Set {
     numbers: Vec<serde_json::Value>,
 }
 
-/// What a caller with that value is told; the empty text where it is decoded.
+/// The sentences that a caller with this value gets; empty if the value is decoded.
 fn told_of<T: serde::de::DeserializeOwned + JsonSchema>(value: &str) -> String {
     let bound = BoundInputs::of(Method::Post, &[<T as JsonInput>::INPUT.named("v", "")]).unwrap();
     let content = Content::Body(format!("{{\"v\":{value}}}").into());
@@ -251,11 +249,11 @@ fn told_of<T: serde::de::DeserializeOwned + JsonSchema>(value: &str) -> String {
 }
 
 #[test]
-fn of_forms_without_a_tag_the_one_that_was_meant_is_told() {
+fn the_problems_of_the_form_that_was_meant_are_reported() {
     for (value, told) in [
         (
             r#"{"status":"broken","first":1}"#,
-            "`v` has none of the 3 forms that its schema describes.",
+            "`v` matches none of the 3 forms in its schema.",
         ),
         (
             r#"{"second":"x"}"#,
@@ -273,7 +271,7 @@ fn of_forms_without_a_tag_the_one_that_was_meant_is_told() {
 }
 
 #[test]
-fn a_variant_that_is_none_is_told_all_that_there_are() {
+fn all_variants_are_listed_for_an_unknown_one() {
     let all = "`v` must be `Unit`, or an object whose only field is one of `New` or `Fields`, and";
     for (value, given) in [
         (r#""New""#, "\"New\""),
@@ -300,15 +298,15 @@ fn a_field_that_an_object_has_twice_is_refused() {
     ] {
         assert_eq!(
             told_of::<Money>(value),
-            "`v` holds an object with the field `amount` twice: give it once.",
+            "`v` contains an object with the field `amount` twice: give each field once.",
             "{value}"
         );
     }
 }
 
 #[test]
-fn items_differ_as_values_do_and_not_as_they_are_written() {
-    let twice = "`v.numbers` must not hold the same item twice.";
+fn items_are_compared_by_value_and_not_by_notation() {
+    let twice = "`v.numbers` must not contain the same item twice.";
     for (numbers, told) in [
         ("[1,1.0]", twice),
         ("[100,1e2]", twice),
@@ -325,7 +323,7 @@ fn items_differ_as_values_do_and_not_as_they_are_written() {
 }
 
 #[test]
-fn a_whole_number_is_read_to_the_last_digit_or_refused() {
+fn a_whole_number_is_read_exactly_or_refused() {
     let exact = "[9007199254740993.0,-0.0,5e2,-1e+16,12.50e1,1000e-2,0.0e99,9.007199254740993e15,0e400]";
     assert_eq!(told_of::<Vec<i64>>(exact), "");
     for wrong in ["5.5", "1e19", "1e300", "15e-1", "0.1", "1e-400"] {
@@ -335,4 +333,31 @@ fn a_whole_number_is_read_to_the_last_digit_or_refused() {
     let content = Content::Body(r#"{"v":9007199254740993.0}"#.into());
     let decoded = Decoder::open(&bound, &content).unwrap().json::<i64>(0);
     assert_eq!(decoded, Some(9_007_199_254_740_993));
+}
+
+#[test]
+fn a_map_key_that_cannot_be_decoded_is_reported_at_its_map() {
+    use std::collections::BTreeMap;
+    let told = |value| told_of::<Vec<BTreeMap<bool, u8>>>(value);
+    assert_eq!(
+        told(r#"[{"a":1}]"#),
+        "A field name of `v[0]` must be `true` or `false`."
+    );
+    assert_eq!(told(r#"[{"true":1}]"#), "");
+}
+
+#[test]
+fn a_limit_of_one_is_written_in_the_singular() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[allow(dead_code, reason = "only its schema is of interest")]
+    struct Few {
+        #[schemars(length(max = 1))]
+        letter: String,
+        #[schemars(length(max = 1))]
+        items: Vec<u8>,
+    }
+    assert_eq!(
+        told_of::<Few>(r#"{"letter":"ab","items":[1,2]}"#),
+        "`v.items` must have at most 1 item, and has 2. `v.letter` must have at most 1 character, and has 2."
+    );
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub struct OperationId([u8; 32]);
 
 impl OperationId {
-    /// The operation that `tenant` names by `idempotency_key`.
+    /// The operation with this `idempotency_key` of this `tenant`.
     #[must_use]
     pub fn new(tenant: &str, idempotency_key: &str) -> Self {
         Self(hash([tenant.as_bytes(), idempotency_key.as_bytes()]))
@@ -33,7 +33,7 @@ impl OperationId {
         Self([0; 32])..=Self([0xff; 32])
     }
 
-    /// The operation whose record a store keeps under these bytes.
+    /// The id that consists of these bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -90,7 +90,7 @@ impl fmt::Debug for OperationId {
     }
 }
 
-/// Enough for most endpoints' names, idempotency keys and tenants.
+/// The size of a buffer that is large enough for most endpoints' names, idempotency keys and tenants.
 const ROOM: usize = 128;
 
 /// The texts joined in `room`, or `None` if they are too long for it.

@@ -59,7 +59,7 @@ fn advice(setting: &str, address: &str) -> String {
 /// `postgres://…` or `redis://…[?wait=REPLICAS]`.
 ///
 /// # Errors
-/// If the address names no store that this build has, or the store cannot be opened or reached.
+/// If the address is wrong, names a store that this program was built without, or the store cannot be opened or reached.
 pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
     // Error messages repeat only the scheme, because the rest of an address may contain a password.
     let Some((scheme, rest)) = address.split_once(':') else {

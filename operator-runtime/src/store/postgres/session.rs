@@ -29,7 +29,7 @@ const CANCELLED: Duration = Duration::from_secs(5);
 /// How long a transaction may be idle if its endpoint has the default time limit of one minute.
 pub(super) const IDLE: Duration = Duration::from_secs(65);
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Records,

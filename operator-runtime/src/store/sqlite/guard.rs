@@ -34,8 +34,8 @@ struct State {
 /// Installs four hooks:
 ///
 /// - The authorizer refuses a handler's SQL that would begin or end a transaction.
-/// - The progress handler interrupts a handler's statement when its time is up. A timeout of the future cannot, because a
-///   running statement does not await.
+/// - The progress handler interrupts a handler's statement when its time is up. A timeout of the future cannot, because
+///   a running statement does not await.
 /// - The rollback hook records that SQLite itself has rolled back (because of a full disk, an interrupted write or
 ///   `OR ROLLBACK`), even if the handler begins another transaction afterwards.
 /// - The commit hook refuses every commit but the writer's, so that nothing is kept of what a handler runs after such a
