@@ -1,5 +1,7 @@
 //! Looking operations up and settling unknown outcomes by hand: the rules of `machine` applied to a store.
 
+#![cfg_attr(not(feature = "cli"), allow(dead_code, reason = "without the command line, only tests settle operations"))]
+
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
