@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
-    BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Record, Response, Revision, State, Store, Swap,
+    BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, Response, Revision, State, Store, Swap,
     Transaction, Verdict, Work,
 };
 use operator_runtime::{Postgres, Sqlite, Tx};
@@ -91,9 +91,23 @@ impl Worker for Own {
         let kind = self.kind;
         if kind == Kind::Elsewhere {
             return Box::pin(async move {
-                let claimed = self.store.swap(id, None, in_progress(), FirstSeen::Reset).wait().await;
+                let claimed = self
+                    .store
+                    .swap(Proposal {
+                        id,
+                        expected: None,
+                        new: in_progress(),
+                        first_seen: FirstSeen::Reset,
+                    })
+                    .wait()
+                    .await;
                 let expected = Some(revision(claimed.unwrap()));
-                let completing = self.store.swap(id, expected, completed(), FirstSeen::Keep);
+                let completing = self.store.swap(Proposal {
+                    id,
+                    expected,
+                    new: completed(),
+                    first_seen: FirstSeen::Keep,
+                });
                 revision(completing.wait().await.unwrap());
             });
         }
@@ -111,7 +125,15 @@ impl Worker for Own {
 }
 
 async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind: Kind) {
-    let claimed = transaction.swap(id, None, in_progress(), FirstSeen::Reset).wait().await;
+    let claimed = transaction
+        .swap(Proposal {
+            id,
+            expected: None,
+            new: in_progress(),
+            first_seen: FirstSeen::Reset,
+        })
+        .wait()
+        .await;
     transaction.savepoint().wait().await.unwrap();
     if kind == Kind::InSqlite {
         let tx: &mut Tx<Sqlite> = transaction.handle().downcast_mut().unwrap();
@@ -123,7 +145,12 @@ async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind
     }
     transaction.release_savepoint().wait().await.unwrap();
     let expected = Some(revision(claimed.unwrap()));
-    let completing = transaction.swap(id, expected, completed(), FirstSeen::Keep);
+    let completing = transaction.swap(Proposal {
+        id,
+        expected,
+        new: completed(),
+        first_seen: FirstSeen::Keep,
+    });
     revision(completing.wait().await.unwrap());
 }
 

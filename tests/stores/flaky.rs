@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use operator_runtime::store::{
-    BoxFuture, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, State, Step, Store, StoreError,
-    Swap, Transactions, Work,
+    BoxFuture, Cursor, Ended, FirstSeen, OperationId, Page, Proposal, Provided, Record, Revision, State, Step, Store,
+    StoreError, Swap, Transactions, Work,
 };
 use tokio::sync::Notify;
 
@@ -36,18 +36,12 @@ impl Flaky {
 }
 
 impl Store for Flaky {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         if let Err(error) = self.refuse(expected.is_some()) {
             return Step::Now(Err(error));
         }
         Step::Later(Box::pin(async move {
-            let answer = self.inner.swap(id, expected, new, first_seen).wait().await;
+            let answer = self.inner.swap(proposal).wait().await;
             if matches!(&answer, Ok(Swap::Held { record, .. }) if record.state == State::InProgress) {
                 self.met.notify_waiters();
             }

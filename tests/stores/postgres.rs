@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use operator_runtime::store::{
-    Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Record, Store, StoreError, Swap, contract,
+    Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Proposal, Record, Store, StoreError, Swap, contract,
 };
 use operator_runtime::testing::{Answer, Client};
 use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api, tokio_postgres};
@@ -134,7 +134,15 @@ async fn ledger(url: &str) -> Vec<String> {
 async fn claim(store: &PostgresStore, key: &str) -> Result<Swap, StoreError> {
     let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
     let id = OperationId::new("tenant", key);
-    store.swap(id, None, Arc::new(record), FirstSeen::Keep).wait().await
+    store
+        .swap(Proposal {
+            id,
+            expected: None,
+            new: Arc::new(record),
+            first_seen: FirstSeen::Keep,
+        })
+        .wait()
+        .await
 }
 
 #[tokio::test]

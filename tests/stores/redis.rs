@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
-    Fingerprint, FirstSeen, OperationId, Origin, Record, RedisStore, Response, Revision, State, Store, StoreError,
-    Swap, contract,
+    Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, RedisStore, Response, Revision, State, Store,
+    StoreError, Swap, contract,
 };
 use tests::proof::Row;
 use tests::services::Redis;
@@ -30,14 +30,24 @@ fn record(state: State) -> Arc<Record> {
 
 async fn claim(store: &RedisStore, key: &str) -> Result<Swap, StoreError> {
     store
-        .swap(id(key), None, record(State::InProgress), FirstSeen::Keep)
+        .swap(Proposal {
+            id: id(key),
+            expected: None,
+            new: record(State::InProgress),
+            first_seen: FirstSeen::Keep,
+        })
         .wait()
         .await
 }
 
 async fn release(store: &RedisStore, key: &str, expected: Revision) -> Result<Swap, StoreError> {
     store
-        .swap(id(key), Some(expected), record(State::Released), FirstSeen::Keep)
+        .swap(Proposal {
+            id: id(key),
+            expected: Some(expected),
+            new: record(State::Released),
+            first_seen: FirstSeen::Keep,
+        })
         .wait()
         .await
 }
@@ -164,7 +174,15 @@ async fn counting_records_transfers_no_answers() {
     for key in 0..10 {
         let id = id(&key.to_string());
         let completed = record(State::Completed(answer.clone()));
-        let swap = store.swap(id, None, completed, FirstSeen::Keep).wait().await;
+        let swap = store
+            .swap(Proposal {
+                id,
+                expected: None,
+                new: completed,
+                first_seen: FirstSeen::Keep,
+            })
+            .wait()
+            .await;
         assert!(matches!(swap.unwrap(), Swap::Swapped(_)));
     }
     let sent = || {

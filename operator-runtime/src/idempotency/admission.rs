@@ -14,7 +14,7 @@ use crate::clock::timer_now;
 use crate::meter::CallMeter;
 use crate::record::Record;
 use crate::record::operation::OperationId;
-use crate::store::{Revision, Step, StoreError, Swap};
+use crate::store::{Proposal, Revision, Step, StoreError, Swap};
 
 /// How soon a waiting duplicate looks again for what another process did, at first and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -154,7 +154,12 @@ impl Operations {
     /// Asks the store for what a claim asks next.
     fn ask(&self, id: OperationId, claiming: &Claiming<'_>) -> Step<'_, Result<Swap, StoreError>> {
         let next = Arc::clone(claiming.record());
-        self.0.store.swap(id, claiming.expected, next, claiming.first_seen)
+        self.0.store.swap(Proposal {
+            id,
+            expected: claiming.expected,
+            new: next,
+            first_seen: claiming.first_seen,
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use super::operations::Shared;
 use crate::clock::timer_now;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
-use crate::store::{Revision, StoreError};
+use crate::store::{Proposal, Revision, StoreError};
 
 /// The first pause before the next try, where the store could not release a claim.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -73,7 +73,12 @@ impl DoubtfulClaim {
         loop {
             let Shared { store, .. } = &*self.operations;
             let released = Arc::clone(&self.released);
-            let swap = store.swap(self.id, Some(self.revision), released, FirstSeen::Keep);
+            let swap = store.swap(Proposal {
+                id: self.id,
+                expected: Some(self.revision),
+                new: released,
+                first_seen: FirstSeen::Keep,
+            });
             match self.operations.timed(swap).await {
                 Ok(_) => {
                     self.operations.ended(&self.id).notify_waiters();

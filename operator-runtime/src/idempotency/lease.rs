@@ -12,7 +12,7 @@ use super::outcome::{Answer, HandlerOutcome};
 use crate::clock::timer_now;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
-use crate::store::{Revision, StoreError, Swap};
+use crate::store::{Proposal, Revision, StoreError, Swap};
 
 /// Why the end of an attempt is not recorded.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +95,12 @@ impl Lease {
         loop {
             let again = self.in_doubt.then(|| Arc::clone(&record));
             let Shared { store, .. } = &*self.operations;
-            let swap = store.swap(self.id, Some(self.revision), record, FirstSeen::Keep);
+            let swap = store.swap(Proposal {
+                id: self.id,
+                expected: Some(self.revision),
+                new: record,
+                first_seen: FirstSeen::Keep,
+            });
             match (self.operations.timed(swap).await?, again) {
                 (Swap::Swapped(revision), _) => {
                     self.revision = revision;

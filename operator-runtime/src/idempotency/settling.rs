@@ -1,6 +1,9 @@
 //! Looking operations up and settling unknown outcomes by hand: the rules of `machine` applied to a store.
 
-#![cfg_attr(not(feature = "cli"), allow(dead_code, reason = "without the command line, only tests settle operations"))]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "without the command line, only tests settle operations")
+)]
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use super::machine::{self, Finding, NothingToSettle};
 use super::operations::Operations;
 use crate::record::operation::OperationId;
 use crate::record::{DecodeError, FirstSeen, Record, Settlement};
-use crate::store::{Ages, Listed, Records, Store, StoreError, Swap};
+use crate::store::{Ages, Listed, Proposal, Records, Store, StoreError, Swap};
 
 /// Why an operation cannot be settled.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +54,12 @@ impl Operations {
         loop {
             let (held, ages) = (listed.record?, listed.ages);
             let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
-            let swap = self.store().swap(
-                listed.id,
-                Some(listed.revision),
-                Arc::new(settled.clone()),
-                FirstSeen::Keep,
-            );
+            let swap = self.store().swap(Proposal {
+                id: listed.id,
+                expected: Some(listed.revision),
+                new: Arc::new(settled.clone()),
+                first_seen: FirstSeen::Keep,
+            });
             match swap.wait().await? {
                 Swap::Swapped(_) => return Ok(settled),
                 Swap::Gone => return Err(NotSettled::Gone),

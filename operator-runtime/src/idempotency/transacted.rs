@@ -16,7 +16,7 @@ use crate::fail_point::FailPoint;
 use crate::meter::timed;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, Response, State};
-use crate::store::{BoxFuture, Ended, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
+use crate::store::{BoxFuture, Ended, Proposal, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
 
 /// How soon a transaction that was undone for another one's sake is tried again, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
@@ -263,12 +263,12 @@ async fn claim(
     let mut claiming = Claiming::new(&first, Effect::Transactional);
     loop {
         let answer = transaction
-            .swap(
+            .swap(Proposal {
                 id,
-                claiming.expected,
-                Arc::clone(claiming.record()),
-                claiming.first_seen,
-            )
+                expected: claiming.expected,
+                new: Arc::clone(claiming.record()),
+                first_seen: claiming.first_seen,
+            })
             .wait()
             .await?;
         if let Some(found) = claiming.answer(answer, settings) {
@@ -289,7 +289,12 @@ async fn keep(
         ..Arc::unwrap_or_clone(record)
     };
     match transaction
-        .swap(id, Some(revision), Arc::new(completed), FirstSeen::Keep)
+        .swap(Proposal {
+            id,
+            expected: Some(revision),
+            new: Arc::new(completed),
+            first_seen: FirstSeen::Keep,
+        })
         .wait()
         .await?
     {

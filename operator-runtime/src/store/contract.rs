@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Record, Response, Revision, Settlement, State, Step,
-    Store, Swap,
+    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Proposal, Record, Response, Revision, Settlement, State,
+    Step, Store, Swap,
 };
 
 /// Runs every check against `store`, which may hold other operations. `advance` lets time pass on the store's clock,
@@ -65,7 +65,12 @@ async fn swap(
     first_seen: FirstSeen,
 ) -> Swap {
     store
-        .swap(id, expected, Arc::new(new), first_seen)
+        .swap(Proposal {
+            id,
+            expected,
+            new: Arc::new(new),
+            first_seen,
+        })
         .wait()
         .await
         .expect("a working store answers")
@@ -88,7 +93,14 @@ async fn held(store: &dyn Store, id: OperationId) -> (Revision, Record, Ages) {
 
 /// A caller that must not wait here drops the step, and asks again elsewhere.
 async fn a_step_that_is_dropped_changes_nothing(store: &dyn Store, id: OperationId) {
-    let claim = || store.swap(id, None, Arc::new(in_progress(1)), FirstSeen::Keep);
+    let claim = || {
+        store.swap(Proposal {
+            id,
+            expected: None,
+            new: Arc::new(in_progress(1)),
+            first_seen: FirstSeen::Keep,
+        })
+    };
     if let Step::Later(step) = claim() {
         drop(step);
         let answer = claim().wait().await;

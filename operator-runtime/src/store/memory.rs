@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Record, Revision, Step, Store, StoreError,
-    Swap,
+    Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision, Step, Store,
+    StoreError, Swap,
 };
 use crate::clock::{Clock, SystemClock};
 
@@ -92,13 +92,13 @@ impl MemoryStore {
         lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
     }
 
-    fn swap_now(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Result<Swap, StoreError> {
+    fn swap_now(&self, proposal: Proposal) -> Result<Swap, StoreError> {
+        let Proposal {
+            id,
+            expected,
+            new,
+            first_seen,
+        } = proposal;
         let now = self.now();
         let mut shard = self.shard(&id);
         let shard = &mut *shard;
@@ -251,14 +251,8 @@ impl Held {
 }
 
 impl Store for MemoryStore {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        Step::Now(self.swap_now(id, expected, new, first_seen))
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Now(self.swap_now(proposal))
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {

@@ -217,25 +217,31 @@ impl StoreError {
 /// Values that a store gives to handlers, by type.
 pub type Provided = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
 
+/// A write that a store makes only if nothing has happened to the record meanwhile.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The operation.
+    pub id: OperationId,
+    /// The revision that the store has to hold of the operation; `None` if it must hold no record of it.
+    pub expected: Option<Revision>,
+    /// The record to write.
+    pub new: Arc<Record>,
+    /// Whether the operation counts as first seen with this write.
+    pub first_seen: FirstSeen,
+}
+
 /// A store of records.
 ///
 /// An implementation is correct if it passes [`contract::check`].
 pub trait Store: Debug + Send + Sync + 'static {
-    /// Writes `new` if the store holds the revision `expected` of `id`, or holds no record of `id` where `expected` is
-    /// `None`. The write is atomic for all programs that share the store, and durable before the answer. A new record
-    /// counts as first seen now, whatever `first_seen` is.
+    /// Writes the record of the proposal if the store holds the revision that the proposal expects. The write is atomic for all programs that share the store, and durable before the answer. A new record
+    /// counts as first seen now, whatever the proposal says.
     ///
     /// If a failed write may have happened, or has happened but is not durable, the error is
     /// [`StoreError::Unconfirmed`]. So a store behind a network chooses the revision before it sends the write.
     ///
     /// The ages in the answer are by the store's own clock, and never negative.
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>>;
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
 
     /// Tells the store for how long records are valid, before the first record is written. A store whose records expire
     /// by themselves keeps each record for this time after its last write; a store that is swept can ignore this.
@@ -350,13 +356,7 @@ pub trait Transaction: Send {
     ///
     /// The write that completes the record is the last one before the verdict, and may be sent with the commit. If the
     /// record then has another revision than expected, the commit fails and nothing is kept.
-    fn swap(
-        &mut self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>>;
+    fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
 
     /// Begins the one inner savepoint, which holds the handler's effects.
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>>;

@@ -6,20 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    BoxFuture, Counts, Cursor, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store, StoreError, Swap,
-    Transactions,
+    BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap, Transactions,
 };
 
 /// So that a store that is shared, or whose type is known only at run time, can be given to an app.
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        (**self).swap(id, expected, new, first_seen)
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        (**self).swap(proposal)
     }
 
     fn keep_for(&self, ttl: Duration) {

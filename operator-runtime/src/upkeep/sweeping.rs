@@ -54,8 +54,7 @@ mod tests {
     use crate::idempotency::machine::Settings;
     use crate::idempotency::operations::Operations;
     use crate::pipeline::Pipeline;
-    use crate::record::FirstSeen;
-    use crate::store::{self, BoxFuture, Cursor, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
+    use crate::store::{self, BoxFuture, Cursor, OperationId, Page, Proposal, Step, Store, StoreError, Swap};
 
     fn pipeline(store: Arc<dyn Store>) -> Arc<Pipeline> {
         let operations = Operations::new(store, Settings::default());
@@ -82,13 +81,7 @@ mod tests {
     const TAKES: Duration = Duration::from_millis(20);
 
     impl Store for Backlog {
-        fn swap(
-            &self,
-            _: OperationId,
-            _: Option<Revision>,
-            _: Arc<Record>,
-            _: FirstSeen,
-        ) -> Step<'_, Result<Swap, StoreError>> {
+        fn swap(&self, _: Proposal) -> Step<'_, Result<Swap, StoreError>> {
             Step::Now(Ok(Swap::Gone))
         }
 

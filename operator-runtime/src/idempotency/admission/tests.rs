@@ -236,7 +236,7 @@ async fn a_store_that_is_full_lets_nothing_start() {
 
 mod unconfirmed {
     use super::*;
-    use crate::store::{BoxFuture, Cursor, FirstSeen, Page, Store};
+    use crate::store::{BoxFuture, Cursor, Page, Proposal, Store};
 
     /// A store that writes the first record and does not say so, and then refuses to write over it a number of times.
     #[derive(Debug)]
@@ -247,16 +247,10 @@ mod unconfirmed {
     }
 
     impl Store for Silent {
-        fn swap(
-            &self,
-            id: OperationId,
-            expected: Option<Revision>,
-            new: Arc<Record>,
-            first_seen: FirstSeen,
-        ) -> Step<'_, Result<Swap, StoreError>> {
+        fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
             let away = StoreError::Closed { store: self.describe() };
             let refuse = |left: u32| left.checked_sub(1);
-            if expected.is_some()
+            if proposal.expected.is_some()
                 && self
                     .refusals
                     .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
@@ -265,7 +259,7 @@ mod unconfirmed {
                 return Step::Now(Err(away));
             }
             let is_first = !self.has_written.swap(true, Ordering::SeqCst);
-            match self.inner.swap(id, expected, new, first_seen) {
+            match self.inner.swap(proposal) {
                 Step::Now(Ok(Swap::Swapped(revision))) if is_first => Step::Now(Err(StoreError::Unconfirmed {
                     store: self.describe(),
                     revision,

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::history::CommitFate;
 use crate::record::Record;
 use crate::store::{
-    Ages, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Revision, Step, Store, StoreError, Swap,
-    Transaction, Transactions, Verdict, Work,
+    Ages, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Proposal, Revision, Step, Store, StoreError,
+    Swap, Transaction, Transactions, Verdict, Work,
 };
 
 /// One server's way to the store.
@@ -61,7 +61,12 @@ impl Gate {
     pub(super) async fn carry_out(&self, request: &Request) -> Result<Swap, StoreError> {
         let answer = self
             .inner
-            .swap(request.id, request.expected, request.record.clone(), request.first_seen)
+            .swap(Proposal {
+                id: request.id,
+                expected: request.expected,
+                new: request.record.clone(),
+                first_seen: request.first_seen,
+            })
             .wait()
             .await;
         match &self.added {
@@ -117,13 +122,13 @@ impl Request {
 }
 
 impl Store for Gate {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        let Proposal {
+            id,
+            expected,
+            new,
+            first_seen,
+        } = proposal;
         Step::Later(Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             let earlier = lock(&self.waiting).replace(Request {
@@ -229,15 +234,10 @@ struct Aged<'t> {
 }
 
 impl Transaction for Aged<'_> {
-    fn swap(
-        &mut self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        let begins = expected.is_none() || first_seen == FirstSeen::Reset;
-        let swapping = self.inner.swap(id, expected, new, first_seen);
+    fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        let id = proposal.id;
+        let begins = proposal.expected.is_none() || proposal.first_seen == FirstSeen::Reset;
+        let swapping = self.inner.swap(proposal);
         let (time, writes) = (&self.time, &self.writes);
         Step::Later(Box::pin(async move {
             let swap = swapping.wait().await?;

@@ -28,7 +28,12 @@ async fn a_full_store_refuses_new_operations_until_a_sweep() {
     let (clock, store) = store(MOST);
     let claim = |key: usize| {
         let id = OperationId::new("tenant", &key.to_string());
-        store.swap_now(id, None, Arc::clone(&record), FirstSeen::Keep)
+        store.swap_now(Proposal {
+            id,
+            expected: None,
+            new: Arc::clone(&record),
+            first_seen: FirstSeen::Keep,
+        })
     };
     let taken = (0..).find(|key| claim(*key).is_err()).unwrap();
     assert!(store.used.load(Ordering::Relaxed) <= MOST);
@@ -87,7 +92,12 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
         let id = OperationId::new("tenant", &key);
         let origin = || Origin::new("refund_order", &key, "shop");
         let first = Record::first(fingerprint(), origin());
-        let claimed = store.swap_now(id, None, Arc::new(first.clone()), FirstSeen::Keep);
+        let claimed = store.swap_now(Proposal {
+            id,
+            expected: None,
+            new: Arc::new(first.clone()),
+            first_seen: FirstSeen::Keep,
+        });
         let Ok(Swap::Swapped(revision)) = claimed else {
             panic!("{claimed:?}")
         };
@@ -103,15 +113,20 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
             settlement,
             ..first
         };
-        let written = store.swap_now(id, Some(revision), Arc::new(ended), FirstSeen::Keep);
+        let written = store.swap_now(Proposal {
+            id,
+            expected: Some(revision),
+            new: Arc::new(ended),
+            first_seen: FirstSeen::Keep,
+        });
         assert!(matches!(written, Ok(Swap::Swapped(_))));
         // A replay, which shares the body.
-        let held = store.swap_now(
+        let held = store.swap_now(Proposal {
             id,
-            None,
-            Arc::new(Record::first(fingerprint(), origin())),
-            FirstSeen::Keep,
-        );
+            expected: None,
+            new: Arc::new(Record::first(fingerprint(), origin())),
+            first_seen: FirstSeen::Keep,
+        });
         if let Ok(Swap::Held { record, .. }) = held
             && let State::Completed(response) = &record.state
         {

@@ -20,8 +20,8 @@ use self::pool::Pool;
 use self::session::Use;
 use super::revisions::Revisions;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store,
-    StoreError, Swap, Transactions, Work,
+    BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    Transactions, Work,
 };
 use crate::transaction::{Database, Reader, Tx, sealed};
 
@@ -129,13 +129,13 @@ impl PostgresStore {
 
     /// Tries once more with a new connection if the connection was lost. A first write that did arrive is recognised by
     /// its revision.
-    async fn swap_record(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: &Record,
-        first_seen: FirstSeen,
-    ) -> Result<Swap, StoreError> {
+    async fn swap_record(&self, proposal: &Proposal) -> Result<Swap, StoreError> {
+        let &Proposal {
+            id,
+            expected,
+            ref new,
+            first_seen,
+        } = proposal;
         let revision = self.revisions.next();
         let write = records::Write::new(id, expected, revision, new, first_seen);
         let mut may_be_written = false;
@@ -169,16 +169,8 @@ impl PostgresStore {
 }
 
 impl Store for PostgresStore {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        Step::Later(Box::pin(async move {
-            self.swap_record(id, expected, &new, first_seen).await
-        }))
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move { self.swap_record(&proposal).await }))
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {

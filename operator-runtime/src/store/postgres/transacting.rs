@@ -3,15 +3,12 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::records::{self, Write};
 use super::session::{self, Failure, Session};
-use super::{Postgres, PostgresStore};
-use crate::store::{
-    Ended, FirstSeen, OperationId, Record, Revision, State, Step, StoreError, Swap, Transaction, Verdict, Work,
-};
+use super::{Postgres, PostgresStore, Proposal};
+use crate::store::{Ended, State, Step, StoreError, Swap, Transaction, Verdict, Work};
 use crate::transaction::Tx;
 
 /// The margin between the time limit of a handler and the idle limit of its transaction, after which Postgres ends the
@@ -168,13 +165,13 @@ async fn execute(session: &Session, sql: &str) -> Result<(), tokio_postgres::Err
 }
 
 impl Transaction for Transacting<'_> {
-    fn swap(
-        &mut self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
+    fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        let Proposal {
+            id,
+            expected,
+            new,
+            first_seen,
+        } = proposal;
         let revision = self.store.revisions.next();
         let write = Write::new(id, expected, revision, &new, first_seen).in_a_transaction(&new);
         if self.savepoint && new.state != State::InProgress {

@@ -17,7 +17,7 @@ use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use self::address::Address;
 use self::connection::{CONFIRM, Connection, Node};
 use super::revisions::Revisions;
-use super::{BoxFuture, Counts, Cursor, FirstSeen, OperationId, Page, Record, Revision, Step, Store, StoreError, Swap};
+use super::{BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Revision, Step, Store, StoreError, Swap};
 
 /// The expiry of a record until `keep_for` sets another one: a day, the longest time for which a record is valid.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -86,13 +86,13 @@ impl RedisStore {
         })
     }
 
-    async fn swap_record(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: &Record,
-        first_seen: FirstSeen,
-    ) -> Result<Swap, StoreError> {
+    async fn swap_record(&self, proposal: &Proposal) -> Result<Swap, StoreError> {
+        let &Proposal {
+            id,
+            expected,
+            ref new,
+            first_seen,
+        } = proposal;
         self.refuse_when_closed()?;
         let revision = self.revisions.next();
         let keep_for_ms = self.keep_for_ms.load(Ordering::Relaxed);
@@ -202,16 +202,8 @@ impl std::fmt::Debug for RedisStore {
 }
 
 impl Store for RedisStore {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        Step::Later(Box::pin(async move {
-            self.swap_record(id, expected, &new, first_seen).await
-        }))
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move { self.swap_record(&proposal).await }))
     }
 
     fn keep_for(&self, ttl: Duration) {

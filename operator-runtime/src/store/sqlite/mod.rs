@@ -29,8 +29,8 @@ use self::ticks::Ticks;
 use self::writer::Writer;
 use self::writing::Writing;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, FirstSeen, OperationId, Page, Provided, Record, Revision, Step, Store,
-    StoreError, Swap, Transactions, Verdict, Work,
+    BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    Transactions, Verdict, Work,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::transaction::{Database, Reader, Tx, sealed};
@@ -189,19 +189,9 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         Step::Later(Box::pin(async move {
-            let swapping = self.ask(move |writing| {
-                writing
-                    .records
-                    .swap(&writing.tx.connection, id, expected, &new, first_seen)
-            });
+            let swapping = self.ask(move |writing| writing.records.swap(&writing.tx.connection, &proposal));
             swapping.await.map_err(|failure| failure.error)
         }))
     }

@@ -10,7 +10,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::ticks::{self, Ticks};
 use crate::store::revisions::Revisions;
 use crate::store::{
-    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, StoreError, Swap,
+    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision, StoreError,
+    Swap,
 };
 
 #[derive(Debug)]
@@ -35,14 +36,13 @@ impl Records {
         Ok(Self { name, ticks, revisions })
     }
 
-    pub(super) fn swap(
-        &self,
-        connection: &Connection,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: &Record,
-        first_seen: FirstSeen,
-    ) -> Result<Swap, StoreError> {
+    pub(super) fn swap(&self, connection: &Connection, proposal: &Proposal) -> Result<Swap, StoreError> {
+        let &Proposal {
+            id,
+            expected,
+            ref new,
+            first_seen,
+        } = proposal;
         let revision = self.revisions.next();
         match write(connection, id, expected, revision, new, first_seen, self.ticks.now()) {
             Ok(true) => Ok(Swap::Swapped(revision)),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::record::{FirstSeen, Record};
 use crate::store::{Fingerprint, Origin, State, contract};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -41,7 +42,15 @@ fn record() -> Arc<Record> {
 }
 
 async fn claim(store: &SqliteStore) -> Result<Swap, StoreError> {
-    store.swap(id(), None, record(), FirstSeen::Keep).wait().await
+    store
+        .swap(Proposal {
+            id: id(),
+            expected: None,
+            new: record(),
+            first_seen: FirstSeen::Keep,
+        })
+        .wait()
+        .await
 }
 
 async fn since_written(store: &SqliteStore) -> Duration {
@@ -103,7 +112,12 @@ async fn a_process_that_starts_with_a_wrong_clock_returns_the_same_ages() {
             panic!("nothing is held")
         };
         let renewed = running
-            .swap(id(), Some(revision), record(), FirstSeen::Keep)
+            .swap(Proposal {
+                id: id(),
+                expected: Some(revision),
+                new: record(),
+                first_seen: FirstSeen::Keep,
+            })
             .wait()
             .await;
         assert!(matches!(renewed, Ok(Swap::Swapped(_))), "{renewed:?}");
@@ -211,13 +225,26 @@ async fn a_full_file_refuses_writes_until_there_is_room() {
         ..Record::clone(&record())
     });
     let error = store
-        .swap(id(), None, Arc::clone(&long), FirstSeen::Keep)
+        .swap(Proposal {
+            id: id(),
+            expected: None,
+            new: Arc::clone(&long),
+            first_seen: FirstSeen::Keep,
+        })
         .wait()
         .await
         .expect_err("full");
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
     store.setup(pages("100000")).expect("room again");
-    let written = store.swap(id(), None, long, FirstSeen::Keep).wait().await;
+    let written = store
+        .swap(Proposal {
+            id: id(),
+            expected: None,
+            new: long,
+            first_seen: FirstSeen::Keep,
+        })
+        .wait()
+        .await;
     assert!(matches!(written, Ok(Swap::Swapped(_))), "{written:?}");
 }
 

@@ -10,7 +10,7 @@ use super::Sqlite;
 use super::guard::Guard;
 use super::records::Records;
 use super::sql::{Savepoint, Sql};
-use crate::store::{FirstSeen, OperationId, Record, Revision, Step, StoreError, Swap, Transaction, Verdict};
+use crate::store::{Proposal, Step, StoreError, Swap, Transaction, Verdict};
 use crate::transaction::Tx;
 
 /// The open transaction, as jobs see it.
@@ -115,14 +115,8 @@ impl Writing<'_> {
 }
 
 impl Transaction for Writing<'_> {
-    fn swap(
-        &mut self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        Step::Now(self.records.swap(&self.tx.connection, id, expected, &new, first_seen))
+    fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Now(self.records.swap(&self.tx.connection, &proposal))
     }
 
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {

@@ -12,14 +12,8 @@ struct Lossy {
 }
 
 impl Store for Lossy {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        self.inner.swap(id, expected, new, first_seen)
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        self.inner.swap(proposal)
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
