@@ -10,6 +10,7 @@ mod connections;
 #[cfg(feature = "cli")]
 mod console;
 mod driven;
+mod exchange;
 #[cfg(feature = "prometheus")]
 mod exporter;
 #[cfg(feature = "cli")]
@@ -20,8 +21,7 @@ mod reading;
 pub(crate) mod registry;
 mod room;
 mod router;
-mod serve;
-mod served;
+mod server;
 mod service;
 mod setup;
 mod start_error;
@@ -278,9 +278,9 @@ impl App {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
-        let listening = serve::listen(assembled.settings.listen).await?;
+        let listening = server::listen(assembled.settings.listen).await?;
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
-        serve::serve(listening, Arc::new(assembled), axum::Router::new()).await
+        server::serve(listening, Arc::new(assembled), axum::Router::new()).await
     }
 
     /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and `mcp`

@@ -10,9 +10,9 @@ use http::Response;
 use tower::service_fn;
 
 use super::Assembled;
-use super::served::Served;
+use super::exchange::Served;
 #[cfg(any(feature = "cli", feature = "mcp"))]
-use crate::{app::served::respond, pipeline::reply::Reply, problem::Error};
+use crate::{app::exchange::respond, pipeline::reply::Reply, problem::Error};
 
 /// A route for each path of each endpoint, and the route of MCP.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {

@@ -14,8 +14,8 @@ use http_body_util::{Either, Full};
 use tower::Service as _;
 
 use super::Assembled;
+use super::exchange::{Served, no_such_path};
 use super::router::{route, with_mcp};
-use super::served::{Served, no_such_path};
 
 /// The body of an answer: complete for an endpoint, any body for an axum route.
 pub(super) type Answer = Either<Full<Bytes>, Body>;

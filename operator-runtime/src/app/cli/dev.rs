@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use super::{Done, call, endpoints, key_file, program, said};
-use crate::app::{App, Assembled, announcement, assemble, console, serve};
+use crate::app::{App, Assembled, announcement, assemble, console, server};
 use crate::clock::{Clock, SystemClock};
 
 pub(super) async fn run(app: App) -> Done {
@@ -23,7 +23,7 @@ pub(super) async fn run(app: App) -> Done {
     }
     let has_keys = given.has_keys();
     // Before the URL is chosen, because the URL contains the port.
-    let listening = serve::listen(address).await.map_err(|error| error.to_string())?;
+    let listening = server::listen(address).await.map_err(|error| error.to_string())?;
     let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let assembling = assemble(&app, &config, Arc::clone(&clock)).await;
@@ -47,7 +47,7 @@ pub(super) async fn run(app: App) -> Done {
         key_file.display().to_string()
     };
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
-    serve::serve(listening, assembled, console.unwrap_or_else(Router::new))
+    server::serve(listening, assembled, console.unwrap_or_else(Router::new))
         .await
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| error.to_string())

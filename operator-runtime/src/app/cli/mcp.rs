@@ -8,7 +8,7 @@ pub(super) async fn run(app: App) -> Done {
     use std::process::ExitCode;
     use std::sync::Arc;
 
-    use crate::app::serve::{Signals, stop_at_once};
+    use crate::app::server::{Signals, stop_at_once};
     use crate::app::{announcement, assemble, mcp};
     use crate::clock::SystemClock;
     use crate::upkeep::sweeping::sweep_while_held;

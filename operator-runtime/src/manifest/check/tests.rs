@@ -422,7 +422,7 @@ fn openapi_3_0_is_read_back_as_what_was_written() {
 #[test]
 fn a_document_of_another_format_is_named() {
     let read = |format, text: &str| Contract::read(format, text).unwrap_err();
-    assert!(read(Format::Operator, "{").starts_with("no JSON ("));
+    assert!(read(Format::Operator, "{").starts_with("not JSON ("));
     assert!(read(Format::Operator, "{}").starts_with("not a manifest ("));
     assert_eq!(read(Format::Mcp, "{}"), "not a list of MCP tools");
     assert_eq!(
