@@ -173,6 +173,10 @@ pub use operator_macros::endpoints;
 /// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
 /// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
 ///
+/// A type with several forms is best given a tag (`#[serde(tag = "…")]`): the tag says which form was meant, in a refusal
+/// too. serde tries the variants of an untagged enum one after the other. If two of them hold the enum itself in a field of
+/// the same name, the time to read a value doubles with each level of nesting.
+///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
 /// converts into an [`Error`]. Every mistake is a compile error that says what to write instead.
 ///
