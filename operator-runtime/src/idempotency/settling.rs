@@ -1,6 +1,9 @@
 //! A person looks operations up and settles what is unknown: the rules of `machine` applied to a store.
 
-#![cfg_attr(not(feature = "cli"), allow(dead_code, reason = "without the command line, only tests settle operations"))]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "without the command line, only tests settle operations")
+)]
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
