@@ -96,7 +96,7 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     send(&browser);
     assert_eq!(body(&browser)["refunded_cents"], 2400, "twice, though sent three times");
     browser.press("Repeat with the same key");
-    browser.until("document.querySelector('.remark')?.innerText.includes('changes nothing')");
+    browser.until("document.querySelector('.remark')?.innerText.includes('read-only')");
     // An earlier call is shown again with its request and its answer.
     browser.click("#recent li:last-child button");
     browser.until("document.querySelector('h1').innerText === 'refund_order' && document.querySelector('.badge')");
