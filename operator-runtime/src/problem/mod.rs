@@ -22,7 +22,8 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// The error of a call.
 ///
 /// The agent reads the detail and may repeat it to a customer, so write full sentences that say what is wrong and what
-/// to do instead. Put text for the company alone into the source of [`Error::internal`], which is logged and never sent.
+/// to do instead. Put text for the company alone into the source of [`Error::internal`]: a source is logged and never
+/// sent.
 ///
 /// ```
 /// use operator_runtime::Error;
@@ -199,8 +200,8 @@ impl Error {
         Self::new(Kind::Malformed, detail)
     }
 
-    /// An extractor rejected the request, before the handler started. The body of a rejection is written for browsers, so
-    /// it is not sent. A rejection below 400, such as a redirect, means nothing to the agent and becomes a 500.
+    /// An extractor rejected the request, before the handler started. The body of a rejection is written for browsers
+    /// and is not sent. A rejection below 400, such as a redirect, means nothing to the agent and becomes a 500.
     pub(crate) fn rejected(status: u16, extractor: &'static str) -> Self {
         let mut error = if (400..500).contains(&status) {
             let detail = "The server could not read what this endpoint needs from the request's headers.";
