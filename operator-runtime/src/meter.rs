@@ -1,6 +1,6 @@
-//! The figures to watch: what is counted and timed, under which names, for whatever recorder of `metrics` is installed.
+//! The metrics: what is counted and timed, and under which names, for whichever `metrics` recorder is installed.
 //!
-//! Handles are made once, at start-up, so that a call that is counted allocates nothing and looks nothing up.
+//! Handles are created once, at start-up, so that counting a call needs no allocation and no lookup.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,63 +21,59 @@ const STORE: &str = "operator_store_seconds";
 const RECORDS: &str = "operator_records";
 const LOG_LINES_LOST: &str = "operator_log_lines_lost_total";
 
-/// A handler that keeps its transaction open for longer is counted: on SQLite, every other write waits for it.
+/// A transaction that is open for longer counts as slow: on SQLite, every other write waits for the open transaction.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// Says what each figure is, to the recorder that is installed.
+/// Registers the help text of each metric with the installed recorder.
 pub(crate) fn describe() {
     metrics::describe_counter!(
         LOG_LINES_LOST,
         Unit::Count,
-        "Lines of the log that were lost, because nothing took them."
+        "Log lines that were lost because they could not be written."
     );
-    // Shown from the start, as nothing lost.
+    // Registered at zero, so that the metric exists before the first line is lost.
     metrics::counter!(LOG_LINES_LOST).increment(0);
-    metrics::describe_counter!(CALLS, Unit::Count, "Calls, by endpoint and by what came of them.");
+    metrics::describe_counter!(CALLS, Unit::Count, "Calls, by endpoint and outcome.");
     metrics::describe_counter!(
         WAITS,
         Unit::Count,
-        "Calls that waited for an attempt at the same operation."
+        "Calls that waited for another attempt at the same operation."
     );
     metrics::describe_counter!(
         TAKEOVERS,
         Unit::Count,
-        "Attempts that took an operation over from one that was lost."
+        "Attempts that took over an operation from a lost attempt."
     );
     metrics::describe_counter!(
         UNKNOWN,
         Unit::Count,
-        "Operations whose outcome has become unknown, for a person to settle."
+        "Operations whose outcome became unknown and that a person has to settle."
     );
     metrics::describe_histogram!(
         TRANSACTION,
         Unit::Seconds,
-        "How long handlers kept their transaction open; on SQLite, every other write waits meanwhile."
+        "How long handlers kept their transaction open. On SQLite, every other write waits during that time."
     );
     metrics::describe_counter!(
         SLOW_TRANSACTIONS,
         Unit::Count,
-        "Handlers that kept their transaction open for longer than 0.1 s."
+        "Handlers that kept their transaction open for more than 0.1 s."
     );
-    metrics::describe_histogram!(
-        STORE,
-        Unit::Seconds,
-        "How long the store took, by what it was asked for."
-    );
+    metrics::describe_histogram!(STORE, Unit::Seconds, "How long the store took, by store operation.");
     metrics::describe_gauge!(
         RECORDS,
         Unit::Count,
-        "Records in the store: all that are held, those whose outcome is unknown, those whose attempt was lost and that nobody has asked for again, and those that a person has settled."
+        "Records in the store, by state: `held` counts all records, `unknown` those with an unknown outcome, `lost` those whose attempt was lost and that no call has retried, `settled` those that a person has settled."
     );
 }
 
-/// Counts a line of the log that did not fit or could not be written.
+/// Counts a log line that did not fit into the queue or could not be written.
 #[cfg(feature = "cli")]
 pub(crate) fn log_line_lost() {
     metrics::counter!(LOG_LINES_LOST).increment(1);
 }
 
-/// The figures of one endpoint.
+/// The metrics of one endpoint.
 pub(crate) struct CallMeter {
     /// By outcome, in the order of [`Outcome::ALL`].
     calls: [Counter; Outcome::ALL.len()],
@@ -105,7 +101,7 @@ impl CallMeter {
         self.calls[outcome as usize].increment(1);
     }
 
-    /// Times a handler in its transaction.
+    /// Times a handler that runs in a transaction.
     pub(crate) async fn in_transaction<T>(&self, handler: impl Future<Output = T>) -> T {
         let started = timer_now();
         let ended = handler.await;
@@ -118,7 +114,7 @@ impl CallMeter {
     }
 }
 
-/// The figures of a store.
+/// The metrics of a store.
 pub(crate) struct StoreMeter {
     pub(crate) swap: Histogram,
     pub(crate) transaction: Histogram,
@@ -155,7 +151,7 @@ impl StoreMeter {
     }
 }
 
-/// Times what a store is asked for.
+/// Times one store operation.
 pub(crate) async fn timed<T>(histogram: &Histogram, asking: impl Future<Output = T>) -> T {
     let started = timer_now();
     let answer = asking.await;

@@ -202,7 +202,10 @@ async fn a_handler_cannot_end_its_transaction_and_keep_its_writes() {
         let answer = run_sql(&client, &key.to_string(), sql, false).await;
         assert_eq!(answer.status, 500, "{sql}: {answer:?}");
         let detail = answer.body["detail"].as_str().unwrap();
-        assert!(detail.contains("nothing of it was kept"), "{sql}: {detail}");
+        assert!(
+            detail.contains("undid everything that the request had changed"),
+            "{sql}: {detail}"
+        );
     }
     assert_eq!(ledger(&server.url()).await, Vec::<String>::new());
     let answer = run_sql(&client, "0", "COMMIT", false).await;

@@ -43,9 +43,9 @@ impl Problem {
     /// The problem of an extractor's rejection, which keeps the rejection's status.
     pub(crate) fn rejected(status: u16, effect: Effect) -> Self {
         let words = if status >= 500 {
-            "The server could not get ready for this request, and has not begun it."
+            "The server could not prepare this request and has not started it."
         } else {
-            "The server could not take what this endpoint needs from the request's headers."
+            "The server could not read what this endpoint needs from the request's headers."
         };
         let problem = Self::of(Kind::Rejected(status));
         Self { words, ..problem }.of_run(effect)

@@ -1,4 +1,4 @@
-//! What is told of a call when it ends: counted and logged, whether or not its caller is still there.
+//! Counts and logs each call when the call ends, even if its caller has hung up.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use super::reply::Reply;
 use crate::clock::{milliseconds, timer_now};
 use crate::pipeline::prepared::PreparedEndpoint;
 
-/// What is told of a call when it ends, whether or not its caller is still there.
+/// Counts and logs one call when the call ends.
 #[derive(Clone)]
 pub(crate) struct Account {
     endpoint: Arc<PreparedEndpoint>,
-    /// When it began; nobody reads the time of a call that is not logged.
+    /// When the call began. `None` if the call is not logged, because only the log shows the duration.
     started: Option<Instant>,
 }
 
@@ -33,7 +33,7 @@ impl Account {
         Arc::clone(&self.endpoint)
     }
 
-    /// Counts and logs the reply, and gives it back.
+    /// Counts and logs the reply, and returns it unchanged.
     pub(crate) fn close(self, reply: Reply) -> Reply {
         self.endpoint.meter.call(reply.outcome());
         if let Some(started) = self.started {

@@ -1,4 +1,4 @@
-//! Work that outlives its caller: polled in place, and moved onto a task of its own only when the caller hangs up.
+//! Work that outlives its caller: polled by the caller, and moved to a task of its own only if the caller hangs up.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A guard around work that must reach its end. Dropping it unfinished hands the work to the tracker, which shutdown
-/// waits for; a task for each call would cost every call what only a lost caller needs.
+/// A guard around work that must run to its end. If the guard is dropped early, the tracker, which shutdown waits for,
+/// spawns the work as a task. A task for every call would be slower, and only a caller that hangs up needs one.
 pub(crate) struct Detached<'t, T: Send + 'static> {
     work: Option<Work<T>>,
     tracker: &'t TaskTracker,
@@ -29,7 +29,7 @@ impl<T: Send + 'static> Future for Detached<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Out of `drop`'s reach while it is polled: work that panics must not be polled again.
+        // Taken out while it is polled, so that `drop` cannot spawn work that has panicked.
         let Some(mut work) = self.work.take() else {
             return Poll::Pending;
         };
@@ -43,7 +43,7 @@ impl<T: Send + 'static> Future for Detached<'_, T> {
 
 impl<T: Send + 'static> Drop for Detached<'_, T> {
     fn drop(&mut self) {
-        // Without a runtime the process is ending, and the lease says the rest.
+        // If there is no runtime, the process is ending; the work is lost, and its lease expires.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             self.tracker.spawn_on(work, &runtime);
         }
@@ -62,9 +62,9 @@ mod tests {
     use super::Detached;
 
     #[tokio::test]
-    async fn work_that_panicked_is_not_handed_on() {
+    async fn work_that_panicked_is_not_spawned() {
         let tracker = TaskTracker::new();
-        let mut work = Detached::new(&tracker, async { panic!("in the middle") });
+        let mut work = Detached::new(&tracker, async { panic!("while polled") });
         let polling = AssertUnwindSafe(|| Pin::new(&mut work).poll(&mut Context::from_waker(Waker::noop())));
         assert!(catch_unwind(polling).is_err());
         drop(work);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_it_in_the_middle_does_not_end_the_work() {
+    async fn dropping_the_guard_early_does_not_stop_the_work() {
         let tracker = TaskTracker::new();
         let (go, wait) = oneshot::channel::<()>();
         let (done, finished) = oneshot::channel();
@@ -82,7 +82,7 @@ mod tests {
         });
         tokio::select! {
             biased;
-            () = &mut work => panic!("finished before it was let go"),
+            () = &mut work => panic!("the work finished before it was released"),
             () = std::future::ready(()) => {}
         }
         drop(work);

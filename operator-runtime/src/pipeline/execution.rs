@@ -1,4 +1,4 @@
-//! Running one handler's future to its end: panics caught, its time bounded, its lease renewed.
+//! Runs one handler's future: catches panics, enforces the time limit and renews the lease.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,18 +12,18 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// Why a handler did not return.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stopped {
-    /// By a panic; its message is for the log.
+    /// The handler panicked with this message, which is for the log.
     Panicked(String),
-    /// Its time was up.
+    /// The handler exceeded its time limit.
     TimedOut,
 }
 
-/// What a handler holds while it runs, and has to renew.
+/// A claim that must be renewed while the handler runs.
 pub(crate) trait Held: Send {
-    /// How often.
+    /// The time between two renewals.
     fn renew_every(&self) -> Duration;
 
-    /// A sign of life; what goes wrong is for the log, for the handler runs on.
+    /// Renews the claim. A failure is only logged, because the handler continues.
     fn renew(&mut self) -> impl Future<Output = ()> + Send;
 }
 
@@ -34,14 +34,14 @@ impl Held for Lease {
 
     async fn renew(&mut self) {
         if let Err(error) = self.renew().await {
-            tracing::warn!(%error, "the lease of a running handler was not renewed");
+            tracing::warn!(%error, "the lease of a running handler was not renewed: check the store");
         }
     }
 }
 
-/// Runs a handler for at most `limit`, and renews what it holds while it runs.
+/// Runs a handler for at most `limit`, and renews `held` while the handler runs.
 ///
-/// A handler that is ready at its first poll touches no timer.
+/// A handler that is ready at its first poll uses no timer.
 pub(crate) async fn execute<T>(
     handler: impl Future<Output = T>,
     limit: Duration,
@@ -51,7 +51,7 @@ pub(crate) async fn execute<T>(
     let mut handler = CatchUnwind(handler.as_mut());
     match poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await {
         Poll::Ready(ended) => ended,
-        // On the heap, so that a handler which is ready at once does not carry the timers' room about.
+        // Boxed, so that the future of a handler that is ready at once does not reserve space for timers.
         Poll::Pending => Box::pin(timeout(limit, renewing(handler, held)))
             .await
             .unwrap_or(Err(Stopped::TimedOut)),
@@ -75,7 +75,7 @@ async fn renewing<T>(
         }
     };
     let mut renewals = std::pin::pin!(renewals);
-    // The handler must go on while a renewal waits for the store.
+    // Polled together, so that the handler makes progress while a renewal waits for the store.
     tokio::select! {
         biased;
         ended = &mut handler => ended,
@@ -89,7 +89,7 @@ impl<F: Future> Future for CatchUnwind<'_, F> {
     type Output = Result<F::Output, Stopped>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Nothing of the handler is looked at after a panic: the future is dropped.
+        // Unwind-safe, because a future that panicked is dropped and never polled again.
         match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),
@@ -133,7 +133,7 @@ mod tests {
     const NOTHING: Option<&mut Counter> = None;
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_ends_it_with_its_message() {
+    async fn a_panic_stops_the_handler_with_the_panics_message() {
         let ended = execute(async { panic!("order {}", 7) }, LONG, NOTHING).await;
         assert_eq!(ended, Err::<(), _>(Stopped::Panicked("order 7".to_owned())));
         let late = async {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn its_time_is_bounded_and_its_lease_renewed() {
+    async fn a_handler_times_out_and_its_lease_is_renewed_until_then() {
         let mut held = Counter {
             renewals: 0,
             hangs: false,

@@ -1,4 +1,4 @@
-//! Large bodies are decoded beside the runtime's worker threads, so that other calls go on meanwhile.
+//! Decodes large bodies outside the runtime's worker threads, so that other calls make progress meanwhile.
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
@@ -7,24 +7,25 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
-/// A body of this length is decoded in well under a millisecond; the time of a larger one would be felt by other calls.
+/// In bytes. A body up to this length is decoded in well under a millisecond; a larger one would delay other calls.
 const LARGE: usize = 64 * 1024;
 
-/// Half of the processors: the others are left to the calls with small bodies.
+/// One permit for every two processors, so that half of them stay free for calls with small bodies.
 static TURNS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, |count| count.get() / 2).max(1)));
 
-/// The right to decode a large body, once few enough others are decoded; nothing where the body is not large.
+/// Waits for the permit to decode a body of `length` bytes. `None` if the body is not large.
 pub(super) async fn turn(length: usize) -> Option<SemaphorePermit<'static>> {
     if length <= LARGE {
         return None;
     }
-    // The semaphore is never closed.
+    // `acquire` fails only on a closed semaphore, and nothing closes this one.
     TURNS.acquire().await.ok()
 }
 
-/// Decodes a body of that length. Tokio refuses `block_in_place` within a `LocalSet`, so a host that serves the app there
-/// needs a runtime of one thread. A runtime with one thread has no other to go on with, so there it is decoded in place.
+/// Runs `decode` for a body of `length` bytes, inside `block_in_place` if the body is large. A current-thread runtime
+/// has no other worker thread, so there a large body is decoded like a small one. Tokio panics on `block_in_place` inside a
+/// `LocalSet`, so a host that serves the app inside a `LocalSet` needs a current-thread runtime.
 pub(super) fn decode<T>(length: usize, decode: impl FnOnce() -> T) -> T {
     let has_others =
         || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);

@@ -1,4 +1,5 @@
-//! One call, straight down: verify, admit, run, record, reply. Transport-free; the only caller of a handler.
+//! Carries out one call, step by step: verify, admit, run, record, reply. Independent of the transport, and the only
+//! caller of handlers.
 
 mod account;
 mod detached;
@@ -49,7 +50,7 @@ use crate::store::{BoxFuture, StoreError, is_conflict};
 
 const JSON: &str = "application/json";
 
-/// What every endpoint of an app shares.
+/// The state that all endpoints of an app share.
 pub(crate) struct Pipeline {
     operations: Operations,
     clock: Arc<dyn Clock>,
@@ -71,26 +72,26 @@ impl Pipeline {
         }
     }
 
-    /// Answers a call whose body has arrived whole.
+    /// Answers a call whose whole body has arrived.
     pub(crate) fn answer<'p>(
         &'p self,
         endpoint: &Arc<PreparedEndpoint>,
         head: Parts,
         body: Bytes,
     ) -> impl Future<Output = Reply> + Send + 'p {
-        // Before the future, which so carries neither head nor body about.
+        // Done outside the future, so that the future need not store head and body.
         Self::carry_out(self.open(endpoint, head, body))
     }
 
     #[allow(
         clippy::manual_async_fn,
-        reason = "an `async fn` would keep room for what has begun twice"
+        reason = "the future of an `async fn` would store `begun` twice"
     )]
     fn carry_out(begun: Result<Begun<'_>, Reply>) -> impl Future<Output = Reply> + Send {
         async move {
             let reply = match begun {
                 Err(reply) => reply,
-                // Nothing changes, so nothing is lost when the caller hangs up.
+                // Not detached: a read changes nothing, so it may be dropped when the caller hangs up.
                 Ok(Begun::Read(reading)) => reading.await,
                 Ok(Begun::Change(changing)) => changing.await,
                 Ok(Begun::Transact(transacting)) => transacting.await,
@@ -113,7 +114,7 @@ impl Pipeline {
         Ok(self.begin(invocation, call, claimed))
     }
 
-    /// Answers a call over MCP: the bearer vouches for it, as a signature does elsewhere.
+    /// Answers a call over MCP, which is authenticated by a bearer token instead of a signature.
     #[cfg(feature = "mcp")]
     pub(crate) fn answer_bearer<'p>(
         &'p self,
@@ -127,11 +128,11 @@ impl Pipeline {
             let invocation = Invocation::new(Arc::clone(&endpoint.arguments), verified.keep(), head);
             self.begin(invocation, call, claimed)
         });
-        // On no connection of ours, whose end would be waited for.
+        // Tracked, because shutdown waits for connections to end, and this future may run outside of them.
         self.running.track_future(Self::carry_out(begun))
     }
 
-    /// All that needs no waiting. What is answered here, a replay above all, has no invocation made for it.
+    /// Does everything that needs no waiting. A call that is answered here, such as a replay, needs no [`Invocation`].
     fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<(Admitted, Claimed), Reply> {
         let span = tracing::info_span!(
             "call",
@@ -167,7 +168,7 @@ impl Pipeline {
         Ok((permit, claimed))
     }
 
-    /// Not `async`, which would keep room for all of this while the handler runs.
+    /// Not an `async fn`, because its future would store these arguments for as long as the handler runs.
     fn begin(&self, invocation: Invocation, call: Admitted, claimed: Claimed) -> Begun<'_> {
         match claimed {
             Claimed::Nothing => {
@@ -193,13 +194,13 @@ impl Pipeline {
         &**self.operations.store()
     }
 
-    /// New calls are refused from now on.
+    /// Makes the pipeline refuse new calls.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Waits for the handlers whose callers have hung up, and closes the store. Those that are still polled on a
-    /// connection are not waited for: the connections have to end first.
+    /// Waits for the handlers whose callers have hung up, and closes the store. It does not wait for handlers that a
+    /// connection still polls, so the connections have to end first.
     pub(crate) async fn drain(&self) {
         self.running.close();
         self.running.wait().await;
@@ -207,55 +208,56 @@ impl Pipeline {
         self.operations.store().close().await;
     }
 
-    /// Removes some of the expired records; how many.
+    /// Removes one batch of expired records, and returns how many it removed.
     pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
         self.operations.sweep().await
     }
 
-    /// Counts the store's records for the gauge.
+    /// Counts the store's records and sets the gauges.
     pub(crate) async fn count_records(&self) -> Result<(), StoreError> {
         self.operations.count().await
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Reply> {
         if self.stopping.load(Ordering::Acquire) {
-            let detail = "The server is stopping and has not started this call; send it again.";
+            let detail = "The server is stopping and has not started this call. Send it again.";
             return Err(Reply::from_error(&Error::new(Kind::Stopping, detail)));
         }
         Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            let detail = "The server has all the calls it can take and has not started this one; send it again.";
+            let detail = "The server is at its limit of concurrent calls and has not started this call. Send it again.";
             Reply::from_error(&Error::new(Kind::Full, detail))
         })
     }
 }
 
-/// A verified call for which there is room.
+/// A verified call that holds a permit to run.
 struct Admitted {
     permit: OwnedSemaphorePermit,
     account: Account,
     span: Span,
 }
 
-/// How far the claim of a call's operation has come.
+/// The state of a call's claim on its operation.
 enum Claimed {
-    /// It reads, so there is no operation.
+    /// The endpoint is read-only, so there is no operation to claim.
     Nothing,
-    /// The handler's transaction claims it.
+    /// The handler's transaction will claim the operation.
     InTransaction(Operation),
-    /// The store does not answer at once, or another attempt is alive.
+    /// The claim has to be awaited: the store does not answer at once, or another attempt is running.
     Awaited(Operation),
+    /// The call holds the lease of its operation.
     Granted(Lease, OperationId),
 }
 
-/// What is left to do of a call, by what its handler does. Each is on the heap, so that none carries the others' room
-/// about.
+/// The rest of a call, by the kind of its endpoint. Each variant is boxed, so that no call reserves the space of the
+/// largest variant.
 enum Begun<'p> {
     Read(BoxFuture<'p, Reply>),
     Change(Detached<'p, Reply>),
     Transact(BoxFuture<'p, Reply>),
 }
 
-/// The one call site of a handler.
+/// Runs the handler. This function is the only place that does.
 async fn run(
     endpoint: &PreparedEndpoint,
     mut invocation: Invocation,
@@ -266,11 +268,11 @@ async fn run(
     let in_transaction = transaction.0.is_some();
     let handler = async move {
         if invocation.extracts() {
-            // On the heap, so that a handler without extractors does not carry their room about.
+            // Boxed, so that a call without extractors does not reserve space for them.
             Box::pin(invocation.extract()).await?;
         }
         let length = invocation.body_length();
-        // A transaction never waits for a turn: other transactions wait for this one.
+        // A transaction does not wait for a permit to decode, because other transactions wait for it.
         let turn = if in_transaction {
             None
         } else {
@@ -292,7 +294,10 @@ async fn run(
         Ok(Err(error)) if in_transaction && is_conflict(&error) => HandlerOutcome::Conflict,
         Ok(Err(error)) if error.kind() == Kind::Unwritable => {
             let cause = error.cause().map(|cause| with_causes(cause));
-            tracing::error!(cause, "what the handler returned could not be written as JSON");
+            tracing::error!(
+                cause,
+                "the value that the handler returned could not be serialized as JSON"
+            );
             HandlerOutcome::Panicked
         }
         Ok(Err(error)) => {
@@ -309,7 +314,10 @@ async fn run(
             HandlerOutcome::Panicked
         }
         Err(Stopped::TimedOut) => {
-            tracing::error!(limit_s = limit.as_secs_f64(), "the handler ran for longer than it may");
+            tracing::error!(
+                limit_s = limit.as_secs_f64(),
+                "the handler exceeded its time limit: make it faster, or raise the endpoint's `timeout` or the setting `handler_timeout`"
+            );
             HandlerOutcome::TimedOut
         }
     }
@@ -336,7 +344,7 @@ fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint) -> Asked<
     }
 }
 
-/// The right to run, or what the caller is told instead.
+/// The lease, or the reply to a call that must not run.
 fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, Reply> {
     Err(match claim {
         Ok(Claim::Run(lease)) => return Ok(lease),
@@ -345,10 +353,10 @@ fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, 
     })
 }
 
-/// Waits for the lease of an operation, and makes the attempt.
+/// Waits for the lease of an operation, and then runs the attempt.
 #[allow(
     clippy::manual_async_fn,
-    reason = "an `async fn` would keep room for its arguments twice"
+    reason = "the future of an `async fn` would store the arguments twice"
 )]
 fn attempt_when_granted(
     operations: Operations,
@@ -366,10 +374,10 @@ fn attempt_when_granted(
     }
 }
 
-/// Runs a handler that holds the lease of its operation, and records how it ended.
+/// Runs the handler under the lease of its operation, and records the outcome.
 #[allow(
     clippy::manual_async_fn,
-    reason = "an `async fn` would keep room for its arguments twice"
+    reason = "the future of an `async fn` would store the arguments twice"
 )]
 fn attempt(
     mut lease: Lease,
@@ -393,11 +401,11 @@ fn attempt(
         let reply = match recorded {
             Ok(answer) => reply_of(answer, effect, Some(id)),
             Err(error) => {
-                tracing::error!(%error, "the outcome of a handler was not recorded");
+                tracing::error!(%error, "the outcome of a handler was not recorded: check the store");
                 Reply::from_error(&not_recorded())
             }
         };
-        // Until here it counts as one at work.
+        // Held until the outcome is recorded, so that recording counts against the limit of concurrent calls.
         drop(permit);
         account.close(reply)
     }
@@ -409,9 +417,9 @@ mod tests {
 
     use super::{attempt, attempt_when_granted};
 
-    /// It is boxed with its span; see the test of `served`.
+    /// glibc caches freed blocks of up to 1,032 bytes, and an attempt is boxed together with its span.
     #[test]
-    fn an_attempt_fits_into_what_an_allocator_keeps_at_hand() {
+    fn the_future_of_an_attempt_fits_a_cached_allocation() {
         for size in [of_future(attempt), of_future(attempt_when_granted)] {
             assert!(size <= 1032, "the future of an attempt has grown to {size} bytes");
         }

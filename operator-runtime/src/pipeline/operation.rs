@@ -1,4 +1,4 @@
-//! Which operation a call is for.
+//! Identifies the operation of a call.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use crate::protocol::request::Verified;
 use crate::record::Record;
 use crate::record::operation::{Fingerprint, OperationId, Origin};
 
-/// Which operation a call is for, and what a first attempt at it writes.
+/// The operation of a call, and the record that the operation's first attempt writes.
 pub(crate) struct Operation {
     pub(crate) id: OperationId,
     pub(crate) first: Arc<Record>,
 }
 
 impl Operation {
-    /// The operation that a call of the endpoint is for.
+    /// The operation of a verified call to `endpoint`.
     pub(crate) fn of(endpoint: &PreparedEndpoint, verified: &Verified<'_>) -> Self {
         let endpoint = endpoint.endpoint;
         let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key());

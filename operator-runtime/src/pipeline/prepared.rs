@@ -1,4 +1,4 @@
-//! An endpoint made ready at start-up: everything that does not depend on the call.
+//! An endpoint prepared at start-up: everything that is the same for each of its calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::protocol::signature::BoundKeys;
 /// An endpoint of a running app.
 pub(crate) struct PreparedEndpoint {
     pub(crate) endpoint: &'static Endpoint,
-    /// Signing states advanced over the endpoint's public URL.
+    /// Signing keys whose hash states already include the endpoint's public URL.
     pub(crate) keys: BoundKeys,
     pub(crate) arguments: Arc<ArgumentSources>,
-    /// The longest its handler may run.
+    /// The time limit of one run of the handler.
     pub(crate) max_execution: Duration,
     pub(crate) meter: CallMeter,
 }

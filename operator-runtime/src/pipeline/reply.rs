@@ -1,4 +1,4 @@
-//! What goes back to the caller: an answer, a replay, or the sentence for why there is none.
+//! The reply to the caller: an answer, a replayed answer, or an error.
 
 use std::borrow::Cow;
 
@@ -13,14 +13,14 @@ use crate::record::Response;
 use crate::record::operation::OperationId;
 use crate::store::StoreError;
 
-/// What goes back to the caller.
+/// The reply to the caller.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) body: Bytes,
     pub(crate) replayed: bool,
-    /// Which problem the reply is; none where a handler has returned a value, or the reply is a replay.
+    /// The kind of error. `None` if the reply is a handler's value or a replay.
     kind: Option<Kind>,
 }
 
@@ -29,7 +29,7 @@ impl Reply {
         Self::of(response_of(error), Some(error.kind()))
     }
 
-    /// With the handler's value, or its problem of that kind.
+    /// The reply of a call that ran: a value, or an error of `kind`.
     fn of(response: Response, kind: Option<Kind>) -> Self {
         Self {
             status: response.status.as_u16(),
@@ -52,7 +52,7 @@ impl Reply {
         self.kind.and_then(|kind| kind.row().retry_after)
     }
 
-    /// What came of the call.
+    /// The outcome of the call.
     pub(crate) fn outcome(&self) -> Outcome {
         if self.replayed {
             return Outcome::Replayed;
@@ -69,20 +69,20 @@ pub(crate) fn response_of(error: &Error) -> Response {
     }
 }
 
-/// What an attempt that has ended is answered with; `operation` is its, where a person may have to look it up.
+/// The reply to a call whose attempt has ended. `operation` is set if a person may have to look up the operation.
 pub(crate) fn reply_of(answer: Answer, effect: Effect, operation: Option<OperationId>) -> Reply {
     match (answer, effect, operation) {
         (Answer::Response { response, kind }, ..) => Reply::of(response, kind),
         (Answer::Failed | Answer::TimedOut, Effect::AtMostOnce, Some(operation)) => {
             Reply::from_error(&unknown(operation))
         }
-        (Answer::Failed, ..) => Reply::from_error(&Error::internal("logged already")),
+        (Answer::Failed, ..) => Reply::from_error(&Error::internal("the cause is already in the log")),
         (Answer::TimedOut, effect, _) => Reply::from_error(&timed_out(effect)),
         (Answer::TooLong { limit }, ..) => Reply::from_error(&too_long(limit)),
     }
 }
 
-/// What the record of an operation tells a call that does not run.
+/// The reply to a call that does not run its handler, from the record of its operation.
 pub(crate) fn reply_of_record(recorded: Recorded, operation: OperationId) -> Reply {
     match recorded {
         Recorded::Replayed(response) => Reply::replay(response),
@@ -95,9 +95,9 @@ pub(crate) fn reply_of_record(recorded: Recorded, operation: OperationId) -> Rep
 
 fn timed_out(effect: Effect) -> Error {
     let detail = if effect == Effect::Rerunnable {
-        "The server took too long and has stopped; a part of this may have taken effect. Sending it again is safe."
+        "The server took too long and stopped the operation. A part of the operation may have taken effect. It is safe to send it again."
     } else {
-        "The server took too long and has stopped; nothing was kept. Send it again."
+        "The server took too long and stopped the operation. Nothing was saved. Send it again."
     };
     Error::new(Kind::TimedOut, detail)
 }
@@ -122,43 +122,42 @@ pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
     Reply::from_error(&refusal.into())
 }
 
-/// For a call that the store could not take up.
+/// The error of a call whose handler did not start, because the store failed.
 pub(crate) fn not_taken_up(error: &StoreError) -> Error {
     if let StoreError::Crowded { .. } = error {
-        tracing::warn!(%error, "a call was not begun");
+        tracing::warn!(%error, "a call was not started, because other work kept the store busy");
         return queued();
     }
     tracing::error!(%error, "the store of operations failed");
     if let StoreError::Full { .. } = error {
-        let detail = "The server's store of operations is full, so nothing was done. Send it again later.";
+        let detail = "The server's store of operations is full, so the operation was not started. Send it again later.";
         return Error::new(Kind::StoreFull, detail);
     }
     Error::new(
         Kind::Unavailable,
-        "The server cannot reach its record of operations at this moment, so nothing was done. Send it again.",
+        "The server cannot reach its store of operations, so the operation was not started. Send it again.",
     )
 }
 
-/// For a transaction that the store could not keep, though its handler had begun.
+/// The error of a call whose handler had started, but whose transaction the store did not commit.
 pub(crate) fn undone(error: &StoreError) -> Error {
-    tracing::error!(%error, "a transaction was not kept");
+    tracing::error!(%error, "a transaction was not committed");
     if matches!(error, StoreError::EndedByHandler) {
-        let detail = "The server failed while it carried out this request, and nothing of it was kept. The failure has been logged for its operators.";
+        let detail = "The server failed while it carried out this request, and undid everything that the request had changed. The failure has been logged for its operators.";
         return Error::new(Kind::Internal, detail);
     }
     if let StoreError::Full { .. } = error {
-        let detail =
-            "The server's store of operations is full, so all that this call did was undone. Send it again later.";
+        let detail = "The server's store of operations is full, so everything that this call did was undone. Send it again later.";
         return Error::new(Kind::UndoneFull, detail);
     }
-    let detail = "The server could not keep what this call did, so all of it was undone. Send it again.";
+    let detail = "The server could not save what this call did, so everything was undone. Send it again.";
     Error::new(Kind::Undone, detail)
 }
 
 pub(crate) fn not_recorded() -> Error {
     Error::new(
         Kind::OutcomeNotRecorded,
-        "This call may have taken effect, and the server could not record its outcome. Send it again with the same idempotency key to learn it.",
+        "This call may have taken effect, and the server could not record its outcome. Send it again with the same idempotency key to learn the outcome.",
     )
 }
 
@@ -169,11 +168,11 @@ pub(crate) fn busy() -> Error {
     )
 }
 
-/// For a call that has waited for the store to take it up, and is not known to be a duplicate.
+/// The error of a call that waited too long for the store and is not known to be a duplicate.
 pub(crate) fn queued() -> Error {
     Error::new(
         Kind::Queued,
-        "The server has not begun this yet, because other work is before it. Send it again with the same idempotency key to get its answer.",
+        "The server has not started this operation yet, because other work is ahead of it. Send it again with the same idempotency key to get its answer.",
     )
 }
 
@@ -185,11 +184,11 @@ pub(crate) fn mismatch() -> Error {
 }
 
 fn unknown(operation: OperationId) -> Error {
-    tracing::error!(%operation, "the outcome of an operation is unknown: `operations settle` is for the person who finds out");
+    tracing::error!(%operation, "the outcome of an operation is unknown: find out whether it took effect, then record that with `operations settle`");
     Error::new(
         Kind::OutcomeUnknown,
         format!(
-            "The server was interrupted while it carried this out, and it may have taken effect. It is not run a second time; ask a person to look it up as operation {}.",
+            "The server was interrupted during this operation, and the operation may have taken effect. The server does not run it a second time: ask a person to look up operation {}.",
             operation.abbreviated()
         ),
     )
@@ -199,19 +198,19 @@ fn unknown(operation: OperationId) -> Error {
 fn not_kept() -> Error {
     Error::new(
         Kind::ResponseNotKept,
-        "The answer of this operation was too large to keep, so it cannot be given again; the operation is not run a second time.",
+        "The answer of this operation was too large to store, so it cannot be sent again. The operation has run, and the server does not run it a second time.",
     )
 }
 
 fn too_long(limit: usize) -> Error {
     tracing::error!(
         limit,
-        "an answer was longer than is kept, so its transaction was undone: answer with less, or raise `response_limit`"
+        "an answer is longer than `response_limit`, so its transaction was rolled back: return a shorter answer, or raise `response_limit`"
     );
     Error::new(
         Kind::AnswerTooLong,
         format!(
-            "The answer of this operation is longer than {limit} bytes, which the server keeps for retries, so all that it did was undone: nothing has happened. Sending it again comes to the same; ask for less at a time."
+            "The answer of this operation is longer than {limit} bytes, the most that the server stores for retries. Everything that the operation did was undone: nothing has happened. The same request will fail again, so ask for less at a time."
         ),
     )
 }

@@ -1,4 +1,5 @@
-//! A call whose handler works in the store's transaction: its turn, its handler, and what it is told while it waits.
+//! Runs a call whose handler works in the store's transaction: waits for the call's turn, runs the handler, and answers
+//! a call that waits too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ impl Pipeline {
         };
         let operations = self.operations.clone();
         let progress = Arc::new(Progress::default());
-        let in_vain = in_vain(
+        let waited_too_long = waited_too_long(
             operations.settings().wait,
             taken_up.is_duplicate(),
             Arc::clone(&progress),
@@ -33,7 +34,7 @@ impl Pipeline {
         let early = (account.clone(), span.clone());
         let work = async move {
             let _permit = permit;
-            // Before anything of the store's is taken, of which there is less than there are callers.
+            // Before the call takes a store connection, because there are fewer connections than callers.
             let _turn = taken_up.turn().await;
             let endpoint = account.shared_endpoint();
             account.close(transact(operations, endpoint, operation, invocation, &progress).await)
@@ -42,8 +43,8 @@ impl Pipeline {
         tokio::select! {
             biased;
             reply = &mut running => reply,
-            // It stays in the queue, and finds its answer there or makes it.
-            error = in_vain => {
+            // The work stays in the queue and still ends, so that a retry gets its answer.
+            error = waited_too_long => {
                 let (account, span) = early;
                 span.in_scope(|| account.close(Reply::from_error(&error)))
             }
@@ -51,9 +52,9 @@ impl Pipeline {
     }
 }
 
-/// Ends where a call has waited for so long and its handler has not begun: with what keeps it waiting, its own operation,
-/// in this process or in another, or other work that is before it.
-async fn in_vain(wait: Duration, is_duplicate: bool, progress: Arc<Progress>) -> Error {
+/// Ends after `wait` if the handler has not started by then. The error says what the call waits for: another attempt at
+/// its own operation, in this process or in another one, or other work ahead of the call.
+async fn waited_too_long(wait: Duration, is_duplicate: bool, progress: Arc<Progress>) -> Error {
     tokio::time::sleep(wait).await;
     match progress.stage() {
         Stage::Queued if !is_duplicate => queued(),

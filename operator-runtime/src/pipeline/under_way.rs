@@ -1,23 +1,23 @@
-//! Which operations this process has taken up and not ended: a duplicate is told from a first call, and waits for it
-//! here; another request under the same key is told from both.
+//! The calls in progress in this process, by operation. A duplicate waits here for the first call of its operation; a
+//! different request with the same idempotency key is detected here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::record::operation::{Fingerprint, OperationId};
 
-/// The calls of each operation that are under way.
+/// The calls in progress, by operation.
 #[derive(Clone, Default)]
 pub(crate) struct UnderWay(Arc<Mutex<HashMap<OperationId, Calls>>>);
 
-/// The calls of one operation.
+/// The calls in progress of one operation.
 struct Calls {
     fingerprint: Fingerprint,
     count: usize,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// One call of an operation, under way until it is dropped.
+/// One call of an operation. The call counts as in progress until this value is dropped.
 pub(crate) struct TakenUp {
     under_way: UnderWay,
     id: OperationId,
@@ -25,13 +25,14 @@ pub(crate) struct TakenUp {
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// The only call of its operation that goes on in this process, until it is dropped.
+/// The turn of one call: until it is dropped, every other call of the operation in this process waits.
 pub(crate) struct Turn<'t>(
-    #[expect(dead_code, reason = "it is held, and that is all")] tokio::sync::MutexGuard<'t, ()>,
+    #[expect(dead_code, reason = "the guard is held and never read")] tokio::sync::MutexGuard<'t, ()>,
 );
 
 impl UnderWay {
-    /// `None` where another request is under way under the same key: the store may learn of neither, so it cannot tell.
+    /// Returns `None` if a different request with the same idempotency key is in progress. The store cannot detect this
+    /// case, because it may not have a record of either request yet.
     pub(crate) fn take_up(&self, id: OperationId, fingerprint: Fingerprint) -> Option<TakenUp> {
         let mut operations = self.lock();
         let calls = operations.entry(id).or_insert_with(|| Calls {
@@ -52,18 +53,18 @@ impl UnderWay {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<OperationId, Calls>> {
-        // Nothing that can panic runs while it is held.
+        // A poisoned map is still valid, because nothing that can panic runs while the lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl TakenUp {
-    /// Whether another call of the operation was under way when this one came.
+    /// Whether another call of the operation was in progress when this call arrived.
     pub(crate) fn is_duplicate(&self) -> bool {
         self.is_duplicate
     }
 
-    /// Waits for the calls of the operation that came before, so that a duplicate takes up nothing that others need.
+    /// Waits for the earlier calls of the operation, so that a waiting duplicate does not occupy a store connection.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         Turn(self.turn.lock().await)
     }

@@ -1,4 +1,5 @@
-//! Errors of others that `?` turns into ours: their text is logged and never sent.
+//! Conversions that let `?` turn other errors into [`Error`]. The text of a [`Refusal`] is sent to the caller; the text
+//! of every other error is only logged.
 
 use super::{Error, Kind};
 use crate::protocol::request::Refusal;

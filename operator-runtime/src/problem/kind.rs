@@ -1,8 +1,8 @@
-//! The one table of problems: from what went wrong to type, status, title, outcome and `Retry-After`.
+//! The table of problems: maps each kind of error to its type, status, title, outcome and `Retry-After`.
 
 use super::outcome::Outcome;
 
-/// What went wrong, precisely.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     InvalidInput,
@@ -21,11 +21,11 @@ pub(crate) enum Kind {
     StillRunning,
     KeyReused,
     Unavailable,
-    /// The store has no room, so nothing was started.
+    /// The store is full, so the handler was not started.
     StoreFull,
-    /// The transaction was rolled back.
+    /// The transaction was rolled back because the store could not commit it.
     Undone,
-    /// The transaction was rolled back, because the store has no room.
+    /// The transaction was rolled back because the store is full.
     UndoneFull,
     Full,
     Queued,
@@ -34,33 +34,33 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     TooLarge,
     TooSlow,
-    /// From verification: (slug, status).
+    /// Request verification failed: (slug, status).
     Refused(&'static str, u16),
-    /// From `#[derive(OperatorError)]`: (slug, status, retryable).
+    /// An error type with `#[derive(OperatorError)]`: (slug, status, retryable).
     Declared(&'static str, u16, bool),
-    /// From an extractor: its status.
+    /// An extractor rejected the request: (status).
     Rejected(u16),
 }
 
-/// What a caller, the log and the figures are told about one kind of problem.
+/// What the caller, the log and the metrics show for one kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     /// The last part of the problem's `type`.
     pub(crate) slug: &'static str,
     /// The HTTP status.
     pub(crate) status: u16,
-    /// One title for each `type` (RFC 9457 §3.1.3).
+    /// The problem's title, which is the same for every problem of this `type` (RFC 9457 §3.1.3).
     pub(crate) title: &'static str,
     pub(crate) outcome: Outcome,
-    /// The value of `Retry-After`, in seconds, where sending the call again may help.
+    /// The value of `Retry-After`, in seconds; set only if a retry may help.
     pub(crate) retry_after: Option<u32>,
 }
 
-/// Expired records are removed once a minute, so a full store may have room after that.
+/// In seconds. Expired records are removed once a minute, so a full store may have space again after a minute.
 const UNTIL_THERE_IS_ROOM: u32 = 60;
 
 impl Kind {
-    /// The one table. It has no wildcard arm, so a new kind does not compile without its row.
+    /// The row of this kind. The match has no wildcard arm, so that a new kind does not compile without a row.
     pub(crate) fn row(self) -> Row {
         use Outcome as O;
         let row = |slug, status, title, outcome| Row {
@@ -79,14 +79,14 @@ impl Kind {
             Self::InvalidInput => row("invalid-input", 400, "An input is wrong", O::Invalid),
             Self::Malformed => row("malformed-request", 400, "The request is malformed", O::Invalid),
             Self::NotFound => row("not-found", 404, "Not found", O::Declined),
-            Self::Conflict => row("conflict", 409, "In conflict with the present state", O::Declined),
-            Self::Retryable => again(1, row("try-again", 503, "Not possible at this moment", O::Failed)),
+            Self::Conflict => row("conflict", 409, "Conflict with the current state", O::Declined),
+            Self::Retryable => again(1, row("try-again", 503, "Temporarily not possible", O::Failed)),
             Self::Internal | Self::Unwritable => row("internal", 500, "The server failed", O::Failed),
             Self::TimedOut => again(1, row("timed-out", 503, "The server took too long", O::TimedOut)),
             Self::OutcomeUnknown => row(
                 "outcome-unknown",
                 500,
-                "It is not known whether this took effect",
+                "It is unknown whether the operation took effect",
                 O::OutcomeUnknown,
             ),
             Self::OutcomeNotRecorded => {
@@ -102,7 +102,7 @@ impl Kind {
             Self::AnswerTooLong => row(
                 "answer-too-long",
                 500,
-                "The answer is too long, so nothing was kept",
+                "The answer is too long, so the operation was undone",
                 O::ResponseNotKept,
             ),
             Self::StillRunning => {
@@ -123,16 +123,16 @@ impl Kind {
                 UNTIL_THERE_IS_ROOM,
                 row("store-full", 503, "Nothing was started", O::StoreUnavailable),
             ),
-            Self::Undone => again(2, row("undone", 503, "Nothing was kept", O::StoreUnavailable)),
+            Self::Undone => again(2, row("undone", 503, "The operation was undone", O::StoreUnavailable)),
             Self::UndoneFull => again(
                 UNTIL_THERE_IS_ROOM,
-                row("undone", 503, "Nothing was kept", O::StoreUnavailable),
+                row("undone", 503, "The operation was undone", O::StoreUnavailable),
             ),
             Self::Full => again(1, row("server-full", 503, "Nothing was started", O::TurnedAway)),
-            Self::Queued => again(2, row("not-begun", 503, "Not begun yet", O::TurnedAway)),
+            Self::Queued => again(2, row("not-begun", 503, "Not started yet", O::TurnedAway)),
             Self::Stopping => again(1, row("server-stopping", 503, "Nothing was started", O::TurnedAway)),
             Self::NoSuchPath => row("no-such-path", 404, "No such endpoint", O::NotVerified),
-            Self::MethodNotAllowed => row("method-not-allowed", 405, "Another method is needed", O::NotVerified),
+            Self::MethodNotAllowed => row("method-not-allowed", 405, "Method not allowed", O::NotVerified),
             Self::TooLarge => row("body-too-large", 413, "The body is too large", O::NotVerified),
             Self::TooSlow => row(
                 "request-too-slow",
@@ -155,7 +155,7 @@ impl Kind {
         }
     }
 
-    /// Whether the operation is released for another try, whatever the endpoint's effect.
+    /// Whether the operation is released, so that a retry runs the handler again, for endpoints of every effect.
     pub(crate) fn is_retryable(self) -> bool {
         matches!(
             self,

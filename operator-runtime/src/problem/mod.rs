@@ -1,4 +1,4 @@
-//! Errors: one opaque type outside, one table from kind to status inside, and the wire form of RFC 9457.
+//! Errors: the opaque public type, the table from kind to status behind it, and the problem body of RFC 9457.
 
 mod causes;
 mod kind;
@@ -19,10 +19,11 @@ use crate::record::operation::OperationId;
 /// The media type of an error (RFC 9457 §3).
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Why a call was not answered with a value.
+/// The error of a call.
 ///
-/// Its text is for the agent, who may repeat it to a customer: full sentences that say what is wrong and what would be
-/// right. What only the company should see goes into the source of [`Error::internal`], which is logged and never sent.
+/// The agent reads the detail and may repeat it to a customer, so write full sentences that say what is wrong and what
+/// to do instead. Put text for the company alone into the source of [`Error::internal`]: a source is logged and never
+/// sent.
 ///
 /// ```
 /// use operator_runtime::Error;
@@ -49,20 +50,20 @@ pub(crate) struct InputProblem {
     pub(crate) detail: String,
 }
 
-/// An error that an endpoint documents, made by `#[derive(OperatorError)]`.
+/// A problem that an endpoint documents. `#[derive(OperatorError)]` writes it.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemSpec {
-    /// The last part of the problem's type.
+    /// The last part of the problem's type URI.
     pub kind: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// The sentence, with its placeholders.
+    /// The detail, with its placeholders.
     pub detail: &'static str,
-    /// Whether the operation is released for another try.
+    /// Whether the operation is released, so that a retry runs the handler again.
     pub retryable: bool,
 }
 
-/// An error type that lists its problems: what `#[derive(OperatorError)]` implements.
+/// An error type that lists its problems. `#[derive(OperatorError)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not document its problems",
     label = "must derive `OperatorError`",
@@ -73,14 +74,14 @@ pub trait DocumentedError {
     const PROBLEMS: &'static [ProblemSpec];
 }
 
-/// A field that the sentence of an error shows, `{field}`.
+/// The type of a field that the detail of an error shows with a placeholder, `{field}`.
 #[diagnostic::on_unimplemented(
     message = "the detail of an error cannot show `{Self}`",
     label = "must be `Display`",
     note = "implement `std::fmt::Display` for the type, write `{{field:?}}` to show it with `Debug`, or leave the field out of the detail"
 )]
 pub trait ShownField {
-    /// The field, to be formatted.
+    /// The field as a value that can be formatted.
     #[doc(hidden)]
     fn shown(&self) -> &dyn fmt::Display;
 }
@@ -92,7 +93,7 @@ impl<T: fmt::Display> ShownField for T {
     }
 }
 
-/// What a handler can make by hand, beyond what every endpoint answers with.
+/// The problems that a handler can create with [`Error`], apart from those that every endpoint can answer with.
 #[diagnostic::do_not_recommend]
 impl DocumentedError for Error {
     const PROBLEMS: &'static [ProblemSpec] = &[
@@ -105,19 +106,19 @@ impl DocumentedError for Error {
         ProblemSpec {
             kind: "conflict",
             status: 409,
-            detail: "In conflict with the present state.",
+            detail: "Conflict with the current state.",
             retryable: false,
         },
         ProblemSpec {
             kind: "try-again",
             status: 503,
-            detail: "Not possible at this moment.",
+            detail: "Temporarily not possible.",
             retryable: true,
         },
     ];
 }
 
-/// Used by `#[derive(OperatorError)]`.
+/// Creates the error of one variant. For code that `#[derive(OperatorError)]` writes.
 #[must_use]
 pub fn problem(kind: &'static str, status: u16, retryable: bool, detail: String) -> Error {
     Error::new(Kind::Declared(kind, status, retryable), detail)
@@ -134,12 +135,12 @@ impl Error {
         }))
     }
 
-    /// 404: what the caller asked about does not exist. `detail` says what would.
+    /// 404: what the caller asked for does not exist. `detail` says what to ask for instead.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NotFound, detail)
     }
 
-    /// 400: the input of this name cannot be accepted. `detail` says what could.
+    /// 400: the input named `input` is not accepted. `detail` says which values are.
     pub fn invalid(input: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::invalid_inputs(
             vec![InputProblem {
@@ -150,22 +151,23 @@ impl Error {
         )
     }
 
-    /// 409: the present state does not allow it. The answer is kept; retries get it again.
+    /// 409: the current state does not allow the operation. The answer is stored and replayed to retries.
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Conflict, detail)
     }
 
-    /// 503 with `Retry-After: 1`: nothing has happened yet, and a later try may succeed. The operation is released.
+    /// 503 with `Retry-After: 1`: nothing has happened yet, and a retry may succeed. The operation is released, so
+    /// that a retry runs the handler again.
     pub fn retryable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Retryable, detail)
     }
 
-    /// 500: something failed that the caller cannot mend. `source` goes to the log and is never sent.
+    /// 500: something failed that the caller cannot fix. `source` is logged and never sent.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::failed(Kind::Internal, source.into())
     }
 
-    /// What the handler returned cannot be written, though all that it does is done.
+    /// 500: the handler's value cannot be serialized. The handler has already run to its end.
     pub(crate) fn unwritable(source: serde_json::Error) -> Self {
         Self::failed(Kind::Unwritable, source.into())
     }
@@ -179,7 +181,7 @@ impl Error {
         error
     }
 
-    /// 400: what is wrong with the inputs, and how many more problems there are that are not told.
+    /// 400: what is wrong with the inputs. `more` is the number of further problems that are not in `inputs`.
     pub(crate) fn invalid_inputs(inputs: Vec<InputProblem>, more: usize) -> Self {
         let mut detail = inputs
             .iter()
@@ -198,33 +200,33 @@ impl Error {
         Self::new(Kind::Malformed, detail)
     }
 
-    /// From an extractor, so before the handler has begun. What it says is for browsers, or for nobody, where it is no
-    /// error: a redirection has no place in an answer to the agent.
+    /// An extractor rejected the request, before the handler started. The body of a rejection is written for browsers
+    /// and is not sent. A rejection below 400, such as a redirect, means nothing to the agent and becomes a 500.
     pub(crate) fn rejected(status: u16, extractor: &'static str) -> Self {
         let mut error = if (400..500).contains(&status) {
-            let detail = "The server could not take what this endpoint needs from the request's headers.";
+            let detail = "The server could not read what this endpoint needs from the request's headers.";
             Self::new(Kind::Rejected(status), detail)
         } else {
-            let detail = "The server could not get ready for this request, and has not begun it. Send it again.";
+            let detail = "The server could not prepare this request and has not started it. Send it again.";
             Self::new(Kind::Rejected(status.max(500)), detail)
         };
         error.0.source = Some(format!("the extractor {extractor} rejected the request with {status}").into());
         error
     }
 
-    /// With the operation that a person is to look up.
+    /// Adds the ID of the operation that a person has to look up.
     pub(crate) fn about(mut self, operation: OperationId) -> Self {
         self.0.operation = Some(operation);
         self
     }
 
-    /// The HTTP status it is sent with.
+    /// The HTTP status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.kind.row().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What the agent reads.
+    /// The text for the agent.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
@@ -234,12 +236,12 @@ impl Error {
         self.0.kind
     }
 
-    /// What only the log may see.
+    /// The source, which may be logged but not sent.
     pub(crate) fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
 
-    /// The body (RFC 9457 §3.1).
+    /// The problem as JSON (RFC 9457 §3.1).
     pub(crate) fn to_body(&self) -> Bytes {
         #[derive(Serialize)]
         struct Problem<'e> {
@@ -261,7 +263,7 @@ impl Error {
             errors: &self.0.inputs,
             operation: self.0.operation.map(|operation| operation.to_string()),
         };
-        // A boxed slice, because bytes that are kept may have no spare capacity.
+        // A boxed slice, so that a stored body has no spare capacity.
         serde_json::to_vec(&problem)
             .unwrap_or_default()
             .into_boxed_slice()

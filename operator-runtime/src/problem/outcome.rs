@@ -1,17 +1,17 @@
-//! What came of a call, in one word: the same in the log, the figures, the console and the documentation.
+//! The outcome of a call as one word, which the log, the metrics, the console and the documentation share.
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The handler answered.
+    /// The handler returned a value.
     Done,
-    /// The answer of an earlier call was given again.
+    /// The stored answer of an earlier call was sent again.
     Replayed,
-    /// The handler refused with a 4xx.
+    /// The handler or an extractor answered with a 4xx status.
     Declined,
-    /// An input is wrong, or the body cannot be read.
+    /// An input is invalid, or the body cannot be decoded.
     Invalid,
-    /// The request did not show who sent it, or is none of this protocol.
+    /// The sender could not be verified, or the request does not follow the protocol.
     NotVerified,
     StillRunning,
     KeyReused,
@@ -19,15 +19,15 @@ pub(crate) enum Outcome {
     OutcomeNotRecorded,
     ResponseNotKept,
     TimedOut,
-    /// The handler failed with a 5xx.
+    /// The handler or an extractor failed with a 5xx status.
     Failed,
     StoreUnavailable,
-    /// The server was full or stopping, or other work was before the call.
+    /// The server was full or stopping, or the call waited too long behind other work.
     TurnedAway,
 }
 
 impl Outcome {
-    /// Every outcome, in the order of the enum.
+    /// Every outcome, in the order of the enum, so that `outcome as usize` is its index.
     pub(crate) const ALL: [Self; 14] = [
         Self::Done,
         Self::Replayed,
@@ -70,7 +70,7 @@ mod tests {
     use super::Outcome;
 
     #[test]
-    fn each_outcome_has_a_place_and_a_word_of_its_own() {
+    fn each_outcome_has_its_own_index_and_word() {
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, place);
             let same = Outcome::ALL.into_iter().filter(|other| other.word() == outcome.word());
