@@ -207,7 +207,7 @@ async fn one_name_for_two_is_refused_at_start_up() {
         .check()
         .unwrap_err()
         .to_string();
-    let both = "the input `limit` and the field `limit` of the flattened `Page` have one name";
+    let both = "the input `limit` and the field `limit` of the flattened `Page` have the same name";
     assert!(refused.contains(both), "{refused}");
 }
 

@@ -85,9 +85,8 @@ fn two_flattened_structs_have_no_field_in_common() {
     const TWO: &[Input] = &[<Money as FlattenInput>::INPUT, <Money as FlattenInput>::INPUT];
     let mistakes = BoundInputs::of(Method::Post, TWO).err().unwrap();
     assert_eq!(mistakes.len(), 2);
-    let both =
-        "the field `amount` of the flattened `Money` and the field `amount` of the flattened `Money` have one name";
-    assert!(mistakes[0].starts_with(both), "{}", mistakes[0]);
+    let both = "the field `amount` of the flattened `Money` and the field `amount` of the flattened `Money` have the same name";
+    assert!(mistakes[0].to_string().starts_with(both), "{}", mistakes[0]);
 }
 
 /// A value that holds itself.

@@ -86,10 +86,9 @@ fn hold(path: &Path, format: Format, text: &str) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     let anew = format!("`manifest --format {} --output {shown}`", format.name());
-    let before =
-        Contract::read(format, &kept).map_err(|why| format!("{shown} is {why}. Write it anew with {anew}."))?;
+    let before = Contract::read(format, &kept).map_err(|why| format!("{shown} {why}. Write it anew with {anew}."))?;
     // Read back as the file is, so that both say what the format can say, and in the same words.
-    let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest is {why}."))?;
+    let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest {why}."))?;
     let changes = check::changes(&before, &now);
     let (breaking, harmless): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.breaks.is_some());
     let mut report = format!("{shown} is stale.\n");

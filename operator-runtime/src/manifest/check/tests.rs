@@ -419,17 +419,14 @@ fn openapi_3_0_is_read_back_as_what_was_written() {
 
 #[test]
 fn what_is_no_document_of_the_format_is_said() {
-    let read = |format, text: &str| Contract::read(format, text).unwrap_err();
-    assert!(read(Format::Operator, "{").starts_with("no JSON ("));
-    assert!(read(Format::Operator, "{}").starts_with("no manifest ("));
-    assert_eq!(read(Format::Mcp, "{}"), "no list of MCP tools");
+    let read = |format, text: &str| Contract::read(format, text).unwrap_err().to_string();
+    assert!(read(Format::Operator, "{").starts_with("is not JSON ("));
+    assert!(read(Format::Operator, "{}").starts_with("is not a manifest ("));
+    assert_eq!(read(Format::Mcp, "{}"), "has no list of MCP tools");
     assert_eq!(
         read(Format::OpenApi, r#"{"openapi":"3.0.3"}"#),
-        "no document of OpenAPI 3.1"
+        "is not a document of OpenAPI 3.1"
     );
     let unnamed = r#"{"openapi":"3.1.0","paths":{"/a":{"get":{}}}}"#;
-    assert_eq!(
-        read(Format::OpenApi, unnamed),
-        "a document in which GET /a has no `operationId`"
-    );
+    assert_eq!(read(Format::OpenApi, unnamed), "has no `operationId` for GET /a");
 }
