@@ -197,11 +197,10 @@ fn bind_inputs(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>
     for endpoint in endpoints {
         match BoundInputs::of(endpoint.method, endpoint.inputs) {
             Ok(inputs) => bound.push(inputs),
-            Err(mistakes) => problems.extend(
-                mistakes
-                    .into_iter()
-                    .map(|mistake| StartProblem::new(format!("`{}` ({}): {mistake}.", endpoint.name, endpoint.source))),
-            ),
+            Err(mistakes) => problems.extend(mistakes.into_iter().map(|mistake| {
+                let sentence = format!("`{}` ({}): {mistake}.", endpoint.name, endpoint.source);
+                StartProblem::new(sentence).caused_by(mistake)
+            })),
         }
     }
     bound

@@ -32,6 +32,7 @@ const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 /// let config = Config::new()
 ///     .signing_key("op_sk_live_…")
 ///     .public_url("https://api.example.com/support")
+///     .listen(([127, 0, 0, 1], 8080))
 ///     .store("sqlite:support.db")
 ///     .handler_timeout(Duration::from_secs(20));
 /// ```
@@ -170,8 +171,8 @@ impl Config {
         self
     }
 
-    /// The address and port that Prometheus scrapes `/metrics` at, with the feature `prometheus`; nothing listens there
-    /// unless set. Whoever reaches it reads the figures, so leave it on a private address.
+    /// The address and port, such as `([127, 0, 0, 1], 9464)`, that Prometheus scrapes `/metrics` at, with the feature
+    /// `prometheus`; nothing listens there unless set. Whoever reaches it reads the figures, so leave it on a private address.
     #[must_use]
     pub fn metrics(mut self, address: impl Into<SocketAddr>) -> Self {
         self.metrics = Some(setting::METRICS.by_method(Address::Known(address.into())));

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::document::{Indexed, Node};
 use super::explain::explain;
 use super::found::Found;
+use super::mistake::InputMistake;
 use super::rules::Rules;
 use super::{Input, TypeName, search_param};
 use crate::protocol::method::Method;
@@ -71,8 +72,11 @@ pub(super) enum Scalar {
 }
 
 impl BoundInputs {
-    /// Prepares the inputs. Each sentence of the error is one mistake.
-    pub(crate) fn of(method: Method, inputs: &[Input]) -> Result<Self, Vec<String>> {
+    /// Prepares the inputs.
+    ///
+    /// # Errors
+    /// Every mistake in them.
+    pub(crate) fn of(method: Method, inputs: &[Input]) -> Result<Self, Vec<InputMistake>> {
         let mut mistakes = Vec::new();
         let bound: Vec<BoundInput> = inputs
             .iter()
@@ -105,15 +109,16 @@ impl BoundInputs {
 }
 
 /// Refuses two inputs of the same name: one value would be read into both, and the manifest would describe only one.
-fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<String>) {
+fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<InputMistake>) {
     let mut owners: BTreeMap<&str, String> = BTreeMap::new();
     for input in inputs {
         for name in input.names() {
             let owner = input.owner_of(name);
             match owners.get(name) {
-                Some(other) => mistakes.push(format!(
-                    "{other} and {owner} have the same name: rename one of them, by `#[operator(rename = \"…\")]` on an argument or by `#[serde(rename = \"…\")]` on a field"
-                )),
+                Some(one) => mistakes.push(InputMistake::SharedName {
+                    one: one.clone(),
+                    other: owner,
+                }),
                 None => {
                     owners.insert(name, owner);
                 }
@@ -123,7 +128,7 @@ fn refuse_one_name_for_two(inputs: &[BoundInput], mistakes: &mut Vec<String>) {
 }
 
 impl BoundInput {
-    fn new(method: Method, input: &Input) -> Result<Self, String> {
+    fn new(method: Method, input: &Input) -> Result<Self, InputMistake> {
         let schema = input.own_property();
         check_shown(input, &schema)?;
         let fields = if input.flatten.is_some() {
@@ -135,7 +140,7 @@ impl BoundInput {
         let scalar = Scalar::of(&schema);
         let checked = if is_checked_first || method == Method::Post {
             let checked = Checked::new(schema);
-            Some(checked.map_err(|error| format!("the schema of the input `{}` is not valid: {error}", input.name))?)
+            Some(checked.map_err(|error| InputMistake::unchecked(input.name, error))?)
         } else {
             None
         };
@@ -167,20 +172,18 @@ impl BoundInput {
 
 /// Refuses a default or an example that is not a valid value of the input. The macro cannot check the value of an
 /// expression.
-fn check_shown(input: &Input, schema: &Value) -> Result<(), String> {
+fn check_shown(input: &Input, schema: &Value) -> Result<(), InputMistake> {
     for (what, make) in [("default", input.default), ("example", input.example)] {
         // Null means that an optional input is left out, so there is nothing to check.
         let Some(value) = make.map(|make| make()).filter(|value| !value.is_null()) else {
             continue;
         };
-        let name = input.name;
-        let validator = compile::<SerdeJson>(schema)
-            .map_err(|error| format!("the schema of the input `{name}` is not valid: {error}"))?;
-        if let Err(error) = validator.validate(&value) {
-            return Err(format!(
-                "the {what} of the input `{name}` is not a valid value of this input: {error}"
-            ));
-        }
+        let input = input.name;
+        let validator = compile::<SerdeJson>(schema).map_err(|error| InputMistake::unchecked(input, error))?;
+        validator.validate(&value).map_err(|error| {
+            let source = Box::new(error.to_owned());
+            InputMistake::RefusesItsOwn { what, input, source }
+        })?;
     }
     Ok(())
 }
@@ -221,18 +224,16 @@ impl Scalar {
     }
 }
 
-fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>, String> {
+fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>, InputMistake> {
     let fields_vary = ["allOf", "anyOf", "oneOf", "patternProperties", "$ref"];
     let fields = schema["properties"]
         .as_object()
         .filter(|_| fields_vary.iter().all(|keyword| schema.get(keyword).is_none()));
     let Some(properties) = fields else {
-        return Err("the type of a `flatten` input is not a struct with a fixed set of fields: take it as one input, without `flatten`".to_owned());
+        return Err(InputMistake::FieldsVary);
     };
     if let (Method::Get, Some((name, _))) = (method, properties.iter().find(|(_, field)| !is_scalar(field))) {
-        return Err(format!(
-            "the field `{name}` of a `flatten` input cannot be a search parameter, because its value may be a list or an object: use POST"
-        ));
+        return Err(InputMistake::NotOneText { field: name.clone() });
     }
     Ok(properties
         .iter()

@@ -16,6 +16,7 @@ mod foreign;
 mod found;
 mod given;
 mod json;
+mod mistake;
 mod property;
 mod rules;
 mod search_param;

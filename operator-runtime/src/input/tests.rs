@@ -85,7 +85,7 @@ fn two_flattened_structs_must_not_share_a_field() {
     let mistakes = BoundInputs::of(Method::Post, TWO).err().unwrap();
     assert_eq!(mistakes.len(), 2);
     let both = "the field `amount` of the flattened `Money` and the field `amount` of the flattened `Money` have the same name";
-    assert!(mistakes[0].starts_with(both), "{}", mistakes[0]);
+    assert!(mistakes[0].to_string().starts_with(both), "{}", mistakes[0]);
 }
 
 /// A recursive type.

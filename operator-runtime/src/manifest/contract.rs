@@ -53,9 +53,9 @@ impl Contract {
     /// Reads a document in this format that was written by this version or an earlier one.
     ///
     /// # Errors
-    /// Why the text is not such a document, as the end of the sentence "the file is …".
-    pub(crate) fn read(format: Format, text: &str) -> Result<Self, String> {
-        let document: Value = serde_json::from_str(text).map_err(|error| format!("not JSON ({error})"))?;
+    /// Why the text is not such a document.
+    pub(crate) fn read(format: Format, text: &str) -> Result<Self, NotADocument> {
+        let document: Value = serde_json::from_str(text).map_err(NotADocument::Json)?;
         match format {
             Format::Operator => of_operator(document),
             Format::OpenApi => of_openapi(document, "3.1"),
@@ -65,8 +65,25 @@ impl Contract {
     }
 }
 
-fn of_operator(document: Value) -> Result<Contract, String> {
-    let manifest: Manifest = serde_json::from_value(document).map_err(|error| format!("not a manifest ({error})"))?;
+/// Why a text is not a document of a format, as the end of the sentence "the file …".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotADocument {
+    #[error("is not JSON ({0})")]
+    Json(#[source] serde_json::Error),
+    #[error("is not a manifest ({0})")]
+    Manifest(#[source] serde_json::Error),
+    #[error("has no list of MCP tools")]
+    NoTools,
+    #[error("has an MCP tool without a name")]
+    UnnamedTool,
+    #[error("is not an OpenAPI {version} document")]
+    OtherVersion { version: &'static str },
+    #[error("has no `operationId` for {method} {path}")]
+    UnnamedOperation { method: String, path: String },
+}
+
+fn of_operator(document: Value) -> Result<Contract, NotADocument> {
+    let manifest: Manifest = serde_json::from_value(document).map_err(NotADocument::Manifest)?;
     let endpoints = manifest.endpoints.into_iter().map(|one| Promised {
         name: one.name,
         description: one.description,
@@ -85,12 +102,12 @@ fn of_operator(document: Value) -> Result<Contract, String> {
     })
 }
 
-fn of_mcp(document: &Value) -> Result<Contract, String> {
-    let tools = document["tools"].as_array().ok_or("not a list of MCP tools")?;
+fn of_mcp(document: &Value) -> Result<Contract, NotADocument> {
+    let tools = document["tools"].as_array().ok_or(NotADocument::NoTools)?;
     let of_tool = |tool: &Value| {
         let hints = entries(&tool["annotations"]);
         Ok(Promised {
-            name: text(&tool["name"]).ok_or("a list of MCP tools in which a tool has no name")?,
+            name: text(&tool["name"]).ok_or(NotADocument::UnnamedTool)?,
             description: text(&tool["description"]).unwrap_or_default(),
             place: None,
             inputs: expanded(tool["inputSchema"].clone()),
@@ -102,15 +119,15 @@ fn of_mcp(document: &Value) -> Result<Contract, String> {
         })
     };
     Ok(Contract {
-        endpoints: tools.iter().map(of_tool).collect::<Result<_, String>>()?,
+        endpoints: tools.iter().map(of_tool).collect::<Result<_, NotADocument>>()?,
         types: BTreeSet::new(),
     })
 }
 
-fn of_openapi(mut document: Value, version: &str) -> Result<Contract, String> {
+fn of_openapi(mut document: Value, version: &'static str) -> Result<Contract, NotADocument> {
     let found = document["openapi"].as_str().unwrap_or_default();
     if !found.starts_with(version) {
-        return Err(format!("not an OpenAPI {version} document"));
+        return Err(NotADocument::OtherVersion { version });
     }
     let mut components = document["components"].take();
     let types = match components["schemas"].take() {
@@ -144,10 +161,14 @@ struct OpenApi<'d> {
 }
 
 impl OpenApi<'_> {
-    fn operation(&self, path: &str, method: &str, operation: &Value) -> Result<Promised, String> {
+    fn operation(&self, path: &str, method: &str, operation: &Value) -> Result<Promised, NotADocument> {
         let method = method.to_uppercase();
         let name = text(&operation["operationId"]);
-        let name = name.ok_or_else(|| format!("a document in which {method} {path} has no `operationId`"))?;
+        let unnamed = || NotADocument::UnnamedOperation {
+            method: method.clone(),
+            path: path.to_owned(),
+        };
+        let name = name.ok_or_else(unnamed)?;
         let body = &operation["requestBody"]["content"]["application/json"]["schema"];
         let inputs = if body.is_null() {
             self.schema(parameters(operation))

@@ -163,6 +163,9 @@ fn refused(what: &str) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "postgres")]
+    use std::error::Error as _;
+
     use super::*;
 
     #[tokio::test]
@@ -201,6 +204,26 @@ mod tests {
             assert!(!error.contains("hunter2"), "{address}: {error}");
             assert_eq!(error.contains(&format!("features = [\"{feature}\"]")), !on, "{error}");
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test]
+    async fn an_error_has_its_cause_as_source_and_shows_more_to_who_debugs() {
+        let error = open("postgres://u@127.0.0.1:1/db")
+            .await
+            .expect_err("nobody listens there");
+        let cause = error.source().expect("a cause");
+        assert!(error.to_string().contains(&cause.to_string()), "{error}");
+        assert_ne!(format!("{error:?}"), error.to_string());
+        let damaged = StoreError::Unreadable {
+            store: "a map".to_owned(),
+            source: crate::store::DecodeError::Damaged,
+        };
+        assert!(
+            damaged
+                .source()
+                .is_some_and(<dyn std::error::Error>::is::<crate::store::DecodeError>)
+        );
     }
 
     #[tokio::test]

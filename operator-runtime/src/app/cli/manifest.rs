@@ -86,10 +86,10 @@ fn hold(path: &Path, format: Format, text: &str) -> Done {
         return Ok(ExitCode::SUCCESS);
     }
     let command = format!("`manifest --format {} --output {shown}`", format.name());
-    let before = Contract::read(format, &kept)
-        .map_err(|why| format!("{shown} is {why}. Write the file again with {command}."))?;
+    let before =
+        Contract::read(format, &kept).map_err(|why| format!("{shown} {why}. Write the file again with {command}."))?;
     // Read from text like the file, so that both contracts contain only what the format can express.
-    let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest is {why}."))?;
+    let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest {why}."))?;
     let changes = check::changes(&before, &now);
     let (breaking, harmless): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.breaks.is_some());
     let mut report = format!("{shown} is stale.\n");

@@ -31,13 +31,8 @@ impl Config {
     pub(crate) fn settle(&self, problems: &mut Vec<StartProblem>) -> Option<Settled> {
         problems.extend(self.unreadable());
         let keys = self.keys().map_err(|several| problems.extend(several));
-        let public_url = self.settle_public_url().and_then(|url| {
-            let missing = || {
-                let setting = self.unset(setting::PUBLIC_URL);
-                StartProblem::of(setting, format!("There is no public URL: set {setting} to what callers sign over, such as https://api.example.com/support."))
-            };
-            url.ok_or_else(missing)
-        });
+        let public_url = self.settle_public_url();
+        let public_url = public_url.and_then(|url| url.ok_or_else(|| self.no_public_url()));
         let public_url = public_url.map_err(|problem| problems.push(problem));
         let listen = self.settle_listen().map_err(|problem| problems.push(problem));
         let serves_manifest = self.serve_manifest.clone();
@@ -90,6 +85,14 @@ impl Config {
         })
     }
 
+    fn no_public_url(&self) -> StartProblem {
+        let setting = self.unset(setting::PUBLIC_URL);
+        let sentence = format!(
+            "There is no public URL: set {setting} to what callers sign over, such as https://api.example.com/support."
+        );
+        StartProblem::of(setting, sentence)
+    }
+
     /// How the public URL was given, or can be.
     pub(crate) fn public_url_setting(&self) -> SettingName {
         let given = self.public_url.as_ref().map(|given| given.setting);
@@ -122,10 +125,10 @@ impl Config {
         let default = cfg!(feature = "sqlite").then_some("sqlite:operator.db");
         default.map(|value| Given { value, setting }).ok_or_else(|| {
             let addresses = crate::store::addresses();
-            StartProblem::of(
-                setting,
-                format!("There is no store: set {setting} to {addresses}; the default, a SQLite file, needs the feature `sqlite`, without which this program was built."),
-            )
+            let sentence = format!(
+                "There is no store: set {setting} to {addresses}; the default, a SQLite file, needs the feature `sqlite`, without which this program was built."
+            );
+            StartProblem::of(setting, sentence)
         })
     }
 
