@@ -153,7 +153,7 @@ impl Shop {
         std::fs::write(&file, r#"{"key": "done"}"#).unwrap();
         let refused = self.refused(&["settle", operation, "--done", path]);
         assert!(
-            refused.contains("`charge` answers with") && refused.contains("process"),
+            refused.contains("does not fit the output schema of `charge`") && refused.contains("process"),
             "{refused}"
         );
 

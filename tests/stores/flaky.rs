@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use operator_runtime::store::{
-    BoxFuture, Cursor, Ended, FirstSeen, OperationId, Page, Proposal, Provided, Record, Revision, State, Step, Store,
-    StoreError, Swap, Transactions, Work,
+    BoxFuture, Cursor, Ended, OperationId, Page, Proposal, Provided, State, Step, Store, StoreError, Swap,
+    Transactions, Work,
 };
 use tokio::sync::Notify;
 
@@ -37,7 +37,7 @@ impl Flaky {
 
 impl Store for Flaky {
     fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
-        if let Err(error) = self.refuse(expected.is_some()) {
+        if let Err(error) = self.refuse(proposal.expected.is_some()) {
             return Step::Now(Err(error));
         }
         Step::Later(Box::pin(async move {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use operator_runtime::clock::{Clock as _, ManualClock};
 use operator_runtime::store::{
-    Ages, BoxFuture, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Step,
-    Store, StoreError, Swap, contract,
+    Ages, BoxFuture, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision,
+    State, Step, Store, StoreError, Swap, contract,
 };
 use operator_runtime::testing::Client;
 use operator_runtime::{App, endpoints, operator_api};
@@ -46,13 +46,13 @@ impl Row {
 }
 
 impl MapStore {
-    fn swap_now(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: &Record,
-        first_seen: FirstSeen,
-    ) -> Result<Swap, StoreError> {
+    fn swap_now(&self, proposal: &Proposal) -> Result<Swap, StoreError> {
+        let &Proposal {
+            id,
+            expected,
+            ref new,
+            first_seen,
+        } = proposal;
         let now = self.clock.monotonic();
         let (last, rows) = &mut *self.rows.lock().unwrap();
         let held = rows.get(&id);
@@ -97,14 +97,8 @@ impl MapStore {
 }
 
 impl Store for MapStore {
-    fn swap(
-        &self,
-        id: OperationId,
-        expected: Option<Revision>,
-        new: Arc<Record>,
-        first_seen: FirstSeen,
-    ) -> Step<'_, Result<Swap, StoreError>> {
-        Step::Later(Box::pin(async move { self.swap_now(id, expected, &new, first_seen) }))
+    fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+        Step::Later(Box::pin(async move { self.swap_now(&proposal) }))
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {

@@ -69,7 +69,7 @@ impl Config {
             value: Address::Known(LISTEN.into()),
             setting: self.unset(setting::LISTEN),
         };
-        address(&self.listen.clone().unwrap_or_else(unset))
+        address(&self.listen.clone().unwrap_or_else(unset), "127.0.0.1:8080")
     }
 
     /// The public URL, if there is one.
@@ -197,7 +197,7 @@ impl Config {
                 ),
             ));
         }
-        address(given).map(Some)
+        address(given, "127.0.0.1:9464").map(Some)
     }
 }
 
@@ -210,7 +210,7 @@ pub(super) fn true_or_false(given: &Given<String>) -> Result<bool, StartProblem>
     })
 }
 
-fn address(given: &Given<Address>) -> Result<Given<SocketAddr>, StartProblem> {
+fn address(given: &Given<Address>, example: &str) -> Result<Given<SocketAddr>, StartProblem> {
     let setting = given.setting;
     match &given.value {
         Address::Known(value) => Ok(Given { value: *value, setting }),
@@ -218,7 +218,7 @@ fn address(given: &Given<Address>) -> Result<Given<SocketAddr>, StartProblem> {
             Ok(value) => Ok(Given { value, setting }),
             Err(error) => {
                 let sentence = format!(
-                    "{setting} is `{text}`, which is not an IP address and a port: write both, such as 127.0.0.1:8080."
+                    "{setting} is `{text}`, which is not an IP address and a port: write both, such as {example}."
                 );
                 Err(StartProblem::of(setting, sentence).caused_by(error))
             }
