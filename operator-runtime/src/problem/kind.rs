@@ -87,11 +87,11 @@ impl Kind {
                 "outcome-unknown",
                 500,
                 "It is unknown whether the operation took effect",
-                O::OutcomeUnknown,
+                O::Unknown,
             ),
             Self::OutcomeNotRecorded => {
                 let title = "The outcome could not be recorded";
-                again(2, row("outcome-not-recorded", 503, title, O::OutcomeNotRecorded))
+                again(2, row("outcome-not-recorded", 503, title, O::NotRecorded))
             }
             Self::ResponseNotKept => row(
                 "response-not-kept",

@@ -66,7 +66,7 @@ impl Fixture {
     async fn run(&self, effect: Effect) -> Lease {
         match self.admit(effect).await {
             Claim::Run(lease) => lease,
-            other => panic!("expected to run, was told {other:?}"),
+            told @ Claim::Told(_) => panic!("expected to run, was told {told:?}"),
         }
     }
 }
@@ -99,7 +99,7 @@ async fn of_24_identical_calls_at_once_one_runs_and_all_get_its_answer() {
                     lease.complete(finished("one")).await.expect("recorded")
                 }
                 Claim::Told(Recorded::Replayed(response)) => Answer::Response { response, kind: None },
-                other => panic!("neither ran nor replayed: {other:?}"),
+                told @ Claim::Told(_) => panic!("neither ran nor replayed: {told:?}"),
             }
         });
     }

@@ -166,7 +166,7 @@ enum Kept {
     /// The answer alone, of a transaction.
     Refused,
     Released,
-    NotKept,
+    TooLong,
     Unknown,
     RolledBack,
 }
@@ -188,7 +188,7 @@ fn after(outcome: HandlerOutcome, effect: Effect) -> (Kept, Answer) {
     let kept = match state {
         State::Completed(_) => Kept::Completed,
         State::Released => Kept::Released,
-        State::NotKept => Kept::NotKept,
+        State::NotKept => Kept::TooLong,
         State::Unknown => Kept::Unknown,
         State::InProgress => panic!("an attempt that has ended is in progress"),
     };
@@ -210,7 +210,7 @@ type Row = (u16, bool, usize, Kept, Kept, Kept);
 
 #[test]
 fn every_outcome_leaves_what_the_table_says() {
-    use Kept::{Completed, NotKept, Refused, Released, RolledBack};
+    use Kept::{Completed, Refused, Released, RolledBack, TooLong};
     let table: &[Row] = &[
         (200, false, LIMIT, Completed, Completed, Completed),
         (201, false, 0, Completed, Completed, Completed),
@@ -224,8 +224,8 @@ fn every_outcome_leaves_what_the_table_says() {
         (404, true, 0, Released, Released, RolledBack),
         (503, true, LIMIT + 1, Released, Released, RolledBack),
         (500, false, 0, Completed, Released, RolledBack),
-        (500, false, LIMIT + 1, NotKept, Released, RolledBack),
-        (200, false, LIMIT + 1, NotKept, NotKept, RolledBack),
+        (500, false, LIMIT + 1, TooLong, Released, RolledBack),
+        (200, false, LIMIT + 1, TooLong, TooLong, RolledBack),
     ];
     for &(status, retryable, size, once, again, transactional) in table {
         let outcome = finished(status, retryable, size);
