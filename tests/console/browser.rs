@@ -24,9 +24,10 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
-impl Browser {
-    /// A browser in which only this machine's own names resolve, and `rebound.example`, which resolves to this machine.
-    pub(crate) fn open() -> Self {
+/// Starts a chromedriver. It takes a free IPv4 port and ends if the IPv6 port of the same number is not free, so it is
+/// started again then.
+fn start_driver() -> (Child, u16) {
+    for _ in 0..10 {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -38,11 +39,23 @@ impl Browser {
             let (_, port) = line.rsplit_once("successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         });
-        std::thread::spawn(move || lines.for_each(drop));
+        if let Some(port) = port {
+            std::thread::spawn(move || lines.for_each(drop));
+            return (driver, port);
+        }
+        let _ = driver.wait();
+    }
+    panic!("chromedriver ended ten times before it listened");
+}
+
+impl Browser {
+    /// A browser in which only this machine's own names resolve, and `rebound.example`, which resolves to this machine.
+    pub(crate) fn open() -> Self {
+        let (driver, port) = start_driver();
         let profile = tempfile::tempdir().unwrap();
         let mut browser = Self {
             driver,
-            port: port.expect("chromedriver says its port"),
+            port,
             session: String::new(),
             _profile: profile,
         };
