@@ -20,7 +20,7 @@ use tests::services::Postgres;
 
 /// The only test in this file, because the memory of all threads is counted.
 #[test]
-fn refusals_take_memory_only_in_proportion_to_the_body() {
+fn refusals_take_memory_in_proportion_to_the_body_only() {
     let postgres = Postgres::start(&[]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(PostgresStore::connect(&postgres.url())).unwrap();
