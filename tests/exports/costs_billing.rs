@@ -1,4 +1,4 @@
-//! What refusing takes in memory, for the example on Postgres: `costs` measures the others.
+//! Measures the memory for refusals of the example on Postgres; `costs` measures the other examples.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
@@ -18,7 +18,7 @@ use operator_runtime::store::PostgresStore;
 use tests::process;
 use tests::services::Postgres;
 
-/// One test only, because the memory of all threads is counted.
+/// The only test in this file, because the memory of all threads is counted.
 #[test]
 fn refusals_take_memory_in_proportion_to_the_body_only() {
     let postgres = Postgres::start(&[]);

@@ -1,4 +1,4 @@
-//! A caller that holds what each answer took in memory to the bound.
+//! A caller that measures the memory for each answer, and fails if an answer takes more than allowed.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use tests::process;
 
 use crate::{values, worst};
 
-/// Counts what every thread has allocated: a transactional handler's inputs are decoded on the writer's thread.
+/// Counts the allocations of all threads, because a transactional handler's inputs are decoded on the writer's thread.
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// The most bytes that a refusal may take, and the bytes more for each byte of the body.
+/// The bytes that a refusal may allocate, and the additional bytes for each byte of the body.
 const ALLOWED: usize = 32 * 1024 * 1024;
 const ALLOWED_FOR_A_BYTE: usize = 32;
 
@@ -34,28 +34,28 @@ impl Caller {
         Self { runtime, client }
     }
 
-    /// Calls, and holds what the answer took to the bound.
+    /// Calls an endpoint, and fails if the answer took more memory than allowed.
     pub(crate) fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
         let length = inputs.to_string().len();
         let before = ALLOCATED.current_usage();
         ALLOCATED.reset_peak_usage();
         let answer = self.runtime.block_on(self.client.call(endpoint, inputs));
         let taken = ALLOCATED.peak_usage().saturating_sub(before);
-        // The caller's own copy of the body is no part of the server's.
+        // Once more, because the caller's own copy of the body is measured too.
         let allowed = ALLOWED + ALLOWED_FOR_A_BYTE * length + length;
         assert!(
             taken <= allowed,
-            "{endpoint}: {taken} bytes for a body of {length}, answered {}",
+            "{endpoint}: {taken} bytes were allocated for a body of {length} bytes, answered with {}",
             answer.status
         );
         answer
     }
 
-    /// Calls each endpoint with values that are nearly right, some of them long or deep.
+    /// Calls each endpoint with nearly valid values, some of them long or deeply nested.
     pub(crate) fn call_nearly_right(&self, endpoints: &[Value]) {
         for endpoint in endpoints {
             let name = endpoint["name"].as_str().unwrap();
-            // A URL is as long as a request's head may be, so search parameters do not grow.
+            // Only in a body, because search parameters are limited by the size of a request's head.
             let grows = endpoint["method"] == "POST";
             let config = Cases {
                 cases: 24,
@@ -78,7 +78,7 @@ impl Caller {
     }
 }
 
-/// What a program's manifest says of its endpoints.
+/// The endpoints in a program's manifest.
 pub(crate) fn endpoints(program: &Path) -> Vec<Value> {
     let mut manifest: Value = serde_json::from_str(&process::run(program, &["manifest"])).unwrap();
     match manifest["endpoints"].take() {

@@ -35,7 +35,7 @@ pub(crate) fn requests() -> Vec<Worst> {
             "must be a number, and \"1\" was given",
         ),
         worst(
-            "a list of what it does not hold",
+            "a list of items of the wrong type",
             "many",
             json!({ "contacts": zeros(BODY / 2) }),
             "must be an object",
@@ -59,13 +59,13 @@ pub(crate) fn requests() -> Vec<Worst> {
             "must be text",
         ),
         worst(
-            "maps, and one that is none",
+            "maps, and a last item that is not a map",
             "many",
             json!({ "maps": ended(json!({ "": "" }), BODY / 8 - 10) }),
             "must be an object",
         ),
         worst(
-            "a map twice",
+            "the same map many times",
             "many",
             json!({ "sets": vec![json!({ "": 0 }); BODY / 7 - 10] }),
             "the same item twice",
@@ -77,19 +77,14 @@ pub(crate) fn requests() -> Vec<Worst> {
             "must be a whole number",
         ),
         worst(
-            "names that are escaped",
+            "escaped names",
             "many",
             json!({ "node": escaped_names(10, BODY / 70) }),
             "lacks `value`",
         ),
+        worst("unknown inputs", "many", names(BODY / 12), "There is no input"),
         worst(
-            "names that are no inputs",
-            "many",
-            names(BODY / 12),
-            "There is no input",
-        ),
-        worst(
-            "fields that are none",
+            "unknown fields",
             "collections",
             json!({ "value": names(BODY / 12) }),
             "has no field",
@@ -101,7 +96,7 @@ fn zeros(count: usize) -> Value {
     vec![json!(0); count].into()
 }
 
-/// A list of right values with a wrong value at its end.
+/// A list of valid values with an invalid value at its end.
 fn ended(item: Value, count: usize) -> Value {
     let mut items = vec![item; count];
     items.push(json!(5));
@@ -115,13 +110,13 @@ fn names(count: usize) -> Value {
         .into()
 }
 
-/// Fields whose names are long, and each character of them is escaped.
+/// Fields with long names in which JSON escapes each character.
 fn escaped_names(count: usize, length: usize) -> Value {
     let names = (0..count).map(|index| (format!("{index}{}", "\u{1}".repeat(length)), json!(0)));
     names.collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Sets in sets, each with many empty ones that differ, and one wrong value at the bottom.
+/// Nested sets with different empty sets inside, and one invalid value at the bottom.
 fn bags(depth: usize, width: usize) -> Value {
     let empty = |also: usize| json!({ "bags": [], "also": also % 256 });
     let bottom = json!({ "bags": (0..width).map(empty).collect::<Vec<_>>(), "also": "wrong" });
@@ -132,7 +127,7 @@ fn ticket(tags: &Value) -> Value {
     json!({ "email": "ana@example.com", "subject": "A cup is broken", "message": "Again.", "priority": "low", "tags": tags })
 }
 
-/// A chain whose last value is wrong.
+/// A chain whose last value is invalid.
 fn chain(depth: usize, wrong: &Value) -> Value {
     (0..depth).fold(json!({ "value": wrong }), |next, _| json!({ "value": 1, "next": next }))
 }
@@ -140,7 +135,7 @@ fn chain(depth: usize, wrong: &Value) -> Value {
 /// The endpoints with recursive types.
 pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike"];
 
-/// A right value that contains no other value of its type.
+/// A valid value that contains no other value of its type.
 pub(crate) fn leaf(endpoint: &str) -> Value {
     match endpoint {
         "sum" => json!({ "op": "Num", "value": 1.5 }),
@@ -176,7 +171,7 @@ pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
     })
 }
 
-/// A larger value: its first list is lengthened, or its first input is put into itself.
+/// A larger value: its first list is made longer, or its first input is nested in itself.
 pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
     let Some((_, first)) = value.as_object_mut().and_then(|inputs| inputs.iter_mut().next()) else {
         return value;

@@ -1,4 +1,4 @@
-//! Lets a call run, answers it from the record, or has it wait: the rules of `machine` applied to a store.
+//! Admission: a call runs, is answered from the record, or waits. Applies the rules of `machine` to a store.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::record::Record;
 use crate::record::operation::OperationId;
 use crate::store::{Proposal, Revision, Step, StoreError, Swap};
 
-/// How soon a waiting duplicate looks again for what another process did, at first and at most.
+/// The first and the longest pause after which a waiting duplicate reads the store again, because no other process can
+/// wake it.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// What a call may do.
@@ -24,13 +25,14 @@ const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_se
 pub(crate) enum Claim {
     /// Run the handler, and complete the lease with its outcome.
     Run(Lease),
-    /// Tell the caller what the record says; that the operation is still running, once a duplicate has waited in vain.
+    /// Tell the caller what the record says: for a duplicate that has waited in vain, that the operation is still
+    /// running.
     Told(Recorded),
 }
 
 impl Operations {
-    /// What a call may do, where the store answers at once and no attempt is waited for; else `None`, and nothing has
-    /// been started.
+    /// What a call may do, if the store answers at once and the call need not wait for another attempt. Otherwise
+    /// `None`, and nothing has been started.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
@@ -49,17 +51,17 @@ impl Operations {
         }
     }
 
-    /// What a call may do; where the operation runs already, it waits for that first.
+    /// What a call may do. If the operation is already running, this waits for its outcome first.
     ///
-    /// A future dropped while the store writes may leave a claim that nobody holds, until its lease runs out; so it
-    /// has to be polled to its end even if the caller hangs up.
+    /// Poll the future to its end even if the caller disconnects: if the future is dropped while the store writes, the
+    /// store may hold a claim without an attempt until the lease runs out.
     ///
     /// # Errors
     /// If the store cannot answer: then nothing has been started.
     pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
         match self.claim(asked).await? {
             Some(claim) => Ok(claim),
-            // On the heap, so that a first call does not carry the room for waiting about.
+            // Boxed, because a first call does not wait and its future should not store the waiting.
             None => {
                 asked.meter.waits.increment(1);
                 Box::pin(self.claim_when_ended(asked)).await
@@ -71,13 +73,13 @@ impl Operations {
         let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait));
         let mut pause = POLL.0;
         loop {
-            // Listening before looking, so that an end in between is not missed.
+            // Registered before the claim, so that an attempt which ends in between is not missed.
             let mut ended = pin!(self.0.ended(&asked.id).notified());
             ended.as_mut().enable();
             if let Some(claim) = self.claim(asked).await? {
                 return Ok(claim);
             }
-            // Only the waiting may be cut short; a claim that is under way may not.
+            // Only the waiting is cancelled at the deadline, never a claim that the store is writing.
             tokio::select! {
                 biased;
                 () = &mut deadline => return Ok(Claim::Told(Recorded::StillRunning)),
@@ -100,7 +102,7 @@ impl Operations {
         }
     }
 
-    /// What an answer of the store comes to.
+    /// The next step after an answer of the store.
     fn take_in(
         &self,
         asked: &Asked<'_>,
@@ -151,7 +153,7 @@ impl Operations {
         }
     }
 
-    /// Asks the store for what a claim asks next.
+    /// Asks the store for the claim's next compare-and-swap.
     fn ask(&self, id: OperationId, claiming: &Claiming<'_>) -> Step<'_, Result<Swap, StoreError>> {
         let next = Arc::clone(claiming.record());
         self.0.store.swap(Proposal {
@@ -163,20 +165,20 @@ impl Operations {
     }
 }
 
-/// Which operation is asked for, and what it may do.
+/// A request for an operation, with what its endpoint declares.
 pub(crate) struct Asked<'m> {
     pub(crate) id: OperationId,
-    /// What a first attempt writes.
+    /// The record that a first attempt writes.
     pub(crate) first: &'m Arc<Record>,
     pub(crate) effect: Effect,
     pub(crate) max_execution: Duration,
     pub(crate) meter: &'m CallMeter,
 }
 
-/// What is to be done about a claim.
+/// The next step of a claim.
 enum Next {
     Ask,
-    /// Until another attempt has ended.
+    /// Wait until another attempt has ended.
     Wait,
     Claimed(Claim),
 }

@@ -1,4 +1,4 @@
-//! One claim as a dialogue with a store, without the waiting: what to ask next, and what the answers come to.
+//! The steps of one claim, without any waiting: the next compare-and-swap, and what its answer means.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use crate::record::FirstSeen;
 use crate::record::Record;
 use crate::store::{Revision, Swap};
 
-/// The next compare-and-swap to ask for.
+/// A claim in progress, with the next compare-and-swap to ask for.
 #[derive(Debug)]
 pub(super) struct Claiming<'f> {
     pub(super) expected: Option<Revision>,
-    /// What to write, unless it is the record of a first attempt.
+    /// The record to write, unless it is `first`.
     later: Option<Arc<Record>>,
     pub(super) first_seen: FirstSeen,
     /// How long ago the operation was first seen, if this claim succeeds.
     since_first_seen: Duration,
-    /// Whether it is taken over from an attempt that was lost, if this claim succeeds.
+    /// Whether this claim, if it succeeds, takes the operation over from a lost attempt.
     takes_over: bool,
     /// The record of a first attempt.
     first: &'f Arc<Record>,
     effect: Effect,
 }
 
-/// What a claim has come to.
+/// The result of a claim.
 #[derive(Debug)]
 pub(super) enum Found {
     Ours {
@@ -35,13 +35,13 @@ pub(super) enum Found {
         since_first_seen: Duration,
         takes_over: bool,
     },
-    /// This very claim has written that nobody knows the outcome.
+    /// This claim found a lost attempt that must not run again, and wrote that its outcome is unknown.
     GivenUp,
     Told(Recorded),
 }
 
 impl<'f> Claiming<'f> {
-    /// Nobody has seen most operations before, so the first question is a first attempt's write.
+    /// Begins with the write of a first attempt, because most operations are new.
     pub(super) fn new(first: &'f Arc<Record>, effect: Effect) -> Self {
         Self {
             expected: None,
@@ -54,12 +54,12 @@ impl<'f> Claiming<'f> {
         }
     }
 
-    /// What to write.
+    /// The record to write.
     pub(super) fn record(&self) -> &Arc<Record> {
         self.later.as_ref().unwrap_or(self.first)
     }
 
-    /// Takes an answer in; `None` means that there is more to ask.
+    /// Evaluates the store's answer; `None` if another compare-and-swap is needed.
     pub(super) fn answer(&mut self, answer: Swap, settings: &Settings) -> Option<Found> {
         let (revision, held, ages) = match answer {
             Swap::Swapped(_) if self.record().state == crate::record::State::Unknown => {

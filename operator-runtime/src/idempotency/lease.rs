@@ -1,4 +1,4 @@
-//! The right to run an operation: renewed while its handler runs, completed by how that ended, or lost.
+//! The lease: the right to run an operation, renewed while the handler runs, and completed with the handler's outcome.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,19 @@ use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
 use crate::store::{Proposal, Revision, StoreError, Swap};
 
-/// Why the end of an attempt is not recorded.
+/// Why a renewal or the outcome of an attempt is not recorded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LeaseError {
-    #[error("another attempt has taken the operation over, because this one gave no sign of life for too long")]
+    #[error("this attempt did not renew its lease in time, and another attempt has taken the operation over")]
     Lost,
-    #[error("the handler has run for longer than its endpoint allows, so its lease is left to run out")]
+    #[error("the handler has run for longer than its endpoint's `timeout` allows, so its lease is no longer renewed")]
     Overdue,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The right to run an operation. Dropped, it does nothing, and is lost when its time has run out.
+/// The right to run an operation. Dropping a lease writes nothing: the operation counts as lost when the lease runs
+/// out.
 #[derive(Debug)]
 #[must_use = "an operation that is not completed blocks its retries until the lease runs out"]
 pub(crate) struct Lease {
@@ -34,12 +35,12 @@ pub(crate) struct Lease {
     pub(super) effect: Effect,
     pub(super) max_execution: Duration,
     pub(super) revision: Revision,
-    /// What the attempt has claimed the operation with.
+    /// The record with which the attempt claimed the operation.
     pub(super) record: Arc<Record>,
     pub(super) renewals: u32,
-    /// A sign of life was sent, and its answer has not arrived: it may have been written.
+    /// A renewal was sent and not answered, so the store may have written it.
     pub(super) in_doubt: bool,
-    /// Until then the store keeps the operation, and so knows its attempts apart by their epochs.
+    /// Until then the store keeps the record, so that its epoch distinguishes the attempts of the operation.
     pub(super) forgotten_at: Instant,
 }
 
@@ -49,18 +50,18 @@ impl Lease {
         self.operations.settings.renew_every
     }
 
-    /// Which attempt this is: 1, 2, ….
+    /// The number of the attempt, from 1.
     #[cfg(test)]
     pub(super) fn epoch(&self) -> u32 {
         self.record.epoch
     }
 
-    /// Gives a sign of life.
+    /// Renews the lease.
     ///
-    /// A store that fails once may answer the next time, so the handler runs on.
+    /// After an error the handler continues, because the store may answer the next renewal.
     ///
     /// # Errors
-    /// If the operation has been taken over, has run for too long, or the store cannot write.
+    /// If the operation was taken over, if the handler has run for too long, or if the store cannot write.
     pub(crate) async fn renew(&mut self) -> Result<(), LeaseError> {
         if !machine::may_renew(self.renewals, self.max_execution, &self.operations.settings) {
             return Err(LeaseError::Overdue);
@@ -72,10 +73,10 @@ impl Lease {
         Ok(())
     }
 
-    /// Records how the attempt ended, wakes waiting duplicates, and says what to tell the caller.
+    /// Records the outcome, wakes waiting duplicates, and returns the answer for the caller.
     ///
     /// # Errors
-    /// If the operation has been taken over, or the store cannot write: then the caller must not be told of success.
+    /// If the operation was taken over, or the store cannot write: then the caller must not get a success.
     pub(crate) fn complete(
         mut self,
         outcome: HandlerOutcome,
@@ -89,8 +90,8 @@ impl Lease {
         }
     }
 
-    /// Writes a record, which only the last one to have written may: this attempt, too, where the answer to its last
-    /// sign of life has not arrived.
+    /// Writes a record if the stored record is still this attempt's. If a renewal was not answered, the store may hold
+    /// that renewal instead: then this writes again, over the renewal.
     async fn write(&mut self, mut record: Arc<Record>) -> Result<(), LeaseError> {
         loop {
             let again = self.in_doubt.then(|| Arc::clone(&record));
@@ -127,7 +128,7 @@ impl Lease {
         })
     }
 
-    /// Whether it is what a sign of life of this attempt has written.
+    /// Whether a renewal of this attempt has written the held record.
     fn is_own(&self, held: &Record) -> bool {
         *held == *self.record && timer_now() < self.forgotten_at
     }

@@ -1,6 +1,6 @@
-//! The rules of an operation's life, pure: state and event in, what to write and what to say out.
+//! The rules for an operation, as pure functions: from a state and an event to what to write and what to answer.
 //!
-//! Where the handler's effect is named in brackets, the arrow is of that effect only. A test draws this from the rules:
+//! An effect in brackets means that the arrow exists only for this effect. A test draws the diagram from the rules:
 //!
 //! ```mermaid
 //! stateDiagram-v2
@@ -36,22 +36,23 @@ use crate::record::{Ages, FirstSeen, Record, Response, State};
 #[cfg(any(feature = "cli", test))]
 pub(crate) use self::settling::{Finding, NothingToSettle, needs_a_person, settle};
 
-/// How far ahead of or behind ours the caller's clock may be.
+/// How far the caller's clock may differ from the server's clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 /// How long the caller goes on retrying.
 const RETRY_WINDOW: Duration = Duration::from_secs(300);
-/// How late its last retry may still arrive.
+/// How late the caller's last retry may arrive.
 const LAST_RETRY: Duration = Duration::from_secs(30);
-/// Callers may use a key again after 24 hours; an hour of that is kept in hand.
+/// Callers may use a key again after 24 hours; this leaves a safety margin of one hour.
 const LONGEST_TTL: Duration = Duration::from_secs(23 * 60 * 60);
 
-/// The longest that a lost attempt may be taken to be alive: its retries are told to wait until then, and they have to
-/// get their answer within the retry window.
+/// The longest time for which a lost attempt may count as alive. Its retries are told to wait for this time, and must
+/// still get their answer within the retry window.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
-/// The longest that a duplicate may wait: callers give up sooner or later, and its call counts as one at work.
+/// The longest time that a duplicate may wait: callers give up after some time, and a waiting call takes a place among
+/// the concurrent calls.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The numbers the rules work with. Start-up refuses those that cannot keep the promise.
+/// The times and sizes that the rules for operations use. Start-up refuses values that would break the promise.
 ///
 /// ```
 /// use std::time::Duration;
@@ -82,10 +83,10 @@ impl Default for Settings {
     }
 }
 
-/// A record that would not outlive the retries of its operation.
+/// A `ttl` so short that a record would expire before the last retry of its operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "records are kept for {} s, which is too short: a caller retries for 300 s, and this endpoint may run for {} s; set `ttl` in `Config::operations` \
+    "records are kept for {} s, which is too short: callers retry for 300 s, and this endpoint may run for {} s; set `ttl` in `Config::operations` \
      to more than {} s, or lower the endpoint's `timeout`.",
     .ttl.as_secs(), .max_execution.as_secs(), .needed.as_secs()
 )]
@@ -96,7 +97,7 @@ pub(crate) struct TooShort {
 }
 
 impl Settings {
-    /// What is wrong with the numbers among themselves, whatever the endpoints are; each a sentence.
+    /// What is wrong with these values for every endpoint, one sentence for each problem.
     pub(crate) fn problems(&self) -> Vec<String> {
         let Self {
             lease,
@@ -108,49 +109,49 @@ impl Settings {
         let mut problems = Vec::new();
         if ttl > LONGEST_TTL {
             problems.push(format!(
-                "`ttl` is {ttl:?}, and callers may use a key again after 24 h: make it {LONGEST_TTL:?} (23 h) or less."
+                "`ttl` is {ttl:?}, but callers may use a key again after 24 h: set `ttl` to {LONGEST_TTL:?} (23 h) or less."
             ));
         }
         if renew_every.is_zero() {
             problems.push(
-                "`renew_every` is 0: say how often a running attempt gives a sign of life, such as every 5 s."
+                "`renew_every` is 0, but a running attempt must renew its lease at intervals: set `renew_every`, for example, to 5 s."
                     .to_owned(),
             );
         }
-        // One sign of life may be lost or late, and the attempt still counts as alive.
+        // Twice, so that an attempt still counts as alive if one renewal is lost or late.
         if lease.is_zero() || lease < renew_every.saturating_mul(2) {
             problems.push(format!(
-                "`lease` is {lease:?} and `renew_every` is {renew_every:?}, so an attempt that is alive could be taken to be lost and run again: make the lease twice `renew_every` or more."
+                "`lease` is {lease:?} and `renew_every` is {renew_every:?}, so a running attempt could count as lost and run again: set `lease` to at least twice `renew_every`."
             ));
         }
         if lease > LONGEST_LEASE {
             problems.push(format!(
-                "`lease` is {lease:?}, so the retries of an attempt that was lost would be told to wait for nearly as long as callers retry, or longer: make it {LONGEST_LEASE:?} or less."
+                "`lease` is {lease:?}, so the retries of a lost attempt would have to wait for nearly as long as callers retry, or longer: set `lease` to {LONGEST_LEASE:?} or less."
             ));
         }
         if wait > LONGEST_WAIT {
             problems.push(format!(
-                "`wait` is {wait:?}, longer than callers wait for an answer: make it {LONGEST_WAIT:?} or less."
+                "`wait` is {wait:?}, which is longer than callers wait for an answer: set `wait` to {LONGEST_WAIT:?} or less."
             ));
         }
         if wait.is_zero() {
             problems.push(
-                "`wait` is 0, so that a call which does not get its turn at the store at once would be told to come back: say how long it may wait, such as 10 s."
+                "`wait` is 0, so a call that cannot use the store at once would be refused with `Retry-After`: set `wait`, for example, to 10 s."
                     .to_owned(),
             );
         }
         if response_limit == 0 {
             problems.push(
-                "`response_limit` is 0, so that no answer could be kept for a retry: give it in bytes.".to_owned(),
+                "`response_limit` is 0, so no answer could be kept for a retry: set `response_limit` to a number of bytes, for example 262144.".to_owned(),
             );
         }
         problems
     }
 
-    /// Whether a record outlives every retry of an operation that runs for `max_execution`.
+    /// Checks that a record outlives every retry of an operation that runs for `max_execution`.
     ///
     /// # Errors
-    /// If it does not.
+    /// If `ttl` is too short for that.
     pub(crate) fn check(&self, max_execution: Duration) -> Result<(), TooShort> {
         let needed = (RETRY_WINDOW + LAST_RETRY + CLOCK_TOLERANCE).saturating_add(max_execution);
         if self.ttl > needed {
@@ -167,15 +168,15 @@ impl Settings {
 /// What a request for an operation may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Write this over what is held; if that succeeds, run.
+    /// Replace the held record by this one, and run if that succeeds.
     Claim(Record, FirstSeen),
-    /// Write this over what is held: its owner was lost and nobody may run again.
+    /// Replace the held record by this one: its attempt was lost, and no other attempt may run.
     GiveUp(Record),
-    /// Write nothing, and tell the caller.
+    /// Write nothing, and tell the caller what the record says.
     Tell(Recorded),
 }
 
-/// What a request may do where `held` is stored, if `first` is what it writes where there is nothing.
+/// What a request may do if the store holds `held`. `first` is the record that the request writes if there is none.
 pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Decision {
     let alive = is_alive(held, ages, settings);
     if is_expired(held, ages, settings) {
@@ -198,12 +199,12 @@ pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, s
     }
 }
 
-/// Whether an attempt runs that has given a sign of life in time.
+/// Whether an attempt is in progress and its lease has not run out.
 fn is_alive(held: &Record, ages: Ages, settings: &Settings) -> bool {
     held.state == State::InProgress && ages.since_written < settings.lease
 }
 
-/// Whether the record is as if absent.
+/// Whether the record counts as absent.
 fn is_expired(held: &Record, ages: Ages, settings: &Settings) -> bool {
     ages.since_first_seen >= settings.ttl && !is_alive(held, ages, settings)
 }
@@ -219,24 +220,23 @@ fn again(held: &Record) -> Decision {
     )
 }
 
-/// Whether an attempt that has renewed its lease `renewals` times may do so once more: never past `max_execution`.
+/// Whether an attempt that has renewed its lease `renewals` times may renew it again: never past `max_execution`.
 pub(crate) fn may_renew(renewals: u32, max_execution: Duration, settings: &Settings) -> bool {
     settings.renew_every.saturating_mul(renewals) < max_execution
 }
 
-/// What is kept of a transactional attempt that has ended.
+/// What is kept of a completed transactional attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AfterTransaction {
     /// The effects and the answer.
     Completed(Response),
     /// The answer alone.
     Refused(Response),
-    /// Neither: the retry runs as if nothing had happened.
+    /// Neither: a retry runs as if nothing had happened.
     RolledBack,
 }
 
-/// What becomes of an attempt whose effects are outside the store's transaction: its record's next state, and what its
-/// caller is told.
+/// The next state of the record of an attempt without a transaction, and the answer for its caller.
 pub(crate) fn finish(outcome: HandlerOutcome, effect: Effect, settings: &Settings) -> (State, Answer) {
     let (response, kind) = match outcome {
         HandlerOutcome::Panicked => return (after_loss(effect), Answer::Failed),
@@ -262,11 +262,12 @@ fn after_loss(effect: Effect) -> State {
     }
 }
 
-/// What becomes of an attempt whose effects are in the transaction that holds the record.
+/// What is kept of an attempt whose effects are in the record's transaction, and the answer for its caller.
 pub(crate) fn finish_transaction(outcome: HandlerOutcome, settings: &Settings) -> (AfterTransaction, Answer) {
     let (response, kind) = match outcome {
         HandlerOutcome::Panicked => return (AfterTransaction::RolledBack, Answer::Failed),
-        // A handler that met another transaction runs again for as long as it has time; this is told when that is up.
+        // A handler that conflicts with another transaction runs again until its time is up, so the answer to a
+        // conflict is a timeout.
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => {
             return (AfterTransaction::RolledBack, Answer::TimedOut);
         }
@@ -289,12 +290,12 @@ fn is_retryable(kind: Option<Kind>) -> bool {
     kind.is_some_and(Kind::is_retryable)
 }
 
-/// Whether a handler's answer is for retries too, where it is not too long.
+/// Whether retries get the handler's answer, unless the answer is too long to keep.
 pub(crate) fn is_kept(status: u16, retryable: bool, effect: Effect) -> bool {
     !(retryable || may_come_later(status) || status >= 500 && effect.may_run_again())
 }
 
-/// 408, 425 and 429 say "not now", which is no answer to keep.
+/// 408, 425 and 429 mean "not now", so a later call may get another answer.
 fn may_come_later(status: u16) -> bool {
     matches!(status, 408 | 425 | 429)
 }

@@ -1,81 +1,85 @@
-//! An operation takes effect once, and every retry gets the first answer: what is promised, what is not, and what to do
-//! then.
+//! Idempotency: an operation takes effect once, and every retry gets the first answer. This page says what is promised,
+//! where the promise ends, and what to do then.
 //!
 //! # The promise
-//! The agent gives each operation (this refund, that cancellation) an idempotency key, and sends the call again under the
-//! same key until it has an answer. Whatever happens in between (two calls at once, a lost connection, a crash at any
+//! The agent gives each operation (one refund, one cancellation) an idempotency key, and repeats the call with the same
+//! key until it gets an answer. Whatever happens in between (two calls at once, a lost connection, a crash at any
 //! moment, two servers, a new signing key, a clock that jumps), the operation **takes effect once**, and **every retry
 //! gets the first answer**, byte for byte, marked `Idempotent-Replayed: true`.
 //!
-//! That can be had where effects are in the database that also holds the record of the operation. Where they are
-//! elsewhere (a card is charged, a mail is sent), no program can know after a crash whether they have happened. Then the
-//! call is not run a second time: the agent is told that the outcome is unknown, and a person finds out.
+//! The full promise holds if the effects are in the database that also holds the record of the operation. If the
+//! effects are in another system (a card is charged, a mail is sent), no program can know after a crash whether they
+//! happened. Then the handler does not run a second time: the agent is told that the outcome is unknown, and a person
+//! finds out.
 //!
-//! A key stands for one call of one tenant. Sent with another body or to another endpoint, it is refused with 422. A
-//! transaction that was undone (a 429, a 5xx, a panic) leaves nothing behind, the key's request neither: another body
-//! then runs as if it were the first, and one that comes to another server while the transaction is open waits for it.
-//! Records are kept for an hour from the first call on, unless [`Settings::ttl`](crate::Settings::ttl) says otherwise: longer
-//! than the agent retries, which is five minutes, and shorter than the day after which it may use a key again.
+//! A key belongs to one call of one tenant. The same key with another body, or sent to another endpoint, is refused
+//! with 422. A transaction that was undone (after a 429, a 5xx or a panic) leaves no record, not even of which request
+//! used the key: a call with another body then runs as a first call. Such a call that reaches another server while the
+//! transaction is open waits until the transaction ends. Records are kept for one hour after the first call, unless
+//! [`Settings::ttl`](crate::Settings::ttl) says otherwise. That is longer than the agent retries, which is five
+//! minutes, and shorter than the day after which the agent may use a key again.
 //!
 //! # What an endpoint declares
 //! | the endpoint | its effects | after a crash in the middle |
 //! |---|---|---|
 //! | takes `&mut Tx<Sqlite>` or `&mut Tx<Postgres>`: transactional | are committed with the record: both, or neither | a retry runs as if nothing had happened |
 //! | `effect = rerunnable` | may safely happen twice | a retry runs again |
-//! | `effect = at_most_once`, which is the default | are elsewhere, and must not happen twice | a retry is told `outcome-unknown`, until a person settles it |
+//! | `effect = at_most_once`, the default | are in another system, and must not happen twice | a retry gets `outcome-unknown` until a person settles the operation |
 //! | a GET, or `read_only` | none | there is no record, and a retry runs |
 //!
-//! An at-most-once handler does better by passing [`Call::idempotency_key`](crate::Call::idempotency_key) on: a payment
-//! provider that knows the key makes a second charge impossible, and whoever looks there finds the first one by it.
+//! An at-most-once handler should pass [`Call::idempotency_key`](crate::Call::idempotency_key) on to the other system.
+//! A payment provider that knows the key prevents a second charge, and a person can find the first charge by the key.
 //!
 //! # What becomes of a call
 //! | what happens | the operation | the caller gets |
 //! |---|---|---|
-//! | the handler answers, or refuses with a 4xx | is over; the answer is kept | the answer; retries get it again |
-//! | it says "not now": 408, 425, 429, or an error marked `retryable` | is released, so that a retry runs | that answer |
-//! | it fails with a 5xx | at most once: is over, the answer is kept; else released | that answer |
-//! | it panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; else released | 500 or 503, and no inner text |
+//! | the handler answers, or refuses with a 4xx | is completed; the answer is kept | the answer; retries get the same answer |
+//! | the handler says "not now": 408, 425, 429, or an error marked `retryable` | is released, so that a retry runs | that answer |
+//! | the handler fails with a 5xx | at most once: is completed, and the answer is kept; otherwise: is released | that answer |
+//! | the handler panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; otherwise: is released | 500 or 503, without inner text |
 //! | the process is killed | its lease of 15 s runs out; then as the table above says | no answer; a retry within the lease gets 409 |
-//! | the same in a transaction | is undone with the process | no answer; a retry runs at once |
-//! | the same call comes while it runs | nothing changes | after 10 s at most the first call's answer, or 409 with `Retry-After` |
-//! | the caller hangs up | goes on, and its answer is kept | the answer, when it retries |
-//! | the answer is longer than is kept (256 KiB) | is over, without its answer | the answer once; retries get 500 `response-not-kept` |
-//! | the same in a transaction | is undone, and a retry runs | 500 `answer-too-long`: nothing has happened |
-//! | its transaction cannot be kept: a full disk, a lost connection | is undone, and a retry runs | 503 `undone` |
-//! | the handler's SQL ends its transaction, or goes on after SQL that failed | is undone, and a retry runs | 500, or 503 where a full disk looks the same; the log says which |
-//! | the end cannot be recorded | its lease runs out, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
-//! | the store cannot be reached, or cannot confirm what it was asked to write | nothing is started; what it may have written is taken back | 503 with `Retry-After` |
-//! | the server is stopping, or full | nothing is started | 503 with `Retry-After` |
-//! | other work is before it for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs in its turn; Postgres: has left it, and a retry begins it | 503 `not-begun`; the answer, when it retries |
+//! | the process is killed during a transaction | is undone with the process | no answer; a retry runs at once |
+//! | the same call arrives while the operation runs | does not change | the first call's answer, after at most 10 s; else 409 with `Retry-After` |
+//! | the caller disconnects | continues, and its answer is kept | the answer, when the caller retries |
+//! | the answer is longer than the limit (256 KiB) | is completed, without its answer | the answer once; retries get 500 `response-not-kept` |
+//! | the answer is longer than the limit, in a transaction | is undone, and a retry runs | 500 `answer-too-long`: nothing has happened |
+//! | its transaction cannot be committed: a full disk, a lost connection | is undone, and a retry runs | 503 `undone` |
+//! | the handler's SQL ends the transaction, or continues after SQL that failed | is undone, and a retry runs | 500, or 503 if a full disk looks the same; the log says which |
+//! | the outcome cannot be recorded | its lease runs out, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
+//! | the store cannot be reached, or cannot confirm a write | is not started; a claim that the store may hold is released | 503 with `Retry-After` |
+//! | the server is stopping, or full | is not started | 503 with `Retry-After` |
+//! | other work is ahead of the call for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs in its turn; Postgres: has left the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
 //!
 //! # What each store survives
-//! An answer that the agent has got is kept through:
+//! An answer that the agent has received is kept through:
 //!
 //! | | the program crashes | the machine crashes or loses power | the disk is lost | another machine takes over |
 //! |---|---|---|---|---|
-//! | `sqlite:PATH` | yes | yes | no | no: it is one machine's file |
+//! | `sqlite:PATH` | yes | yes | no | no: the file is on one machine |
 //! | `sqlite:PATH?durability=process` | yes | the last moments may be lost | no | no |
-//! | `postgres://…` | yes | yes, unless `fsync` or `synchronous_commit` is off | as your replicas and backups | yes |
-//! | `redis://…` with `appendonly yes` | yes | with `appendfsync always`; else about the last second is lost | no | yes, to the same Redis |
-//! | `redis://…?wait=N` | yes | as above, and it has reached N replicas | what the replicas have | yes; a replica that is behind may be made the primary |
-//! | `redis://…` as it comes | yes | no | no | yes |
+//! | `postgres://…` | yes | yes, unless `fsync` or `synchronous_commit` is off | depends on your replicas and backups | yes |
+//! | `redis://…` with `appendonly yes` | yes | with `appendfsync always`; otherwise about the last second is lost | no | yes, with the same Redis |
+//! | `redis://…?wait=N` | yes | as above, and the answer has reached N replicas | what the replicas hold | yes; but a replica that lags behind may become the primary |
+//! | `redis://…` with Redis's defaults | yes | no | no | yes |
 //! | `memory:` | no | no | no | no |
 //!
-//! What a shop loses with a record: the operation is no longer known, so that a retry of it, within the five minutes that
-//! the agent goes on for, runs it again. That is why SQLite and Postgres, in which effects and records are lost together
-//! or not at all, are the stores for money. Redis is for effects that are elsewhere. Start-up warns where Redis or
-//! Postgres says that it is set up so that it can lose what was answered, and where Redis may evict records when it is
-//! full.
+//! If a record is lost, the operation is no longer known, so a retry within the agent's five minutes runs the operation
+//! again. That is why SQLite and Postgres are the stores for money: they lose effects and records together, or neither.
+//! Redis is for effects in other systems. At start-up, the log warns if Redis or Postgres reports settings with which
+//! it can lose answers that were sent, and if Redis may evict records when it is full.
 //!
-//! No store survives being restored from a backup while the agent still retries: wait five minutes first. When a store
-//! is away, calls are refused and nothing is started; when it is back, they go on without help. A full disk is the same.
-//! The time that leases and records are measured by is the database's or Redis's own, so that a machine with a wrong
-//! clock does no harm; with SQLite it is the machine's own since it was started, on which all processes of it agree and
-//! which does not jump when its clock is set.
+//! No store survives being restored from a backup while the agent still retries: wait five minutes after the last call
+//! before you restore. While a store is unavailable or its disk is full, calls are refused and nothing is started; when
+//! the store works again, calls run without help.
 //!
-//! # How to settle what is unknown
-//! The agent tells a person which operation it is, for the problem names it. On the machine of the server, or on any
-//! other with the same program and `OPERATOR_STORE`, while the servers go on:
+//! Leases and the age of records are measured by the clock of the database or of Redis, so a machine with a wrong clock
+//! does no harm. SQLite uses the machine's time since it was started: all processes on the machine read the same value,
+//! and setting the clock does not change it.
+//!
+//! # How to settle an unknown outcome
+//! The problem that the agent gets names the operation, so the agent can tell a person which operation it is. Run these
+//! commands on the server's machine, or on any other machine with the same program and the same `OPERATOR_STORE`. The
+//! servers may keep running.
 //!
 //! ```console
 //! $ support-desk operations list --unknown
@@ -84,55 +88,60 @@
 //! $ support-desk operations settle 9f86d081884c --not-done
 //! ```
 //!
-//! `list --unknown` shows each operation that only a person can decide, also one that was lost and that nobody has asked
-//! for again. `show` says which endpoint was called, by which tenant, under which idempotency key, and when: look it up by
-//! that key where the endpoint acts. Then say what you have found. `--done`: it has happened, and retries get the answer in
-//! the file, which must be what the endpoint answers with. `--not-done`: it has not, and a retry runs it. Who has said so
-//! (`--by`, else the name that you are logged in by) and when is kept in the record, and `show` prints it. What is still
-//! running, or is known, is not settled; and an attempt that was thought to be lost, and turns up after it was settled,
-//! cannot write over what was said. An operation that nobody settles is forgotten with its record, after an hour.
+//! `list --unknown` shows each operation that only a person can settle, including lost operations that no caller has
+//! retried. `show` prints which endpoint was called, by which tenant, with which idempotency key, and when. Look for
+//! that key in the system in which the endpoint acts. Then record what you found:
+//! - `--done`: the effect has happened. Retries get the answer in the file, which must be an answer of this endpoint.
+//! - `--not-done`: the effect has not happened. A retry runs the handler.
 //!
-//! # The figures to watch
-//! They go to whatever recorder of the crate `metrics` is installed before the app is made. With the feature
-//! `prometheus`, `OPERATOR_METRICS=127.0.0.1:9464` (or [`Config::metrics`](crate::Config::metrics)) has Prometheus scrape
-//! them at `/metrics` on that port, which answers whoever reaches it: leave it on a private address.
+//! The record keeps when the operation was settled and by whom (`--by`, or else the name of the logged-in user), and
+//! `show` prints both. An operation that still runs, or whose outcome is known, cannot be settled. An attempt that was
+//! considered lost and continues after the operation was settled cannot overwrite the settled outcome. An operation
+//! that nobody settles is forgotten with its record, after one hour.
 //!
-//! | figure | kind | what it says |
+//! # The metrics to watch
+//! The metrics go to the recorder of the crate `metrics` that is installed before the app is created. With the feature
+//! `prometheus`, `OPERATOR_METRICS=127.0.0.1:9464` (or [`Config::metrics`](crate::Config::metrics)) serves them to
+//! Prometheus at `/metrics` on that port. The port answers everybody who can reach it: use a private address.
+//!
+//! | metric | kind | what it counts or measures |
 //! |---|---|---|
-//! | `operator_calls_total{endpoint, outcome}` | counter | calls, by what came of them |
-//! | `operator_waits_total{endpoint}` | counter | calls that waited because the same operation was running; those of a transactional endpoint are not counted |
-//! | `operator_takeovers_total{endpoint}` | counter | attempts that went on where one was lost: crashes, and handlers that were frozen |
+//! | `operator_calls_total{endpoint, outcome}` | counter | calls, by outcome |
+//! | `operator_waits_total{endpoint}` | counter | calls that waited because the same operation was running; calls of transactional endpoints are not counted |
+//! | `operator_takeovers_total{endpoint}` | counter | attempts that ran because an earlier attempt was lost: after crashes, or after a handler was frozen |
 //! | `operator_unknown_outcomes_total{endpoint}` | counter | operations whose outcome has become unknown: **a person has to act** |
-//! | `operator_transaction_seconds{endpoint}` | histogram | seconds that handlers kept their transaction open; on SQLite, every other write waits for that long |
-//! | `operator_slow_transactions_total{endpoint}` | counter | those for which it was longer than 0.1 s: on SQLite, such a handler holds every writer up, so have it await nothing slow |
-//! | `operator_store_seconds{operation}` | histogram | seconds that the store took: for a `swap` (a claim, a sign of life or an end), a whole `transaction` with its wait, handler and commit, a `sweep` of expired records, a `count` |
-//! | `operator_records{state}` | gauge | records in the store, counted once a minute, by each server that shares it (so take the largest, not the sum): all that are `held`, those that are `unknown`, those that are `lost`, those that a person has `settled` |
-//! | `operator_log_lines_lost_total` | counter | lines of `App::run`'s log that were lost, because its reader was gone or too slow, or its disk full; calls go on |
+//! | `operator_transaction_seconds{endpoint}` | histogram | seconds for which handlers kept their transaction open; on SQLite, every other write waits for that long |
+//! | `operator_slow_transactions_total{endpoint}` | counter | transactions that handlers kept open for longer than 0.1 s: on SQLite, such a handler blocks every writer, so it must not await anything slow |
+//! | `operator_store_seconds{operation}` | histogram | seconds that the store took for a `swap` (a claim, a lease renewal or an outcome), a whole `transaction` with its wait, handler and commit, a `sweep` of expired records, or a `count` |
+//! | `operator_records{state}` | gauge | records in the store: all records (`held`), and those that are `unknown`, `lost`, or `settled` by a person. Each server that shares the store counts them once a minute, so take the maximum of the servers, not the sum |
+//! | `operator_log_lines_lost_total` | counter | lines of `App::run`'s log that were lost because the log's reader was gone or too slow, or its disk was full; calls continue |
 //!
-//! An attempt that was lost, its server killed, is `lost` until a retry asks for it: then it runs again, or is
-//! `unknown`. Where a retry may not run it, a person has to act on either.
+//! An operation is `lost` after its server was killed, until a retry asks for it: then the operation runs again, or
+//! becomes `unknown`. If the endpoint is at most once, a person has to act on `lost` and on `unknown` operations.
 //!
-//! A program with a recorder of its own has `operator_records` with
-//! [`Config::count_records`](crate::Config::count_records). The outcomes of a call; one that waits for a transaction in
-//! vain is told so (`still_running`, `turned_away`), and counted once more with what it comes to when its turn is there.
-//! The log says the same words, as `outcome`:
+//! A program with its own recorder gets `operator_records` from
+//! [`Config::count_records`](crate::Config::count_records).
+//!
+//! The outcomes of calls are below; the log uses the same words, as `outcome`. A call that waits in vain for its
+//! transaction counts as `still_running` or `turned_away`, and counts a second time, with its final outcome, after its
+//! turn has come.
 //!
 //! | outcome | the caller got |
 //! |---|---|
 //! | `done` | the handler's answer |
-//! | `declined` | a 4xx of the handler's |
-//! | `invalid` | 400: an input is wrong, or the body is not readable |
-//! | `failed` | a 5xx of the handler's, or of its panic |
+//! | `declined` | a 4xx from the handler |
+//! | `invalid` | 400: an input is invalid, or the body is not readable |
+//! | `failed` | a 5xx from the handler, or because the handler panicked |
 //! | `replayed` | the answer of an earlier call |
 //! | `still_running` | 409: the same operation was still running |
 //! | `key_reused` | 422: the key belongs to another request |
-//! | `outcome_unknown` | 500: it may have taken effect; a person has to settle it |
-//! | `outcome_not_recorded` | 503: it may have taken effect, and the store could not keep that |
-//! | `response_not_kept` | 500: its answer was too long to keep, and it is over, or in a transaction undone |
+//! | `outcome_unknown` | 500: the operation may have taken effect; a person has to settle it |
+//! | `outcome_not_recorded` | 503: the operation may have taken effect, and the store could not record the outcome |
+//! | `response_not_kept` | 500: the answer was too long to keep; the operation is completed, or undone if it is transactional |
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
-//! | `store_unavailable` | 503: the store could not be asked or is full, and nothing was started, or could not keep a transaction, and nothing is kept |
-//! | `turned_away` | 503: the server was full or stopping, and nothing was started; or other work was before this (`not-begun`) |
-//! | `not_verified` | 400 or 401: not signed, stale, or malformed; limits of size and time come before and are not counted |
+//! | `store_unavailable` | 503: the store was unavailable or full and nothing was started, or the store could not commit the transaction and nothing was kept |
+//! | `turned_away` | 503: the server was full or stopping and nothing was started, or other work was ahead of the call (`not-begun`) |
+//! | `not_verified` | 400 or 401: the call was unsigned, stale or malformed; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;
 mod claiming;

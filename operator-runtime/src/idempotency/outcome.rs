@@ -11,7 +11,7 @@ pub(crate) enum HandlerOutcome {
         response: Response,
         kind: Option<Kind>,
     },
-    /// With an error, because another transaction was in the way of its own, which is undone.
+    /// With an error, because its transaction conflicted with another one and was undone.
     Conflict,
     /// With a panic, or with a value that cannot be serialized: its effects may have happened, and its answer is lost.
     Panicked,

@@ -1,37 +1,37 @@
-//! How the numbers of the rules are set; `machine` has their defaults and checks them.
+//! The setters of `Settings`; `machine` has the defaults and the checks.
 
 use std::time::Duration;
 
 use super::machine::Settings;
 
 impl Settings {
-    /// How long after an operation was first seen its record counts: 23 h at most. One hour unless set.
+    /// How long a record is kept after the first call of its operation: 23 h at most. The default is one hour.
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl, ..self }
     }
 
-    /// How long an attempt is taken to be alive after its last sign of life: twice
-    /// [`renew_every`](Self::renew_every) or more, and 60 s at most. 15 s unless set.
+    /// How long an attempt counts as alive after it has last renewed its lease: at least twice
+    /// [`renew_every`](Self::renew_every), and 60 s at most. The default is 15 s.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         Self { lease, ..self }
     }
 
-    /// How often a running attempt gives a sign of life. 5 s unless set.
+    /// How often a running attempt renews its lease. The default is 5 s.
     #[must_use]
     pub fn renew_every(self, renew_every: Duration) -> Self {
         Self { renew_every, ..self }
     }
 
-    /// How long a duplicate waits for the running attempt, and any transactional call for its turn at the store before
-    /// it is told that it has not begun: 60 s at most, and more than nothing. 10 s unless set.
+    /// How long a duplicate waits for the running attempt, and how long a transactional call waits for its transaction
+    /// before its caller is told that the call has not begun: more than 0, and 60 s at most. The default is 10 s.
     #[must_use]
     pub fn wait(self, wait: Duration) -> Self {
         Self { wait, ..self }
     }
 
-    /// The longest body, in bytes, that is kept for retries. 256 KiB unless set.
+    /// The longest body, in bytes, that is kept for retries. The default is 256 KiB.
     #[must_use]
     pub fn response_limit(self, bytes: usize) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Random histories of an operation's life on several servers, each held against a reference: on every store.
+//! Random histories of operations on several servers, compared with a reference model, on every store.
 
 mod gate;
 mod history;
@@ -42,13 +42,13 @@ const TRANSACTIONS: [&str; 5] = [
     "unknown commit",
 ];
 
-/// Runs `count` histories, and fails with the shortest one that breaks a rule.
+/// Runs `count` histories, and fails with the shortest history that breaks a rule.
 fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
     let config = Config {
         cases: count,
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        // Unpredictable for a forger is not what it has to be, and drawing is most of the work.
+        // Fast, because most of the time is spent on random numbers, and these need not be unpredictable.
         rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
     };
@@ -81,8 +81,8 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
     let tries_two_at_once = world.effects().is_some() && world.clock().is_some();
     missing.extend(tries_two_at_once.then_some("two at once"));
     missing.retain(|outcome| !reached.contains_key(outcome));
-    assert_eq!(missing, [""; 0], "no history has come to that");
-    // A history in which anything was lost or doubled has ended the test.
+    assert_eq!(missing, [""; 0], "no history reached these events");
+    // Zero, because a history that loses or doubles an effect fails the test above.
     let row = Row {
         proof: "random histories of three servers",
         store,
@@ -93,13 +93,13 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
     row.record();
 }
 
-/// Where a store's own work runs.
+/// The runtime for the store's own work.
 fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-/// Of a panic.
+/// The message of a panic.
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -141,7 +141,7 @@ fn ten_thousand_histories_in_memory() {
     );
 }
 
-/// The way that stores with a clock of their own are tested.
+/// Tests the `AddedTime` that stores with their own clock need.
 #[test]
 fn a_thousand_histories_on_a_clock_that_no_test_can_set() {
     let store = Arc::new(MemoryStore::with(usize::MAX, Arc::new(SystemClock::new())));
@@ -156,7 +156,7 @@ mod sqlite {
     use crate::store::{Durability, Sqlite, SqliteStore};
     use crate::transaction::Tx;
 
-    /// One file, opened by each server by itself, as by processes of their own.
+    /// One file that each server opens separately, as separate processes do.
     struct File {
         directory: tempfile::TempDir,
         stores: [Arc<SqliteStore>; SERVERS],
@@ -223,7 +223,7 @@ mod sqlite {
     }
 }
 
-/// Stores with a server of their own, as each of ours is connected to it.
+/// Connections to a store with its own server process, one for each simulated server.
 #[cfg(feature = "redis")]
 struct Connected([Arc<dyn Store>; SERVERS]);
 
@@ -265,7 +265,7 @@ mod postgres {
     use crate::store::{Postgres, PostgresStore};
     use crate::transaction::Tx;
 
-    /// One database, to which each server is connected by itself.
+    /// One database, with a separate connection pool for each server.
     struct Database<'r> {
         stores: [Arc<PostgresStore>; SERVERS],
         runtime: &'r Runtime,

@@ -1,4 +1,4 @@
-//! A whole transactional operation: claim, handler, answer and commit in one transaction.
+//! Transactional operations: claim, handler, answer and commit in one transaction.
 
 use std::any::Any;
 use std::pin::pin;
@@ -18,30 +18,30 @@ use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, Response, State};
 use crate::store::{BoxFuture, Ended, Proposal, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
 
-/// How soon a transaction that was undone for another one's sake is tried again, at first and at most.
+/// The first and the longest pause before a transaction that was undone by a conflict is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
 
-/// A handler that takes the store's transaction type and the longest that it may run. It ends by then, and a panic of it
-/// is an outcome: the pipeline guards every handler, so that nothing here has to.
+/// A handler that takes the store's transaction type and the longest time that it may run. The pipeline enforces this
+/// time and turns a panic into an outcome, so the code here handles neither.
 pub(crate) type TransactionalHandler =
     Box<dyn for<'t> FnOnce(&'t mut (dyn Any + Send), Duration) -> BoxFuture<'t, HandlerOutcome> + Send>;
 
-/// What a transactional call came to.
+/// The result of a transactional call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Transacted {
-    /// The handler ran, and this is what to say.
+    /// The handler ran, and this is the answer.
     Ran(Answer),
-    /// The handler did not run, and this is why. An attempt can be alive only outside a transaction: the endpoint's
-    /// effect was declared otherwise before.
+    /// The handler did not run, for this reason. `StillRunning` means an attempt outside a transaction, from when the
+    /// endpoint declared another effect, or a record that the store had locked.
     Told(Recorded),
-    /// The answer to the commit was lost, and the store could not be asked what it came to.
+    /// The answer to the commit was lost, and the store could not be asked whether it had committed.
     CommitUnknown,
 }
 
-/// What became of one transaction.
+/// The result of one transaction.
 struct Attempted {
     outcome: Outcome,
-    /// Nothing of it was kept, for a reason that may be gone the next time.
+    /// Nothing was kept, for a reason that may not recur, so the call may try again.
     may_succeed: bool,
 }
 
@@ -68,7 +68,7 @@ impl Attempted {
     }
 }
 
-/// What one transaction is asked to do.
+/// The work of one transaction.
 struct Attempt {
     id: OperationId,
     first: Arc<Record>,
@@ -81,13 +81,13 @@ struct Attempt {
 type Outcome = Result<Transacted, StoreError>;
 
 impl Operations {
-    /// Claims the operation, runs a handler and records its answer in one transaction, and speaks after its commit.
+    /// Claims the operation, runs a handler and records its answer in one transaction, and returns after the commit.
     ///
-    /// Where another transaction was in the way, nothing has been kept or answered, so the next handler runs, in what is
-    /// left of `max_execution` since the first began.
+    /// After a conflict with another transaction, nothing has been kept or answered, so a new handler runs, within the
+    /// rest of `max_execution` since the start of the first.
     ///
     /// # Errors
-    /// If the store cannot do so, or nobody can tell whether it did: a retry then finds the answer or runs.
+    /// If the store fails, or if it is unknown whether the store committed: a retry then finds the answer, or runs.
     pub(crate) async fn transact(
         &self,
         id: OperationId,
@@ -98,7 +98,7 @@ impl Operations {
     ) -> Outcome {
         let transactions = self.store().transactions().ok_or_else(|| {
             StoreError::Address(format!(
-                "{} has no transactions that a handler could take; use a store such as `sqlite:PATH`",
+                "{} has no transactions for handlers: use a store that has, such as `sqlite:PATH`",
                 self.store().describe()
             ))
         })?;
@@ -125,7 +125,7 @@ impl Operations {
                 (Ended::Committed | Ended::RolledBack, attempted) => {
                     attempted.unwrap_or(Attempted::failed(StoreError::TransactionEnded))
                 }
-                // That its time was up may be what has ended the transaction.
+                // The timeout may have ended the transaction, so it is the better answer.
                 (Ended::Failed(_), Some(attempted)) if attempted.is_timed_out() => attempted,
                 (Ended::Failed(error), _) => Attempted::failed(error),
                 (Ended::CommitUnknown(error), ours) => {
@@ -139,11 +139,11 @@ impl Operations {
             if !attempted.may_succeed {
                 return attempted.outcome;
             }
-            tracing::debug!(operation = ?id, "another transaction was in the way, so the handler runs again");
+            tracing::debug!(operation = ?id, "the transaction conflicted with another one and was undone: the handler runs again");
             tokio::select! {
                 biased;
                 () = &mut deadline => {
-                    tracing::warn!(operation = ?id, "other transactions were in the way until the handler's time was up");
+                    tracing::warn!(operation = ?id, "the transaction conflicted with others until the handler's time was up, and was undone");
                     return attempted.outcome;
                 }
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
@@ -152,8 +152,9 @@ impl Operations {
         }
     }
 
-    /// The answer to a commit was lost: only what is stored now may be told as done; `None` where nothing is, and so
-    /// nothing was kept. The look is a claim that is rolled back, so that it waits for a commit which is still on its way.
+    /// Looks up whether a transaction was committed, after the answer to its commit was lost: only an answer that the
+    /// store holds may be given as done. `None` if the store holds none, so nothing was kept. The lookup is a claim
+    /// that is rolled back, so that it waits for a commit that is still in progress.
     async fn look_up(
         &self,
         transactions: &dyn Transactions,
@@ -176,14 +177,14 @@ impl Operations {
             }
             (Some(Ok(stored)), _) => stored,
             (Some(Err(_)) | None, _) => {
-                tracing::error!(%error, "whether a transaction was committed could not be looked up");
+                tracing::error!(%error, "the answer to a commit was lost, and the store could not be asked whether it had committed: a retry gets the outcome");
                 Some(Transacted::CommitUnknown)
             }
         }
     }
 }
 
-/// Carries what the work found out of the transaction that it ran in.
+/// Runs work in a transaction, and returns the work's value with how the transaction ended.
 async fn run<T: Send + 'static>(
     transactions: &dyn Transactions,
     limit: Duration,
@@ -299,13 +300,13 @@ async fn keep(
         .await?
     {
         Swap::Swapped(_) => Ok(()),
-        // The row was ours in this very transaction, so only the handler's own SQL can have changed it.
+        // This transaction wrote the row, so only the handler's own SQL can have changed it.
         Swap::Held { .. } | Swap::Gone => Err(StoreError::EndedByHandler),
     }
 }
 
 impl Found {
-    /// `None` where the operation is this call's to run.
+    /// `None` if this call has claimed the operation.
     fn told(self) -> Option<Transacted> {
         match self {
             Self::Ours { .. } => None,
@@ -316,14 +317,14 @@ impl Found {
 }
 
 impl HandlerOutcome {
-    /// A handler that fails after its time fails because of that: the store has interrupted a statement of it, which the
-    /// timer cannot.
+    /// A failure after `max_execution` is a timeout: the store has interrupted the handler's statement, which the timer
+    /// cannot interrupt.
     fn or_timed_out(self, took: Duration, max_execution: Duration) -> Self {
         match self {
             Self::Finished { response, .. } if response.status.as_u16() >= 400 && took >= max_execution => {
                 tracing::error!(
                     limit_s = max_execution.as_secs_f64(),
-                    "the handler failed after it had run for longer than it may"
+                    "the handler ran for longer than it may, and then failed"
                 );
                 Self::TimedOut
             }

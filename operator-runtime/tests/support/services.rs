@@ -55,10 +55,12 @@ impl Redis {
     /// If the server does not answer.
     #[must_use]
     pub fn ask(&self, command: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
-        stream.write_all(format!("{command}\r\n").as_bytes()).expect("it hears");
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        stream
+            .write_all(format!("{command}\r\n").as_bytes())
+            .expect("the server takes the command");
         let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-        let first = lines.next().expect("it answers");
+        let first = lines.next().expect("the server answers");
         let line = if first.starts_with('$') {
             lines.next().unwrap_or_default()
         } else {
@@ -179,7 +181,7 @@ impl Postgres {
             .arg(name)
             .status()
             .expect("createdb runs");
-        assert!(made.success(), "there is no database {name}");
+        assert!(made.success(), "the database {name} could not be created");
         self.url_of(name)
     }
 
@@ -197,7 +199,7 @@ impl Postgres {
         // The first process before the others, so that it starts no more processes.
         let mut frozen = Frozen::new([first]);
         let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
-        let children = children.expect("it has processes");
+        let children = children.expect("the child processes are listed");
         frozen.extend(children.split_whitespace().filter_map(|id| id.parse().ok()));
         frozen
     }
@@ -225,7 +227,7 @@ impl Drop for Postgres {
 
 /// Frozen processes; dropping this lets them continue. Until then, they cannot be stopped in an orderly way.
 #[derive(Debug)]
-#[must_use = "it goes on at once"]
+#[must_use = "a dropped `Frozen` lets the processes continue at once"]
 pub struct Frozen(Vec<u32>);
 
 impl Frozen {
@@ -294,7 +296,7 @@ fn postgres_command(program: &str, folder: &Path) -> Command {
 /// Gives a file or folder to the user that runs Postgres.
 pub(crate) fn hand_over(path: &Path) {
     if let Some((user, group)) = unprivileged() {
-        chown(path, Some(user), Some(group)).expect("it is handed over");
+        chown(path, Some(user), Some(group)).expect("the owner is changed");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Claims, waiting, fences and crashes, on a store in memory.
+//! Tests of claims, waiting duplicates, lost leases and crashes, on a store in memory.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -72,7 +72,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn a_retry_is_answered_with_the_first_answer() {
+async fn a_retry_gets_the_first_answer() {
     let fixture = fixture();
     let lease = fixture.run(Effect::AtMostOnce).await;
     lease.complete(finished("first")).await.expect("recorded");
@@ -110,7 +110,7 @@ async fn of_24_identical_calls_at_once_one_runs_and_all_get_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duplicate_of_what_does_not_end_is_told_to_come_back_and_touches_nothing() {
+async fn a_duplicate_that_waits_in_vain_is_told_to_retry_and_writes_nothing() {
     let fixture = fixture();
     let lease = fixture.run(Effect::AtMostOnce).await;
     let before = Instant::now();
@@ -119,7 +119,10 @@ async fn a_duplicate_of_what_does_not_end_is_told_to_come_back_and_touches_nothi
         Claim::Told(Recorded::StillRunning)
     ));
     assert_eq!(before.elapsed().as_secs(), 10);
-    lease.complete(finished("late")).await.expect("the owner still owns it");
+    lease
+        .complete(finished("late"))
+        .await
+        .expect("the attempt still holds the operation");
 }
 
 #[tokio::test]
@@ -144,7 +147,7 @@ async fn an_attempt_that_was_taken_over_cannot_complete_or_renew() {
 }
 
 #[tokio::test]
-async fn a_renewed_lease_lives_on_and_a_dropped_one_runs_out() {
+async fn a_renewed_lease_stays_valid_and_a_dropped_lease_runs_out() {
     let fixture = fixture();
     let mut lease = fixture.run(Effect::AtMostOnce).await;
     for _ in 0..12 {
@@ -166,10 +169,10 @@ async fn a_renewed_lease_lives_on_and_a_dropped_one_runs_out() {
     assert_eq!(fixture.run(Effect::AtMostOnce).await.epoch(), 1);
 }
 
-/// A handler that ends while its lease is being renewed leaves nobody to hear whether that was written.
+/// If a handler ends during a lease renewal, the answer to the renewal is lost.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
-async fn a_renewal_that_nobody_waits_for_does_not_cost_an_attempt_its_answer() {
+async fn an_attempt_keeps_its_answer_although_its_last_renewal_was_not_answered() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("operator.db");
     let store = crate::store::SqliteStore::open(&path).expect("opens");
@@ -178,7 +181,7 @@ async fn a_renewal_that_nobody_waits_for_does_not_cost_an_attempt_its_answer() {
         operations: Operations::new(Arc::new(store), Settings::default()),
     };
     let mut lease = fixture.run(Effect::AtMostOnce).await;
-    // The store waits for another process that writes.
+    // A second connection that writes makes the store wait.
     let other = rusqlite::Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("begins");
     tokio::select! {
@@ -194,7 +197,7 @@ async fn a_renewal_that_nobody_waits_for_does_not_cost_an_attempt_its_answer() {
 }
 
 #[tokio::test]
-async fn a_panic_is_told_without_its_text_and_releases_what_may_run_again() {
+async fn a_panic_is_answered_without_its_text_and_releases_a_rerunnable_operation() {
     let fixture = fixture();
     let answer = fixture
         .run(Effect::Rerunnable)
@@ -206,7 +209,7 @@ async fn a_panic_is_told_without_its_text_and_releases_what_may_run_again() {
 }
 
 #[tokio::test]
-async fn too_long_an_answer_is_given_once() {
+async fn an_answer_that_is_too_long_is_given_once() {
     let fixture = fixture();
     let long = HandlerOutcome::Finished {
         response: Response {
@@ -225,7 +228,7 @@ async fn too_long_an_answer_is_given_once() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_full_lets_nothing_start() {
+async fn a_full_store_starts_no_call() {
     let store = MemoryStore::with(0, Arc::new(ManualClock::at(MINUTE)));
     let operations = Operations::new(Arc::new(store), Settings::default());
     let refused = admit(&operations, "{}", Effect::AtMostOnce).await;
@@ -238,7 +241,7 @@ mod unconfirmed {
     use super::*;
     use crate::store::{BoxFuture, Cursor, Page, Proposal, Store};
 
-    /// A store that writes the first record and does not say so, and then refuses to write over it a number of times.
+    /// A store that writes the first record without confirming it, and then refuses several times to replace it.
     #[derive(Debug)]
     struct Silent {
         inner: MemoryStore,
@@ -283,7 +286,7 @@ mod unconfirmed {
         }
 
         fn describe(&self) -> String {
-            "a store that writes and does not say so".to_owned()
+            "a store that does not confirm its write".to_owned()
         }
     }
 
@@ -298,7 +301,7 @@ mod unconfirmed {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_claim_that_may_be_written_is_taken_back_and_the_retry_runs() {
+    async fn an_unconfirmed_claim_is_released_and_the_retry_runs() {
         for refusals in [0, 1, 3] {
             let operations = silent(refusals);
             let refused = admit(&operations, "{}", Effect::AtMostOnce).await.unwrap_err();
@@ -310,7 +313,7 @@ mod unconfirmed {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_duplicate_that_waits_for_such_a_claim_runs() {
+    async fn a_duplicate_that_waits_for_an_unconfirmed_claim_runs() {
         let operations = silent(2);
         let refused = admit(&operations, "{}", Effect::AtMostOnce).await.unwrap_err();
         refused.take_back();
@@ -319,7 +322,7 @@ mod unconfirmed {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_stays_away_is_asked_until_the_lease_is_over() {
+    async fn the_release_of_a_claim_is_retried_until_the_lease_runs_out() {
         let operations = silent(u32::MAX);
         let refused = admit(&operations, "{}", Effect::AtMostOnce).await.unwrap_err();
         let before = timer_now();

@@ -1,4 +1,4 @@
-//! What a person may say of an operation whose outcome nobody else can know: pure, as all of the rules.
+//! The rules by which a person settles an operation whose outcome is unknown, as pure functions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,30 +11,30 @@ use crate::record::{Record, Response, Settlement, State};
 /// What a person has found out about an attempt whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// It took effect, and this is the answer for every retry.
+    /// The operation took effect, and every retry gets this answer.
     Done(Response),
-    /// It took no effect: a retry runs.
+    /// The operation took no effect, and a retry runs.
     NotDone,
 }
 
 /// Why there is nothing for a person to settle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NothingToSettle {
-    #[error("an attempt at it is running; look again once that has ended, or has given no sign of life for {} s", .lease.as_secs())]
+    #[error("an attempt is running: try again after the attempt has ended, or {} s after its last lease renewal", .lease.as_secs())]
     Running { lease: Duration },
-    #[error("its attempt was lost, and it may safely run again, so the next retry runs it")]
+    #[error("its attempt was lost, but its handler may safely run again, so the next retry runs it")]
     RunsAgain,
-    #[error("its last attempt had no effect worth keeping, so the next retry runs it")]
+    #[error("its last attempt left no answer to keep, so the next retry runs it")]
     Released,
-    #[error("it is over, and every retry gets its answer")]
+    #[error("it is completed, and every retry gets its answer")]
     Completed,
-    #[error("it is over, and only its answer was too long to keep")]
+    #[error("it is completed, but its answer was too long to keep")]
     NotKept,
-    #[error("its time is over: a call with its key is a new operation")]
+    #[error("its record has expired: a call with its key is a new operation")]
     Expired,
 }
 
-/// Whether nobody but a person can say what became of the operation.
+/// Checks that only a person can find out the outcome of the operation.
 pub(crate) fn needs_a_person(
     held: &Record,
     ages: Ages,
@@ -54,8 +54,8 @@ pub(crate) fn needs_a_person(
     }
 }
 
-/// The record once a person has settled what became of its attempt. The epoch stays, and the attempt, should it turn up
-/// after all, finds that the record is no longer as it left it.
+/// The record after a person has settled its operation. The epoch does not change: if the lost attempt continues after
+/// all, its write fails because the record has a new revision.
 pub(crate) fn settle(
     held: Record,
     ages: Ages,

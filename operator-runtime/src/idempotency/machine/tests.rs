@@ -1,4 +1,4 @@
-//! The tables of the design, cell by cell.
+//! Checks each cell of the design's tables.
 
 use proptest::prelude::*;
 
@@ -77,7 +77,7 @@ fn next_attempt() -> Decision {
 }
 
 #[test]
-fn what_is_over_is_answered_the_same_whatever_the_effect() {
+fn an_ended_operation_is_answered_from_its_record_whatever_the_effect() {
     for effect in EFFECTS {
         let ages = ages(100, 100);
         assert_eq!(
@@ -97,7 +97,7 @@ fn what_is_over_is_answered_the_same_whatever_the_effect() {
 }
 
 #[test]
-fn a_live_attempt_is_waited_for() {
+fn a_request_waits_for_a_live_attempt() {
     for effect in EFFECTS {
         assert_eq!(
             ask(State::InProgress, ages(14, 100), effect),
@@ -107,7 +107,7 @@ fn a_live_attempt_is_waited_for() {
 }
 
 #[test]
-fn a_lost_attempt_is_followed_by_another_unless_the_effect_may_happen_once_only() {
+fn a_lost_attempt_runs_again_unless_its_effect_is_at_most_once() {
     for effect in EFFECTS {
         let expected = match effect {
             Effect::AtMostOnce => Decision::GiveUp(held(State::Unknown)),
@@ -118,7 +118,7 @@ fn a_lost_attempt_is_followed_by_another_unless_the_effect_may_happen_once_only(
 }
 
 #[test]
-fn another_request_under_the_same_key_is_a_mistake_in_every_state() {
+fn another_request_with_the_same_key_is_refused_in_every_state() {
     for state in states() {
         for age in [0, 20, 3_599] {
             let step = claim(
@@ -134,7 +134,7 @@ fn another_request_under_the_same_key_is_a_mistake_in_every_state() {
 }
 
 #[test]
-fn an_expired_record_is_as_if_absent() {
+fn an_expired_record_counts_as_absent() {
     for state in states() {
         for first in [asked(), other()] {
             let step = claim(
@@ -159,11 +159,11 @@ fn a_live_attempt_does_not_expire() {
 
 const LIMIT: usize = 256 * 1024;
 
-/// What is kept, without the answer itself.
+/// What is kept after an attempt, without the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kept {
     Completed,
-    /// The answer alone, of a transaction.
+    /// Only the answer of a transaction, without its effects.
     Refused,
     Released,
     TooLong,
@@ -182,7 +182,7 @@ fn finished(status: u16, retryable: bool, size: usize) -> HandlerOutcome {
     }
 }
 
-/// What is kept after an attempt outside a transaction, and what its caller is told.
+/// What is kept after an attempt outside a transaction, and its caller's answer.
 fn after(outcome: HandlerOutcome, effect: Effect) -> (Kept, Answer) {
     let (state, answer) = finish(outcome, effect, &Settings::default());
     let kept = match state {
@@ -205,7 +205,8 @@ fn after_transaction(outcome: HandlerOutcome) -> (Kept, Answer) {
     (kept, answer)
 }
 
-/// Status, marked retryable, size; then what is kept: at most once, may run again, transactional.
+/// A status, whether the error is marked `retryable`, and a size; then what is kept if the effect is at most once,
+/// rerunnable, and transactional.
 type Row = (u16, bool, usize, Kept, Kept, Kept);
 
 #[test]
@@ -254,7 +255,7 @@ fn every_outcome_leaves_what_the_table_says() {
 }
 
 #[test]
-fn a_handler_that_did_not_end_leaves_what_the_table_says() {
+fn a_handler_that_does_not_finish_leaves_what_the_table_says() {
     let ends = [
         (HandlerOutcome::Panicked, Kept::Unknown, Answer::Failed),
         (HandlerOutcome::TimedOut, Kept::Unknown, Answer::TimedOut),
@@ -271,7 +272,7 @@ fn a_handler_that_did_not_end_leaves_what_the_table_says() {
 }
 
 #[test]
-fn only_reading_is_not_recorded() {
+fn only_read_only_calls_are_not_recorded() {
     for effect in EFFECTS {
         assert_eq!(effect.is_recorded(), effect != Effect::ReadOnly);
     }
@@ -300,7 +301,7 @@ fn records_outlive_every_retry() {
 }
 
 #[test]
-fn no_number_breaks_what_callers_count_on() {
+fn settings_that_break_the_promise_are_refused() {
     let problems = |change: fn(&mut Settings)| {
         let mut settings = Settings::default();
         change(&mut settings);

@@ -1,4 +1,4 @@
-//! A store that waits to be let through: each compare-and-swap is held until the history says what becomes of it.
+//! A store that holds each compare-and-swap back until the history decides its fate.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -16,19 +16,19 @@ use crate::store::{
     Swap, Transaction, Transactions, Verdict, Work,
 };
 
-/// One server's way to the store.
+/// One server's access to the store.
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) inner: Arc<dyn Store>,
     pub(super) added: Option<Arc<AddedTime>>,
     waiting: Mutex<Option<Request>>,
-    /// Of the next transaction.
+    /// The fate of the next transaction's commit.
     commit: Mutex<CommitFate>,
-    /// The next transaction cannot be begun.
+    /// Whether the next transaction cannot begin.
     is_away: AtomicBool,
 }
 
-/// A compare-and-swap that has been asked for and has not happened.
+/// A compare-and-swap that was requested and not yet carried out.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) id: OperationId,
@@ -53,7 +53,7 @@ impl Gate {
         *lock(&self.commit) = fate;
     }
 
-    /// What the future that was polled last has asked for.
+    /// The request of the future that was polled last.
     pub(super) fn take_request(&self) -> Option<Request> {
         lock(&self.waiting).take()
     }
@@ -81,7 +81,7 @@ impl Gate {
         }
     }
 
-    /// What is held of an operation, as old as it is in the history.
+    /// The held record of an operation, with its ages in the history.
     pub(super) async fn listed(&self, id: OperationId) -> Result<Option<Listed>, StoreError> {
         let page = self.inner.list(id..=id, None, 1).await?;
         let aged = |listed: Listed| match &self.added {
@@ -100,11 +100,11 @@ impl Gate {
         }
     }
 
-    /// What a server is told whose write came to this, and which never learns so.
+    /// The error for a server whose write had this result, but whose answer is lost.
     pub(super) fn unconfirmed(answer: &Swap) -> StoreError {
         StoreError::Unconfirmed {
             store: "the store of a history".to_owned(),
-            // No store counts that far.
+            // `u64::MAX`, because no store reaches this revision.
             revision: match answer {
                 Swap::Swapped(revision) => *revision,
                 Swap::Held { .. } | Swap::Gone => Revision(u64::MAX),
@@ -115,7 +115,7 @@ impl Gate {
 }
 
 impl Request {
-    /// The future goes on with this answer the next time that it is polled.
+    /// The future continues with this answer at its next poll.
     pub(super) fn answer(self, answer: Result<Swap, StoreError>) {
         let _ = self.reply.send(answer);
     }
@@ -165,7 +165,7 @@ impl Store for Gate {
     }
 }
 
-/// A transaction is carried out to its end, and then the history says whether that was reached and is known.
+/// Runs a transaction to its end; then the history decides whether it commits, and whether the server learns that.
 impl Transactions for Gate {
     fn handle_type(&self) -> TypeId {
         self.inner.transactions().expect("it has some").handle_type()
@@ -204,7 +204,7 @@ impl Gate {
             return inner.transact(limit, work);
         };
         Box::pin(async move {
-            // What a transaction has written is only known to others once it is committed.
+            // After the commit, because others see a transaction's writes only then.
             let writes = Arc::new(Mutex::new(lock(&added.writes).clone()));
             let (time, within) = (Arc::clone(&added), Arc::clone(&writes));
             let work: Work = Box::new(move |transaction| {
@@ -226,7 +226,7 @@ impl Gate {
     }
 }
 
-/// A transaction that tells the ages which records have in the history.
+/// A transaction that returns the ages that records have in the history.
 struct Aged<'t> {
     inner: &'t mut dyn Transaction,
     time: Arc<AddedTime>,
@@ -262,17 +262,17 @@ impl Transaction for Aged<'_> {
     }
 }
 
-/// Which record is written over, or looked at.
+/// The record that a compare-and-swap reads or replaces.
 struct Asked {
     id: OperationId,
-    /// Whether its time begins anew with the write.
+    /// Whether the write resets the time since the first call.
     begins: bool,
 }
 
 type Writes = HashMap<OperationId, Times>;
 
-/// Time that a history adds to a store whose clock no test can set: what has passed in the history since each write
-/// is added to the age that the store itself tells.
+/// Simulated time for a store whose clock a test cannot set: the history's time since each write is added to the age
+/// that the store returns.
 #[derive(Debug, Default)]
 pub(super) struct AddedTime {
     now: Mutex<Duration>,

@@ -1,4 +1,4 @@
-//! What can happen to an operation, as actions that are drawn at random and shrunk.
+//! Histories: random sequences of what can happen to an operation, which proptest can shrink.
 
 use proptest::prelude::*;
 
@@ -7,8 +7,8 @@ use crate::idempotency::effect::Effect;
 
 pub(super) const SERVERS: usize = 3;
 
-/// One of the calls for a key at a server, oldest first. Where there is none, an action does nothing; so an action
-/// that is left out when a history is shrunk changes nothing else's meaning.
+/// One of the calls for a key at a server, by its place, oldest first. If there is no such call, the action does
+/// nothing, so removing an action from a history does not change the meaning of the other actions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who {
     pub(super) server: usize,
@@ -25,12 +25,12 @@ pub(super) enum Action {
         body: u8,
         effect: Effect,
     },
-    /// A call goes on to the next thing that it asks of the store.
+    /// A call continues until its next request to the store.
     GoOn {
         who: Who,
         fate: Fate,
     },
-    /// A running handler gives a sign of life.
+    /// A running handler renews its lease.
     Renew {
         who: Who,
     },
@@ -39,7 +39,7 @@ pub(super) enum Action {
         who: Who,
         ending: Ending,
     },
-    /// A transactional request arrives, and its transaction is carried out to its end.
+    /// A transactional request arrives, and its transaction runs to its end.
     Transact {
         server: usize,
         key: u8,
@@ -54,13 +54,13 @@ pub(super) enum Action {
         bodies: [u8; 2],
         endings: [Ending; 2],
     },
-    /// A person says what became of an operation of such an endpoint.
+    /// A person settles an operation of an endpoint with this effect.
     Settle {
         key: u8,
         effect: Effect,
         is_done: bool,
     },
-    /// A server loses all it was doing.
+    /// A server crashes and loses all its calls.
     Crash {
         server: usize,
     },
@@ -72,32 +72,32 @@ pub(super) enum Action {
     },
 }
 
-/// What becomes of a compare-and-swap.
+/// The fate of a compare-and-swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Answered,
-    /// It happens, and its answer is lost on the way.
+    /// The store carries it out, but the answer is lost.
     AnswerLost,
-    /// The store cannot be reached: it does not happen.
+    /// The store cannot be reached, so nothing is written.
     NotReached,
-    /// It happens, and the server dies before it learns so.
+    /// The store carries it out, but the server crashes before the answer arrives.
     CrashAfter,
 }
 
-/// What becomes of a transaction that is to be committed.
+/// The fate of a transaction's commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum CommitFate {
     #[default]
     Answered,
-    /// It is committed, and the answer is lost on the way.
+    /// The store commits, but the answer is lost.
     AnswerLost,
-    /// And the store cannot be asked what it came to.
+    /// The store commits, the answer is lost, and the lookup of the commit fails too.
     AnswerLostForGood,
-    /// The commit is lost on the way, which looks the same.
+    /// The commit request is lost, which the server cannot distinguish from a lost answer.
     NotReached,
-    /// The server dies before the commit.
+    /// The server crashes before the commit.
     CrashBefore,
-    /// It is committed, and the server dies before it learns so.
+    /// The store commits, but the server crashes before the answer arrives.
     CrashAfter,
 }
 

@@ -1,19 +1,19 @@
-//! The judge of the histories: the design's rules for an operation, written a second time and from its page alone.
+//! The reference model: the design's rules for an operation, implemented a second time from the design page alone.
 
 use std::collections::HashMap;
 
 use crate::idempotency::effect::Effect;
 
-/// Seconds, as all times here.
+/// In seconds, like all times in this file.
 pub(super) const TTL: u64 = 60;
 pub(super) const LEASE: u64 = 15;
 pub(super) const RENEW_EVERY: u64 = 5;
 pub(super) const WAIT: u64 = 10;
 pub(super) const MAX_EXECUTION: u64 = 30;
-/// Bytes.
+/// In bytes.
 pub(super) const LONGEST_ANSWER: usize = 16;
 
-/// How a handler of a history ends.
+/// How a handler in a history ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// 200.
@@ -22,17 +22,17 @@ pub(super) enum Ending {
     Refused,
     /// 429: not now.
     Later,
-    /// An error that the handler marked so.
+    /// An error marked `retryable`.
     Retryable,
     /// 500.
     Failed,
-    /// 200, and more bytes than are kept.
+    /// 200, with a body longer than the limit for kept answers.
     TooLong,
     Panics,
     TakesTooLong,
 }
 
-/// What a request for an operation is to be told, or may do.
+/// What a request for an operation must be told, or may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Run { epoch: u32 },
@@ -44,16 +44,16 @@ pub(super) enum Verdict {
     TooLong,
 }
 
-/// One run of a handler, among all of a history.
+/// The number of one run of a handler, unique in its history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Attempt(u32);
 
-/// What a request has written.
+/// What a request's claim has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// That it runs.
+    /// That this attempt is in progress.
     Run(Attempt),
-    /// That nobody may.
+    /// That the outcome is unknown, so no attempt may run.
     GivenUp,
 }
 
@@ -82,7 +82,7 @@ enum Progress {
 }
 
 impl Reference {
-    /// What a request that looks at `now` is due.
+    /// The expected result for a request that reads the record at `now`.
     pub(super) fn ask(&self, key: u8, body: u8, effect: Effect, now: u64) -> Verdict {
         let Some(operation) = self.operations.get(&key) else {
             return Verdict::Run { epoch: 1 };
@@ -107,7 +107,7 @@ impl Reference {
         }
     }
 
-    /// A request that looked at `looked` has written at `now`, and nothing was written in between.
+    /// Records a claim written at `now` by a request that read at `looked`, with no other write in between.
     pub(super) fn take(&mut self, key: u8, body: u8, effect: Effect, looked: u64, now: u64) -> Taken {
         match self.ask(key, body, effect, looked) {
             Verdict::Run { epoch } => {
@@ -135,11 +135,12 @@ impl Reference {
                 operation.sign_of_life = now;
                 Taken::GivenUp
             }
-            other => panic!("written, where the request was due {other:?}"),
+            other => panic!("the request wrote a claim, but {other:?} was expected"),
         }
     }
 
-    /// Whether the attempt may still write: no other one has taken the operation, and it is not forgotten.
+    /// Whether the attempt may still write: no other attempt has taken the operation over, and its record has not
+    /// expired.
     pub(super) fn owns(&self, key: u8, attempt: Attempt) -> bool {
         self.operations
             .get(&key)
@@ -150,14 +151,14 @@ impl Reference {
         self.operations.get(&key).map_or(0, |operation| operation.epoch)
     }
 
-    /// When the operation is forgotten.
+    /// When the operation's record expires.
     pub(super) fn expiry(&self, key: u8) -> u64 {
         self.operations
             .get(&key)
             .map_or(0, |operation| operation.first_seen + TTL)
     }
 
-    /// Whether the attempt may give another sign of life: never past the longest execution.
+    /// Whether the attempt may renew its lease again: never past the longest execution.
     pub(super) fn may_renew(renewals: u64) -> bool {
         renewals * RENEW_EVERY < MAX_EXECUTION
     }
@@ -167,7 +168,7 @@ impl Reference {
         operation.sign_of_life = now;
     }
 
-    /// The attempt's server has been told that its claim failed, so it does not run, and has taken the claim back.
+    /// Records that the attempt's server has released a claim whose write it could not confirm; no handler ran.
     pub(super) fn take_back(&mut self, key: u8, now: u64) {
         let operation = self.operations.get_mut(&key).expect("its owner writes");
         operation.sign_of_life = now;
@@ -186,14 +187,15 @@ impl Reference {
         };
     }
 
-    /// A person says that it was done, with an answer, or that it was not; whether that was to be said.
+    /// A person settles the operation: it was done, with this answer, or it was not done. Returns whether that is
+    /// allowed.
     pub(super) fn settle(&mut self, key: u8, effect: Effect, answer: Option<u32>, now: u64) -> bool {
         let Some(operation) = self.operations.get_mut(&key) else {
             return false;
         };
         let is_unknown = match operation.progress {
             Progress::Unknown => now - operation.first_seen < TTL,
-            // Nobody has said so yet, but its owner is lost, and it may not run again.
+            // Not yet marked as unknown, but the attempt is lost and may not run again.
             Progress::Runs { .. } => {
                 now - operation.sign_of_life >= LEASE
                     && now - operation.first_seen < TTL
@@ -208,7 +210,7 @@ impl Reference {
         is_unknown
     }
 
-    /// A whole transaction: it runs and is kept, with or without effects, or nothing has happened.
+    /// Records a whole transaction: it is kept, with or without its effects, or it leaves nothing.
     pub(super) fn transact(&mut self, key: u8, body: u8, ending: Ending, answer: u32, now: u64) -> Verdict {
         let due = self.ask(key, body, Effect::Transactional, now);
         if matches!(due, Verdict::Run { .. }) && matches!(ending, Ending::Done | Ending::Refused) {
@@ -218,7 +220,7 @@ impl Reference {
         due
     }
 
-    /// Forgets what was first seen and last written too long ago.
+    /// Removes expired operations.
     pub(super) fn sweep(&mut self, now: u64) {
         self.operations
             .retain(|_, operation| now - operation.first_seen <= TTL || now - operation.sign_of_life <= TTL);

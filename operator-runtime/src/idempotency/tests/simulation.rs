@@ -1,4 +1,4 @@
-//! Several servers on one store, moved one compare-and-swap at a time, and each move held against the reference.
+//! Simulates several servers on one store, one compare-and-swap at a time, and compares each step with the reference.
 
 mod call;
 mod judgement;
@@ -27,30 +27,30 @@ use crate::store::Store;
 
 const MAX_EXECUTION: Duration = Duration::from_secs(reference::MAX_EXECUTION);
 
-/// A store under test, as each server has opened it.
+/// A store under test, opened once for each server.
 pub(super) trait World {
     fn stores(&self) -> [Arc<dyn Store>; SERVERS];
 
-    /// Lets time pass on the store's clock; `None` where no test can set it.
+    /// Advances the store's clock; `None` if a test cannot set this clock.
     fn clock(&self) -> Option<&crate::clock::ManualClock>;
 
-    /// Where transactions have effects.
+    /// The effects in transactions; `None` if the store has no transactions.
     fn effects(&self) -> Option<&dyn Effects>;
 }
 
-/// Effects in a store's transactions.
+/// The effects of handlers in a store's transactions.
 pub(super) trait Effects: Sync {
-    /// A handler that makes `effect` happen, and then ends.
+    /// A handler that writes `effect`, and then ends.
     fn handler(&self, effect: String, outcome: HandlerOutcome) -> TransactionalHandler;
 
-    /// The effects whose names begin so.
+    /// The committed effects whose names have this prefix.
     fn happened(&self, prefix: &str) -> Vec<String>;
 }
 
 pub(super) struct Simulation<'w> {
-    /// Where the store's own work runs.
+    /// The runtime for the store's own work.
     stores: &'w Runtime,
-    /// Where the servers' timers run, on time that stands still.
+    /// The runtime for the servers' timers, with paused time.
     time: Runtime,
     world: &'w dyn World,
     history: String,
@@ -65,7 +65,7 @@ pub(super) struct Simulation<'w> {
     reached: Reached,
 }
 
-/// How often histories came to what is worth coming to, so that nobody takes histories of nothing for a proof.
+/// How often each event occurred, so that the test can fail if the histories never reach an event.
 pub(super) type Reached = BTreeMap<&'static str, u32>;
 
 impl<'w> Simulation<'w> {
@@ -102,7 +102,7 @@ impl<'w> Simulation<'w> {
         }
     }
 
-    /// Lets all that earlier histories have written be forgotten.
+    /// Removes all records of earlier histories.
     fn forget(&mut self) {
         if let Some(clock) = self.world.clock() {
             clock.advance(Duration::from_secs(2 * reference::TTL));
@@ -122,7 +122,7 @@ impl<'w> Simulation<'w> {
         }
         if let Some(effects) = self.world.effects() {
             let happened = effects.happened(&format!("{}/", self.history));
-            assert_eq!(happened, self.effects, "effects that happened, and that were to happen");
+            assert_eq!(happened, self.effects, "effects in the store, and expected effects");
         }
         self.reached
     }
@@ -158,7 +158,7 @@ impl<'w> Simulation<'w> {
         }
     }
 
-    /// Takes a call out, and puts it back where it is not over.
+    /// Takes a call out of its server, and puts it back if the call has not ended.
     fn with_call(&mut self, who: Who, act: impl FnOnce(&mut Self, Call) -> Option<Call>) {
         let is_meant = |call: &Call| call.server == who.server && call.asked.key == who.key;
         let numbers: Vec<_> = (0..self.calls.len())
@@ -238,7 +238,7 @@ impl<'w> Simulation<'w> {
         }
     }
 
-    /// Lets a call go on until it asks the store, waits, or is over.
+    /// Runs a call until it asks the store, waits, or ends.
     fn poll(&mut self, mut call: Call) -> Option<Call> {
         let entered = self.time.enter();
         let mut context = Context::from_waker(Waker::noop());
@@ -377,7 +377,7 @@ impl<'w> Simulation<'w> {
         self.time.block_on(tokio::time::advance(by));
     }
 
-    /// Only where time can be set: real time is too short for anything to grow old.
+    /// Only if the clock can be set, because no record expires in the real time of a test.
     fn sweep(&mut self, server: usize) {
         if self.world.clock().is_some() {
             self.stores

@@ -1,4 +1,4 @@
-//! Effects and answers in one commit, on SQLite.
+//! Tests that effects and answers are committed together, on SQLite.
 
 mod lost_commit;
 mod shared_commit;
@@ -75,13 +75,13 @@ fn handler(
     })
 }
 
-/// Nothing makes the transactions of these tests fail but themselves, so a second run is asked for by mistake.
+/// A handler for one run: the transactions of these tests meet no conflict, so a second run is an error.
 fn once(handler: TransactionalHandler) -> impl FnMut() -> TransactionalHandler {
     let mut handler = Some(handler);
     move || handler.take().expect("run once")
 }
 
-/// Pays `name` back, then ends with `outcome`.
+/// Inserts the refund `name`, and then ends with `outcome`.
 fn refund(name: &'static str, outcome: HandlerOutcome) -> TransactionalHandler {
     handler(move |tx| {
         Box::pin(async move {
@@ -222,7 +222,7 @@ async fn a_handler_that_takes_too_long_is_undone() {
     assert!(desk.refunds().await.is_empty());
 }
 
-/// Rows without end.
+/// An endless query.
 const ENDLESS: &str = "WITH RECURSIVE endless (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)";
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn a_reader_answers_while_a_handler_keeps_the_writers_transaction_open() {
         read.expect("the reader does not wait for the writer")
     };
     let (outcome, read) = tokio::join!(&mut calling, reading);
-    assert_eq!(read, Vec::<String>::new(), "only what is committed is read");
+    assert_eq!(read, Vec::<String>::new(), "the reader sees only committed refunds");
     body(outcome);
     assert_eq!(desk.refunds().await, ["a"]);
 }
@@ -328,9 +328,9 @@ async fn a_handler_may_use_savepoints_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_runs_after_sqlite_rolled_back_by_itself_is_not_kept() {
+async fn statements_after_a_rollback_by_sqlite_are_not_kept() {
     let desk = desk();
-    // `OR ROLLBACK` ends the transaction from inside, as a full disk does.
+    // `OR ROLLBACK`, because it makes SQLite end the transaction, as a full disk does.
     let lost = handler(|tx| {
         Box::pin(async move {
             let unique =
@@ -373,7 +373,7 @@ async fn of_24_identical_calls_at_once_one_takes_effect() {
 }
 
 #[tokio::test]
-async fn a_handler_that_runs_again_has_what_is_left_of_its_time() {
+async fn a_handler_that_runs_again_has_only_the_rest_of_its_time() {
     let desk = desk();
     let runs = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&runs);

@@ -1,4 +1,4 @@
-//! The diagram in the module's documentation, drawn from the rules themselves.
+//! Draws the diagram in the module's documentation from the rules, and compares both.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const RECORDED: [(Effect, &str); 3] = [
     (Effect::Transactional, "transactional"),
 ];
 
-/// From where, to where, and what leads there for which effects.
+/// The arrows: from which state, to which state, and for each cause, its effects.
 type Edges = BTreeMap<(&'static str, &'static str, String), Vec<&'static str>>;
 
 fn name(state: &State) -> &'static str {
@@ -84,7 +84,7 @@ fn add_ends(edges: &mut Edges) {
     }
 }
 
-/// What a person says of it.
+/// How a person settles an operation.
 fn add_settlements(edges: &mut Edges) {
     for (effect, shown) in RECORDED {
         for state in states() {
@@ -134,6 +134,6 @@ fn the_documentation_shows_these_rules() {
     let drawn = drawn();
     assert!(
         include_str!("../../machine.rs").contains(&drawn),
-        "the rules have changed: paste this between the fences of the module's documentation\n{drawn}"
+        "the rules have changed: replace the diagram in the module's documentation by this one\n{drawn}"
     );
 }

@@ -1,4 +1,4 @@
-//! What a person may say of an operation, and what becomes of it then.
+//! Which operations a person may settle, and with what result.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) fn settled(state: State, ages: Ages, effect: Effect, finding: &Findin
 }
 
 #[test]
-fn a_person_settles_what_is_unknown_and_nothing_else() {
+fn a_person_can_settle_only_an_unknown_outcome() {
     let lease = SECOND * 15;
     for effect in EFFECTS {
         for finding in [Finding::Done(response()), Finding::NotDone] {
@@ -61,7 +61,7 @@ fn a_settled_operation_keeps_who_settled_it_when_it_runs_again() {
         &Settings::default(),
     );
     let Decision::Claim(record, FirstSeen::Keep) = step else {
-        panic!("does not run: {step:?}")
+        panic!("the operation does not run: {step:?}")
     };
     assert_eq!((record.epoch, record.settlement), (4, Some(settlement())));
 }

@@ -1,4 +1,4 @@
-//! One call as its server carries it out, and what it may be told.
+//! One call on its server, and the answers that its caller may get.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::problem::Kind;
 use crate::record::operation::{Fingerprint, Origin};
 use crate::record::{Record, Response};
 
-/// What one server does for one request.
+/// One server's work for one request.
 pub(super) struct Call {
     pub(super) server: usize,
     pub(super) asked: Asked,
@@ -29,11 +29,11 @@ pub(super) struct Asked {
     pub(super) key: u8,
     pub(super) body: u8,
     pub(super) effect: Effect,
-    /// The number that its handler answers with.
+    /// The number that the handler answers with.
     pub(super) answer: u32,
 }
 
-/// When a call saw last what is held, and whether it has drawn its conclusion.
+/// When a call last read the record, and whether the call has yet to act on it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Looked {
     pub(super) at: u64,
@@ -49,7 +49,7 @@ pub(super) enum Doing {
         waits_since: Option<u64>,
         taken: Option<Taken>,
     },
-    /// Its claim failed, and may be held all the same.
+    /// The claim's write failed, but the store may hold the claim.
     TakingBack { work: Work<()>, attempt: Option<Attempt> },
     Running {
         lease: Lease,
@@ -70,7 +70,7 @@ pub(super) enum Doing {
     },
 }
 
-/// What a write by an attempt came to, as its server has learnt.
+/// The result of an attempt's write, as its server knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
     Yes,
@@ -79,12 +79,12 @@ pub(super) enum Written {
 }
 
 impl Written {
-    /// `None` where the owner met a sign of life of its own, whose answer it had not got: it asks again.
+    /// `None` if the attempt found its own unanswered renewal: the attempt then writes again.
     pub(super) fn of(is_written: bool, owns: bool, is_expired: bool) -> Option<Self> {
         match (is_written, owns) {
             (true, _) => Some(Self::Yes),
             (false, false) => Some(Self::TakenOver),
-            // It could as well be another attempt's, at an operation that was forgotten and begun anew.
+            // After expiry, the renewal could also belong to a new operation with the same key.
             (false, true) if is_expired => Some(Self::TakenOver),
             (false, true) => None,
         }
@@ -100,14 +100,14 @@ pub(super) fn check_written(expected: Option<Written>, error: Option<&LeaseError
     };
     assert!(
         is_right,
-        "a write came to {expected:?}, and the attempt was told {error:?}"
+        "the write's result was {expected:?}, but the attempt was told {error:?}"
     );
 }
 
-/// What callers have seen, whatever the rules say.
+/// What callers have seen, checked independently of the rules.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// By key: the answer that was given as kept, and until when it must be given again.
+    /// By key: the answer that callers got, and until when retries must get the same answer.
     kept: BTreeMap<u8, (u32, u64)>,
 }
 
@@ -120,7 +120,7 @@ impl Seen {
         if let Some((answer, until)) = self.kept.remove(&key) {
             assert!(
                 looked >= until,
-                "doubled: {answer} was answered, and the operation runs again"
+                "doubled: {answer} was answered, but the operation runs again"
             );
         }
     }
@@ -129,7 +129,7 @@ impl Seen {
         if let Some((answer, until)) = self.kept.get(&key) {
             assert!(
                 replayed == *answer || now >= *until,
-                "lost: {answer} was answered, and then {replayed}"
+                "lost: {answer} was answered first, and {replayed} later"
             );
         }
     }
@@ -164,7 +164,7 @@ pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
     }
 }
 
-/// What a caller is told of an attempt that ended so and is recorded.
+/// The answer that a caller gets after an attempt with this ending was recorded.
 pub(super) fn due_of(outcome: HandlerOutcome) -> Answer {
     match outcome {
         HandlerOutcome::Finished { response, kind } => Answer::Response { response, kind },
@@ -177,5 +177,5 @@ pub(super) fn number(response: &Response) -> u32 {
     str::from_utf8(&response.body)
         .ok()
         .and_then(|text| text.parse().ok())
-        .expect("an answer of ours")
+        .expect("a number as the answer")
 }

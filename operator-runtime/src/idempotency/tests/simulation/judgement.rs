@@ -1,4 +1,4 @@
-//! Each move of a call, held against what it was due.
+//! Compares each step of a call with the reference.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::record::Settlement;
 use crate::store::Swap;
 
 impl Simulation<'_> {
-    /// A compare-and-swap has happened: whether it was due, and what it means.
+    /// Checks that a compare-and-swap was expected, and records it in the reference.
     pub(super) fn judge(&mut self, call: &mut Call, request: &Request, answer: &Swap) {
         let is_written = matches!(answer, Swap::Swapped(_));
         match &mut call.doing {
@@ -47,7 +47,10 @@ impl Simulation<'_> {
             },
             Doing::TakingBack { attempt, .. } => {
                 let owns = attempt.is_some_and(|attempt| self.reference.owns(call.asked.key, attempt));
-                assert_eq!(is_written, owns, "a claim is taken back by whoever holds it");
+                assert_eq!(
+                    is_written, owns,
+                    "a claim is released if, and only if, its attempt still holds it"
+                );
                 if is_written {
                     self.reference.take_back(call.asked.key, self.now);
                 }
@@ -55,7 +58,7 @@ impl Simulation<'_> {
             Doing::Renewing { attempt, expected, .. } => {
                 let owns = self.reference.owns(call.asked.key, *attempt);
                 if is_written {
-                    assert!(owns, "an attempt that was taken over has renewed its lease");
+                    assert!(owns, "an attempt renewed its lease after it was taken over");
                     self.reference.renew(call.asked.key, self.now);
                 }
                 *expected = Written::of(is_written, owns, self.reference.expiry(call.asked.key) <= self.now);
@@ -68,7 +71,7 @@ impl Simulation<'_> {
             } => {
                 let owns = self.reference.owns(call.asked.key, *attempt);
                 if is_written {
-                    assert!(owns, "an attempt that was taken over has recorded its end");
+                    assert!(owns, "an attempt recorded its outcome after it was taken over");
                     self.reference
                         .end(call.asked.key, *ending, call.asked.effect, call.asked.answer, self.now);
                 }
@@ -78,7 +81,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// A call that is not over asks again, or waits: whether that was due.
+    /// Checks that a call which continues was expected to ask again, or to wait.
     pub(super) fn asks_on(&self, mut call: Call) -> Call {
         let Doing::Asking {
             looked, waits_since, ..
@@ -94,13 +97,13 @@ impl Simulation<'_> {
             match due {
                 Verdict::Run { .. } | Verdict::GiveUp => {
                     let begins_again = call.request.is_some() && due == Verdict::Run { epoch: 1 };
-                    assert!(writes || begins_again, "waits, and is due {due:?}");
+                    assert!(writes || begins_again, "the call waits, but {due:?} was expected");
                 }
                 Verdict::Wait => {
-                    assert!(!writes, "writes over an attempt that is alive");
+                    assert!(!writes, "the call replaces an attempt that is alive");
                     waits_since.get_or_insert(self.now);
                 }
-                other => panic!("goes on, and is due {other:?}"),
+                other => panic!("the call continues, but {other:?} was expected"),
             }
         }
         let waited = waits_since.map_or(0, |since| self.now - since);
@@ -111,7 +114,7 @@ impl Simulation<'_> {
         call
     }
 
-    /// A request may run, or is answered: whether that was due.
+    /// Checks that a request was expected to run, or to get this answer.
     pub(super) fn claimed(&mut self, mut call: Call, claim: Result<Claim, NotAdmitted>) -> Option<Call> {
         let Doing::Asking { waits_since, taken, .. } = call.doing else {
             return None;
@@ -125,7 +128,7 @@ impl Simulation<'_> {
                 };
                 assert!(
                     attempt.is_none() || claim.is_some(),
-                    "a claim that is held is left there"
+                    "a claim that the store holds is not released"
                 );
                 let work = claim?.take_back();
                 call.doing = Doing::TakingBack {
@@ -137,7 +140,7 @@ impl Simulation<'_> {
         };
         if let Claim::Run(lease) = claim {
             let Some(Taken::Run(attempt)) = taken else {
-                panic!("runs, and has written {taken:?}");
+                panic!("the request runs, but has written {taken:?}");
             };
             assert_eq!(lease.epoch(), self.reference.epoch(call.asked.key));
             self.reach(if lease.epoch() > 1 {
@@ -153,7 +156,11 @@ impl Simulation<'_> {
             return Some(call);
         }
         if let Some(taken) = taken {
-            assert_eq!(taken, Taken::GivenUp, "does not run");
+            assert_eq!(
+                taken,
+                Taken::GivenUp,
+                "the request does not run, but has claimed the operation"
+            );
             assert!(matches!(claim, Claim::Told(Recorded::OutcomeUnknown)), "told {claim:?}");
             self.reach("given up");
             return None;
@@ -201,7 +208,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// A person looks, decides and writes, with nobody in between: what else may happen there is a server's to meet.
+    /// A person reads and settles a record without another write in between; the histories of servers cover such
+    /// writes.
     pub(super) fn settle(&mut self, key: u8, effect: Effect, is_done: bool) {
         let (operations, gate) = self.servers[0].clone();
         let listed = self
@@ -235,13 +243,13 @@ impl Simulation<'_> {
         let due = self.reference.settle(key, effect, answer, self.now);
         match settled {
             Ok(record) => {
-                assert!(due, "settled, and there was nothing to settle: {record:?}");
+                assert!(due, "settled, although there was nothing to settle: {record:?}");
                 self.reach("settled");
                 if let Some(answer) = answer {
                     self.seen.kept(key, answer, self.reference.expiry(key));
                 }
             }
-            Err(NotSettled::Nothing(_)) => assert!(!due, "not settled"),
+            Err(NotSettled::Nothing(_)) => assert!(!due, "not settled, although a person had to"),
             Err(error) => panic!("{error}"),
         }
     }

@@ -1,4 +1,4 @@
-//! Transactional requests: what they are told and what they leave, held against what was due.
+//! Transactional requests: compares their answers and effects with the reference.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ struct Asked {
     key: u8,
     body: u8,
     ending: Ending,
-    /// The number that its handler answers with.
+    /// The number that the handler answers with.
     answer: u32,
 }
 
@@ -45,7 +45,7 @@ impl Simulation<'_> {
         } else if fate == CommitFate::NotReached && is_to_commit {
             self.reach("lost commit");
             self.seen.ran(key, self.now);
-            assert!(told.is_err(), "the commit was lost, and the caller was told {told:?}");
+            assert!(told.is_err(), "the commit was lost, but the caller was told {told:?}");
         } else if fate == CommitFate::AnswerLostForGood && is_to_commit {
             self.reach("unknown commit");
             self.seen.ran(key, self.now);
@@ -58,7 +58,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Only where time can be set: of two at once, nobody else can say which record is how old.
+    /// Only if the clock can be set, because `AddedTime` cannot follow two simultaneous writes.
     pub(super) fn transact_twice(&mut self, servers: [usize; 2], key: u8, bodies: [u8; 2], endings: [Ending; 2]) {
         if self.world.effects().is_none() || self.world.clock().is_none() {
             return;
@@ -67,7 +67,7 @@ impl Simulation<'_> {
         let [one, other] = [0, 1].map(|which| self.transacting(servers[which], asked[which]));
         let (one, other) = self.stores.block_on(async { tokio::join!(one, other) });
         let mut told = [one, other].map(|told| Some(told.expect("the store works")));
-        // Whichever came first: what both were told has to follow from it.
+        // Either request may have been first, so one of the two orders must explain both answers.
         let is_first = |first: usize| {
             let mut reference = self.reference.clone();
             [first, 1 - first].into_iter().all(|which| {
@@ -76,8 +76,7 @@ impl Simulation<'_> {
             })
         };
         let first = [0, 1].into_iter().find(|first| is_first(*first));
-        let first =
-            first.unwrap_or_else(|| panic!("of two at once, whichever was first, one was told wrongly: {told:?}"));
+        let first = first.unwrap_or_else(|| panic!("neither order of the two requests explains the answers {told:?}"));
         self.reach("two at once");
         for which in [first, 1 - first] {
             let due = transact(&mut self.reference, asked[which], self.now);
@@ -108,7 +107,7 @@ impl Simulation<'_> {
         let handler = effects.handler(self.effect(asked), outcome(asked.ending, asked.answer));
         let operations = self.servers[server].0.clone();
         let (id, first) = (self.id(asked.key), first(asked.key, asked.body));
-        // None of the histories has a transaction run again.
+        // `take`, because no transaction of a history runs again.
         let mut handler = Some(handler);
         async move {
             let handler = || handler.take().expect("it runs once");
@@ -119,7 +118,7 @@ impl Simulation<'_> {
     }
 
     fn told(&mut self, asked: Asked, due: Verdict, told: Transacted) {
-        assert!(fits(&told, due), "told {told:?}, and was due {due:?}");
+        assert!(fits(&told, due), "told {told:?}, but {due:?} was expected");
         match told {
             Transacted::Ran(told) => {
                 self.seen.ran(asked.key, self.now);
@@ -153,7 +152,7 @@ fn transact(reference: &mut Reference, asked: Asked, now: u64) -> Verdict {
     reference.transact(asked.key, asked.body, asked.ending, asked.answer, now)
 }
 
-/// Whether that is what a request which was due so may be told.
+/// Whether a request may be told `told` if the reference expects `due`.
 fn fits(told: &Transacted, due: Verdict) -> bool {
     match told {
         Transacted::Ran(_) => matches!(due, Verdict::Run { .. }),
@@ -164,7 +163,7 @@ fn fits(told: &Transacted, due: Verdict) -> bool {
         }
         Transacted::Told(Recorded::StillRunning) => due == Verdict::Wait,
         Transacted::Told(Recorded::KeyReused) => due == Verdict::Mismatch,
-        // That nobody knows is said, not written, for what was begun outside a transaction.
+        // The caller is told that the outcome is unknown, but the transaction is rolled back, so this is not written.
         Transacted::Told(Recorded::OutcomeUnknown) => due == Verdict::Unknown,
         Transacted::Told(Recorded::ResponseNotKept) => due == Verdict::TooLong,
         Transacted::CommitUnknown => false,

@@ -1,9 +1,9 @@
-//! The answer to a commit is lost on the way.
+//! Tests of a commit whose answer is lost.
 
 use super::*;
 use crate::store::{Cursor, Page, Step};
 
-/// A store whose answer to the first commit is lost on the way; `keeps` says whether the commit arrived.
+/// A store whose answer to the first commit is lost; `keeps` is whether the store committed.
 #[derive(Debug)]
 struct Lossy {
     inner: Arc<SqliteStore>,
@@ -73,7 +73,7 @@ fn behind_a_bad_line(mut desk: Desk, keeps: bool) -> Desk {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_was_lost_is_looked_up_before_anything_is_said() {
+async fn a_commit_whose_answer_was_lost_is_looked_up_before_the_caller_is_answered() {
     let desk = behind_a_bad_line(desk(), true);
     assert_eq!(
         body(desk.call("1", refund("a", finished(200, "done"))).await),
@@ -87,7 +87,7 @@ async fn a_commit_whose_answer_was_lost_is_looked_up_before_anything_is_said() {
 }
 
 #[tokio::test]
-async fn a_commit_that_was_lost_is_not_told_as_success_and_the_retry_runs() {
+async fn a_lost_commit_is_not_answered_as_a_success_and_the_retry_runs() {
     let desk = behind_a_bad_line(desk(), false);
     assert!(matches!(
         desk.call("1", refund("a", finished(200, "done"))).await,

@@ -1,5 +1,5 @@
-//! Several jobs in one transaction of the writer: that they share it, for how long it takes them in, and that what goes
-//! wrong with one of them is its own affair.
+//! Several jobs in one transaction of the writer: they share the commit, the transaction accepts jobs for a limited
+//! time, and a failure of one job does not affect the others.
 
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -14,8 +14,8 @@ use crate::store::Durability;
 
 type Call<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A writer whose clock stands, so that no transaction is open for too long, and whose queue is filled while a first
-/// handler keeps its transaction open.
+/// A writer with a paused clock, so that no transaction is open for too long. Its queue is filled while a first handler
+/// keeps its transaction open.
 struct Queue {
     desk: Arc<Desk>,
     clock: Arc<ManualClock>,
@@ -39,7 +39,7 @@ impl Queue {
         }
     }
 
-    /// Pays "first" back, and has what comes after wait.
+    /// Inserts the refund "first", and makes later calls wait.
     async fn begin(&mut self) {
         let (release, gate) = oneshot::channel();
         let (started, running) = oneshot::channel();
@@ -69,7 +69,7 @@ impl Queue {
         self.held = Some((first, release));
     }
 
-    /// What is asked for at its first poll is in the writer's queue.
+    /// Polls a call once, which puts it into the writer's queue.
     #[expect(clippy::unused_self, reason = "it reads as what is done to the queue")]
     fn queue<T>(&self, asking: impl Future<Output = T> + 'static) -> Call<T> {
         let mut asking: Call<T> = Box::pin(asking);
@@ -83,7 +83,7 @@ impl Queue {
         self.queue(async move { desk.call(key, handler).await })
     }
 
-    /// As [`call`](Self::call), with a handler that may run more often than once.
+    /// Like [`call`](Self::call), with a handler that may run more than once.
     fn call_again(
         &self,
         key: &'static str,
@@ -97,14 +97,14 @@ impl Queue {
         })
     }
 
-    /// Lets the first handler end, and the others begin.
+    /// Lets the first handler end, so that the queued handlers begin.
     async fn release(&mut self) {
         let (first, release) = self.held.take().expect("begun");
         release.send(()).expect("waited for");
         assert_eq!(body(first.await), (false, "first".to_owned()));
     }
 
-    /// Asks for an operation whose effect is elsewhere.
+    /// Claims an operation without a transaction.
     async fn mail(&self) -> Claim {
         let asked = Asked {
             id: OperationId::new("tenant", "mail"),
@@ -117,7 +117,7 @@ impl Queue {
     }
 }
 
-/// How many refunds anyone else sees, from within a handler: those of the commits before.
+/// The number of committed refunds, read through another connection while a handler runs.
 fn committed(path: &std::path::Path) -> u32 {
     let connection = Connection::open(path).expect("opens");
     let count = connection.query_row("SELECT count(*) FROM refund", (), |row| row.get(0));
@@ -151,7 +151,7 @@ async fn in_a_shared_commit_a_failure_undoes_only_itself() {
 }
 
 #[tokio::test]
-async fn whoever_follows_slow_handlers_is_not_waited_for() {
+async fn a_transaction_does_not_wait_for_jobs_after_slow_handlers() {
     let mut queue = Queue::new();
     queue.begin().await;
     let calls = [("1", 0), ("2", 1), ("3", 2)].map(|(name, before)| {
@@ -166,7 +166,7 @@ async fn whoever_follows_slow_handlers_is_not_waited_for() {
         });
         (name, queue.call(name, pays))
     });
-    // In the first one's commit, which takes no time, there is room for one of them.
+    // The first handler's commit takes no time, so its transaction accepts only one of these handlers.
     queue.release().await;
     for (name, call) in calls {
         is_answer(call.await, name);
@@ -174,7 +174,7 @@ async fn whoever_follows_slow_handlers_is_not_waited_for() {
     assert_eq!(queue.desk.refunds().await, ["1", "2", "3", "first"]);
 }
 
-/// What a handler may run that ends the transaction, or makes its commit fail, for all that share it.
+/// SQL that ends the transaction or makes its commit fail, for all jobs that share it.
 const HARM: [&str; 3] = [
     "INSERT OR ROLLBACK INTO one VALUES (1)",
     "INSERT OR ROLLBACK INTO one VALUES (1); SAVEPOINT mine",
@@ -188,7 +188,7 @@ const TABLES: &str = "
 ";
 
 #[tokio::test]
-async fn a_handler_that_ends_the_shared_transaction_ends_it_for_nobody_else() {
+async fn a_handler_that_ends_the_shared_transaction_does_not_undo_other_calls() {
     for harm in HARM {
         let mut queue = Queue::new();
         let store = queue.desk.store.clone();
@@ -230,7 +230,7 @@ async fn a_handler_that_ends_the_shared_transaction_ends_it_for_nobody_else() {
         assert_eq!(
             queue.first_runs.load(Ordering::SeqCst),
             2,
-            "{harm}: it shared the transaction"
+            "{harm}: the handler did not share the first transaction"
         );
         assert!(
             matches!(queue.mail().await, Claim::Told(Recorded::Replayed(_))),
