@@ -118,9 +118,9 @@ pub const fn identity<F: 'static>(function: F) -> Identity {
 /// ```
 /// use operator_runtime::{App, Endpoints, endpoints, operator_api};
 ///
-/// /// Says whether the shop is open. Use it before a visit is promised.
-/// #[operator_api(GET, "/open")]
-/// async fn is_open() -> bool {
+/// /// Says whether the shop ships abroad. Use it before a delivery is promised.
+/// #[operator_api(GET, "/ships-abroad")]
+/// async fn ships_abroad() -> bool {
 ///     true
 /// }
 ///
@@ -131,8 +131,8 @@ pub const fn identity<F: 'static>(function: F) -> Identity {
 /// }
 ///
 /// # fn main() {
-/// let app = App::new().only([endpoints![is_open], endpoints![opens_at]].into_iter().collect());
-/// let mut list = endpoints![is_open];
+/// let app = App::new().only([endpoints![ships_abroad], endpoints![opens_at]].into_iter().collect());
+/// let mut list = endpoints![ships_abroad];
 /// list.extend([endpoints![opens_at]]);
 /// # let _ = (app, list);
 /// # }
