@@ -205,7 +205,7 @@ impl App {
 
     /// A router to mount in an axum app: each endpoint at its path, and at the public URL's base path before it.
     ///
-    /// A body of more than 64 KiB is decoded by `tokio::task::block_in_place`, so that other calls go on meanwhile. On a
+    /// A body of more than 16 KiB is decoded by `tokio::task::block_in_place`, so that other calls go on meanwhile. On a
     /// runtime with several threads, tokio refuses that within a `LocalSet`: serve the router outside of one.
     ///
     /// Expired operations are removed on the tokio runtime that this is awaited on, until the router is dropped. What

@@ -103,6 +103,10 @@ impl<'e> Explaining<'e> {
             if rule.is_alone() || !is_its_type {
                 continue;
             }
+            // Finding the form that was meant compares the value with every form.
+            if !rule.forms.is_empty() && self.found.leaves_out() {
+                continue;
+            }
             let meant = rule.forms.iter().filter_map(|forms| self.meant(value, forms, place));
             let more: Vec<Id> = meant.chain(rule.same.iter().copied()).collect();
             for id in more {

@@ -6,6 +6,8 @@ use crate::problem::{Error, InputProblem};
 
 /// How many problems are reported in full. The limit keeps responses short, whatever a caller sends.
 const MOST: usize = 20;
+/// How many further problems are looked for where each costs more than a comparison.
+const MOST_SOUGHT: usize = 1000;
 
 /// The problems of one call's inputs.
 #[derive(Debug, Default)]
@@ -13,6 +15,8 @@ pub(super) struct Found {
     told: Vec<InputProblem>,
     /// The number of problems that are only counted.
     more: usize,
+    /// Whether the search ended early, so that there may be more problems than these.
+    is_cut: bool,
 }
 
 impl Found {
@@ -31,6 +35,13 @@ impl Found {
         self.told.len() == MOST
     }
 
+    /// Whether so many problems were found that a costly search for further ones is left out.
+    pub(super) fn leaves_out(&mut self) -> bool {
+        let enough = self.more >= MOST_SOUGHT;
+        self.is_cut |= enough;
+        enough
+    }
+
     /// The number of all problems.
     pub(super) fn count(&self) -> usize {
         self.told.len() + self.more
@@ -41,7 +52,12 @@ impl Found {
         if self.told.is_empty() {
             Ok(())
         } else {
-            Err(Error::invalid_inputs(self.told, self.more))
+            let further = match self.more {
+                0 => String::new(),
+                more if self.is_cut => format!(" And at least {more} more."),
+                more => format!(" And {more} more."),
+            };
+            Err(Error::invalid_inputs(self.told, &further))
         }
     }
 }

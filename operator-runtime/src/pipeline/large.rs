@@ -2,23 +2,31 @@
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
 /// In bytes. A body up to this length is decoded in well under a millisecond; a larger one would delay other calls.
-const LARGE: usize = 64 * 1024;
+const LARGE: usize = 16 * 1024;
 
 /// One permit for every two processors, so that half of them stay free for calls with small bodies.
 static TURNS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, |count| count.get() / 2).max(1)));
 
-/// Waits for the permit to decode a body of `length` bytes. `None` if the body is not large.
-pub(super) async fn turn(length: usize) -> Option<SemaphorePermit<'static>> {
-    if length <= LARGE {
-        return None;
-    }
+/// The longest that a call waits for a permit.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
+pub(super) const WAITED_TOO_LONG: &str =
+    "The server is reading other large requests and has not started this one. Send it again.";
+
+/// Whether a body of that length is decoded under a permit.
+pub(super) fn is_large(length: usize) -> bool {
+    length > LARGE
+}
+
+/// Waits for the permit to decode a large body.
+pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     // `acquire` fails only on a closed semaphore, and nothing closes this one.
     TURNS.acquire().await.ok()
 }
@@ -29,7 +37,7 @@ pub(super) async fn turn(length: usize) -> Option<SemaphorePermit<'static>> {
 pub(super) fn decode<T>(length: usize, decode: impl FnOnce() -> T) -> T {
     let has_others =
         || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if length > LARGE && has_others() {
+    if is_large(length) && has_others() {
         block_in_place(decode)
     } else {
         decode()

@@ -263,21 +263,25 @@ async fn run(
     mut invocation: Invocation,
     limit: Duration,
     transaction: TransactionSlot<'_>,
-    lease: Option<&mut Lease>,
+    mut lease: Option<&mut Lease>,
 ) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
+    let length = invocation.body_length();
+    // A transaction does not wait for a permit to decode, because other transactions wait for it. The wait of other calls
+    // is not part of the handler's time: nothing has run, so the operation is released if the wait is too long.
+    let turn = if in_transaction || !large::is_large(length) {
+        None
+    } else {
+        match Box::pin(execute(large::turn(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
+            Ok(turn) => turn,
+            Err(_) => return refused(&Error::retryable(large::WAITED_TOO_LONG)),
+        }
+    };
     let handler = async move {
         if invocation.extracts() {
             // Boxed, so that a call without extractors does not reserve space for them.
             Box::pin(invocation.extract()).await?;
         }
-        let length = invocation.body_length();
-        // A transaction does not wait for a permit to decode, because other transactions wait for it.
-        let turn = if in_transaction {
-            None
-        } else {
-            large::turn(length).await
-        };
         let handler = large::decode(length, || (endpoint.endpoint.run)(&mut invocation, transaction));
         drop(turn);
         handler?.await
@@ -304,10 +308,7 @@ async fn run(
             if let Some(cause) = error.cause() {
                 tracing::error!(status = error.status().as_u16(), cause = %with_causes(cause), "the handler failed");
             }
-            HandlerOutcome::Finished {
-                response: response_of(&error),
-                kind: Some(error.kind()),
-            }
+            refused(&error)
         }
         Err(Stopped::Panicked(message)) => {
             tracing::error!(%message, "the handler panicked");
@@ -320,6 +321,13 @@ async fn run(
             );
             HandlerOutcome::TimedOut
         }
+    }
+}
+
+fn refused(error: &Error) -> HandlerOutcome {
+    HandlerOutcome::Finished {
+        response: response_of(error),
+        kind: Some(error.kind()),
     }
 }
 

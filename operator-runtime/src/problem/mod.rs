@@ -147,7 +147,7 @@ impl Error {
                 input: input.into(),
                 detail: detail.into(),
             }],
-            0,
+            "",
         )
     }
 
@@ -181,16 +181,14 @@ impl Error {
         error
     }
 
-    /// 400: what is wrong with the inputs. `more` is the number of further problems that are not in `inputs`.
-    pub(crate) fn invalid_inputs(inputs: Vec<InputProblem>, more: usize) -> Self {
+    /// 400: what is wrong with the inputs. `further` is a sentence about the problems that are not in `inputs`.
+    pub(crate) fn invalid_inputs(inputs: Vec<InputProblem>, further: &str) -> Self {
         let mut detail = inputs
             .iter()
             .map(|problem| problem.detail.as_str())
             .collect::<Vec<_>>()
             .join(" ");
-        if more > 0 {
-            detail.push_str(&format!(" And {more} more."));
-        }
+        detail.push_str(further);
         let mut error = Self::new(Kind::InvalidInput, detail);
         error.0.inputs = inputs;
         error
