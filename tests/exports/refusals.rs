@@ -118,6 +118,10 @@ fn beside_others() {
                     }
                 });
             }
+            // The calls begin once the server is loaded.
+            while refused.load(Ordering::Relaxed) < AT_ONCE {
+                thread::sleep(Duration::from_millis(1));
+            }
             let median = median_of_calls(server.port);
             stop.store(true, Ordering::Relaxed);
             median

@@ -45,6 +45,9 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
     router.route_service(PATH, service)
 }
 
+/// The most JSON values of one message. rmcp reads a message into a tree, in which a value takes up to 640 bytes, so that a
+/// body of 1 MiB could take 190 MiB.
+const MOST_VALUES: usize = 50_000;
 /// The longest text of rmcp that is turned into a problem, in bytes.
 const MOST_WORDS: usize = 4096;
 
@@ -91,6 +94,12 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok(body) => body,
         Err(error) => return Ok(refused(&error)),
     };
+    if count_values(&body) > MOST_VALUES {
+        let detail = format!(
+            "The message has more than {MOST_VALUES} JSON values, and the server reads no more over MCP: send fewer values in one call."
+        );
+        return Ok(refused(&Error::new(Kind::TooLarge, detail)));
+    }
     let is_json = is_json(&head.headers);
     let response = service(&door, bearer)
         .handle(Request::from_parts(head, Full::new(body.clone())))
@@ -100,6 +109,21 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         return Ok(refused(&Error::malformed(no_message(&body))));
     }
     Ok(as_ours(response.map(Body::new)).await)
+}
+
+/// The number of values in a JSON text; a text that is not JSON gives any number up to its length.
+fn count_values(text: &[u8]) -> usize {
+    let (mut is_string, mut is_escaped) = (false, false);
+    let begins = text.iter().filter(|byte| {
+        let begins = !is_string && matches!(byte, b',' | b':' | b'[' | b'{');
+        (is_string, is_escaped) = match byte {
+            b'"' => (is_string == is_escaped, false),
+            b'\\' => (is_string, is_string && !is_escaped),
+            _ => (is_string, false),
+        };
+        begins
+    });
+    1 + begins.count()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -6,6 +6,7 @@ use jsonschema::JsonType;
 use jsonschema::json::{Array, Json, Node as JsonNode, NodeIdentity, Object};
 use serde_json::{Number, Value};
 
+use super::index::unescapes_to;
 use super::{Hash, Items, Kind, Members, Node};
 
 /// The JSON representation that the validators of inputs read.
@@ -91,7 +92,14 @@ impl<'a> JsonNode<'a, Indexed> for Node<'a> {
         match expected {
             Value::Null => self.is_null(),
             Value::Bool(expected) => self.as_boolean() == Some(*expected),
-            Value::String(expected) => self.as_string().is_some_and(|text| text == *expected),
+            // Without a copy of the text, because an enum compares one long text with each of its values.
+            Value::String(expected) => match (*self, self.kind()) {
+                (Self::At(document, index), Kind::Escaped) => {
+                    unescapes_to(document.slice(document.entry(index)), expected)
+                }
+                (_, Kind::Plain) => self.as_string().is_some_and(|text| text == *expected),
+                _ => false,
+            },
             Value::Number(_) => {
                 let number = self.number().map(Value::Number);
                 number.is_some_and(|number| jsonschema::json::cmp::equal(&number, expected))
