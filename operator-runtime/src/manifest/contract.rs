@@ -72,7 +72,7 @@ pub(crate) enum NotADocument {
     Json(#[source] serde_json::Error),
     #[error("is not a manifest ({0})")]
     Manifest(#[source] serde_json::Error),
-    #[error("has no list of MCP tools")]
+    #[error("is not a list of MCP tools")]
     NoTools,
     #[error("has an MCP tool without a name")]
     UnnamedTool,

@@ -424,7 +424,7 @@ fn a_document_of_another_format_is_named() {
     let read = |format, text: &str| Contract::read(format, text).unwrap_err().to_string();
     assert!(read(Format::Operator, "{").starts_with("is not JSON ("));
     assert!(read(Format::Operator, "{}").starts_with("is not a manifest ("));
-    assert_eq!(read(Format::Mcp, "{}"), "has no list of MCP tools");
+    assert_eq!(read(Format::Mcp, "{}"), "is not a list of MCP tools");
     assert_eq!(
         read(Format::OpenApi, r#"{"openapi":"3.0.3"}"#),
         "is not an OpenAPI 3.1 document"
