@@ -76,6 +76,9 @@ impl Place<'_> {
     }
 }
 
+/// With so many forms, a value with a wrong form is explained whatever the number of problems found before.
+const FEW_FORMS: usize = 4;
+
 struct Explaining<'e> {
     rules: &'e Rules,
     found: &'e mut Found,
@@ -103,8 +106,8 @@ impl<'e> Explaining<'e> {
             if rule.is_alone() || !is_its_type {
                 continue;
             }
-            // Finding the form that was meant compares the value with every form.
-            if !rule.forms.is_empty() && self.found.leaves_out() {
+            // Finding the form that was meant compares the value with each form, and the forms with each other.
+            if rule.forms.iter().any(|forms| forms.forms.len() > FEW_FORMS) && self.found.leaves_out() {
                 continue;
             }
             let meant = rule.forms.iter().filter_map(|forms| self.meant(value, forms, place));
