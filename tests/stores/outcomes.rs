@@ -406,7 +406,7 @@ async fn a_transaction_on_a_store_without_any_is_refused_at_start() {
     let app = App::new().only(endpoints![in_postgres]).store(MemoryStore::new());
     let refused = Client::new(app).await.unwrap_err().to_string();
     assert!(
-        refused.contains("Tx<Postgres>") && refused.contains("OPERATOR_STORE"),
+        refused.contains("Tx<Postgres>") && refused.contains("set `App::store`"),
         "{refused}"
     );
 }
