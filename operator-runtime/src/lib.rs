@@ -210,12 +210,13 @@ pub use store::Postgres;
 pub use store::{ReadError, Sqlite};
 pub use transaction::{Database, Reader, Tx};
 
-// The crates whose types are in signatures, so that a program can name the version that this one was built with.
+// The crates whose types are in signatures, so that a program can name the version that this one was built with. Not
+// `serde_json`: it has a `String` of its own, and rustc would write `std::string::String` in every error about an endpoint.
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
-pub use {axum, bytes, http, http_body, schemars, serde_json, tower};
+pub use {axum, bytes, http, http_body, schemars, tower};
 
 /// The traits that the types in an endpoint's signature must implement; the compiler names them when a type does not
 /// fit.

@@ -455,7 +455,7 @@ async fn a_full_server_refuses_and_a_slow_body_times_out() {
     assert_eq!(second["isError"], true);
     let said = second["content"][0]["text"].as_str().unwrap();
     assert!(
-        said.contains("all the calls it can take") && said.ends_with("Try the call again in one second."),
+        said.contains("at its limit of concurrent calls") && said.ends_with("Try the call again in one second."),
         "{said}"
     );
     gate.open.notify_one();
