@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta, UseTree};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-runtime/src");
 
 /// The plan of ARCHITECTURE.md: each room with its layer, and the upward imports that the plan allows.
 struct Plan {
@@ -168,25 +167,7 @@ fn plan() -> Plan {
 
 /// Every file that is built into the runtime, except `lib.rs`, by its path below `src`.
 fn files() -> Vec<(String, String)> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let mut paths = Vec::new();
-    walk(Path::new(RUNTIME), &mut paths);
-    let all: BTreeMap<String, String> = paths
-        .into_iter()
-        .map(|path| {
-            let name = path.strip_prefix(RUNTIME).unwrap().to_str().unwrap().to_owned();
-            (name, fs::read_to_string(path).unwrap())
-        })
-        .collect();
+    let all = super::sources();
     // The imports of a module that is declared only for tests do not count, and neither do those of its submodules.
     let tests: Vec<String> = all
         .iter()

@@ -117,7 +117,7 @@ fn choose(app: &App, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint>
         let setting = SettingName::Method("App::state");
         problems.push(StartProblem::of(
             setting,
-            format!("Two values of type `{type_name}` were given to {setting}: an endpoint borrows by type, so give one, or wrap each in a type of its own."),
+            format!("Two values of type `{type_name}` were given to {setting}: an endpoint finds a value by its type, so give only one value, or wrap each value in a type of its own."),
         ));
     }
     registry::select(&app.only, problems)

@@ -18,6 +18,8 @@ use crate::idempotency::machine::Settings;
 #[cfg(feature = "cli")]
 use crate::protocol::public_url::PublicUrl;
 #[cfg(all(feature = "cli", feature = "mcp"))]
+use crate::protocol::randomness::NoRandomBytes;
+#[cfg(all(feature = "cli", feature = "mcp"))]
 use crate::protocol::signature::generate_secret;
 
 /// Where an app listens unless it is told to listen elsewhere.
@@ -294,7 +296,7 @@ impl Config {
     /// For `mcp` over standard input: nothing is signed there, so a key and a URL need not be given, and no token
     /// opens anything.
     #[cfg(all(feature = "cli", feature = "mcp"))]
-    pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, getrandom::Error> {
+    pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, NoRandomBytes> {
         self.mcp_tokens = None;
         // Nothing listens, so any URL that callers may sign over will do.
         self.or_else_development(SocketAddr::from(LISTEN), generate_secret)

@@ -31,6 +31,7 @@ use crate::manifest::model::Described;
 use crate::manifest::operator::Description;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind};
+use crate::protocol::randomness::NoRandomBytes;
 use crate::protocol::request::{Refusal, is_json_in_utf8};
 
 /// The state of the console's routes.
@@ -61,7 +62,7 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
 }
 
 /// The console's routes for this run; `port` is the port that the server listens on.
-pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u16) -> Result<Router, getrandom::Error> {
+pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u16) -> Result<Router, NoRandomBytes> {
     let console = Arc::new(Console {
         assembled: Arc::clone(assembled),
         service: Service::new(assembled),

@@ -106,7 +106,7 @@ fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     };
     let summary = match request.stale {
         None => "The signature holds: this server accepts the request.",
-        Some(_) => "The signature holds; only the timestamp is refused.",
+        Some(_) => "The signature is valid; only the timestamp is refused.",
     };
     let mut rows = rows(&request.right, Some(&request.right));
     rows.push(key_row(server, Some(key.id().to_owned()), State::Same));

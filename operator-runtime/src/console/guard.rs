@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use crate::protocol::randomness::{self, NoRandomBytes};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
@@ -33,9 +34,9 @@ pub(crate) enum Asked {
 
 impl Guard {
     /// Makes the rules for a port, with a fresh random token.
-    pub(crate) fn new(port: u16) -> Result<Self, getrandom::Error> {
+    pub(crate) fn new(port: u16) -> Result<Self, NoRandomBytes> {
         let mut bytes = [0_u8; 32];
-        getrandom::fill(&mut bytes)?;
+        randomness::fill(&mut bytes)?;
         let token = const_hex::encode(bytes);
         Ok(Self { port, token })
     }

@@ -22,6 +22,7 @@ mod rules;
 mod search_param;
 mod search_params;
 mod sentence;
+mod shape;
 mod shown;
 mod suggestion;
 mod takes;

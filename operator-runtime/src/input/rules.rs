@@ -4,16 +4,17 @@
 //! value. The explanation visits each place of the value once, with all rules that apply there. It follows only the
 //! form that was meant, because following all forms of a recursive type would multiply the work with each level.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use jsonschema::{JsonType, Validator};
+use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::bound::compile;
 use super::document::{Indexed, Node};
 use super::sentence::in_words;
+use super::shape::Shape;
 
 /// The index of a rule in the rules of a schema.
 pub(super) type Id = usize;
@@ -74,21 +75,6 @@ pub(super) struct Forms {
 pub(super) struct Form {
     pub(super) id: Id,
     pub(super) shape: Shape,
-}
-
-/// The properties of a form that can be checked by the type of the value, its field names, and its fields' fixed
-/// values.
-#[derive(Default, Clone)]
-pub(super) struct Shape {
-    /// The allowed types; `None` if any type is allowed.
-    pub(super) types: Option<BTreeSet<&'static str>>,
-    /// The allowed values, if the form lists them.
-    pub(super) values: Option<Vec<Value>>,
-    /// Fields with a fixed value, such as a tag.
-    pub(super) fixed: BTreeMap<String, Value>,
-    pub(super) required: BTreeSet<String>,
-    /// The allowed fields, if others are refused.
-    pub(super) only: Option<BTreeSet<String>>,
 }
 
 impl Rules {
@@ -252,99 +238,6 @@ impl Forms {
         }
         compile(&schema.into()).ok()
     }
-}
-
-impl Shape {
-    pub(super) fn is_null(&self) -> bool {
-        self.types.as_ref().is_some_and(|types| types.iter().eq(&["null"]))
-    }
-
-    /// Whether a value of that type may have this shape.
-    pub(super) fn takes(&self, given: JsonType) -> bool {
-        self.types
-            .as_ref()
-            .is_none_or(|types| types.iter().any(|name| type_of(name) == Some(given)))
-    }
-
-    fn and_types(&mut self, types: Option<BTreeSet<&'static str>>) {
-        self.types = match (self.types.take(), types) {
-            (Some(own), Some(others)) => Some(own.intersection(&others).copied().collect()),
-            (own, others) => own.or(others),
-        };
-    }
-
-    fn and(&mut self, other: Self) {
-        self.and_types(other.types);
-        self.values = self.values.take().or(other.values);
-        self.fixed.extend(other.fixed);
-        self.required.extend(other.required);
-        self.only = match (self.only.take(), other.only) {
-            (Some(own), Some(others)) => Some(own.intersection(&others).cloned().collect()),
-            (own, others) => own.or(others),
-        };
-    }
-
-    fn of(schema: &Map<String, Value>) -> Self {
-        let values = match (schema.get("const"), schema.get("enum")) {
-            (Some(only), _) => Some(vec![only.clone()]),
-            (None, Some(Value::Array(values))) => Some(values.clone()),
-            _ => None,
-        };
-        let names = |keyword: &str| {
-            let names = schema.get(keyword).and_then(Value::as_array).into_iter().flatten();
-            names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
-        };
-        let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false))
-            && !schema.contains_key("patternProperties");
-        let fields = schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten();
-        Self {
-            types: types_of(schema, values.as_deref()),
-            values,
-            fixed: BTreeMap::new(),
-            required: names("required"),
-            only: is_closed.then(|| fields.map(|(name, _)| name.clone()).collect()),
-        }
-    }
-}
-
-const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
-
-fn types_of(schema: &Map<String, Value>, values: Option<&[Value]>) -> Option<BTreeSet<&'static str>> {
-    let known = |name: &Value| TYPES.into_iter().find(|known| name == known);
-    match (schema.get("type"), values) {
-        (Some(Value::Array(several)), _) => Some(several.iter().filter_map(known).collect()),
-        (Some(only), _) => Some(known(only).into_iter().collect()),
-        (None, Some(values)) => Some(values.iter().map(type_name).collect()),
-        (None, None) => None,
-    }
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-/// Integers count as numbers here; whether a form allows only integers is checked by its rule.
-fn type_of(name: &str) -> Option<JsonType> {
-    Some(match name {
-        "array" => JsonType::Array,
-        "boolean" => JsonType::Boolean,
-        "integer" | "number" => JsonType::Number,
-        "null" => JsonType::Null,
-        "object" => JsonType::Object,
-        "string" => JsonType::String,
-        _ => return None,
-    })
 }
 
 /// Splits a schema into rules.

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use super::envelope::is_idempotency_key;
+use super::randomness::{self, NoRandomBytes};
 use super::request::Verified;
 use super::secrets::{self, KeyName, Secret, SecretsError};
 use super::signature::Keys;
@@ -139,14 +140,14 @@ impl IdempotencyKey {
     }
 
     /// A random key, which no other call has.
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+    pub(crate) fn random() -> Result<Self, NoRandomBytes> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
+        randomness::fill(&mut bytes)?;
         let text = format!("mcp-{}", const_hex::encode(bytes));
         // Cannot fail, because letters, digits and a hyphen are valid in a header value.
         HeaderValue::try_from(text)
             .map(Self)
-            .map_err(|_| getrandom::Error::UNEXPECTED)
+            .map_err(|_| NoRandomBytes(getrandom::Error::UNEXPECTED))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -15,6 +15,8 @@ pub(crate) mod parameters;
 mod payload;
 pub(crate) mod public_url;
 mod python_json;
+#[cfg(any(feature = "cli", feature = "mcp"))]
+pub(crate) mod randomness;
 mod refusal;
 pub(crate) mod request;
 mod secret_text;

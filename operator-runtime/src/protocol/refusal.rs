@@ -88,7 +88,7 @@ impl fmt::Display for Refusal {
             }
             Self::Signature { url, .. } => write!(
                 formatter,
-                "X-Signature does not match: sign over the URL {url} without a query and over exactly the bytes that you send, and check the signing key."
+                "X-Signature does not match: sign the URL {url} without a query and exactly the bytes that you send, and check the signing key."
             ),
             Self::IdempotencyKey => {
                 formatter.write_str("X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon.")

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 use super::envelope::Envelope;
 use super::payload;
+#[cfg(feature = "cli")]
+use super::randomness::{self, NoRandomBytes};
 use super::refusal::Refusal;
 pub(crate) use super::secrets::KeyName;
 use super::secrets::{self, Secret, SecretsError};
@@ -131,9 +133,9 @@ const SECRET_PREFIX: &str = "op_sk_";
 
 /// A new secret: 32 random bytes in hexadecimal, after a prefix that secret scanners recognise.
 #[cfg(feature = "cli")]
-pub(crate) fn generate_secret() -> Result<String, getrandom::Error> {
+pub(crate) fn generate_secret() -> Result<String, NoRandomBytes> {
     let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *bytes)?;
+    randomness::fill(&mut *bytes)?;
     Ok(format!("{SECRET_PREFIX}{}", const_hex::encode(*bytes)))
 }
 

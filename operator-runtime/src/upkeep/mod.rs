@@ -2,3 +2,24 @@
 
 pub(crate) mod counting;
 pub(crate) mod sweeping;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::pipeline::Pipeline;
+
+/// Does `work`, again after each pause that `work` returns, until the task is aborted or the pipeline is dropped.
+fn repeat_while_held<F>(pipeline: &Arc<Pipeline>, work: fn(Arc<Pipeline>) -> F) -> JoinHandle<()>
+where
+    F: Future<Output = Duration> + Send + 'static,
+{
+    let pipeline = Arc::downgrade(pipeline);
+    tokio::spawn(async move {
+        while let Some(held) = pipeline.upgrade() {
+            let pause = work(held).await;
+            tokio::time::sleep(pause).await;
+        }
+    })
+}

@@ -1,10 +1,11 @@
 //! A background task that removes expired records from the store.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::repeat_while_held;
 use crate::clock::timer_now;
 use crate::idempotency::operations::SWEEP;
 use crate::pipeline::Pipeline;
@@ -16,30 +17,24 @@ const BREATH: Duration = Duration::from_millis(1);
 
 /// Sweeps in small batches until the task is aborted or the pipeline is dropped.
 pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
-    let pipeline = Arc::downgrade(pipeline);
-    tokio::spawn(async move {
-        while let Some(pause) = sweep(&pipeline).await {
-            tokio::time::sleep(pause).await;
-        }
-    })
+    repeat_while_held(pipeline, sweep)
 }
 
-/// Removes one batch and returns the pause before the next batch; `None` if the pipeline has been dropped.
+/// Removes one batch and returns the pause before the next batch.
 ///
 /// A full batch means that more expired records remain. The pause is then as long as the batch took, so sweeping uses
 /// at most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit
 /// adds.
-async fn sweep(pipeline: &Weak<Pipeline>) -> Option<Duration> {
-    let pipeline = pipeline.upgrade()?;
+async fn sweep(pipeline: Arc<Pipeline>) -> Duration {
     let begun = timer_now();
-    Some(match pipeline.sweep().await {
+    match pipeline.sweep().await {
         Ok(SWEEP..) => begun.elapsed().max(BREATH),
         Ok(_) => SWEEP_EVERY,
         Err(error) => {
             tracing::warn!(%error, "expired operations could not be removed; the next attempt is in a minute");
             SWEEP_EVERY
         }
-    })
+    }
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn idempotency_key(given: Option<String>) -> Result<String, String> {
         )),
         Some(key) => Ok(key),
         None => {
-            let random = generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."))?;
+            let random = generate_secret().map_err(|error| error.to_string())?;
             Ok(random.trim_start_matches("op_sk_").chars().take(32).collect())
         }
     }

@@ -17,7 +17,7 @@ pub(super) async fn run(app: App) -> Done {
     let address = given.settle_listen().map_err(said)?;
     if !address.value.ip().is_loopback() {
         return Err(format!(
-            "`dev` listens only on a loopback address: set {} to one, such as 127.0.0.1:8080, or run `serve`.",
+            "`dev` listens only on a loopback address: set {} to a loopback address, such as 127.0.0.1:8080, or run `serve`.",
             address.setting
         ));
     }
@@ -36,10 +36,7 @@ pub(super) async fn run(app: App) -> Done {
             tracing::warn!("{clash}");
             None
         }
-        None => Some(
-            console::routes(&assembled, clock, address.port())
-                .map_err(|error| format!("The machine gave no random bytes: {error}."))?,
-        ),
+        None => Some(console::routes(&assembled, clock, address.port()).map_err(|error| error.to_string())?),
     };
     let key = if has_keys {
         "the environment".to_owned()

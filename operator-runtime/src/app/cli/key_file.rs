@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
     };
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(format!(
-            "Other users may read the key file {shown}: run `chmod 600 {shown}`, or remove the file to get a new key."
+            "Other users can read the key file {shown}: run `chmod 600 {shown}`, or remove the file to get a new key."
         ));
     }
     let secret = fs::read_to_string(path).map_err(|error| format!("The key file {shown} cannot be read: {error}."))?;
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
 }
 
 fn make(path: &Path) -> Result<String, String> {
-    let secret = generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."))?;
+    let secret = generate_secret().map_err(|error| error.to_string())?;
     let shown = path.display();
     // `create_new`, because an existing file would keep its permissions.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);

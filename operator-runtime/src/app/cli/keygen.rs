@@ -4,6 +4,6 @@ use super::{Done, print};
 use crate::protocol::signature::generate_secret;
 
 pub(super) fn run() -> Done {
-    let secret = generate_secret().map_err(|error| format!("The machine gave no random bytes: {error}."))?;
+    let secret = generate_secret().map_err(|error| error.to_string())?;
     print(&format!("{secret}\n"))
 }

@@ -110,7 +110,7 @@ fn hold(path: &Path, format: Format, text: &str) -> Done {
         };
     }
     print(&format!(
-        "{report}\nIf you want these changes, write the file again with {command}.\n"
+        "{report}\nIf these changes are intended, update the file with {command}.\n"
     ))?;
     Ok(ExitCode::FAILURE)
 }

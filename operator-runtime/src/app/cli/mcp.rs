@@ -14,7 +14,7 @@ pub(super) async fn run(app: App) -> Done {
     use crate::upkeep::sweeping::sweep_while_held;
 
     let config = app.settings().or_else_for_stdio();
-    let config = config.map_err(|error| format!("The machine gave no random bytes: {error}."))?;
+    let config = config.map_err(|error| error.to_string())?;
     let assembled = assemble(&app, &config, Arc::new(SystemClock::new()))
         .await
         .map_err(|error| error.to_string())?;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::str::ParseBoolError;
 
 use super::secret_file::SecretFile;
-use super::setting::{self, Given, SettingName};
+use super::setting::{self, Given, Names, SettingName};
 use super::{Address, Config, LISTEN, Limits};
 use crate::app::start_error::StartProblem;
 #[cfg(feature = "mcp")]
@@ -88,22 +88,25 @@ impl Config {
     fn no_public_url(&self) -> StartProblem {
         let setting = self.unset(setting::PUBLIC_URL);
         let sentence = format!(
-            "There is no public URL: set {setting} to what callers sign over, such as https://api.example.com/support."
+            "There is no public URL: set {setting} to the URL that callers sign, such as https://api.example.com/support."
         );
         StartProblem::of(setting, sentence)
     }
 
+    /// The name by which a setting was given, or the names by which it can be given.
+    fn setting_of<T>(&self, given: Option<&Given<T>>, names: Names) -> SettingName {
+        given.map_or_else(|| self.unset(names), |given| given.setting)
+    }
+
     /// How the public URL was given, or can be.
     pub(crate) fn public_url_setting(&self) -> SettingName {
-        let given = self.public_url.as_ref().map(|given| given.setting);
-        given.unwrap_or_else(|| self.unset(setting::PUBLIC_URL))
+        self.setting_of(self.public_url.as_ref(), setting::PUBLIC_URL)
     }
 
     /// How the MCP tokens were given, or can be.
     #[cfg(feature = "mcp")]
     pub(crate) fn mcp_tokens_setting(&self) -> SettingName {
-        let given = self.mcp_tokens.as_ref().map(|given| given.setting);
-        given.unwrap_or_else(|| self.unset(setting::MCP_TOKENS))
+        self.setting_of(self.mcp_tokens.as_ref(), setting::MCP_TOKENS)
     }
 
     /// Where `dev` serves, if nothing else is set.
@@ -126,7 +129,7 @@ impl Config {
         default.map(|value| Given { value, setting }).ok_or_else(|| {
             let addresses = crate::store::addresses();
             let sentence = format!(
-                "There is no store: set {setting} to {addresses}; the default, a SQLite file, needs the feature `sqlite`, without which this program was built."
+                "There is no store: set {setting} to {addresses}; the default, a SQLite file, needs the feature `sqlite`, and this program was built without that feature."
             );
             StartProblem::of(setting, sentence)
         })
@@ -134,8 +137,7 @@ impl Config {
 
     /// How the store's address was given, or can be.
     pub(crate) fn store_setting(&self) -> SettingName {
-        let given = self.store.as_ref().map(|given| given.setting);
-        given.unwrap_or_else(|| self.unset(setting::STORE))
+        self.setting_of(self.store.as_ref(), setting::STORE)
     }
 
     /// A problem for each environment variable that is not UTF-8, and so was not taken.

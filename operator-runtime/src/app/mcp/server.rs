@@ -77,8 +77,7 @@ impl ServerHandler for Server {
 /// The client's key; without one, a random key, so that the call is an operation of its own.
 fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKey, ErrorData> {
     let Some(given) = context.meta.get(IDEMPOTENCY_KEY) else {
-        return IdempotencyKey::random()
-            .map_err(|error| ErrorData::internal_error(format!("The machine gave no random bytes: {error}."), None));
+        return IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None));
     };
     given.as_str().and_then(IdempotencyKey::of_client).ok_or_else(|| {
         let sentence =

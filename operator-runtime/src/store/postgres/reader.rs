@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use scopeguard::{ScopeGuard, guard};
 use tokio::runtime::Handle;
 
 use super::Postgres;
@@ -18,31 +19,26 @@ impl Reader<Postgres> {
     /// # Errors
     /// If no connection is available: the database cannot be reached, or too many readers are active.
     pub async fn session(&self) -> Result<Reading, StoreError> {
-        Ok(Reading(Some(self.pool.acquire().await?)))
+        Ok(Reading(guard(self.pool.acquire().await?, give_back)))
     }
 }
 
 /// A read-only connection. It dereferences to the driver's own client.
-pub struct Reading(Option<Pooled>);
+pub struct Reading(ScopeGuard<Pooled, fn(Pooled)>);
 
 impl Deref for Reading {
     type Target = Session;
 
     fn deref(&self) -> &Session {
-        match &self.0 {
-            Some(pooled) => pooled,
-            None => unreachable!("the connection is given back only when `Reading` is dropped"),
-        }
+        &self.0
     }
 }
 
-impl Drop for Reading {
-    fn drop(&mut self) {
-        // A caller that hung up may have left a statement or a transaction open. Without a runtime, the process is
-        // ending.
-        if let (Some(pooled), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(pooled.end_and_give_back());
-        }
+/// Gives a connection back to its pool. A caller that hung up may have left a statement or a transaction open. Without a
+/// runtime, the process is ending.
+fn give_back(pooled: Pooled) {
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(pooled.end_and_give_back());
     }
 }
 

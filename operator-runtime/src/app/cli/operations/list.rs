@@ -152,7 +152,7 @@ fn or_dash(text: &str) -> String {
 fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String {
     if all == 0 {
         return if arguments.unknown {
-            format!("No operation in {store} waits for a person.\n")
+            format!("No operation in {store} needs a decision by a person.\n")
         } else {
             format!("There are no operations in {store}.\n")
         };

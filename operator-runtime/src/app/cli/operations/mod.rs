@@ -56,7 +56,7 @@ impl Desk {
         };
         if store.built_in().is_some_and(<dyn Any + Send + Sync>::is::<MemoryStore>) {
             return Err(format!(
-                "The store is in memory, so only the serving process has its operations, and this command cannot list or settle them: set {} to a persistent store, such as sqlite:operator.db.",
+                "The store is in memory, so only the server process can see the operations, and this command cannot list or settle them: set {} to a persistent store, such as sqlite:operator.db.",
                 app.store_setting(&config)
             ));
         }
