@@ -95,9 +95,9 @@ pub(crate) fn reply_of_record(recorded: Recorded, operation: OperationId) -> Rep
 
 fn timed_out(effect: Effect) -> Error {
     let detail = if effect == Effect::Rerunnable {
-        "The operation took too long, so the server stopped it. A part of the operation may have taken effect. It is safe to send the call again."
+        "The server took too long and stopped the operation. A part of the operation may have taken effect. It is safe to send the call again."
     } else {
-        "The operation took too long, so the server stopped it. Nothing was saved. Send the call again."
+        "The server took too long and stopped the operation. Nothing was saved. Send the call again."
     };
     Error::new(Kind::TimedOut, detail)
 }
