@@ -173,6 +173,58 @@ fn unfinished_heads_use_no_more_memory_than_their_limit() {
     assert!(grown < 10 * MIB, "{grown} bytes");
 }
 
+/// How much memory each of 400 connections still uses after it has sent these requests and got their answers.
+fn memory_of_idle_connections(requests: &[&str]) -> usize {
+    const COUNT: usize = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[("FAULTS_UNFINISHED_HEADS", "8")]);
+    assert_eq!(post(server.port, "/ring", "before", "{}").unwrap().status, 200);
+    let before = memory(&server, "VmRSS");
+    let ask = || {
+        let mut stream = connect(&server);
+        for request in requests {
+            // A server that has closed the connection keeps nothing of it.
+            if stream.write_all(request.as_bytes()).is_err() {
+                break;
+            }
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                let mut part = [0; 1024];
+                match stream.read(&mut part) {
+                    Ok(0) | Err(_) => break,
+                    Ok(read) => answer.extend_from_slice(&part[..read]),
+                }
+            }
+        }
+        stream
+    };
+    let idle: Vec<TcpStream> = (0..COUNT).map(|_| ask()).collect();
+    let grown = memory(&server, "VmRSS") - before;
+    let each = grown / idle.len();
+    println!("{each} bytes for each connection");
+    each
+}
+
+#[test]
+fn an_idle_connection_uses_little_memory_whatever_its_callers_sent() {
+    let request = |header: &str| format!("GET /nope HTTP/1.1\r\nHost: localhost\r\n{header}\r\n");
+    let long = request(&format!("X-Long: {}\r\n", "x".repeat(60_000)));
+    let medium = request(&format!("X-Long: {}\r\n", "x".repeat(15_000)));
+    let next = format!("{}GET /nope HTTP/1.1\r\nX-Long: {}", request(""), "x".repeat(60_000));
+    let body = "x".repeat(60_000);
+    let posted = format!("POST /ring HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{body}");
+    for sent in [
+        &[&*medium, &medium][..],
+        &[&medium, &next],
+        &[&long, &long],
+        &[&long, &next],
+        &[&posted, &posted, &next],
+    ] {
+        let each = memory_of_idle_connections(sent);
+        assert!(each < 24 * 1024, "{each} bytes");
+    }
+}
+
 #[test]
 fn connections_idle_longest_are_closed_when_descriptors_run_out() {
     let folder = tempfile::tempdir().unwrap();

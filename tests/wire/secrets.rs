@@ -87,6 +87,38 @@ fn a_file_that_is_not_a_list_of_keys_is_named() {
         file(folder.path())
     );
     assert!(file(&folder.path().join("missing"))[0].contains("cannot be read"));
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for unusual in [&*pipe, Path::new("/dev/null")] {
+        assert!(file(unusual)[0].contains("is a pipe or a device: name a regular file"));
+    }
+    let told = refused(&path, "\u{feff}# ours\na=hush1hush1hush1hu\n".as_bytes());
+    assert!(
+        told.len() == 1 && told[0].starts_with("Line 1 of ") && told[0].contains("begins with a byte-order mark"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_file_in_a_folder_in_which_everybody_may_write_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (open, link) = (folder.path().join("open"), folder.path().join("link"));
+    fs::create_dir(&open).unwrap();
+    let path = open.join("keys");
+    symlink(&path, &link).unwrap();
+    for (mode, is_refused) in [(0o755, false), (0o775, false), (0o1777, false), (0o777, true)] {
+        fs::set_permissions(&open, Permissions::from_mode(mode)).unwrap();
+        for named in [&path, &link] {
+            let told = refused(named, b"a=hush1hush1hush1hu\n");
+            let found = format!("run `chmod o-w {}`", open.display());
+            assert_eq!(
+                told.first().is_some_and(|told| told.contains(&found)),
+                is_refused,
+                "{mode:o}: {told:?}"
+            );
+            assert_eq!(told.len(), usize::from(is_refused), "{mode:o}: {told:?}");
+        }
+    }
 }
 
 #[test]

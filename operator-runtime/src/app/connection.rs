@@ -17,6 +17,10 @@ use tokio::net::TcpStream;
 use super::watched::{Phase, Watched};
 use crate::problem::{Error, Kind, PROBLEM_JSON};
 
+/// The most bytes that hyper gets from one read. Hyper doubles its read buffer when a read fills the buffer, and then
+/// keeps the buffer while the connection is idle.
+const LARGEST_READ: usize = 8 * 1024;
+
 /// The stream that hyper reads and writes.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -100,9 +104,18 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.reads()?;
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
+        let read = if buffer.remaining() <= LARGEST_READ {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            buffer.filled().len() - before
+        } else {
+            let mut part = ReadBuf::new(buffer.initialize_unfilled_to(LARGEST_READ));
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
+            let read = part.filled().len();
+            buffer.advance(read);
+            read
+        };
+        if read > 0 {
             self.watched.has_read()?;
         }
         Poll::Ready(Ok(()))

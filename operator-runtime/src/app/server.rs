@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::future::FutureExt as _;
-use http::Request;
+use futures_util::future::TryFutureExt as _;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -109,6 +110,19 @@ impl Signals {
     }
 }
 
+/// A connection whose request had a larger head is closed after the answer, because hyper keeps the read buffer of a
+/// connection at the size of its largest head.
+const LARGEST_HEAD_KEPT: usize = 16 * 1024;
+
+/// The number of bytes of a request's URL and headers, without the few bytes of the syntax around them.
+fn head_size<B>(request: &Request<B>) -> usize {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter();
+    path + headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum::<usize>()
+}
+
 /// A listener, and everything that serves its connections.
 struct Server {
     listener: TcpListener,
@@ -166,13 +180,17 @@ impl Server {
         let service = self.service.clone();
         let answer = service_fn(move |request: Request<Incoming>| {
             watched.call_begins();
+            let is_last = head_size(&request) > LARGEST_HEAD_KEPT;
             let request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
             let watched = Arc::clone(&watched);
-            service.answer(request).inspect(move |response| {
-                let bytes = response
-                    .as_ref()
-                    .map_or(0, |response| response.body().size_hint().lower());
-                watched.call_ends(bytes);
+            service.answer(request).map_ok(move |mut response| {
+                watched.call_ends(response.body().size_hint().lower());
+                if is_last {
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
             })
         });
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);

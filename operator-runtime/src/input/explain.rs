@@ -20,7 +20,12 @@ use crate::problem::InputProblem;
 pub(super) fn explain(input: &str, rules: &Rules, value: Node<'_>, found: &mut Found) {
     let before = found.count();
     let root = Place::Input(input);
-    Explaining { rules, found }.visit(value, &[0], &root);
+    let mut explaining = Explaining {
+        rules,
+        found,
+        allowance: WHOLE_VALUES * value.size(),
+    };
+    explaining.visit(value, &[0], &root);
     if found.count() == before {
         found.push(|| root.problem("does not match its schema."));
     }
@@ -79,9 +84,15 @@ impl Place<'_> {
 /// With so many forms, a value with a wrong form is explained whatever the number of problems found before.
 const FEW_FORMS: usize = 4;
 
+/// How often the whole input may be validated by keywords without a sentence, such as `if`. A schema that refers to
+/// itself has such keywords at each level of a value.
+const WHOLE_VALUES: usize = 4;
+
 struct Explaining<'e> {
     rules: &'e Rules,
     found: &'e mut Found,
+    /// How many values may still be validated by keywords without a sentence.
+    allowance: usize,
 }
 
 impl<'e> Explaining<'e> {
@@ -126,8 +137,13 @@ impl<'e> Explaining<'e> {
         if rule.never {
             self.found.push(|| place.problem("is not allowed: leave it out."));
         }
-        if rule.beyond.as_ref().is_some_and(|beyond| !beyond.is_valid(value)) {
-            self.found.push(|| place.problem("does not match its schema."));
+        if let Some(beyond) = &rule.beyond
+            && let Some(left) = self.allowance.checked_sub(value.size())
+        {
+            self.allowance = left;
+            if !beyond.is_valid(value) {
+                self.found.push(|| place.problem("does not match its schema."));
+            }
         }
         let Some(own) = rule.own.as_ref().filter(|own| !own.is_valid(value)) else {
             return true;

@@ -1,5 +1,7 @@
 //! The sentences that say what is wrong with an input, for people and agents.
 
+use std::borrow::Cow;
+
 use jsonschema::JsonType;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Broken};
 use jsonschema::json::Node as _;
@@ -9,6 +11,7 @@ use super::document::{Node, Unreadable};
 use super::found::shortened;
 use super::suggestion::nearest;
 use crate::problem::InputProblem;
+use crate::schema::exact;
 
 /// A list of choices, such as "one of `low`, `normal` or `urgent`".
 pub(crate) fn one_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
@@ -74,11 +77,11 @@ pub(super) fn undecodable(path: &str, error: &serde_json::Error) -> InputProblem
 }
 
 /// Serde's name of a type, in words that do not need knowledge of Rust.
-fn type_in_words(expected: &str) -> &str {
-    match expected {
-        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => {
-            "a whole number"
-        }
+fn type_in_words(expected: &str) -> Cow<'_, str> {
+    if let Some(integer) = integer_in_words(expected) {
+        return integer.into();
+    }
+    let words = match expected {
         "f32" | "f64" => "a number",
         "a boolean" => "`true` or `false`",
         "a string" | "a borrowed string" => "text",
@@ -86,7 +89,31 @@ fn type_in_words(expected: &str) -> &str {
         "a map" => "an object",
         other if other.starts_with("struct ") => "an object",
         other => other,
-    }
+    };
+    words.into()
+}
+
+/// As [`type_in_words`], for the integer types: the name of the type, or `a nonzero` and the name.
+fn integer_in_words(expected: &str) -> Option<String> {
+    let name = expected.strip_prefix("a nonzero ").unwrap_or(expected);
+    let (sign, bits) = name.split_at_checked(1)?;
+    let is_nonzero = name.len() < expected.len();
+    let format = match sign {
+        "i" => format!("int{}", bits.trim_start_matches("size")),
+        "u" => format!("uint{}", bits.trim_start_matches("size")),
+        _ => return None,
+    };
+    let (least, most) = match exact::bounds(&format) {
+        Some((least, most)) => (least.to_string(), most.to_string()),
+        None if name == "i128" => (i128::MIN.to_string(), i128::MAX.to_string()),
+        None if name == "u128" => ("0".to_owned(), u128::MAX.to_string()),
+        None => return None,
+    };
+    Some(match (is_nonzero, sign) {
+        (true, "u") => format!("a whole number from 1 to {most}"),
+        (true, _) => format!("a whole number from {least} to {most}, except 0"),
+        (false, _) => format!("a whole number from {least} to {most}"),
+    })
 }
 
 /// The problem of an input that is valid by the JSON grammar but cannot be read.

@@ -1,5 +1,7 @@
 //! Tests of decoding: unusual and wrong bodies, and the sentences that the caller gets.
 
+use std::collections::{BTreeMap, HashMap};
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -360,4 +362,125 @@ fn a_limit_of_one_is_written_in_the_singular() {
         told_of::<Few>(r#"{"letter":"ab","items":[1,2]}"#),
         "`v.items` must have at most 1 item, and has 2. `v.letter` must have at most 1 character, and has 2."
     );
+}
+
+/// The formats of JSON Schema (validation §7.3), each with texts of 1 MB that are valid or nearly so.
+#[test]
+fn checking_a_format_takes_memory_in_proportion_to_the_text() {
+    let of = |part: &str| part.repeat(1_000_000 / part.len());
+    let parts = [
+        "a", "(", "[", "a.", "a@", "%41", "/a", "~1", "{a}", "1:", "P1D", "\u{fc}.", "xn--", "-", "0", ":", "|",
+    ];
+    for format in [
+        "date",
+        "date-time",
+        "duration",
+        "email",
+        "hostname",
+        "idn-email",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "iri",
+        "iri-reference",
+        "json-pointer",
+        "regex",
+        "relative-json-pointer",
+        "time",
+        "uri",
+        "uri-reference",
+        "uri-template",
+        "uuid",
+    ] {
+        let schema = serde_json::json!({ "format": format });
+        let validator: jsonschema::Validator = super::bound::compile(&schema).unwrap();
+        for part in parts {
+            for start in ["", "http://a/", "http://", "a@"] {
+                let text = serde_json::Value::from(format!("{start}{}", of(part)));
+                let allocated = allocation_counter::measure(|| {
+                    std::hint::black_box(validator.is_valid(&text));
+                });
+                assert!(
+                    allocated.bytes_max < 32_000_000,
+                    "{format}, {start}{part}: {} bytes",
+                    allocated.bytes_max
+                );
+            }
+        }
+    }
+}
+
+/// An even number, which the schema does not say.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "u32")]
+#[schemars(with = "u32")]
+struct Even;
+
+impl TryFrom<u32> for Even {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number.is_multiple_of(2) {
+            Ok(Self)
+        } else {
+            Err("is odd".to_owned())
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct BeyondSchema {
+    of_u16: Option<BTreeMap<u16, Option<bool>>>,
+    of_signed: Option<BTreeMap<std::num::NonZeroI8, Option<bool>>>,
+    even: Option<HashMap<String, Even>>,
+    list: Option<Vec<Even>>,
+    maps: Option<Vec<BTreeMap<u16, bool>>>,
+}
+
+const BEYOND_SCHEMA: &[Input] = &[<BeyondSchema as JsonInput>::INPUT.named("v", "")];
+
+/// The refusal of this value, which its schema accepts. Fails if the refusal takes too much memory.
+fn refused_by_its_type(value: &str) -> String {
+    let bound = BoundInputs::of(Method::Post, BEYOND_SCHEMA).unwrap();
+    let content = Content::Body(format!("{{\"v\":{value}}}").into());
+    let mut told = String::new();
+    let allocated = allocation_counter::measure(|| {
+        let mut decoder = Decoder::open(&bound, &content).unwrap();
+        assert!(decoder.json::<BeyondSchema>(0).is_none());
+        told = decoder.finish().unwrap_err().detail().to_owned();
+    });
+    let most = 32 * (1024 * 1024 + value.len() as u64);
+    assert!(allocated.bytes_max < most, "{} bytes: {told}", allocated.bytes_max);
+    told
+}
+
+#[test]
+fn a_value_that_only_its_type_refuses_is_explained() {
+    let keys: Vec<String> = (0..=65_536).map(|key| format!("\"{key}\":null")).collect();
+    let names: Vec<String> = (0..100_000).map(|name| format!("\"{name}\":0")).collect();
+    for (value, expected) in [
+        (
+            format!("{{\"of_u16\":{{{}}}}}", keys.join(",")),
+            "`v.of_u16.65536` must be a whole number from 0 to 65535, and integer `65536` was given.",
+        ),
+        (
+            r#"{"of_signed":{"0":null}}"#.to_owned(),
+            "`v.of_signed.0` must be a whole number from -128 to 127, except 0, and integer `0` was given.",
+        ),
+        (
+            format!("{{\"even\":{{{},\"last\":1}}}}", names.join(",")),
+            "`v.even.last` is not valid: is odd.",
+        ),
+        (
+            format!("{{\"list\":[{}1]}}", "0,".repeat(500_000)),
+            "`v.list[500000]` is not valid: is odd.",
+        ),
+        (
+            format!("{{\"maps\":[{}{{\"70000\":true}}]}}", "{},".repeat(330_000)),
+            "`v.maps[330000].70000` must be a whole number from 0 to 65535, and integer `70000` was given.",
+        ),
+    ] {
+        assert_eq!(refused_by_its_type(&value), expected);
+    }
 }

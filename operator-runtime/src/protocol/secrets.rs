@@ -73,24 +73,18 @@ pub(super) fn parse(place: &str, list: &str) -> Result<Vec<Secret>, SecretsError
         0 => entry,
         _ => entry.trim_start_matches(' '),
     });
-    let mut reading = Reading::default();
-    for (index, entry) in entries.enumerate().filter(|(_, entry)| !entry.is_empty()) {
-        reading.take(&format!("Entry {} of {place}", index + 1), entry);
-    }
-    reading.finish(place)
+    Reading::new("Entry", place).all(entries.enumerate().filter(|(_, entry)| !entry.is_empty()))
 }
 
 /// Parses lines of `[tenant/]id=secret`. Blank lines and lines that begin with `#` are ignored.
 pub(super) fn parse_lines(place: &str, lines: &str) -> Result<Vec<Secret>, SecretsError> {
-    let means_nothing = |line: &str| {
-        let line = line.trim_start_matches([' ', '\t']);
-        line.is_empty() || line.starts_with('#')
-    };
-    let mut reading = Reading::default();
-    for (index, line) in lines.lines().enumerate().filter(|(_, line)| !means_nothing(line)) {
-        reading.take(&format!("Line {} of {place}", index + 1), line);
-    }
-    reading.finish(place)
+    Reading::new("Line", place).all(lines.lines().enumerate().filter(|(_, line)| !is_comment(line)))
+}
+
+/// Whether a line is blank or a comment.
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start_matches([' ', '\t']);
+    line.is_empty() || line.starts_with('#')
 }
 
 /// The text without a line end, which files end with and secrets do not.
@@ -101,70 +95,42 @@ pub(crate) fn without_line_end(text: &str) -> &str {
 }
 
 /// A list while it is parsed.
-#[derive(Default)]
-struct Reading {
+struct Reading<'p> {
+    /// What the parts of the list are called: entries or lines.
+    unit: &'static str,
+    place: &'p str,
     secrets: Vec<Secret>,
-    /// The place of each name.
-    names: HashMap<KeyName, String>,
+    /// The number of the entry that has each name.
+    names: HashMap<KeyName, usize>,
     /// The name of each secret. By SHA-256, because the map does not wipe its memory.
     owners: HashMap<[u8; 32], KeyName>,
     problems: Vec<String>,
-    /// The number of problems that are not reported.
-    more: usize,
 }
 
-impl Reading {
-    fn take(&mut self, place: &str, entry: &str) {
-        let Some((name, text)) = entry.split_once('=') else {
-            return self.report(format!("{place} has no `=`: write `[tenant/]id=secret`."));
-        };
-        let (tenant, id) = name.split_once('/').unwrap_or(("default", name));
-        let parts = [(Part::Tenant, tenant), (Part::Id, id), (Part::Secret, text)];
-        let mut is_right = true;
-        for (part, text) in parts {
-            if let Some(problem) = secret_text::problem(part, text) {
-                self.report(format!("{place}: {problem}"));
-                is_right = false;
+impl<'p> Reading<'p> {
+    fn new(unit: &'static str, place: &'p str) -> Self {
+        Self {
+            unit,
+            place,
+            secrets: Vec::new(),
+            names: HashMap::new(),
+            owners: HashMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Parses all entries, each with its index, until there are too many problems to report.
+    fn all<'e>(mut self, entries: impl Iterator<Item = (usize, &'e str)>) -> Result<Vec<Secret>, SecretsError> {
+        let place = self.place;
+        for (index, entry) in entries {
+            if self.problems.len() >= MOST_PROBLEMS {
+                self.problems.truncate(MOST_PROBLEMS);
+                self.problems.push(format!(
+                    "There may be more problems in {place}: the rest of it was not read. Correct these {MOST_PROBLEMS} first."
+                ));
+                break;
             }
-        }
-        if is_right {
-            self.add(place, Secret::new(KeyName::new(tenant, id), text));
-        }
-    }
-
-    fn add(&mut self, place: &str, secret: Secret) {
-        if let Some(earlier) = self.names.get(&secret.name) {
-            let problem = format!(
-                "{place} has the same tenant and id as {earlier}, {:?}: give each secret an id of its own.",
-                secret.name
-            );
-            return self.report(problem);
-        }
-        self.names.insert(secret.name.clone(), place.to_owned());
-        let digest = Sha256::digest(secret.text.as_bytes()).into();
-        if let Some(owner) = self.owners.get(&digest) {
-            let problem = format!(
-                "{place}: {:?} has the same secret as {owner:?}: give each id a secret of its own, because only the secret tells the two apart.",
-                secret.name
-            );
-            return self.report(problem);
-        }
-        self.owners.insert(digest, secret.name.clone());
-        self.secrets.push(secret);
-    }
-
-    fn report(&mut self, problem: String) {
-        if self.problems.len() < MOST_PROBLEMS {
-            self.problems.push(problem);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn finish(mut self, place: &str) -> Result<Vec<Secret>, SecretsError> {
-        if self.more > 0 {
-            self.problems
-                .push(format!("There are {} more problems in {place}.", self.more));
+            self.take(index + 1, entry);
         }
         if self.secrets.is_empty() && self.problems.is_empty() {
             self.problems
@@ -175,6 +141,59 @@ impl Reading {
         } else {
             Err(SecretsError(self.problems))
         }
+    }
+
+    fn take(&mut self, number: usize, entry: &str) {
+        let place = self.place_of(number);
+        let Some((name, text)) = entry.split_once('=') else {
+            let problem = match entry.strip_prefix('\u{feff}') {
+                Some(rest) if is_comment(rest) => {
+                    format!(
+                        "{place} begins with a byte-order mark: remove it, for example by saving the file in UTF-8 without it."
+                    )
+                }
+                _ => format!("{place} has no `=`: write `[tenant/]id=secret`."),
+            };
+            return self.problems.push(problem);
+        };
+        let (tenant, id) = name.split_once('/').unwrap_or(("default", name));
+        let parts = [(Part::Tenant, tenant), (Part::Id, id), (Part::Secret, text)];
+        let problems = parts.map(|(part, text)| secret_text::problem(part, text));
+        let problems = problems.into_iter().flatten();
+        let before = self.problems.len();
+        self.problems
+            .extend(problems.map(|problem| format!("{place}: {problem}")));
+        if self.problems.len() == before {
+            self.add(number, Secret::new(KeyName::new(tenant, id), text));
+        }
+    }
+
+    fn add(&mut self, number: usize, secret: Secret) {
+        let place = self.place_of(number);
+        if let Some(earlier) = self.names.get(&secret.name) {
+            let problem = format!(
+                "{place} has the same tenant and id as {}, {:?}: give each secret an id of its own.",
+                self.place_of(*earlier),
+                secret.name
+            );
+            return self.problems.push(problem);
+        }
+        self.names.insert(secret.name.clone(), number);
+        let digest = Sha256::digest(secret.text.as_bytes()).into();
+        if let Some(owner) = self.owners.get(&digest) {
+            let problem = format!(
+                "{place}: {:?} has the same secret as {owner:?}: give each id a secret of its own, because only the secret tells the two apart.",
+                secret.name
+            );
+            return self.problems.push(problem);
+        }
+        self.owners.insert(digest, secret.name.clone());
+        self.secrets.push(secret);
+    }
+
+    /// How sentences name an entry.
+    fn place_of(&self, number: usize) -> String {
+        format!("{} {number} of {}", self.unit, self.place)
     }
 }
 

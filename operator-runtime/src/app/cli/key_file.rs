@@ -34,6 +34,12 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("The key file {shown} cannot be read: {error}.")),
     };
+    // Reading a pipe would wait for a writer.
+    if !metadata.is_file() {
+        return Err(format!(
+            "The key file {shown} is not a regular file: remove it to get a new key."
+        ));
+    }
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(format!(
             "Other users can read the key file {shown}: run `chmod 600 {shown}`, or remove the file to get a new key."

@@ -1,8 +1,9 @@
 //! The file of secrets that a setting names: who may read and write it, and its text.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -13,6 +14,10 @@ use crate::app::start_error::StartProblem;
 const LARGEST: u64 = 1024 * 1024;
 /// The mode bits that let the file's group or everybody write it.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// The mode bit that lets everybody create, rename and remove files in a folder, and the bit that reserves this for the
+/// files' owners, as in `/tmp`.
+const OPEN_FOLDER: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 /// The mode bit that lets everybody read it. A group that may read is left alone: it is how a program that does not own
 /// the file is let in.
 const READABLE_BY_ALL: u32 = 0o004;
@@ -50,10 +55,12 @@ impl<'s> SecretFile<'s> {
             let sentence = format!("The file {} cannot be read: {error}.", self.place());
             self.problem(sentence).caused_by(error)
         };
+        // Before it is opened, because opening a pipe waits for a writer.
+        self.check_kind(&fs::metadata(self.path).map_err(unreadable)?)?;
         let file = File::open(self.path).map_err(unreadable)?;
-        // Of what was opened: where the path is a symbolic link, the file that it leads to.
-        let metadata = file.metadata().map_err(unreadable)?;
-        self.check(&metadata)?;
+        // Of the opened file, because another file may have taken its path since.
+        self.check_mode(&file.metadata().map_err(unreadable)?)?;
+        self.check_folder()?;
         let mut bytes = Zeroizing::new(Vec::new());
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
@@ -65,13 +72,45 @@ impl<'s> SecretFile<'s> {
         Ok(bytes)
     }
 
-    fn check(&self, metadata: &Metadata) -> Result<(), StartProblem> {
-        let (path, place) = (self.path, self.place());
+    fn check_kind(&self, metadata: &Metadata) -> Result<(), StartProblem> {
+        let place = self.place();
         if metadata.is_dir() {
             return Err(self.problem(format!(
                 "{place} is a directory: name the file in it that holds the secrets."
             )));
         }
+        if !metadata.is_file() {
+            return Err(self.problem(format!(
+                "{place} is a pipe or a device: name a regular file that holds the secrets."
+            )));
+        }
+        Ok(())
+    }
+
+    /// The folder of the file, and the folder of the file that a symbolic link leads to.
+    fn check_folder(&self) -> Result<(), StartProblem> {
+        let path = Path::new(self.path);
+        let target = fs::canonicalize(path).unwrap_or_default();
+        for folder in [path, &target].into_iter().filter_map(Path::parent) {
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            };
+            let mode = fs::metadata(folder).map_or(0, |metadata| metadata.permissions().mode());
+            if mode & (OPEN_FOLDER | STICKY) == OPEN_FOLDER {
+                return Err(self.problem(format!(
+                    "Everybody may replace the file {}, because everybody may write in its folder: run `chmod o-w {}`.",
+                    self.place(),
+                    folder.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_mode(&self, metadata: &Metadata) -> Result<(), StartProblem> {
+        let (path, place) = (self.path, self.place());
         let mode = metadata.permissions().mode();
         if mode & WRITABLE_BY_OTHERS != 0 {
             return Err(self.problem(format!(

@@ -241,6 +241,14 @@ impl<'a> Node<'a> {
         None
     }
 
+    /// The number of values and names in this value, including itself.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::At(document, index) => document.entry(index).next.saturating_sub(index) as usize,
+            Self::Text(_) => 1,
+        }
+    }
+
     /// The number of items, fields or characters.
     pub(super) fn length(self) -> usize {
         match self.entry() {

@@ -142,7 +142,17 @@ fn all_problems_are_reported_at_once_up_to_a_limit() {
     let binary = problems(parse_lines("/bin", &"\0\u{1}\n".repeat(100_000)));
     assert_eq!(
         (binary.len(), binary[20].as_str()),
-        (21, "There are 99980 more problems in /bin.")
+        (
+            21,
+            "There may be more problems in /bin: the rest of it was not read. Correct these 20 first."
+        )
+    );
+    let marked = problems(parse_lines("/keys", "\u{feff}# ours\na=op_sk_hush\n"));
+    assert_eq!(
+        marked,
+        [
+            "Line 1 of /keys begins with a byte-order mark: remove it, for example by saving the file in UTF-8 without it."
+        ]
     );
     for nothing in ["", "\n", ",", " , ", "# nobody\n"] {
         let read = [problems(parse("KEYS", nothing)), problems(parse_lines("KEYS", nothing))];
