@@ -1,5 +1,5 @@
-//! Fail points: named moments at which a test kills the whole process. Without `--cfg operator_fail_points` they compile
-//! to nothing.
+//! Fail points: named moments at which a test kills the whole process. Without `--cfg operator_fail_points` they
+//! compile to nothing.
 
 /// A moment while an operation is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

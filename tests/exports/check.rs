@@ -382,7 +382,7 @@ fn what_breaks_nobody() {
         earlier.document["info"]["title"] = json!("Ours");
     }) {
         assert!(
-            report.contains("It promises the same about every endpoint in a different form"),
+            report.contains("The file describes the same endpoints in a different form"),
             "{report}"
         );
     }

@@ -3,10 +3,10 @@
 //! One process, no sockets, every variant in turn within each round, so that a change of the machine's speed meets them
 //! all; the figures are medians of the rounds' ratios. Requests are made and signed before the clock starts.
 //!
-//! Ours is called as `serve` calls it, through `App::service`; one row has it mounted in a router of axum's, as the bare
-//! handler is. The two floors are the least that any design does on the machine that runs this: the same hashes over the
-//! same bytes, from keys made ready before, the handler, and a map behind a lock, with no router. What ours costs beyond
-//! them is ours.
+//! Ours is called as `serve` calls it, through `App::service`; one row has it mounted in a router of axum's, as the
+//! bare handler is. The two floors are the least that any design does on the machine that runs this: the same hashes
+//! over the same bytes, from keys made ready before, the handler, and a map behind a lock, with no router. What ours
+//! costs beyond them is ours.
 
 #![allow(
     clippy::unwrap_used,
