@@ -37,10 +37,8 @@
 //!
 //! # Three rules
 //! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
-//! 2. **A borrowed argument is the app's.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
-//! itself,
-//!    [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads the
-//! same
+//! 2. **A borrowed argument is the app's.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call itself,
+//!    [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads the same
 //!    database outside that transaction.
 //! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
 //!
@@ -160,13 +158,11 @@ pub use operator_macros::endpoints;
 ///
 /// | part | meaning | default |
 /// |---|---|---|
-/// | `GET` / `POST` | the method: inputs are URL search parameters (GET) or the fields of one JSON object (POST) |
-/// required |
+/// | `GET` / `POST` | the method: inputs are URL search parameters (GET) or the fields of one JSON object (POST) | required |
 /// | `"/path"` | fixed path below the public URL | `"/"` and the name |
 /// | `name = "…"` | the name by which the agent refers to the endpoint | the function's name |
 /// | `read_only` | a POST that changes nothing, so that no record is kept | a GET is always read-only |
-/// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`;
-/// transactional with a [`Tx`] |
+/// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
 /// | `timeout = "30s"` | the longest the handler may run | 60 s |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 ///
@@ -177,9 +173,9 @@ pub use operator_macros::endpoints;
 /// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
 /// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
 ///
-/// A type with several forms is best given a tag (`#[serde(tag = "…")]`): the tag says which form was meant, in a
-/// refusal too. serde tries the variants of an untagged enum one after the other. If two of them hold the enum itself
-/// in a field of the same name, the time to read a value doubles with each level of nesting.
+/// A type with several forms is best given a tag (`#[serde(tag = "…")]`): the tag says which form was meant, in a refusal
+/// too. serde tries the variants of an untagged enum one after the other. If two of them hold the enum itself in a field of
+/// the same name, the time to read a value doubles with each level of nesting.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
 /// converts into an [`Error`]. Every mistake is a compile error that says what to write instead.
@@ -215,8 +211,7 @@ pub use store::{ReadError, Sqlite};
 pub use transaction::{Database, Reader, Tx};
 
 // The crates whose types are in signatures, so that a program can name the version that this one was built with. Not
-// `serde_json`: it has a `String` of its own, and rustc would write `std::string::String` in every error about an
-// endpoint.
+// `serde_json`: it has a `String` of its own, and rustc would write `std::string::String` in every error about an endpoint.
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 #[cfg(feature = "postgres")]

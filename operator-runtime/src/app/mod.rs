@@ -106,8 +106,8 @@ impl App {
         self
     }
 
-    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call it once: [`Endpoints`]
-    /// says how lists are joined.
+    /// Serves only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call this method only
+    /// once; [`Endpoints`] says how to join several lists.
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
         self.only.push(endpoints);
@@ -162,11 +162,12 @@ impl App {
         self
     }
 
-    /// Everything that start-up would refuse. It blocks while it looks at the store; a file of SQLite's that is not
-    /// there yet is not made: another one beside it is, and removed again.
+    /// Checks everything that start-up checks, without serving. It blocks the thread while it opens the store. If the
+    /// SQLite file of the store does not exist, it is not created; a temporary file in the same folder is checked
+    /// instead and then removed.
     ///
     /// # Errors
-    /// Every problem at once.
+    /// Every problem, not only the first one.
     pub fn check(&self) -> Result<(), StartError> {
         let settings = self.settings();
         let checking = || {
@@ -206,29 +207,31 @@ impl App {
         self
     }
 
-    /// A router to mount in an axum app: each endpoint at its path, and at the public URL's base path before it.
+    /// A router to mount in an axum app. Each endpoint answers at its path and, if the public URL has a base path, also
+    /// at the base path followed by its path.
     ///
-    /// A body of more than 16 KiB is decoded by `tokio::task::block_in_place`, so that other calls go on meanwhile. On
-    /// a runtime with several threads, tokio refuses that within a `LocalSet`: serve the router outside of one.
+    /// A body of more than 16 KiB is decoded with `tokio::task::block_in_place`, so that other calls go on meanwhile.
+    /// On a multi-threaded runtime, tokio does not allow this inside a `LocalSet`, so serve the router outside of a
+    /// `LocalSet`.
     ///
-    /// Expired operations are removed on the tokio runtime that this is awaited on, until the router is dropped. What
-    /// [`serve`](Self::serve) does beyond that is the host's: it times the headers of a request, and when the process
-    /// is to stop it answers new calls with 503, ends those that run, also where the caller has hung up, and closes the
-    /// store. Where the host stops earlier, an operation that was still running is as after a crash: its retry runs it
-    /// again, or is told that the outcome is unknown.
+    /// A task on the current tokio runtime removes expired operations until the router is dropped. The host has to do
+    /// everything else that [`serve`](Self::serve) does. It limits how long the headers of a request may take. When the
+    /// process stops, it answers new calls with 503, waits for running calls (including those whose caller has
+    /// disconnected), and closes the store. If the host stops earlier, an operation that was running is treated as
+    /// after a crash: a retry runs it again, or is told that the outcome is unknown.
     ///
     /// # Errors
-    /// All that start-up refuses, in one message.
+    /// Every problem that start-up finds, in one message.
     pub async fn router(self) -> Result<axum::Router, StartError> {
         Ok(router::router(&self.hosted().await?))
     }
 
-    /// The whole app as a [`tower::Service`], for a host with a server or layers of its own: what
-    /// [`serve`](Self::serve) puts behind each connection. A path that no endpoint has is answered with 404.
+    /// The whole app as a [`tower::Service`], for a host with its own server or layers. [`serve`](Self::serve) uses the
+    /// same service for its connections. A path without an endpoint is answered with 404.
     ///
-    /// Called directly it finds an endpoint without a router's work, so a call costs less than through
-    /// [`router`](Self::router), whose documentation says what is left to the host. It may stand behind layers, or be
-    /// the fallback of an axum app:
+    /// The service finds an endpoint without axum's router, so a call costs less than through
+    /// [`router`](Self::router). The documentation of `router` says what the host has to do. The service can be put
+    /// behind layers, or be the fallback of an axum app:
     ///
     /// ```no_run
     /// # use operator_runtime::App;
@@ -274,13 +277,14 @@ impl App {
         Ok(Arc::new(assembled))
     }
 
-    /// Listens and answers until SIGTERM or SIGINT, then ends what is running; new calls are told meanwhile to come
-    /// again.
+    /// Listens and answers until SIGTERM or SIGINT. Then it waits for running calls to finish; new calls are answered
+    /// that they should retry.
     ///
-    /// A second signal exits the process with 1 before all has ended, and leaves the calls that run to their leases.
+    /// A second signal exits the process with status 1 at once. A retry of a call that was still running then waits
+    /// until that call's lease has expired.
     ///
     /// # Errors
-    /// All that start-up refuses, in one message; or that the address cannot be listened on.
+    /// Every problem that start-up finds, in one message; or that the server cannot listen on the address.
     pub async fn serve(self) -> Result<(), StartError> {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);

@@ -28,8 +28,8 @@ pub(crate) fn linked() -> Vec<&'static Endpoint> {
     endpoints
 }
 
-/// The linked endpoints, or those of the list. None at all is a problem, and so is a listed function that is no
-/// endpoint or that is listed twice.
+/// The endpoints in the list, or every linked endpoint if there is no list. It is a problem if there are no endpoints,
+/// or if a listed function is not an endpoint or is listed twice.
 pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     let linked = linked();
     let [Endpoints(chosen), others @ ..] = only else {

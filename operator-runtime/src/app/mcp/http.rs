@@ -45,8 +45,8 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
     router.route_service(PATH, service)
 }
 
-/// The most JSON values of one message. rmcp reads a message into a tree, in which a value takes up to 640 bytes, so
-/// that a body of 1 MiB could take 190 MiB.
+/// The largest number of JSON values in one message. rmcp parses a message into a tree, in which a value takes up to
+/// 640 bytes, so a body of 1 MiB could take 190 MiB.
 const MOST_VALUES: usize = 50_000;
 /// The longest error text of rmcp that is turned into a problem document, in bytes.
 const MOST_WORDS: usize = 4096;
