@@ -105,7 +105,7 @@ fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
         return None;
     };
     let summary = match request.stale {
-        None => "The signature holds: this server accepts the request.",
+        None => "The signature is valid: this server accepts the request.",
         Some(_) => "The signature is valid; only the timestamp is refused.",
     };
     let mut rows = rows(&request.right, Some(&request.right));
@@ -188,7 +188,7 @@ fn unknown(request: &Request, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, None);
     rows.push(key_row(server, None, State::Unknown));
     let summary = format!(
-        "The signature does not hold, and a signature does not reveal what was signed. None of {} common mistakes gives this signature, neither alone nor two together. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
+        "The signature is not valid, and a signature does not reveal what was signed. None of {} common mistakes gives this signature, neither alone nor two together. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
         request.mistakes.len()
     );
     Comparison::new(Verdict::Unknown, summary, rows)
