@@ -57,7 +57,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn since_unix_epoch(&self) -> Duration {
-        // A wall clock set to before 1970 counts as 1970, because signatures are stale either way.
+        // A wall clock before 1970 counts as 1970. In both cases, the timestamp of every correct call is refused.
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 

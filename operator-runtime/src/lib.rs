@@ -2,7 +2,7 @@
 //!
 //! An ordinary async function with [`#[operator_api]`](operator_api) is an endpoint: its arguments are the inputs, its
 //! doc comments are the descriptions, and its return type is the answer. The runtime verifies every call before
-//! anything else, carries an operation out once however often it is retried, and describes the endpoints to the agent
+//! anything else, carries out each operation only once, even if it is retried, and describes the endpoints to the agent
 //! in a manifest.
 //!
 //! ```
@@ -37,7 +37,7 @@
 //!
 //! # Three rules
 //! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
-//! 2. **A borrowed argument is the app's.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call itself,
+//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call itself,
 //!    [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads the same
 //!    database outside that transaction.
 //! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
@@ -163,7 +163,7 @@ pub use operator_macros::endpoints;
 /// | `name = "…"` | the name by which the agent refers to the endpoint | the function's name |
 /// | `read_only` | a POST that changes nothing, so that no record is kept | a GET is always read-only |
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
-/// | `timeout = "30s"` | the longest the handler may run | 60 s |
+/// | `timeout = "30s"` | the longest time that the handler may run | 60 s |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 ///
 /// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`,

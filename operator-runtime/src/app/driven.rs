@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// How many times the future is polled in a row before other tasks get their turn.
+/// How many times the future is polled in a row before other tasks can run.
 const TURNS: usize = 8;
 
 /// A future that can wake itself without the runtime's queue.

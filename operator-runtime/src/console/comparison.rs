@@ -120,7 +120,7 @@ fn proved_by_payload(request: &Request, payload: &str, server: &Server<'_>) -> O
     rows.push(key_row(server, Some(key.id().to_owned()), state_of(reading)));
     let which = differing(&rows);
     let mut summary = match which.as_str() {
-        // The payload was joined in another way, or cannot be split into parts.
+        // The parts were not joined by colons, or the payload cannot be split into parts.
         "" => "The payload was signed with a right key, but the payload is not URL, idempotency key, timestamp and content joined by colons.".to_owned(),
         which => format!("The payload gives this signature, so this payload was signed. What differs: {which}."),
     };
@@ -174,7 +174,7 @@ fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -
     }
     let which = differing(&rows);
     let named = if which.is_empty() {
-        "the way it is joined".to_owned()
+        "how its parts are joined".to_owned()
     } else {
         which
     };

@@ -127,7 +127,8 @@ fn bounds(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     found
 }
 
-/// Whether the sender's other bound (exclusive instead of inclusive, or the other way round) is at least as tight.
+/// Whether the sender's other bound (the exclusive instead of the inclusive bound, or the reverse) is at least as
+/// tight.
 fn is_implied(sent: &Value, keyword: &str, bound: f64) -> bool {
     let other = |keyword: &str| sent[keyword].as_f64();
     match keyword {

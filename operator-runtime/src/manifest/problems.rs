@@ -45,7 +45,7 @@ impl Problem {
         let words = if status >= 500 {
             "The server could not prepare this request and has not started it."
         } else {
-            "The server could not read the values that this endpoint needs from the request's headers."
+            "The server could not read what this endpoint needs from the request's headers."
         };
         let problem = Self::of(Kind::Rejected(status));
         Self { words, ..problem }.of_run(effect)

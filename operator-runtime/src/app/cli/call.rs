@@ -222,7 +222,7 @@ fn given_twice(name: &str) -> String {
     format!("`{name}` is given twice, but it takes only one value: give `{name}` once.")
 }
 
-/// A string if the schema takes strings; otherwise the value is parsed as JSON.
+/// A string if the schema allows strings; otherwise the value is parsed as JSON.
 fn json_of(schema: &Value, value: String) -> Value {
     let is_choice = schema["type"].is_null() && schema.get("oneOf").or(schema.get("enum")).is_some();
     if is_choice || takes(schema, "string") {

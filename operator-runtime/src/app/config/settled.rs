@@ -63,7 +63,7 @@ impl Config {
         })
     }
 
-    /// Where to listen.
+    /// The address to listen on.
     pub(crate) fn settle_listen(&self) -> Result<Given<SocketAddr>, StartProblem> {
         let unset = || Given {
             value: Address::Known(LISTEN.into()),

@@ -15,7 +15,7 @@ use crate::pipeline::prepared::PreparedEndpoint;
 /// All tools: every endpoint except the manifest, because `tools/list` already describes the tools.
 pub(super) struct Tools {
     pub(super) pipeline: Arc<Pipeline>,
-    /// The descriptions, equal to those of the manifest and in the manifest's order.
+    /// The descriptions of the tools, in the same words and the same order as in the manifest.
     pub(super) list: Vec<Tool>,
     endpoints: Vec<ToolEndpoint>,
 }
