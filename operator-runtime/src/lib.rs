@@ -37,9 +37,9 @@
 //!
 //! # Three rules
 //! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
-//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call itself,
-//!    [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads the same
-//!    database outside that transaction.
+//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
+//!    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads
+//!    the same database outside that transaction.
 //! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
 //!
 //! # MCP

@@ -16,7 +16,7 @@
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
-    reason = "this is a program without users of its items, and its counts are small"
+    reason = "no other crate uses these items, and the counts are small"
 )]
 
 mod floor;
