@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where the time comes from. Tests provide their own clock.
+/// The source of the time. Tests provide their own clock.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Time since 1970-01-01 UTC by the machine's wall clock, which may jump forward or back.
     fn since_unix_epoch(&self) -> Duration;
 
-    /// Time since some fixed moment. This time never goes back and never jumps.
+    /// Time since some fixed moment. It never goes back and never jumps.
     fn monotonic(&self) -> Duration;
 
     /// Time on which all processes of this machine agree until the machine is restarted, even if its wall clock is set;
@@ -57,7 +57,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn since_unix_epoch(&self) -> Duration {
-        // A wall clock set to before 1970 counts as 1970, because signatures are stale either way.
+        // A wall clock before 1970 counts as 1970. In both cases, the timestamp of every correct call is refused.
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 
@@ -76,7 +76,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time that timers use. A test can pause this time.
+/// The present time of tokio's timers. A test can pause this time.
 pub(crate) fn timer_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
@@ -89,7 +89,7 @@ pub(crate) fn milliseconds(took: Duration) -> f64 {
 /// A clock that a test advances by hand.
 #[derive(Debug)]
 pub struct ManualClock {
-    /// Wall clock and monotonic time.
+    /// The wall clock time and the monotonic time.
     now: Mutex<(Duration, Duration)>,
     boot: String,
 }

@@ -1,7 +1,7 @@
 //! Fail points: named moments at which a test kills the whole process. Without `--cfg operator_fail_points` they compile
 //! to nothing.
 
-/// A moment while an operation is carried out.
+/// A moment during an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailPoint {
     /// The operation is claimed; the handler has not begun.
@@ -10,7 +10,7 @@ pub(crate) enum FailPoint {
     BeforeCommit,
     /// The outcome is recorded; no caller has been answered yet.
     AfterCommit,
-    /// The response is made; it is not sent yet.
+    /// The response is complete; it is not sent yet.
     BeforeAnswer,
 }
 

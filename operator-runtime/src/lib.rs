@@ -2,7 +2,7 @@
 //!
 //! An ordinary async function with [`#[operator_api]`](operator_api) is an endpoint: its arguments are the inputs, its
 //! doc comments are the descriptions, and its return type is the answer. The runtime verifies every call before
-//! anything else, carries an operation out once however often it is retried, and describes the endpoints to the agent
+//! anything else, carries out each operation only once, even if it is retried, and describes the endpoints to the agent
 //! in a manifest.
 //!
 //! ```
@@ -37,17 +37,17 @@
 //!
 //! # Three rules
 //! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
-//! 2. **A borrowed argument is the app's.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call itself,
-//!    [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads the same
-//!    database outside that transaction.
+//! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
+//!    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads
+//!    the same database outside that transaction.
 //! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
 //!
 //! # MCP
 //! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
 //! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
 //! it, over standard input and output. If `OPERATOR_MCP_TOKENS` is set, `/mcp` answers clients that send one of those
-//! bearer tokens, over streamable HTTP. Each `tools/call` is an operation of its own, unless the client sends an
-//! idempotency key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation.
+//! bearer tokens, over streamable HTTP. Each `tools/call` is a new operation, unless the client sends an idempotency
+//! key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation.
 //!
 //! # Features
 //! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
@@ -136,9 +136,9 @@ pub use operator_macros::OperatorError;
 /// assert_eq!(Shipping::from_text("next-day").ok(), Some(Shipping::NextDay));
 /// ```
 pub use operator_macros::SearchParam;
-/// Lets a GET take a struct with named fields through `#[operator(flatten)]`: each field must be a single search
-/// parameter, and the compiler reports one that is not at the field's type. [`SearchParams`](trait@SearchParams) has an
-/// example.
+/// Lets a GET take a struct with named fields through `#[operator(flatten)]`. The type of each field must be a single
+/// search parameter; if it is not, the compiler reports the error at the field's type.
+/// [`SearchParams`](trait@SearchParams) has an example.
 pub use operator_macros::SearchParams;
 /// Lists the endpoints that an app serves, instead of all linked ones, for [`App::only`].
 ///
@@ -163,7 +163,7 @@ pub use operator_macros::endpoints;
 /// | `name = "…"` | the name by which the agent refers to the endpoint | the function's name |
 /// | `read_only` | a POST that changes nothing, so that no record is kept | a GET is always read-only |
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
-/// | `timeout = "30s"` | the longest the handler may run | 60 s |
+/// | `timeout = "30s"` | the longest time that the handler may run | 60 s |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 ///
 /// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`,
@@ -173,9 +173,9 @@ pub use operator_macros::endpoints;
 /// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
 /// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
 ///
-/// A type with several forms is best given a tag (`#[serde(tag = "…")]`): the tag says which form was meant, in a refusal
-/// too. serde tries the variants of an untagged enum one after the other. If two of them hold the enum itself in a field of
-/// the same name, the time to read a value doubles with each level of nesting.
+/// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
+/// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
+/// contain the enum itself in a field of the same name, the time to read a value doubles with each level of nesting.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
 /// converts into an [`Error`]. Every mistake is a compile error that says what to write instead.
@@ -210,8 +210,9 @@ pub use store::Postgres;
 pub use store::{ReadError, Sqlite};
 pub use transaction::{Database, Reader, Tx};
 
-// The crates whose types are in signatures, so that a program can name the version that this one was built with. Not
-// `serde_json`: it has a `String` of its own, and rustc would write `std::string::String` in every error about an endpoint.
+// These crates have types in public signatures. They are exported so that a program can use the same versions.
+// `serde_json` is not exported: it also exports a `String`, so rustc would write `std::string::String` instead of
+// `String` in every error about an endpoint.
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 #[cfg(feature = "postgres")]
@@ -258,8 +259,8 @@ pub mod __private {
     pub use crate::protocol::method::Method;
     pub use crate::requirements::*;
 
-    /// Traits whose methods apply where a type has no inherent method of that name. Imported as `_`, so that no trait
-    /// shadows a name in the user's code.
+    /// Traits whose methods apply if a type has no inherent method of the same name. They are imported as `_`, so that
+    /// no trait shadows a name in the user's code.
     pub mod fallbacks {
         pub use crate::endpoint::output::{PlainOutput as _, PlainSchema as _, UndocumentedError as _};
         pub use crate::endpoint::state::NotLent as _;

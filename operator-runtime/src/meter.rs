@@ -1,4 +1,4 @@
-//! The metrics: what is counted and timed, and under which names, for whichever `metrics` recorder is installed.
+//! The metrics and their names. They go to the `metrics` recorder that is installed, whichever it is.
 //!
 //! Handles are created once, at start-up, so that counting a call needs no allocation and no lookup.
 
@@ -21,7 +21,7 @@ const STORE: &str = "operator_store_seconds";
 const RECORDS: &str = "operator_records";
 const LOG_LINES_LOST: &str = "operator_log_lines_lost_total";
 
-/// A transaction that is open for longer counts as slow: on SQLite, every other write waits for the open transaction.
+/// A transaction that is open for longer counts as slow. On SQLite, every other write waits for the open transaction.
 const SLOW: Duration = Duration::from_millis(100);
 
 /// Registers the help text of each metric with the installed recorder.
@@ -31,7 +31,7 @@ pub(crate) fn describe() {
         Unit::Count,
         "Log lines that were lost because they could not be written."
     );
-    // Registered at zero, so that the metric exists before the first line is lost.
+    // This registers the metric at zero, so that it exists before the first line is lost.
     metrics::counter!(LOG_LINES_LOST).increment(0);
     metrics::describe_counter!(CALLS, Unit::Count, "Calls, by endpoint and outcome.");
     metrics::describe_counter!(
@@ -75,7 +75,7 @@ pub(crate) fn log_line_lost() {
 
 /// The metrics of one endpoint.
 pub(crate) struct CallMeter {
-    /// By outcome, in the order of [`Outcome::ALL`].
+    /// The number of calls for each outcome, in the order of [`Outcome::ALL`].
     calls: [Counter; Outcome::ALL.len()],
     pub(crate) waits: Counter,
     pub(crate) takeovers: Counter,
@@ -142,7 +142,10 @@ impl StoreMeter {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, exact up to 2⁵³ records")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is an `f64`, which is exact up to 2⁵³ records"
+    )]
     pub(crate) fn records(&self, counts: Counts) {
         self.held.set(counts.held as f64);
         self.unknown.set(counts.unknown as f64);

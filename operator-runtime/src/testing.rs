@@ -1,4 +1,4 @@
-//! An in-process client that signs its calls, for the tests of programs with endpoints.
+//! A client that signs its calls and works within the process, for the tests of programs with endpoints.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::protocol::signature::Keys;
 use crate::store::MemoryStore;
 
 const SECRET: &str = "op_sk_testing";
-/// Limit of the in-memory store, in bytes: more than any test stores.
+/// The limit of the in-memory store, in bytes. It is more than any test stores.
 const MEMORY: usize = 256 * 1024 * 1024;
 
-/// Calls an app's endpoints as the agent does, without a socket: signed, decoded, recorded.
+/// Calls an app's endpoints as the agent does, but without a socket. Calls are signed, decoded and recorded.
 ///
 /// The settings of [`App::config`] apply, except for the store: operations are kept in memory unless the app was given
 /// a store by [`App::store`]. The test controls the time by [`Client::clock`], and the in-memory store uses the same
-/// clock. If no signing key or public URL is set, the client uses ones for tests. It reads nothing from the
+/// clock. If no signing key or public URL is set, the client uses a key and a URL for tests. It reads nothing from the
 /// environment.
 ///
 /// ```standalone_crate
@@ -137,7 +137,7 @@ impl Client {
     /// Calls an endpoint by its name with an object of inputs. For a GET, each input becomes one search parameter.
     ///
     /// # Panics
-    /// If the app has no endpoint of that name, because then the test is wrong.
+    /// If the app has no endpoint with this name, because then the test is wrong.
     pub async fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
         let request = self.request(endpoint, inputs);
         let Ok(response) = self.service.answer(request).await;

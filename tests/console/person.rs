@@ -197,7 +197,7 @@ fn a_person_checks_a_wrong_signature() {
         ));
         text(&browser, ".outcome")
     };
-    let holds = check(&copied, "", "Holds");
+    let holds = check(&copied, "", "Valid");
     assert!(holds.contains("accepts the request"), "{holds}");
     let unknown = check(&copied.replace("1004", "1005"), "", "Unknown");
     assert!(unknown.contains("a signature does not reveal"), "{unknown}");

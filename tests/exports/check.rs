@@ -137,21 +137,21 @@ fn an_input_that_takes_less() {
         &FORMATS,
         |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(50),
         &[
-            "`find_orders` now takes fewer values for `limit` (at most 20): this breaks callers that send more than 20 for `limit`",
+            "`find_orders` now accepts fewer values for `limit` (at most 20): this breaks callers that send more than 20 for `limit`",
         ],
     );
     breaks(
         &FORMATS,
         |earlier| earlier.parameter("recent_orders", "limit")["minimum"] = json!(0),
         &[
-            "`recent_orders` now takes fewer values for `limit` (at least 1): this breaks callers that send less than 1 for `limit`",
+            "`recent_orders` now accepts fewer values for `limit` (at least 1): this breaks callers that send less than 1 for `limit`",
         ],
     );
     breaks(
         &FORMATS,
         |earlier| earlier.inputs("refund_order")["properties"]["amount_cents"]["type"] = json!("number"),
         &[
-            "`refund_order` now takes fewer values for `amount_cents` (only the type integer): this breaks callers that send a number for `amount_cents`",
+            "`refund_order` now accepts fewer values for `amount_cents` (only the type integer): this breaks callers that send a number for `amount_cents`",
         ],
     );
 }
@@ -177,7 +177,7 @@ fn an_input_becomes_required_or_is_removed_or_renamed() {
     breaks(
         &FORMATS,
         |earlier| earlier.inputs("refund_order")["properties"]["note"] = json!({ "type": "string" }),
-        &["`refund_order` no longer takes `note`: this breaks callers that send `note`"],
+        &["`refund_order` no longer accepts `note`: this breaks callers that send `note`"],
     );
     breaks(
         &FORMATS,
@@ -189,7 +189,7 @@ fn an_input_becomes_required_or_is_removed_or_renamed() {
             let required = inputs["required"].as_array_mut().unwrap();
             *required.iter_mut().find(|one| *one == "amount_cents").unwrap() = json!("cents");
         },
-        &["`refund_order` now takes `cents` under the name `amount_cents`: this breaks callers that send `cents`"],
+        &["`refund_order` now accepts `cents` under the name `amount_cents`: this breaks callers that send `cents`"],
     );
 }
 
@@ -333,7 +333,7 @@ fn what_breaks_nobody() {
     breaks_nobody(
         &FORMATS,
         |earlier| earlier.inputs("find_orders")["properties"]["limit"]["maximum"] = json!(10),
-        &["`find_orders` describes `limit` differently, or takes more values for `limit`"],
+        &["`find_orders` describes `limit` differently, or accepts more values for `limit`"],
     );
     breaks_nobody(
         &FORMATS,
@@ -344,12 +344,12 @@ fn what_breaks_nobody() {
                 .remove("tags")
                 .unwrap();
         },
-        &["`open_ticket` now also takes `tags`, which is optional"],
+        &["`open_ticket` now also accepts `tags`, which is optional"],
     );
     breaks_nobody(
         &FORMATS,
         |earlier| earlier.endpoint("refund_order")["description"] = json!("Refunds."),
-        &["`refund_order` has another description"],
+        &["`refund_order` has a different description"],
     );
     breaks_nobody(
         &FORMATS,
@@ -382,7 +382,7 @@ fn what_breaks_nobody() {
         earlier.document["info"]["title"] = json!("Ours");
     }) {
         assert!(
-            report.contains("It promises the same about every endpoint in a different form"),
+            report.contains("The file describes the same endpoints in a different form"),
             "{report}"
         );
     }
@@ -406,7 +406,7 @@ fn a_recursive_input_beside_another_that_changed() {
     let (code, report) = check(&zoo, "operator", &file);
     assert_eq!(code, Some(1), "{report}");
     assert!(
-        report.contains("`tree` now takes fewer values for `value.name` (only the type string)"),
+        report.contains("`tree` now accepts fewer values for `value.name` (only the type string)"),
         "{report}"
     );
 }

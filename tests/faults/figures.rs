@@ -306,7 +306,7 @@ fn a_metrics_address_that_cannot_be_used_is_reported_at_start_up() {
     let address = taken.local_addr().unwrap().to_string();
     let said = refused("faults-program", &address);
     assert!(
-        said.contains(&format!("{address} cannot be listened on for Prometheus")),
+        said.contains(&format!("The server cannot listen on {address} for Prometheus")),
         "{said}"
     );
     assert!(refused("faults-program", "localhost").contains("such as 127.0.0.1:9464"));

@@ -190,7 +190,7 @@ fn an_unusable_secret_and_an_unlimited_time_are_refused() {
     assert!(error.contains("idle_timeout"), "{error}");
     let error = refusal(config().signing_key("op_sk_tests").memory_for_bodies(1024)).to_string();
     assert!(
-        error.contains("a body of `Config::body_limit`, 1048576 bytes, could never arrive"),
+        error.contains("a body as large as `Config::body_limit`, 1048576 bytes, could never be read"),
         "{error}"
     );
 }

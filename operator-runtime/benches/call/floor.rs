@@ -1,4 +1,4 @@
-//! The least that any design costs.
+//! A lower bound of the cost of a call with any design.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,10 +19,10 @@ use tower::{Service, service_fn};
 use super::requests::{SECRET, URL};
 use super::{Order, RECORDED};
 
-/// The least that any design does here: the bare handler, the hashes that the protocol and the records ask for, and a
-/// map. No signature is refused, and nothing is logged, counted or limited.
+/// A service that does only what every design must do: it computes the hashes that the protocol and the records need,
+/// calls the bare handler, and uses a map. It refuses no signature, and logs, counts and limits nothing.
 struct Floor {
-    /// Advanced over the key's block and the endpoint's URL.
+    /// The HMAC state after the key and the endpoint's URL.
     signing: Hmac<Sha256>,
     answers: Mutex<HashMap<OperationId, (Fingerprint, Bytes), BuildHasherDefault<LastBytes>>>,
 }
@@ -37,7 +37,7 @@ impl Floor {
         }
     }
 
-    /// A first call asks the map twice, before its handler and after it; a replay asks it once, and needs no handler.
+    /// A first call uses the map twice, before and after the handler. A replay uses the map once and runs no handler.
     fn answer(&self, headers: &HeaderMap, body: &Bytes) -> Response<Full<Bytes>> {
         let header = |name: &str| headers[name].to_str().unwrap();
         let idempotency_key = header("x-idempotency-key");
@@ -75,7 +75,7 @@ impl Floor {
     }
 }
 
-/// An operation's id is a hash already.
+/// A hasher that uses the last bytes of an operation's id, because the id is already a hash.
 #[derive(Default)]
 struct LastBytes(u64);
 
@@ -89,7 +89,7 @@ impl Hasher for LastBytes {
     }
 }
 
-/// Behind no router.
+/// The service, without a router.
 pub(crate) fn floor()
 -> impl Service<Request<Body>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send> + Clone {
     let floor = Arc::new(Floor::new());

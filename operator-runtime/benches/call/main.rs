@@ -1,21 +1,22 @@
-//! What a call costs beside a bare axum handler: `cargo bench -p operator-runtime`.
+//! Measures what a call costs compared with a bare axum handler: `cargo bench -p operator-runtime`.
 //!
-//! One process, no sockets, every variant in turn within each round, so that a change of the machine's speed meets them
-//! all; the figures are medians of the rounds' ratios. Requests are made and signed before the clock starts.
+//! Everything runs in one process, without sockets. Each round measures every variant, so that a change of the
+//! machine's speed affects all variants alike. The results are medians over the rounds. Requests are made and signed
+//! before the clock starts.
 //!
-//! Ours is called as `serve` calls it, through `App::service`; one row has it mounted in a router of axum's, as the bare
-//! handler is. The two floors are the least that any design does on the machine that runs this: the same hashes over the
-//! same bytes, from keys made ready before, the handler, and a map behind a lock, with no router. What ours costs beyond
-//! them is ours.
+//! "ours" is this crate, called through `App::service` as `serve` calls it; one row instead mounts it in an axum
+//! router, like the bare handler. The two rows "floor" do only what every design must do: the same hashes over the same
+//! bytes, with prepared keys, the handler, and a map behind a lock, without a router. The difference is the cost of
+//! this crate.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a benchmark that cannot set itself up has nothing to measure"
+    reason = "if the set-up fails, the benchmark cannot measure anything"
 )]
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
-    reason = "a program of its own; counts are small"
+    reason = "no other crate uses these items, and the counts are small"
 )]
 
 mod floor;
@@ -38,7 +39,7 @@ use tower::{Service, ServiceExt as _};
 
 use requests::{SECRET, URL, signed_get, signed_post};
 
-/// Where the first calls and the replays go, and those of the floor, whose hashes are so over the same bytes.
+/// The path of the recorded endpoint. The floor uses the same path, so that it hashes the same bytes.
 const RECORDED: &str = "/recorded";
 const ROUNDS: usize = 400;
 const CALLS: usize = 64;
@@ -123,10 +124,10 @@ async fn search(
     }
 }
 
-/// One thing that is measured: a service, and how its next request is made.
+/// One service that is measured, and a function that makes its requests.
 struct Variant {
     name: &'static str,
-    /// Which variant its ratio is to.
+    /// The index of the variant that this one is compared with.
     against: usize,
     make: Box<dyn Fn(u64) -> Request>,
     call_all: Caller,
@@ -141,7 +142,7 @@ fn main() {
         .build()
         .unwrap();
     let variants = runtime.block_on(variants());
-    // A profiler wants one of them alone: `cargo bench -p operator-runtime -- "ours, replay"`.
+    // For a profiler, an argument runs one variant only: `cargo bench -p operator-runtime -- "ours, recorded, replay"`.
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     if let Some(variant) = variants
         .iter()
@@ -177,9 +178,7 @@ fn main() {
         let allocations = allocations(&runtime, variant, &mut number);
         println!("{:44} {each:9.2} {ratio:7.2} {allocations:12.1}", variant.name);
     }
-    println!(
-        "A floor is the least that any design does: the hashes, from keys made ready before, the handler, and a map."
-    );
+    println!("A floor does only what every design must do: the hashes with prepared keys, the handler, and a map.");
 }
 
 fn alone(runtime: &Runtime, variant: &Variant) {
@@ -235,13 +234,13 @@ async fn variants() -> Vec<Variant> {
             call_all: caller(bare.clone()),
         },
         Variant {
-            name: "POST, with a check written by hand",
+            name: "POST, with a signature check by hand",
             against: 0,
             make: Box::new(plain("/bare")),
             call_all: caller(rivals::checked()),
         },
         Variant {
-            name: "POST, that and a cache of answers",
+            name: "POST, with that and a cache of answers",
             against: 0,
             make: Box::new(plain("/bare")),
             call_all: caller(rivals::idempotent()),

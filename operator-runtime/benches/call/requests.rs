@@ -1,4 +1,4 @@
-//! Requests, signed as the agent signs them.
+//! Makes requests that are signed as the agent signs them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,5 @@
-//! What ours is measured against: a bare handler, a check written by hand, and that with a cache of answers.
+//! The services that this crate is compared with: a bare handler, the handler behind a signature check written by hand,
+//! and both with a cache of answers.
 
 use std::time::Duration;
 
@@ -18,12 +19,12 @@ use sha2::Sha256;
 use super::requests::{SECRET, URL, now};
 use super::{Found, Order};
 
-/// A POST and a GET with nothing before them.
+/// A POST and a GET without any check.
 pub(crate) fn bare() -> Router {
     Router::new().route("/bare", post(echo)).route("/search", get(query))
 }
 
-/// The same POST behind a check.
+/// The same POST behind a signature check.
 pub(crate) fn checked() -> Router {
     Router::new().route("/bare", post(echo)).layer(from_fn(check))
 }
@@ -58,7 +59,7 @@ async fn query(Query(search): Query<Search>) -> Json<Found> {
     })
 }
 
-/// The check that a user would write.
+/// The signature check that a user would write by hand.
 async fn check(request: Request, next: Next) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
@@ -92,7 +93,8 @@ async fn check(request: Request, next: Next) -> Response<Body> {
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
-/// The check, and behind it the first answer to each idempotency key, kept for five minutes.
+/// The POST behind the signature check and a cache, which keeps the first answer to each idempotency key for five
+/// minutes.
 pub(crate) fn idempotent() -> Router {
     let answers = Cache::builder()
         .max_capacity(1 << 20)
@@ -104,7 +106,8 @@ pub(crate) fn idempotent() -> Router {
         .layer(from_fn(check))
 }
 
-/// As a user would write it: no word of which request the key was first used for, and two at once both run.
+/// The cache that a user would write by hand. It does not check that a key is used again for the same request, and two
+/// calls at the same time both run.
 async fn keep(State(answers): State<Cache<HeaderValue, Bytes>>, request: Request, next: Next) -> Response<Body> {
     let key = request.headers()["x-idempotency-key"].clone();
     if let Some(answer) = answers.get(&key) {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Assembled;
 
-/// Logs the messages.
 pub(super) fn announce(assembled: &Assembled) {
     let mut crates = BTreeMap::<&str, usize>::new();
     for endpoint in &assembled.endpoints {

@@ -1,4 +1,5 @@
-//! From an app and its settings to something that can answer, or to every reason why not.
+//! Start-up: checks an app and its settings, and prepares everything that answers calls. If the app cannot start, the
+//! error names every problem.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -19,18 +20,18 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::store::{self, Store};
 
-/// An app that can answer.
+/// An app that is ready to answer calls.
 pub(crate) struct Assembled {
     pub(crate) settings: Settled,
     pub(crate) endpoints: Vec<Arc<PreparedEndpoint>>,
     pub(crate) pipeline: Arc<Pipeline>,
-    /// What the bodies that are arriving may take.
+    /// The memory for all request bodies that are being read.
     pub(crate) room: BodyRoom,
-    /// Answers Prometheus for as long as the app is there.
+    /// Serves the metrics to Prometheus until the app is dropped.
     _exporter: Exporting,
 }
 
-/// Checks everything and makes it ready.
+/// Checks and prepares the app. The error names every problem, not only the first one.
 pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
     let mut problems = Vec::new();
     let mut endpoints = choose(app, &mut problems);
@@ -95,10 +96,11 @@ type Exporting = Option<super::exporter::Exporter>;
 #[cfg(not(feature = "prometheus"))]
 type Exporting = Option<std::convert::Infallible>;
 
-/// Before anything is counted, so that all of it is.
+/// Starts the Prometheus exporter, if it has an address. It starts before anything is counted, so that no count is
+/// lost.
 #[cfg_attr(
     not(feature = "prometheus"),
-    expect(clippy::unused_async, reason = "nothing is listened on")
+    expect(clippy::unused_async, reason = "only the exporter needs `await`")
 )]
 async fn export(config: &Config, problems: &mut Vec<StartProblem>) -> Exporting {
     let address = config.settle_metrics().map_err(|problem| problems.push(problem));
@@ -111,7 +113,7 @@ async fn export(config: &Config, problems: &mut Vec<StartProblem>) -> Exporting 
     None
 }
 
-/// The endpoints that the program has, or was told to have.
+/// The endpoints to serve: those given to `App::only`, or else every linked endpoint.
 fn choose(app: &App, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     for type_name in &app.twice {
         let setting = SettingName::Method("App::state");
@@ -123,7 +125,7 @@ fn choose(app: &App, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint>
     registry::select(&app.only, problems)
 }
 
-/// What endpoints may borrow: the app's values, the store's, and the manifest where it is served.
+/// The values that endpoints may borrow: the app's values, the store's values, and the manifest if it is served.
 fn states(app: &App, store: Option<&dyn Store>, documents: Option<Documents>) -> States {
     let mut states = app.states.clone();
     for (id, value) in store.iter().flat_map(|store| store.provides()) {
@@ -135,7 +137,7 @@ fn states(app: &App, store: Option<&dyn Store>, documents: Option<Documents>) ->
     states
 }
 
-/// What the manifest's endpoint answers with: every endpoint but itself.
+/// The manifest that its endpoint answers with. It describes every endpoint except the manifest's own endpoint.
 fn write_manifest(
     endpoints: &[&'static Endpoint],
     settings: &Settled,
@@ -168,7 +170,7 @@ fn max_execution(endpoint: &Endpoint, default: Duration) -> Duration {
     endpoint.timeout.unwrap_or(default)
 }
 
-/// Of an endpoint whose calls are recorded, that the record outlives every retry.
+/// Checks for each endpoint whose calls are recorded that a record is kept for longer than callers may retry.
 fn check_lifetimes(endpoints: &[&'static Endpoint], config: &Config, problems: &mut Vec<StartProblem>) {
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.effect.is_recorded()) {
         let longest = max_execution(endpoint, config.limits.handler_timeout);

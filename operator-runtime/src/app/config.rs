@@ -1,4 +1,4 @@
-//! Settings, from the environment or by hand, and what they come to once checked.
+//! The settings of an app, from the environment or from builder methods. `settled` checks them.
 
 mod limits;
 mod secret_file;
@@ -22,10 +22,10 @@ use crate::protocol::randomness::NoRandomBytes;
 #[cfg(all(feature = "cli", feature = "mcp"))]
 use crate::protocol::signature::generate_secret;
 
-/// Where an app listens unless it is told to listen elsewhere.
+/// The default address to listen on.
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 
-/// The settings of an app, where they are not to come from the environment.
+/// The settings of an app. Without a `Config`, an app reads its settings from the environment.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,14 +45,15 @@ pub struct Config {
     public_url: Option<Given<String>>,
     listen: Option<Given<Address>>,
     store: Option<Given<String>>,
-    /// An error where the environment variable is neither true nor false.
+    /// An error if the environment variable is neither `true` nor `false`.
     serve_manifest: Result<bool, StartProblem>,
     metrics: Option<Given<Address>>,
     count_records: bool,
     mcp_tokens: Option<Given<String>>,
     /// Environment variables that are not UTF-8.
     unreadable: Vec<&'static str>,
-    /// Whether a setting that no builder method gives may come from an environment variable.
+    /// Whether the settings were read from the environment. Then the message about a missing setting also names its
+    /// environment variable.
     is_from_environment: bool,
     pub(crate) limits: Limits,
     pub(crate) operations: Settings,
@@ -62,7 +63,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 enum Address {
     Known(SocketAddr),
-    /// From the environment; it may be no address.
+    /// From the environment. The text has not been checked and may not be an address.
     Text(String),
 }
 
@@ -73,8 +74,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults: listens on `127.0.0.1:8080`, keeps operations in `sqlite:operator.db`; key and URL are to be given,
-    /// and without the feature `sqlite` the store too.
+    /// The default settings: the app listens on `127.0.0.1:8080` and stores operations in `sqlite:operator.db`. The
+    /// signing key and the public URL have no default. Without the feature `sqlite`, the store has no default either.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -94,7 +95,8 @@ impl Config {
         }
     }
 
-    /// The settings in `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`, `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`,
+    /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
+    /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`,
     /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_METRICS` and `OPERATOR_MCP_TOKENS`.
     #[must_use]
     pub fn from_env() -> Self {
@@ -124,73 +126,78 @@ impl Config {
         }
     }
 
-    /// One secret, taken literally but for one line end after it; control characters, and quotes or spaces around it,
-    /// are refused.
+    /// The secret that the agent signs with. The secret is used exactly as written, without one line end after it.
+    /// Start-up refuses a secret that contains control characters or has quotes or spaces around it.
     #[must_use]
     pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
         self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.into()));
         self
     }
 
-    /// Several keys: `[tenant/]id=secret` with commas between, or `@FILE` with one a line. Ids and tenants are 1 to 64 of
-    /// `A-Z a-z 0-9 . _ -`; a secret is taken literally, as that of [`signing_key`](Self::signing_key).
+    /// Several signing keys: a list of `[tenant/]id=secret`, separated by commas, or `@FILE` to read them from a file
+    /// with one key per line. Ids and tenants are 1 to 64 characters of `A-Z a-z 0-9 . _ -`. The rules for a secret are
+    /// those of [`signing_key`](Self::signing_key).
     ///
-    /// A file that its group or everybody may write is refused; one that everybody may read is a warning in the log.
+    /// Start-up refuses a file that its group or everybody may write. If everybody may read the file, a warning is
+    /// logged.
     #[must_use]
     pub fn signing_keys(mut self, keys: impl Into<String>) -> Self {
         self.signing_keys = Some(setting::SIGNING_KEYS.by_method(keys.into()));
         self
     }
 
-    /// What callers sign over: scheme, host and base path.
+    /// The URL that callers sign: scheme, host and base path.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(setting::PUBLIC_URL.by_method(url.into()));
         self
     }
 
-    /// The address and port to listen on, such as `([127, 0, 0, 1], 8080)`, which it is unless set. With the port 0 the
-    /// system chooses a free port.
+    /// The address and port to listen on; `([127, 0, 0, 1], 8080)` unless set. With the port 0, the operating system
+    /// chooses a free port.
     #[must_use]
     pub fn listen(mut self, address: impl Into<SocketAddr>) -> Self {
         self.listen = Some(setting::LISTEN.by_method(Address::Known(address.into())));
         self
     }
 
-    /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`, each with the feature of that
-    /// name; `memory:` is always there. Unless set, it is `sqlite:operator.db` with the feature `sqlite`, whatever other
-    /// features are on; without that feature there is no default, and start-up asks for a store.
+    /// The address of the store of operations: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`. All but
+    /// `memory:` need the feature of the same name. With the feature `sqlite`, the default is `sqlite:operator.db`.
+    /// Without it, there is no default, and the app does not start until a store is set.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(setting::STORE.by_method(url.into()));
         self
     }
 
-    /// Whether `GET /manifest?format=…` answers with the manifest, to signed calls only; `false` unless set.
+    /// Whether `GET /manifest?format=…` answers signed calls with the manifest; `false` unless set.
     #[must_use]
     pub fn serve_manifest(mut self, serve: bool) -> Self {
         self.serve_manifest = Ok(serve);
         self
     }
 
-    /// The address and port, such as `([127, 0, 0, 1], 9464)`, that Prometheus scrapes `/metrics` at, with the feature
-    /// `prometheus`; nothing listens there unless set. Whoever reaches it reads the figures, so leave it on a private address.
+    /// The address and port, such as `([127, 0, 0, 1], 9464)`, at which Prometheus scrapes `/metrics`; needs the
+    /// feature
+    /// `prometheus`. Unless set, the metrics are not served. Everybody who can reach the address can read the metrics,
+    /// so use a private address.
     #[must_use]
     pub fn metrics(mut self, address: impl Into<SocketAddr>) -> Self {
         self.metrics = Some(setting::METRICS.by_method(Address::Known(address.into())));
         self
     }
 
-    /// Whether the gauge `operator_records` is kept, which reads the store once a minute, for a program with a recorder
-    /// of its own; it always is where [`metrics`](Self::metrics) is set.
+    /// Whether to count the store's records once a minute, for the gauge `operator_records`. Turn this on in a program
+    /// that installs its own metrics recorder. If [`metrics`](Self::metrics) is set, the records are always counted.
     #[must_use]
     pub fn count_records(mut self, count: bool) -> Self {
         self.count_records = count;
         self
     }
 
-    /// Who may call over MCP, at `/mcp`: `[tenant/]id=token` with commas between, or `@FILE` with one a line. Unless set,
-    /// nothing answers there.
+    /// The tokens of the clients that may call over MCP, at `/mcp`: a list of `[tenant/]id=token`, separated by commas,
+    /// or
+    /// `@FILE` to read them from a file with one token per line. Unless set, MCP is not served.
     #[cfg(feature = "mcp")]
     #[must_use]
     pub fn mcp_tokens(mut self, tokens: impl Into<String>) -> Self {
@@ -205,80 +212,86 @@ impl Config {
         self
     }
 
-    /// The memory for all request bodies that are arriving, in bytes; 256 MiB unless set. Each takes its room as it grows;
-    /// a body for which no room is left is refused with 503. A body that has arrived with its headers takes none.
+    /// The memory for all request bodies that are being read, in bytes; 256 MiB unless set. If a body does not fit into
+    /// the memory that is left, its request is refused with 503. A body that arrives together with its headers does not
+    /// count.
     #[must_use]
     pub fn memory_for_bodies(mut self, bytes: usize) -> Self {
         self.limits.memory_for_bodies = bytes;
         self
     }
 
-    /// The largest head of a request, URL and headers together, in bytes; 64 KiB unless set, and at least 8 KiB. A longer
-    /// one is refused with 431. Two such buffers are the most that a connection holds beside a body. It holds behind
-    /// [`App::serve`](crate::App::serve).
+    /// The largest head of a request (URL and headers together), in bytes; 64 KiB unless set, and at least 8 KiB. A
+    /// request with a longer head is refused with 431. Apart from a body, a connection uses at most two buffers of this
+    /// size. The limit applies only to [`App::serve`](crate::App::serve).
     #[must_use]
     pub fn head_limit(mut self, bytes: usize) -> Self {
         self.limits.head = bytes;
         self
     }
 
-    /// The most connections whose request has begun and whose head is not finished; 1024 unless set. With one more, the
-    /// head that has been unfinished longest is refused with 503. It holds behind [`App::serve`](crate::App::serve).
+    /// The largest number of connections with an unfinished request head; 1024 unless set. If there is one more, the
+    /// request whose head has been unfinished longest is refused with 503. The limit applies only to
+    /// [`App::serve`](crate::App::serve).
     #[must_use]
     pub fn unfinished_heads(mut self, heads: usize) -> Self {
         self.limits.unfinished_heads = heads;
         self
     }
 
-    /// The most connections; unless set, three quarters of the descriptors that the process may open (`ulimit -n`), and
-    /// at most 8192. For one more, the one that has been idle longest is closed; where none is idle, the one that has
-    /// kept the server waiting longest for a head, for a body or for taking its answer. Where all are in handlers, the
-    /// new one is refused with 503. It holds behind [`App::serve`](crate::App::serve).
+    /// The largest number of connections. Unless set, it is three quarters of the file descriptors that the process may
+    /// open (`ulimit -n`), but at most 8192. If one more connection is opened, the server closes the connection that
+    /// has been idle longest. If no connection is idle, it closes the connection whose caller has been slowest to send
+    /// a head or a body, or to read an answer. If handlers are running on all connections, the new connection is
+    /// refused with
+    /// 503. The limit applies only to [`App::serve`](crate::App::serve).
     #[must_use]
     pub fn connections(mut self, most: usize) -> Self {
         self.limits.connections = Some(most);
         self
     }
 
-    /// The longest that a head, and then a body, may take to arrive, else 408; 10 s unless set, and at most an hour. A
-    /// body also has to arrive at 1 KiB a second after its first second. A caller has as long to take its answer, and one
-    /// second more for each 512 KiB of it; then its connection is closed.
+    /// The time limit for receiving a head, and then for receiving a body; 10 s unless set, and at most an hour. A
+    /// slower request is refused with 408. After its first second, a body must also arrive at 1 KiB per second or
+    /// faster. A caller has the same time to read the answer, plus one second for each 512 KiB of the answer; then the
+    /// connection is closed.
     #[must_use]
     pub fn read_timeout(mut self, limit: Duration) -> Self {
         self.limits.read_timeout = limit;
         self
     }
 
-    /// The longest that a connection is kept without a request; 75 s unless set, and at most a day. It holds behind
-    /// [`App::serve`](crate::App::serve).
+    /// How long a connection without a request is kept open; 75 s unless set, and at most a day. The limit applies only
+    /// to [`App::serve`](crate::App::serve).
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle_timeout = limit;
         self
     }
 
-    /// The longest a handler may run where it does not say so itself; 60 s unless set.
+    /// The time limit of a handler whose endpoint has no `timeout` of its own; 60 s unless set.
     #[must_use]
     pub fn handler_timeout(mut self, limit: Duration) -> Self {
         self.limits.handler_timeout = limit;
         self
     }
 
-    /// The most calls at work at the same time; 1024 unless set. More are refused with 503 before any effect.
+    /// The largest number of calls that run at the same time; 1024 unless set. Further calls are refused with 503
+    /// before they have any effect.
     #[must_use]
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.limits.concurrency = calls;
         self
     }
 
-    /// How long operations are remembered, and how their attempts are leased.
+    /// The times and sizes for stored operations, such as how long they are kept and how long a lease lasts.
     #[must_use]
     pub fn operations(mut self, settings: Settings) -> Self {
         self.operations = settings;
         self
     }
 
-    /// For `dev`: a key, and the URL of where it listens, where none are given.
+    /// The settings for `dev`: if no key is given, a generated key; if no URL is given, the URL of the listener.
     #[cfg(feature = "cli")]
     pub(crate) fn or_else_development<E>(
         mut self,
@@ -293,16 +306,16 @@ impl Config {
         Ok(self)
     }
 
-    /// For `mcp` over standard input: nothing is signed there, so a key and a URL need not be given, and no token
-    /// opens anything.
+    /// The settings for `mcp` over standard input. Nothing is signed there, so a key and a URL are filled in if they
+    /// are not given. The MCP tokens are removed, because only HTTP checks them.
     #[cfg(all(feature = "cli", feature = "mcp"))]
     pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, NoRandomBytes> {
         self.mcp_tokens = None;
-        // Nothing listens, so any URL that callers may sign over will do.
+        // The process does not listen, so any valid URL works here.
         self.or_else_development(SocketAddr::from(LISTEN), generate_secret)
     }
 
-    /// For calls in process: a key and a URL where none are given.
+    /// The settings for calls within the process: a key and a URL are filled in if they are not given.
     pub(crate) fn or_else_for_tests(mut self, secret: &str) -> Self {
         if !self.has_keys() {
             self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.to_owned()));
@@ -316,7 +329,7 @@ impl Config {
         self.signing_key.is_some() || self.signing_keys.is_some()
     }
 
-    /// How a setting that is not given can be given.
+    /// The names by which a missing setting can be given.
     fn unset(&self, names: Names) -> SettingName {
         let Names { method, variable } = names;
         if self.is_from_environment {
@@ -331,7 +344,7 @@ fn scheme(address: &str) -> Option<&str> {
     address.split_once(':').map(|(scheme, _)| scheme)
 }
 
-/// The keys stay out of every log, and so does the password that a store's address may hold.
+/// Leaves out the keys and the store's address, which may contain a password, so that neither is ever logged.
 impl std::fmt::Debug for Config {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter

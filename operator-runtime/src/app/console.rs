@@ -1,5 +1,5 @@
-//! The routes of the console that `dev` serves. Each route is behind the guard; each call goes through the app's
-//! service.
+//! The routes of the console that `dev` serves. The guard checks access to every route, and each call goes through the
+//! app's service.
 
 use std::sync::Arc;
 
@@ -43,7 +43,8 @@ struct Console {
     guard: Guard,
 }
 
-/// A sentence that says why the console cannot be served beside the endpoints; `None` if it can.
+/// Says why the console cannot be served beside the endpoints: an endpoint uses a path of the console. `None` if no
+/// endpoint does.
 pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
     let public_url = &assembled.settings.public_url;
     let is_taken = |path: &str| {
@@ -248,7 +249,7 @@ impl Console {
         let started = self.clock.monotonic();
         let Ok(response) = self.service.answer(request).await;
         let (mut head, body) = response.into_parts();
-        // Does not fail: an endpoint's answer is already complete in memory.
+        // This cannot fail, because an endpoint's answer is already complete in memory.
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let duration = self.clock.monotonic().saturating_sub(started);
         // Hyper adds this header on the wire, so the page shows it too.

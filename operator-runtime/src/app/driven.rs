@@ -1,5 +1,5 @@
-//! A future that is polled again at once if it woke itself. Hyper wakes itself for each body that it reads; going
-//! through the runtime's queue would wake another thread each time.
+//! A future that is polled again at once if it woke itself. Hyper wakes itself for each body that it reads. If each
+//! such wake went through the runtime's queue, it would wake another thread.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// How many times the future is polled in a row before other tasks get their turn.
+/// How many times the future is polled in a row before other tasks can run.
 const TURNS: usize = 8;
 
-/// A future that can wake itself at no cost.
+/// A future that can wake itself without the runtime's queue.
 pub(super) struct Driven<F> {
     future: Pin<Box<F>>,
     alarm: Arc<Alarm>,
@@ -24,11 +24,12 @@ struct Alarm {
     task: AtomicWaker,
 }
 
-/// The future is not being polled: a wake is passed on to the task.
+/// The future is not being polled, so a wake wakes the task.
 const IDLE: u8 = 0;
 /// The future is being polled.
 const POLLED: u8 = 1;
-/// The future was woken. A bit of its own: every wake writes it, so the next poll synchronizes with the waker.
+/// The future was woken. This is a separate bit that every wake writes, so that the next poll synchronizes with the
+/// waker.
 const WOKEN: u8 = 2;
 
 impl<F: Future> Driven<F> {
@@ -44,7 +45,7 @@ impl<F: Future> Driven<F> {
         }
     }
 
-    /// A waker that has the future polled again; any thread may use it.
+    /// A waker that causes another poll of the future. Any thread may use the waker.
     pub(super) fn waker(&self) -> Waker {
         self.waker.clone()
     }
@@ -55,7 +56,7 @@ impl<F: Future> Future for Driven<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Self { future, alarm, waker } = &mut *self;
-        // Before the first poll, so that a wake reaches the current task.
+        // The task is registered before the first poll, so that a wake during the poll reaches the current task.
         alarm.task.register(context.waker());
         for _ in 0..TURNS {
             alarm.state.swap(POLLED, Ordering::AcqRel);
@@ -77,7 +78,8 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // If the future is being polled, `poll` sees the bit after this poll.
+        // If the future is being polled, `poll` reads the bit after the inner future returns, so the task need not
+        // wake.
         if self.state.fetch_or(WOKEN, Ordering::AcqRel) & POLLED == 0 {
             self.task.wake();
         }
@@ -91,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is woken.
+    /// A task that counts how often it is woken.
     #[derive(Default)]
     struct Task(AtomicUsize);
 
@@ -170,7 +172,7 @@ mod tests {
         });
         let mut asked = 0;
         runtime.block_on(Driven::new(poll_fn(move |context| {
-            // At most one wake is under way, so that a lost wake would block this test.
+            // Only one wake is requested at a time, so that a lost wake would block this test.
             if seen.load(Ordering::Relaxed) == asked {
                 if asked == WAKES {
                     return Poll::Ready(());

@@ -25,8 +25,8 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Each endpoint of the app with the paths at which it answers: its own path, and this path below the base path of
-    /// the public URL.
+    /// Each endpoint of the app with the paths at which it answers: its own path, and, if the public URL has a base
+    /// path, the base path followed by its own path.
     pub(super) fn all(assembled: &Arc<Assembled>) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
         assembled.endpoints.iter().map(|endpoint| {
             let path = endpoint.endpoint.path;
@@ -43,7 +43,7 @@ impl Served {
         })
     }
 
-    /// Whether an extractor reads the request's head.
+    /// Whether an axum extractor of the endpoint reads the request's head.
     pub(super) fn extracts(&self) -> bool {
         self.endpoint.arguments.extracts()
     }
@@ -81,7 +81,7 @@ pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
     respond(turned_away(head, &Error::new(Kind::NoSuchPath, detail)))
 }
 
-/// Logs and answers a request that does not reach the pipeline, because only the pipeline logs the others.
+/// Logs and answers a request that does not reach the pipeline. The pipeline logs all other requests.
 fn turned_away(head: &Parts, error: &Error) -> Reply {
     let path: String = head.uri.path().chars().take(200).collect();
     tracing::warn!(method = %head.method, path, status = error.status().as_u16(), reason = error.detail(), "refused");
@@ -126,8 +126,8 @@ mod tests {
 
     use super::Served;
 
-    /// glibc caches freed blocks of up to 1,032 bytes, and an axum route boxes this future together with one more word;
-    /// behind `serve`, each connection stores one such future.
+    /// glibc caches freed blocks of up to 1,032 bytes, and an axum route allocates this future together with one more
+    /// word. Behind `serve`, each connection stores one such future.
     #[test]
     fn the_future_of_a_call_fits_a_cached_allocation() {
         let size = of_future(Served::answer::<Body>);

@@ -1,6 +1,7 @@
-//! The figures for Prometheus, in its text format, on a port of their own.
+//! Serves the metrics to Prometheus, in its text format, on a separate port.
 //!
-//! Only Prometheus is expected there: unlike the port for calls, this one does not limit how long a request head may take.
+//! Only Prometheus should connect to this port. Unlike the port for calls, it does not limit how long a request head
+//! may take to arrive.
 
 use std::future::{IntoFuture as _, ready};
 use std::net::SocketAddr;
@@ -15,25 +16,25 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// The format's name (Prometheus text format 0.0.4).
+/// The media type of the Prometheus text format 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Upper bounds in seconds, from a swap on a fast disk to a call that runs into its timeout.
+/// The upper bounds of the histograms in seconds, from a store operation on a fast disk to a call that times out.
 const BUCKETS: [f64; 15] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0,
 ];
-/// How often the recorder sorts what has been timed into the buckets.
+/// How often the recorder sorts measured times into the buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Answers `GET /metrics` until it is dropped, which closes this channel.
+/// Answers `GET /metrics` until this value is dropped. Dropping it closes the channel, which stops the task.
 pub(crate) struct Exporter {
     _open: oneshot::Sender<()>,
 }
 
 impl Exporter {
-    /// Listens, and has this process's figures recorded from now on.
+    /// Listens, and records this process's metrics from now on.
     ///
     /// # Errors
-    /// A sentence, where the address is taken or the program records its figures otherwise.
+    /// If the address is in use, or if the program has installed another metrics recorder.
     pub(crate) async fn open(address: Given<SocketAddr>) -> Result<Self, StartProblem> {
         let Given {
             value: address,
@@ -42,18 +43,18 @@ impl Exporter {
         let listener = TcpListener::bind(address).await;
         let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
         let (bound, listener) = bound.map_err(|error| {
-            let sentence = format!("{address} cannot be listened on for Prometheus: {error}. Set {setting} to a free address of this machine.");
+            let sentence = format!("The server cannot listen on {address} for Prometheus: {error}. Set {setting} to a free address of this machine.");
             StartProblem::of(setting, sentence).caused_by(error)
         })?;
         let recorder = recorder(setting)?;
-        tracing::info!(metrics = %bound, "figures for Prometheus at http://{bound}/metrics");
+        tracing::info!(metrics = %bound, "metrics for Prometheus are at http://{bound}/metrics");
         let (open, dropped) = oneshot::channel();
         tokio::spawn(serve(listener, recorder, dropped));
         Ok(Self { _open: open })
     }
 }
 
-/// The recorder of this process, of which there can be one.
+/// The metrics recorder of this process. A process can have only one.
 fn recorder(setting: SettingName) -> Result<PrometheusHandle, StartProblem> {
     static OURS: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,12 +64,12 @@ fn recorder(setting: SettingName) -> Result<PrometheusHandle, StartProblem> {
     let builder = PrometheusBuilder::new().set_buckets(&BUCKETS);
     let recorder = builder
         .map_err(|error| {
-            StartProblem::of(setting, format!("The figures cannot be recorded: {error}.")).caused_by(error)
+            StartProblem::of(setting, format!("The metrics cannot be recorded: {error}.")).caused_by(error)
         })?
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| {
-        let sentence = format!("The program has a `metrics` recorder of its own, and {setting} is set: leave {setting} unset, and have your recorder export the figures.");
+        let sentence = format!("{setting} is set, but the program has already installed its own `metrics` recorder: leave {setting} unset, and export the metrics with that recorder.");
         StartProblem::of(setting, sentence)
     })?;
     *ours = Some(handle.clone());

@@ -18,7 +18,7 @@ const FILTER: SettingName = SettingName::Variable("RUST_LOG");
 /// The filter if `RUST_LOG` is not set.
 const UNSET: &str = "info,rmcp=warn";
 
-/// How long the end of the program waits for lines that are still to be written.
+/// How long the program waits at its end until the last lines are written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The queue of the installed log.
@@ -27,8 +27,8 @@ static QUEUE: OnceLock<Queue> = OnceLock::new();
 /// Installs the log, unless the program has installed its own.
 ///
 /// # Errors
-/// If `OPERATOR_LOG` is not a known format, `RUST_LOG` is not a valid filter, or the log's thread cannot be started. A
-/// fallback would hide the mistake until the log is needed.
+/// If `OPERATOR_LOG` is not a known format, `RUST_LOG` is not a valid filter, or the log's thread cannot be started.
+/// There is no fallback, because it would hide the mistake until somebody needs the log.
 pub(crate) fn install() -> Result<(), StartError> {
     let format = Format::of(std::env::var_os("OPERATOR_LOG").as_deref());
     let filter = filter(std::env::var_os("RUST_LOG").as_deref());
@@ -56,7 +56,8 @@ pub(crate) fn install() -> Result<(), StartError> {
     Ok(())
 }
 
-/// Waits until the log has been written, for a moment: before the process ends, and before it says why it ends.
+/// Waits until the log has been written, for at most a second. Called before the process ends, and before it prints why
+/// it ends.
 pub(crate) fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(LAST_LINES);
@@ -85,8 +86,8 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, StartProblem> {
     }
 }
 
-/// Whether `EnvFilter` would read the directive as the name of a crate, although it is more likely a misspelt level:
-/// then almost nothing would be logged.
+/// Whether `EnvFilter` would read the directive as the name of a crate. It is more likely a misspelt level, and then
+/// almost nothing would be logged.
 fn is_lone_word(directive: &str) -> bool {
     !directive.contains(['=', ':', '[']) && directive.parse::<LevelFilter>().is_err()
 }

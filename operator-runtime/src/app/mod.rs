@@ -1,4 +1,4 @@
-//! The app: what the program gives to its endpoints, and the doors to run them.
+//! The app: the values and settings that the program gives to its endpoints, and the ways to serve them.
 
 mod announcement;
 mod assemble;
@@ -48,13 +48,14 @@ use crate::store::{Store, Trial};
 use crate::upkeep::counting::count_while_held;
 use crate::upkeep::sweeping::sweep_while_held;
 
-/// Why this program does not speak MCP.
+/// Says why this program has no MCP server.
 #[cfg(not(feature = "mcp"))]
 const WITHOUT_MCP: &str = "this program was built without MCP: turn it on with `operator-runtime = { features = [\"mcp\"] }` in its Cargo.toml.";
 
 /// An app of every endpoint that is linked into the program.
 ///
-/// rustc links no crate that nothing names: where endpoints live in a library of their own, say `use billing as _;`.
+/// rustc does not link a library crate that the program never names. If the endpoints are in such a crate, write
+/// `use billing as _;` in the program.
 ///
 /// ```no_run
 /// use operator_runtime::{App, operator_api};
@@ -77,7 +78,7 @@ const WITHOUT_MCP: &str = "this program was built without MCP: turn it on with `
 #[derive(Clone, Default)]
 pub struct App {
     config: Option<Config>,
-    /// Each list that was given: more than one is a problem.
+    /// The lists that were given to `only`. Start-up refuses more than one.
     only: Vec<Endpoints>,
     states: States,
     twice: Vec<&'static str>,
@@ -92,28 +93,28 @@ pub struct App {
 type SqliteSetup = Arc<dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync>;
 
 impl App {
-    /// Every linked endpoint, with settings from the environment.
+    /// An app that serves every linked endpoint, with settings from the environment.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Settings by hand instead of from the environment.
+    /// Uses these settings instead of settings from the environment.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(config);
         self
     }
 
-    /// Only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call it once: [`Endpoints`] says
-    /// how lists are joined.
+    /// Serves only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call this method only
+    /// once; [`Endpoints`] says how to join several lists.
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
         self.only.push(endpoints);
         self
     }
 
-    /// A value that endpoints borrow as `&T`.
+    /// Adds a value that endpoints borrow as `&T`.
     #[must_use]
     pub fn state<T: AppState>(mut self, value: T) -> Self {
         let (id, value) = value.shared();
@@ -123,7 +124,7 @@ impl App {
         self
     }
 
-    /// A store that is open already, such as that of [`store::open`](crate::store::open), instead of the one that
+    /// Uses this open store, such as one that [`store::open`](crate::store::open) returned, instead of the store that
     /// [`Config::store`] or `OPERATOR_STORE` names.
     ///
     /// ```
@@ -139,8 +140,8 @@ impl App {
         self.with_store(Arc::new(store), SettingName::Method("App::store"))
     }
 
-    /// What makes the program's own tables, in the file where the store keeps its operations, each time it starts: say
-    /// `CREATE TABLE IF NOT EXISTS`. It is one transaction.
+    /// Creates the program's own tables, in the SQLite file of the store. `setup` runs at each start, in one
+    /// transaction, so use `CREATE TABLE IF NOT EXISTS`.
     #[cfg(feature = "sqlite")]
     #[must_use]
     pub fn sqlite_setup(
@@ -151,8 +152,9 @@ impl App {
         self
     }
 
-    /// SQL that makes the program's own tables, in the database where the store keeps its operations, each time it
-    /// starts: say `CREATE TABLE IF NOT EXISTS`. It is one transaction, and one process runs it at a time.
+    /// Creates the program's own tables, in the Postgres database of the store. The SQL runs at each start, in one
+    /// transaction, so use `CREATE TABLE IF NOT EXISTS`. If several processes start together, they run it one after the
+    /// other.
     #[cfg(feature = "postgres")]
     #[must_use]
     pub fn postgres_setup(mut self, sql: &'static str) -> Self {
@@ -160,11 +162,12 @@ impl App {
         self
     }
 
-    /// Everything that start-up would refuse. It blocks while it looks at the store; a file of SQLite's that is not there
-    /// yet is not made: another one beside it is, and removed again.
+    /// Checks everything that start-up checks, without serving. It blocks the thread while it opens the store. If the
+    /// SQLite file of the store does not exist, it is not created; a temporary file in the same folder is checked
+    /// instead and then removed.
     ///
     /// # Errors
-    /// Every problem at once.
+    /// Every problem, not only the first one.
     pub fn check(&self) -> Result<(), StartError> {
         let settings = self.settings();
         let checking = || {
@@ -175,7 +178,8 @@ impl App {
             })?;
             runtime.block_on(self.try_out(&settings))
         };
-        // On a thread of its own, so that a test may call it from inside its own runtime.
+        // The check runs on a separate thread, because a test may call it inside a tokio runtime, which must not start
+        // another runtime on the same thread.
         std::thread::scope(|scope| scope.spawn(checking).join())
             .unwrap_or_else(|_| Err(StartProblem::new("The check panicked.").into()))
     }
@@ -203,29 +207,31 @@ impl App {
         self
     }
 
-    /// A router to mount in an axum app: each endpoint at its path, and at the public URL's base path before it.
+    /// A router to mount in an axum app. Each endpoint answers at its path and, if the public URL has a base path, also
+    /// at the base path followed by its path.
     ///
-    /// A body of more than 16 KiB is decoded by `tokio::task::block_in_place`, so that other calls go on meanwhile. On a
-    /// runtime with several threads, tokio refuses that within a `LocalSet`: serve the router outside of one.
+    /// A body of more than 16 KiB is decoded with `tokio::task::block_in_place`, so that other calls go on meanwhile.
+    /// On a multi-threaded runtime, tokio does not allow this inside a `LocalSet`, so serve the router outside of a
+    /// `LocalSet`.
     ///
-    /// Expired operations are removed on the tokio runtime that this is awaited on, until the router is dropped. What
-    /// [`serve`](Self::serve) does beyond that is the host's: it times the headers of a request, and when the process is
-    /// to stop it answers new calls with 503, ends those that run, also where the caller has hung up, and closes the
-    /// store. Where the host stops earlier, an operation that was still running is as after a crash: its retry runs it
-    /// again, or is told that the outcome is unknown.
+    /// A task on the current tokio runtime removes expired operations until the router is dropped. The host has to do
+    /// everything else that [`serve`](Self::serve) does. It limits how long the headers of a request may take. When the
+    /// process stops, it answers new calls with 503, waits for running calls (including those whose caller has
+    /// disconnected), and closes the store. If the host stops earlier, an operation that was running is treated as
+    /// after a crash: a retry runs it again, or is told that the outcome is unknown.
     ///
     /// # Errors
-    /// All that start-up refuses, in one message.
+    /// Every problem that start-up finds, in one message.
     pub async fn router(self) -> Result<axum::Router, StartError> {
         Ok(router::router(&self.hosted().await?))
     }
 
-    /// The whole app as a [`tower::Service`], for a host with a server or layers of its own: what [`serve`](Self::serve)
-    /// puts behind each connection. A path that no endpoint has is answered with 404.
+    /// The whole app as a [`tower::Service`], for a host with its own server or layers. [`serve`](Self::serve) uses the
+    /// same service for its connections. A path without an endpoint is answered with 404.
     ///
-    /// Called directly it finds an endpoint without a router's work, so a call costs less than through
-    /// [`router`](Self::router), whose documentation says what is left to the host. It may stand behind layers, or be the
-    /// fallback of an axum app:
+    /// The service finds an endpoint without axum's router, so a call costs less than through
+    /// [`router`](Self::router). The documentation of `router` says what the host has to do. The service can be put
+    /// behind layers, or be the fallback of an axum app:
     ///
     /// ```no_run
     /// # use operator_runtime::App;
@@ -237,7 +243,7 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// All that start-up refuses, in one message.
+    /// Every problem that start-up finds, in one message.
     pub async fn service<B>(
         self,
     ) -> Result<
@@ -259,7 +265,7 @@ impl App {
         Ok(tower::service_fn(move |request| service.answer(request)))
     }
 
-    /// Made ready for a host that serves it.
+    /// Prepares the app for a host that serves it.
     async fn hosted(self) -> Result<Arc<Assembled>, StartError> {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
@@ -271,12 +277,14 @@ impl App {
         Ok(Arc::new(assembled))
     }
 
-    /// Listens and answers until SIGTERM or SIGINT, then ends what is running; new calls are told meanwhile to come again.
+    /// Listens and answers until SIGTERM or SIGINT. Then it waits for running calls to finish; new calls are answered
+    /// that they should retry.
     ///
-    /// A second signal exits the process with 1 before all has ended, and leaves the calls that run to their leases.
+    /// A second signal exits the process with status 1 at once. A retry of a call that was still running then waits
+    /// until that call's lease has expired.
     ///
     /// # Errors
-    /// All that start-up refuses, in one message; or that the address cannot be listened on.
+    /// Every problem that start-up finds, in one message; or that the server cannot listen on the address.
     pub async fn serve(self) -> Result<(), StartError> {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
@@ -286,19 +294,19 @@ impl App {
         server::serve(listening, Arc::new(assembled), axum::Router::new()).await
     }
 
-    /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and `mcp`
-    /// with the feature of that name.
+    /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and
+    /// `mcp` with the feature of that name.
     #[cfg(feature = "cli")]
     pub async fn run(self) -> std::process::ExitCode {
         cli::run(self).await
     }
 
-    /// The settings by hand, if there are any.
+    /// The settings that were given to `config`, if there are any.
     pub(crate) fn configured(&self) -> Option<Config> {
         self.config.clone()
     }
 
-    /// With a store where none was given.
+    /// Adds a store, if none was given.
     pub(crate) fn or_else_store<S: Store>(self, store: impl FnOnce() -> S) -> Self {
         if self.store.is_some() {
             self
@@ -307,7 +315,7 @@ impl App {
         }
     }
 
-    /// How the store was given, or can be.
+    /// The name by which the store was given, or the names by which it can be given.
     pub(crate) fn store_setting(&self, config: &Config) -> SettingName {
         let given = self.store.as_ref().map(|given| given.setting);
         given.unwrap_or_else(|| config.store_setting())

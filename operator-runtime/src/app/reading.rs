@@ -32,11 +32,11 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         if self.0.size_hint().lower() > limits.body as u64 {
             return Err(too_large(limits.body));
         }
-        // Most bodies have already arrived in one piece; they need no timer and no copy.
+        // Most bodies have already arrived in one piece. Such a body needs no timer and no copy.
         match poll_fn(|context| Poll::Ready(self.arrived(context))).await? {
             Arrived::Whole(body) if body.len() > limits.body => Err(too_large(limits.body)),
             Arrived::Whole(body) => Ok(body),
-            // Boxed, so that the future stays small for a body that has already arrived.
+            // This future is boxed, so that the outer future stays small for a body that has already arrived.
             Arrived::Part(pieces) => Box::pin(self.finish_in_time(pieces, limits, room)).await,
         }
     }
@@ -70,7 +70,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
             if whole.len() + piece.len() > limits.body {
                 return Err(too_large(limits.body));
             }
-            // Copied, because a piece keeps the whole buffer alive into which it was read.
+            // The piece is copied, because it would keep the whole buffer alive into which it was read.
             whole.push(&piece)?;
             Ok(whole.len())
         };

@@ -1,4 +1,5 @@
-//! What is linked, or chosen of it, held against itself and against what the app gives.
+//! Chooses the endpoints to serve among those that are linked into the program, and checks them: names and paths must
+//! be unique, and the app must provide what they need.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -20,20 +21,20 @@ use crate::transaction::Reader;
 const ONLY: SettingName = SettingName::Method("App::only");
 const STATE: SettingName = SettingName::Method("App::state");
 
-/// Every endpoint linked into the program, by path.
+/// Every endpoint linked into the program, sorted by path.
 pub(crate) fn linked() -> Vec<&'static Endpoint> {
     let mut endpoints: Vec<_> = inventory::iter::<&'static Endpoint>.into_iter().copied().collect();
     endpoints.sort_by_key(|endpoint| (endpoint.path, endpoint.name, endpoint.source.file, endpoint.source.line));
     endpoints
 }
 
-/// The linked endpoints, or those of the list. None at all is a problem, and so is a listed function that is no endpoint
-/// or that is listed twice.
+/// The endpoints in the list, or every linked endpoint if there is no list. It is a problem if there are no endpoints,
+/// or if a listed function is not an endpoint or is listed twice.
 pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     let linked = linked();
     let [Endpoints(chosen), others @ ..] = only else {
         if linked.is_empty() {
-            problems.push(StartProblem::new("No endpoint is linked into this program: annotate a function with `#[operator_api(…)]`, and where it is in a library crate, name that crate with `use that_crate as _;`."));
+            problems.push(StartProblem::new("No endpoint is linked into this program: annotate a function with `#[operator_api(…)]`; if the function is in a library crate, also write `use that_crate as _;` in the program."));
         }
         return linked;
     };
@@ -45,7 +46,7 @@ pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Ve
         problems.push(StartProblem::of(ONLY, sentence));
     }
     if chosen.is_empty() {
-        problems.push(StartProblem::of(ONLY, format!("The list of {ONLY} is empty: name the endpoints in `endpoints![…]`, or leave {ONLY} out for all that are linked.")));
+        problems.push(StartProblem::of(ONLY, format!("The list of {ONLY} is empty: name the endpoints in `endpoints![…]`, or leave {ONLY} out to serve every linked endpoint.")));
     }
     let mut endpoints = Vec::new();
     for (index, (function, name)) in chosen.iter().enumerate() {
@@ -67,7 +68,7 @@ pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Ve
     endpoints
 }
 
-/// Two endpoints with one name or one path.
+/// Reports endpoints that have the same name or the same path.
 pub(crate) fn check_unique(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) {
     let mut names: HashMap<&str, &Endpoint> = HashMap::new();
     let mut paths: HashMap<&str, &Endpoint> = HashMap::new();
@@ -88,8 +89,8 @@ pub(crate) fn check_unique(endpoints: &[&'static Endpoint], problems: &mut Vec<S
     }
 }
 
-/// A path that is another endpoint's once the public URL's base path stands before it: both are served, so one would
-/// hide the other.
+/// Reports an endpoint whose path equals another endpoint's path after the public URL's base path is added. Endpoints
+/// are served with and without the base path, so one of the two would hide the other.
 pub(crate) fn check_base_path(
     endpoints: &[&'static Endpoint],
     public_url: &PublicUrl,
@@ -104,15 +105,15 @@ pub(crate) fn check_base_path(
         let below = public_url.published_path(endpoint.path);
         if let Some(other) = by_path.get(below.as_str()) {
             problems.push(StartProblem::of(setting, format!(
-                "`{}` ({}) is answered at `{below}` too, below the base path of the public URL ({setting}), and that is the path of `{}` ({}): give one of them another path, or the public URL another base path.",
+                "`{}` ({}) also answers at `{below}`, because the public URL ({setting}) has a base path, but `{}` ({}) already answers there: give one of them another path, or the public URL another base path.",
                 endpoint.name, endpoint.source, other.name, other.source
             )));
         }
     }
 }
 
-/// What the endpoints need of the app: values and transactions. Of a store that could not be opened nothing is asked:
-/// its own problem says why.
+/// Reports the values and transactions that endpoints need and the app does not provide. If the store could not be
+/// opened, the needs that a store provides are not checked, because another problem already reports the store.
 pub(crate) fn check_needs(
     endpoints: &[&'static Endpoint],
     states: &States,
@@ -147,19 +148,19 @@ fn lacking(endpoint: &Endpoint, need: &Need, store: SettingName) -> StartProblem
         NeedKind::Borrowed if !is_of_a_store((need.type_id)()) => StartProblem::of(
             STATE,
             format!(
-                "`{name}` borrows `{argument}: &{shown}`, and no such value was given: give one to the app by {STATE} ({source})."
+                "`{name}` borrows `{argument}: &{shown}`, but the app has no value of that type: give one to the app with {STATE} ({source})."
             ),
         ),
         NeedKind::Borrowed | NeedKind::Transaction | NeedKind::Extracted(_) => StartProblem::of(
             store,
             format!(
-                "`{name}` takes `{argument}: {shown}`, and the store is another database: set {store} to one of that kind ({source})."
+                "`{name}` takes `{argument}: {shown}`, but the store is a different database: set {store} to a database of that kind ({source})."
             ),
         ),
     }
 }
 
-/// Whether the type is one that a store gives to handlers.
+/// Whether a store, not the app, provides values of this type to handlers.
 fn is_of_a_store(id: TypeId) -> bool {
     let of_stores: &[TypeId] = &[
         #[cfg(feature = "sqlite")]
@@ -170,7 +171,7 @@ fn is_of_a_store(id: TypeId) -> bool {
     of_stores.contains(&id)
 }
 
-/// `Reader<Sqlite>` of `a::b::Reader<c::Sqlite>`.
+/// Removes the module paths from a type's name: `a::b::Reader<c::Sqlite>` becomes `Reader<Sqlite>`.
 fn last_segments(type_name: &str) -> String {
     type_name
         .split_inclusive(['<', '>', ',', ' ', '(', ')', '[', ']', '&'])
@@ -178,7 +179,7 @@ fn last_segments(type_name: &str) -> String {
         .collect()
 }
 
-/// A path that is the MCP server's, as it stands or below the public URL's base path.
+/// Reports an endpoint at the path of the MCP server, with or without the public URL's base path.
 #[cfg(feature = "mcp")]
 pub(crate) fn check_mcp_path(
     endpoints: &[&'static Endpoint],
@@ -192,7 +193,7 @@ pub(crate) fn check_mcp_path(
     for endpoint in endpoints {
         if is_taken(endpoint.path) || is_taken(&public_url.published_path(endpoint.path)) {
             problems.push(StartProblem::of(setting, format!(
-                "`{}` ({}) answers at `{}`, where MCP clients are answered because {setting} is set: give the endpoint another path.",
+                "`{}` ({}) answers at `{}`, which is the path of the MCP server because {setting} is set: give the endpoint another path.",
                 endpoint.name, endpoint.source, endpoint.path
             )));
         }

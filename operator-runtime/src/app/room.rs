@@ -1,4 +1,4 @@
-//! The limit on the memory of all request bodies that are arriving.
+//! The limit on the memory for all request bodies that are being read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::problem::{Error, Kind};
 
-/// The bytes that are left for arriving bodies. Their callers are not verified yet, so the memory for all of them
-/// together is bounded.
+/// The bytes that are left for request bodies that are being read. The callers of these requests are not verified yet,
+/// so the memory for all bodies together is bounded.
 pub(crate) struct BodyRoom(AtomicUsize);
 
 impl BodyRoom {
@@ -15,7 +15,7 @@ impl BodyRoom {
         Self(AtomicUsize::new(bytes))
     }
 
-    /// An empty body of at most `most` bytes.
+    /// An empty body, which may grow to `most` bytes.
     pub(super) fn body(&self, most: usize) -> Growing<'_> {
         Growing {
             room: self,
@@ -41,12 +41,12 @@ impl BodyRoom {
     }
 }
 
-/// A growing body. It takes its capacity from the room, spare capacity included, and gives it back when it is complete
-/// or dropped.
+/// A body that is being read. Its whole capacity, including spare capacity, is taken from the `BodyRoom`, and is given
+/// back when the body is complete or dropped.
 pub(super) struct Growing<'r> {
     room: &'r BodyRoom,
     bytes: Vec<u8>,
-    /// The bytes taken from the room: the capacity of `bytes`.
+    /// The bytes taken from `room`, which is the capacity of `bytes`.
     held: usize,
     most: usize,
 }
@@ -60,7 +60,8 @@ impl Growing<'_> {
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
         let needed = self.bytes.len().saturating_add(piece.len());
         if needed > self.held {
-            // Doubled, so that many small pieces do not each cause a copy; never beyond the body's greatest length.
+            // The capacity doubles, so that not every small piece causes a copy, but it never exceeds the body's
+            // greatest length.
             let capacity = needed.max(self.most.min(self.held.saturating_mul(2)));
             self.room.take(capacity - self.held)?;
             self.held = capacity;

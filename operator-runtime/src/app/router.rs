@@ -23,7 +23,7 @@ pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
 /// Adds a route for each path of the endpoint.
 pub(super) fn route(router: Router, paths: &[String], served: &Arc<Served>) -> Router {
     paths.iter().fold(router, |router, path| {
-        // The service holds a single `Arc`, because axum clones the service for each request.
+        // The service contains only one `Arc`, because axum clones the service for each request.
         let served = Arc::clone(served);
         let service = service_fn(move |request: Request<Body>| Arc::clone(&served).answer(request));
         router.route_service(path, service)
@@ -39,7 +39,7 @@ pub(super) fn with_mcp(router: Router, assembled: &Arc<Assembled>) -> Router {
     router
 }
 
-/// The refusal of a route that is not an endpoint.
+/// The error response of a route that is not an endpoint.
 #[cfg(any(feature = "cli", feature = "mcp"))]
 pub(super) fn refused(error: &Error) -> Response<Body> {
     respond(Reply::from_error(error)).map(Body::new)

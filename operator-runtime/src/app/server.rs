@@ -29,13 +29,13 @@ use crate::pipeline::Pipeline;
 use crate::upkeep::counting::count_while_held;
 use crate::upkeep::sweeping::sweep_while_held;
 
-/// A bound listener; connections wait in the kernel's queue until they are served.
+/// A listener that is bound. New connections wait in the kernel's queue until the server accepts them.
 pub(crate) struct Listening {
     listener: TcpListener,
     pub(crate) address: SocketAddr,
 }
 
-/// Listens on an address; the port 0 stands for any free port.
+/// Listens on an address. The port 0 means any free port.
 pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, StartError> {
     let Given { value, setting } = address;
     let cannot = |error| {
@@ -48,16 +48,16 @@ pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, Star
     Ok(Listening { listener, address })
 }
 
-/// Serves the endpoints and the routes `beside` them until SIGTERM or SIGINT. A second signal exits with a failure,
-/// because running calls are then cut off, and their leases have to expire.
+/// Serves the endpoints and the other routes in `beside` until SIGTERM or SIGINT. A second signal exits with a failure,
+/// because it aborts running calls, and their leases then have to expire.
 pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, beside: Router) -> Result<(), StartError> {
     let Listening { listener, .. } = listening;
     let mut signals = Signals::new().map_err(|error| {
-        let sentence = format!("The signals SIGTERM and SIGINT cannot be waited for: {error}.");
+        let sentence = format!("The program cannot wait for the signals SIGTERM and SIGINT: {error}.");
         StartProblem::new(sentence).caused_by(error)
     })?;
     let mut server = Server::new(listener, &assembled, beside);
-    // Runs until all connections have ended, including those that are accepted during the stop.
+    // This task runs until all connections have ended, including those that are accepted during the stop.
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
     let sweeping = sweep_while_held(&assembled.pipeline);
     let counts_records = assembled.settings.counts_records;
@@ -67,7 +67,7 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
         never = server.accept(&connections) => match never {},
         () = signals.next() => {}
     }
-    // First the stop and then the line about the stop, which must not depend on the log.
+    // The pipeline stops before this is logged, because a blocked log must not delay the stop.
     assembled.pipeline.stop();
     tracing::info!("stopping: no new calls are accepted; waiting for running calls (a second signal stops at once)");
     tokio::select! {
@@ -80,7 +80,8 @@ pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, besid
     Ok(())
 }
 
-/// Exits although handlers are running: shutting the runtime down would wait for handlers that block.
+/// Exits the process although handlers are running. Shutting the runtime down instead would wait for handlers that
+/// block.
 pub(super) fn stop_at_once() -> ! {
     tracing::warn!("stopped at once");
     #[cfg(feature = "cli")]
@@ -139,8 +140,8 @@ impl Server {
     fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
         let limits = assembled.settings.limits;
         let mut http = http1::Builder::new();
-        // The read buffer may be larger than asked for, so the head has a limit of its own. Hyper's timer is off,
-        // because hyper would create one for each request; `Connections` enforces the time limit instead.
+        // Hyper may make the read buffer larger than `max_buf_size`, so the head also has its own limit. Hyper's timer
+        // is off, because hyper would create a timer for each request; `Connections` enforces the time limit instead.
         http.max_buf_size(limits.head)
             .max_header_size(limits.head)
             .header_read_timeout(None);
@@ -163,7 +164,7 @@ impl Server {
                     Some(open) => self.serve(stream, open, graceful),
                     None => refuse(&stream),
                 },
-                // Most likely, file descriptors have run out: during a pause, some connections may end.
+                // Most likely, there are no free file descriptors. During the pause, some connections may end.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -205,12 +206,13 @@ impl Server {
     }
 
     /// Waits for the calls on connections, then for detached calls, and then closes the store. Callers that connect
-    /// meanwhile are answered that they should retry; a closed port would not say so.
+    /// meanwhile are answered that they should retry; a closed port could not tell them.
     async fn drain(&mut self, connections: GracefulShutdown, pipeline: &Pipeline) {
         self.http.keep_alive(false);
         let late = GracefulShutdown::new();
         let ended = async {
-            // In this order, because a connection that is lost meanwhile hands its handler over to the pipeline.
+            // Connections end before the pipeline does, because a lost connection passes its running handler to the
+            // pipeline.
             let most = self.slowest + 2 * self.patience;
             if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
                 tracing::warn!("some callers did not read their answers in time; their connections are closed");

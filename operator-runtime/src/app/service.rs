@@ -17,12 +17,12 @@ use super::Assembled;
 use super::exchange::{Served, no_such_path};
 use super::router::{route, with_mcp};
 
-/// The body of an answer: complete for an endpoint, any body for an axum route.
+/// The body of an answer: a complete body from an endpoint, or any body from an axum route.
 pub(super) type Answer = Either<Full<Bytes>, Body>;
 
 /// The service that answers all paths of the app. An endpoint's path is looked up in a hash map and not by axum's
-/// router, because the router stores values in the request, which costs as much as verifying it. Only extractors read
-/// those values.
+/// router, because the router stores values in the request, which costs as much as verifying the request. Only
+/// extractors read these values, so endpoints with extractors do go through the router.
 #[derive(Clone)]
 pub(crate) struct Service(Arc<Paths>);
 

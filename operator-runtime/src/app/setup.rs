@@ -1,4 +1,4 @@
-//! The program's own tables, made at start-up beside the store's.
+//! Creates the program's own tables at start-up, in the store's database.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::store::PostgresStore;
 use crate::store::SqliteStore;
 use crate::store::Store;
 
-/// Runs what the app was given for the database that the store is; for another one, that is a problem. `store_setting`
-/// says how the store was given.
+/// Runs the app's SQLite or Postgres setup. It is a problem if the store is a different database. `store_setting` is
+/// the name by which the store was given.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
-    allow(clippy::unused_async, reason = "only a database has tables to make")
+    allow(clippy::unused_async, reason = "only SQLite and Postgres need `await`")
 )]
 pub(super) async fn run(
     app: &App,
@@ -47,16 +47,16 @@ async fn in_sqlite(
         return Err(StartProblem::of(
             SETTING,
             format!(
-                "{SETTING} makes tables in SQLite, and the store is another database: set {store_setting} to one of SQLite, such as sqlite:PATH."
+                "{SETTING} creates tables in SQLite, but the store is a different database: set {store_setting} to a SQLite file, such as sqlite:PATH."
             ),
         ));
     };
-    // On a thread for blocking work, because it waits for the disk.
+    // The setup runs on a thread for blocking work, because it waits for the disk.
     let store = Arc::clone(store);
     let working = move || sqlite(&store).map_or(Ok(()), |sqlite| sqlite.setup(move |connection| setup(connection)));
     match tokio::task::spawn_blocking(working).await {
         Ok(result) => result.map_err(|error| StartProblem::of(SETTING, error.to_string()).caused_by(error)),
-        Err(error) => Err(StartProblem::of(SETTING, format!("{SETTING} did not end: {error}.")).caused_by(error)),
+        Err(error) => Err(StartProblem::of(SETTING, format!("{SETTING} did not finish: {error}.")).caused_by(error)),
     }
 }
 
@@ -75,7 +75,7 @@ async fn in_postgres(
         None => Err(StartProblem::of(
             SETTING,
             format!(
-                "{SETTING} makes tables in Postgres, and the store is another database: set {store_setting} to one of Postgres, such as postgres://…."
+                "{SETTING} creates tables in Postgres, but the store is a different database: set {store_setting} to a Postgres database, such as postgres://…."
             ),
         )),
     }

@@ -1,4 +1,4 @@
-//! Why an app cannot start: every problem at once, each with the setting to change.
+//! Why an app cannot start: every problem, each with the setting to change.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::config::SettingName;
 
-/// Why an app cannot start: every problem at once.
+/// Why an app cannot start. The error contains every problem, not only the first one.
 ///
 /// Its text is meant for the person who starts the program:
 ///
@@ -62,7 +62,7 @@ impl fmt::Display for StartError {
 }
 
 impl Error for StartError {
-    /// The first cause that a problem has: the problems themselves are in the text already.
+    /// The first cause of a problem. The problems themselves are not sources, because the text already contains them.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.iter().find_map(StartProblem::source)
     }
@@ -77,7 +77,7 @@ pub struct StartProblem {
 }
 
 impl StartProblem {
-    /// One that no setting is about, such as two endpoints at one path.
+    /// A problem that no setting causes, such as two endpoints at one path.
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Self {
             setting: None,

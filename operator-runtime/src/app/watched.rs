@@ -70,11 +70,11 @@ impl Moment {
     }
 }
 
-/// The state of a connection that the server sees. Only `close` may be called by other tasks than the connection's own.
-/// A request that arrives in one piece and is answered at once costs a few atomic writes and one reading of the clock.
+/// The state of a connection, for the server. Other tasks may only read it or call `close`. A request that arrives in
+/// one piece and is answered at once costs a few atomic writes and one reading of the clock.
 pub(super) struct Watched {
     moment: AtomicU64,
-    /// Whether the service is answering a request; the caller may not have read the previous answer yet.
+    /// Whether the service is answering a request. The caller may still be reading the previous answer.
     in_call: AtomicBool,
     /// The bytes of answers that the caller has not read yet.
     answer: AtomicU64,
@@ -98,7 +98,7 @@ impl Watched {
     }
 
     pub(super) fn woken_by(&self, waker: Waker) {
-        // Set only once, before the connection is first polled, so `set` does not fail.
+        // The waker is set only once, before the connection is first polled, so `set` does not fail.
         let _ = self.waker.set(waker);
     }
 
@@ -132,7 +132,7 @@ impl Watched {
         closed.is_ok()
     }
 
-    /// Enters a phase; an error if the server has closed the connection meanwhile.
+    /// Enters a phase. Returns an error if the server has closed the connection meanwhile.
     fn enter(&self, new: Moment) -> io::Result<()> {
         let entered = self.moment.try_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (!Moment(old).phase().is_closed()).then_some(new.0)
@@ -153,12 +153,12 @@ impl Watched {
         self.enter(self.connections.now().of(phase))
     }
 
-    /// Hyper is about to read more, so the bytes so far were not a complete head.
+    /// Called when hyper is about to read. If bytes have already arrived, they were not a complete head.
     pub(super) fn reads(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Asking => {
-                // Counted before the phase changes, because after the change any thread may close the connection and
-                // decrement the count.
+                // The head is counted before the phase changes, because after the change any thread may close the
+                // connection and decrement the count.
                 let is_one_too_many = self.connections.count_head();
                 if let Err(closed) = self.enter_now(Phase::Head) {
                     self.connections.head_is_over();
@@ -174,7 +174,7 @@ impl Watched {
         }
     }
 
-    /// Bytes have been read; an error if the connection was closed meanwhile.
+    /// Called when bytes have been read. Returns an error if the server has closed the connection meanwhile.
     pub(super) fn has_read(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Idle => self.enter_untimed(Phase::Asking),
@@ -183,7 +183,7 @@ impl Watched {
         }
     }
 
-    /// A head is complete, and its request goes to the service.
+    /// Called when a head is complete and its request goes to the service.
     pub(super) fn call_begins(&self) {
         self.in_call.store(true, Ordering::Relaxed);
         if self.phase() != Phase::Answer {
@@ -192,7 +192,7 @@ impl Watched {
         }
     }
 
-    /// The service has answered with this many bytes.
+    /// Called when the service has answered with this many bytes.
     pub(super) fn call_ends(&self, bytes: u64) {
         self.in_call.store(false, Ordering::Relaxed);
         self.answer.fetch_add(bytes, Ordering::Relaxed);
@@ -213,10 +213,10 @@ impl Watched {
         }
     }
 
-    /// Bytes are about to be written.
+    /// Called before bytes are written.
     pub(super) fn writes(&self) -> io::Result<()> {
         match self.phase() {
-            // Hyper refuses the head itself; the service does not see the request.
+            // Hyper itself refuses the head, so the service does not get the request.
             Phase::Idle | Phase::Asking | Phase::Head => self.enter_untimed(Phase::Working),
             phase if phase.is_closed() => Err(closed()),
             _ => Ok(()),
@@ -230,7 +230,7 @@ impl Watched {
         }
     }
 
-    /// All answers so far have been written.
+    /// Called when all answers so far have been written.
     pub(super) fn has_written(&self) -> io::Result<()> {
         let phase = self.phase();
         if !matches!(phase, Phase::Working | Phase::Answer) {
@@ -247,7 +247,7 @@ impl Watched {
         Ok(())
     }
 
-    /// The connection has ended.
+    /// Called when the connection has ended.
     pub(super) fn ended(&self) {
         let _ = self.enter_untimed(Phase::Overdue);
     }

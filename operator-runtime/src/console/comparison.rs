@@ -1,7 +1,7 @@
 //! Checks the signature of a pasted request and, if it is wrong, finds out which signed part differs.
 //!
-//! A signature does not reveal what was signed. So a part is reported as different only if that is proved: either by
-//! the payload that the caller says it signed, or by a common mistake whose payload gives exactly this signature.
+//! A signature does not reveal what was signed. So a part is reported as different only with a proof: either the
+//! payload that the caller says it signed, or a payload with a common mistake, gives exactly this signature.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::request::Request;
 pub(crate) use super::request::Server;
 use crate::protocol::signature::SecretReading;
 
-/// What was pasted.
+/// The texts that a person pasted into the page.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
@@ -20,7 +20,7 @@ pub(crate) struct Question {
     payload: String,
 }
 
-/// The answer.
+/// The result of the check, for the page.
 #[derive(Debug, Serialize)]
 pub(crate) struct Comparison {
     verdict: Verdict,
@@ -34,21 +34,21 @@ pub(crate) struct Comparison {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
-    /// The signature holds.
+    /// The signature is valid.
     Holds,
-    /// A part differs, for certain.
+    /// A part certainly differs.
     Differs,
     /// Nobody can tell which part differs.
     Unknown,
-    /// The request is refused before its signature is looked at.
+    /// The request is refused before its signature is checked.
     Refused,
 }
 
-/// One part of what is signed.
+/// One row of the result: a signed part, or the signing key.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Row {
     part: &'static str,
-    /// What the caller signed, if that is known.
+    /// What the caller signed, if it is known.
     signed: Option<String>,
     /// What this server signs; in the row of the signing key, the ids of the accepted keys.
     expected: String,
@@ -97,7 +97,7 @@ impl Comparison {
     }
 }
 
-/// The finding if the signature is right.
+/// The result if the signature is right.
 fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     let payload = request.right.joined(":");
     let signer = server.keys.signer_of(payload.as_bytes(), &request.signature);
@@ -105,7 +105,7 @@ fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
         return None;
     };
     let summary = match request.stale {
-        None => "The signature holds: this server accepts the request.",
+        None => "The signature is valid: this server accepts the request.",
         Some(_) => "The signature is valid; only the timestamp is refused.",
     };
     let mut rows = rows(&request.right, Some(&request.right));
@@ -113,14 +113,14 @@ fn holds(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     Some(Comparison::new(Verdict::Holds, summary.to_owned(), rows))
 }
 
-/// The finding if the caller's payload gives this signature: then the payload is what was signed.
+/// The result if the caller's payload gives this signature. That proves that this payload was signed.
 fn proved_by_payload(request: &Request, payload: &str, server: &Server<'_>) -> Option<Comparison> {
     let (key, reading) = server.keys.signer_of(payload.as_bytes(), &request.signature)?;
     let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
     rows.push(key_row(server, Some(key.id().to_owned()), state_of(reading)));
     let which = differing(&rows);
     let mut summary = match which.as_str() {
-        // The payload was joined in another way, or cannot be split into parts.
+        // The parts were not joined by colons, or the payload cannot be split into parts.
         "" => "The payload was signed with a right key, but the payload is not URL, idempotency key, timestamp and content joined by colons.".to_owned(),
         which => format!("The payload gives this signature, so this payload was signed. What differs: {which}."),
     };
@@ -128,7 +128,7 @@ fn proved_by_payload(request: &Request, payload: &str, server: &Server<'_>) -> O
     Some(Comparison::new(Verdict::Differs, summary, rows))
 }
 
-/// The finding if one common mistake, or two together, give this signature.
+/// The result if one common mistake, or two together, give this signature.
 fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Comparison> {
     let right = &request.right;
     let try_out = |mistakes: &[&Mistake], joint: &str| {
@@ -163,8 +163,8 @@ fn proved_by_mistake(request: &Request, server: &Server<'_>) -> Option<Compariso
         .or_else(|| all.iter().find_map(pair))
 }
 
-/// The finding if the caller's payload does not give this signature: then either the payload or the signing key is
-/// wrong, and nobody can tell which of the two.
+/// The result if the caller's payload does not give this signature. Either the payload or the signing key is wrong, and
+/// nobody can tell which of the two.
 fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
     rows.push(key_row(server, None, State::Unknown));
@@ -174,7 +174,7 @@ fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -
     }
     let which = differing(&rows);
     let named = if which.is_empty() {
-        "the way it is joined".to_owned()
+        "how its parts are joined".to_owned()
     } else {
         which
     };
@@ -188,7 +188,7 @@ fn unknown(request: &Request, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, None);
     rows.push(key_row(server, None, State::Unknown));
     let summary = format!(
-        "The signature does not hold, and a signature does not reveal what was signed. None of {} common mistakes gives this signature, neither alone nor two together. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
+        "The signature is not valid, and a signature does not reveal what was signed. None of {} common mistakes gives this signature, neither alone nor two together. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
         request.mistakes.len()
     );
     Comparison::new(Verdict::Unknown, summary, rows)
@@ -226,7 +226,7 @@ fn key_row(server: &Server<'_>, signed: Option<String>, state: State) -> Row {
     }
 }
 
-/// The names of the parts that differ, as a sentence lists them.
+/// The names of the parts that differ, joined by "and".
 fn differing(rows: &[Row]) -> String {
     let names = rows
         .iter()
@@ -254,9 +254,9 @@ fn sentence_of(reading: SecretReading) -> Option<&'static str> {
     }
 }
 
-/// Splits a payload into its parts. URL and content may contain colons, so the split is chosen by what is known: the
-/// idempotency key and the timestamp, one of them, or otherwise the first text of at least nine digits between two
-/// colons.
+/// Splits a payload into its parts. URL and content may contain colons, so there are several ways to split. The best
+/// one has the right idempotency key, the right timestamp, or both; otherwise, the first one whose timestamp is at
+/// least nine digits.
 fn split(payload: &str, right: &Parts) -> Option<Parts> {
     let colons: Vec<usize> = payload.match_indices(':').map(|(at, _)| at).collect();
     let between = |start: usize, end: usize| &payload[start + 1..end];
@@ -267,8 +267,8 @@ fn split(payload: &str, right: &Parts) -> Option<Parts> {
             + u8::from(timestamp == right.timestamp) * 2
             + u8::from(looks_like_time(timestamp))
     };
-    // Reversed, because `max_by_key` returns the last of equal candidates and the first is wanted. Only the chosen
-    // candidate is copied, because a payload may consist of colons only.
+    // The order is reversed, because `max_by_key` returns the last of equal candidates and the first is wanted. Only
+    // the chosen candidate is copied, because a payload of colons only has many candidates.
     let at = colons.windows(3).rev().max_by_key(likeness)?;
     (likeness(&at) > 0).then(|| Parts {
         url: payload[..at[0]].to_owned(),

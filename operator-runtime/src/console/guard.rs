@@ -1,8 +1,8 @@
 //! Access rules of the console: only its own page, in a browser on this machine, may use the console.
 //!
-//! The console signs calls, so another site that is open in the same browser must not reach the console. Cross-origin
-//! requests are stopped by `Origin`, `Sec-Fetch-Site` and the token; DNS rebinding, where the other site's name
-//! resolves to this machine, is stopped by `Host`. The rules do not tell apart people who share a machine.
+//! The console signs calls, so another site that is open in the same browser must not reach the console. The headers
+//! `Origin` and `Sec-Fetch-Site` and the token stop cross-origin requests. The header `Host` stops DNS rebinding, where
+//! the other site's name resolves to this machine. The rules do not tell apart people who share a machine.
 
 use std::net::IpAddr;
 
@@ -28,7 +28,7 @@ pub(crate) struct Guard {
 pub(crate) enum Asked {
     /// The page and its assets. Their only secret is the token.
     Page,
-    /// What the page asks for: descriptions, signatures, calls.
+    /// The data that the page requests: descriptions, signatures, calls.
     Data,
 }
 
@@ -60,7 +60,7 @@ impl Guard {
                 "The request does not say which page it comes from (Origin). The console answers only its own page.",
             );
         }
-        // Allowed are the page's own requests, an address that a person typed in, and clients that are not browsers.
+        // This allows the page's own requests, an address that a person typed, and clients that are not browsers.
         if one(headers, &FETCH_SITE)?.is_some_and(|site| site != "same-origin" && site != "none") {
             return Err("Another site linked here. Type the console's address into the browser instead.");
         }
@@ -72,7 +72,8 @@ impl Guard {
         Ok(())
     }
 
-    /// The host name and port that the request was sent to; the name must be a loopback name of this machine.
+    /// The host name and port that the request was sent to. Returns an error unless the name is a loopback name and the
+    /// port is this server's port.
     fn own_host<'r>(&self, request: &'r Parts) -> Result<&'r str, &'static str> {
         let wrong = "The console answers only at a loopback address with its port, such as 127.0.0.1 or localhost.";
         let host = one(&request.headers, &HOST)?.ok_or(wrong)?;
@@ -98,7 +99,7 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || literal.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The header's value, if the header is present; an error if it is present twice.
+/// The header's value, if the header is present. Returns an error if the header is given twice or is not ASCII.
 fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, &'static str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

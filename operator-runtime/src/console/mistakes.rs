@@ -60,7 +60,7 @@ impl Parts {
     }
 }
 
-/// A wrong text for a part, and how a caller arrives at the text.
+/// A wrong text for a part, and the mistake of a caller that signs it.
 #[derive(Debug)]
 pub(super) struct Mistake {
     pub(super) part: Part,
@@ -212,7 +212,7 @@ fn contents_of_post(body: &str) -> Vec<(String, &'static str)> {
     contents
 }
 
-/// The JSON as other serializers write it: the same value in different bytes.
+/// The JSON as other serializers write it: the same value as different bytes.
 fn rewritten(json: &str) -> Vec<(String, &'static str)> {
     let Ok(value) = serde_json::from_str::<Value>(json) else {
         return Vec::new();
@@ -246,7 +246,7 @@ fn rewritten(json: &str) -> Vec<(String, &'static str)> {
     texts
 }
 
-/// The JSON with other separators; the order of names, numbers and strings stay as they are.
+/// The JSON with other separators. The order of names, the numbers and the strings do not change.
 fn respaced(json: &str, [item, name]: [&str; 2]) -> String {
     let mut text = String::with_capacity(json.len());
     let (mut in_text, mut escaped) = (false, false);

@@ -1,4 +1,5 @@
-//! The files of the console's page, embedded in the program: no build step, and nothing is loaded from other servers.
+//! The files of the console's page. They are embedded in the program, so there is no build step, and the page loads
+//! nothing from other servers.
 
 /// One file of the page.
 pub(crate) struct Asset {
@@ -26,8 +27,8 @@ pub(crate) const ASSETS: [Asset; 8] = [
     script("/console/page.js", include_str!("page/page.js")),
 ];
 
-/// Security headers of every answer: the browser runs only these scripts, connects only to this server, and shows the
-/// page in no frame.
+/// Security headers of every answer. With them, the browser runs only these scripts, connects only to this server, and
+/// does not show the page in a frame.
 pub(crate) const HEADERS: [(&str, &str); 7] = [
     (
         "content-security-policy",

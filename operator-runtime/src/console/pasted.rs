@@ -4,14 +4,14 @@
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pasted {
     pub(super) method: Option<String>,
-    /// A URL or a path, each with the query.
+    /// A URL or a path, with the query if there is one.
     pub(super) target: Option<String>,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: String,
 }
 
 impl Pasted {
-    /// Reads the text; an error is a sentence that says what cannot be read.
+    /// Reads the text. An error is a sentence that says what cannot be read.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let text = text.trim_start();
         let command = text.strip_prefix("$ ").unwrap_or(text);
@@ -60,7 +60,7 @@ fn is_header_name(name: &str) -> bool {
             .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
 }
 
-/// What has been read of a curl command so far.
+/// The parts of a curl command that have been read so far.
 #[derive(Default)]
 struct Curl {
     pasted: Pasted,
@@ -89,7 +89,7 @@ fn of_curl(words: Vec<String>) -> Result<Pasted, String> {
 }
 
 impl Curl {
-    /// Takes an option with its value.
+    /// Adds an option with its value.
     fn take(&mut self, option: &str, value: Option<&str>) -> Result<(), String> {
         let value = || value.ok_or_else(|| format!("The option `{option}` of the curl command has no value: add one."));
         match option {
@@ -173,7 +173,7 @@ fn is_silent_option(option: &str) -> bool {
     short || long.contains(&option)
 }
 
-/// Splits a command into words as a POSIX shell does (POSIX.1-2024 §2.2), with `$'…'`; variables are not expanded.
+/// Splits a command into words as a POSIX shell does (POSIX.1-2024 §2.2), including `$'…'`. Variables are not expanded.
 fn words(command: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -17,7 +17,7 @@ use crate::protocol::public_url::PublicUrl;
 use crate::protocol::request::{Refusal, Unverified};
 use crate::protocol::signature::{Keys, content_of_parameters};
 
-/// What the comparison needs to know about this server.
+/// The parts of this server that the comparison needs.
 pub(crate) struct Server<'s> {
     pub(crate) public_url: &'s PublicUrl,
     pub(crate) endpoints: &'s [Arc<PreparedEndpoint>],
@@ -38,7 +38,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Parses the text as the server parses a request; an error is a sentence that says what is missing or refused.
+    /// Parses the text as the server parses a request. An error is a sentence that says what is missing or refused.
     pub(super) fn read(text: &str, server: &Server<'_>) -> Result<Self, String> {
         let pasted = Pasted::read(text)?;
         let target = pasted.target.as_deref().ok_or(
@@ -101,7 +101,8 @@ fn only(endpoint: &Endpoint, method: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// An error if the server refuses the request before it checks the signature; `Some` if the timestamp alone is refused.
+/// Returns an error if the server refuses the request before it checks the signature, and the refusal as `Some` if only
+/// the timestamp is refused.
 fn refused(
     bound: &PreparedEndpoint,
     query: Option<&str>,

@@ -88,7 +88,7 @@ impl Wanted {
     }
 }
 
-/// The inputs of a GET as search parameters: strings as they are, other values as JSON.
+/// The inputs of a GET as search parameters. Strings are used as they are, and other values as JSON.
 fn parameters(inputs: &str) -> Result<Vec<(String, String)>, String> {
     let object: Map<String, Value> = serde_json::from_str(inputs)
         .map_err(|error| format!("The search parameters must be one JSON object: {error}."))?;

@@ -52,7 +52,7 @@ pub(crate) fn changes(before: &Contract, now: &Contract) -> Vec<Change> {
         }
     }
     for old in gone {
-        // An endpoint with the same method and URL is the old endpoint under a new name.
+        // A new endpoint with the same method and URL is the old endpoint with a new name.
         match new.iter().position(|one| one.place.is_some() && one.place == old.place) {
             Some(index) => {
                 let renamed = new.remove(index);
@@ -85,7 +85,7 @@ fn compare(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
         compare_places(name, old, new, found);
     }
     if old.description != new.description {
-        found.push(Change::harmless(format!("`{name}` has another description")));
+        found.push(Change::harmless(format!("`{name}` has a different description")));
     }
     compare_inputs(name, &old.inputs, &new.inputs, found);
     compare_outputs(name, &old.outputs, &new.outputs, found);
@@ -104,7 +104,8 @@ fn compare_places(name: &str, old: &Place, new: &Place, found: &mut Vec<Change>)
     }
 }
 
-/// A client may act on a hint without asking a person, so losing the hint breaks such a client.
+/// Compares the hints of an MCP tool. A client may rely on a hint to call without asking a person, so it breaks such a
+/// client if the hint is removed.
 fn compare_hints(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     let name = &new.name;
     let lost = |hint: &str| old.hints.get(hint) == Some(&true) && new.hints.get(hint) != Some(&true);
@@ -118,7 +119,7 @@ fn compare_hints(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
         found.push(Change::breaking(what, "repeat a call whose answer was lost"));
     }
     if found.len() == before && old.hints != new.hints {
-        found.push(Change::harmless(format!("`{name}` has other hints")));
+        found.push(Change::harmless(format!("`{name}` has different hints")));
     }
 }
 
@@ -140,12 +141,12 @@ fn compare_inputs(name: &str, old: &Value, new: &Value, found: &mut Vec<Change>)
     let differences = differences(Direction::Input, "", (old, old), (new, new));
     let before = found.len();
     found.extend(differences.iter().map(|difference| input_change(name, difference)));
-    // Every other change is in a description, or allows more values.
+    // If an input changed in any other way, its description changed or it accepts more values.
     for (input, was) in old["properties"].as_object().into_iter().flatten() {
         let is_told = differences.iter().any(|difference| difference.is_of(input));
         if !is_told && new["properties"].get(input).is_some_and(|is| is != was) {
             found.push(Change::harmless(format!(
-                "`{name}` describes `{input}` differently, or takes more values for `{input}`"
+                "`{name}` describes `{input}` differently, or accepts more values for `{input}`"
             )));
         }
     }
@@ -158,7 +159,7 @@ fn input_change(name: &str, Difference { path, kind }: &Difference) -> Change {
     let shown = shown(path, "its inputs");
     match kind {
         Kind::Narrower(Narrowing { what, values }) => Change::breaking(
-            format!("`{name}` now takes fewer values for {shown} ({what})"),
+            format!("`{name}` now accepts fewer values for {shown} ({what})"),
             format!("send {values} for {shown}"),
         ),
         Kind::Needed { is_known: true } => {
@@ -167,12 +168,12 @@ fn input_change(name: &str, Difference { path, kind }: &Difference) -> Change {
         Kind::Needed { is_known: false } => {
             Change::breaking(format!("`{name}` now needs {shown}"), format!("do not know of {shown}"))
         }
-        Kind::Gone => Change::breaking(format!("`{name}` no longer takes {shown}"), format!("send {shown}")),
+        Kind::Gone => Change::breaking(format!("`{name}` no longer accepts {shown}"), format!("send {shown}")),
         Kind::Renamed { to } => Change::breaking(
-            format!("`{name}` now takes {shown} under the name `{to}`"),
+            format!("`{name}` now accepts {shown} under the name `{to}`"),
             format!("send {shown}"),
         ),
-        Kind::Added => Change::harmless(format!("`{name}` now also takes {shown}, which is optional")),
+        Kind::Added => Change::harmless(format!("`{name}` now also accepts {shown}, which is optional")),
     }
 }
 
@@ -212,5 +213,5 @@ fn shown(path: &str, whole: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#[allow(clippy::unwrap_used, reason = "a test fails if a value cannot be unwrapped")]
 mod tests;

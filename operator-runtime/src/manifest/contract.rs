@@ -1,4 +1,5 @@
-//! Reads a manifest document of any format into a `Contract`: what callers rely on, which `check` compares.
+//! Reads a manifest document of any format into a `Contract`, which contains what callers rely on. `check` compares two
+//! contracts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,11 +13,11 @@ use crate::protocol::public_url;
 use crate::schema::definitions::{self, Inline};
 use crate::schema::walk;
 
-/// What a document promises, as far as its format can express it.
+/// What a document promises to callers, as far as its format can express it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Contract {
     pub(super) endpoints: Vec<Promised>,
-    /// The named types from which code may be generated; only OpenAPI has them.
+    /// The named types, from which callers may have generated code; only OpenAPI has them.
     pub(super) types: BTreeSet<String>,
 }
 
@@ -27,7 +28,7 @@ pub(super) struct Promised {
     pub(super) description: String,
     /// `None` for an MCP tool, which is called by its name.
     pub(super) place: Option<Place>,
-    /// A schema in which only recursive types are references; so is `outputs`.
+    /// The schema of the inputs. Only recursive types are references; all other types are inlined, as in `outputs`.
     pub(super) inputs: Value,
     pub(super) outputs: Value,
     /// The hints of an MCP tool; empty in the other formats.
@@ -50,10 +51,10 @@ impl fmt::Display for Place {
 }
 
 impl Contract {
-    /// Reads a document in this format that was written by this version or an earlier one.
+    /// Reads a document in this format, which this version or an earlier version wrote.
     ///
     /// # Errors
-    /// Why the text is not such a document.
+    /// If the text is not such a document; the error says why.
     pub(crate) fn read(format: Format, text: &str) -> Result<Self, NotADocument> {
         let document: Value = serde_json::from_str(text).map_err(NotADocument::Json)?;
         match format {
@@ -223,7 +224,7 @@ impl OpenApi<'_> {
     }
 }
 
-/// Collects the search parameters into one object schema, as the other formats have it.
+/// Collects the search parameters into one object schema, as in the other formats.
 fn parameters(operation: &Value) -> Value {
     let given = operation["parameters"].as_array().into_iter().flatten();
     let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -243,7 +244,7 @@ fn parameters(operation: &Value) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
-/// Inlines every type that is not recursive, so that no difference hides behind a reference.
+/// Inlines every type that is not recursive, because two equal references may refer to different types.
 fn expanded(schema: Value) -> Value {
     definitions::inline(schema, Inline::NotRecursive)
 }

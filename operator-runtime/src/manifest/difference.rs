@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::narrowing::{Narrowing, alternatives, choices, lost_choices, other_rule, tighter_rules};
 use crate::schema::definitions::{self, is_annotation};
 
-/// The direction of the values. Callers send inputs that fit the old schema, and the server expects the new schema; the
-/// server sends outputs that fit the new schema, and callers expect the old schema.
+/// The direction of the values. Inputs: callers send values that fit the old schema, and the server expects the new
+/// schema. Outputs: the server sends values that fit the new schema, and callers expect the old schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     Input,
@@ -23,14 +23,14 @@ pub(super) struct Difference {
     pub(super) kind: Kind,
 }
 
-/// What differs.
+/// The kind of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Some values that are sent are not expected.
+    /// The receiver no longer expects some of the values that are sent.
     Narrower(Narrowing),
     /// A required field is not always sent.
     Needed {
-        /// Whether the sender knows the field as an optional one.
+        /// Whether the sender's schema has the field, as an optional field.
         is_known: bool,
     },
     /// A field was removed.
@@ -41,7 +41,8 @@ pub(super) enum Kind {
     Added,
 }
 
-/// Every difference between the schema of the sent values and the schema of the expected values, nested parts included.
+/// Every difference between the schema of the sent values and the schema of the expected values, including their nested
+/// parts.
 pub(super) fn differences(direction: Direction, path: &str, sent: Rooted<'_>, expected: Rooted<'_>) -> Vec<Difference> {
     let mut comparison = Comparison {
         direction,
@@ -52,7 +53,7 @@ pub(super) fn differences(direction: Direction, path: &str, sent: Rooted<'_>, ex
     within(path, comparison.differences(sent.0, expected.0))
 }
 
-/// A schema, and the root schema that holds its definitions.
+/// A schema, and the root schema that contains its definitions.
 type Rooted<'s> = (&'s Value, &'s Value);
 
 /// The schema of the sent values and the schema of the expected values.
@@ -61,14 +62,15 @@ type Pair = (Value, Value);
 struct Comparison<'s> {
     direction: Direction,
     roots: (&'s Value, &'s Value),
-    /// The differences of the pairs compared so far; a recursive pair of schemas contains itself again.
+    /// The differences of all pairs that were compared so far. It ends the comparison of recursive schemas, whose pairs
+    /// contain themselves.
     known: HashMap<Pair, Vec<Difference>>,
     /// The pairs in `known` that are assumed to fit, in the order in which they were compared.
     fitting: Vec<Pair>,
 }
 
 impl Comparison<'_> {
-    /// Compares two schemas; the paths of the differences start at these schemas.
+    /// Compares two schemas. The paths of the differences are relative to these schemas.
     fn differences(&mut self, sent: &Value, expected: &Value) -> Vec<Difference> {
         if sent == expected && self.roots.0 == self.roots.1 {
             return Vec::new();
@@ -79,7 +81,7 @@ impl Comparison<'_> {
         }
         let pair = (sent.clone(), expected.clone());
         if let Some(known) = self.known.get(&pair) {
-            // All differences are reported where the pair occurs first; here, one of them is enough.
+            // All differences are reported where the pair occurs first, so one difference is enough here.
             let one = known.iter().find(|found| !found.is_harmless()).or(known.first());
             return one.cloned().into_iter().collect();
         }
@@ -89,7 +91,8 @@ impl Comparison<'_> {
         self.fitting.push(pair.clone());
         let found = self.compared(sent, expected);
         if !found.is_empty() {
-            // Pairs that were found to fit since then may have relied on that assumption, so they are compared again.
+            // The assumption was wrong. Pairs that were found to fit since then may have relied on it, so they are
+            // forgotten and compared again.
             for pair in self.fitting.drain(before..) {
                 self.known.remove(&pair);
             }
@@ -115,7 +118,7 @@ impl Comparison<'_> {
         found
     }
 
-    /// Each variant that is sent must fit a variant that is expected.
+    /// Compares variants: each variant that is sent must fit a variant that is expected.
     fn forms(&mut self, sent: &Value, expected: &Value) -> Vec<Difference> {
         let (sent, expected) = (Form::all_of(sent, self.roots.0), Form::all_of(expected, self.roots.1));
         let mut found: Vec<Difference> = Vec::new();
@@ -228,8 +231,8 @@ struct Form {
 }
 
 impl Form {
-    /// A schema's variants. Each value of an `enum` and each type of a list is a variant too, so that every way to
-    /// write a schema can be compared with the others.
+    /// A schema's variants. Each value of an `enum` and each type in a list of types counts as a variant too, so that
+    /// schemas that are written in different ways can be compared.
     fn all_of(schema: &Value, root: &Value) -> Vec<Self> {
         let Some(object) = schema.as_object() else {
             return vec![Self::same(schema.clone())];
@@ -274,8 +277,8 @@ impl Form {
         choices(&self.whole).is_some_and(|values| values == [Value::Null])
     }
 
-    /// Finds the same variant in the other schema: by its tag, by an equal entry, or because each schema has only one
-    /// variant besides null.
+    /// Finds the same variant in the other schema: the variant with the same tag, or an equal variant, or the only
+    /// variant if each schema has only one besides null.
     fn twin(&self, own: &[Self], others: &[Self]) -> Option<usize> {
         if self.is_null() {
             return None;
@@ -304,7 +307,7 @@ impl Form {
             || self.listed.to_string(),
             |words| format!("the variant \"{}\"", words.trim_end_matches('.')),
         );
-        Narrowing::new("not every variant that it took before", form)
+        Narrowing::new("not every variant that it accepted before", form)
     }
 }
 
@@ -327,15 +330,15 @@ fn joined(form: &Value, beside: &Map<String, Value>, root: &Value) -> Value {
             (_, None, _) => {
                 form.insert(keyword.clone(), value.clone());
             }
-            // The variant's own keyword is more exact than the one beside the list.
+            // The variant's own keyword is kept, because it is more exact than the keyword beside the list.
             _ => {}
         }
     }
     form.into()
 }
 
-/// What identifies a variant: its fields with a constant value, or the name of its only field if that field is
-/// required.
+/// The tag of a variant, which identifies it: its fields with a constant value, or the name of its only field if that
+/// field is required.
 fn tag(form: &Value) -> Option<Vec<(&String, &Value)>> {
     let properties = form["properties"].as_object()?;
     let constants: Vec<_> = properties
@@ -383,8 +386,8 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
     object.as_object().into_iter().flatten()
 }
 
-/// Renamed fields, as old and new name: fields whose schemas are equal and have a description. Without a description,
-/// two equal schemas do not show that the fields mean the same.
+/// The renamed fields, each as its old and new name. A field counts as renamed if its schema is equal under the new
+/// name and has a description. Without a description, equal schemas do not show that the fields have the same meaning.
 fn renamed(sent: &Value, expected: &Value) -> Vec<(String, String)> {
     let only_in = |one: &Value, other: &Value| -> Vec<(String, Value)> {
         entries(&one["properties"])

@@ -9,14 +9,14 @@ use crate::schema::definitions::Inline;
 use crate::schema::definitions::{self, Shared};
 use crate::schema::exact;
 
-/// The object that an endpoint takes: each input is a property, and no other property is allowed. A type that is used
-/// once is inlined.
+/// The schema of an endpoint's inputs as one object: each input is a property, and no other property is allowed. A type
+/// that is used once is inlined.
 #[cfg(feature = "cli")]
 pub(crate) fn of_inputs(endpoint: &Endpoint) -> Value {
     definitions::inline(with_definitions(endpoint), Inline::UsedOnce)
 }
 
-/// The object that an endpoint takes, with every named type as a definition.
+/// The schema of an endpoint's inputs as one object, with every named type as a definition.
 pub(crate) fn with_definitions(endpoint: &Endpoint) -> Value {
     let mut properties = Map::new();
     let mut required: Vec<Value> = Vec::new();

@@ -9,16 +9,16 @@ mod names;
 mod schemas;
 mod words;
 
-/// How much a finding matters.
+/// How important a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// Worth considering.
+    /// The description could be better.
     Note,
     /// An agent will sometimes do the wrong thing.
     Warning,
 }
 
-/// One lint: the name that `#[operator(allow(…))]` takes, and how much a finding matters.
+/// One lint: its name for `#[operator(allow(…))]`, and how important its findings are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lint {
     pub(crate) name: &'static str,
@@ -78,7 +78,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Every finding that no `allow` turns off, endpoint by endpoint.
+/// Every finding that is not turned off by an `allow`, endpoint by endpoint.
 pub(crate) fn findings(model: &Model) -> Vec<Finding> {
     let mut found = Vec::new();
     for described in &model.endpoints {
@@ -106,7 +106,7 @@ impl Report<'_> {
         self.add(lint, "", None, what.into(), better.into());
     }
 
-    /// Adds a finding about an input, or about a part of it; `path` begins with the input's name.
+    /// Adds a finding about an input or a part of an input. `path` begins with the input's name.
     fn input(&mut self, lint: Lint, path: &str, what: impl Into<String>, better: impl Into<String>) {
         let name = path.split(['.', '[']).next().unwrap_or(path);
         self.add(lint, &format!(": input {path}"), Some(name), what.into(), better.into());

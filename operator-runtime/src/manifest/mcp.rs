@@ -33,7 +33,10 @@ pub(crate) struct Tool {
 /// Hints for a client that asks a person before it calls a tool.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(clippy::struct_excessive_bools, reason = "the specification has them so")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the MCP specification defines these fields"
+)]
 pub(crate) struct Annotations {
     pub(crate) title: String,
     pub(crate) read_only_hint: bool,
@@ -71,8 +74,8 @@ impl From<&Described> for Tool {
 }
 
 impl Annotations {
-    /// Two calls of a tool are two operations with different idempotency keys. So a tool is idempotent for a client
-    /// only if the endpoint is read-only or rerunnable.
+    /// The annotations of an endpoint's tool. Two calls of a tool are two operations with different idempotency keys,
+    /// so a tool is idempotent only if the endpoint is read-only or rerunnable.
     fn of(described: &Described) -> Self {
         let effect = described.endpoint.effect;
         let read_only = effect == Effect::ReadOnly;
@@ -81,7 +84,7 @@ impl Annotations {
             read_only_hint: read_only,
             destructive_hint: !read_only,
             idempotent_hint: read_only || effect == Effect::Rerunnable,
-            // An endpoint works with the company's own systems only.
+            // An endpoint works only with the company's own systems.
             open_world_hint: false,
         }
     }

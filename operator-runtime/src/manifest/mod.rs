@@ -1,4 +1,4 @@
-//! The manifest: the description by which the agent chooses endpoints, derived from the registered endpoints alone.
+//! The manifest, which describes the endpoints to the agent. It is derived only from the registered endpoints.
 
 #[cfg(feature = "cli")]
 pub(crate) mod check;
@@ -43,7 +43,7 @@ impl Format {
     /// Every format.
     pub(crate) const ALL: [Self; 4] = [Self::Operator, Self::OpenApi, Self::OpenApi30, Self::Mcp];
 
-    /// Its name on the command line and in the query of the served manifest.
+    /// The format's name on the command line and in the query of the served manifest.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Operator => "operator",
@@ -53,7 +53,7 @@ impl Format {
         }
     }
 
-    /// The format of that name.
+    /// The format with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }

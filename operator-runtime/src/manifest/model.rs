@@ -15,7 +15,7 @@ use crate::schema::definitions::{self, Inline};
 pub(crate) struct Model {
     /// Scheme, host and base path, without a trailing slash.
     pub(crate) public_url: PublicUrl,
-    /// Sorted by name, because the order of linking varies.
+    /// The endpoints, sorted by name, because the linker's order may vary.
     pub(crate) endpoints: Vec<Described>,
 }
 
@@ -24,9 +24,9 @@ pub(crate) struct Model {
 pub(crate) struct Described {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) url: String,
-    /// An object, with every named type as a definition.
+    /// The schema of the inputs as one object, with every named type as a definition.
     pub(crate) inputs: Value,
-    /// Any schema, with every named type as a definition.
+    /// The schema of the output, with every named type as a definition.
     pub(crate) outputs: Value,
     pub(crate) problems: BTreeMap<u16, Vec<Problem>>,
 }
@@ -56,12 +56,12 @@ impl Described {
         }
     }
 
-    /// The inputs as a schema of their own; a type that is used once is inlined.
+    /// The inputs as a complete schema. A type that is used once is inlined.
     pub(crate) fn own_inputs(&self) -> Value {
         definitions::inline(self.inputs.clone(), Inline::UsedOnce)
     }
 
-    /// The outputs as a schema of their own; a type that is used once is inlined.
+    /// The outputs as a complete schema. A type that is used once is inlined.
     pub(crate) fn own_outputs(&self) -> Value {
         definitions::inline(definitions::resolved_root(self.outputs.clone()), Inline::UsedOnce)
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(super) struct Narrowing {
     /// The new rule, in words.
     pub(super) what: String,
-    /// The values that are sent and no longer expected, in words.
+    /// The values that are sent but no longer expected, in words.
     pub(super) values: String,
 }
 
@@ -21,8 +21,7 @@ impl Narrowing {
     }
 }
 
-/// The values that are missing in a list of expected values. `sent` is a list of values, or `None` if any value is
-/// sent.
+/// The values that are sent but missing in a list of expected values. If `sent` is `None`, any value may be sent.
 pub(super) fn lost_choices(sent: Option<&[Value]>, expected: &[Value]) -> Option<Narrowing> {
     let joined = |values: &[&Value]| values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
     let Some(sent) = sent else {
@@ -30,10 +29,10 @@ pub(super) fn lost_choices(sent: Option<&[Value]>, expected: &[Value]) -> Option
         return Some(Narrowing::new(format!("only {named}"), format!("anything but {named}")));
     };
     let gone: Vec<&Value> = sent.iter().filter(|one| !expected.contains(one)).collect();
-    (!gone.is_empty()).then(|| Narrowing::new("not every value that it took before", joined(&gone)))
+    (!gone.is_empty()).then(|| Narrowing::new("not every value that it accepted before", joined(&gone)))
 }
 
-/// Every tighter rule, except lists of values and variants.
+/// Every rule of `expected` that is tighter than in `sent`, except lists of values and variants.
 pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     let mut found: Vec<Narrowing> = lost_types(sent, expected).into_iter().collect();
     found.extend(bounds(sent, expected));
@@ -69,7 +68,7 @@ pub(super) fn tighter_rules(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     found
 }
 
-/// Whether every value that fits the one rule also fits the other.
+/// Whether every value that fits the rule `sent` also fits the rule `expected`.
 fn is_kept(keyword: &str, sent: &Value, expected: &Value) -> bool {
     let is_multiple = || {
         sent.as_f64()
@@ -79,10 +78,10 @@ fn is_kept(keyword: &str, sent: &Value, expected: &Value) -> bool {
     sent == expected || keyword == "multipleOf" && is_multiple()
 }
 
-/// A rule that has changed; whether it is tighter is not known.
+/// A rule that has changed. It counts as tighter, because nobody can tell whether it is.
 pub(super) fn other_rule(keyword: &str) -> Narrowing {
     Narrowing::new(
-        format!("another rule in `{keyword}`"),
+        format!("a different rule in `{keyword}`"),
         format!("values that the rule in `{keyword}` refuses"),
     )
 }
@@ -128,7 +127,8 @@ fn bounds(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     found
 }
 
-/// Whether the sender's other bound (exclusive instead of inclusive, or the other way round) is at least as tight.
+/// Whether the sender's other bound (the exclusive instead of the inclusive bound, or the reverse) is at least as
+/// tight.
 fn is_implied(sent: &Value, keyword: &str, bound: f64) -> bool {
     let other = |keyword: &str| sent[keyword].as_f64();
     match keyword {
@@ -160,7 +160,7 @@ pub(super) fn choices(schema: &Value) -> Option<Vec<Value>> {
     Some(branches.concat())
 }
 
-/// The types that a schema takes.
+/// The types that a schema allows.
 fn types(schema: &Value) -> BTreeSet<String> {
     let name = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if let Some(choices) = choices(schema) {

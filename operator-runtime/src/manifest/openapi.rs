@@ -19,7 +19,7 @@ use crate::schema::definitions::{self, Shared};
 pub(crate) enum Dialect {
     /// 3.1, whose schemas are JSON Schema 2020-12.
     V3_1,
-    /// 3.0, whose schemas are a dialect of their own.
+    /// 3.0, whose schemas are a different dialect of JSON Schema.
     V3_0,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         shared: Shared::default(),
         problems: Map::new(),
     };
-    // First, so that no type of the app takes the name `Problem`.
+    // `Problem` is added first, so that no type of the app gets this name.
     writer.shared.hoist(&mut problem_schema(), "");
     let paths = model
         .endpoints
@@ -58,7 +58,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         },
         info: info(model),
         servers: json!([{ "url": model.public_url.as_str() }]),
-        // One requirement with three schemes, because all three headers are required.
+        // This is one requirement with three schemes, because every call needs all three headers.
         security: json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }]),
         paths,
         components: json!({
@@ -69,7 +69,8 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
     }
 }
 
-/// The version is a digest of the descriptions, so it changes only when a description changes.
+/// The document's title, description and version. The version is a digest of the descriptions, so it changes only if a
+/// description changes.
 fn info(model: &Model) -> Value {
     let mut crates: Vec<&str> = model
         .endpoints
@@ -232,7 +233,7 @@ impl Writer {
     }
 
     /// A response with one of these problems; `status` is the schema of their status.
-    #[allow(clippy::needless_pass_by_value, reason = "it becomes a part of the response")]
+    #[allow(clippy::needless_pass_by_value, reason = "`status` becomes a part of the response")]
     fn problem(&self, status: Value, problems: &[Problem]) -> Value {
         let mut description = String::new();
         for problem in problems {
@@ -264,7 +265,7 @@ impl Writer {
         response
     }
 
-    /// A reference to a shared response, which is written once.
+    /// A reference to a shared response. Equal responses are written only once.
     fn shared_response(&mut self, status: u16, response: &Value) -> Value {
         let numbered = (2_u64..).map(|number| format!("Problem{status}_{number}"));
         let name = std::iter::once(format!("Problem{status}"))

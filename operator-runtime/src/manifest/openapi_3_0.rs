@@ -57,7 +57,7 @@ fn lower_one(schema: &mut Map<String, Value>) {
     if schema.get("type") == Some(&json!("array")) {
         schema.entry("items").or_insert_with(|| json!({}));
     }
-    // 3.0 ignores keywords beside a reference.
+    // 3.0 ignores keywords beside a reference, so the reference moves into `allOf`.
     if schema.len() > 1
         && let Some(reference) = schema.remove("$ref")
     {
@@ -65,7 +65,7 @@ fn lower_one(schema: &mut Map<String, Value>) {
     }
 }
 
-/// In 3.0, an exclusive bound is an inclusive bound with a flag.
+/// Converts an exclusive bound. In 3.0, it is an inclusive bound with a flag.
 fn lower_bound(schema: &mut Map<String, Value>, exclusive: &str, inclusive: &str, is_tighter: fn(f64, f64) -> bool) {
     let Some(bound) = schema.remove(exclusive) else { return };
     let other = schema.get(inclusive).and_then(Value::as_f64);
@@ -75,7 +75,7 @@ fn lower_bound(schema: &mut Map<String, Value>, exclusive: &str, inclusive: &str
     }
 }
 
-/// 3.0 has no tuples: a tuple becomes a list whose items fit any of the tuple's schemas.
+/// Converts a tuple to a list whose items fit any of the tuple's schemas, because 3.0 has no tuples.
 fn lower_items(schema: &mut Map<String, Value>) {
     let Some(Value::Array(mut any)) = schema.remove("prefixItems") else {
         return;
@@ -125,7 +125,8 @@ fn lower_properties(schema: &mut Map<String, Value>) {
     }
 }
 
-/// A 3.0 schema has one type, which may be nullable, and there is no type for null alone.
+/// Converts a list of types. A 3.0 schema has only one type, which may be nullable, and there is no type for null
+/// alone.
 fn lower_type(schema: &mut Map<String, Value>) {
     let types = match schema.get("type") {
         Some(Value::Array(types)) => types.clone(),
@@ -175,7 +176,7 @@ pub(super) fn raise(schema: &mut Map<String, Value>) {
             schema.insert(exclusive.into(), bound);
         }
     }
-    // Undoes the `allOf` that `lower` adds for keywords that cannot stand beside others.
+    // This undoes the `allOf` that `lower` adds for keywords that must not be beside other keywords.
     if let Some([Value::Object(part)]) = schema.get("allOf").and_then(Value::as_array).map(Vec::as_slice)
         && part.keys().all(|keyword| keyword == "$ref" || keyword == "type")
         && part.keys().all(|keyword| !schema.contains_key(keyword))

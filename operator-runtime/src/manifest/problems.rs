@@ -15,7 +15,7 @@ pub(crate) struct Problem {
     /// The last part of the problem's type URI.
     pub(crate) slug: &'static str,
     pub(crate) status: u16,
-    /// The text; for a documented error, with its placeholders.
+    /// The text. For a documented error, it contains placeholders.
     pub(crate) words: &'static str,
     pub(crate) has_retry_after: bool,
     /// Whether the problem may be the stored answer of an earlier attempt.
@@ -34,7 +34,7 @@ impl Problem {
         }
     }
 
-    /// Marks the problem as an answer of a run, which is stored like a handler's answer.
+    /// Marks the problem as the answer of a call that has started. Such an answer is stored like a handler's answer.
     fn of_run(self, effect: Effect) -> Self {
         let is_replayed = effect.is_recorded() && is_kept(self.status, self.has_retry_after, effect);
         Self { is_replayed, ..self }
@@ -71,7 +71,7 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
         }
         .of_run(endpoint.effect));
     }
-    // Inputs are decoded after the operation has started, so a refusal of the inputs is the operation's answer.
+    // Inputs are decoded after the operation has started, so an error in the inputs is the operation's answer.
     for kind in [Kind::InvalidInput, Kind::Malformed, Kind::Internal] {
         add(Problem::of(kind).of_run(endpoint.effect));
     }

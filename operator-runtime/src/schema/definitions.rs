@@ -1,5 +1,5 @@
-//! Inlines and shares `$defs`: definitions that are used once are inlined; shared and recursive ones keep a unique
-//! name.
+//! Inlines and shares definitions (`$defs`). A definition that is used once is inlined. A shared or recursive
+//! definition gets a unique name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub(crate) fn resolved_root(schema: Value) -> Value {
     resolved(schema, definitions.as_ref())
 }
 
-/// As [`resolved_root`], with the definitions of another schema.
+/// Like [`resolved_root`], but with the definitions of another schema.
 pub(crate) fn resolved(mut schema: Value, definitions: Option<&Map<String, Value>>) -> Value {
     if let Some(definition) = name_of(&schema).and_then(|name| definitions?.get(name)) {
         merge(&mut schema, definition.clone());
@@ -63,7 +63,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Moves a schema's definitions here. A definition whose name is already used by a different one gets the suffix.
+    /// Moves a schema's definitions here. A definition gets the suffix if a different definition already has its name.
     pub(crate) fn hoist(&mut self, schema: &mut Value, suffix: &str) {
         let own = take(schema);
         let used: Vec<String> = uses(schema, &own).into_keys().collect();
@@ -105,7 +105,8 @@ impl Shared {
     }
 }
 
-/// The text of a definition and of all definitions it refers to: two texts are equal only if the definitions are.
+/// The text of a definition and of all definitions that it refers to. Two texts are equal only if the definitions are
+/// equal.
 fn meaning(name: &str, definitions: &Map<String, Value>) -> String {
     let reached: Map<String, Value> = definitions
         .iter()
@@ -137,7 +138,7 @@ fn take(schema: &mut Value) -> Map<String, Value> {
     }
 }
 
-/// How many references each used definition has.
+/// The number of references to each used definition.
 fn uses(schema: &Value, definitions: &Map<String, Value>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     let mut waiting = vec![schema];
@@ -187,8 +188,8 @@ fn put(schema: &mut Value, definitions: &Map<String, Value>) {
     }
 }
 
-/// Merges a definition into the schema that refers to it. The schema's own annotations win; if constraints clash, both
-/// apply, by `allOf`.
+/// Merges a definition into the schema that refers to it. The schema's own annotations are kept. If both have the same
+/// constraint, the definition goes into `allOf`, so that both constraints apply.
 fn merge(schema: &mut Value, definition: Value) {
     let (Some(own), Value::Object(definition)) = (schema.as_object_mut(), definition) else {
         return;

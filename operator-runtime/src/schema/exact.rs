@@ -1,10 +1,12 @@
-//! Makes schemas as exact as decoding: the number ranges of types, and formats that no standard defines.
+//! Makes schemas accept exactly the values that decoding accepts: adds the ranges of number types, and replaces formats
+//! that no standard defines.
 
 use serde_json::{Map, Value, json};
 
 use super::walk;
 
-/// The smallest and largest value of the integer type with this format (schemars' names of Rust's types).
+/// The smallest and largest value of the integer type with this format. The formats are schemars' names of Rust's
+/// types.
 pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
     Some(match format {
         "int8" => (i8::MIN.into(), i8::MAX.into()),
@@ -19,15 +21,15 @@ pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
     })
 }
 
-/// Rust's dates and times without a time zone, as the common crates print them.
+/// The patterns of a date and a time without a time zone, as the common Rust crates print them.
 const DATE: &str = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])";
 const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?";
 
-/// A duration as jiff prints it, which the format `duration` does not cover: with a sign, with weeks next to other
-/// units, and with fractions of a second.
+/// The pattern of a duration as jiff prints it. The format `duration` does not allow everything that jiff prints: a
+/// sign, weeks together with other units, and fractions of a second.
 const DURATION: &str = r"^-?P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$";
 
-/// Makes an output schema cover all that is printed.
+/// Makes an output schema allow every value that is printed.
 pub(super) fn widen(schema: &mut Value) {
     each(schema, |schema, format| {
         if format == "duration" {
@@ -75,14 +77,14 @@ fn each(schema: &mut Value, change: fn(&mut Map<String, Value>, &str)) {
     });
 }
 
-/// schemars' pattern of a decimal number, which allows exponents and more digits than `rust_decimal` can hold.
+/// schemars' pattern of a decimal number. It allows exponents and more digits than a `rust_decimal` number can have.
 const ANY_DECIMAL: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
 
-/// Decimal numbers that `rust_decimal` can always hold.
+/// The pattern of decimal numbers that `rust_decimal` can always represent.
 pub(crate) const DECIMAL: &str = r"^-?[0-9]{1,28}(\.[0-9]{1,28})?$";
 
-/// schemars' patterns of whole numbers as map keys, which allow leading zeros, and the patterns of what is accepted.
-/// The schema does not say how large the numbers may be.
+/// Patterns of whole numbers as map keys: schemars' patterns, which allow leading zeros, and the patterns of the keys
+/// that are accepted. The schema does not say how large the numbers may be.
 const WHOLE_KEYS: [(&str, &str); 2] = [(r"^\d+$", "^(0|[1-9][0-9]*)$"), (r"^-?\d+$", "^(0|-?[1-9][0-9]*)$")];
 
 fn bound_one(schema: &mut Map<String, Value>, format: &str) {
@@ -106,7 +108,7 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
         promise("maximum", most);
     }
     match format {
-        // 2^128 and 2^127, which an `f64` holds exactly.
+        // An `f64` can represent 2^128 and 2^127 exactly.
         "uint128" => promise("exclusiveMaximum", json!(2_f64.powi(128))),
         "int128" => {
             promise("minimum", json!(-(2_f64.powi(127))));
@@ -133,7 +135,7 @@ fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
     match format {
         "partial-date-time" => promise(format!("^{DATE}T{TIME}$")),
         "partial-time" => promise(format!("^{TIME}$")),
-        // In brackets: the name of the time zone, or the offset again.
+        // The brackets contain the name of the time zone, or the offset again.
         "zoned-date-time" => {
             promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+:/-]+\]$"));
         }

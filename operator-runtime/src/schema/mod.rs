@@ -24,8 +24,9 @@ pub(crate) fn of_output<T: JsonSchema>() -> Schema {
 
 fn generate<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let mut generator = settings.into_generator();
-    // As a subschema, so that a recursive type becomes a definition; otherwise it would refer to `#`, the root, which
-    // is another schema in the manifest.
+    // The schema is generated as a subschema, so that a recursive type becomes a definition. Otherwise it would refer
+    // to
+    // `#`, the root, which is a different schema in the manifest.
     let mut schema = generator.subschema_for::<T>();
     let definitions = generator.take_definitions(true);
     if !definitions.is_empty() {

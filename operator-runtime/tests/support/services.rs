@@ -1,4 +1,5 @@
-//! Redis and Postgres servers from this machine's packages, each on a free loopback port and in its own folder.
+//! Starts Redis and Postgres servers that are installed on this machine, each on a free loopback port and in its own
+//! folder.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// How many ports are tried, because another process may take a free port first.
+/// How many ports are tried. A try fails if another process binds the free port first.
 const PORTS: usize = 5;
 
 /// A Redis server, or a Valkey server if Redis is not installed; dropping it kills the server.
@@ -144,8 +145,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server with settings of `postgresql.conf`, and waits until the server answers. By default it is as
-    /// durable as Postgres is by default; with `&[("synchronous_commit", "off")]` it is not.
+    /// Starts a server with settings of `postgresql.conf`, and waits until the server answers. Without settings,
+    /// commits are durable, as is Postgres's default; with `&[("synchronous_commit", "off")]`, they are not.
     ///
     /// # Panics
     /// If the server cannot be started; its log is printed first.
@@ -196,7 +197,7 @@ impl Postgres {
     /// If the processes cannot be found.
     pub fn freeze(&self) -> Frozen {
         let first = self.child.id();
-        // The first process before the others, so that it starts no more processes.
+        // The first process is frozen before the others, so that it starts no more processes.
         let mut frozen = Frozen::new([first]);
         let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
         let children = children.expect("the child processes are listed");
@@ -204,7 +205,7 @@ impl Postgres {
         frozen
     }
 
-    /// Postgres's immediate stop, which requires recovery as a crash does; waits until the server has ended.
+    /// Stops the server at once, so that it needs recovery as after a crash, and waits until the server has ended.
     pub fn kill(&mut self) {
         end(&mut self.child, "QUIT");
     }
@@ -225,7 +226,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Frozen processes; dropping this lets them continue. Until then, they cannot be stopped in an orderly way.
+/// Processes that are frozen. They continue when this value is dropped. Until then, only SIGKILL ends them.
 #[derive(Debug)]
 #[must_use = "a dropped `Frozen` lets the processes continue at once"]
 pub struct Frozen(Vec<u32>);
@@ -336,7 +337,8 @@ fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(both).collect()
 }
 
-/// Another process may take a free port first, so a server that ends at once is started again on another port.
+/// Starts a server on a free port. Another process may bind the port first, so a server that ends at once is started
+/// again on another port.
 fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
     let mut log = String::new();
     for _ in 0..PORTS {
@@ -352,7 +354,7 @@ fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child
     panic!("the server ended before it was ready:\n{log}")
 }
 
-/// Waits for the log line that says that the server is ready; returns the log if the line does not come.
+/// Waits for the log line that says that the server is ready. Returns the log as the error if the server ends before.
 fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut seen = Vec::new();
@@ -362,7 +364,7 @@ fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Resul
         found
     });
     if is_ready {
-        // Reads on, so that the server never blocks on a full pipe.
+        // The thread keeps reading the log, so that the server never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(child)
     } else {
@@ -379,7 +381,7 @@ fn end(child: &mut Child, signal: &str) {
     let _ = child.wait();
 }
 
-/// A process that has ended meanwhile does not receive the signal.
+/// Sends a signal. An error is ignored, because the process may have ended meanwhile.
 fn signal(process: u32, signal: &str) {
     let _ = Command::new("kill")
         .arg(format!("-{signal}"))

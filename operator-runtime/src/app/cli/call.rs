@@ -24,7 +24,8 @@ use crate::protocol::signature::{Keys, generate_secret};
 pub(super) struct Arguments {
     /// The endpoint's name.
     name: String,
-    /// The inputs, such as `email=ana@example.com`; values that are not strings as JSON: `filter={"status":"…"}`.
+    /// The inputs, such as `email=ana@example.com`; write a value that is not a string as JSON:
+    /// `filter={"status":"…"}`.
     #[arg(value_name = "INPUT=VALUE")]
     inputs: Vec<String>,
     /// The public URL of the server [default: `OPERATOR_PUBLIC_URL`, or else the URL of `dev` on this machine].
@@ -44,7 +45,8 @@ pub(super) struct Arguments {
     repeat: u32,
 }
 
-/// A command that calls the endpoint on this machine, signed for the public URL, with the examples of required inputs.
+/// The command that calls the endpoint on this machine. The call is signed for the public URL, and each required input
+/// has its example as its value.
 pub(super) fn example(endpoint: &Endpoint, url: &PublicUrl, listens: SocketAddr) -> String {
     let mut words = format!("call {}", endpoint.name);
     if Config::new().url_of_this_machine().ok().as_ref() != Some(url) {
@@ -111,7 +113,7 @@ fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {
         })
 }
 
-/// The public URL that is signed.
+/// The public URL that the call is signed for.
 fn base(config: &Config, given: Option<&str>) -> Result<PublicUrl, String> {
     if let Some(url) = given {
         return PublicUrl::parse(url)
@@ -123,8 +125,8 @@ fn base(config: &Config, given: Option<&str>) -> Result<PublicUrl, String> {
     }
 }
 
-/// The address to send the call to. Unlike a public URL, another machine's address may be `http`, for internal
-/// networks.
+/// The address to send the call to. Unlike a public URL, the address of another machine may begin with `http`, because
+/// the machine may be in an internal network.
 fn address(at: &str) -> Result<&str, String> {
     let is_one = at.parse().is_ok_and(|uri: http::Uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && !at.contains(['?', '#'])
@@ -191,7 +193,8 @@ fn prepare(endpoint: &Endpoint, base: &PublicUrl, inputs: &[String]) -> Result<O
     }
 }
 
-/// The body: each value with the JSON type of its schema; repeated values of a list are collected.
+/// The JSON body. Each value gets the JSON type that its schema names. An input that is a list may be given several
+/// times, once for each item.
 fn object(endpoint: &Endpoint, pairs: Vec<(String, String)>) -> Result<Value, String> {
     let schema = inputs::of_inputs(endpoint);
     let mut object = Map::new();
@@ -219,7 +222,7 @@ fn given_twice(name: &str) -> String {
     format!("`{name}` is given twice, but it takes only one value: give `{name}` once.")
 }
 
-/// A string if the schema takes strings; otherwise the value is parsed as JSON.
+/// A string if the schema allows strings; otherwise the value is parsed as JSON.
 fn json_of(schema: &Value, value: String) -> Value {
     let is_choice = schema["type"].is_null() && schema.get("oneOf").or(schema.get("enum")).is_some();
     if is_choice || takes(schema, "string") {
@@ -274,7 +277,7 @@ fn unanswered(target: &str, error: &ureq::Error) -> String {
     format!("{target} did not answer: {error}.{question}")
 }
 
-/// Sends the call once and prints the answer; `true` if the status is a success.
+/// Sends the call once and prints the answer. Returns `true` if the status is 2xx.
 fn send(
     agent: &ureq::Agent,
     call: &Outgoing,

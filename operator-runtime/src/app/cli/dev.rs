@@ -22,7 +22,7 @@ pub(super) async fn run(app: App) -> Done {
         ));
     }
     let has_keys = given.has_keys();
-    // Before the URL is chosen, because the URL contains the port.
+    // The server listens before the URL is chosen, because the URL contains the port.
     let listening = server::listen(address).await.map_err(|error| error.to_string())?;
     let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -61,7 +61,7 @@ fn welcome(assembled: &Assembled, address: SocketAddr, has_console: bool, key: &
     if has_console {
         let _ = write!(text, "\nTry them in the browser:\n\n    http://{address}/console\n");
     }
-    // If possible, an endpoint that changes nothing, because people paste this command without reading it.
+    // Prefer an endpoint that changes nothing, because people paste this command without reading it.
     let harmless = endpoints_of_app.iter().find(|endpoint| !endpoint.effect.is_recorded());
     if let Some(example) = harmless.or(endpoints_of_app.first()) {
         let _ = write!(

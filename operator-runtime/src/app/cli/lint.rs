@@ -26,7 +26,7 @@ enum Denied {
 }
 
 pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
-    // No finding is about the public URL, so any will do.
+    // No finding depends on the public URL, so any URL works here.
     let anywhere = PublicUrl::of_listener(([127, 0, 0, 1], 80).into());
     let model = Model::new(&manifest::endpoints(app)?, &anywhere);
     let findings = lint::findings(&model);

@@ -88,7 +88,8 @@ fn hold(path: &Path, format: Format, text: &str) -> Done {
     let command = format!("`manifest --format {} --output {shown}`", format.name());
     let before =
         Contract::read(format, &kept).map_err(|why| format!("{shown} {why}. Write the file again with {command}."))?;
-    // Read from text like the file, so that both contracts contain only what the format can express.
+    // This contract is also read from text, like the file's contract, so that both contain only what the format can
+    // express.
     let now = Contract::read(format, text).map_err(|why| format!("The program's own manifest {why}."))?;
     let changes = check::changes(&before, &now);
     let (breaking, harmless): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.breaks.is_some());
@@ -106,7 +107,7 @@ fn hold(path: &Path, format: Format, text: &str) -> Done {
         report += if same_json(&kept, text) {
             "Only its layout differs.\n"
         } else {
-            "It promises the same about every endpoint in a different form: this breaks no caller.\n"
+            "The file describes the same endpoints in a different form: this breaks no caller.\n"
         };
     }
     print(&format!(

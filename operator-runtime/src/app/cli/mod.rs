@@ -104,13 +104,13 @@ fn settings(app: &App) -> Result<Config, String> {
     problem.map_or(Ok(config), |problem| Err(said(problem)))
 }
 
-/// A problem, for the person at the command line.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+/// The problem as a sentence.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the problem by value")]
 fn said(problem: StartProblem) -> String {
     problem.to_string()
 }
 
-/// Refuses where there are problems, each on a line of its own.
+/// Returns an error if there are problems. The error has one line for each problem.
 fn refused(problems: &[StartProblem]) -> Result<(), String> {
     if problems.is_empty() {
         Ok(())
@@ -124,7 +124,7 @@ fn lines(problems: &[StartProblem]) -> String {
     lines.join("\n")
 }
 
-/// Says a sentence on standard error; a reader that is gone is no error.
+/// Prints a sentence to standard error. A write error is ignored, because there is nowhere else to report it.
 fn say(message: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{message}");

@@ -1,31 +1,31 @@
-//! What bounds a request, its connection and its answer.
+//! The limits on the size and time of a request, its connection and its answer.
 
 use std::time::Duration;
 
 use super::setting::SettingName;
 use crate::app::start_error::StartProblem;
 
-/// The longest that a caller may be given to send a request.
+/// The largest allowed `Config::read_timeout`.
 const LONGEST_READ: Duration = Duration::from_secs(3600);
-/// The longest that a connection may be kept without a request.
+/// The largest allowed `Config::idle_timeout`.
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 3600);
 /// A head is read into a buffer of at least this many bytes.
 const SMALLEST_HEAD: usize = 8192;
-/// The slowest that a body may arrive after its first second, in bytes a second.
+/// The slowest allowed speed of a body after its first second, in bytes per second.
 const SLOWEST_BODY: u32 = 1024;
-/// The slowest that an answer may be taken once the read timeout has passed, in bytes a second.
+/// The slowest speed at which a caller may read an answer after the read timeout has passed, in bytes per second.
 const SLOWEST_READER: u64 = 512 * 1024;
-/// The most connections unless set: what each of them may hold adds up.
+/// The largest default number of connections, because each connection uses memory.
 const MOST_CONNECTIONS: u64 = 8192;
 
-/// Each has a default.
+/// The limits, each with a default.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) body: usize,
     pub(crate) memory_for_bodies: usize,
     pub(crate) head: usize,
     pub(crate) unfinished_heads: usize,
-    /// By the limit of descriptors where it is `None`.
+    /// If `None`, the number is computed from the process's limit of file descriptors.
     pub(crate) connections: Option<usize>,
     pub(crate) read_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -50,19 +50,19 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How long after its beginning a body may still be unfinished when so many bytes of it have arrived.
+    /// How long after its start a body may be unfinished if `arrived` bytes have arrived.
     pub(crate) fn for_body(&self, arrived: usize) -> Duration {
         let paced = Duration::from_secs(1) + Duration::from_secs(arrived as u64) / SLOWEST_BODY;
         paced.min(self.read_timeout)
     }
 
-    /// How long a caller may take over an answer of so many bytes.
+    /// How long a caller may take to read an answer of this many bytes.
     pub(crate) fn for_answer(&self, bytes: u64) -> Duration {
         self.read_timeout + Duration::from_secs(bytes / SLOWEST_READER)
     }
 
-    /// The most connections: as set, or three quarters of the descriptors that the process may open, so that the rest is
-    /// left to the store, the log and the handlers.
+    /// The largest number of connections: the number that is set, or else three quarters of the file descriptors that
+    /// the process may open. The other descriptors are left to the store, the log and the handlers.
     pub(crate) fn connections(&self) -> usize {
         self.connections.unwrap_or_else(|| {
             let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -71,7 +71,7 @@ impl Limits {
         })
     }
 
-    /// Those that would let no call through, or hold a connection for ever.
+    /// A problem for each limit that would refuse every call or keep a connection open too long.
     pub(super) fn problems(&self) -> impl Iterator<Item = StartProblem> {
         let zero = [
             ("Config::body_limit", self.body == 0),
@@ -86,7 +86,7 @@ impl Limits {
         let zero = zero.into_iter().filter(|(_, is_zero)| *is_zero).map(|(method, _)| {
             problem(
                 method,
-                "is 0, which would let no call through: give it more, or leave it out for its default",
+                "is 0, so no call could be answered: set it to more than 0, or leave it out to use the default",
             )
         });
         let too_long = [
@@ -97,7 +97,7 @@ impl Limits {
             problem(
                 method,
                 &format!(
-                    "is longer than {longest}, for which anyone could hold a connection: make it {longest} or less"
+                    "is longer than {longest}, so anyone could keep a connection open for too long: make it {longest} or less"
                 ),
             )
         });
@@ -123,7 +123,7 @@ impl Limits {
             problem(
                 "Config::memory_for_bodies",
                 &format!(
-                    "is {} bytes, so a body of `Config::body_limit`, {} bytes, could never arrive: give the memory at least as much",
+                    "is {} bytes, so a body as large as `Config::body_limit`, {} bytes, could never be read: make `Config::memory_for_bodies` at least as large",
                     self.memory_for_bodies, self.body
                 ),
             )
@@ -131,7 +131,7 @@ impl Limits {
     }
 }
 
-/// A limit is set by its builder method alone.
+/// The problem of a limit. It names the builder method, because no environment variable sets a limit.
 fn problem(method: &'static str, words: &str) -> StartProblem {
     let setting = SettingName::Method(method);
     StartProblem::of(setting, format!("{setting} {words}."))

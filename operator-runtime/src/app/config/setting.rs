@@ -1,8 +1,8 @@
-//! Which setting a start-up problem is about, by the name that its value was given under.
+//! The names of settings. A start-up problem uses the name by which the person gave the setting.
 
 use std::fmt;
 
-/// A setting, by the name that its value was given under.
+/// The name by which a setting was given: its builder method or its environment variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SettingName {
@@ -10,7 +10,7 @@ pub enum SettingName {
     Method(&'static str),
     /// An environment variable that is set, such as `OPERATOR_PUBLIC_URL`.
     Variable(&'static str),
-    /// Neither is given, and each would do: an environment variable and a builder method.
+    /// The setting is not given. The environment variable and the builder method can both set it.
     Unset {
         /// The environment variable.
         variable: &'static str,
@@ -61,7 +61,7 @@ impl Names {
     }
 }
 
-/// A value, and what it was given by.
+/// A value and the name of the setting that gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Given<T> {
     pub(crate) value: T,

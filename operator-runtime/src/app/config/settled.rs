@@ -1,4 +1,4 @@
-//! What settings come to once they are checked, or a problem for each that cannot be used.
+//! Checks the settings. The result is settings that can be used, or a problem for each setting that cannot be used.
 
 use std::net::SocketAddr;
 use std::str::ParseBoolError;
@@ -13,7 +13,7 @@ use crate::protocol::public_url::PublicUrl;
 use crate::protocol::secrets::SecretsError;
 use crate::protocol::signature::Keys;
 
-/// Settings that can be used.
+/// Settings that have been checked.
 pub(crate) struct Settled {
     pub(crate) keys: Keys,
     pub(crate) public_url: PublicUrl,
@@ -21,13 +21,13 @@ pub(crate) struct Settled {
     pub(crate) limits: Limits,
     pub(crate) serves_manifest: bool,
     pub(crate) counts_records: bool,
-    /// Who may call over MCP; `/mcp` is there where they are.
+    /// The tokens of MCP clients. `/mcp` is served only if there are any.
     #[cfg(feature = "mcp")]
     pub(crate) mcp_tokens: Option<Tokens>,
 }
 
 impl Config {
-    /// Checks everything.
+    /// Checks every setting and reports every problem.
     pub(crate) fn settle(&self, problems: &mut Vec<StartProblem>) -> Option<Settled> {
         problems.extend(self.unreadable());
         let keys = self.keys().map_err(|several| problems.extend(several));
@@ -63,7 +63,7 @@ impl Config {
         })
     }
 
-    /// Where to listen.
+    /// The address to listen on.
     pub(crate) fn settle_listen(&self) -> Result<Given<SocketAddr>, StartProblem> {
         let unset = || Given {
             value: Address::Known(LISTEN.into()),
@@ -98,18 +98,18 @@ impl Config {
         given.map_or_else(|| self.unset(names), |given| given.setting)
     }
 
-    /// How the public URL was given, or can be.
+    /// The name by which the public URL was given, or the names by which it can be given.
     pub(crate) fn public_url_setting(&self) -> SettingName {
         self.setting_of(self.public_url.as_ref(), setting::PUBLIC_URL)
     }
 
-    /// How the MCP tokens were given, or can be.
+    /// The name by which the MCP tokens were given, or the names by which they can be given.
     #[cfg(feature = "mcp")]
     pub(crate) fn mcp_tokens_setting(&self) -> SettingName {
         self.setting_of(self.mcp_tokens.as_ref(), setting::MCP_TOKENS)
     }
 
-    /// Where `dev` serves, if nothing else is set.
+    /// The URL at which `dev` serves if no public URL is set.
     #[cfg(feature = "cli")]
     pub(crate) fn url_of_this_machine(&self) -> Result<PublicUrl, StartProblem> {
         let listen = self.settle_listen()?;
@@ -135,12 +135,12 @@ impl Config {
         })
     }
 
-    /// How the store's address was given, or can be.
+    /// The name by which the store's address was given, or the names by which it can be given.
     pub(crate) fn store_setting(&self) -> SettingName {
         self.setting_of(self.store.as_ref(), setting::STORE)
     }
 
-    /// A problem for each environment variable that is not UTF-8, and so was not taken.
+    /// A problem for each environment variable that was ignored because it is not UTF-8.
     pub(crate) fn unreadable(&self) -> impl Iterator<Item = StartProblem> {
         self.unreadable.iter().map(|name| {
             let sentence = format!("The value of {name} is not UTF-8, so it cannot be used: set {name} again.");
@@ -162,7 +162,7 @@ impl Config {
             (Some(one), Some(several)) => Err(vec![StartProblem::of(
                 several.setting,
                 format!(
-                    "{} and {} are both set: keep the one that holds the agent's keys.",
+                    "{} and {} are both set: keep only the one that contains the agent's keys.",
                     one.setting, several.setting
                 ),
             )]),
@@ -185,7 +185,7 @@ impl Config {
         self.mcp_tokens.as_ref().map(read).transpose()
     }
 
-    /// Where Prometheus scrapes, if it does.
+    /// The address at which Prometheus scrapes the metrics, if one is set.
     pub(crate) fn settle_metrics(&self) -> Result<Option<Given<SocketAddr>>, StartProblem> {
         let Some(given) = &self.metrics else {
             return Ok(None);
@@ -195,7 +195,7 @@ impl Config {
             return Err(StartProblem::of(
                 setting,
                 format!(
-                    "{setting} is set, and this program was built without the exporter for Prometheus: turn it on with `operator-runtime = {{ features = [\"prometheus\"] }}` in its Cargo.toml, or leave {setting} unset."
+                    "{setting} is set, but this program was built without the exporter for Prometheus: turn it on with `operator-runtime = {{ features = [\"prometheus\"] }}` in its Cargo.toml, or leave {setting} unset."
                 ),
             ));
         }
@@ -203,7 +203,7 @@ impl Config {
     }
 }
 
-/// Whether a setting of the environment is on.
+/// The value of an environment variable that must be `true` or `false`.
 pub(super) fn true_or_false(given: &Given<String>) -> Result<bool, StartProblem> {
     let Given { value, setting } = given;
     value.parse().map_err(|error: ParseBoolError| {
@@ -228,7 +228,7 @@ fn address(given: &Given<Address>, example: &str) -> Result<Given<SocketAddr>, S
     }
 }
 
-/// A list of secrets, which stands in the setting or in the file that the setting names.
+/// Reads a list of secrets from the setting, or from the file that the setting names.
 fn read_secrets<T>(
     given: &Given<String>,
     parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,

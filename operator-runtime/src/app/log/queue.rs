@@ -1,7 +1,7 @@
-//! A bounded queue of log lines with a thread of its own, so that a log that nobody reads holds up no call.
+//! A bounded queue of log lines, which a separate thread writes. So a log that nobody reads does not block calls.
 //!
-//! `tracing-appender` is not used here: it does not count a line whose write failed, and prints to standard output where it
-//! cannot end.
+//! `tracing-appender` is not used here, because it does not count a line whose write failed, and prints to standard
+//! output if it cannot end.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::meter;
 
-/// The most lines that wait to be written, and the most bytes of them.
+/// The largest number of lines that wait to be written, and the largest number of their bytes.
 const MOST_LINES: usize = 4096;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
-/// The end of the queue that lines are put into. It never waits and never fails.
+/// The sending end of the queue. Adding a line never waits and never fails.
 #[derive(Clone)]
 pub(super) struct Queue {
     entries: SyncSender<Entry>,
@@ -26,20 +26,20 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Shared {
-    /// The bytes of the lines that wait.
+    /// The bytes of the lines that wait to be written.
     bytes: AtomicUsize,
-    /// Lines that did not fit, or could not be written.
+    /// The number of lines that did not fit into the queue or could not be written.
     lost: AtomicU64,
 }
 
 enum Entry {
     Line(Vec<u8>),
-    /// Everything before this entry has been written when the sender is dropped.
+    /// A request for a signal: when every entry before this one has been written, the sender is dropped.
     Flush(SyncSender<()>),
 }
 
 impl Queue {
-    /// A queue whose lines are written to `target`, on a thread of its own.
+    /// A queue whose lines a separate thread writes to `target`.
     pub(super) fn open(target: impl Write + Send + 'static) -> io::Result<Self> {
         let (entries, waiting) = sync_channel(MOST_LINES);
         let shared = Arc::<Shared>::default();
@@ -56,7 +56,7 @@ impl Queue {
     /// Waits until everything that was logged before has been written, for at most `limit`.
     pub(super) fn flush(&self, limit: Duration) {
         let (written, done) = sync_channel(1);
-        // A full queue is one whose lines nobody takes, so there is nothing to wait for.
+        // If the queue is full, nobody reads the log, so waiting would not help.
         if self.entries.try_send(Entry::Flush(written)).is_ok() {
             let _ = done.recv_timeout(limit);
         }
@@ -80,7 +80,8 @@ impl Shared {
     }
 }
 
-/// Writes what waits until every sender is gone; what cannot be written is counted, and reported once a line was.
+/// Writes the waiting lines until every sender is gone. Lines that cannot be written are counted. The count is logged
+/// after the next line that can be written.
 fn write_all(waiting: &Receiver<Entry>, shared: &Shared, mut target: impl Write) {
     let mut reported = 0;
     while let Ok(entry) = waiting.recv() {
@@ -101,9 +102,9 @@ fn write_all(waiting: &Receiver<Entry>, shared: &Shared, mut target: impl Write)
         if lost > reported {
             tracing::warn!(
                 lines = lost - reported,
-                "lines of this log were lost, because nothing took them"
+                "lines of this log were lost, because they could not be written or were not read fast enough"
             );
-            // The report goes through the same queue, and where it did not fit it is made again.
+            // The report goes through the same queue. If it did not fit, it is made again after the next line.
             if shared.lost.load(Ordering::Relaxed) == lost {
                 reported = lost;
             }
@@ -119,7 +120,7 @@ impl<'w> MakeWriter<'w> for Queue {
     }
 }
 
-/// Where one line is written: the formatter hands a line over in one piece.
+/// The writer of one line. The formatter writes each line in one piece.
 pub(super) struct Line<'q>(&'q Queue);
 
 impl Write for Line<'_> {
@@ -172,13 +173,13 @@ mod tests {
             queue.put(number.to_string().as_bytes());
         }
         let lost = queue.shared.lost.load(Ordering::Relaxed);
-        // The thread may hold one line that it has taken out.
+        // The thread may have taken one line out of the queue already.
         let waiting = 2 * MOST_LINES as u64 - lost;
         assert!(
             (MOST_LINES as u64..=MOST_LINES as u64 + 1).contains(&waiting),
             "{waiting}"
         );
-        // Nobody takes the lines, so this returns at once.
+        // The queue is full, so this returns at once.
         queue.flush(Duration::from_secs(3600));
         drop(opener);
         let written = (0..waiting).map(|_| String::from_utf8(read.recv().unwrap()).unwrap());

@@ -45,10 +45,10 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
     router.route_service(PATH, service)
 }
 
-/// The most JSON values of one message. rmcp reads a message into a tree, in which a value takes up to 640 bytes, so that a
-/// body of 1 MiB could take 190 MiB.
+/// The largest number of JSON values in one message. rmcp parses a message into a tree, in which a value takes up to
+/// 640 bytes, so a body of 1 MiB could take 190 MiB.
 const MOST_VALUES: usize = 50_000;
-/// The longest text of rmcp that is turned into a problem, in bytes.
+/// The longest error text of rmcp that is turned into a problem document, in bytes.
 const MOST_WORDS: usize = 4096;
 
 struct Door {
@@ -57,8 +57,9 @@ struct Door {
     assembled: Arc<Assembled>,
 }
 
-/// No sessions, and JSON instead of streams, because the server sends nothing before the answer. Pages of other origins
-/// are refused, and so are foreign hosts (DNS rebinding).
+/// The settings of rmcp's HTTP service. There are no sessions, and answers are JSON instead of streams, because the
+/// server sends nothing before the answer. Requests from pages of other origins and requests to other hosts (DNS
+/// rebinding) are refused.
 fn config(settings: &Settled) -> StreamableHttpServerConfig {
     let url = settings.public_url.as_str();
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
@@ -85,7 +86,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok(bearer) => bearer,
         Err(reason) => return Ok(unauthorized(reason)),
     };
-    // Removed, so that no extractor of a handler sees the token.
+    // The header is removed, so that no extractor of a handler sees the token.
     head.headers.remove(AUTHORIZATION);
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
@@ -96,7 +97,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     };
     if count_values(&body) > MOST_VALUES {
         let detail = format!(
-            "The message has more than {MOST_VALUES} JSON values, and the server reads no more over MCP: send fewer values in one call."
+            "The message has more than {MOST_VALUES} JSON values, which is this server's limit for MCP: send fewer values in one call."
         );
         return Ok(refused(&Error::new(Kind::TooLarge, detail)));
     }
@@ -111,7 +112,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     Ok(as_ours(response.map(Body::new)).await)
 }
 
-/// The number of values in a JSON text; a text that is not JSON gives any number up to its length.
+/// At least the number of values in a JSON text. For a text that is not JSON, the result means nothing.
 fn count_values(text: &[u8]) -> usize {
     let (mut is_string, mut is_escaped) = (false, false);
     let begins = text.iter().filter(|byte| {
@@ -144,11 +145,11 @@ fn no_message(body: &Bytes) -> String {
         Ok(_) if text.trim_ascii_start().starts_with('[') => {
             "The body is an array, but MCP has no batches: send one JSON-RPC 2.0 message at a time.".to_owned()
         }
-        Ok(_) => "The body is JSON, but not a JSON-RPC 2.0 message that MCP knows: send an object with `\"jsonrpc\": \"2.0\"`, `method`, `params` as the method takes them and, for a request, `id`.".to_owned(),
+        Ok(_) => "The body is JSON, but not a JSON-RPC 2.0 message that MCP knows: send an object with `\"jsonrpc\": \"2.0\"`, `method`, the method's `params` and, for a request, `id`.".to_owned(),
     }
 }
 
-/// Turns a plain-text refusal of rmcp into a problem document. rmcp answers plain text if there is no JSON-RPC message.
+/// Turns rmcp's plain-text refusals into problem documents. rmcp answers plain text if there is no JSON-RPC message.
 async fn as_ours(refusal: Response) -> Response {
     let status = refusal.status();
     if status.is_success() || refusal.headers().contains_key(CONTENT_TYPE) {
@@ -172,7 +173,7 @@ async fn as_ours(refusal: Response) -> Response {
     response
 }
 
-/// Makes the service for one request, because the server holds the client's token.
+/// Makes a service for one request only, because the service contains the client's token.
 fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSessionManager> {
     let server = Server {
         tools: Arc::clone(&door.tools),

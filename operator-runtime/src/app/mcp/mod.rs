@@ -10,10 +10,11 @@ mod tools;
 use server::Server;
 use tools::Tools;
 
-/// In `_meta` of a `tools/call`: the client's key for an operation that the client may repeat. In `_meta` of the
-/// result: the operation's key.
+/// The field of `_meta` for the idempotency key. In a `tools/call`, a client that may repeat the call sets it; in the
+/// result, the server sets it.
 const IDEMPOTENCY_KEY: &str = "operator/idempotency-key";
-/// In `_meta` of a result: whether this is the stored answer of an earlier call with the same key.
+/// The field of a result's `_meta` that is `true` if the result is the stored answer of an earlier call with the same
+/// key.
 const REPLAYED: &str = "operator/replayed";
-/// In `_meta` of a result that is an error: the problem document (RFC 9457), for programs.
+/// The field of an error result's `_meta` that contains the problem document (RFC 9457), for programs.
 const PROBLEM: &str = "operator/problem";

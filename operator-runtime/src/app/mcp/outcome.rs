@@ -28,7 +28,7 @@ pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallTo
     result.with_meta(Some(meta).filter(|meta| !meta.is_empty()))
 }
 
-/// The result with a value. Its text is the reply's exact bytes, so that no digit of a large number is lost.
+/// The result of a successful call. Its text is the reply's exact bytes, so that no digit of a large number is lost.
 fn answer(body: &str, value: Value, wraps_result: bool) -> CallToolResult {
     let (text, value) = if wraps_result {
         (format!("{{\"result\":{body}}}"), json!({ "result": value }))
@@ -40,7 +40,7 @@ fn answer(body: &str, value: Value, wraps_result: bool) -> CallToolResult {
     result
 }
 
-/// Sentences that the agent can repeat. The detail already names each wrong input.
+/// The error as sentences that the agent can repeat to a person. The problem's detail already names each wrong input.
 fn sentences(problem: &Value, retry_after: Option<u32>) -> String {
     let detail = problem["detail"].as_str().unwrap_or("The server failed.");
     match retry_after {

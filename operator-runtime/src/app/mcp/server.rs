@@ -21,7 +21,7 @@ use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) tools: Arc<Tools>,
-    /// The client whose calls these are.
+    /// The client that makes the calls.
     pub(super) bearer: Bearer,
 }
 
@@ -55,7 +55,7 @@ impl ServerHandler for Server {
         let key = idempotency_key(&context)?;
         let arguments = request.arguments.unwrap_or_default();
         if tool.may_mistake(&arguments) {
-            let sentence = "A whole number with more than 64 bits cannot be sent over MCP, because its last digits are lost on the way: send a smaller number.";
+            let sentence = "A whole number with more than 64 bits cannot be sent over MCP, because its last digits would be lost: send a smaller number.";
             return Ok(CallToolResult::error(vec![ContentBlock::text(sentence)]).into());
         }
         let arguments = serde_json::to_vec(&arguments)
@@ -68,13 +68,14 @@ impl ServerHandler for Server {
         let answering = self.tools.pipeline.answer_bearer(&self.bearer, &tool.bound, call);
         tokio::select! {
             reply = answering => Ok(result_of(&reply, tool, key.as_str()).into()),
-            // Nobody waits for the answer. A call that changes something and has started goes on until it is recorded.
+            // The client no longer waits for the answer. If the call changes something and has started, it continues
+            // until its outcome is recorded.
             () = context.ct.cancelled() => Err(ErrorData::internal_error("The client cancelled the call.", None)),
         }
     }
 }
 
-/// The client's key; without one, a random key, so that the call is an operation of its own.
+/// The client's idempotency key. Without one, a random key, so that the call is a new operation.
 fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKey, ErrorData> {
     let Some(given) = context.meta.get(IDEMPOTENCY_KEY) else {
         return IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None));

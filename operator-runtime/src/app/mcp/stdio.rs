@@ -13,7 +13,7 @@ use super::{Server, Tools};
 use crate::app::Assembled;
 use crate::protocol::bearer::Bearer;
 
-/// Why an MCP client was not answered to the end.
+/// Why serving an MCP client failed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::app) enum StdioError {
     #[error("Standard input cannot be read: {0}.")]
@@ -42,7 +42,8 @@ pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), StdioErro
     }
 }
 
-/// Reads on a thread of its own, because a read of tokio's standard input would keep the process from exiting.
+/// Reads standard input on a separate thread, because a read of tokio's standard input would keep the process from
+/// exiting.
 fn standard_input() -> std::io::Result<DuplexStream> {
     const ROOM: usize = 64 * 1024;
     let (here, mut there) = duplex(ROOM);

@@ -12,10 +12,10 @@ use crate::manifest::served;
 use crate::pipeline::Pipeline;
 use crate::pipeline::prepared::PreparedEndpoint;
 
-/// Every endpoint except the manifest, because `tools/list` already describes the tools.
+/// All tools: every endpoint except the manifest, because `tools/list` already describes the tools.
 pub(super) struct Tools {
     pub(super) pipeline: Arc<Pipeline>,
-    /// The descriptions, equal to those of the manifest and in the manifest's order.
+    /// The descriptions of the tools, in the same words and the same order as in the manifest.
     pub(super) list: Vec<Tool>,
     endpoints: Vec<ToolEndpoint>,
 }
@@ -30,7 +30,7 @@ pub(super) struct ToolEndpoint {
 }
 
 impl ToolEndpoint {
-    /// Whether a number may have lost digits in the parser and so have become another number.
+    /// Whether a number in the arguments may have lost digits in the JSON-RPC parser.
     pub(super) fn may_mistake(&self, arguments: &JsonObject) -> bool {
         self.has_128_bits && arguments.values().any(is_beyond_64_bits)
     }

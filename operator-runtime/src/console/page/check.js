@@ -3,7 +3,7 @@
 import { announce, ask, element, trouble } from "./page.js";
 
 const STATES = { same: "as expected", differs: "differs", unknown: "unknown" };
-const VERDICTS = { holds: "Holds", differs: "Differs", unknown: "Unknown", refused: "Refused" };
+const VERDICTS = { holds: "Valid", differs: "Differs", unknown: "Unknown", refused: "Refused" };
 const KINDS = { holds: "good", differs: "refused", unknown: "refused", refused: "failed" };
 
 /** The view's heading and content. */

@@ -1,4 +1,4 @@
-// The page's start: chooses the view to show and keeps the list of recent calls.
+// Starts the page, chooses the view to show, and keeps the list of recent calls.
 
 import { ask, element, trouble } from "./page.js";
 import { checkView } from "./check.js";
@@ -6,7 +6,7 @@ import { EndpointView } from "./endpoint.js";
 import { clockTime, isReplay, kindOfOutcome, methodTag, outcomeOf } from "./show.js";
 
 const KEPT_CALLS = 50;
-/** The address of the view that is not an endpoint. An endpoint's name cannot contain a hyphen, so the two cannot clash. */
+/** The address of the view that checks a signature. It cannot equal an endpoint's name, because names contain no hyphen. */
 const CHECK = "check-a-signature";
 
 const recent = [];
@@ -35,7 +35,7 @@ function open(call) {
   else location.hash = target;
 }
 
-/** The view's name in the address. If it is missing or unknown, the first endpoint's name, which is put into the address. */
+/** The view's name in the address. If it is missing or unknown, the first endpoint's name is put into the address. */
 function named() {
   const name = location.hash.slice(2);
   if (name === CHECK || endpoints.some((endpoint) => endpoint.name === name)) return name;
@@ -43,7 +43,7 @@ function named() {
   return endpoints[0].name;
 }
 
-/** Shows the view that the address names. `loaded`: the page has just been loaded, so the focus stays at its top. */
+/** Shows the view that the address names. `loaded` means that the page was just loaded, so the focus stays at the top. */
 function route({ loaded = false } = {}) {
   const name = named();
   trouble();
@@ -69,7 +69,7 @@ function route({ loaded = false } = {}) {
 
 async function start() {
   document.querySelector(".skip").addEventListener("click", (event) => {
-    // The address names the view, so the link must not change the address: it only moves the focus.
+    // The address names the view, so the link must not change the address. It only moves the focus.
     event.preventDefault();
     document.getElementById("main").focus();
   });

@@ -1,10 +1,10 @@
-// One endpoint's view: the form, the request as it is signed, the call, and the answer.
+// The view of one endpoint: the form, the signed request, the call, and the answer.
 
 import { announce, ask, canonical, element, kindOf, parse, trouble } from "./page.js";
 import { objectField } from "./form.js";
 import { answerParts, clockTime, code, curlOf, isReplay, methodTag, outcomeOf, requestParts } from "./show.js";
 
-/** Pause after the last keystroke before the preview is signed again, in milliseconds. */
+/** How long after the last keystroke the preview is signed again, in milliseconds. */
 const REST = 150;
 
 export class EndpointView {
@@ -13,7 +13,7 @@ export class EndpointView {
     this.endpoint = endpoint;
     this.remember = remember;
     this.isGet = endpoint.method === "GET";
-    // The number of previews that were asked for. Answers may arrive out of order; only the last preview is shown.
+    // The number of previews that were requested. Answers may arrive out of order, and only the last preview is shown.
     this.asked = 0;
     this.form = objectField(
       { schema: endpoint.inputs, root: endpoint.inputs, within: [], path: () => "", label: "", required: true }, endpoint.order);
@@ -122,7 +122,7 @@ export class EndpointView {
       trouble(error.message);
       return;
     }
-    // A new key, so that the next call is a new operation unless the person types an earlier key.
+    // The form gets a new key, so that the next call is a new operation unless the person types an earlier key.
     if (!call.repeats) this.key.value = newKey();
     this.remember(call);
     this.display(call);
@@ -131,7 +131,7 @@ export class EndpointView {
 
   display(call) {
     this.last = call;
-    // Otherwise a preview that arrives later would replace the request that was sent.
+    // This discards previews that arrive later, because they would replace the request that was sent.
     this.asked += 1;
     clearTimeout(this.timer);
     this.repeat.disabled = false;
@@ -184,7 +184,7 @@ export class EndpointView {
     this.previewSoon();
   }
 
-  /** Puts inputs into the form; returns a sentence if the form would lose a part of the inputs, otherwise an empty text. */
+  /** Puts inputs into the form. Returns a sentence if the form cannot show all of them, and otherwise an empty text. */
   fill(text) {
     let value;
     try {
@@ -197,7 +197,7 @@ export class EndpointView {
     try {
       if (same(parse(this.form.read())) === same(value)) return "";
     } catch {
-      // A JSON field of the form does not contain JSON: then the form cannot hold the inputs either.
+      // A JSON field of the form does not contain JSON, so the form cannot show the inputs.
     }
     return "The form cannot show all of these inputs: edit them as JSON.";
   }
@@ -216,7 +216,7 @@ function newKey() {
   return `console-${crypto.randomUUID()}`;
 }
 
-/** What a problem document (RFC 9457) says about each input. */
+/** The mistakes in a problem document (RFC 9457), by input. */
 function mistakesIn(answer) {
   if (answer.status !== 400) return new Map();
   try {
@@ -226,7 +226,7 @@ function mistakesIn(answer) {
   }
 }
 
-/** Parses the form's JSON; throws a sentence if a JSON field does not contain JSON. */
+/** Parses the form's JSON. Throws an error with a sentence if a JSON field does not contain JSON. */
 function parsed(text) {
   try {
     return parse(text);
@@ -242,7 +242,7 @@ function asTexts(object) {
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, text(value)]));
 }
 
-/** JSON on several lines for editing; text that is not JSON is returned unchanged. */
+/** JSON on several lines, for editing. Text that is not JSON is returned unchanged. */
 function spread(text) {
   try {
     return JSON.stringify(parse(text), null, 2);

@@ -1,4 +1,5 @@
-// Builds a form from a JSON Schema. A field is read as JSON text, or as undefined if it is empty: empty inputs are not sent.
+// Builds a form from a JSON Schema. Reading a field gives JSON text, or undefined if the field is empty. Empty inputs are not
+// sent.
 
 import { canonical, element, freshId, kindOf, numberText, parse } from "./page.js";
 
@@ -23,13 +24,13 @@ export function fieldOf(schema, place) {
   }
 }
 
-/** The schema with its references followed and `null` removed: in the form, an empty field stands for `null`. */
+/** The schema with its references followed and `null` removed, because in the form an empty field stands for `null`. */
 function resolve(schema, root, within) {
   let resolved = kindOf(schema) === "object" ? { ...schema } : {};
   const reference = resolved.$ref;
   if (reference) {
     delete resolved.$ref;
-    // A recursive type would make an endless form.
+    // The form of a recursive type would never end.
     if (within.includes(reference)) return { schema: resolved, within, recursive: true };
     const target = reference.split("/").slice(1).reduce((node, name) => node?.[name], root);
     const followed = resolve(target ?? {}, root, [...within, reference]);
@@ -89,7 +90,7 @@ function facts(schema) {
 }
 
 function range(words, least, most, unit) {
-  // "at least 0" is left out, because it would stand at every unsigned integer.
+  // "at least 0" is left out, because it would be shown for every unsigned integer.
   const from = least === 0 ? undefined : least;
   const text = [
     from !== undefined && most !== undefined && `${from} to ${most}`,
@@ -99,7 +100,7 @@ function range(words, least, most, unit) {
   if (text) words.push(unit ? `${text} ${unit}` : text);
 }
 
-/** One field: name, whether it is required, limits, description, control, and the place for a mistake. */
+/** One field: its name, whether it is required, its limits, its description, its control, and the place for a mistake. */
 function frame({ schema, path, label, required }, makeControl) {
   const id = freshId("field");
   const described = [schema.description && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
@@ -180,7 +181,7 @@ function jsonField(place) {
   return field;
 }
 
-/** A fieldset around other fields; a mistake of the group itself is shown below the legend. */
+/** A fieldset around other fields. A mistake of the whole group is shown below the legend. */
 function group({ schema, path, label, required }, ...content) {
   const id = freshId("group");
   const mistake = element("p", { class: "mistake", id: `${id}-error`, hidden: true });
@@ -260,7 +261,7 @@ function listField(place) {
   const self = rows(place, (label, index) => fieldOf(schema.items, {
     root, within: [], label, path: () => `${path()}[${index()}]`, required: true,
   }));
-  // An empty item is sent too, because a list's items are counted.
+  // An empty item is sent too, because leaving it out would change the number of items.
   const empty = resolve(schema.items, root, []).schema.type === "string" ? '""' : "null";
   self.read = () => {
     if (self.current.length === 0 && !place.required) return undefined;
@@ -319,7 +320,7 @@ function variantField(place) {
   field.node.append(inner);
   field.read = () => chosen?.read();
   field.write = (value) => {
-    // Chooses the first variant that can hold the whole value.
+    // Chooses the first variant whose form can show the whole value.
     const holds = (_, index) => {
       choose(String(index));
       chosen.write(value);

@@ -20,12 +20,12 @@ export function freshId(name) {
   return `${name}-${lastId}`;
 }
 
-/** Has a screen reader say a sentence. */
+/** Makes a screen reader say a sentence. */
 export function announce(sentence) {
   document.getElementById("status").textContent = sentence;
 }
 
-/** Shows a sentence that says what went wrong; without a sentence, hides the last one. */
+/** Shows a sentence that says what went wrong. Without a sentence, hides the last sentence. */
 export function trouble(sentence = "") {
   const place = document.getElementById("trouble");
   place.textContent = sentence;
@@ -34,7 +34,7 @@ export function trouble(sentence = "") {
 
 const token = document.querySelector('meta[name="console-token"]').content;
 
-/** Sends a request to the server and returns its JSON; throws an error with a sentence if that fails. */
+/** Sends a request to the server and returns the answer's JSON. Throws an error with a sentence if that fails. */
 export async function ask(path, body) {
   let response;
   try {
@@ -76,7 +76,7 @@ export function kindOf(value) {
   return Array.isArray(value) ? "array" : typeof value;
 }
 
-/** JSON text that is equal for equal values, whatever the order of their names. */
+/** JSON text that is the same for equal values, even if their names are in a different order. */
 export function canonical(value) {
   const kind = kindOf(value);
   if (kind === "array") return `[${value.map(canonical).join(",")}]`;

@@ -2,7 +2,7 @@
 
 import { element, kindOf, numberText, parse } from "./page.js";
 
-/** JSON on several lines; text that is not JSON is returned unchanged. */
+/** JSON on several lines. Text that is not JSON is returned unchanged. */
 export function prettyJson(text) {
   try {
     return [...pretty(parse(text), "")];

@@ -41,19 +41,19 @@ fn a_narrower_input_names_the_callers_that_it_breaks() {
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new })).remove(0);
     assert_eq!(
         one(json!({ "maximum": 20 }), json!({ "maximum": 10 })),
-        "`find` now takes fewer values for `a` (at most 10): this breaks callers that send more than 10 for `a`"
+        "`find` now accepts fewer values for `a` (at most 10): this breaks callers that send more than 10 for `a`"
     );
     assert_eq!(
         one(json!({ "multipleOf": 5 }), json!({ "multipleOf": 10 })),
-        "`find` now takes fewer values for `a` (multipleOf 10): this breaks callers that send values that do not match the multipleOf 10 for `a`"
+        "`find` now accepts fewer values for `a` (multipleOf 10): this breaks callers that send values that do not match the multipleOf 10 for `a`"
     );
     assert_eq!(
         one(json!({ "enum": ["a", "b"] }), json!({ "enum": ["a"] })),
-        "`find` now takes fewer values for `a` (not every value that it took before): this breaks callers that send \"b\" for `a`"
+        "`find` now accepts fewer values for `a` (not every value that it accepted before): this breaks callers that send \"b\" for `a`"
     );
     assert_eq!(
         one(json!({ "type": ["string", "null"] }), json!({ "type": "string" })),
-        "`find` now takes fewer values for `a` (only the type string): this breaks callers that send null for `a`"
+        "`find` now accepts fewer values for `a` (only the type string): this breaks callers that send null for `a`"
     );
     assert_eq!(
         one(
@@ -103,11 +103,11 @@ fn definitions_are_followed_wherever_they_are() {
 fn removed_or_newly_required_inputs_break_callers() {
     assert_eq!(
         inputs(json!({ "a": {} }), json!({})),
-        ["`find` no longer takes `a`: this breaks callers that send `a`"]
+        ["`find` no longer accepts `a`: this breaks callers that send `a`"]
     );
     assert_eq!(
         inputs(json!({}), json!({ "a": {} })),
-        ["`find` now also takes `a`, which is optional"]
+        ["`find` now also accepts `a`, which is optional"]
     );
     let required = |list: Value| manifest(&json!({ "properties": { "a": {} }, "required": list }), &json!({}));
     assert_eq!(
@@ -162,7 +162,7 @@ fn a_renamed_input_is_reported_once() {
     let words = || json!({ "type": "string", "description": "The address." });
     assert_eq!(
         inputs(json!({ "mail": words() }), json!({ "email": words() })),
-        ["`find` now takes `mail` under the name `email`: this breaks callers that send `mail`"]
+        ["`find` now accepts `mail` under the name `email`: this breaks callers that send `mail`"]
     );
     let needed = |name: &str| {
         let filter = json!({ "type": "object", "properties": { name: words() }, "required": [name] });
@@ -170,23 +170,23 @@ fn a_renamed_input_is_reported_once() {
     };
     assert_eq!(
         inputs(needed("mail"), needed("email")),
-        ["`find` now takes `filter.mail` under the name `email`: this breaks callers that send `filter.mail`"]
+        ["`find` now accepts `filter.mail` under the name `email`: this breaks callers that send `filter.mail`"]
     );
     let optional = json!({ "filter": { "type": "object", "properties": { "mail": words() } } });
     assert_eq!(
         inputs(optional, needed("email")),
         [
-            "`find` now takes `filter.mail` under the name `email`: this breaks callers that send `filter.mail`",
+            "`find` now accepts `filter.mail` under the name `email`: this breaks callers that send `filter.mail`",
             "`find` now needs `filter.email`: this breaks callers that leave `filter.email` out"
         ]
     );
-    // Nothing shows that these fields are the same.
+    // These fields have different descriptions, so nothing shows that they are the same field.
     let other = json!({ "type": "string", "description": "The name." });
     assert_eq!(
         inputs(json!({ "mail": words() }), json!({ "name": other })),
         [
-            "`find` no longer takes `mail`: this breaks callers that send `mail`",
-            "`find` now also takes `name`, which is optional"
+            "`find` no longer accepts `mail`: this breaks callers that send `mail`",
+            "`find` now also accepts `name`, which is optional"
         ]
     );
 }
@@ -209,7 +209,7 @@ fn a_difference_does_not_hide_behind_a_reference() {
     };
     let said = said(&manifest(&all(9), &json!({})), &manifest(&all(8), &json!({})));
     assert!(
-        said[0].contains("now takes fewer values for `a` (another rule in `allOf`)"),
+        said[0].contains("now accepts fewer values for `a` (a different rule in `allOf`)"),
         "{said:?}"
     );
 }
@@ -235,14 +235,14 @@ fn recursive_types_end_and_are_reported_once() {
     assert_eq!(
         inputs(&old, &new),
         [
-            "`find` now takes fewer values for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"
+            "`find` now accepts fewer values for `limit` (at most 8): this breaks callers that send more than 8 for `limit`"
         ]
     );
     let less = inputs(&tree(&json!({ "maxLength": 9 })), &tree(&json!({ "maxLength": 8 })));
     assert_eq!(
         less,
         [
-            "`find` now takes fewer values for `value.more` (a text length of at most 8): this breaks callers that send a text longer than 8 for `value.more`"
+            "`find` now accepts fewer values for `value.more` (a text length of at most 8): this breaks callers that send a text longer than 8 for `value.more`"
         ]
     );
 }
@@ -269,7 +269,7 @@ fn mutually_recursive_types_with_many_variants_end() {
     let said = said(&manifest(&of(9), &json!({})), &manifest(&of(8), &json!({})));
     assert!(
         said.iter()
-            .any(|one| one.contains("now takes fewer values for `value.most` (at most 8)")),
+            .any(|one| one.contains("now accepts fewer values for `value.most` (at most 8)")),
         "{said:?}"
     );
     assert!(said.len() < 200, "{}", said.len());
@@ -299,9 +299,9 @@ fn keywords_beside_variants_are_compared_too() {
     let count = |least: u32| json!({ "anyOf": [{ "type": "integer" }, { "type": "null" }], "minimum": least });
     assert_eq!(
         one(count(1), count(2)),
-        ["`find` now takes fewer values for `a` (at least 2): this breaks callers that send less than 2 for `a`"]
+        ["`find` now accepts fewer values for `a` (at least 2): this breaks callers that send less than 2 for `a`"]
     );
-    // A flattened enum: the variants have their own fields, and share the fields beside them.
+    // In a flattened enum, each variant has its own fields, and all variants share the fields beside the enum.
     let flattened = |beside: Value, required: Value| {
         let form =
             |kind: &str| json!({ "type": "object", "properties": { "kind": { "const": kind } }, "required": ["kind"] });
@@ -345,7 +345,7 @@ fn variants_are_recognised_by_their_different_parts() {
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
     assert_eq!(
         one(optional(whole.clone()), whole.clone()),
-        ["`find` now takes fewer values for `a` (not null): this breaks callers that send null for `a`"]
+        ["`find` now accepts fewer values for `a` (not null): this breaks callers that send null for `a`"]
     );
     let form = |kind: &str, most: u32| {
         let properties = json!({ "kind": { "const": kind }, "most": { "maximum": most } });
@@ -357,11 +357,11 @@ fn variants_are_recognised_by_their_different_parts() {
             json!({ "oneOf": [form("y", 8), form("z", 9)] })
         ),
         [
-            "`find` now takes fewer values for `a` (not every variant that it took before): this breaks callers that send the variant \"Of kind x\" for `a`",
-            "`find` now takes fewer values for `a.most` (at most 8): this breaks callers that send more than 8 for `a.most`"
+            "`find` now accepts fewer values for `a` (not every variant that it accepted before): this breaks callers that send the variant \"Of kind x\" for `a`",
+            "`find` now accepts fewer values for `a.most` (at most 8): this breaks callers that send more than 8 for `a.most`"
         ]
     );
-    // The answer has more variants or values than before; the new ones are named.
+    // If the answer has more values than before, the message names the new values.
     assert_eq!(
         outputs(&json!({ "enum": ["a"] }), &json!({ "enum": ["a", "b"] })),
         ["`find` may now answer with \"b\" for its answer: this breaks callers that do not expect \"b\" there"]
@@ -374,7 +374,7 @@ fn a_type_is_the_same_as_a_variant_and_in_a_list_of_types() {
     let list = json!({ "type": ["string", "null"] });
     let forms = json!({ "anyOf": [{ "type": "string" }, { "type": "null" }] });
     for (old, new) in [(&list, &forms), (&forms, &list)] {
-        let harmless = "`find` describes `a` differently, or takes more values for `a`";
+        let harmless = "`find` describes `a` differently, or accepts more values for `a`";
         assert_eq!(one(old.clone(), new.clone()), [harmless]);
     }
 }

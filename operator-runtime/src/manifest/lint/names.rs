@@ -1,4 +1,5 @@
-//! Lints for names: whether an agent can tell endpoints apart, and whether a name says what a person wants done.
+//! Lints for names: whether an agent can tell the endpoints apart, and whether a name says what a person wants to have
+//! done.
 
 use strsim::damerau_levenshtein;
 
@@ -15,8 +16,8 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
     if changes && ["create", "update", "delete", "patch", "put", "set", "insert", "upsert"].contains(&verb) {
         report.endpoint(
             RESOURCE_NAME,
-            format!("The name `{name}` says what happens to a record, not what a person wants done"),
-            "Name the endpoint after what a person wants done: `refund_order`, `change_delivery_address`, `cancel_subscription`.",
+            format!("The name `{name}` says what happens to a record, not what a person wants to have done"),
+            "Name the endpoint after what a person wants to have done: `refund_order`, `change_delivery_address`, `cancel_subscription`.",
         );
     }
 }

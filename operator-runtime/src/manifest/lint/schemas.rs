@@ -19,7 +19,7 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
     let is_own = |report: &Report<'_>, name: &str| report.described.endpoint.inputs.iter().any(|one| one.name == name);
     let mut reader = Reader::of(Side::Input, &inputs);
     for (name, input) in inputs["properties"].as_object().into_iter().flatten() {
-        // Only fields of flattened structs: the descriptions of arguments are checked in `words`.
+        // Only fields of flattened structs are checked here, because `words` checks the descriptions of arguments.
         if !is_own(report, name) && !reader.is_described(input) {
             undescribed(report, Side::Input, name);
         }
@@ -80,7 +80,7 @@ impl<'s> Reader<'s> {
             self.visit(report, &format!("{path}[]"), inner);
         }
         for keyword in ["oneOf", "anyOf", "allOf"] {
-            // `codes` reads all variants that are constants together, as one list of values.
+            // Constants are skipped here, because `codes` checks all of them together, as one list of values.
             let is_read = |form: &&Value| keyword != "oneOf" || form.get("const").is_none();
             for form in schema[keyword].as_array().into_iter().flatten().filter(is_read) {
                 self.visit(report, path, form);
@@ -91,7 +91,7 @@ impl<'s> Reader<'s> {
     /// Whether the field or its type has a description.
     fn is_described(&self, field: &Value) -> bool {
         let field = definitions::resolved(field.clone(), self.definitions);
-        // A constant field is the tag of a variant, and the variant has the description.
+        // A constant field is the tag of a variant. It needs no description, because the variant has one.
         field.get("description").is_some() || field.get("const").is_some()
     }
 }
@@ -104,7 +104,7 @@ fn undescribed(report: &mut Report<'_>, side: Side, path: &str) {
     }
 }
 
-/// An agent repeats an answer to a customer, and a customer does not understand `AWAITING_PMT`.
+/// Reports codes in answers, because an agent repeats an answer to a customer, who does not understand `AWAITING_PMT`.
 fn codes(report: &mut Report<'_>, path: &str, schema: &Value) {
     let listed = schema["enum"].as_array().into_iter().flatten();
     let forms = schema["oneOf"]
@@ -138,7 +138,7 @@ fn is_code(value: &str) -> bool {
     shouts || is_joined
 }
 
-/// A string that is a time by its name or format, and whose description names no time zone.
+/// Reports a string that is a time, according to its name or format, but whose description names no time zone.
 fn times(report: &mut Report<'_>, side: Side, path: &str, schema: &Value) {
     let format = schema["format"].as_str();
     let name = path

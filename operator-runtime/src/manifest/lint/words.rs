@@ -1,8 +1,9 @@
-//! Lints for descriptions: whether they say what the endpoint does, more than its name says, and when to use it.
+//! Lints for descriptions: whether a description says what the endpoint does, says more than the name, and says when to
+//! use the endpoint.
 
 use super::{NO_OCCASION, REPEATED_NAME, Report, SHORT_DESCRIPTION, UNDESCRIBED_INPUT};
 
-/// A description with fewer words says no more than the name.
+/// A description with fewer words is too short to say more than the name.
 const FEWEST_WORDS: usize = 5;
 
 pub(super) fn of_endpoint(report: &mut Report<'_>) {
@@ -12,7 +13,7 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
         report.endpoint(
             SHORT_DESCRIPTION,
             format!("The description has {} words", words.len()),
-            "Say in one or two sentences what the endpoint does, with which records, and what it answers.",
+            "Say in one or two sentences what the endpoint does, with which records, and what its answer contains.",
         );
     }
     if adds_nothing(&words, endpoint.name) {
@@ -61,7 +62,7 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether the name already contains every meaningful word of the description, apart from word endings.
+/// Whether the name already contains every meaningful word of the description. Word endings are ignored.
 fn adds_nothing(words: &[String], name: &str) -> bool {
     const EMPTY: [&str; 14] = [
         "a", "an", "the", "of", "for", "to", "this", "that", "is", "it", "its", "given", "endpoint", "input",

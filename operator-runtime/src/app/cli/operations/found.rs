@@ -18,7 +18,7 @@ pub(super) struct Found {
     revision: Revision,
     ages: Ages,
     pub(super) endpoint: Option<&'static Endpoint>,
-    /// Whether a person has to settle the operation; otherwise the reason why not.
+    /// `Ok` if a person has to settle the operation; otherwise the reason why nobody has to.
     pub(super) to_settle: Result<(), NothingToSettle>,
     /// When the operation was first seen, in seconds since 1970-01-01 UTC by this machine's clock.
     pub(super) first_seen: u64,
@@ -131,13 +131,14 @@ impl Found {
     }
 }
 
-/// The effect of an endpoint. An endpoint that this program does not have may have any effect; at most once is assumed,
-/// so that a person decides about lost attempts.
+/// The effect of an endpoint. If this program does not have the endpoint, its effect is not known. `AtMostOnce` is then
+/// assumed, so that a person decides about lost attempts.
 fn effect_of(endpoint: Option<&Endpoint>) -> Effect {
     endpoint.map_or(Effect::AtMostOnce, |endpoint| endpoint.effect)
 }
 
-/// The time of day of an event, from its age by the store's clock.
+/// The time of an event in seconds since 1970-01-01 UTC. Its age comes from the store's clock, and the present time
+/// from this machine's clock.
 fn ago(age: Duration) -> u64 {
     SystemClock::new().unix_seconds().saturating_sub(age.as_secs())
 }

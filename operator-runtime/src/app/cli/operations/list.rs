@@ -38,7 +38,7 @@ struct Newest {
     all: usize,
 }
 
-/// One line of the list. Rows are ordered by their first field, so by age.
+/// One line of the list. The derived order compares `first_seen` first, so rows are ordered by age.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     first_seen: u64,
@@ -56,7 +56,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
         let found = match Found::new(desk, listed) {
             Ok(found) => found,
-            // Listed with every option, because a person should look at an unreadable record.
+            // An unreadable record is listed even with `--unknown`, because a person should look at it.
             Err(unreadable) => {
                 newest.add(Row::unreadable(&unreadable));
                 continue;

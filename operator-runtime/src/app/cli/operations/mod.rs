@@ -41,7 +41,8 @@ pub(super) async fn run(app: &App, command: Command) -> Done {
     done
 }
 
-/// The store's operations and the program's endpoints, whose effects decide what a retry of a lost attempt may do.
+/// The store's operations and the program's endpoints. An endpoint's effect decides whether a lost attempt may run
+/// again.
 struct Desk {
     operations: Operations,
     endpoints: Vec<&'static Endpoint>,
@@ -99,7 +100,8 @@ impl Desk {
     }
 }
 
-/// Opens the store; an error if the SQLite file is missing, because opening it would create an empty store.
+/// Opens the store. Returns an error if the SQLite file is missing, because opening a missing file would create an
+/// empty store.
 async fn open(given: Given<&str>) -> Result<Arc<dyn Store>, String> {
     let Given {
         value: address,
@@ -122,7 +124,7 @@ fn unreadable(error: &StoreError) -> String {
     format!("The operations cannot be read: {error}.")
 }
 
-/// The range of ids that begin with these hexadecimal digits; `None` if there are no digits, or others.
+/// The range of ids that begin with these hexadecimal digits. `None` if the text is not 1 to 64 hexadecimal digits.
 fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
     let digits = digits.to_ascii_lowercase();
     if digits.is_empty() || digits.len() > 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {

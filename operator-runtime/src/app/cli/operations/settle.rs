@@ -17,7 +17,7 @@ use crate::idempotency::machine::Finding;
 use crate::input::compile;
 use crate::store::{Response, Settlement};
 
-/// At most this many mistakes of an answer are reported.
+/// The largest number of mistakes in an answer that are reported.
 const MISTAKES: usize = 20;
 
 #[derive(Debug, Args)]
@@ -26,7 +26,7 @@ pub(in crate::app::cli) struct Arguments {
     operation: String,
     #[command(flatten)]
     finding: Said,
-    /// Your name, which is kept with the operation [default: your login name].
+    /// Your name, which is stored with the operation [default: your login name].
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
@@ -34,7 +34,7 @@ pub(in crate::app::cli) struct Arguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Said {
-    /// The operation was done: retries get the answer in this file, which is JSON as the endpoint would have answered.
+    /// The operation was done: retries get the answer in this file, which contains the endpoint's answer as JSON.
     #[arg(long, value_name = "FILE")]
     done: Option<PathBuf>,
     /// The operation was not done: a retry runs it again.
@@ -46,7 +46,7 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
     let by = arguments
         .by
         .or_else(logged_in)
-        .ok_or("Your login name is unknown (USER and LOGNAME are not set): give your name with `--by NAME`, which is kept with the operation.")?;
+        .ok_or("Your login name is unknown (USER and LOGNAME are not set): give your name with `--by NAME`; it is stored with the operation.")?;
     let found = desk.find(&arguments.operation).await?;
     let operation = found.id.abbreviated();
     let refused = |reason: &dyn std::fmt::Display| format!("Operation {operation} cannot be settled: {reason}.");
@@ -73,7 +73,7 @@ fn logged_in() -> Option<String> {
     variable("USER").or_else(|| variable("LOGNAME"))
 }
 
-/// The file's JSON as a response; an error if it does not fit the endpoint's output schema.
+/// The file's JSON as a response. Returns an error if the JSON does not fit the endpoint's output schema.
 fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> {
     let shown = path.display();
     let name = found.record().origin.endpoint();
@@ -104,7 +104,7 @@ fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> 
     }
     if text.len() > limit {
         return Err(format!(
-            "{shown} has {} bytes, but answers are kept only up to {limit} bytes: shorten the answer, or raise `response_limit`.",
+            "{shown} has {} bytes, but only answers of up to {limit} bytes are stored: shorten the answer, or raise `response_limit`.",
             text.len()
         ));
     }

@@ -40,7 +40,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     ))
 }
 
-/// The body as JSON; a body that is not JSON as a string.
+/// The body as JSON, or as a string if the body is not JSON.
 fn body(response: &Response) -> Value {
     serde_json::from_slice(&response.body)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
