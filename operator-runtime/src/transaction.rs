@@ -43,7 +43,7 @@ impl<D: Database> fmt::Debug for Tx<D> {
 pub struct Reader<D: Database> {
     #[cfg_attr(
         not(any(feature = "sqlite", feature = "postgres")),
-        expect(dead_code, reason = "each database reads its own")
+        expect(dead_code, reason = "only the database features read this field")
     )]
     pub(crate) pool: D::Pool,
 }
