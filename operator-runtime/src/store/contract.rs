@@ -91,7 +91,7 @@ async fn held(store: &dyn Store, id: OperationId) -> (Revision, Record, Ages) {
     }
 }
 
-/// A caller that must not wait here drops the step, and asks again elsewhere.
+/// A caller that must not wait drops the step, and asks the store again later.
 async fn a_step_that_is_dropped_changes_nothing(store: &dyn Store, id: OperationId) {
     let claim = || {
         store.swap(Proposal {

@@ -120,7 +120,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
             first_seen: FirstSeen::Keep,
         });
         assert!(matches!(written, Ok(Swap::Swapped(_))));
-        // A replay, which shares the body.
+        // A replay shares the body.
         let held = store.swap_now(Proposal {
             id,
             expected: None,
