@@ -42,7 +42,7 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
     }
 
     fn answer(self) -> Result<AnswerBytes, Error> {
-        // Most answers are shorter than this, so the buffer rarely has to grow.
+        // The capacity is enough for most answers, so the buffer rarely has to grow.
         let mut body = Vec::with_capacity(256);
         serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
         // The record keeps the buffer of a long answer, so the spare capacity would stay allocated. A short answer is

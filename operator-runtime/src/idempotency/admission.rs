@@ -74,8 +74,8 @@ impl Operations {
         let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait));
         let mut pause = POLL.0;
         loop {
-            // Registered before the claim. Otherwise the duplicate would miss an attempt that ends between the claim
-            // and the registration.
+            // The wake-up is registered before the claim. Otherwise the duplicate would miss an attempt that ends
+            // between the claim and the registration.
             let mut ended = pin!(self.0.ended(&asked.id).notified());
             ended.as_mut().enable();
             if let Some(claim) = self.claim(asked).await? {

@@ -85,7 +85,7 @@ impl DoubtfulClaim {
                     return;
                 }
                 Err(error) if timer_now() + pause > until => {
-                    tracing::warn!(operation = %self.id, %error, "a claim that the store may hold could not be released; its operation counts as an attempt that was lost");
+                    tracing::warn!(operation = %self.id, %error, "a claim that may be in the store could not be released; its operation may count as lost");
                     return;
                 }
                 Err(_) => tokio::time::sleep(pause).await,

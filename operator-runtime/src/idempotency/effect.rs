@@ -11,7 +11,7 @@ pub enum Effect {
     AtMostOnce,
     /// Something that may safely happen twice. After a crash, a retry runs the handler again.
     Rerunnable,
-    /// Something in the transaction that also holds the record: both are committed, or neither is.
+    /// Something in the transaction that also writes the record: both are committed, or neither is.
     Transactional,
 }
 

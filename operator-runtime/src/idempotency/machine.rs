@@ -118,7 +118,7 @@ impl Settings {
                     .to_owned(),
             );
         }
-        // Twice, so that an attempt still counts as alive if one renewal is lost or late.
+        // With twice `renew_every`, an attempt still counts as alive if one renewal is lost or late.
         if lease.is_zero() || lease < renew_every.saturating_mul(2) {
             problems.push(format!(
                 "`lease` is {lease:?} and `renew_every` is {renew_every:?}, so a running attempt could count as lost and run again: set `lease` to at least twice `renew_every`."

@@ -46,7 +46,7 @@
 //! | its transaction cannot be committed: a full disk, a lost connection | is undone, and a retry runs | 503 `undone` |
 //! | the handler's SQL ends the transaction, or continues after SQL that failed | is undone, and a retry runs | 500, or 503 if a full disk looks the same; the log says which |
 //! | the outcome cannot be recorded | its lease expires, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
-//! | the store cannot be reached, or cannot confirm a write | is not started; a claim that the store may hold is released | 503 with `Retry-After` |
+//! | the store cannot be reached, or cannot confirm a write | is not started; a claim that may be in the store is released | 503 with `Retry-After` |
 //! | the server is stopping, or full | is not started | 503 with `Retry-After` |
 //! | other work is ahead of the call for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs later; Postgres: leaves the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
 //!

@@ -1,4 +1,4 @@
-//! How a handler ended, what its caller is told, and what a record tells a call that does not run.
+//! How a handler ended, which answer its caller gets, and which answer a record has for a call that does not run.
 
 use crate::problem::Kind;
 use crate::record::Response;
@@ -36,7 +36,7 @@ pub(crate) enum Answer {
     },
 }
 
-/// What the record of an operation says to a call that does not run.
+/// The answer that the record of an operation has for a call that does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Recorded {
     /// The answer of an earlier call.

@@ -100,7 +100,7 @@ impl Operations {
     ) -> Outcome {
         let transactions = self.store().transactions().ok_or_else(|| {
             StoreError::Address(format!(
-                "{} has no transactions for handlers: use a store that has, such as `sqlite:PATH`",
+                "{} has no transactions for handlers: use a store with transactions, such as `sqlite:PATH`",
                 self.store().describe()
             ))
         })?;

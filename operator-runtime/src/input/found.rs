@@ -1,4 +1,4 @@
-//! The problems that decoding finds: the first 20 in full, and the number of further ones.
+//! The problems that decoding finds: the first 20 in full, and the number of further problems.
 
 use std::borrow::Cow;
 

@@ -84,7 +84,7 @@ impl<'b> serde::Deserialize<'b> for Fields<'b> {
             }
 
             fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                // Most endpoints have fewer inputs than this, so that the fields need one allocation.
+                // The capacity is enough for most endpoints, so that the fields need one allocation.
                 let mut fields = Vec::with_capacity(8);
                 while let Some((Name(name), value)) = map.next_entry::<Name<'b>, &'b RawValue>()? {
                     fields.push((name, value));

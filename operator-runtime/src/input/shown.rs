@@ -21,7 +21,7 @@ pub trait AnyShown<T> {
     const IS_TEXT: bool = false;
     /// Whether the type is a boolean.
     const IS_BOOLEAN: bool = false;
-    /// The range of numbers that the type can hold.
+    /// The range of numbers that the type can represent.
     const RANGE: Range = Range::Real;
     /// Reads values of the type.
     const READ: Unread<T> = Unread(PhantomData);
@@ -32,7 +32,7 @@ impl<T> AnyShown<T> for Shown<T> {}
 impl<T: Takes<Numbers>> Shown<T> {
     /// Whether the type is a number.
     pub const IS_NUMBER: bool = true;
-    /// The range of numbers that the type can hold.
+    /// The range of numbers that the type can represent.
     pub const RANGE: Range = <T as Takes<Numbers>>::RANGE;
 }
 
@@ -71,7 +71,7 @@ macro_rules! integers {
 
             /// The value as a number; `None` if it is larger than any bound can be.
             #[must_use]
-            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "a value that does not fit into `i128` gives `None`")]
+            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "a value above `i128::MAX` is `None`")]
             pub const fn number(self, value: &$integer) -> Option<Number> {
                 let number = *value as i128;
                 if $integer::MIN == 0 && number < 0 { None } else { Some(Number::Integer(number)) }

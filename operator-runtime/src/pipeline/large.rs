@@ -1,4 +1,4 @@
-//! Decodes large bodies outside the runtime's worker threads, so that other calls make progress meanwhile.
+//! Decodes large bodies outside the runtime's worker threads, so that other calls make progress in the meantime.
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;

@@ -231,7 +231,7 @@ impl Pipeline {
     }
 }
 
-/// A verified call that holds a permit to run.
+/// A verified call with a permit to run.
 struct Admitted {
     permit: OwnedSemaphorePermit,
     account: Account,
@@ -246,7 +246,7 @@ enum Claimed {
     InTransaction(Operation),
     /// The claim has to be awaited: the store does not answer at once, or another attempt is running.
     Awaited(Operation),
-    /// The call holds the lease of its operation.
+    /// The call has the lease of its operation.
     Granted(Lease, OperationId),
 }
 

@@ -146,7 +146,7 @@ impl IdempotencyKey {
         let mut bytes = [0; 16];
         randomness::fill(&mut bytes)?;
         let text = format!("mcp-{}", const_hex::encode(bytes));
-        // Cannot fail, because letters, digits and a hyphen are valid in a header value.
+        // This cannot fail, because letters, digits and a hyphen are valid in a header value.
         HeaderValue::try_from(text)
             .map(Self)
             .map_err(|_| NoRandomBytes(getrandom::Error::UNEXPECTED))

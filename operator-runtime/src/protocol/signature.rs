@@ -207,7 +207,7 @@ pub(crate) fn content_of_parameters(pairs: &[(String, String)]) -> String {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     sorted.sort_unstable();
-    // Cannot fail, because the encoder prints ASCII only.
+    // This cannot fail, because the encoder prints ASCII only.
     String::from_utf8(super::python_json::encode(sorted.into_iter())).unwrap_or_default()
 }
 

@@ -67,7 +67,7 @@ pub struct Record {
     pub epoch: u32,
     /// The state of the operation.
     pub state: State,
-    /// Who settled the outcome of a lost attempt by hand, if anybody did.
+    /// Who settled the outcome of a lost attempt by hand; `None` if nobody has settled it.
     pub settlement: Option<Arc<Settlement>>,
 }
 

@@ -74,7 +74,7 @@ impl Page {
     }
 }
 
-/// How many records a store holds. A store begins with `Counts::default()` and sets what it has counted.
+/// The number of records in a store. A store begins with `Counts::default()` and sets what it has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {

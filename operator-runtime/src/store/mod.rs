@@ -88,7 +88,7 @@ pub enum Swap {
     Held {
         /// The revision to expect next time.
         revision: Revision,
-        /// The record that the store holds.
+        /// The stored record.
         record: Arc<Record>,
         /// The ages of the record by the store's clock.
         ages: Ages,

@@ -104,7 +104,7 @@ impl Gate {
     pub(super) fn unconfirmed(answer: &Swap) -> StoreError {
         StoreError::Unconfirmed {
             store: "the store of a history".to_owned(),
-            // `u64::MAX`, because no record ever has this revision.
+            // No record ever has the revision `u64::MAX`.
             revision: match answer {
                 Swap::Swapped(revision) => *revision,
                 Swap::Held { .. } | Swap::Gone => Revision(u64::MAX),
@@ -204,7 +204,7 @@ impl Gate {
             return inner.transact(limit, work);
         };
         Box::pin(async move {
-            // Only after the commit, because others see a transaction's writes only from then on.
+            // The transaction changes a copy of the write times, because others see its writes only after the commit.
             let writes = Arc::new(Mutex::new(lock(&added.writes).clone()));
             let (time, within) = (Arc::clone(&added), Arc::clone(&writes));
             let work: Work = Box::new(move |transaction| {

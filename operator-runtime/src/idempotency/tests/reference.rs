@@ -195,7 +195,7 @@ impl Reference {
         };
         let is_unknown = match operation.progress {
             Progress::Unknown => now - operation.first_seen < TTL,
-            // Not yet marked as unknown in the store, but the attempt is lost and must not run again.
+            // The record is not marked as unknown yet, but the attempt is lost and must not run again.
             Progress::Runs { .. } => {
                 now - operation.sign_of_life >= LEASE
                     && now - operation.first_seen < TTL

@@ -177,7 +177,7 @@ fn whole(number: &str) -> Option<String> {
         let zeros = usize::try_from(zeros).ok().filter(|_| length <= MOST)?;
         return Some(format!("{sign}{significant}{}", "0".repeat(zeros)));
     }
-    // As in `1000e-2`: the digits after the decimal point must be zeros.
+    // In a number such as `1000e-2`, the digits after the decimal point must be zeros.
     let behind = usize::try_from(-zeros).ok()?;
     let (before, behind) = significant.split_at_checked(significant.len().checked_sub(behind)?)?;
     (!before.is_empty() && behind.bytes().all(|digit| digit == b'0')).then(|| format!("{sign}{before}"))

@@ -1,4 +1,4 @@
-//! Opens the SQLite file: readable by its owner only, with a write-ahead log, and with a wait for locks of other
+//! Opens the SQLite file with access for its owner only and with a write-ahead log. Connections wait for locks of other
 //! processes.
 
 use std::fs::OpenOptions;

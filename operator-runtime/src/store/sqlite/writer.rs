@@ -192,7 +192,7 @@ impl Writer {
             }
         };
         if self.guard.is_rolled_back() {
-            // A handler may have begun another transaction by a savepoint of its own.
+            // A handler may have started another transaction with its own savepoint.
             roll_back();
             return Err(Refused::ForOneJob(StoreError::TransactionEnded));
         }
@@ -204,7 +204,7 @@ impl Writer {
             match code {
                 // A handler's SQL violated a constraint that is checked only at the commit.
                 Some(ErrorCode::ConstraintViolation) => Refused::ForOneJob(error),
-                // After a failed write to the disk, the commit may turn out complete when the file is next opened.
+                // After a failed write to the disk, the commit may still be complete when the file is opened again.
                 code => Refused::ForAll(Failure {
                     error,
                     unknown: code == Some(ErrorCode::SystemIoFailure),

@@ -49,7 +49,7 @@ pub(super) enum Doing {
         waits_since: Option<u64>,
         taken: Option<Taken>,
     },
-    /// The claim's write failed, but the store may hold the claim.
+    /// The claim's write failed, but the claim may be in the store.
     TakingBack { work: Work<()>, attempt: Option<Attempt> },
     Running {
         lease: Lease,

@@ -107,7 +107,7 @@ impl Simulation<'_> {
         let handler = effects.handler(self.effect(asked), outcome(asked.ending, asked.answer));
         let operations = self.servers[server].0.clone();
         let (id, first) = (self.id(asked.key), first(asked.key, asked.body));
-        // `take`, because no transaction of a history runs again.
+        // The handler can be taken, because no transaction of a history runs twice.
         let mut handler = Some(handler);
         async move {
             let handler = || handler.take().expect("it runs once");
