@@ -1,5 +1,5 @@
-//! Database arguments of handlers: `Tx` writes in the transaction that holds the call's record, `Reader` reads outside
-//! that transaction.
+//! Database arguments of handlers: `Tx` writes in the transaction that also writes the call's record, `Reader` reads
+//! outside that transaction.
 
 use std::fmt;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// The transaction that also holds the call's idempotency record: what a handler writes through it is committed
+/// The transaction that also writes the call's idempotency record: what a handler writes through it is committed
 /// together with the handler's response, or not at all.
 ///
 /// `Tx` dereferences to the driver's own connection. The store begins and ends the transaction; a handler cannot.
@@ -43,7 +43,7 @@ impl<D: Database> fmt::Debug for Tx<D> {
 pub struct Reader<D: Database> {
     #[cfg_attr(
         not(any(feature = "sqlite", feature = "postgres")),
-        expect(dead_code, reason = "each database reads its own")
+        expect(dead_code, reason = "only the database features read this field")
     )]
     pub(crate) pool: D::Pool,
 }

@@ -4,7 +4,7 @@ use super::need::{Need, NeedKind};
 use super::states::States;
 use crate::input::BoundInputs;
 
-/// What an endpoint's run function reads in every call.
+/// The data that an endpoint's run function reads in every call.
 pub(crate) struct ArgumentSources {
     /// The endpoint's name, which the handler reads from its `Call`.
     pub(crate) endpoint: &'static str,

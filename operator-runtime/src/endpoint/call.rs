@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use crate::protocol::request::Kept;
 
-/// The call that a handler answers: take it as `&Call`.
+/// The call that a handler answers. A handler takes it as an argument of type `&Call`.
 ///
 /// A `Call` exists only for a verified request. Pass the idempotency key on to a payment provider: the key is the same
 /// on each retry, so the provider can tell a retry from a second payment.
@@ -57,7 +57,8 @@ impl Call {
         self.kept.idempotency_key()
     }
 
-    /// When this attempt was signed, by the caller's clock, or was received over MCP; to the second.
+    /// When this attempt was signed, by the caller's clock, or when it was received over MCP. The precision is one
+    /// second.
     #[must_use]
     pub fn timestamp(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.kept.timestamp())

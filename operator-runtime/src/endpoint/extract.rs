@@ -10,7 +10,7 @@ use super::invocation::Invocation;
 use super::need::{Extracting, Need};
 use crate::problem::Error;
 
-/// What `#[operator(extract)]` takes: any axum `FromRequestParts<()>`.
+/// The type of an argument with `#[operator(extract)]`: any axum `FromRequestParts<()>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be extracted from a request",
     label = "must be an axum `FromRequestParts<()>`",
@@ -21,7 +21,7 @@ pub trait ExtractedArgument: Sized {
     #[doc(hidden)]
     const NEED: Need;
 
-    /// The value that was extracted from this call's head.
+    /// Returns the value that was extracted from the head of this request.
     ///
     /// # Errors
     /// 500 if the value was not extracted before the handler was called.

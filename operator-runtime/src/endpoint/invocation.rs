@@ -16,7 +16,7 @@ use crate::transaction::{Database, Tx};
 
 /// A verified, admitted call. Only the pipeline constructs an `Invocation`.
 ///
-/// Boxed, because an invocation moves through several futures, and each of those futures stores it.
+/// Boxed, because an invocation moves through several futures, and each of them would reserve space for it.
 pub struct Invocation(Box<Inner>);
 
 struct Inner {
@@ -93,7 +93,7 @@ impl Invocation {
         }))
     }
 
-    /// Decodes every input; an error names all wrong inputs at once.
+    /// Decodes every input. If inputs are wrong, the error names all of them at once.
     ///
     /// # Errors
     /// 400 with one entry for each wrong, missing or unknown input.
@@ -164,7 +164,7 @@ impl<D: Database> TransactionArgument for Tx<D> {
     }
 }
 
-/// Hands the transaction to the run function, if the endpoint has one.
+/// Passes the transaction to the run function, if the endpoint has a transaction.
 pub struct TransactionSlot<'t>(pub(crate) Option<&'t mut (dyn Any + Send)>);
 
 impl<'t> TransactionSlot<'t> {

@@ -40,7 +40,7 @@ pub struct Endpoint {
     pub method: Method,
     /// The path below the public URL.
     pub path: &'static str,
-    /// What a retry may do.
+    /// What the handler changes, which decides what a retry may do.
     pub effect: Effect,
     /// The handler's own time limit, if the attribute sets one.
     pub timeout: Option<Duration>,
@@ -102,11 +102,11 @@ impl fmt::Display for Source {
 /// Returns the type id of a function item, which identifies the function.
 pub(crate) type Identity = fn() -> TypeId;
 
-/// The identity of a function item, under whatever name it was imported. A `const fn`, so that the macro need not write
-/// a function for each endpoint.
+/// Returns the identity of a function item. The identity does not depend on the name under which the function was
+/// imported. This is a `const fn`, so that the macro need not generate a function for each endpoint.
 #[must_use]
 pub const fn identity<F: 'static>(function: F) -> Identity {
-    // Needed because a `const fn` cannot drop a generic value; a function item has nothing to drop.
+    // `forget` is needed because a `const fn` cannot drop a generic value. A function item has nothing to drop.
     std::mem::forget(function);
     TypeId::of::<F>
 }

@@ -41,7 +41,7 @@ impl Need {
         Self::of::<T>(NeedKind::Borrowed)
     }
 
-    /// The transaction that the call's record commits with.
+    /// The transaction that also commits the call's record.
     pub(crate) const fn transaction<T: 'static>() -> Self {
         Self::of::<T>(NeedKind::Transaction)
     }

@@ -1,4 +1,4 @@
-//! Turns what a handler returned, a value or a `Result`, into the bytes that are sent.
+//! Turns the value or `Result` that a handler returned into the bytes that are sent.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::schema;
 #[derive(Debug)]
 pub struct AnswerBytes(pub(crate) Bytes);
 
-/// What an endpoint can answer with: `Serialize + JsonSchema`.
+/// A type that an endpoint can return: `Serialize + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "an endpoint cannot return `{Self}`",
     label = "must be `Serialize + JsonSchema`",
@@ -42,11 +42,11 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
     }
 
     fn answer(self) -> Result<AnswerBytes, Error> {
-        // Large enough for most answers, so that the buffer rarely has to grow.
+        // The capacity is enough for most answers, so the buffer rarely has to grow.
         let mut body = Vec::with_capacity(256);
         serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
-        // The record keeps the buffer of a long answer, so spare capacity would stay allocated; a short answer is
-        // copied.
+        // The record keeps the buffer of a long answer, so the spare capacity would stay allocated. A short answer is
+        // copied for the record, so its spare capacity does not matter.
         if body.len() > Response::SHORT {
             body.shrink_to_fit();
         }
@@ -54,14 +54,14 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
     }
 }
 
-/// What an endpoint can fail with: anything that becomes an [`Error`].
+/// An error type that an endpoint can return: any type that converts into an [`Error`].
 #[diagnostic::on_unimplemented(
     message = "an endpoint cannot fail with `{Self}`",
     label = "must be `Into<operator_runtime::Error>`",
     note = "derive `OperatorError` for the error, or fail with `operator_runtime::Error`"
 )]
 pub trait HandlerError: Sized {
-    /// The error as the caller reads it.
+    /// Converts the error into the error that the caller gets.
     #[doc(hidden)]
     fn error(self) -> Error;
 }
@@ -79,7 +79,7 @@ pub(crate) type Write<T> = fn(T) -> Result<AnswerBytes, Error>;
 /// Describes a type: the type of [`HandlerOutput::schema`].
 pub(crate) type Describe<T> = fn(PhantomData<fn() -> T>) -> Schema;
 
-/// Awaits the handler and serializes what it returned. `Send` is not required here but where this future is boxed, so
+/// Awaits the handler and serializes the value that it returned. `Send` is required only where this future is boxed, so
 /// that rustc's error names the user's function and not this one.
 ///
 /// # Errors
@@ -88,13 +88,14 @@ pub async fn answering<F: Future>(handler: F, answer: Write<F::Output>) -> Resul
     answer(handler.await)
 }
 
-/// What a function returned. `Result` has inherent methods and every other type gets the methods of a trait, so that an
-/// alias of `Result` is recognised by its type, not by its name. The methods have no bounds on `T` or `E`: generated
-/// code names the traits above at the user's tokens, so that compile errors point there.
+/// The value that a function returned. `Result` has inherent methods, and every other type gets the methods of a trait.
+/// So an alias of `Result` is recognised by its type, although the macro sees only its name. The methods have no bounds
+/// on `T` or `E`: generated code names the traits above with the spans of the user's code, so that compile errors point
+/// to that code.
 pub struct Returned<R>(pub R);
 
 impl<R> Returned<R> {
-    /// Describes the type when there is no value.
+    /// Describes the return type, without a value of this type.
     pub const SPEC: ReturnedSpec<R> = ReturnedSpec(PhantomData);
 }
 
@@ -160,7 +161,7 @@ impl<T> PlainSchema<T> for ReturnedSpec<T> {
 }
 
 /// The problems of a function whose error type does not list its problems. The method takes `self` by value, so that
-/// method lookup finds it before the one of [`PlainSchema`].
+/// method lookup finds this method before the method of [`PlainSchema`].
 pub trait UndocumentedError: Sized {
     /// Every problem that an [`Error`] can be.
     fn problems(self) -> &'static [ProblemSpec] {

@@ -48,13 +48,13 @@ impl<T: Send + Sync + 'static> AppState for T {
 }
 
 /// Generated code passes the handler's future through `of`. If calls can share a `T`, `of` returns the future
-/// unchanged; otherwise it returns a future that is always `Send`, so that rustc reports the type once and not the
+/// unchanged. Otherwise `of` returns a future that is always `Send`, so that rustc reports only the type and not the
 /// future as well.
 #[derive(Debug)]
 pub struct Lent<T: ?Sized>(PhantomData<fn(&T)>);
 
 impl<T: ?Sized> Lent<T> {
-    /// The value on which generated code calls `of`.
+    /// The value on whose methods generated code calls `of`.
     pub const VALUE: Self = Self(PhantomData);
 }
 
@@ -66,7 +66,7 @@ impl<T: Send + Sync + 'static> Lent<T> {
     }
 }
 
-/// Applies if `T` is not an [`AppState`]; such a program does not compile.
+/// Provides `of` for a `T` that is not an [`AppState`]. Such a program does not compile.
 pub trait NotLent: Sized {
     /// A future with the same output that is always `Send`.
     fn of<F: Future>(self, _future: F) -> Pending<F::Output> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub(crate) struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
 
 impl States {
-    /// Registers a value; `false` if a value of the same type was registered before.
+    /// Registers a value. Returns `false` if a value of the same type was registered before.
     pub(crate) fn insert(&mut self, id: TypeId, value: Arc<dyn Any + Send + Sync>) -> bool {
         self.0.insert(id, value).is_none()
     }

@@ -1,4 +1,5 @@
-//! Admission: a call runs, is answered from the record, or waits. Applies the rules of `machine` to a store.
+//! Admission decides whether a call runs, is answered from the record, or waits. It applies the rules of `machine` to a
+//! store.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use crate::record::Record;
 use crate::record::operation::OperationId;
 use crate::store::{Proposal, Revision, Step, StoreError, Swap};
 
-/// The first and the longest pause after which a waiting duplicate reads the store again, because no other process can
-/// wake it.
+/// The first and the longest pause between two reads of the store by a waiting duplicate. The duplicate has to poll,
+/// because an attempt in another process cannot wake it.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// What a call may do.
@@ -25,14 +26,14 @@ const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_se
 pub(crate) enum Claim {
     /// Run the handler, and complete the lease with its outcome.
     Run(Lease),
-    /// Tell the caller what the record says: for a duplicate that has waited in vain, that the operation is still
+    /// Answer the caller from the record. A duplicate whose wait has timed out is told that the operation is still
     /// running.
     Told(Recorded),
 }
 
 impl Operations {
-    /// What a call may do, if the store answers at once and the call need not wait for another attempt. Otherwise
-    /// `None`, and nothing has been started.
+    /// Decides what a call may do, if the store answers at once and the call need not wait for another attempt.
+    /// Otherwise returns `None`, and nothing has been started.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
@@ -51,17 +52,17 @@ impl Operations {
         }
     }
 
-    /// What a call may do. If the operation is already running, this waits for its outcome first.
+    /// Decides what a call may do. If the operation is already running, this function first waits for its outcome.
     ///
-    /// Poll the future to its end even if the caller disconnects: if the future is dropped while the store writes, the
-    /// store may hold a claim without an attempt until the lease runs out.
+    /// Poll the future to its end even if the caller disconnects. If the future is dropped while the store writes, the
+    /// store may keep a claim without an attempt until the lease expires.
     ///
     /// # Errors
-    /// If the store cannot answer: then nothing has been started.
+    /// If the store cannot answer. Then nothing has been started.
     pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
         match self.claim(asked).await? {
             Some(claim) => Ok(claim),
-            // Boxed, because a first call does not wait and its future should not store the waiting.
+            // Boxed to keep this future small: most calls are first calls, which do not wait.
             None => {
                 asked.meter.waits.increment(1);
                 Box::pin(self.claim_when_ended(asked)).await
@@ -73,13 +74,14 @@ impl Operations {
         let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait));
         let mut pause = POLL.0;
         loop {
-            // Registered before the claim, so that an attempt which ends in between is not missed.
+            // The wake-up is registered before the claim. Otherwise the duplicate would miss an attempt that ends
+            // between the claim and the registration.
             let mut ended = pin!(self.0.ended(&asked.id).notified());
             ended.as_mut().enable();
             if let Some(claim) = self.claim(asked).await? {
                 return Ok(claim);
             }
-            // Only the waiting is cancelled at the deadline, never a claim that the store is writing.
+            // The deadline cancels only the waiting, never a claim that the store is writing.
             tokio::select! {
                 biased;
                 () = &mut deadline => return Ok(Claim::Told(Recorded::StillRunning)),
@@ -89,7 +91,7 @@ impl Operations {
         }
     }
 
-    /// `None` while another attempt is alive.
+    /// Returns `None` while another attempt is alive.
     async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, NotAdmitted> {
         let mut claiming = Claiming::new(asked.first, asked.effect);
         loop {
@@ -102,7 +104,7 @@ impl Operations {
         }
     }
 
-    /// The next step after an answer of the store.
+    /// Applies an answer of the store to the claim, and returns the next step.
     fn take_in(
         &self,
         asked: &Asked<'_>,
@@ -153,7 +155,7 @@ impl Operations {
         }
     }
 
-    /// Asks the store for the claim's next compare-and-swap.
+    /// Asks the store for the next compare-and-swap of the claim.
     fn ask(&self, id: OperationId, claiming: &Claiming<'_>) -> Step<'_, Result<Swap, StoreError>> {
         let next = Arc::clone(claiming.record());
         self.0.store.swap(Proposal {

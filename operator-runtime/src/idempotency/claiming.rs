@@ -1,4 +1,4 @@
-//! The steps of one claim, without any waiting: the next compare-and-swap, and what its answer means.
+//! The steps of one claim, without waiting: the next compare-and-swap, and what the store's answer to it means.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ pub(super) struct Claiming<'f> {
     pub(super) first_seen: FirstSeen,
     /// How long ago the operation was first seen, if this claim succeeds.
     since_first_seen: Duration,
-    /// Whether this claim, if it succeeds, takes the operation over from a lost attempt.
+    /// Whether this claim, if it succeeds, replaces a lost attempt.
     takes_over: bool,
-    /// The record of a first attempt.
+    /// The record that a first attempt writes.
     first: &'f Arc<Record>,
     effect: Effect,
 }
@@ -41,7 +41,7 @@ pub(super) enum Found {
 }
 
 impl<'f> Claiming<'f> {
-    /// Begins with the write of a first attempt, because most operations are new.
+    /// Starts with the record of a first attempt, because most operations are new.
     pub(super) fn new(first: &'f Arc<Record>, effect: Effect) -> Self {
         Self {
             expected: None,
@@ -59,7 +59,7 @@ impl<'f> Claiming<'f> {
         self.later.as_ref().unwrap_or(self.first)
     }
 
-    /// Evaluates the store's answer; `None` if another compare-and-swap is needed.
+    /// Evaluates the store's answer. Returns `None` if another compare-and-swap is needed.
     pub(super) fn answer(&mut self, answer: Swap, settings: &Settings) -> Option<Found> {
         let (revision, held, ages) = match answer {
             Swap::Swapped(_) if self.record().state == crate::record::State::Unknown => {

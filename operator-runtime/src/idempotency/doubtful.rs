@@ -1,5 +1,5 @@
-//! Doubtful claims: a claim whose write failed, although the store may hold it. No handler has run under such a claim,
-//! so it is released.
+//! Doubtful claims: the store reported a failed write, but may have stored the claim nevertheless. No handler has run
+//! under such a claim, so the claim is released.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
 use crate::store::{Proposal, Revision, StoreError};
 
-/// The first pause before the next try, where the store could not release a claim.
+/// The pause after the first failed attempt to release a claim. The pause doubles after each further failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Why a call is not admitted: it can neither run nor be replayed, and no handler has started.
+/// Why a call was not admitted: the store failed, so the call can neither run nor be replayed. No handler has started.
 #[derive(Debug)]
 pub(crate) struct NotAdmitted {
     pub(super) error: StoreError,
     pub(super) claim: Option<Box<DoubtfulClaim>>,
 }
 
-/// A claim that the store may hold although its attempt does not run. If the claim stayed there, it would count as an
-/// attempt that was lost.
+/// A claim that the store may have stored although no attempt runs. If the claim stayed in the store, the operation
+/// would count as lost.
 #[derive(Debug)]
 pub(crate) struct DoubtfulClaim {
     operations: Arc<Shared>,
@@ -31,7 +31,7 @@ pub(crate) struct DoubtfulClaim {
 }
 
 impl NotAdmitted {
-    /// The error for the caller. A doubtful claim is released in the background.
+    /// Returns the error for the caller, and releases a doubtful claim in the background.
     pub(crate) fn take_back(self) -> StoreError {
         if let Some(claim) = self.claim {
             let tracker = claim.operations.doubtful.clone();
@@ -42,7 +42,7 @@ impl NotAdmitted {
 }
 
 impl DoubtfulClaim {
-    /// `None` if nothing was written, or if the write was `Unknown` rather than a claim.
+    /// Returns `None` if nothing was written, or if the write was not a claim but recorded the outcome as unknown.
     pub(super) fn of(
         operations: &Arc<Shared>,
         id: OperationId,
@@ -65,8 +65,8 @@ impl DoubtfulClaim {
         })
     }
 
-    /// Releases the operation if this claim holds it. No other write has this claim's revision, so a running attempt is
-    /// never touched. While the store is unavailable, this tries again for as long as one lease.
+    /// Releases the operation if the store has this claim. No other write has this claim's revision, so a running
+    /// attempt is never touched. While the store is unavailable, this function tries again for as long as one lease.
     pub(super) async fn take_back(self: Box<Self>) {
         let until = timer_now() + self.operations.settings.lease;
         let mut pause = PAUSE;
@@ -85,7 +85,7 @@ impl DoubtfulClaim {
                     return;
                 }
                 Err(error) if timer_now() + pause > until => {
-                    tracing::warn!(operation = %self.id, %error, "a claim that the store may hold could not be released; its operation counts as an attempt that was lost");
+                    tracing::warn!(operation = %self.id, %error, "a claim that may be in the store could not be released; its operation may count as lost");
                     return;
                 }
                 Err(_) => tokio::time::sleep(pause).await,

@@ -1,22 +1,22 @@
 //! The effect that an endpoint declares.
 
-/// What a handler changes, which decides what a retry may do after a crash in the middle.
+/// What a handler changes. This decides what a retry may do after a crash while the handler runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Effect {
     /// Nothing: no record is kept.
     ReadOnly,
-    /// Something in another system (a payment provider, a mail server): after a crash, the retry gets the answer that
-    /// the outcome is unknown.
+    /// Something in another system (a payment provider, a mail server). After a crash, retries are told that the
+    /// outcome is unknown.
     AtMostOnce,
-    /// Something that may safely happen twice: after a crash, the retry runs the handler again.
+    /// Something that may safely happen twice. After a crash, a retry runs the handler again.
     Rerunnable,
-    /// Something in the transaction that also holds the record: both are committed, or neither is.
+    /// Something in the transaction that also writes the record: both are committed, or neither is.
     Transactional,
 }
 
 impl Effect {
-    /// Whether calls are recorded, and so replayed.
+    /// Whether calls are recorded, so that a retry gets the recorded answer.
     #[must_use]
     pub fn is_recorded(self) -> bool {
         self != Self::ReadOnly

@@ -38,9 +38,10 @@ pub(crate) struct Lease {
     /// The record with which the attempt claimed the operation.
     pub(super) record: Arc<Record>,
     pub(super) renewals: u32,
-    /// A renewal was sent and not answered, so the store may have written it.
+    /// A renewal was sent but not answered, so the store may have written the renewal.
     pub(super) in_doubt: bool,
-    /// Until then the store keeps the record, so that its epoch distinguishes the attempts of the operation.
+    /// The store keeps the record until this time. Until then, the epoch in the record distinguishes the operation's
+    /// attempts.
     pub(super) forgotten_at: Instant,
 }
 
@@ -58,7 +59,7 @@ impl Lease {
 
     /// Renews the lease.
     ///
-    /// After an error the handler continues, because the store may answer the next renewal.
+    /// After an error, let the handler continue: the store may answer the next renewal.
     ///
     /// # Errors
     /// If the operation was taken over, if the handler has run for too long, or if the store cannot write.
@@ -76,7 +77,7 @@ impl Lease {
     /// Records the outcome, wakes waiting duplicates, and returns the answer for the caller.
     ///
     /// # Errors
-    /// If the operation was taken over, or the store cannot write: then the caller must not get a success.
+    /// If the operation was taken over, or the store cannot write. Then the caller must not get a success.
     pub(crate) fn complete(
         mut self,
         outcome: HandlerOutcome,
@@ -90,8 +91,8 @@ impl Lease {
         }
     }
 
-    /// Writes a record if the stored record is still this attempt's. If a renewal was not answered, the store may hold
-    /// that renewal instead: then this writes again, over the renewal.
+    /// Writes a record if the stored record is still the one that this attempt wrote last. If a renewal was not
+    /// answered, the store may have that renewal instead. Then this function writes the record over the renewal.
     async fn write(&mut self, mut record: Arc<Record>) -> Result<(), LeaseError> {
         loop {
             let again = self.in_doubt.then(|| Arc::clone(&record));
@@ -128,7 +129,7 @@ impl Lease {
         })
     }
 
-    /// Whether a renewal of this attempt has written the held record.
+    /// Whether the stored record was written by a renewal of this attempt.
     fn is_own(&self, held: &Record) -> bool {
         *held == *self.record && timer_now() < self.forgotten_at
     }

@@ -1,26 +1,26 @@
-//! The rules for an operation, as pure functions: from a state and an event to what to write and what to answer.
+//! The rules for an operation, as pure functions: a state and an event decide what to write and what to answer.
 //!
-//! An effect in brackets means that the arrow exists only for this effect. A test draws the diagram from the rules:
+//! An effect in parentheses: the arrow exists only for this effect. A test generates the diagram from the rules:
 //!
 //! ```mermaid
 //! stateDiagram-v2
 //!     [*] --> InProgress: first call
-//!     Completed --> Completed: retry: told again
-//!     Completed --> [*]: the record's time is over
+//!     Completed --> Completed: retry: same answer
+//!     Completed --> [*]: the record expires
 //!     InProgress --> Completed: 2xx, 3xx · 4xx · 5xx (at most once) · a person: it was done (at most once)
-//!     InProgress --> InProgress: retry, its lease lost: next epoch runs (rerunnable, transactional) · retry, within its lease: waits
+//!     InProgress --> InProgress: retry, lease expired: next attempt runs (rerunnable, transactional) · retry, within the lease: waits
 //!     InProgress --> NotKept: too long to keep (at most once, rerunnable)
-//!     InProgress --> Released: 408, 425, 429 (at most once, rerunnable) · 5xx (rerunnable) · a person: it was not done (at most once) · panic (rerunnable) · retryable (at most once, rerunnable) · time is up (rerunnable)
-//!     InProgress --> Unknown: panic (at most once) · retry, its lease lost (at most once) · time is up (at most once)
-//!     InProgress --> [*]: 408, 425, 429 (transactional) · 5xx (transactional) · panic (transactional) · retryable (transactional) · the record's time is over · time is up (transactional) · too long to keep (transactional)
-//!     NotKept --> NotKept: retry: told again
-//!     NotKept --> [*]: the record's time is over
-//!     Released --> InProgress: retry: next epoch runs
-//!     Released --> [*]: the record's time is over
+//!     InProgress --> Released: 408, 425, 429 (at most once, rerunnable) · 5xx (rerunnable) · a person: it was not done (at most once) · panic (rerunnable) · retryable (at most once, rerunnable) · time limit (rerunnable)
+//!     InProgress --> Unknown: panic (at most once) · retry, lease expired (at most once) · time limit (at most once)
+//!     InProgress --> [*]: 408, 425, 429 (transactional) · 5xx (transactional) · panic (transactional) · retryable (transactional) · the record expires · time limit (transactional) · too long to keep (transactional)
+//!     NotKept --> NotKept: retry: same answer
+//!     NotKept --> [*]: the record expires
+//!     Released --> InProgress: retry: next attempt runs
+//!     Released --> [*]: the record expires
 //!     Unknown --> Completed: a person: it was done
 //!     Unknown --> Released: a person: it was not done
-//!     Unknown --> Unknown: retry: told again
-//!     Unknown --> [*]: the record's time is over
+//!     Unknown --> Unknown: retry: same answer
+//!     Unknown --> [*]: the record expires
 //! ```
 
 #[cfg(any(feature = "cli", test))]
@@ -38,18 +38,18 @@ pub(crate) use self::settling::{Finding, NothingToSettle, needs_a_person, settle
 
 /// How far the caller's clock may differ from the server's clock.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
-/// How long the caller goes on retrying.
+/// For how long the caller retries.
 const RETRY_WINDOW: Duration = Duration::from_secs(300);
-/// How late the caller's last retry may arrive.
+/// How late the caller's last retry may arrive after that.
 const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Callers may use a key again after 24 hours; this leaves a safety margin of one hour.
 const LONGEST_TTL: Duration = Duration::from_secs(23 * 60 * 60);
 
-/// The longest time for which a lost attempt may count as alive. Its retries are told to wait for this time, and must
-/// still get their answer within the retry window.
+/// The longest allowed `lease`. After a crash, retries are told to wait until the lease expires, and they must still
+/// get their answer within the retry window.
 const LONGEST_LEASE: Duration = Duration::from_secs(60);
-/// The longest time that a duplicate may wait: callers give up after some time, and a waiting call takes a place among
-/// the concurrent calls.
+/// The longest allowed `wait`. Callers give up after some time, and a waiting call counts toward the limit of
+/// concurrent calls.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The times and sizes that the rules for operations use. Start-up refuses values that would break the promise.
@@ -118,7 +118,7 @@ impl Settings {
                     .to_owned(),
             );
         }
-        // Twice, so that an attempt still counts as alive if one renewal is lost or late.
+        // With twice `renew_every`, an attempt still counts as alive if one renewal is lost or late.
         if lease.is_zero() || lease < renew_every.saturating_mul(2) {
             problems.push(format!(
                 "`lease` is {lease:?} and `renew_every` is {renew_every:?}, so a running attempt could count as lost and run again: set `lease` to at least twice `renew_every`."
@@ -168,15 +168,15 @@ impl Settings {
 /// What a request for an operation may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Replace the held record by this one, and run if that succeeds.
+    /// Replace the stored record with this one, and run the handler if the write succeeds.
     Claim(Record, FirstSeen),
-    /// Replace the held record by this one: its attempt was lost, and no other attempt may run.
+    /// Replace the stored record with this one: the attempt was lost, and the handler must not run again.
     GiveUp(Record),
-    /// Write nothing, and tell the caller what the record says.
+    /// Write nothing, and answer the caller from the record.
     Tell(Recorded),
 }
 
-/// What a request may do if the store holds `held`. `first` is the record that the request writes if there is none.
+/// What a request may do if `held` is the stored record. `first` is the record to write if no record is stored.
 pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Decision {
     let alive = is_alive(held, ages, settings);
     if is_expired(held, ages, settings) {
@@ -204,7 +204,7 @@ fn is_alive(held: &Record, ages: Ages, settings: &Settings) -> bool {
     held.state == State::InProgress && ages.since_written < settings.lease
 }
 
-/// Whether the record counts as absent.
+/// Whether the record has expired, and so counts as absent.
 fn is_expired(held: &Record, ages: Ages, settings: &Settings) -> bool {
     ages.since_first_seen >= settings.ttl && !is_alive(held, ages, settings)
 }
@@ -220,19 +220,20 @@ fn again(held: &Record) -> Decision {
     )
 }
 
-/// Whether an attempt that has renewed its lease `renewals` times may renew it again: never past `max_execution`.
+/// Whether an attempt may renew its lease once more after `renewals` renewals. No lease is renewed after
+/// `max_execution`.
 pub(crate) fn may_renew(renewals: u32, max_execution: Duration, settings: &Settings) -> bool {
     settings.renew_every.saturating_mul(renewals) < max_execution
 }
 
-/// What is kept of a completed transactional attempt.
+/// What a transaction with a finished handler leaves in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AfterTransaction {
     /// The effects and the answer.
     Completed(Response),
-    /// The answer alone.
+    /// The answer without the effects.
     Refused(Response),
-    /// Neither: a retry runs as if nothing had happened.
+    /// Neither effects nor answer: a retry runs as if nothing had happened.
     RolledBack,
 }
 
@@ -262,12 +263,12 @@ fn after_loss(effect: Effect) -> State {
     }
 }
 
-/// What is kept of an attempt whose effects are in the record's transaction, and the answer for its caller.
+/// What the transaction leaves in the database after the handler has ended, and the answer for the caller.
 pub(crate) fn finish_transaction(outcome: HandlerOutcome, settings: &Settings) -> (AfterTransaction, Answer) {
     let (response, kind) = match outcome {
         HandlerOutcome::Panicked => return (AfterTransaction::RolledBack, Answer::Failed),
-        // A handler that conflicts with another transaction runs again until its time is up, so the answer to a
-        // conflict is a timeout.
+        // A handler whose transaction conflicts with another transaction runs again until its time limit. So the answer
+        // to a last conflict is a timeout.
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => {
             return (AfterTransaction::RolledBack, Answer::TimedOut);
         }

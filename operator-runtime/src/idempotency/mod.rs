@@ -9,15 +9,15 @@
 //!
 //! The full promise holds if the effects are in the database that also holds the record of the operation. If the
 //! effects are in another system (a card is charged, a mail is sent), no program can know after a crash whether they
-//! happened. Then the handler does not run a second time: the agent is told that the outcome is unknown, and a person
-//! finds out.
+//! happened. Then the handler does not run a second time. The agent is told that the outcome is unknown, and a person
+//! has to find out what happened.
 //!
 //! A key belongs to one call of one tenant. The same key with another body, or sent to another endpoint, is refused
-//! with 422. A transaction that was undone (after a 429, a 5xx or a panic) leaves no record, not even of which request
-//! used the key: a call with another body then runs as a first call. Such a call that reaches another server while the
-//! transaction is open waits until the transaction ends. Records are kept for one hour after the first call, unless
-//! [`Settings::ttl`](crate::Settings::ttl) says otherwise. That is longer than the agent retries, which is five
-//! minutes, and shorter than the day after which the agent may use a key again.
+//! with 422. A transaction that was rolled back (after a 429, a 5xx or a panic) leaves no record. A later call with the
+//! same key and another body then runs as a first call. If such a call reaches another server while the transaction is
+//! open, the call waits until the transaction ends. Records are kept for one hour after the first call, unless
+//! [`Settings::ttl`](crate::Settings::ttl) sets another time. One hour is longer than the agent retries (five minutes),
+//! and shorter than the day after which the agent may use a key again.
 //!
 //! # What an endpoint declares
 //! | the endpoint | its effects | after a crash in the middle |
@@ -25,19 +25,19 @@
 //! | takes `&mut Tx<Sqlite>` or `&mut Tx<Postgres>`: transactional | are committed with the record: both, or neither | a retry runs as if nothing had happened |
 //! | `effect = rerunnable` | may safely happen twice | a retry runs again |
 //! | `effect = at_most_once`, the default | are in another system, and must not happen twice | a retry gets `outcome-unknown` until a person settles the operation |
-//! | a GET, or `read_only` | none | there is no record, and a retry runs |
+//! | a GET, or `read_only` | none | there is no record, and a retry runs the handler |
 //!
 //! An at-most-once handler should pass [`Call::idempotency_key`](crate::Call::idempotency_key) on to the other system.
 //! A payment provider that knows the key prevents a second charge, and a person can find the first charge by the key.
 //!
-//! # What becomes of a call
+//! # What happens to a call
 //! | what happens | the operation | the caller gets |
 //! |---|---|---|
 //! | the handler answers, or refuses with a 4xx | is completed; the answer is kept | the answer; retries get the same answer |
 //! | the handler says "not now": 408, 425, 429, or an error marked `retryable` | is released, so that a retry runs | that answer |
 //! | the handler fails with a 5xx | at most once: is completed, and the answer is kept; otherwise: is released | that answer |
 //! | the handler panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; otherwise: is released | 500 or 503, without inner text |
-//! | the process is killed | its lease of 15 s runs out; then as the table above says | no answer; a retry within the lease gets 409 |
+//! | the process is killed | its lease of 15 s expires; then the table above applies | no answer; a retry within the lease gets 409 |
 //! | the process is killed during a transaction | is undone with the process | no answer; a retry runs at once |
 //! | the same call arrives while the operation runs | does not change | the first call's answer, after at most 10 s; else 409 with `Retry-After` |
 //! | the caller disconnects | continues, and its answer is kept | the answer, when the caller retries |
@@ -45,10 +45,10 @@
 //! | the answer is longer than the limit, in a transaction | is undone, and a retry runs | 500 `answer-too-long`: nothing has happened |
 //! | its transaction cannot be committed: a full disk, a lost connection | is undone, and a retry runs | 503 `undone` |
 //! | the handler's SQL ends the transaction, or continues after SQL that failed | is undone, and a retry runs | 500, or 503 if a full disk looks the same; the log says which |
-//! | the outcome cannot be recorded | its lease runs out, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
-//! | the store cannot be reached, or cannot confirm a write | is not started; a claim that the store may hold is released | 503 with `Retry-After` |
+//! | the outcome cannot be recorded | its lease expires, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
+//! | the store cannot be reached, or cannot confirm a write | is not started; a claim that may be in the store is released | 503 with `Retry-After` |
 //! | the server is stopping, or full | is not started | 503 with `Retry-After` |
-//! | other work is ahead of the call for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs in its turn; Postgres: has left the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
+//! | other work is ahead of the call for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs later; Postgres: leaves the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
 //!
 //! # What each store survives
 //! An answer that the agent has received is kept through:
@@ -59,7 +59,7 @@
 //! | `sqlite:PATH?durability=process` | yes | the last moments may be lost | no | no |
 //! | `postgres://…` | yes | yes, unless `fsync` or `synchronous_commit` is off | depends on your replicas and backups | yes |
 //! | `redis://…` with `appendonly yes` | yes | with `appendfsync always`; otherwise about the last second is lost | no | yes, with the same Redis |
-//! | `redis://…?wait=N` | yes | as above, and the answer has reached N replicas | what the replicas hold | yes; but a replica that lags behind may become the primary |
+//! | `redis://…?wait=N` | yes | as above, and the answer has reached N replicas | what has reached the replicas | yes; but a replica that lags behind may become the primary |
 //! | `redis://…` with Redis's defaults | yes | no | no | yes |
 //! | `memory:` | no | no | no | no |
 //!
@@ -68,9 +68,9 @@
 //! Redis is for effects in other systems. At start-up, the log warns if Redis or Postgres reports settings with which
 //! it can lose answers that were sent, and if Redis may evict records when it is full.
 //!
-//! No store survives being restored from a backup while the agent still retries: wait five minutes after the last call
-//! before you restore. While a store is unavailable or its disk is full, calls are refused and nothing is started; when
-//! the store works again, calls run without help.
+//! No store keeps the promise if it is restored from a backup while the agent still retries: wait five minutes after
+//! the last call before you restore. While a store is unavailable or its disk is full, calls are refused and nothing is
+//! started. When the store works again, calls run again without any action.
 //!
 //! Leases and the age of records are measured by the clock of the database or of Redis, so a machine with a wrong clock
 //! does no harm. SQLite uses the machine's time since it was started: all processes on the machine read the same value,
@@ -122,9 +122,9 @@
 //! A program with its own recorder gets `operator_records` from
 //! [`Config::count_records`](crate::Config::count_records).
 //!
-//! The outcomes of calls are below; the log uses the same words, as `outcome`. A call that waits in vain for its
-//! transaction counts as `still_running` or `turned_away`, and counts a second time, with its final outcome, after its
-//! turn has come.
+//! The outcomes of calls are below; the log uses the same words, as `outcome`. A call that waits too long for its
+//! transaction counts as `still_running` or `turned_away`. If the call runs later, it is counted a second time, with
+//! its final outcome.
 //!
 //! | outcome | the caller got |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! All operations: a store, the settings of the rules, and the duplicates that wait for an outcome.
+//! The operations: a store, the settings of the rules, and the duplicates that wait for an outcome.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::store::{Step, Store, StoreError, Swap};
 
 /// How many records one background sweep removes.
 pub(crate) const SWEEP: u32 = 500;
-/// Waiting duplicates are woken by bucket. A duplicate of another operation in the same bucket reads the store once in
-/// vain.
+/// The number of wake-up channels for waiting duplicates. Operations share these channels, so a duplicate may also be
+/// woken by another operation. Then it reads the store once for nothing.
 const BUCKETS: usize = 64;
 
 /// All operations: a store and the settings of the rules.
@@ -54,7 +54,7 @@ impl Operations {
         &self.0.meter
     }
 
-    /// Waits until no claim is being released any more, which takes about one lease at most.
+    /// Waits until all doubtful claims have been released or given up, which takes at most about one lease.
     pub(crate) async fn settle_doubts(&self) {
         self.0.doubtful.close();
         self.0.doubtful.wait().await;

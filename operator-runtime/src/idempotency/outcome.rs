@@ -1,4 +1,4 @@
-//! How a handler ended, what its caller is told, and what a record tells a call that does not run.
+//! How a handler ended, which answer its caller gets, and which answer a record has for a call that does not run.
 
 use crate::problem::Kind;
 use crate::record::Response;
@@ -6,36 +6,37 @@ use crate::record::Response;
 /// How a handler ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HandlerOutcome {
-    /// With a response: a value, or the problem of that kind.
+    /// The handler returned a response: a value, or a problem of this kind.
     Finished {
         response: Response,
         kind: Option<Kind>,
     },
-    /// With an error, because its transaction conflicted with another one and was undone.
+    /// The handler returned an error because its transaction conflicted with another one and was rolled back.
     Conflict,
-    /// With a panic, or with a value that cannot be serialized: its effects may have happened, and its answer is lost.
+    /// The handler panicked, or returned a value that cannot be serialized. Its effects may have happened, and its
+    /// answer is lost.
     Panicked,
     TimedOut,
 }
 
-/// What the caller of an attempt that has ended is told.
+/// The answer for the caller of an attempt that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The handler's response: a value, or the problem of that kind.
+    /// The handler's response: a value, or a problem of this kind.
     Response {
         response: Response,
         kind: Option<Kind>,
     },
-    /// That the handler failed, without inner text.
+    /// The handler failed. The caller gets no details.
     Failed,
     TimedOut,
-    /// That the response was longer than this many bytes, which are kept, and its effects were undone.
+    /// The response was longer than `limit` bytes, so the transaction was rolled back.
     TooLong {
         limit: usize,
     },
 }
 
-/// What the record of an operation tells a call that does not run.
+/// The answer that the record of an operation has for a call that does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Recorded {
     /// The answer of an earlier call.
@@ -46,6 +47,6 @@ pub(crate) enum Recorded {
     KeyReused,
     /// An attempt was lost, and its effect may have happened.
     OutcomeUnknown,
-    /// The operation is over, and its answer was too long to keep.
+    /// The operation has ended, and its answer was too long to keep.
     ResponseNotKept,
 }

@@ -39,8 +39,8 @@ impl Operations {
         machine::needs_a_person(held, ages, effect, self.settings())
     }
 
-    /// Replaces the record that was `listed` by the outcome that a person has found out. If a retry has changed the
-    /// record in the meantime, the rules are applied to the changed record.
+    /// Replaces the record in `listed` with the outcome that a person has found out. If a retry has changed the record
+    /// in the meantime, the rules are applied to the changed record.
     ///
     /// # Errors
     /// If there is nothing to settle, the record cannot be read, or the store cannot write.

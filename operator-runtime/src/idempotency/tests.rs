@@ -48,7 +48,8 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
         cases: count,
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        // Fast, because most of the time is spent on random numbers, and these need not be unpredictable.
+        // A fast random number generator, because the test spends most of its time on random numbers. They need not be
+        // unpredictable.
         rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
     };
@@ -82,7 +83,7 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
     missing.extend(tries_two_at_once.then_some("two at once"));
     missing.retain(|outcome| !reached.contains_key(outcome));
     assert_eq!(missing, [""; 0], "no history reached these events");
-    // Zero, because a history that loses or doubles an effect fails the test above.
+    // The counts are zero, because a history that loses or repeats an effect fails the test above.
     let row = Row {
         proof: "random histories of three servers",
         store,
@@ -93,7 +94,7 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
     row.record();
 }
 
-/// The runtime for the store's own work.
+/// The async runtime for the store's own work.
 fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_all().build().expect("a runtime")
@@ -156,7 +157,7 @@ mod sqlite {
     use crate::store::{Durability, Sqlite, SqliteStore};
     use crate::transaction::Tx;
 
-    /// One file that each server opens separately, as separate processes do.
+    /// One file that each server opens separately, as separate processes would.
     struct File {
         directory: tempfile::TempDir,
         stores: [Arc<SqliteStore>; SERVERS],

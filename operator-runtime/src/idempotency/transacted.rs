@@ -18,11 +18,11 @@ use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, Response, State};
 use crate::store::{BoxFuture, Ended, Proposal, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
 
-/// The first and the longest pause before a transaction that was undone by a conflict is tried again.
+/// The first and the longest pause before a transaction that a conflict has rolled back is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
 
-/// A handler that takes the store's transaction type and the longest time that it may run. The pipeline enforces this
-/// time and turns a panic into an outcome, so the code here handles neither.
+/// A handler, called with the store's transaction and the handler's time limit. The pipeline enforces the limit and
+/// turns a panic into an outcome, so the code in this file does neither.
 pub(crate) type TransactionalHandler =
     Box<dyn for<'t> FnOnce(&'t mut (dyn Any + Send), Duration) -> BoxFuture<'t, HandlerOutcome> + Send>;
 
@@ -31,17 +31,18 @@ pub(crate) type TransactionalHandler =
 pub(crate) enum Transacted {
     /// The handler ran, and this is the answer.
     Ran(Answer),
-    /// The handler did not run, for this reason. `StillRunning` means an attempt outside a transaction, from when the
-    /// endpoint declared another effect, or a record that the store had locked.
+    /// The handler did not run, for this reason. `StillRunning` has two causes: the store had locked the record, or an
+    /// attempt without a transaction still runs. Such an attempt began before the endpoint was declared transactional.
     Told(Recorded),
-    /// The answer to the commit was lost, and the store could not be asked whether it had committed.
+    /// The store's answer to the commit was lost, and the store could not be reached to check whether the commit
+    /// succeeded.
     CommitUnknown,
 }
 
 /// The result of one transaction.
 struct Attempted {
     outcome: Outcome,
-    /// Nothing was kept, for a reason that may not recur, so the call may try again.
+    /// Nothing was committed, for a temporary reason, so the call may be tried again.
     may_succeed: bool,
 }
 
@@ -83,11 +84,12 @@ type Outcome = Result<Transacted, StoreError>;
 impl Operations {
     /// Claims the operation, runs a handler and records its answer in one transaction, and returns after the commit.
     ///
-    /// After a conflict with another transaction, nothing has been kept or answered, so a new handler runs, within the
-    /// rest of `max_execution` since the start of the first.
+    /// After a conflict with another transaction, nothing has been committed or answered, so the handler runs again.
+    /// All runs and pauses together may take `max_execution`.
     ///
     /// # Errors
-    /// If the store fails, or if it is unknown whether the store committed: a retry then finds the answer, or runs.
+    /// If the store fails. If it is unknown whether the store committed, the result is [`Transacted::CommitUnknown`]
+    /// instead.
     pub(crate) async fn transact(
         &self,
         id: OperationId,
@@ -98,7 +100,7 @@ impl Operations {
     ) -> Outcome {
         let transactions = self.store().transactions().ok_or_else(|| {
             StoreError::Address(format!(
-                "{} has no transactions for handlers: use a store that has, such as `sqlite:PATH`",
+                "{} has no transactions for handlers: use a store with transactions, such as `sqlite:PATH`",
                 self.store().describe()
             ))
         })?;
@@ -125,7 +127,7 @@ impl Operations {
                 (Ended::Committed | Ended::RolledBack, attempted) => {
                     attempted.unwrap_or(Attempted::failed(StoreError::TransactionEnded))
                 }
-                // The timeout may have ended the transaction, so it is the better answer.
+                // A timeout is the likely cause of the failure, so the caller is told about the timeout.
                 (Ended::Failed(_), Some(attempted)) if attempted.is_timed_out() => attempted,
                 (Ended::Failed(error), _) => Attempted::failed(error),
                 (Ended::CommitUnknown(error), ours) => {
@@ -139,11 +141,11 @@ impl Operations {
             if !attempted.may_succeed {
                 return attempted.outcome;
             }
-            tracing::debug!(operation = ?id, "the transaction conflicted with another one and was undone: the handler runs again");
+            tracing::debug!(operation = ?id, "the transaction conflicted with another one and was rolled back: the handler runs again");
             tokio::select! {
                 biased;
                 () = &mut deadline => {
-                    tracing::warn!(operation = ?id, "the transaction conflicted with others until the handler's time was up, and was undone");
+                    tracing::warn!(operation = ?id, "the transaction conflicted with others until the handler's time limit, and was rolled back");
                     return attempted.outcome;
                 }
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY.1),
@@ -152,9 +154,9 @@ impl Operations {
         }
     }
 
-    /// Looks up whether a transaction was committed, after the answer to its commit was lost: only an answer that the
-    /// store holds may be given as done. `None` if the store holds none, so nothing was kept. The lookup is a claim
-    /// that is rolled back, so that it waits for a commit that is still in progress.
+    /// Checks whether a transaction was committed, after the store's answer to the commit was lost. The caller may get
+    /// only an answer that the store has. Returns `None` if the store has no answer: then nothing was committed. The
+    /// check is a claim that is rolled back, because a claim waits for a commit that is still in progress.
     async fn look_up(
         &self,
         transactions: &dyn Transactions,
@@ -177,14 +179,14 @@ impl Operations {
             }
             (Some(Ok(stored)), _) => stored,
             (Some(Err(_)) | None, _) => {
-                tracing::error!(%error, "the answer to a commit was lost, and the store could not be asked whether it had committed: a retry gets the outcome");
+                tracing::error!(%error, "the answer to a commit was lost, and the store could not be reached to check whether the commit succeeded: a retry gets the outcome");
                 Some(Transacted::CommitUnknown)
             }
         }
     }
 }
 
-/// Runs work in a transaction, and returns the work's value with how the transaction ended.
+/// Runs `work` in a transaction. Returns how the transaction ended, and the value of `work`.
 async fn run<T: Send + 'static>(
     transactions: &dyn Transactions,
     limit: Duration,
@@ -300,13 +302,13 @@ async fn keep(
         .await?
     {
         Swap::Swapped(_) => Ok(()),
-        // This transaction wrote the row, so only the handler's own SQL can have changed it.
+        // This transaction wrote the row, so only the handler's own SQL can have changed the row.
         Swap::Held { .. } | Swap::Gone => Err(StoreError::EndedByHandler),
     }
 }
 
 impl Found {
-    /// `None` if this call has claimed the operation.
+    /// Returns `None` if this call has claimed the operation.
     fn told(self) -> Option<Transacted> {
         match self {
             Self::Ours { .. } => None,
@@ -317,14 +319,14 @@ impl Found {
 }
 
 impl HandlerOutcome {
-    /// A failure after `max_execution` is a timeout: the store has interrupted the handler's statement, which the timer
-    /// cannot interrupt.
+    /// Turns a failure after `max_execution` into a timeout: after that time, the store interrupts the handler's
+    /// running statement, which the timer cannot interrupt.
     fn or_timed_out(self, took: Duration, max_execution: Duration) -> Self {
         match self {
             Self::Finished { response, .. } if response.status.as_u16() >= 400 && took >= max_execution => {
                 tracing::error!(
                     limit_s = max_execution.as_secs_f64(),
-                    "the handler ran for longer than it may, and then failed"
+                    "the handler exceeded its time limit, and then failed"
                 );
                 Self::TimedOut
             }

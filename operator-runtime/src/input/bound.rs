@@ -1,5 +1,5 @@
-//! The inputs of an endpoint, prepared at start-up: their names, and validators for schemas that constrain more than
-//! the type.
+//! The inputs of an endpoint, prepared at start-up: their names, and validators for schemas with constraints beyond the
+//! type.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,7 +32,8 @@ pub(super) struct BoundInput {
     pub(super) scalar: Scalar,
     /// Whether a value is validated against its schema before it is decoded.
     pub(super) is_checked_first: bool,
-    /// Always present for a POST, because validation reports all mistakes of a value and decoding only the first one.
+    /// Always present for a POST, because validation reports all mistakes of a value, but decoding reports only the
+    /// first one.
     pub(super) checked: Option<Checked>,
 }
 
@@ -40,7 +41,7 @@ pub(super) struct BoundInput {
 pub(super) struct Checked {
     schema: Value,
     validator: Validator<Indexed>,
-    /// Built when the first value is refused, because most inputs never refuse one.
+    /// Built when a value is refused for the first time, because most inputs never refuse a value.
     rules: OnceLock<Rules>,
 }
 
@@ -76,7 +77,7 @@ impl BoundInputs {
     /// Prepares the inputs.
     ///
     /// # Errors
-    /// Every mistake in them.
+    /// Every mistake in the inputs.
     pub(crate) fn of(method: Method, inputs: &[Input]) -> Result<Self, Vec<InputMistake>> {
         let mut mistakes = Vec::new();
         let bound: Vec<BoundInput> = inputs
@@ -155,14 +156,14 @@ impl BoundInput {
         })
     }
 
-    /// The names under which a caller sends this input: its own, or those of its fields.
+    /// The names under which a caller sends this input: its own name, or the names of its fields.
     fn names(&self) -> impl Iterator<Item = &str> {
         let own = self.fields.is_none().then_some(self.name);
         own.into_iter()
             .chain(self.fields.iter().flatten().map(|(name, _)| name.as_str()))
     }
 
-    /// The input or field with that name, in words.
+    /// Describes the input or field with that name, for a message.
     fn owner_of(&self, name: &str) -> String {
         match self.flattened {
             Some(type_name) => format!("the field `{name}` of the flattened `{}`", type_name()),
@@ -205,8 +206,8 @@ impl Scalar {
         }
     }
 
-    /// Whether the text is already JSON of this type. A text that is not a number stays text, so that decoding refuses
-    /// it.
+    /// Whether the text is already JSON of this type. Any other text becomes a JSON string. If the input is a number or
+    /// a boolean, decoding then refuses the string.
     pub(super) fn is_json(self, text: &str) -> bool {
         match self {
             Self::Number => search_param::number(text).is_some(),
@@ -258,10 +259,11 @@ pub(crate) fn compile<F: Json>(schema: &Value) -> Result<Validator<F>, jsonschem
     jsonschema::options_for::<F>()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
-        // With our own check, because the crate's check refuses valid addresses such as josé@example.com (RFC 6531).
+        // This check replaces the check of the crate, which refuses valid addresses such as josé@example.com (RFC
+        // 6531).
         .with_format("email", is_email)
         .with_format("regex", is_regex)
-        // A regex engine with linear time, so that no caller can keep the server busy with a slow match.
+        // This regex engine takes linear time, so that no caller can keep the server busy with a slow match.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
 }
@@ -281,10 +283,10 @@ fn is_regex(text: &str) -> bool {
     text.len() <= 16 * 1024 && CHECK.as_ref().is_none_or(is_valid)
 }
 
-/// Whether a value must be validated against its schema before it is decoded. Only plain texts, numbers, booleans and
-/// lists of them need no validation, for two reasons: serde accepts a list for a struct and a map for a unit variant;
-/// and a decoded map, enum or object with few of its fields can take far more memory than its text, which a refused
-/// value must not cause.
+/// Whether a value must be validated against its schema before it is decoded. Plain texts, numbers, booleans and lists
+/// of them need no validation. All other values need it, for two reasons. Serde accepts a list for a struct and a map
+/// for a unit variant. And a decoded map, enum or object can take far more memory than its text, so a value that its
+/// schema refuses must not be decoded.
 fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
     let Some(schema) = schema.as_object() else {
         return schema != &Value::Bool(true);

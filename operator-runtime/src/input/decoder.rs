@@ -13,7 +13,7 @@ use super::sentence;
 use crate::problem::{Error, InputProblem};
 use crate::protocol::request::Content;
 
-/// Decodes the inputs of one call. Each method returns `None` for a wrong input, and remembers the problem.
+/// Decodes the inputs of one call. Each method returns `None` for a wrong input, and the decoder remembers the problem.
 #[derive(Debug)]
 pub struct Decoder<'c> {
     inputs: &'c BoundInputs,
@@ -26,7 +26,7 @@ pub trait Arguments {
     /// The values without the options.
     type Values;
 
-    /// The values of all inputs, or `None` if one is missing.
+    /// The values of all inputs, or `None` if an input is missing.
     fn complete(self) -> Option<Self::Values>;
 }
 
@@ -55,30 +55,30 @@ impl<'c> Decoder<'c> {
         })
     }
 
-    /// An input of a GET.
+    /// Decodes an input of a GET.
     pub fn search_param<T: SearchParam>(&mut self, index: usize) -> Option<T> {
         let value = self.present_param(index, T::from_text);
         value.unwrap_or_else(|| T::absent().or_else(|| self.missing(index)))
     }
 
-    /// An input of a GET with a default.
+    /// Decodes an input of a GET with a default.
     pub fn search_param_or<T: SearchParam>(&mut self, index: usize, default: fn() -> T) -> Option<T> {
         self.present_param(index, T::from_text)
             .unwrap_or_else(|| Some(default()))
     }
 
-    /// An input of a POST.
+    /// Decodes an input of a POST.
     pub fn json<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
         let value = self.present_json(index);
         value.unwrap_or_else(|| json::absent().or_else(|| self.missing(index)))
     }
 
-    /// An input of a POST with a default.
+    /// Decodes an input of a POST with a default.
     pub fn json_or<T: DeserializeOwned>(&mut self, index: usize, default: fn() -> T) -> Option<T> {
         self.present_json(index).unwrap_or_else(|| Some(default()))
     }
 
-    /// A flattened struct, whose fields are inputs.
+    /// Decodes a flattened struct, whose fields are inputs.
     pub fn flatten<T: DeserializeOwned>(&mut self, index: usize) -> Option<T> {
         let input = self.inputs.inputs.get(index)?;
         let object = self.object_of(input)?;
@@ -93,7 +93,7 @@ impl<'c> Decoder<'c> {
         self.problems.into_result()
     }
 
-    /// `None` if the input is not given; `Some(None)` if it is given and wrong.
+    /// Returns `None` if the input is not given, and `Some(None)` if it is given but wrong.
     fn present_param<T, E: std::fmt::Display>(
         &mut self,
         index: usize,
@@ -140,8 +140,8 @@ impl<'c> Decoder<'c> {
         Some(self.decode(input.name, text, &document))
     }
 
-    /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this does
-    /// too.
+    /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
+    /// function accepts it too.
     fn decode<T: DeserializeOwned>(&mut self, name: &str, text: &str, document: &Document<'_>) -> Option<T> {
         if let Ok(decoded) = serde_json::from_str(text) {
             return Some(decoded);
@@ -190,7 +190,8 @@ impl<'c> Decoder<'c> {
         None
     }
 
-    /// Adds the problem of JSON that is not of the input's type. `expected` is `None` for a type that accepts any text.
+    /// Adds the problem of a JSON value of another type than the input's. `expected` is `None` for a type that accepts
+    /// any text.
     fn misfit(&mut self, name: &str, json: &str, expected: Option<&str>) {
         let expected = expected.unwrap_or("text");
         self.push(
@@ -206,7 +207,7 @@ impl<'c> Decoder<'c> {
         });
     }
 
-    /// The given fields of a flattened input as one JSON object; `None` if a field cannot be read.
+    /// Returns the given fields of a flattened input as one JSON object, or `None` if a field cannot be read.
     fn object_of(&mut self, input: &BoundInput) -> Option<String> {
         let mut object = String::from("{");
         let before = self.problems.count();

@@ -1,4 +1,4 @@
-//! GET inputs of types of other crates, each behind a feature.
+//! GET inputs whose types come from other crates. Each of these crates has a feature.
 
 use schemars::Schema;
 
@@ -55,7 +55,7 @@ impl SearchParam for rust_decimal::Decimal {
             .map_err(|_| Expected::new("a decimal number, such as 12.50"))
     }
 
-    /// A text only, because the type's own schema also allows a number.
+    /// Only a text, because a search parameter is a text. The type's own schema also allows a number.
     fn schema() -> Schema {
         schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
     }

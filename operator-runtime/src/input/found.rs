@@ -1,4 +1,4 @@
-//! The problems that decoding finds: the first 20 in full, and the number of further ones.
+//! The problems that decoding finds: the first 20 in full, and the number of further problems.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::problem::{Error, InputProblem};
 
 /// How many problems are reported in full. The limit keeps responses short, whatever a caller sends.
 const MOST: usize = 20;
-/// How many further problems are looked for where each costs more than a comparison.
+/// After this many further problems, a costly search for more problems is skipped.
 const MOST_SOUGHT: usize = 1000;
 
 /// The problems of one call's inputs.
@@ -35,7 +35,8 @@ impl Found {
         self.told.len() == MOST
     }
 
-    /// Whether so many problems were found that a costly search for further ones is left out.
+    /// Whether a costly search for further problems is skipped, because many problems were found. Then the count is
+    /// only a lower bound.
     pub(super) fn leaves_out(&mut self) -> bool {
         let enough = self.more >= MOST_SOUGHT;
         self.is_cut |= enough;

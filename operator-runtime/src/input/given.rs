@@ -1,4 +1,4 @@
-//! The inputs that a caller sent: values by name, and names that no input has.
+//! The inputs that a caller sent: values by name, and names that match no input.
 
 use std::borrow::Cow;
 
@@ -44,7 +44,8 @@ impl<'c> Given<'c> {
         }
     }
 
-    /// The input with that name, for an endpoint whose inputs are single texts. Each input must be asked for once.
+    /// Returns the input with that name, for an endpoint whose inputs are single texts. Call this exactly once for each
+    /// input.
     pub(super) fn text(&mut self, name: &str, scalar: Scalar) -> Option<Text<'c>> {
         match self {
             Self::Search { .. } => self.parameter(name).map(|text| Text::Fits(Cow::Borrowed(text))),
@@ -52,7 +53,7 @@ impl<'c> Given<'c> {
         }
     }
 
-    /// Removes and returns the body's field with that name. Each input must be asked for once.
+    /// Removes and returns the body's field with that name. Call this exactly once for each input.
     pub(super) fn take_field(&mut self, name: &str) -> Option<&'c RawValue> {
         match self {
             Self::Json(Fields(fields)) => {
@@ -63,10 +64,10 @@ impl<'c> Given<'c> {
         }
     }
 
-    /// Adds the problems of unknown and duplicate names. All inputs must have been asked for before.
+    /// Adds the problems of unknown and duplicate names. Call this after all inputs have been read.
     pub(super) fn refuse_rest(&self, inputs: &BoundInputs, found: &mut Found) {
         match self {
-            // Nothing is left, because `Parameters` has no duplicate names.
+            // Every parameter belongs to an input, because `Parameters` has no duplicate names.
             Self::Search { parameters, taken } if *taken == parameters.len() => {}
             Self::Search { parameters, .. } => {
                 for (name, _) in parameters.iter().filter(|(name, _)| !inputs.know(name)) {
@@ -86,14 +87,14 @@ impl<'c> Given<'c> {
     }
 }
 
-/// The value for an input that is a single text: the text, or JSON of another type than the input's.
+/// The value for an input that is a single text: the text, or JSON whose type is not the input's type.
 pub(super) enum Text<'c> {
     Fits(Cow<'c, str>),
     Misfit(&'c str),
 }
 
 impl<'c> Text<'c> {
-    /// From the argument of a tool call, which is JSON for both methods.
+    /// Converts the argument of a tool call, which is JSON for both methods.
     fn of(raw: &'c RawValue, scalar: Scalar) -> Self {
         let json = raw.get();
         let fits = match scalar {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{Decoder, Input};
 use crate::schema;
 
-/// The types that can be an input of a POST: `DeserializeOwned + JsonSchema`.
+/// A type that can be an input of a POST: `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a POST",
     label = "must be `DeserializeOwned + JsonSchema`",
@@ -23,11 +23,11 @@ pub trait JsonInput: Sized {
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// Decodes the input with that index; `None` if it is wrong. The decoder remembers the problem.
+    /// Decodes the input with that index. If the input is wrong, returns `None`, and the decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 
-    /// As `decode`, with a default for an input that is not given.
+    /// As `decode`, but returns the default if the input is not given.
     #[doc(hidden)]
     fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self>;
 }
@@ -45,8 +45,7 @@ impl<T: DeserializeOwned + JsonSchema> JsonInput for T {
     }
 }
 
-/// The types that `#[operator(flatten)]` accepts: structs whose fields are inputs, with `DeserializeOwned +
-/// JsonSchema`.
+/// A type that `#[operator(flatten)]` accepts: a struct whose fields are inputs, with `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be inputs",
     label = "must be `DeserializeOwned + JsonSchema`",
@@ -57,7 +56,7 @@ pub trait FlattenInput: Sized {
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// Decodes the struct; `None` if a field is wrong. The decoder remembers the problem.
+    /// Decodes the struct. If a field is wrong, returns `None`, and the decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 }
@@ -85,7 +84,7 @@ impl<'b> serde::Deserialize<'b> for Fields<'b> {
             }
 
             fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                // Large enough for most endpoints, so that the fields need one allocation.
+                // The capacity is enough for most endpoints, so that the fields need one allocation.
                 let mut fields = Vec::with_capacity(8);
                 while let Some((Name(name), value)) = map.next_entry::<Name<'b>, &'b RawValue>()? {
                     fields.push((name, value));
@@ -122,7 +121,7 @@ impl<'b> serde::Deserialize<'b> for Name<'b> {
     }
 }
 
-/// The value of a type for a missing field: `None` for an `Option`, as in a struct that serde reads.
+/// The value that serde uses for a missing field of this type: `None` for an `Option`. Other types have no such value.
 pub(super) fn absent<T: DeserializeOwned>() -> Option<T> {
     struct Absent;
     impl<'de> Deserializer<'de> for Absent {

@@ -1,4 +1,4 @@
-//! What is wrong with an endpoint's inputs, beyond what the macro sees: an app with such an endpoint does not start.
+//! Mistakes in an endpoint's inputs that the macro cannot see. An app with such an endpoint does not start.
 
 use jsonschema::ValidationError;
 
@@ -14,7 +14,7 @@ pub(crate) enum InputMistake {
         input: &'static str,
         source: Box<ValidationError<'static>>,
     },
-    /// `what` is its default or its example.
+    /// `what` is the word "default" or "example".
     #[error("the {what} of the input `{input}` is not a valid value of this input: {source}")]
     RefusesItsOwn {
         what: &'static str,

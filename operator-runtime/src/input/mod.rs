@@ -1,4 +1,4 @@
-//! Inputs: their descriptions by the macro, and decoding a verified call into arguments.
+//! Inputs: how the macro describes them, and how a verified call is decoded into arguments.
 
 mod bound;
 mod decoder;
@@ -66,7 +66,7 @@ pub struct Input {
     pub allowed: &'static [&'static str],
 }
 
-/// A constraint by an option of the argument, beyond its type.
+/// A constraint that an option of the argument adds to its type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
     /// The smallest number.
@@ -160,14 +160,14 @@ impl Input {
     }
 }
 
-/// A default or an example, which is part of the schema as JSON.
+/// The value of a default or an example, which the schema shows as JSON.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be shown in the schema",
     label = "must be `Serialize`",
     note = "the schema shows defaults and examples to callers: derive `serde::Serialize` for the type"
 )]
 pub trait SchemaValue {
-    /// The value as JSON; null if it cannot be serialized.
+    /// The value as JSON; null if the value cannot be serialized.
     #[doc(hidden)]
     fn value(self) -> serde_json::Value;
 }

@@ -1,8 +1,9 @@
 //! A schema split into rules, so that problems of a value can be explained for each place in the value.
 //!
 //! One validator of the whole schema decides whether a value is valid, in time that depends only on the size of the
-//! value. The explanation visits each place of the value once, with all rules that apply there. It follows only the
-//! form that was meant, because following all forms of a recursive type would multiply the work with each level.
+//! value. The explanation visits each place of the value once, with all rules that apply there. Of the alternatives of
+//! a `oneOf` or `anyOf`, called forms here, it follows only the form that the caller most likely meant. Following all
+//! forms of a recursive type would multiply the work with each level.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -29,7 +30,8 @@ pub(super) struct Rules {
 pub(super) struct Rule {
     /// The schema `false`, which no value matches.
     pub(super) never: bool,
-    /// The keywords about the value itself, without its items and fields. Each of these has a sentence.
+    /// The keywords about the value itself, without its items and fields. For each of these keywords there is a
+    /// sentence.
     pub(super) own: Option<Validator<Indexed>>,
     /// Keywords without a sentence of their own, such as `not`, `if` and `contains`.
     pub(super) beyond: Option<Validator<Indexed>>,
@@ -41,7 +43,7 @@ pub(super) struct Rule {
     /// Rules of the fields whose names match a pattern.
     patterns: Vec<(Validator<Indexed>, Id)>,
     pub(super) others: Others,
-    /// No fields except those that some rule of the same value knows (`unevaluatedProperties: false`).
+    /// Whether fields are refused that no rule for the same value knows (`unevaluatedProperties: false`).
     pub(super) knows_all: bool,
     /// Rules of the first items.
     pub(super) first: Vec<Id>,
@@ -59,7 +61,7 @@ pub(super) enum Others {
     Each(Id),
 }
 
-/// Several forms, of which a value must match one.
+/// The forms of a `oneOf` or `anyOf`. A value must match one of them.
 pub(super) struct Forms {
     pub(super) forms: Vec<Form>,
     /// The values of all forms, if each form has fixed values.
@@ -113,7 +115,7 @@ impl Rules {
     }
 
     fn shape(&self, id: Id, depth: usize) -> Shape {
-        /// The largest number of rules for one value that are followed. The limit ends cycles, which say nothing.
+        /// How deep the rules for one value are followed. The limit ends cycles, which add no information.
         const DEEPEST: usize = 4;
         let Some(rule) = self.get(id).filter(|_| depth < DEEPEST) else {
             return Shape::default();
@@ -370,7 +372,7 @@ impl<'s> Building<'s> {
         }
         let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
         let schema = self.root.pointer(&pointer)?;
-        // Inserted before the schema is split, because the schema may refer to itself.
+        // The id is inserted before the schema is split, because the schema may refer to itself.
         let id = self.rules.len();
         self.references.insert(reference.to_owned(), id);
         Some(self.add(schema))

@@ -10,8 +10,8 @@ use super::{Decoder, Input};
 
 /// A type that a search parameter can have: a value written as a single text.
 ///
-/// It is implemented for integers, floats, `bool`, `char`, `String`, `NonZero*` and `Option`s of them. Derive it for
-/// enums of unit variants and for structs with one field.
+/// This trait is implemented for integers, floats, `bool`, `char`, `String`, `NonZero*` and `Option`s of them. Derive
+/// it for enums of unit variants and for structs with one field.
 ///
 /// ```
 /// use operator_runtime::SearchParam;
@@ -49,7 +49,7 @@ pub trait SearchParam: Sized + Send {
     }
 }
 
-/// The types that can be an input of a GET: every [`SearchParam`].
+/// A type that can be an input of a GET: every [`SearchParam`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a GET",
     label = "is not a search parameter",
@@ -60,22 +60,22 @@ pub trait SearchInput: Sized {
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// Decodes the input with that index; `None` if it is wrong. The decoder remembers the problem.
+    /// Decodes the input with that index. If the input is wrong, returns `None`, and the decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 
-    /// As `decode`, with a default for an input that is not given.
+    /// As `decode`, but returns the default if the input is not given.
     #[doc(hidden)]
     fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self>;
 
-    /// [`SearchParam::from_text`], for the one field of a struct.
+    /// Calls [`SearchParam::from_text`], for the one field of a struct.
     ///
     /// # Errors
     /// What is accepted.
     #[doc(hidden)]
     fn read(text: &str) -> Result<Self, Expected>;
 
-    /// [`SearchParam::schema`], with the description of the struct around this field.
+    /// Returns [`SearchParam::schema`], with the description of the struct that has this field.
     #[doc(hidden)]
     fn described(description: &'static str) -> Schema;
 }
@@ -112,7 +112,7 @@ fn accepts_absence<T: SearchParam>() -> bool {
 pub struct Expected(Cow<'static, str>);
 
 impl Expected {
-    /// Takes words such as "a whole number from 0 to 255".
+    /// Makes an `Expected` of words such as "a whole number from 0 to 255".
     pub fn new(words: impl Into<Cow<'static, str>>) -> Self {
         Self(words.into())
     }
@@ -142,8 +142,8 @@ pub fn choose<T>(text: &str, variants: &[Variant<T>]) -> Result<T, Expected> {
     )
 }
 
-/// Used by `#[derive(SearchParam)]` on an enum: returns the schema. Each variant is its name on the wire, its
-/// description, and whether it is deprecated.
+/// Used by `#[derive(SearchParam)]` on an enum: returns the schema. `variants` lists each variant's name on the wire,
+/// its description, and whether it is deprecated.
 #[must_use]
 pub fn choices(variants: &[(&'static str, &'static str, bool)], description: &'static str) -> Schema {
     let documented = variants
@@ -232,7 +232,8 @@ macro_rules! floats {
     ($($float:ident)*) => {$(
         impl SearchParam for $float {
             fn from_text(text: &str) -> Result<Self, Expected> {
-                // Only numbers in JSON notation, which excludes infinities and NaN, because the schema says "number".
+                // The schema says "number", so only numbers in JSON notation are accepted. Infinities and NaN have no
+                // JSON notation.
                 number(text)
                     .and_then(|_| text.parse().ok())
                     .filter(|number: &Self| number.is_finite())

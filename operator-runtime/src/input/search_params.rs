@@ -32,7 +32,7 @@ use super::{Decoder, FlattenInput, Input};
 /// ```
 pub trait SearchParams {}
 
-/// The types that `#[operator(flatten)]` accepts in a GET: [`SearchParams`] with `DeserializeOwned + JsonSchema`.
+/// A type that `#[operator(flatten)]` accepts in a GET: [`SearchParams`] with `DeserializeOwned + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "the fields of `{Self}` cannot be search parameters",
     label = "must be `SearchParams`",
@@ -43,7 +43,7 @@ pub trait FlattenSearch: Sized {
     #[doc(hidden)]
     const INPUT: Input;
 
-    /// Decodes the struct; `None` if a field is wrong. The decoder remembers the problem.
+    /// Decodes the struct. If a field is wrong, returns `None`, and the decoder remembers the problem.
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 }

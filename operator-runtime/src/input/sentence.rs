@@ -35,7 +35,7 @@ pub(super) fn missing(input: &str) -> InputProblem {
 pub(super) fn undecodable_key(map: &str, error: &serde_json::Error) -> InputProblem {
     let words = error.to_string();
     let words = without_position(&words);
-    // Only what is expected, because serde_json does not report the key correctly.
+    // The sentence says only what is expected, because serde_json does not report the key correctly.
     let why = match words.rsplit_once(", expected ") {
         Some((_, expected)) => format!("must be {}", type_in_words(expected)),
         None => format!("is not valid: {}", shortened(words)),
@@ -46,7 +46,7 @@ pub(super) fn undecodable_key(map: &str, error: &serde_json::Error) -> InputProb
     }
 }
 
-/// The problem of a value that its schema accepts and its type refuses.
+/// The problem of a value that its schema accepts but its type refuses.
 pub(super) fn undecodable(path: &str, error: &serde_json::Error) -> InputProblem {
     let words = error.to_string();
     let words = without_position(&words);
@@ -76,7 +76,7 @@ pub(super) fn undecodable(path: &str, error: &serde_json::Error) -> InputProblem
     }
 }
 
-/// Serde's name of a type, in words that do not need knowledge of Rust.
+/// Translates serde's name of a type into words that do not need knowledge of Rust.
 fn type_in_words(expected: &str) -> Cow<'_, str> {
     if let Some(integer) = integer_in_words(expected) {
         return integer.into();
@@ -133,7 +133,7 @@ pub(super) fn unreadable(input: &str, why: &Unreadable) -> InputProblem {
     }
 }
 
-/// Removes the position from a serde message, because it counts within one input, not within the whole body.
+/// Removes the position from a serde message, because the position counts within one input, not within the whole body.
 pub(super) fn without_position(words: &str) -> &str {
     words.split(" at line ").next().unwrap_or(words)
 }

@@ -1,4 +1,4 @@
-//! The shape of one form of a schema: what can be said of a value that matches the form without validating the value.
+//! The shape of one form of a schema: properties of a matching value that can be checked without a validator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +100,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Integers count as numbers here; whether a form allows only integers is checked by its rule.
+/// Integers count as numbers here. The rule of a form checks whether the form allows only integers.
 fn type_of(name: &str) -> Option<JsonType> {
     Some(match name {
         "array" => JsonType::Array,

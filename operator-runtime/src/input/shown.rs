@@ -1,9 +1,9 @@
 //! Checks of defaults and examples against the input's type and bounds, while the user's program is compiled.
 //!
 //! A constant cannot call a function of a trait, but it can use a constant of a trait. So the known properties of a
-//! type are constants of [`Shown`], which has its own constants for numbers, texts and booleans. For every other type
-//! the compiler finds those of [`AnyShown`], which state nothing, and the value is validated against the schema at
-//! start-up.
+//! type are constants of [`Shown`], which has its own constants for numbers, texts and booleans. For every other type,
+//! the compiler finds the constants of [`AnyShown`], which mean that nothing is known. A value of such a type is
+//! validated against the schema at start-up.
 
 use std::marker::PhantomData;
 
@@ -21,7 +21,7 @@ pub trait AnyShown<T> {
     const IS_TEXT: bool = false;
     /// Whether the type is a boolean.
     const IS_BOOLEAN: bool = false;
-    /// The range of numbers that the type can hold.
+    /// The range of numbers that the type can represent.
     const RANGE: Range = Range::Real;
     /// Reads values of the type.
     const READ: Unread<T> = Unread(PhantomData);
@@ -32,7 +32,7 @@ impl<T> AnyShown<T> for Shown<T> {}
 impl<T: Takes<Numbers>> Shown<T> {
     /// Whether the type is a number.
     pub const IS_NUMBER: bool = true;
-    /// The range of numbers that the type can hold.
+    /// The range of numbers that the type can represent.
     pub const RANGE: Range = <T as Takes<Numbers>>::RANGE;
 }
 
@@ -71,7 +71,7 @@ macro_rules! integers {
 
             /// The value as a number; `None` if it is larger than any bound can be.
             #[must_use]
-            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "the upper half of u128 gives `None`")]
+            #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "a value above `i128::MAX` is `None`")]
             pub const fn number(self, value: &$integer) -> Option<Number> {
                 let number = *value as i128;
                 if $integer::MIN == 0 && number < 0 { None } else { Some(Number::Integer(number)) }
@@ -135,13 +135,13 @@ impl Number {
             (Self::Integer(number), Self::Integer(step)) => step != 0 && number % step == 0,
             _ => {
                 let quotient = self.real() / step.real();
-                // With a tolerance, because 0.3 divided by 0.1 is not exactly 3.
+                // A tolerance is needed, because 0.3 divided by 0.1 is not exactly 3.
                 (quotient - quotient.round()).abs() < 1e-9
             }
         }
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "only compared with a float")]
+    #[allow(clippy::cast_precision_loss, reason = "the result is only compared with floats")]
     const fn real(self) -> f64 {
         match self {
             Self::Integer(integer) => integer as f64,

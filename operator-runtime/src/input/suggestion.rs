@@ -1,6 +1,6 @@
-//! Suggests the nearest known word for an unknown one.
+//! Suggests the most similar known word for an unknown word.
 
-/// The known word that was most likely meant, if one is similar enough.
+/// The known word that was most likely meant, if a known word is similar enough.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()

@@ -60,7 +60,7 @@ fn half_of_a_surrogate_pair_is_explained() {
     assert_eq!(told(FLAT, r#"{"amount":5,"note":"\udc00"}"#), format!("`note` {why}"));
 }
 
-/// A body with a right input and `count` unknown ones.
+/// A body with one valid input and `count` unknown inputs.
 fn crowded(name: impl Fn(usize) -> String, count: usize) -> String {
     let others: String = (0..count).map(|index| format!(",\"{}\":1", name(index))).collect();
     format!("{{\"amount\":5{others}}}")

@@ -1,4 +1,4 @@
-//! Counts and logs each call when the call ends, even if its caller has hung up.
+//! Counts and logs each call when the call ends, even if its caller has disconnected.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Work that outlives its caller: polled by the caller, and moved to a task of its own only if the caller hangs up.
+//! Work that outlives its caller: the caller polls the work, and the work becomes a task of its own only if the caller
+//! disconnects.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,8 +10,9 @@ use tokio_util::task::TaskTracker;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A guard around work that must run to its end. If the guard is dropped early, the tracker, which shutdown waits for,
-/// spawns the work as a task. A task for every call would be slower, and only a caller that hangs up needs one.
+/// Polls work that must run to its end. If this value is dropped before the end, the work continues as a task of
+/// `tracker`, which shutdown waits for. The work is not a task from the start, because a task for every call would be
+/// slower.
 pub(crate) struct Detached<'t, T: Send + 'static> {
     work: Option<Work<T>>,
     tracker: &'t TaskTracker,
@@ -29,7 +31,7 @@ impl<T: Send + 'static> Future for Detached<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        // Taken out while it is polled, so that `drop` cannot spawn work that has panicked.
+        // The work is taken out while it is polled, so that `drop` cannot spawn work that has panicked.
         let Some(mut work) = self.work.take() else {
             return Poll::Pending;
         };
@@ -43,7 +45,7 @@ impl<T: Send + 'static> Future for Detached<'_, T> {
 
 impl<T: Send + 'static> Drop for Detached<'_, T> {
     fn drop(&mut self) {
-        // If there is no runtime, the process is ending; the work is lost, and its lease expires.
+        // If there is no runtime, the process is ending. Then the work is lost, and its lease expires.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             self.tracker.spawn_on(work, &runtime);
         }

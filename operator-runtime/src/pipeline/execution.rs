@@ -75,7 +75,7 @@ async fn renewing<T>(
         }
     };
     let mut renewals = std::pin::pin!(renewals);
-    // Polled together, so that the handler makes progress while a renewal waits for the store.
+    // Both are polled together, so that the handler makes progress while a renewal waits for the store.
     tokio::select! {
         biased;
         ended = &mut handler => ended,
@@ -89,7 +89,7 @@ impl<F: Future> Future for CatchUnwind<'_, F> {
     type Output = Result<F::Output, Stopped>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Unwind-safe, because a future that panicked is dropped and never polled again.
+        // This is unwind-safe, because a future that has panicked is dropped and never polled again.
         match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
             Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),

@@ -1,4 +1,4 @@
-//! Decodes large bodies outside the runtime's worker threads, so that other calls make progress meanwhile.
+//! Decodes large bodies outside the runtime's worker threads, so that other calls make progress in the meantime.
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
@@ -8,10 +8,10 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
-/// In bytes. A body up to this length is decoded in well under a millisecond; a larger one would delay other calls.
+/// In bytes. A body up to this length is decoded in well under a millisecond. A longer body would delay other calls.
 const LARGE: usize = 16 * 1024;
 
-/// One permit for every two processors, so that half of them stay free for calls with small bodies.
+/// One permit for every two processors, so that half of the processors stay free for calls with small bodies.
 static TURNS: LazyLock<Semaphore> =
     LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, |count| count.get() / 2).max(1)));
 
@@ -32,8 +32,9 @@ pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
 }
 
 /// Runs `decode` for a body of `length` bytes, inside `block_in_place` if the body is large. A current-thread runtime
-/// has no other worker thread, so there a large body is decoded like a small one. Tokio panics on `block_in_place` inside a
-/// `LocalSet`, so a host that serves the app inside a `LocalSet` needs a current-thread runtime.
+/// has only one worker thread, so on such a runtime a large body is decoded like a small one. Tokio panics on
+/// `block_in_place` inside a `LocalSet`, so a host that serves the app inside a `LocalSet` needs a current-thread
+/// runtime.
 pub(super) fn decode<T>(length: usize, decode: impl FnOnce() -> T) -> T {
     let has_others =
         || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);

@@ -1,5 +1,5 @@
-//! Carries out one call, step by step: verify, admit, run, record, reply. Independent of the transport, and the only
-//! caller of handlers.
+//! Carries out one call, step by step: verify, admit, run, record, reply. This module does not depend on the transport.
+//! No other module calls handlers.
 
 mod account;
 mod detached;
@@ -79,7 +79,7 @@ impl Pipeline {
         head: Parts,
         body: Bytes,
     ) -> impl Future<Output = Reply> + Send + 'p {
-        // Done outside the future, so that the future need not store head and body.
+        // `open` is called outside the future, so that the future does not store head and body.
         Self::carry_out(self.open(endpoint, head, body))
     }
 
@@ -91,7 +91,7 @@ impl Pipeline {
         async move {
             let reply = match begun {
                 Err(reply) => reply,
-                // Not detached: a read changes nothing, so it may be dropped when the caller hangs up.
+                // A read is not detached. It changes nothing, so it may be dropped when the caller disconnects.
                 Ok(Begun::Read(reading)) => reading.await,
                 Ok(Begun::Change(changing)) => changing.await,
                 Ok(Begun::Transact(transacting)) => transacting.await,
@@ -128,11 +128,12 @@ impl Pipeline {
             let invocation = Invocation::new(Arc::clone(&endpoint.arguments), verified.keep(), head);
             self.begin(invocation, call, claimed)
         });
-        // Tracked, because shutdown waits for connections to end, and this future may run outside of them.
+        // This future may run outside of a connection, so the tracker makes shutdown wait for it.
         self.running.track_future(Self::carry_out(begun))
     }
 
-    /// Does everything that needs no waiting. A call that is answered here, such as a replay, needs no [`Invocation`].
+    /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
+    /// [`Invocation`] is made.
     fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<(Admitted, Claimed), Reply> {
         let span = tracing::info_span!(
             "call",
@@ -199,8 +200,8 @@ impl Pipeline {
         self.stopping.store(true, Ordering::Release);
     }
 
-    /// Waits for the handlers whose callers have hung up, and closes the store. It does not wait for handlers that a
-    /// connection still polls, so the connections have to end first.
+    /// Waits for the handlers whose callers have disconnected, and closes the store. This function does not wait for
+    /// handlers that a connection still polls, so the connections have to end first.
     pub(crate) async fn drain(&self) {
         self.running.close();
         self.running.wait().await;
@@ -230,7 +231,7 @@ impl Pipeline {
     }
 }
 
-/// A verified call that holds a permit to run.
+/// A verified call with a permit to run.
 struct Admitted {
     permit: OwnedSemaphorePermit,
     account: Account,
@@ -245,19 +246,19 @@ enum Claimed {
     InTransaction(Operation),
     /// The claim has to be awaited: the store does not answer at once, or another attempt is running.
     Awaited(Operation),
-    /// The call holds the lease of its operation.
+    /// The call has the lease of its operation.
     Granted(Lease, OperationId),
 }
 
-/// The rest of a call, by the kind of its endpoint. Each variant is boxed, so that no call reserves the space of the
-/// largest variant.
+/// The rest of a call, by the kind of its endpoint. Each variant is boxed, so that a call does not reserve the space of
+/// the largest variant.
 enum Begun<'p> {
     Read(BoxFuture<'p, Reply>),
     Change(Detached<'p, Reply>),
     Transact(BoxFuture<'p, Reply>),
 }
 
-/// Runs the handler. This function is the only place that does.
+/// Runs the handler. No other function calls a handler.
 async fn run(
     endpoint: &PreparedEndpoint,
     mut invocation: Invocation,
@@ -267,8 +268,9 @@ async fn run(
 ) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
     let length = invocation.body_length();
-    // A transaction does not wait for a permit to decode, because other transactions wait for it. The wait of other calls
-    // is not part of the handler's time: nothing has run, so the operation is released if the wait is too long.
+    // Outside a transaction, a large body waits for a permit before it is decoded. A call in a transaction does not
+    // wait, because other transactions would wait for it. The wait does not count toward the handler's time limit. If
+    // the wait is too long, the operation is released, because nothing has run yet.
     let turn = if in_transaction || !large::is_large(length) {
         None
     } else {
@@ -352,7 +354,7 @@ fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint) -> Asked<
     }
 }
 
-/// The lease, or the reply to a call that must not run.
+/// Returns the lease, or the reply to a call that must not run.
 fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, Reply> {
     Err(match claim {
         Ok(Claim::Run(lease)) => return Ok(lease),
@@ -413,7 +415,8 @@ fn attempt(
                 Reply::from_error(&not_recorded())
             }
         };
-        // Held until the outcome is recorded, so that recording counts against the limit of concurrent calls.
+        // The permit is held until the outcome is recorded, so that recording counts toward the limit of concurrent
+        // calls.
         drop(permit);
         account.close(reply)
     }
@@ -425,7 +428,7 @@ mod tests {
 
     use super::{attempt, attempt_when_granted};
 
-    /// glibc caches freed blocks of up to 1,032 bytes, and an attempt is boxed together with its span.
+    /// The future is boxed together with its span. Blocks of up to 1,032 bytes come from glibc's cache of freed blocks.
     #[test]
     fn the_future_of_an_attempt_fits_a_cached_allocation() {
         for size in [of_future(attempt), of_future(attempt_when_granted)] {

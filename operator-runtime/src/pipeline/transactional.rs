@@ -1,5 +1,5 @@
-//! Runs a call whose handler works in the store's transaction: waits for the call's turn, runs the handler, and answers
-//! a call that waits too long.
+//! Runs a call whose handler works in the store's transaction: waits for earlier calls of the same operation, runs the
+//! handler, and answers a call that waits too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Pipeline {
         let early = (account.clone(), span.clone());
         let work = async move {
             let _permit = permit;
-            // Before the call takes a store connection, because there are fewer connections than callers.
+            // The call waits before it takes a store connection, because there are fewer connections than callers.
             let _turn = taken_up.turn().await;
             let endpoint = account.shared_endpoint();
             account.close(transact(operations, endpoint, operation, invocation, &progress).await)
@@ -43,7 +43,7 @@ impl Pipeline {
         tokio::select! {
             biased;
             reply = &mut running => reply,
-            // The work stays in the queue and still ends, so that a retry gets its answer.
+            // The work stays in the queue and runs later, so that a retry gets its answer.
             error = waited_too_long => {
                 let (account, span) = early;
                 span.in_scope(|| account.close(Reply::from_error(&error)))
@@ -52,8 +52,8 @@ impl Pipeline {
     }
 }
 
-/// Ends after `wait` if the handler has not started by then. The error says what the call waits for: another attempt at
-/// its own operation, in this process or in another one, or other work ahead of the call.
+/// Returns after `wait` if the handler has not started by then. The error says what the call is waiting for: another
+/// attempt at the same operation, in this process or in another one, or other work ahead of the call.
 async fn waited_too_long(wait: Duration, is_duplicate: bool, progress: Arc<Progress>) -> Error {
     tokio::time::sleep(wait).await;
     match progress.stage() {

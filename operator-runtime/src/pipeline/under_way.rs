@@ -25,7 +25,7 @@ pub(crate) struct TakenUp {
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// The turn of one call: until it is dropped, every other call of the operation in this process waits.
+/// The right of one call to run: until this value is dropped, every other call of the operation in this process waits.
 pub(crate) struct Turn<'t>(
     #[expect(dead_code, reason = "the guard is held and never read")] tokio::sync::MutexGuard<'t, ()>,
 );

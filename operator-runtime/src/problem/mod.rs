@@ -22,8 +22,8 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// The error of a call.
 ///
 /// The agent reads the detail and may repeat it to a customer, so write full sentences that say what is wrong and what
-/// to do instead. Put text for the company alone into the source of [`Error::internal`]: a source is logged and never
-/// sent.
+/// to do instead. Put text that only the company may see into the source of [`Error::internal`]: a source is logged and
+/// never sent.
 ///
 /// ```
 /// use operator_runtime::Error;
@@ -50,7 +50,7 @@ pub(crate) struct InputProblem {
     pub(crate) detail: String,
 }
 
-/// A problem that an endpoint documents. `#[derive(OperatorError)]` writes it.
+/// A problem that an endpoint documents. `#[derive(OperatorError)]` generates it.
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemSpec {
     /// The last part of the problem's type URI.
@@ -93,7 +93,7 @@ impl<T: fmt::Display> ShownField for T {
     }
 }
 
-/// The problems that a handler can create with [`Error`], apart from those that every endpoint can answer with.
+/// The problems that a handler can create with [`Error`], apart from the problems that every endpoint can answer with.
 #[diagnostic::do_not_recommend]
 impl DocumentedError for Error {
     const PROBLEMS: &'static [ProblemSpec] = &[
@@ -118,7 +118,7 @@ impl DocumentedError for Error {
     ];
 }
 
-/// Creates the error of one variant. For code that `#[derive(OperatorError)]` writes.
+/// Creates the error of one variant. The code that `#[derive(OperatorError)]` generates calls this function.
 #[must_use]
 pub fn problem(kind: &'static str, status: u16, retryable: bool, detail: String) -> Error {
     Error::new(Kind::Declared(kind, status, retryable), detail)
@@ -261,7 +261,7 @@ impl Error {
             errors: &self.0.inputs,
             operation: self.0.operation.map(|operation| operation.to_string()),
         };
-        // A boxed slice, so that a stored body has no spare capacity.
+        // A boxed slice has no spare capacity, which would stay allocated if the body is stored.
         serde_json::to_vec(&problem)
             .unwrap_or_default()
             .into_boxed_slice()

@@ -1,5 +1,5 @@
 //! Bearer tokens (RFC 6750) for calls over MCP, which are not signed. A `Bearer` is the only alternative to a
-//! signature; it is made from a valid token, or for the person who started the process.
+//! signature. It is made from a valid token, or for the person who started the process.
 
 use std::fmt;
 
@@ -16,7 +16,8 @@ use super::request::Verified;
 use super::secrets::{self, KeyName, Secret, SecretsError};
 use super::signature::Keys;
 
-/// The SHA-256 of every accepted token, so that all compared values have the same length and no token stays in memory.
+/// The SHA-256 hashes of all accepted tokens. Hashes have the same length, as the comparison requires, and no token
+/// stays in memory.
 pub(crate) struct Tokens(Vec<(KeyName, [u8; 32])>);
 
 /// The caller: the holder of a token, or the person who started the process.
@@ -38,7 +39,7 @@ pub(crate) struct ToolCall {
 
 impl Tokens {
     /// Parses a comma-separated list of `[tenant/]id=token`. No token may equal a signing key, because a token is sent
-    /// with each request.
+    /// with each request, and a signing key must never be sent.
     pub(crate) fn parse(place: &str, list: &str, keys: Option<&Keys>) -> Result<Self, SecretsError> {
         Self::of(place, secrets::parse(place, list)?, keys)
     }
@@ -58,7 +59,7 @@ impl Tokens {
         Ok(Self(tokens.into_iter().map(digest).collect()))
     }
 
-    /// The holder of the request's token. Each token is compared whole, in constant time.
+    /// Returns the holder of the request's token. Each token is compared completely, in constant time.
     pub(crate) fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, NoBearer> {
         let given = token(headers)?;
         let given: [u8; 32] = Sha256::digest(given).into();
@@ -126,7 +127,8 @@ impl Bearer {
         Self(KeyName::new("default", "stdio"))
     }
 
-    /// Makes a verified call of this caller, as a valid signature does. `now` is in seconds since 1970-01-01 UTC.
+    /// Makes a verified call of this caller. For a signed call, verifying the signature does this. `now` is in seconds
+    /// since 1970-01-01 UTC.
     pub(crate) fn vouch<'k>(&self, key: &'k IdempotencyKey, arguments: Bytes, now: u64) -> Verified<'k> {
         Verified::of_bearer(self.0.clone(), &key.0, arguments, now)
     }
@@ -139,12 +141,12 @@ impl IdempotencyKey {
         HeaderValue::from_str(key).ok().filter(|_| is_valid).map(Self)
     }
 
-    /// A random key, which no other call has.
+    /// A random key that no other call has.
     pub(crate) fn random() -> Result<Self, NoRandomBytes> {
         let mut bytes = [0; 16];
         randomness::fill(&mut bytes)?;
         let text = format!("mcp-{}", const_hex::encode(bytes));
-        // Cannot fail, because letters, digits and a hyphen are valid in a header value.
+        // This cannot fail, because letters, digits and a hyphen are valid in a header value.
         HeaderValue::try_from(text)
             .map(Self)
             .map_err(|_| NoRandomBytes(getrandom::Error::UNEXPECTED))

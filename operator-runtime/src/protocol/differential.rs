@@ -45,7 +45,7 @@ fn samples<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> Vec<T> {
         .collect()
 }
 
-/// Any Unicode text, often with characters that are escaped or that separate.
+/// Any Unicode text. It often contains separators and characters that have to be escaped.
 fn text() -> impl Strategy<Value = String> {
     let letter = proptest::prop_oneof![
         proptest::char::any(),
@@ -139,7 +139,7 @@ fn raw_queries_are_read_as_cpython_reads_them() {
             .and_then(|unverified| unverified.verify(&keys, 1_700_000_000));
         match verified {
             Ok(_) => accepted += 1,
-            // This mistake is reported only if the signature is valid, so the signature was valid.
+            // A repeated parameter is reported only if the signature is valid, so the signature was valid.
             Err(refusal) => assert_eq!(
                 refusal.to_string(),
                 super::request::Refusal::ParameterTwice.to_string(),

@@ -87,9 +87,10 @@ impl<'h> Envelope<'h> {
     }
 }
 
-/// Whether a key is 1–255 visible ASCII characters without `:`. A colon would allow two ways to split the payload.
+/// Whether a key is 1–255 visible ASCII characters without `:`. With a colon in the key, two different calls could have
+/// the same payload.
 pub(crate) fn is_idempotency_key(key: &[u8]) -> bool {
-    // Without an early exit, so that the compiler can check many bytes at a time.
+    // The check has no early exit, so that the compiler can check many bytes at a time.
     let allowed = |all: bool, byte: &u8| all & byte.is_ascii_graphic() & (*byte != b':');
     (1..=255).contains(&key.len()) && key.iter().fold(true, allowed)
 }

@@ -3,8 +3,8 @@
 /// The largest accepted difference between a timestamp and now, in seconds, in both directions.
 pub(crate) const TOLERANCE: u64 = 30;
 
-/// `None` if the timestamp is fresh. Otherwise its difference from now in seconds, which is negative if it is in the
-/// past.
+/// Returns `None` if the timestamp is fresh. Otherwise returns its difference from now in seconds, which is negative if
+/// the timestamp is in the past.
 ///
 /// A timestamp in the future is refused too, because it would lengthen the time in which the request can be replayed.
 pub(super) fn staleness(timestamp: u64, now: u64) -> Option<i128> {

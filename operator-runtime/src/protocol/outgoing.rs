@@ -1,4 +1,4 @@
-//! An outgoing call, as a caller makes it: URL, body, and the content to sign.
+//! An outgoing call, as a caller sends it: URL, body, and the content to sign.
 
 use super::signature::{Keys, content_of_parameters};
 use crate::protocol::method::Method;
@@ -8,7 +8,7 @@ use crate::protocol::method::Method;
 pub(crate) struct Outgoing {
     #[cfg_attr(
         not(feature = "cli"),
-        expect(dead_code, reason = "only the command line sends over a socket")
+        expect(dead_code, reason = "only the command line sends calls over a socket")
     )]
     pub(crate) method: Method,
     /// The published URL, which is part of the signed payload.
@@ -45,7 +45,7 @@ impl Outgoing {
         }
     }
 
-    /// `base`, followed by the query.
+    /// The URL or path `base`, followed by the query.
     pub(crate) fn target(&self, base: &str) -> String {
         let separator = if self.query.is_empty() { "" } else { "?" };
         format!("{base}{separator}{}", self.query)

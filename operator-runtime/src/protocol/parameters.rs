@@ -1,9 +1,9 @@
-//! The decoded search parameters of a GET, which are signed, and which its inputs are read from.
+//! The decoded search parameters of a GET. The caller signs them, and the endpoint's inputs are read from them.
 
 /// A map from names to values, sorted by code point, without duplicate names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parameters {
-    /// The decoded text of all pairs, so that any number of pairs needs one allocation.
+    /// The decoded text of all pairs in one string, so that any number of pairs needs one allocation.
     text: String,
     /// The positions of each name and value in the text, ordered by name.
     pairs: Vec<Pair>,
@@ -42,7 +42,8 @@ impl Parameters {
             });
         }
         let text = String::from_utf8(text).map_err(|_| NotUtf8)?;
-        // A name that ends with half a character is invalid, even if its value begins with the other half.
+        // A name that ends in the middle of a character is invalid, even if its value begins with the rest of the
+        // character.
         let whole = |pair: &Pair| {
             [pair.start, pair.middle, pair.end]
                 .iter()
@@ -51,9 +52,9 @@ impl Parameters {
         if !pairs.iter().all(whole) {
             return Err(NotUtf8);
         }
-        // The order of UTF-8 bytes is the order of code points.
+        // Sorting by UTF-8 bytes gives the order of code points.
         let name = |pair: &Pair| &text.as_bytes()[pair.start..pair.middle];
-        // A stable sort, so that pairs with equal names keep their order.
+        // The sort is stable, so that pairs with equal names keep their order.
         pairs.sort_by(|left, right| name(left).cmp(name(right)));
         let given = pairs.len();
         pairs.dedup_by(|later, kept| {

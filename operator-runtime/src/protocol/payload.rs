@@ -1,4 +1,4 @@
-//! The signed payload: `URL ":" idempotency key ":" timestamp ":" content`. Pure.
+//! The signed payload: `URL ":" idempotency key ":" timestamp ":" content`. A pure function.
 
 /// Passes everything after `URL ":"` to `sink`. The content is the raw body of a POST, or the parameters of a GET as
 /// CPython's `json.dumps` prints them.

@@ -1,22 +1,22 @@
-//! The public URL: what it may be, and the URLs and paths below it.
+//! The public URL: which URLs are accepted, and the URLs and paths below the public URL.
 
 use std::fmt;
 #[cfg(any(feature = "cli", test))]
 use std::net::SocketAddr;
 
-/// Scheme, host and base path that the endpoints are published below, without a slash at the end.
+/// The URL below which the endpoints are published: scheme, host and base path, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUrl {
     url: String,
-    /// Where the base path begins in the URL; at its end where there is none.
+    /// The position in `url` at which the base path begins. If there is no base path, this is the length of `url`.
     base_path: usize,
 }
 
 impl PublicUrl {
-    /// Takes a URL that callers can sign over.
+    /// Parses a public URL, and checks that callers can sign it.
     ///
     /// # Errors
-    /// Why they could not.
+    /// The reason why callers cannot sign this URL.
     pub(crate) fn parse(url: &str) -> Result<Self, NotPublic> {
         let parsed: http::Uri = url.parse().map_err(NotPublic::Syntax)?;
         let (Some(scheme), Some(authority)) = (parsed.scheme_str(), parsed.authority()) else {
@@ -44,7 +44,7 @@ impl PublicUrl {
         Ok(Self { url, base_path })
     }
 
-    /// The URL of a server that listens there and has no other name.
+    /// The URL of a server that listens at `address` and has no other public URL.
     #[cfg(any(feature = "cli", test))]
     pub(crate) fn of_listener(address: SocketAddr) -> Self {
         let url = format!("http://{address}");
@@ -58,23 +58,24 @@ impl PublicUrl {
         &self.url
     }
 
-    /// Empty, or a slash and what follows it.
+    /// The base path: empty, or a path that begins with a slash.
     pub(crate) fn base_path(&self) -> &str {
         &self.url[self.base_path..]
     }
 
-    /// The URL that an endpoint's path is published at: the one that its callers sign over.
+    /// The URL at which an endpoint is published. Callers sign this URL.
     pub(crate) fn published(&self, path: &str) -> String {
         below(&self.url, path)
     }
 
-    /// The path that is published: what a request has where nothing in front of the server takes the base path away.
+    /// The path at which an endpoint is published. Requests have this path unless a proxy in front of the server
+    /// removes the base path.
     pub(crate) fn published_path(&self, path: &str) -> String {
         below(self.base_path(), path)
     }
 }
 
-/// An endpoint's path, which begins with a slash, below a URL or a path that ends without one.
+/// Joins a URL or path that has no slash at its end with an endpoint's path, which begins with a slash.
 pub(crate) fn below(base: &str, path: &str) -> String {
     [base, path].concat()
 }
@@ -84,7 +85,7 @@ fn check_base_path(path: &str) -> Result<(), NotPublic> {
     if base_path.contains([':', '%', '{', '}', '*']) || base_path.contains("//") {
         return Err(NotPublic::Characters);
     }
-    // RFC 3986 §5.2.4: clients remove these segments before they send, and then sign over another URL.
+    // Clients remove these segments before they send a request (RFC 3986 §5.2.4), and would then sign another URL.
     if base_path.split('/').any(|segment| segment == "." || segment == "..") {
         return Err(NotPublic::Dots);
     }
@@ -102,7 +103,7 @@ fn is_loopback_host(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// Why callers could not sign over a URL, as the end of the sentence "the public URL …".
+/// Why callers cannot sign a URL, as the end of the sentence "the public URL …".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotPublic {
     #[error("is not a URL")]

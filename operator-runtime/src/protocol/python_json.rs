@@ -1,8 +1,8 @@
-//! Prints a map of strings as CPython's `json.dumps(map, sort_keys=True)` does. Pure.
+//! Prints a map of strings as CPython's `json.dumps(map, sort_keys=True)` does. A pure function.
 
 /// Prints the pairs, which must be sorted by code point (the order of their UTF-8 bytes) and have no duplicate names.
 pub(super) fn encode<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Vec<u8> {
-    // Large enough for most queries, so that printing needs one allocation.
+    // The capacity is enough for most queries, so that printing needs one allocation.
     let mut printed = Vec::with_capacity(256);
     printed.push(b'{');
     for (index, (name, value)) in pairs.enumerate() {

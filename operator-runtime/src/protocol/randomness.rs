@@ -1,6 +1,6 @@
 //! Random bytes from the operating system.
 
-/// The operating system gave no random bytes.
+/// The operating system returned no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("Cannot get random bytes from the operating system: {0}.")]
 pub(crate) struct NoRandomBytes(pub(super) getrandom::Error);

@@ -26,8 +26,8 @@ pub(crate) struct Unverified<'h> {
 
 /// A request with a valid signature or a valid bearer token.
 ///
-/// Only verification makes a `Verified`. It borrows from the request's headers, so that no header is copied for a call
-/// whose handler does not run.
+/// Only verification makes a `Verified`. A `Verified` borrows from the request's headers, so that no header is copied
+/// for a call whose handler does not run.
 #[derive(Debug)]
 pub(crate) struct Verified<'h> {
     idempotency_key: &'h HeaderValue,
@@ -124,7 +124,7 @@ impl Content {
 }
 
 impl<'h> Verified<'h> {
-    /// The request of a bearer. Only the module `bearer` calls this.
+    /// Makes the request of a caller with a bearer token. Only the module `bearer` calls this function.
     #[cfg(feature = "mcp")]
     pub(super) fn of_bearer(key: KeyName, idempotency_key: &'h HeaderValue, arguments: Bytes, now: u64) -> Self {
         static JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -158,7 +158,7 @@ impl<'h> Verified<'h> {
         }
     }
 
-    /// The owned part for a handler, which outlives the request.
+    /// Returns the part of the request that a handler needs, as an owned value: the handler may outlive the request.
     pub(crate) fn keep(self) -> Kept {
         Kept {
             idempotency_key: self.idempotency_key.clone(),
@@ -189,7 +189,7 @@ impl Kept {
 
 /// The text of a header of a verified request, which consists of visible ASCII.
 fn text(value: &HeaderValue) -> &str {
-    // Faster than `to_str`, which checks byte by byte.
+    // This is faster than `to_str`, which checks byte by byte.
     str::from_utf8(value.as_bytes()).unwrap_or_default()
 }
 

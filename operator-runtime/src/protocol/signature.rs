@@ -23,8 +23,8 @@ type State = Hmac<Sha256>;
 pub(crate) struct Keys(Vec<Secret>);
 
 impl Keys {
-    /// A single secret, taken literally except for one line end after it. `place` says in messages where it was
-    /// written.
+    /// A single secret. It is used exactly as given, except that one line ending at its end is removed. Messages name
+    /// `place` as the source of the secret.
     pub(crate) fn single(place: &str, secret: &str) -> Result<Self, SecretsError> {
         secrets::single(place, secret).map(|key| Self(vec![key]))
     }
@@ -51,8 +51,8 @@ impl Keys {
         self.0.iter().filter(|key| key.is_weak()).map(|key| &key.name)
     }
 
-    /// The HMAC states for one endpoint, which have already processed the key block and `URL ":"`, so that calls need
-    /// not.
+    /// Prepares the keys for one endpoint. The HMAC states have already processed the key block and `URL ":"`, so that
+    /// calls need not do that.
     pub(crate) fn bind(&self, url: &str) -> BoundKeys {
         let states = self.0.iter().filter_map(|key| {
             let mut state = state_of(key)?;
@@ -66,7 +66,7 @@ impl Keys {
         }
     }
 
-    /// The key that signs, which is the first.
+    /// The key that signs, which is the first key.
     #[cfg(feature = "cli")]
     pub(crate) fn signing(&self) -> Option<&KeyName> {
         self.0.first().map(|key| &key.name)
@@ -78,8 +78,8 @@ impl Keys {
         self.0.iter().map(|key| key.name.id())
     }
 
-    /// The key whose secret made this signature of exactly these bytes, and how the signer read the secret. It helps
-    /// people to find a mistake, and never decides about a call.
+    /// Finds the key whose secret made this signature of exactly these bytes, and how the signer read the secret. The
+    /// result helps people to find a mistake. It never decides about a call.
     #[cfg(feature = "cli")]
     pub(crate) fn signer_of(&self, payload: &[u8], signature: &[u8; 32]) -> Option<(&KeyName, SecretReading)> {
         let signs = |secret: &[u8]| {
@@ -123,7 +123,7 @@ pub(crate) enum SecretReading {
     DecodedHex,
 }
 
-/// The HMAC state after the key block. It is always `Some`, because HMAC takes a key of any length (RFC 2104 §2).
+/// The HMAC state after the key block. It is always `Some`, because HMAC accepts a key of any length (RFC 2104 §2).
 fn state_of(key: &Secret) -> Option<State> {
     State::new_from_slice(key.text.as_bytes()).ok()
 }
@@ -154,7 +154,8 @@ pub(crate) struct BoundKeys {
 }
 
 impl BoundKeys {
-    /// The key that signed the content. All keys are tried, and each signature is compared whole, in constant time.
+    /// Returns the key that signed the content. All keys are tried, and each signature is compared completely, in
+    /// constant time.
     pub(super) fn verify(&self, envelope: &Envelope<'_>, content: &[u8]) -> Result<KeyName, Refusal> {
         let mut matching = u32::MAX;
         for (index, (_, state)) in (0_u32..).zip(&self.states) {
@@ -186,7 +187,7 @@ impl BoundKeys {
     }
 }
 
-/// Compares in constant time, by 64-bit words, because a comparison by bytes takes as long as one block of the hash.
+/// Compares in constant time, by 64-bit words. A comparison by bytes would take as long as hashing one block.
 fn same(left: &[u8; 32], right: &[u8; 32]) -> Choice {
     let pairs = left.as_chunks().0.iter().zip(right.as_chunks().0);
     pairs.fold(Choice::from(1), |all, (left, right)| {
@@ -206,7 +207,7 @@ pub(crate) fn content_of_parameters(pairs: &[(String, String)]) -> String {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     sorted.sort_unstable();
-    // Cannot fail, because the encoder prints ASCII only.
+    // This cannot fail, because the encoder prints ASCII only.
     String::from_utf8(super::python_json::encode(sorted.into_iter())).unwrap_or_default()
 }
 

@@ -109,7 +109,7 @@ fn errors_of_wrong_lists_hide_the_secrets() {
 #[test]
 fn moving_a_colon_between_parts_of_the_payload_does_not_forge_a_call() {
     let keys = Keys::single("the test", "s").unwrap();
-    // Signed for another URL, key or time that together give the same payload.
+    // These calls are signed for another URL, key or time. Joined together, the parts give the same payload.
     let tricks = [
         Attempt {
             url: "https://api.example.com/refunds:k-1",

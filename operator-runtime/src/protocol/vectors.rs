@@ -1,4 +1,5 @@
-//! The protocol's test vectors, made by CPython: each is verified and reproduced, and each changed part is detected.
+//! The protocol's test vectors, made by CPython. Each vector is verified and reproduced, and each change to one of its
+//! parts is detected.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};

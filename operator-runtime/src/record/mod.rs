@@ -29,7 +29,7 @@ impl Response {
     /// The longest body, in bytes, that is copied before it is kept. Longer bodies are written without spare capacity.
     pub(crate) const SHORT: usize = 1024;
 
-    /// An answer of these bytes.
+    /// A response with this status, content type and body.
     #[must_use]
     pub fn new(status: StatusCode, content_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
         Self {
@@ -39,8 +39,9 @@ impl Response {
         }
     }
 
-    /// A response to keep. A short body is copied, so that it is kept without spare capacity, and not shared until it
-    /// is first replayed.
+    /// A copy of this response for the record. A short body is copied, so that the record does not keep the spare
+    /// capacity of the original buffer. The copied buffer becomes reference-counted only when the response is first
+    /// replayed.
     pub(crate) fn to_keep(&self) -> Self {
         Self {
             status: self.status,
@@ -64,9 +65,9 @@ pub struct Record {
     pub origin: Origin,
     /// The number of the attempt that owns the operation: 1, 2, ….
     pub epoch: u32,
-    /// How far the operation has come.
+    /// The state of the operation.
     pub state: State,
-    /// Who settled the outcome of a lost attempt by hand, if anybody did.
+    /// Who settled the outcome of a lost attempt by hand; `None` if nobody has settled it.
     pub settlement: Option<Arc<Settlement>>,
 }
 
@@ -81,7 +82,7 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// The word of that person, given at that time.
+    /// A decision by the person `by`, made at the time `at`.
     #[must_use]
     pub fn new(by: impl Into<String>, at: SystemTime) -> Self {
         Self { by: by.into(), at }
@@ -94,13 +95,13 @@ impl Settlement {
     }
 }
 
-/// How far an operation has come.
+/// The state of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// An attempt runs, or ran until its lease was lost.
+    /// An attempt is running, or was lost while it ran.
     InProgress,
-    /// The last attempt ended without an effect to keep: the next attempt runs.
+    /// The last attempt ended without an effect to keep: the next call runs the handler.
     Released,
     /// Ended with this response, which every retry gets.
     Completed(Response),
@@ -127,7 +128,7 @@ pub enum DecodeError {
     Damaged,
 }
 
-/// The format that is written. Format 1, which can still be read, has neither origin nor settlement.
+/// The format that [`Record::encode`] writes. Format 1 can still be read; it has neither origin nor settlement.
 const FORMAT: u8 = 2;
 
 pub(crate) const IN_PROGRESS: u8 = 0;
@@ -136,7 +137,7 @@ const COMPLETED: u8 = 2;
 const NOT_KEPT: u8 = 3;
 pub(crate) const UNKNOWN: u8 = 4;
 
-/// A bit in the second byte, next to the state: the record has a settlement. Stores count records by that byte.
+/// A bit in the second byte, next to the state: the record has a settlement. Stores count records by the second byte.
 pub(crate) const SETTLED: u8 = 0x80;
 
 impl Record {
@@ -153,7 +154,7 @@ impl Record {
     }
 
     /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, settlement, and the status, content
-    /// type and body of the response. Numbers are big-endian; each text follows its length.
+    /// type and body of the response. Numbers are big-endian; each text is preceded by its length.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (tag, response) = match &self.state {
@@ -242,7 +243,7 @@ fn decode_response(mut bytes: Bytes) -> Result<Response, DecodeError> {
     })
 }
 
-/// The conversion of the length loses nothing, because no text is as long as 2⁶⁴ bytes.
+/// The length always fits into `u64`, because no text is as long as 2⁶⁴ bytes.
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend((text.len() as u64).to_be_bytes());
     bytes.extend(text.as_bytes());
@@ -384,8 +385,8 @@ mod tests {
         #[test]
         fn any_bytes_decode_without_panic(bytes in prop::collection::vec(any::<u8>(), 36..120), tail in prop::collection::vec(any::<u8>(), 0..40), state in 0_u8..6, settled in any::<bool>()) {
             let tag = if settled { state | SETTLED } else { state };
-            // Format 1 accepts any rest. In format 2, random lengths of the texts would hardly ever fit, so they are
-            // set here.
+            // In format 1, any bytes may follow. In format 2, a length precedes each text. Random lengths would almost
+            // never be valid, so the test sets the lengths.
             let mut framed = vec![1, tag];
             framed.extend(&bytes);
             let _ = Record::decode(framed.into());

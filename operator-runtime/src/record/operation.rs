@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 
 /// The id of an operation: SHA-256 over tenant and idempotency key.
 ///
-/// The tenant is part of the id, so that no tenant sees the responses of another one. The signing key is not part of
-/// it, so that operations keep their ids when keys are rotated.
+/// The tenant is part of the id, so that no tenant sees the responses of another tenant. The signing key is not part of
+/// the id, so that operations keep their ids when keys are rotated.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationId([u8; 32]);
 
 impl OperationId {
-    /// The operation with this `idempotency_key` of this `tenant`.
+    /// The id of the operation with this `idempotency_key` of this `tenant`.
     #[must_use]
     pub fn new(tenant: &str, idempotency_key: &str) -> Self {
         Self(hash([tenant.as_bytes(), idempotency_key.as_bytes()]))
@@ -46,7 +46,7 @@ impl OperationId {
 #[non_exhaustive]
 pub struct ParseOperationIdError;
 
-/// From 64 hexadecimal digits, as `Display` writes them.
+/// Parses 64 hexadecimal digits, as `Display` writes them.
 ///
 /// ```
 /// use operator_runtime::store::OperationId;
@@ -60,7 +60,7 @@ impl FromStr for OperationId {
     type Err = ParseOperationIdError;
 
     fn from_str(digits: &str) -> Result<Self, Self::Err> {
-        // `const_hex` would take `0x` before the digits.
+        // The length is checked first, because `const_hex` would also accept `0x` before the digits.
         let digits = if digits.len() == 64 { digits } else { "" };
         let mut bytes = [0; 32];
         let decoded = const_hex::decode_to_slice(digits, &mut bytes);
@@ -77,7 +77,7 @@ impl OperationId {
     }
 }
 
-/// As 64 hexadecimal digits.
+/// Writes the id as 64 hexadecimal digits.
 impl fmt::Display for OperationId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hex(formatter, &self.0)
@@ -93,7 +93,7 @@ impl fmt::Debug for OperationId {
 /// The size of a buffer that is large enough for most endpoints' names, idempotency keys and tenants.
 const ROOM: usize = 128;
 
-/// The texts joined in `room`, or `None` if they are too long for it.
+/// Joins the texts in the buffer `room`. Returns `None` if the buffer is too small.
 fn join<'r>(parts: &[&str], room: &'r mut [u8]) -> Option<&'r str> {
     let mut length = 0;
     for part in parts {
@@ -104,9 +104,10 @@ fn join<'r>(parts: &[&str], room: &'r mut [u8]) -> Option<&'r str> {
     str::from_utf8(&room[..length]).ok()
 }
 
-/// The call that began an operation, in the terms that a person searches other systems for. No rule depends on it.
+/// The call that began an operation: endpoint, idempotency key and tenant. People use these values to search other
+/// systems; no decision depends on them.
 ///
-/// It is empty in records of format 1, which did not keep it.
+/// The origin is empty in records of format 1, which did not store it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Origin(Arc<str>);
 
@@ -117,7 +118,7 @@ impl Origin {
     pub fn new(endpoint: &str, idempotency_key: &str, tenant: &str) -> Self {
         let parts = [endpoint, "\n", idempotency_key, "\n", tenant];
         let mut room = [0; ROOM];
-        // Joined on the stack if the text is short enough, so that it is allocated only once.
+        // A short text is first joined on the stack, so that only the `Arc` is allocated.
         match join(&parts, &mut room) {
             Some(text) => Self(text.into()),
             None => Self(parts.concat().into()),

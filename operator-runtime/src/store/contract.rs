@@ -10,7 +10,7 @@ use super::{
     Step, Store, Swap,
 };
 
-/// Runs every check against `store`, which may hold other operations. `advance` lets time pass on the store's clock,
+/// Runs every check against `store`, which may contain other operations. `advance` lets time pass on the store's clock,
 /// for example by waiting.
 ///
 /// # Panics
@@ -91,7 +91,7 @@ async fn held(store: &dyn Store, id: OperationId) -> (Revision, Record, Ages) {
     }
 }
 
-/// A caller that must not wait here drops the step, and asks again elsewhere.
+/// A caller that must not wait drops the step, and asks the store again later.
 async fn a_step_that_is_dropped_changes_nothing(store: &dyn Store, id: OperationId) {
     let claim = || {
         store.swap(Proposal {
@@ -247,7 +247,7 @@ async fn every_record_is_listed_and_counted(
     assert_eq!(
         (after.lost, lost),
         (0, 1),
-        "an attempt, and nothing else, must count as lost once it has given no sign of life for the lease"
+        "an attempt, and nothing else, must count as lost once its record was not written for the time of the lease"
     );
     every_record_is_listed(store, &written).await;
 }

@@ -20,14 +20,14 @@ pub struct Listed {
     pub id: OperationId,
     /// The revision to expect when the record is written.
     pub revision: Revision,
-    /// The record, or why the bytes in the store cannot be read as one.
+    /// The record, or the reason why the bytes in the store cannot be read as a record.
     pub record: Result<Record, DecodeError>,
     /// The ages of the record by the store's clock.
     pub ages: Ages,
 }
 
 impl Listed {
-    /// A record as a store has found it.
+    /// A record as a store returns it in a list.
     #[must_use]
     pub fn new(id: OperationId, revision: Revision, record: Result<Record, DecodeError>, ages: Ages) -> Self {
         Self {
@@ -54,13 +54,14 @@ pub struct Page {
 }
 
 impl Page {
-    /// These records, and where the next page begins, unless this is the last.
+    /// A page with these records. `next` is where the next page begins, and `None` on the last page.
     #[must_use]
     pub fn new(records: Vec<Listed>, next: Option<Cursor>) -> Self {
         Self { records, next }
     }
 
-    /// A page of the first `limit` records, for a store whose cursor is the last id. The records must be ordered by id.
+    /// A page of the first `limit` records, for a store whose cursor is the id of a page's last record. The records
+    /// must be ordered by id.
     pub(super) fn of_ordered(mut records: Vec<Listed>, limit: u32) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let is_last = records.len() < limit;
@@ -73,7 +74,7 @@ impl Page {
     }
 }
 
-/// How many records a store holds. A store begins with `Counts::default()` and sets what it has counted.
+/// The number of records in a store. A store begins with `Counts::default()` and sets what it has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -81,8 +82,8 @@ pub struct Counts {
     pub held: u64,
     /// Records with the state `Unknown`: an attempt ended with an unknown outcome, or a retry found that it was lost.
     pub unknown: u64,
-    /// Records whose attempt was lost and that no retry has asked for since. Where the handler must not run again,
-    /// their outcome is unknown too.
+    /// Records whose attempt was lost and that no retry has asked for since. If the handler must not run again, the
+    /// outcome of such an operation is unknown too.
     pub lost: u64,
     /// Records that a person has settled, whatever their state is now.
     pub settled: u64,

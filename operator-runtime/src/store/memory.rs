@@ -17,12 +17,13 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock};
 
-/// Enough shards that calls rarely wait for each other, and few, because each shard pauses when its table grows.
+/// With this many shards, calls rarely wait for each other. There are not more, because each shard pauses when its
+/// table grows.
 const SHARDS: usize = 16;
 const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
 
-/// A store in the memory of this process, with a size limit: when it is full, it refuses new operations, and it drops
-/// no record before the record expires.
+/// A store in the memory of this process, with a size limit. When the store is full, it refuses new operations. It
+/// drops no record before the record expires.
 #[derive(Debug)]
 pub struct MemoryStore {
     shards: [Mutex<Shard>; SHARDS],
@@ -57,8 +58,8 @@ struct Held {
     first_seen: Moment,
 }
 
-/// A time of the store's clock in nanoseconds, enough for 584 years. In 64 bits, so that an entry of the table takes 64
-/// bytes.
+/// A time of the store's clock in nanoseconds, enough for 584 years. It is stored in 64 bits, so that an entry of the
+/// table takes 64 bytes.
 #[derive(Debug, Clone, Copy)]
 struct Moment(u64);
 
@@ -88,7 +89,7 @@ impl MemoryStore {
     }
 
     fn shard(&self, id: &OperationId) -> MutexGuard<'_, Shard> {
-        // The first byte, because the hasher uses the last bytes of the id.
+        // The first byte selects the shard, because the hasher uses the last bytes of the id.
         lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
     }
 
@@ -153,7 +154,7 @@ impl MemoryStore {
         let now = self.now();
         let mut removed = 0;
         for shard in &self.shards {
-            // The next sweep looks at the other shards, so that this one does not lock them in vain.
+            // The limit is reached, so the other shards need not be locked. The next sweep looks at them.
             if removed == limit {
                 break;
             }
@@ -228,7 +229,7 @@ fn take(next: &mut Revision) -> Revision {
 
 impl Moment {
     fn since(self, earlier: Self) -> Duration {
-        // Saturating, because another thread may have written after this time was read.
+        // The subtraction saturates, because another thread may have written after this time was read.
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
@@ -290,7 +291,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A hasher that takes eight bytes of the operation id, because the id is a SHA-256 hash already.
+/// A hasher that uses eight bytes of the operation id as the hash, because the id is already a SHA-256 hash.
 #[derive(Debug, Default)]
 struct AlreadyHashed(u64);
 

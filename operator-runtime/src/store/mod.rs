@@ -52,12 +52,12 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// An answer that is ready now, or a future of the answer.
 ///
-/// With it, a store that answers at once need not allocate a future.
-#[must_use = "a step that is not awaited may not happen"]
+/// With this type, a store that answers at once need not allocate a future.
+#[must_use = "a step that is not awaited may never be carried out"]
 pub enum Step<'a, T> {
     /// The answer is ready.
     Now(T),
-    /// The work begins at the first poll. A future that is dropped before its first poll has changed nothing.
+    /// The work begins at the first poll. Dropping the future before its first poll changes nothing.
     Later(BoxFuture<'a, T>),
 }
 
@@ -74,8 +74,8 @@ impl<T: Send> Step<'_, T> {
     }
 }
 
-/// Identifies one write of a record: no two writes in the life of a store have the same revision, even of different
-/// operations.
+/// Identifies one write of a record. In the life of a store, no two writes have the same revision, even if they write
+/// different operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Revision(pub u64);
 
@@ -84,11 +84,11 @@ pub struct Revision(pub u64);
 pub enum Swap {
     /// The record is written, and has this revision.
     Swapped(Revision),
-    /// Nothing is written, because the store holds another revision than expected.
+    /// Nothing is written, because the stored record has another revision than expected.
     Held {
         /// The revision to expect next time.
         revision: Revision,
-        /// The record that the store holds.
+        /// The stored record.
         record: Arc<Record>,
         /// The ages of the record by the store's clock.
         ages: Ages,
@@ -101,12 +101,12 @@ pub enum Swap {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store has no room for the write, and nothing is written.
+    /// The store has no space for the write, and nothing is written.
     #[error("{store} is full: {}; {remedy}", with_causes(&**source))]
     Full {
         /// The store, as in [`Store::describe`].
         store: String,
-        /// How to make room, such as "free space on the disk of the file".
+        /// How to make space, such as "free space on the disk of the file".
         remedy: &'static str,
         /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
@@ -131,7 +131,7 @@ pub enum StoreError {
         /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// All connections of the store stayed in use until the wait for one ended: nothing was begun.
+    /// All connections of the store stayed in use until the wait for a connection ended. Nothing was started.
     #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address", waited.as_secs())]
     Crowded {
         /// The store.
@@ -174,7 +174,7 @@ pub enum StoreError {
         /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The transaction was rolled back while work was done in it, by the store or by a handler's SQL.
+    /// The store or a handler's SQL rolled the transaction back while work was done in it.
     #[error(
         "the transaction was rolled back before its commit, so none of its changes are kept; check for a full or failing disk, or for a handler that ends transactions or continues after failed SQL"
     )]
@@ -197,7 +197,8 @@ pub enum StoreError {
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 impl StoreError {
-    /// [`Full`](Self::Full) if the source says that there is no room, otherwise [`Unavailable`](Self::Unavailable).
+    /// [`Full`](Self::Full) if the source says that there is no space left, otherwise
+    /// [`Unavailable`](Self::Unavailable).
     pub(crate) fn unavailable(store: &str, doing: &'static str, source: impl Error + Send + Sync + 'static) -> Self {
         if let Some(remedy) = full::remedy(&source) {
             return Self::Full {
@@ -217,16 +218,16 @@ impl StoreError {
 /// Values that a store gives to handlers, by type.
 pub type Provided = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
 
-/// A write that a store makes only if nothing has happened to the record meanwhile.
+/// A write that a store makes only if the record has not changed in the meantime.
 #[derive(Clone, Debug)]
 pub struct Proposal {
     /// The operation.
     pub id: OperationId,
-    /// The revision that the store has to hold of the operation; `None` if it must hold no record of it.
+    /// The revision that the stored record must have; `None` if the store must not have a record of the operation.
     pub expected: Option<Revision>,
     /// The record to write.
     pub new: Arc<Record>,
-    /// Whether the operation counts as first seen with this write.
+    /// Whether this write resets the time at which the operation was first seen.
     pub first_seen: FirstSeen,
 }
 
@@ -234,8 +235,9 @@ pub struct Proposal {
 ///
 /// An implementation is correct if it passes [`contract::check`].
 pub trait Store: Debug + Send + Sync + 'static {
-    /// Writes the record of the proposal if the store holds the revision that the proposal expects. The write is atomic for all programs that share the store, and durable before the answer. A new record
-    /// counts as first seen now, whatever the proposal says.
+    /// Writes the record of the proposal if the stored record has the revision that the proposal expects. The write is
+    /// atomic for all programs that share the store, and durable before the answer. A new record counts as first seen
+    /// now, whatever the proposal says.
     ///
     /// If a failed write may have happened, or has happened but is not durable, the error is
     /// [`StoreError::Unconfirmed`]. So a store behind a network chooses the revision before it sends the write.
@@ -244,7 +246,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
 
     /// Tells the store for how long records are valid, before the first record is written. A store whose records expire
-    /// by themselves keeps each record for this time after its last write; a store that is swept can ignore this.
+    /// by themselves keeps each record for this time after its last write. A store that is swept can ignore this call.
     fn keep_for(&self, _ttl: Duration) {}
 
     /// Removes at most `limit` records that were both first seen and last written longer ago than `older_than`, and
@@ -252,8 +254,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>>;
 
     /// One page of about `limit` records whose ids are in `ids`, for a person to look through. The page begins where
-    /// the page with the cursor `after` ended. Every record that exists from the first page to the last is on one of
-    /// the pages.
+    /// the page with the cursor `after` ended. Every record that exists during the whole listing is on one of the
+    /// pages.
     ///
     /// The ages are by the store's own clock.
     fn list(
@@ -263,8 +265,8 @@ pub trait Store: Debug + Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>>;
 
-    /// Counts the records, including expired records that are not swept yet. An attempt counts as lost once it has
-    /// given no sign of life for `lease`. The default implementation reads all records.
+    /// Counts the records, including expired records that are not swept yet. An attempt counts as lost if its record
+    /// was last written at least `lease` ago. The default implementation reads all records.
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Counts::by_reading(self, lease)
     }
@@ -287,8 +289,8 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
-    /// This store, where it is one of this crate's: start-up makes a program's tables in those. An `Arc` tells what it
-    /// shares.
+    /// Returns this store if it is a store of this crate, because start-up creates a program's tables in such a store.
+    /// An `Arc` returns the store that it points to.
     #[doc(hidden)]
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
@@ -306,8 +308,8 @@ pub trait Transactions: Send + Sync {
     fn handle_type(&self) -> TypeId;
 
     /// Runs `work` in a transaction, and commits it or rolls it back according to the verdict. At most `limit` passes
-    /// between two statements, unless the process is frozen or lost. Where statements block a thread, a statement is
-    /// interrupted once `limit` has passed since the handler's savepoint.
+    /// between two statements, unless the process is frozen or lost. If statements block a thread, the store interrupts
+    /// a statement once `limit` has passed since the handler's savepoint.
     ///
     /// Dropping the future either rolls back the whole transaction, or does not stop the work.
     fn transact(&self, limit: Duration, work: Work) -> BoxFuture<'_, Ended>;
@@ -316,7 +318,7 @@ pub trait Transactions: Send + Sync {
 /// The work that is done in a transaction.
 pub type Work = Box<dyn for<'t> FnOnce(&'t mut dyn Transaction) -> BoxFuture<'t, Verdict> + Send>;
 
-/// How a transaction is to end.
+/// How a transaction should end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Keep the changes.
@@ -331,16 +333,16 @@ pub enum Verdict {
 pub enum Ended {
     /// The changes are kept, as durably as the store keeps records.
     Committed,
-    /// The changes are undone, as the work asked.
+    /// The changes are undone, because the verdict was to roll back.
     RolledBack,
-    /// The changes are undone, because the transaction could not be begun, continued or committed.
+    /// The changes are undone, because the transaction could not be started, continued or committed.
     Failed(StoreError),
     /// The outcome is unknown, because the answer to the commit was lost.
     CommitUnknown(StoreError),
 }
 
 /// Whether the handler's error, or one of its sources, says that the database ended the transaction because of a
-/// conflict with another one, so that the handler may succeed when it runs again.
+/// conflict with another transaction. Then the handler may succeed when it runs again.
 pub(crate) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "postgres")]
     if postgres::is_conflict(error) {
@@ -358,7 +360,7 @@ pub trait Transaction: Send {
     /// record then has another revision than expected, the commit fails and nothing is kept.
     fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
 
-    /// Begins the one inner savepoint, which holds the handler's effects.
+    /// Sets the handler's savepoint, once in each transaction. The handler's effects come after the savepoint.
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>>;
 
     /// Undoes the changes since [`savepoint`](Self::savepoint), and ends the savepoint.

@@ -1,4 +1,4 @@
-//! A store that several own.
+//! A shared store: an `Arc` of a store is a store too.
 
 use std::any::Any;
 use std::ops::RangeInclusive;
@@ -9,7 +9,7 @@ use super::{
     BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap, Transactions,
 };
 
-/// So that a store that is shared, or whose type is known only at run time, can be given to an app.
+/// Lets an app use a store that is shared, or whose type is known only at run time.
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         (**self).swap(proposal)

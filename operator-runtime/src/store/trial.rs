@@ -1,4 +1,4 @@
-//! A temporary store for checking a start-up, used where the address names a file that does not exist yet.
+//! A temporary store for checking a start-up, used if the address names a file that does not exist yet.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    /// `None` if opening the address would create no file, or if the temporary file cannot be opened: then opening the
-    /// named store gives the same error.
+    /// Returns `None` if opening the address would create no file, or if the temporary file cannot be opened. In the
+    /// second case, opening the named store gives the same error.
     pub(crate) async fn of(address: &str) -> Option<Self> {
         let rest = address.strip_prefix("sqlite:")?;
         let (path, options) = rest

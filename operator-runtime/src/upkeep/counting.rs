@@ -9,7 +9,8 @@ use super::repeat_while_held;
 use crate::clock::timer_now;
 use crate::pipeline::Pipeline;
 
-/// The pause between two counts; longer if a count takes long, so that counting takes at most a hundredth of the time.
+/// The pause between two counts. If a count takes long, the pause is 100 times as long as the count, so that counting
+/// takes at most about 1 % of the time.
 const EVERY: Duration = Duration::from_secs(60);
 const AT_MOST_A_HUNDREDTH: u32 = 100;
 

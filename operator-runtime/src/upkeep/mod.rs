@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::pipeline::Pipeline;
 
-/// Does `work`, again after each pause that `work` returns, until the task is aborted or the pipeline is dropped.
+/// Repeats `work` until the task is aborted or the pipeline is dropped. `work` returns the pause before its next run.
 fn repeat_while_held<F>(pipeline: &Arc<Pipeline>, work: fn(Arc<Pipeline>) -> F) -> JoinHandle<()>
 where
     F: Future<Output = Duration> + Send + 'static,

@@ -20,7 +20,7 @@ pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
     repeat_while_held(pipeline, sweep)
 }
 
-/// Removes one batch and returns the pause before the next batch.
+/// Removes one batch of records and returns the pause before the next batch.
 ///
 /// A full batch means that more expired records remain. The pause is then as long as the batch took, so sweeping uses
 /// at most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit

@@ -169,7 +169,7 @@ async fn a_renewed_lease_stays_valid_and_a_dropped_lease_runs_out() {
     assert_eq!(fixture.run(Effect::AtMostOnce).await.epoch(), 1);
 }
 
-/// If a handler ends during a lease renewal, the answer to the renewal is lost.
+/// If a handler ends during a lease renewal, the attempt never gets the answer to the renewal.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn an_attempt_keeps_its_answer_although_its_last_renewal_was_not_answered() {
@@ -181,7 +181,7 @@ async fn an_attempt_keeps_its_answer_although_its_last_renewal_was_not_answered(
         operations: Operations::new(Arc::new(store), Settings::default()),
     };
     let mut lease = fixture.run(Effect::AtMostOnce).await;
-    // A second connection that writes makes the store wait.
+    // A second connection with an open write transaction makes the store wait.
     let other = rusqlite::Connection::open(&path).expect("opens");
     other.execute_batch("BEGIN IMMEDIATE").expect("begins");
     tokio::select! {
@@ -241,7 +241,8 @@ mod unconfirmed {
     use super::*;
     use crate::store::{BoxFuture, Cursor, Page, Proposal, Store};
 
-    /// A store that writes the first record without confirming it, and then refuses several times to replace it.
+    /// A store that writes the first record but reports the write as unconfirmed. It then refuses several writes that
+    /// would replace this record.
     #[derive(Debug)]
     struct Silent {
         inner: MemoryStore,

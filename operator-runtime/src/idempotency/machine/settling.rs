@@ -11,9 +11,9 @@ use crate::record::{Record, Response, Settlement, State};
 /// What a person has found out about an attempt whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// The operation took effect, and every retry gets this answer.
+    /// The operation took effect. Every retry gets this answer.
     Done(Response),
-    /// The operation took no effect, and a retry runs.
+    /// The operation did not take effect. A retry runs the handler.
     NotDone,
 }
 
@@ -22,9 +22,9 @@ pub(crate) enum Finding {
 pub(crate) enum NothingToSettle {
     #[error("an attempt is running: try again after the attempt has ended, or {} s after its last lease renewal", .lease.as_secs())]
     Running { lease: Duration },
-    #[error("its attempt was lost, but its handler may safely run again, so the next retry runs it")]
+    #[error("its attempt was lost, but the handler may safely run again: the next retry runs the handler")]
     RunsAgain,
-    #[error("its last attempt left no answer to keep, so the next retry runs it")]
+    #[error("its last attempt left no answer to keep: the next retry runs the handler")]
     Released,
     #[error("it is completed, and every retry gets its answer")]
     Completed,

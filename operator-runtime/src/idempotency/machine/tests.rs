@@ -1,4 +1,4 @@
-//! Checks each cell of the design's tables.
+//! Checks each cell of the tables on the design page.
 
 use proptest::prelude::*;
 
@@ -159,11 +159,11 @@ fn a_live_attempt_does_not_expire() {
 
 const LIMIT: usize = 256 * 1024;
 
-/// What is kept after an attempt, without the answer.
+/// What an attempt leaves in the store, without the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kept {
     Completed,
-    /// Only the answer of a transaction, without its effects.
+    /// The answer of a transaction, without its effects.
     Refused,
     Released,
     TooLong,
@@ -182,7 +182,7 @@ fn finished(status: u16, retryable: bool, size: usize) -> HandlerOutcome {
     }
 }
 
-/// What is kept after an attempt outside a transaction, and its caller's answer.
+/// What an attempt without a transaction leaves in the store, and the answer for its caller.
 fn after(outcome: HandlerOutcome, effect: Effect) -> (Kept, Answer) {
     let (state, answer) = finish(outcome, effect, &Settings::default());
     let kept = match state {
@@ -205,8 +205,8 @@ fn after_transaction(outcome: HandlerOutcome) -> (Kept, Answer) {
     (kept, answer)
 }
 
-/// A status, whether the error is marked `retryable`, and a size; then what is kept if the effect is at most once,
-/// rerunnable, and transactional.
+/// The columns: status, whether the error is marked `retryable`, size of the answer; then what is kept if the effect is
+/// at most once, rerunnable, and transactional.
 type Row = (u16, bool, usize, Kept, Kept, Kept);
 
 #[test]

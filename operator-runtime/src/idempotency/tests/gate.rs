@@ -1,4 +1,4 @@
-//! A store that holds each compare-and-swap back until the history decides its fate.
+//! A store that delays each compare-and-swap until the history decides whether it succeeds.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -81,7 +81,7 @@ impl Gate {
         }
     }
 
-    /// The held record of an operation, with its ages in the history.
+    /// The stored record of an operation, with its ages in the history's time.
     pub(super) async fn listed(&self, id: OperationId) -> Result<Option<Listed>, StoreError> {
         let page = self.inner.list(id..=id, None, 1).await?;
         let aged = |listed: Listed| match &self.added {
@@ -104,7 +104,7 @@ impl Gate {
     pub(super) fn unconfirmed(answer: &Swap) -> StoreError {
         StoreError::Unconfirmed {
             store: "the store of a history".to_owned(),
-            // `u64::MAX`, because no store reaches this revision.
+            // No record ever has the revision `u64::MAX`.
             revision: match answer {
                 Swap::Swapped(revision) => *revision,
                 Swap::Held { .. } | Swap::Gone => Revision(u64::MAX),
@@ -165,7 +165,7 @@ impl Store for Gate {
     }
 }
 
-/// Runs a transaction to its end; then the history decides whether it commits, and whether the server learns that.
+/// Runs a transaction to its end. Then the history decides whether it commits, and whether the server gets the answer.
 impl Transactions for Gate {
     fn handle_type(&self) -> TypeId {
         self.inner.transactions().expect("it has some").handle_type()
@@ -204,7 +204,7 @@ impl Gate {
             return inner.transact(limit, work);
         };
         Box::pin(async move {
-            // After the commit, because others see a transaction's writes only then.
+            // The transaction changes a copy of the write times, because others see its writes only after the commit.
             let writes = Arc::new(Mutex::new(lock(&added.writes).clone()));
             let (time, within) = (Arc::clone(&added), Arc::clone(&writes));
             let work: Work = Box::new(move |transaction| {

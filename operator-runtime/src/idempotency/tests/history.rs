@@ -1,4 +1,4 @@
-//! Histories: random sequences of what can happen to an operation, which proptest can shrink.
+//! Histories: random sequences of events of an operation. Proptest can shrink them.
 
 use proptest::prelude::*;
 
@@ -7,8 +7,8 @@ use crate::idempotency::effect::Effect;
 
 pub(super) const SERVERS: usize = 3;
 
-/// One of the calls for a key at a server, by its place, oldest first. If there is no such call, the action does
-/// nothing, so removing an action from a history does not change the meaning of the other actions.
+/// Selects one of the calls for a key at a server by its position, oldest first. If there is no such call, the action
+/// does nothing. So removing an action from a history does not change the meaning of the other actions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who {
     pub(super) server: usize,
@@ -93,7 +93,7 @@ pub(super) enum CommitFate {
     AnswerLost,
     /// The store commits, the answer is lost, and the lookup of the commit fails too.
     AnswerLostForGood,
-    /// The commit request is lost, which the server cannot distinguish from a lost answer.
+    /// The commit request is lost. The server cannot tell this from a lost answer.
     NotReached,
     /// The server crashes before the commit.
     CrashBefore,

@@ -1,4 +1,4 @@
-//! The reference model: the design's rules for an operation, implemented a second time from the design page alone.
+//! The reference model: a second implementation of the rules for an operation, written from the design page alone.
 
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub(super) enum Ending {
     TakesTooLong,
 }
 
-/// What a request for an operation must be told, or may do.
+/// What a request for an operation may do, or must be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Run { epoch: u32 },
@@ -51,9 +51,9 @@ pub(super) struct Attempt(u32);
 /// What a request's claim has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// That this attempt is in progress.
+    /// An attempt is in progress.
     Run(Attempt),
-    /// That the outcome is unknown, so no attempt may run.
+    /// The outcome is unknown, so no attempt may run.
     GivenUp,
 }
 
@@ -107,7 +107,8 @@ impl Reference {
         }
     }
 
-    /// Records a claim written at `now` by a request that read at `looked`, with no other write in between.
+    /// Records a claim that a request wrote at `now`. The request had read the record at `looked`, and nothing was
+    /// written in between.
     pub(super) fn take(&mut self, key: u8, body: u8, effect: Effect, looked: u64, now: u64) -> Taken {
         match self.ask(key, body, effect, looked) {
             Verdict::Run { epoch } => {
@@ -158,7 +159,7 @@ impl Reference {
             .map_or(0, |operation| operation.first_seen + TTL)
     }
 
-    /// Whether the attempt may renew its lease again: never past the longest execution.
+    /// Whether the attempt may renew its lease again. No lease is renewed after the longest execution time.
     pub(super) fn may_renew(renewals: u64) -> bool {
         renewals * RENEW_EVERY < MAX_EXECUTION
     }
@@ -168,7 +169,7 @@ impl Reference {
         operation.sign_of_life = now;
     }
 
-    /// Records that the attempt's server has released a claim whose write it could not confirm; no handler ran.
+    /// Records that the attempt's server has released a claim whose write was not confirmed. No handler has run.
     pub(super) fn take_back(&mut self, key: u8, now: u64) {
         let operation = self.operations.get_mut(&key).expect("its owner writes");
         operation.sign_of_life = now;
@@ -187,15 +188,14 @@ impl Reference {
         };
     }
 
-    /// A person settles the operation: it was done, with this answer, or it was not done. Returns whether that is
-    /// allowed.
+    /// Settles the operation as a person would: with this answer, or as not done. Returns whether that is allowed.
     pub(super) fn settle(&mut self, key: u8, effect: Effect, answer: Option<u32>, now: u64) -> bool {
         let Some(operation) = self.operations.get_mut(&key) else {
             return false;
         };
         let is_unknown = match operation.progress {
             Progress::Unknown => now - operation.first_seen < TTL,
-            // Not yet marked as unknown, but the attempt is lost and may not run again.
+            // The record is not marked as unknown yet, but the attempt is lost and must not run again.
             Progress::Runs { .. } => {
                 now - operation.sign_of_life >= LEASE
                     && now - operation.first_seen < TTL
@@ -210,7 +210,7 @@ impl Reference {
         is_unknown
     }
 
-    /// Records a whole transaction: it is kept, with or without its effects, or it leaves nothing.
+    /// Records a whole transaction. Its answer is kept with its effects or without them, or nothing is kept.
     pub(super) fn transact(&mut self, key: u8, body: u8, ending: Ending, answer: u32, now: u64) -> Verdict {
         let due = self.ask(key, body, Effect::Transactional, now);
         if matches!(due, Verdict::Run { .. }) && matches!(ending, Ending::Done | Ending::Refused) {

@@ -40,7 +40,7 @@ pub(super) trait World {
 
 /// The effects of handlers in a store's transactions.
 pub(super) trait Effects: Sync {
-    /// A handler that writes `effect`, and then ends.
+    /// Returns a handler that writes `effect`, and then ends.
     fn handler(&self, effect: String, outcome: HandlerOutcome) -> TransactionalHandler;
 
     /// The committed effects whose names have this prefix.
@@ -65,7 +65,7 @@ pub(super) struct Simulation<'w> {
     reached: Reached,
 }
 
-/// How often each event occurred, so that the test can fail if the histories never reach an event.
+/// How often each event occurred. The test fails if the histories never reach an event.
 pub(super) type Reached = BTreeMap<&'static str, u32>;
 
 impl<'w> Simulation<'w> {
@@ -158,7 +158,7 @@ impl<'w> Simulation<'w> {
         }
     }
 
-    /// Takes a call out of its server, and puts it back if the call has not ended.
+    /// Removes a call from its server, and puts it back if the call has not ended.
     fn with_call(&mut self, who: Who, act: impl FnOnce(&mut Self, Call) -> Option<Call>) {
         let is_meant = |call: &Call| call.server == who.server && call.asked.key == who.key;
         let numbers: Vec<_> = (0..self.calls.len())
@@ -377,7 +377,7 @@ impl<'w> Simulation<'w> {
         self.time.block_on(tokio::time::advance(by));
     }
 
-    /// Only if the clock can be set, because no record expires in the real time of a test.
+    /// Skipped if the store's clock cannot be set, because no record expires during a test.
     fn sweep(&mut self, server: usize) {
         if self.world.clock().is_some() {
             self.stores

@@ -75,7 +75,7 @@ fn handler(
     })
 }
 
-/// A handler for one run: the transactions of these tests meet no conflict, so a second run is an error.
+/// A handler that may run only once. The transactions of these tests have no conflicts, so a second run is an error.
 fn once(handler: TransactionalHandler) -> impl FnMut() -> TransactionalHandler {
     let mut handler = Some(handler);
     move || handler.take().expect("run once")
@@ -330,7 +330,7 @@ async fn a_handler_may_use_savepoints_of_its_own() {
 #[tokio::test]
 async fn statements_after_a_rollback_by_sqlite_are_not_kept() {
     let desk = desk();
-    // `OR ROLLBACK`, because it makes SQLite end the transaction, as a full disk does.
+    // `OR ROLLBACK` makes SQLite end the transaction, as a full disk would.
     let lost = handler(|tx| {
         Box::pin(async move {
             let unique =

@@ -59,7 +59,7 @@ impl Index<'_> {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
+    #[allow(clippy::cast_possible_truncation, reason = "the length of the text fits into `u32`")]
     fn push(&mut self, kind: Kind, start: usize, extent: usize) {
         let next = self.entries.len() as u32 + 1;
         self.entries.push(Entry {
@@ -81,7 +81,7 @@ impl Index<'_> {
     fn close(&mut self, container: usize) -> Result<(), Unreadable> {
         /// Up to this many names are compared in pairs, which is faster than sorting them.
         const FEW: usize = 8;
-        #[allow(clippy::cast_possible_truncation, reason = "no text is longer than a u32 says")]
+        #[allow(clippy::cast_possible_truncation, reason = "the number of entries fits into `u32`")]
         let next = self.entries.len() as u32;
         let Some(entry) = self.entries.get_mut(container) else {
             return Err(Unreadable::Text);
@@ -109,7 +109,7 @@ impl Index<'_> {
         })
     }
 
-    /// Adds a string, from its opening quote on, and returns its end.
+    /// Adds the string whose opening quote is at `start`, and returns its end.
     fn string(&mut self, start: usize) -> Result<usize, Unreadable> {
         let bytes = self.text.as_bytes();
         let mut end = start + 1;
@@ -172,7 +172,7 @@ fn first_of(bytes: &[u8]) -> Option<u8> {
         .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
-/// Checks that surrogate escapes come in pairs, a high one and then a low one (RFC 8259 §7).
+/// Checks that surrogate escapes come in pairs: first a high surrogate, then a low surrogate (RFC 8259 §7).
 fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
     let mut rest = text;
     while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
@@ -191,7 +191,7 @@ fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// Whether a string with escapes and quotes equals a name, without copying the string.
+/// Whether a string that is given with its quotes and escapes equals a name. The string is not copied.
 pub(super) fn unescapes_to(text: &str, name: &str) -> bool {
     let mut rest = text.strip_prefix('"').unwrap_or(text);
     for expected in name.chars() {

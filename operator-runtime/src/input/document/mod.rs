@@ -1,8 +1,8 @@
 //! An index of JSON text: one small entry for each value, without copying the text.
 //!
 //! A tree of `serde_json::Value`s takes up to ninety times the memory of its text (an object with one field takes 640
-//! bytes), so that a caller could fill the memory with one body. Here each value takes 16 bytes, and its text at least
-//! one.
+//! bytes). So a caller could exhaust the memory with one body. In this index, each value takes 16 bytes, and its text
+//! takes at least one byte.
 
 mod index;
 mod validated;
@@ -26,7 +26,7 @@ pub(crate) struct Document<'b> {
     entries: Vec<Entry>,
     /// Whether any number is written with a fraction or an exponent.
     has_fractions: bool,
-    /// Computed for schemas with `uniqueItems`.
+    /// The hashes of all values. They are computed only for schemas with `uniqueItems`.
     hashes: OnceCell<Vec<Hash>>,
 }
 
@@ -79,7 +79,7 @@ impl<'b> Document<'b> {
     /// As [`of`](Self::of), for a text that will be nested in `levels` lists or objects.
     pub(super) fn nested_in(levels: usize, text: &'b str) -> Result<Self, Unreadable> {
         u32::try_from(text.len()).map_err(|_| Unreadable::Text)?;
-        // Each value except the first follows one of these bytes, so the entries need only one allocation.
+        // Each value except the first follows one of these bytes, so one allocation is enough for all entries.
         let separators = text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'));
         let mut index = Index {
             text,
@@ -177,7 +177,7 @@ fn whole(number: &str) -> Option<String> {
         let zeros = usize::try_from(zeros).ok().filter(|_| length <= MOST)?;
         return Some(format!("{sign}{significant}{}", "0".repeat(zeros)));
     }
-    // As in `1000e-2`: the digits after the decimal point must be zeros.
+    // In a number such as `1000e-2`, the digits after the decimal point must be zeros.
     let behind = usize::try_from(-zeros).ok()?;
     let (before, behind) = significant.split_at_checked(significant.len().checked_sub(behind)?)?;
     (!before.is_empty() && behind.bytes().all(|digit| digit == b'0')).then(|| format!("{sign}{before}"))
@@ -302,7 +302,7 @@ type Hash = [u64; 2];
 
 impl Document<'_> {
     /// The hash of each value. Equal values have equal hashes, whatever the order of their fields and the notation of
-    /// their numbers. A container comes before its content, so one pass from the end hashes each value once.
+    /// their numbers. A list or object comes before its content, so one pass from the end computes each hash once.
     fn hashes(&self) -> &[Hash] {
         self.hashes.get_or_init(|| {
             let states = [RandomState::new(), RandomState::new()];
@@ -316,10 +316,7 @@ impl Document<'_> {
         })
     }
 
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "no document has more entries than a u32 says"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "the number of entries fits into `u32`")]
     fn hash(&self, index: usize, state: &RandomState, hash_of: impl Fn(u32) -> u64) -> u64 {
         let mut hasher = state.build_hasher();
         let entry = self.entry(index as u32);

@@ -92,7 +92,7 @@ impl<'a> JsonNode<'a, Indexed> for Node<'a> {
         match expected {
             Value::Null => self.is_null(),
             Value::Bool(expected) => self.as_boolean() == Some(*expected),
-            // Without a copy of the text, because an enum compares one long text with each of its values.
+            // The text is not copied, because an enum compares one long text with each of its values.
             Value::String(expected) => match (*self, self.kind()) {
                 (Self::At(document, index), Kind::Escaped) => {
                     unescapes_to(document.slice(document.entry(index)), expected)

@@ -7,7 +7,7 @@ use crate::store::{OperationId, Record, Settlement, State};
 
 /// The two reference counts of an `Arc`, which are stored before its value.
 const COUNTS: usize = 2 * size_of::<usize>();
-/// What the crate `bytes` allocates when a body is first shared, which the first replay does.
+/// The memory that the crate `bytes` allocates when a body is first shared. The first replay shares the body.
 const SHARING: usize = 3 * size_of::<usize>();
 
 /// The size of a record, with everything that it owns.
@@ -32,8 +32,8 @@ pub(super) fn of_record(record: &Record) -> usize {
 
 /// The size of the hash table, which is `size` bytes now, after one more record is inserted.
 ///
-/// The standard library does not document the size of its hash tables. A table has a power of two of slots, of which
-/// seven in eight are used, and one control byte for each slot. A test compares this with the allocator.
+/// The standard library does not document the size of its hash tables. The number of slots is a power of two, at most
+/// seven in eight slots are used, and each slot has one control byte. A test compares this function with the allocator.
 pub(super) fn of_table_with_one_more(table: &Table, size: usize) -> usize {
     const PLACE: usize = size_of::<(OperationId, Held)>() + 1;
     /// A lookup reads one group of control bytes at once, so the control bytes extend past the last slot.

@@ -120,7 +120,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
             first_seen: FirstSeen::Keep,
         });
         assert!(matches!(written, Ok(Swap::Swapped(_))));
-        // A replay, which shares the body.
+        // A replay shares the body.
         let held = store.swap_now(Proposal {
             id,
             expected: None,
@@ -135,7 +135,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// For all kinds of records, and for tables that have just grown or are about to grow.
+/// Tests all kinds of records, and tables that have just grown or are about to grow.
 #[test]
 fn the_counted_bytes_match_the_allocated_bytes() {
     let holds = |store: &MemoryStore, allocated: i64, what: &str| {

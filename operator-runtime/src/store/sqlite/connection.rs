@@ -1,4 +1,4 @@
-//! Opens the SQLite file: readable by its owner only, with a write-ahead log, and with a wait for locks of other
+//! Opens the SQLite file with access for its owner only and with a write-ahead log. Connections wait for locks of other
 //! processes.
 
 use std::fs::OpenOptions;
@@ -12,14 +12,13 @@ use crate::store::StoreError;
 
 /// How long a call waits for another process that locks the file before the call is refused.
 const BUSY: Duration = Duration::from_secs(5);
-/// How many pages (16 MiB) the write-ahead log holds before a checkpoint moves its changes into the file. A checkpoint
-/// costs two more flushes to the disk and stops the writer; in a long log, a page that many operations have changed is
-/// moved only once.
+/// The length of the write-ahead log, in pages (16 MiB), at which a checkpoint moves its changes into the file. A
+/// checkpoint costs two more flushes to the disk and stops the writer. With a long log, a page that many operations
+/// have changed is moved only once.
 const LOG: u32 = 4_000;
-/// The page cache of the writer, in KiB. It is large because ids are random, so that writes go to every part of the
-/// file.
+/// The page cache of the writer, in KiB. It is large because ids are random, so writes go to every part of the file.
 const CACHE: i32 = 32 * 1024;
-/// The size of the cache of prepared statements, which handlers' statements share with the store's.
+/// The size of the cache of prepared statements. The statements of handlers and of the store share this cache.
 const STATEMENTS: usize = 128;
 
 pub(super) fn open(path: &Path, durability: Durability, name: &str) -> Result<Connection, StoreError> {
@@ -54,7 +53,7 @@ fn configure(path: &Path, durability: Durability) -> rusqlite::Result<Connection
         },
     )?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
-    // Negative, because a negative size counts KiB and a positive one counts pages.
+    // A negative size is in KiB, and a positive size is in pages.
     connection.pragma_update(None, "cache_size", -CACHE)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)

@@ -1,5 +1,5 @@
 //! A guard against handlers' SQL: only the writer can begin and end transactions, and a handler's statement is
-//! interrupted when its time is up.
+//! interrupted at the handler's time limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 
 /// The prefix of the writer's savepoints, which handlers must not use.
 pub(super) const PREFIX: &str = "operator_";
-/// After how many steps of its virtual machine SQLite calls the progress handler. SQLite makes millions of steps a
+/// SQLite calls the progress handler after this many steps of its virtual machine. SQLite makes millions of steps a
 /// second.
 pub(super) const STEPS: i32 = 4_000;
 
@@ -25,7 +25,7 @@ pub(super) struct Guard {
 #[derive(Debug, Default)]
 struct State {
     handler_runs: AtomicBool,
-    /// The monotonic time at which the handler's time is up, in microseconds.
+    /// The monotonic time at which the handler reaches its time limit, in microseconds.
     deadline: AtomicU64,
     commit: AtomicBool,
     rolled_back: AtomicBool,
@@ -34,12 +34,12 @@ struct State {
 /// Installs four hooks:
 ///
 /// - The authorizer refuses a handler's SQL that would begin or end a transaction.
-/// - The progress handler interrupts a handler's statement when its time is up. A timeout of the future cannot, because
-///   a running statement does not await.
+/// - The progress handler interrupts a handler's statement at the handler's time limit. A timeout of the handler's
+///   future cannot do this, because a running statement does not await.
 /// - The rollback hook records that SQLite itself has rolled back (because of a full disk, an interrupted write or
 ///   `OR ROLLBACK`), even if the handler begins another transaction afterwards.
-/// - The commit hook refuses every commit but the writer's, so that nothing is kept of what a handler runs after such a
-///   rollback.
+/// - The commit hook refuses every commit except the writer's. So nothing is kept of SQL that a handler runs after such
+///   a rollback.
 pub(super) fn install(connection: &mut Connection, clock: Arc<dyn Clock>) -> rusqlite::Result<Guard> {
     let guard = Guard {
         state: Arc::default(),
@@ -87,7 +87,7 @@ impl Guard {
             && microseconds(self.clock.monotonic()) >= self.state.deadline.load(Ordering::Relaxed)
     }
 
-    /// A new transaction begins, which is not rolled back yet.
+    /// Marks the beginning of a new transaction, which is not rolled back yet.
     pub(super) fn transaction_begins(&self) {
         self.state.rolled_back.store(false, Ordering::Relaxed);
     }

@@ -68,7 +68,7 @@ where
             (Some(Err(error)), _) => Err(error.into()),
             (_, Err(failure)) => Err(failure),
             (Some(Ok(value)), Ok(())) => Ok(value),
-            // Cannot happen, because a job is committed only after it was run.
+            // This cannot happen, because a job is committed only after it has run.
             (None, Ok(())) => Err(StoreError::TransactionEnded.into()),
         });
     }

@@ -62,8 +62,8 @@ pub enum Durability {
 ///
 /// One thread writes. It runs all waiting operations in one transaction, each in a savepoint of its own, and answers
 /// them after the commit. A handler that takes `&mut Tx<Sqlite>` runs on that thread, inside that transaction: while
-/// the handler waits for something slow, all other writes wait too. The `timeout` of the endpoint ends the handler's
-/// waiting, and interrupts the statement that it runs.
+/// the handler waits for something slow, all other writes wait too. The `timeout` of the endpoint ends this waiting,
+/// and interrupts the SQL statement that the handler is running.
 ///
 /// If a handler's SQL ends the transaction (as `INSERT OR ROLLBACK` does) or makes its commit fail (as a violated
 /// deferred foreign key does), the other records in that transaction are written again, and the other handlers in it
@@ -119,8 +119,8 @@ impl SqliteStore {
     /// Runs `work` on the writing connection in a transaction, for example to create the program's own tables in this
     /// file. It blocks the thread, so call it before the program serves calls.
     ///
-    /// Every process that opens the file runs the set-up, one after the other: write `CREATE TABLE IF NOT EXISTS`.
-    /// Names that begin with `operator_` are reserved for this crate.
+    /// Every process that opens the file runs the set-up, one process after the other, so write
+    /// `CREATE TABLE IF NOT EXISTS`. Names that begin with `operator_` are reserved for this crate.
     ///
     /// # Errors
     /// If `work` fails or panics, or the store cannot write; then no change of `work` is kept.
@@ -250,8 +250,8 @@ impl Store for SqliteStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            // Before the writer's connection, because the last connection that closes moves the write-ahead log into
-            // the file, and a read-only connection cannot do that.
+            // The readers are closed before the writer's connection. The last connection that closes moves the
+            // write-ahead log into the file, and a read-only connection cannot do that.
             self.reader.pool.close();
             drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
             let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).take();

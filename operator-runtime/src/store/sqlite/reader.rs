@@ -10,7 +10,7 @@ use super::guard::STEPS;
 use super::{Sqlite, connection};
 use crate::transaction::Reader;
 
-/// More readers would not be faster, because they would compete for the processors.
+/// The number of connections. More would not be faster, because they would compete for the processors.
 const CONNECTIONS: usize = 8;
 
 /// Why a read failed.
@@ -80,7 +80,7 @@ impl Shared {
 impl Reader<Sqlite> {
     /// Reads committed data, on a thread that may block: `reader.read(|connection| connection.query_row(…)).await`.
     ///
-    /// When the future is dropped, as it is when the handler's time is up, the running statement is interrupted.
+    /// If the future is dropped, for example at the handler's time limit, the running statement is interrupted.
     ///
     /// # Errors
     /// If `work` fails or panics, or the file cannot be opened.

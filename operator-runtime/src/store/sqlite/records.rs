@@ -113,7 +113,7 @@ impl Records {
     }
 }
 
-/// Writes the record if the row has the expected revision, and returns whether it had.
+/// Writes the record if the row has the expected revision. Returns whether the record was written.
 fn write(
     connection: &Connection,
     id: OperationId,
@@ -160,7 +160,7 @@ fn page(
         .collect()
 }
 
-/// Counts by the second byte of each record, which holds its state and whether it is settled.
+/// Counts by the second byte of each record, which contains its state and whether it is settled.
 pub(super) fn count(connection: &Connection, lost_before: i64) -> rusqlite::Result<Counts> {
     let count = "SELECT count(*), count(*) FILTER (WHERE substr(record, 2, 1) IN (x'04', x'84')),
         count(*) FILTER (WHERE substr(record, 2, 1) IN (x'00', x'80') AND written <= ?1),

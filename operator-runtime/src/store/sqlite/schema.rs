@@ -1,5 +1,5 @@
-//! The tables, which are created and upgraded in a transaction that locks the file. `user_version` is left to the
-//! program that shares the file.
+//! The tables, which are created and upgraded in a transaction that locks the file. The pragma `user_version` is left
+//! to the program that shares the file.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -17,7 +17,7 @@ const MIGRATIONS: [&str; 2] = [
     ) WITHOUT ROWID, STRICT;
     CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
 ",
-    // The start of the machine that last opened the file, in the time of the records.
+    // When the machine that last opened the file was started, on the time scale of the records.
     "
     CREATE TABLE operator_clock (
         boot TEXT NOT NULL,

@@ -1,4 +1,5 @@
-//! The time by which ages of records are measured: the same for all processes of the machine that have the file open.
+//! The time with which the ages of records are measured. All processes of the machine that have the file open use the
+//! same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,9 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::clock::{Clock, MachineTime};
 
-/// Milliseconds since 1970 in the time of the file. The wall clock is read once after each start of the machine, and
-/// from then on only the machine's monotonic time, on which its processes agree. So neither a wall clock that jumps nor
-/// a process that starts with a wrong wall clock can end the lease of a running process, or expire a record early.
+/// The time of the file, in milliseconds since 1970. The wall clock is read only once after each start of the machine.
+/// From then on, the machine's monotonic time is used, which is the same for all its processes. So neither a wall clock
+/// that jumps nor a process that starts with a wrong wall clock can end the lease of a running process, or expire a
+/// record early.
 ///
 /// This time is never behind the newest record in the file. If the wall clock was set back between two starts, the
 /// records would otherwise be in the future, and their leases would last until the clock had caught up.
@@ -59,7 +61,8 @@ impl Ticks {
         milliseconds(self.clock.monotonic()).saturating_add(self.ahead.load(Ordering::Relaxed))
     }
 
-    /// Catches up with another process that shares the file and is ahead, on machines that have no common time.
+    /// Catches up with another process that shares the file and whose time is ahead. This is needed on machines whose
+    /// processes have no common monotonic time.
     pub(super) fn observe(&self, written: i64) {
         self.ahead.fetch_max(self.lead_to(written), Ordering::Relaxed);
     }

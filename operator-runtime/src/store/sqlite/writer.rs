@@ -19,12 +19,12 @@ use crate::transaction::Tx;
 
 /// The largest number of jobs that share a commit.
 const BATCH: usize = 256;
-/// A transaction waits at most this fraction (one in `PATIENCE`) of the last commit's duration for further jobs, until
-/// it has as many jobs as the last commit.
+/// A transaction that has fewer jobs than the last commit waits for further jobs, but at most for this fraction (one in
+/// `PATIENCE`) of the last commit's duration.
 const PATIENCE: u32 = 4;
-/// The bounds of the time for which a transaction accepts further jobs; within them, it is as long as the last commit
-/// took. It is bounded because the first job waits for all later ones, whose handlers may be slow. Fast jobs fill a
-/// batch sooner.
+/// The shortest and the longest time for which a transaction accepts further jobs. Between these bounds, it is the
+/// duration of the last commit. The time is bounded because the first job waits for all later jobs, whose handlers may
+/// be slow. Fast jobs reach `BATCH` sooner.
 const OPEN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
 
 pub(super) type Sender = mpsc::Sender<Box<dyn Job>>;
@@ -38,13 +38,13 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     jobs: mpsc::Receiver<Box<dyn Job>>,
     last: Commits,
-    /// The limit of jobs in the next transaction. It is one after a job made its transaction fail, so that no job fails
-    /// again and again because of the same other job; it then doubles with each commit.
+    /// The limit of jobs in the next transaction. It becomes 1 after a job made its transaction fail, so that this job
+    /// cannot make the same other jobs fail again and again. Then it doubles with each commit.
     most: usize,
 }
 
-/// The last commit. Its callers are likely to send the next jobs at once, and each commit costs one flush to the disk,
-/// however many jobs share it; so the next transaction waits a little for as many jobs.
+/// The last commit. Each commit costs one flush to the disk, however many jobs share it. The callers of the last commit
+/// are likely to send their next jobs at once, so the next transaction waits a little for as many jobs.
 #[derive(Debug, Clone, Copy, Default)]
 struct Commits {
     shared_by: usize,
@@ -139,7 +139,7 @@ impl Writer {
         jobs
     }
 
-    /// The next job for a transaction that has `count` jobs: a waiting one, or one that is likely to come soon.
+    /// Returns the next job for a transaction that has `count` jobs: a waiting job, or a job that arrives soon.
     fn next(&self, count: usize, opened: Duration, waits_until: &mut Option<Duration>) -> Option<Box<dyn Job>> {
         let now = self.clock.monotonic();
         let is_open_for = now.saturating_sub(opened);
@@ -156,9 +156,9 @@ impl Writer {
         self.jobs.recv_timeout(until.checked_sub(now)?).ok()
     }
 
-    /// Runs the jobs again in a new transaction after another job made the first one fail. Only writes of records run
-    /// again here, which is safe because they compare before they swap; a handler's job fails instead, and its caller
-    /// asks again.
+    /// Runs the jobs again in a new transaction after another job made the first transaction fail. Only writes of
+    /// records run again here, which is safe because they compare before they swap. A handler's job fails instead, and
+    /// its caller sends a new job.
     fn again(&mut self, jobs: &mut [Box<dyn Job>]) -> Commit {
         self.begin()?;
         for job in jobs {
@@ -192,7 +192,7 @@ impl Writer {
             }
         };
         if self.guard.is_rolled_back() {
-            // A handler may have begun another transaction by a savepoint of its own.
+            // A handler may have started another transaction with its own savepoint.
             roll_back();
             return Err(Refused::ForOneJob(StoreError::TransactionEnded));
         }
@@ -204,7 +204,7 @@ impl Writer {
             match code {
                 // A handler's SQL violated a constraint that is checked only at the commit.
                 Some(ErrorCode::ConstraintViolation) => Refused::ForOneJob(error),
-                // After a failed write to the disk, the commit may turn out complete when the file is next opened.
+                // After a failed write to the disk, the commit may still be complete when the file is opened again.
                 code => Refused::ForAll(Failure {
                     error,
                     unknown: code == Some(ErrorCode::SystemIoFailure),

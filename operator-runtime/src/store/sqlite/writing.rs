@@ -41,11 +41,11 @@ impl Writing<'_> {
             done
         };
         let done = self.in_savepoint(work, Result::is_ok);
-        // A full disk makes SQLite roll back; the error `Full` says more than the error of the rollback.
+        // A full disk makes SQLite roll back. Then the error `Full` says more than the error of the rollback.
         full.map_or_else(|| done?, Err)
     }
 
-    /// As [`isolated`](Self::isolated), where the work returns a verdict, and the handler's statements are interrupted
+    /// As [`isolated`](Self::isolated), but the work returns a verdict, and the handler's statements are interrupted
     /// once `limit` has passed since the handler began.
     pub(super) fn isolated_by_verdict(
         &mut self,
@@ -101,8 +101,8 @@ impl Writing<'_> {
         self.told(self.sql.roll_back(&self.tx.connection, savepoint))
     }
 
-    /// Maps the error of a savepoint. If SQLite has rolled back, the savepoint is missing, and the rollback is the
-    /// error to report.
+    /// Maps the error of a savepoint. If SQLite has rolled back, the savepoint no longer exists, and the rollback is
+    /// the error to report.
     fn told(&self, done: rusqlite::Result<()>) -> Result<(), StoreError> {
         done.map_err(
             |source| match StoreError::unavailable(self.name, "set or end a savepoint", source) {

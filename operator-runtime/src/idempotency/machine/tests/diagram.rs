@@ -1,4 +1,4 @@
-//! Draws the diagram in the module's documentation from the rules, and compares both.
+//! Generates the diagram in the module's documentation from the rules, and compares the two.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const RECORDED: [(Effect, &str); 3] = [
     (Effect::Transactional, "transactional"),
 ];
 
-/// The arrows: from which state, to which state, and for each cause, its effects.
+/// The arrows of the diagram. The key is (from state, to state, cause); the value lists the effects with this arrow.
 type Edges = BTreeMap<(&'static str, &'static str, String), Vec<&'static str>>;
 
 fn name(state: &State) -> &'static str {
@@ -29,20 +29,20 @@ fn add_claims(edges: &mut Edges) {
     for (effect, shown) in RECORDED {
         for state in states() {
             let times = [
-                ("within its lease", ages(1, 1)),
-                ("its lease lost", ages(100, 100)),
-                ("past its time", ages(3_600, 3_600)),
+                ("within the lease", ages(1, 1)),
+                ("lease expired", ages(100, 100)),
+                ("record expired", ages(3_600, 3_600)),
             ];
             for (time, ages) in times {
                 let (to, what) = match ask(state.clone(), ages, effect) {
-                    Decision::Claim(_, FirstSeen::Reset) => ("[*]", "the record's time is over".to_owned()),
+                    Decision::Claim(_, FirstSeen::Reset) => ("[*]", "the record expires".to_owned()),
                     Decision::Claim(_, FirstSeen::Keep) if state == State::InProgress => {
-                        ("InProgress", format!("retry, {time}: next epoch runs"))
+                        ("InProgress", format!("retry, {time}: next attempt runs"))
                     }
-                    Decision::Claim(_, FirstSeen::Keep) => ("InProgress", "retry: next epoch runs".to_owned()),
+                    Decision::Claim(_, FirstSeen::Keep) => ("InProgress", "retry: next attempt runs".to_owned()),
                     Decision::GiveUp(record) => (name(&record.state), format!("retry, {time}")),
                     Decision::Tell(Recorded::StillRunning) => (name(&state), format!("retry, {time}: waits")),
-                    Decision::Tell(_) => (name(&state), "retry: told again".to_owned()),
+                    Decision::Tell(_) => (name(&state), "retry: same answer".to_owned()),
                 };
                 let effects = edges.entry((name(&state), to, what)).or_default();
                 if !effects.contains(&shown) {
@@ -64,7 +64,7 @@ fn add_ends(edges: &mut Edges) {
         ("5xx", finished(500, false, 1)),
         ("too long to keep", finished(200, false, settings.response_limit + 1)),
         ("panic", HandlerOutcome::Panicked),
-        ("time is up", HandlerOutcome::TimedOut),
+        ("time limit", HandlerOutcome::TimedOut),
     ];
     for (what, outcome) in ends {
         for (effect, shown) in RECORDED {
@@ -134,6 +134,6 @@ fn the_documentation_shows_these_rules() {
     let drawn = drawn();
     assert!(
         include_str!("../../machine.rs").contains(&drawn),
-        "the rules have changed: replace the diagram in the module's documentation by this one\n{drawn}"
+        "the rules have changed: replace the diagram in the module's documentation with this one\n{drawn}"
     );
 }

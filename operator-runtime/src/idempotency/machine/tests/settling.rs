@@ -1,4 +1,4 @@
-//! Which operations a person may settle, and with what result.
+//! Which operations a person may settle, and what the record is afterwards.
 
 use std::sync::Arc;
 

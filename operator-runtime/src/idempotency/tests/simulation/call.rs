@@ -29,11 +29,11 @@ pub(super) struct Asked {
     pub(super) key: u8,
     pub(super) body: u8,
     pub(super) effect: Effect,
-    /// The number that the handler answers with.
+    /// The number in the handler's answer.
     pub(super) answer: u32,
 }
 
-/// When a call last read the record, and whether the call has yet to act on it.
+/// When a call last read the record, and whether the call still has to act on what it read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Looked {
     pub(super) at: u64,
@@ -49,7 +49,7 @@ pub(super) enum Doing {
         waits_since: Option<u64>,
         taken: Option<Taken>,
     },
-    /// The claim's write failed, but the store may hold the claim.
+    /// The claim's write failed, but the claim may be in the store.
     TakingBack { work: Work<()>, attempt: Option<Attempt> },
     Running {
         lease: Lease,
@@ -79,7 +79,7 @@ pub(super) enum Written {
 }
 
 impl Written {
-    /// `None` if the attempt found its own unanswered renewal: the attempt then writes again.
+    /// Returns `None` if the attempt found its own unanswered renewal. Then the attempt writes again.
     pub(super) fn of(is_written: bool, owns: bool, is_expired: bool) -> Option<Self> {
         match (is_written, owns) {
             (true, _) => Some(Self::Yes),
@@ -104,7 +104,7 @@ pub(super) fn check_written(expected: Option<Written>, error: Option<&LeaseError
     );
 }
 
-/// What callers have seen, checked independently of the rules.
+/// What callers have seen. These checks do not use the rules.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// By key: the answer that callers got, and until when retries must get the same answer.

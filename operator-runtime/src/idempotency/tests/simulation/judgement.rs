@@ -208,8 +208,8 @@ impl Simulation<'_> {
         }
     }
 
-    /// A person reads and settles a record without another write in between; the histories of servers cover such
-    /// writes.
+    /// Settles a record as a person would, with no other write between reading and settling. The histories of servers
+    /// cover writes in between.
     pub(super) fn settle(&mut self, key: u8, effect: Effect, is_done: bool) {
         let (operations, gate) = self.servers[0].clone();
         let listed = self

@@ -16,7 +16,7 @@ struct Asked {
     key: u8,
     body: u8,
     ending: Ending,
-    /// The number that the handler answers with.
+    /// The number in the handler's answer.
     answer: u32,
 }
 
@@ -58,7 +58,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Only if the clock can be set, because `AddedTime` cannot follow two simultaneous writes.
+    /// Only if the store's clock can be set, because `AddedTime` cannot follow two simultaneous writes.
     pub(super) fn transact_twice(&mut self, servers: [usize; 2], key: u8, bodies: [u8; 2], endings: [Ending; 2]) {
         if self.world.effects().is_none() || self.world.clock().is_none() {
             return;
@@ -67,7 +67,7 @@ impl Simulation<'_> {
         let [one, other] = [0, 1].map(|which| self.transacting(servers[which], asked[which]));
         let (one, other) = self.stores.block_on(async { tokio::join!(one, other) });
         let mut told = [one, other].map(|told| Some(told.expect("the store works")));
-        // Either request may have been first, so one of the two orders must explain both answers.
+        // Either request may have been first. So one of the two orders must explain both answers.
         let is_first = |first: usize| {
             let mut reference = self.reference.clone();
             [first, 1 - first].into_iter().all(|which| {
@@ -107,7 +107,7 @@ impl Simulation<'_> {
         let handler = effects.handler(self.effect(asked), outcome(asked.ending, asked.answer));
         let operations = self.servers[server].0.clone();
         let (id, first) = (self.id(asked.key), first(asked.key, asked.body));
-        // `take`, because no transaction of a history runs again.
+        // The handler can be taken, because no transaction of a history runs twice.
         let mut handler = Some(handler);
         async move {
             let handler = || handler.take().expect("it runs once");
@@ -152,7 +152,7 @@ fn transact(reference: &mut Reference, asked: Asked, now: u64) -> Verdict {
     reference.transact(asked.key, asked.body, asked.ending, asked.answer, now)
 }
 
-/// Whether a request may be told `told` if the reference expects `due`.
+/// Whether the answer `told` is allowed if the reference expects `due`.
 fn fits(told: &Transacted, due: Verdict) -> bool {
     match told {
         Transacted::Ran(_) => matches!(due, Verdict::Run { .. }),
@@ -163,7 +163,8 @@ fn fits(told: &Transacted, due: Verdict) -> bool {
         }
         Transacted::Told(Recorded::StillRunning) => due == Verdict::Wait,
         Transacted::Told(Recorded::KeyReused) => due == Verdict::Mismatch,
-        // The caller is told that the outcome is unknown, but the transaction is rolled back, so this is not written.
+        // The caller is told that the outcome is unknown. The transaction is rolled back, so the record does not say
+        // so.
         Transacted::Told(Recorded::OutcomeUnknown) => due == Verdict::Unknown,
         Transacted::Told(Recorded::ResponseNotKept) => due == Verdict::TooLong,
         Transacted::CommitUnknown => false,

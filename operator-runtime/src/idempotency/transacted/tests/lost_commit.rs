@@ -3,7 +3,7 @@
 use super::*;
 use crate::store::{Cursor, Page, Step};
 
-/// A store whose answer to the first commit is lost; `keeps` is whether the store committed.
+/// A store that loses the answer to the first commit. `keeps` says whether the store committed.
 #[derive(Debug)]
 struct Lossy {
     inner: Arc<SqliteStore>,

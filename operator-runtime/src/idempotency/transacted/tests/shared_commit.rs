@@ -1,5 +1,5 @@
-//! Several jobs in one transaction of the writer: they share the commit, the transaction accepts jobs for a limited
-//! time, and a failure of one job does not affect the others.
+//! Several jobs in one transaction of the writer thread. The jobs share the commit, the transaction accepts jobs for a
+//! limited time, and a failure of one job does not affect the others.
 
 use std::pin::Pin;
 use std::task::{Context, Waker};
@@ -14,8 +14,8 @@ use crate::store::Durability;
 
 type Call<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A writer with a paused clock, so that no transaction is open for too long. Its queue is filled while a first handler
-/// keeps its transaction open.
+/// A writer with a paused clock, so that no transaction exceeds its time limit. A first handler keeps its transaction
+/// open while the test fills the writer's queue.
 struct Queue {
     desk: Arc<Desk>,
     clock: Arc<ManualClock>,
@@ -70,7 +70,10 @@ impl Queue {
     }
 
     /// Polls a call once, which puts it into the writer's queue.
-    #[expect(clippy::unused_self, reason = "it reads as what is done to the queue")]
+    #[expect(
+        clippy::unused_self,
+        reason = "a method shows in the tests that the call goes into the queue"
+    )]
     fn queue<T>(&self, asking: impl Future<Output = T> + 'static) -> Call<T> {
         let mut asking: Call<T> = Box::pin(asking);
         let polled = asking.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -166,7 +169,8 @@ async fn a_transaction_does_not_wait_for_jobs_after_slow_handlers() {
         });
         (name, queue.call(name, pays))
     });
-    // The first handler's commit takes no time, so its transaction accepts only one of these handlers.
+    // On the paused clock, the first handler's commit takes no time, so its transaction accepts only one of these
+    // handlers.
     queue.release().await;
     for (name, call) in calls {
         is_answer(call.await, name);
