@@ -1,6 +1,6 @@
 //! The rules of the architecture, checked by reading the source.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "house/layers.rs"]
 mod layers;

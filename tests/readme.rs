@@ -1,6 +1,6 @@
 //! The README's code is that of `examples/quickstart`, which is compiled and run.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;

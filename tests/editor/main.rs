@@ -1,6 +1,6 @@
 //! Tests of the editor: rust-analyzer completes and finds items in an endpoint, even while the endpoint is incomplete.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod language_server;
 

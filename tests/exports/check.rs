@@ -1,7 +1,7 @@
 //! `manifest --check`: each kind of change in each format, as if the file came from an earlier version of the support
 //! desk.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! A wrong request costs no more than a right one: how much memory a refusal takes, for every type of the zoo and of
 //! the examples. This test measures no times; `cargo run --release -p tests --example refusals` prints times too.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "zoo/corners.rs"]
 mod corners;

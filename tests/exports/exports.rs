@@ -1,6 +1,6 @@
 //! The four formats, checked by tools of other projects. `tests/exports/install` installs the tools.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The MCP server, called by the MCP project's own clients and by callers that have no access.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod clients;
 

@@ -1,7 +1,7 @@
 //! Schemas and decoding agree: over the public interface, a call is carried out if and only if its inputs fit the
 //! schema of the inputs, and its answer fits the schema of the answer.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "zoo/corners.rs"]
 mod corners;

@@ -1,6 +1,6 @@
 //! A full store: the caller is told to retry later, and the log says how to make room.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! The record and the answers after each outcome of a handler, for every effect, on every store.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod flaky;
 mod stage;

@@ -1,6 +1,6 @@
 //! A store that another crate wrote: with public items alone, it passes the contract and keeps an app's operations.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeMap;
 use std::future::ready;

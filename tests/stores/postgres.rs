@@ -1,6 +1,6 @@
 //! Records and effects in a Postgres server that the tests start, kill and restart.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod conflicts;
 mod crowded;

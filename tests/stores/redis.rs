@@ -1,6 +1,6 @@
 //! Records in a Redis server that the tests start, freeze, kill and restart.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod cluster;
 mod unconfirmed;

@@ -1,6 +1,6 @@
 //! SQLite, whose statements occupy a thread: the handler's time limit also ends handlers that never await.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The example `billing`, run as two servers on one database.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::sync::Barrier;
 

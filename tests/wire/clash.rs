@@ -1,7 +1,7 @@
 //! Endpoints that clash are refused at start-up, all at once and each with its place. The compiler refuses those that
 //! clash within one module: see `ui/fail/two_endpoints_of_one_*.rs`.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::time::Duration;
 

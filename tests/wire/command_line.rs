@@ -1,7 +1,7 @@
 //! The refusals of the command line and their texts. The program runs as a person runs it, with only the named
 //! settings.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The support desk finds orders by time, however RFC 3339 §5.6 allows the time to be written.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use serde_json::{Value, json};
 use tests::caller::{Answer, post};

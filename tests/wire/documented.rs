@@ -1,6 +1,6 @@
 //! Compares each answer with what the OpenAPI document says about its status: body and headers.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
 
 use axum::extract::FromRequestParts;

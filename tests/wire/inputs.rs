@@ -1,6 +1,6 @@
 //! The inputs that a caller may send, and the answers to wrong inputs.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
 
 use operator_runtime::testing::{Answer, Client};

@@ -1,6 +1,6 @@
 //! Every form of the macros, each used once and called as the agent calls it.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,6 @@
 //! A large body is decoded off the threads that answer other calls.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::borrow::Cow;
 use std::sync::{Condvar, Mutex};

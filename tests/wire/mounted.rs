@@ -1,7 +1,7 @@
 //! The app in a host program: `App::check` leaves nothing behind, a mounted router maintains its store, and a service
 //! is the whole app.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::convert::Infallible;
 use std::error::Error as _;

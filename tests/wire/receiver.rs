@@ -1,6 +1,6 @@
 //! The protocol's list of rules for a receiver, row by row, over a real socket.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use tests::caller::{Answer, SECRET, now, send, sign};
 use tests::process::{Server, build};

@@ -1,7 +1,7 @@
 //! Unusable lists of secrets are refused at start-up: each problem in one sentence, all at once, with file and line,
 //! and without any secret.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,6 +1,6 @@
 //! Calls that wait for their operation or for their turn, and calls whose caller hangs up.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::io;
 use std::sync::{Arc, Mutex};

@@ -212,5 +212,5 @@ fn shown(path: &str, whole: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests;
