@@ -1,11 +1,12 @@
-//! Code that the tests of this package share: programs of this workspace as processes, database servers, and a caller
-//! that signs.
+//! Code that the tests of this package share: programs of this workspace that run as processes, database servers, and a
+//! caller that signs its requests.
 
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
 pub mod process;
-// Shared with the unit tests of `operator-runtime`, whose package holds these files so that its tests run without this one.
+// Both files are shared with the unit tests of `operator-runtime`. They are in that package, so that its tests run
+// without this one.
 #[path = "../../operator-runtime/tests/support/proof.rs"]
 pub mod proof;
 #[path = "../../operator-runtime/tests/support/services.rs"]
