@@ -2,10 +2,7 @@
 //! work without the framework: `cargo bench -p tests --bench stores`. The README.md beside this file explains the
 //! table.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a failed unwrap ends the benchmark"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap ends the benchmark")]
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,

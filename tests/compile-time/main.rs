@@ -6,10 +6,7 @@
 //! to plain axum with serde in the same round. With `build` as the last argument it also measures debug builds of the
 //! smallest program.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a failed unwrap ends the measurement"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap ends the measurement")]
 
 mod frameworks;
 

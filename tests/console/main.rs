@@ -1,4 +1,4 @@
-//! Tests of the console of `dev`, in a browser and against attackers.
+//! Tests the console of `dev`, in a browser and against attackers.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 

@@ -92,7 +92,9 @@ fn judge(plan: &Plan, imports: &[Import]) -> (BTreeSet<(String, String)>, Vec<St
     let mut sideways: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for Import { file, from, to } in imports {
         if to.starts_with(char::is_uppercase) {
-            wrong.insert(format!("{file} imports `{to}` through the crate's root: name its module"));
+            wrong.insert(format!(
+                "{file} imports `{to}` through the crate's root: name its module"
+            ));
         }
         let (Some(own), Some(other)) = (plan.layers.get(from), plan.layers.get(to)) else {
             continue;
