@@ -1,4 +1,5 @@
-//! An endpoint in a private module is served even if the program only names the crate, whatever the optimiser does.
+//! An endpoint in a private module is served even if the program only names the endpoint's crate, with and without
+//! optimisation.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
