@@ -1,4 +1,4 @@
-//! One key, one effect, one answer.
+//! Calls with one key have one effect and one answer.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 

@@ -1,23 +1,21 @@
-//! Limits what one execution of a fuzz target may cost.
+//! The limit on what one execution may cost.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How many bytes one execution may allocate, including bytes that it frees again. The second number is added for each
-/// byte of input.
+/// The most bytes that one execution may allocate, counting those it frees again, and the bytes more for each byte of input.
 const BYTES: u64 = 16 * 1024 * 1024;
 const BYTES_EACH: u64 = 32;
-/// How much processor time one execution may take. The second number is added for each byte of input.
+/// The most processor time that one execution may take, and the time more for each byte of input.
 const TIME: Duration = Duration::from_millis(20);
 const TIME_EACH: Duration = Duration::from_nanos(250);
 
-/// Runs one execution on an input of this many bytes. Panics if the execution costs more than it may; libFuzzer reports
-/// a panic as a finding.
+/// Runs one execution, on so many bytes of `input`, and panics, which libFuzzer takes for a finding, if the execution cost
+/// more than it may.
 ///
 /// # Panics
-/// If one run allocates more than 16 MiB, or if each of four runs takes more than 20 ms, plus the allowance for each
-/// byte. Four runs, because one may be slowed by a cold cache or by other processes.
+/// Above 16 MiB allocated, or 20 ms in each of four runs: one run may meet a cold cache or a busy neighbour.
 pub fn within_limits(input: usize, mut run: impl FnMut()) {
     let most_bytes = BYTES + BYTES_EACH * input as u64;
     let most_time = TIME + TIME_EACH * u32::try_from(input).unwrap_or(u32::MAX);
@@ -38,7 +36,7 @@ pub fn within_limits(input: usize, mut run: impl FnMut()) {
     panic!("{input} bytes of input took {time:?} of processor time; at most {most_time:?} are allowed");
 }
 
-/// The processor time that this thread has used so far.
+/// The processor time that this thread has taken.
 fn clock() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
