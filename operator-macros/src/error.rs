@@ -7,7 +7,7 @@ use quote::ToTokens;
 use strsim::osa_distance;
 
 /// The mistakes found so far. Only [`Errors::finish`] returns them.
-#[must_use = "mistakes that nobody reports let a wrong program through"]
+#[must_use = "if the mistakes are not reported, a wrong program compiles"]
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 

@@ -170,12 +170,12 @@ fn the_page_is_closed_to_the_outside_by_its_headers() {
     assert!(!head.contains("access-control"), "{head}");
     assert!(
         !page.body.contains("http://") && !page.body.contains("https://"),
-        "nothing from elsewhere"
+        "the page loads nothing from other servers"
     );
     assert_ne!(
         dev.token(),
         Dev::start("support-desk").token(),
-        "each run has a token of its own"
+        "each run has its own token"
     );
 }
 

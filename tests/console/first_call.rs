@@ -103,7 +103,7 @@ fn print_and_paste(public_url: Option<&str>) -> (String, String) {
         let (_, words) = line.split_once(" call ")?;
         Some(words.to_owned())
     });
-    let printed = printed.expect("`dev` says how to try one");
+    let printed = printed.expect("`dev` prints a `call` command");
     let called = command().arg("call").args(printed.split(' ')).output().unwrap();
     // The program is stopped before the assertions, so that it also stops if one of them fails.
     dev.kill().unwrap();

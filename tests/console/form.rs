@@ -108,7 +108,7 @@ fn a_form_holds_every_value_of_its_type() {
     let text = read["text"].as_str().unwrap_or_else(|| panic!("{read}"));
     assert!(
         text.contains("18446744073709551615"),
-        "digits that a double does not hold: {text}"
+        "a double cannot represent these digits: {text}"
     );
     assert_eq!(serde_json::from_str::<Value>(text).unwrap(), value);
     let animal: zoo::Animal = serde_json::from_str(text).unwrap();

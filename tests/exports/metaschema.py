@@ -1,4 +1,4 @@
-"""Validates every schema of an `operator` or `mcp` document against the meta-schema of JSON Schema 2020-12, and a list of
+"""Validates every schema of an `operator` or `mcp` document against the meta-schema of JSON Schema 2020-12, and every list of
 tools against the schemas of the revisions of the Model Context Protocol."""
 
 import json

@@ -109,7 +109,7 @@ impl Maker<'_> {
             return anything();
         };
         if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
-            let definition = self.definitions.get(name).expect("a definition of that name");
+            let definition = self.definitions.get(name).expect("the schema has this definition");
             return self.value(definition, depth.saturating_sub(1));
         }
         if let Some(value) = object.get("const") {

@@ -45,7 +45,7 @@ impl Certificate {
             .args(arguments.split(' '))
             .current_dir(self.folder.path())
             .output()
-            .expect("there is an openssl: `tests/all` installs it");
+            .expect("`openssl` must be installed: `tests/all` installs it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 

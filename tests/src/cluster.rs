@@ -81,7 +81,7 @@ impl Cluster {
 
 fn redis_cli(arguments: &[&str]) {
     let output = Command::new("redis-cli").args(arguments).output();
-    let output = output.expect("there is a redis-cli: it comes with the server");
+    let output = output.expect("`redis-cli` must be installed: it comes with the Redis server");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && !said.contains("ERR"), "{said}");
 }

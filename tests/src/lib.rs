@@ -23,7 +23,7 @@ mod tests {
         let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
         assert_eq!(redis.ask("SET key 7"), "+OK");
         redis.kill();
-        TcpStream::connect(("127.0.0.1", redis.port)).expect_err("it is gone");
+        TcpStream::connect(("127.0.0.1", redis.port)).expect_err("the server is gone");
         redis.restart();
         assert_eq!(redis.ask("INCR key"), ":8");
     }
@@ -33,11 +33,11 @@ mod tests {
         let mut postgres = Postgres::start(&[]);
         let _ = postgres.database("kept");
         postgres.kill();
-        TcpStream::connect(("127.0.0.1", postgres.port)).expect_err("it is gone");
+        TcpStream::connect(("127.0.0.1", postgres.port)).expect_err("the server is gone");
         postgres.restart();
         assert!(
             std::panic::catch_unwind(|| postgres.database("kept")).is_err(),
-            "it is there already"
+            "the database exists already"
         );
     }
 }

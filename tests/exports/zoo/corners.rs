@@ -41,7 +41,7 @@ pub(crate) enum Skipping {
         number: u8,
     },
     #[serde(skip)]
-    #[allow(dead_code, reason = "nobody can send it")]
+    #[allow(dead_code, reason = "no caller can send this variant")]
     Hidden,
     #[serde(untagged)]
     Bare(u8),
@@ -93,7 +93,7 @@ pub(crate) struct Sided {
     #[serde(default = "seven", skip_serializing_if = "is_seven")]
     seven: u8,
     #[serde(skip_serializing)]
-    #[allow(dead_code, reason = "only its reading is tried")]
+    #[allow(dead_code, reason = "only deserialization is tested")]
     given: Option<String>,
 }
 
