@@ -117,7 +117,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
         let found = editor.completions(&endpoint(good, customer, body));
         assert!(found.iter().any(|label| label == offered), "{body}: {found:?}");
     }
-    // In an endpoint whose attribute is incomplete or wrong.
+    // Completions in an endpoint whose attribute is incomplete or wrong.
     for attribute in [
         "",
         "POST, ",
@@ -132,7 +132,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
             "{attribute}: {found:?}"
         );
     }
-    // In an endpoint whose argument or its options are incomplete.
+    // Completions in an endpoint whose argument is incomplete, or whose options are.
     for argument in [
         "#[operator(min = )] customer: Customer,",
         "#[operator(m)] customer: Customer,",
@@ -149,7 +149,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
             "{argument}: {found:?}"
         );
     }
-    // At the type of an argument.
+    // Completions at the type of an argument.
     let found = editor.completions(&endpoint(good, "customer: Cus^", "Ok(1)"));
     assert!(found.iter().any(|label| label == "Customer"), "{found:?}");
 

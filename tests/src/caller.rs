@@ -73,7 +73,7 @@ pub fn post(port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Res
 /// Like [`post`], but signs with the given timestamp.
 ///
 /// # Errors
-/// As [`post`].
+/// The same as for [`post`].
 pub fn post_at(timestamp: u64, port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
     send(port, &signed_post(timestamp, path, idempotency_key, body))
 }
@@ -93,7 +93,7 @@ pub fn signed_post(timestamp: u64, path: &str, idempotency_key: &str, body: &str
 /// Signs and sends a GET with search parameters. Each name may occur only once.
 ///
 /// # Errors
-/// As [`post`].
+/// The same as for [`post`].
 pub fn get(port: u16, path: &str, idempotency_key: &str, parameters: &[(&str, &str)]) -> io::Result<Answer> {
     let timestamp = now();
     let signature = sign(path, idempotency_key, timestamp, &content_of(parameters));
@@ -154,7 +154,7 @@ fn escape(text: &str) -> String {
 /// Sends `request` unchanged and reads until the server closes the connection.
 ///
 /// # Errors
-/// As [`post`].
+/// The same as for [`post`].
 pub fn send(port: u16, request: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;

@@ -22,7 +22,7 @@ pub fn build(package: &str, profile: &str) -> PathBuf {
 /// Builds an example of a package and returns its path.
 ///
 /// # Panics
-/// As [`build`].
+/// The same as for [`build`].
 #[must_use]
 pub fn build_example(package: &str, example: &str) -> PathBuf {
     let mut cargo = cargo_build(package);
@@ -42,7 +42,7 @@ pub fn build_into(folder: &Path, package: &str) -> PathBuf {
 /// Like [`build_into`], with the fail points of `operator-runtime`.
 ///
 /// # Panics
-/// As [`build_into`].
+/// The same as for [`build_into`].
 #[must_use]
 pub fn build_with_fail_points(folder: &Path, package: &str) -> PathBuf {
     let wrapper = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/with-fail-points");
@@ -131,7 +131,7 @@ impl Server {
     /// Like [`start`](Self::start), with a store address.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_on(program: &Path, folder: &Path, store: &str) -> Self {
         Self::start_with(program, folder, &[("OPERATOR_STORE", store)])
@@ -140,7 +140,7 @@ impl Server {
     /// Like [`start`](Self::start), with additional environment variables.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_with(program: &Path, folder: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
@@ -151,7 +151,7 @@ impl Server {
     /// Like [`start_with`](Self::start_with), but starts the program by a command that executes it in the end.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_by(command: Command, folder: &Path, environment: &[(&str, &str)]) -> Self {
         let (server, log) = Self::start_with_log(command, folder, environment);
@@ -163,7 +163,7 @@ impl Server {
     /// Like [`start_by`](Self::start_by), and also returns the rest of the log. The caller has to read it.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_with_log(
         mut command: Command,

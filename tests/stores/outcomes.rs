@@ -277,7 +277,7 @@ impl Case {
         assert_eq!(self.stage.runs.load(Ordering::SeqCst), runs);
     }
 
-    /// Not for transactions: there, an outcome that cannot be recorded has not taken effect, and another test covers
+    /// Skips transactions: there, an outcome that cannot be recorded has not taken effect, and another test covers
     /// that.
     async fn an_end_that_cannot_be_recorded_is_no_success(&self) {
         if self.effect == Effect::Transaction {

@@ -10,7 +10,7 @@ use operator_runtime::{App, Error, Reader, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
 
 const ENDLESS: &str = "WITH RECURSIVE endless (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)";
-/// As many simultaneous reads as there are connections for reading.
+/// The number of simultaneous reads: one for each connection that reads.
 const READERS: usize = 8;
 /// Far longer than any time limit in this file, but finite.
 const SOON: Duration = Duration::from_secs(20);

@@ -27,7 +27,7 @@ pub(crate) fn check(attribute: &Attribute, name: &str, errors: &mut Errors) -> S
 /// What is wrong with a path, and what to write instead: each kind of invalid character once, and then the path's form.
 fn mistakes(path: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
-    // Only up to the start of a query or a fragment, because the rest is not part of the path.
+    // Checks only up to the start of a query or a fragment, because the rest is not part of the path.
     let end = path.find(['?', '#']).map_or(path.len(), |mark| mark + 1);
     for (wrong, write) in path[..end].chars().filter(is_foreign).map(foreign_letter) {
         if found.iter().all(|(_, other)| *other != write) {
