@@ -1,6 +1,6 @@
-//! The rules of the architecture, checked by reading the source.
+//! Tests the rules of the architecture by reading the source code.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "house/layers.rs"]
 mod layers;
@@ -13,7 +13,7 @@ use std::process::Command;
 const RUNTIME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-runtime/src");
 const MACROS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../operator-macros");
 
-/// Every source file of the runtime, by its path below `src`.
+/// The text of every source file of the runtime. The keys are the paths below `src`.
 fn sources() -> BTreeMap<String, String> {
     fn walk(folder: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -31,7 +31,7 @@ fn sources() -> BTreeMap<String, String> {
     found
 }
 
-/// Every source file of the runtime with its code, without comments and without its tests.
+/// Every source file of the runtime that is not test code. Comments and test modules are removed.
 fn files() -> Vec<(String, String)> {
     let read = |(name, text): (String, String)| {
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
@@ -49,7 +49,8 @@ fn files() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The files that contain one of the words, except files that may.
+/// Searches all files except those in `may` for the `words`. Returns a sentence for each file that contains one of
+/// them.
 fn say(words: &[&str], may: &[&str]) -> Vec<String> {
     let allowed = |name: &str| may.iter().any(|may| name.starts_with(may));
     let named = |code: &str| {
@@ -159,7 +160,8 @@ fn every_file_says_its_job_in_its_first_line_and_never_panics() {
                 "unimplemented!(",
                 "unreachable!("
             ],
-            // The first two files are test code; the third hands out a connection that exists until it is dropped.
+            // The first two files are test code. In the third, a connection exists until it is dropped, so `expect`
+            // cannot fail.
             &["store/contract.rs", "testing.rs"]
         ),
         Vec::<String>::new()
@@ -191,8 +193,8 @@ fn dependencies_come_from_crates_io_under_free_licences() {
         .unwrap();
     assert!(metadata.status.success());
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
-    // `(MIT OR Apache-2.0) AND Unicode-3.0`: of each part, one licence must be in the list; `MIT/Apache-2.0` is the old
-    // form.
+    // For `(MIT OR Apache-2.0) AND Unicode-3.0`, one licence of each part must be in the list. `MIT/Apache-2.0` is an
+    // old form of `MIT OR Apache-2.0`.
     let is_free = |licence: &str| {
         let mut parts = licence.split(" AND ");
         parts.all(|part| {
@@ -222,7 +224,7 @@ fn the_macros_know_every_lint_of_an_endpoint() {
     let runtime = fs::read_to_string(Path::new(RUNTIME).join("manifest/lint.rs")).unwrap();
     let declared: String = runtime.lines().filter(|line| line.starts_with("const ")).collect();
     let mut looked_for = words(&declared, "(\"");
-    // The lint concerns the whole app, so no endpoint can allow it.
+    // This lint checks the whole app, so no endpoint can allow it.
     looked_for.retain(|lint| lint != "too_many_endpoints");
     let macros = fs::read_to_string(Path::new(MACROS).join("src/endpoint/constraint.rs")).unwrap();
     let list = macros.split("const LINTS").nth(1).unwrap().split("];").next().unwrap();

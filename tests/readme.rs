@@ -1,6 +1,6 @@
-//! The README's code is that of `examples/quickstart`, which is compiled and run.
+//! The code in README.md is the code of `examples/quickstart`, which other tests compile and run.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
 }
 
-/// The only code block in this language below a heading.
+/// The code block in this language in the section with this heading. There is only one.
 fn block(heading: &str, language: &str) -> String {
     let readme = read("README.md");
     let section = readme.split(&format!("\n{heading}\n")).nth(1).unwrap();
@@ -36,7 +36,7 @@ fn the_dependencies_are_those_of_the_quickstart() {
     let dependencies = manifest.split("[dependencies]").nth(1).unwrap();
     let lines = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| line.contains(" = "));
-        // Only the path of the runtime differs.
+        // The path of the runtime may differ. All else must be equal.
         lines
             .map(|line| match line.split_once("path = ") {
                 Some((name, _)) => name.to_owned(),

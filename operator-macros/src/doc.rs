@@ -1,4 +1,4 @@
-//! Doc comments, which become the descriptions that an agent reads.
+//! Reads doc comments, which become the descriptions that an agent reads.
 
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
@@ -9,7 +9,8 @@ pub(crate) fn is_doc(attribute: &Attribute) -> bool {
     attribute.path().is_ident("doc")
 }
 
-/// The whole doc comment, without the leading space of each line and the blank lines around it; empty without a doc comment.
+/// The whole doc comment, without the space at the start of each line and without blank lines around the text. Empty if
+/// there is no doc comment.
 pub(crate) fn text(attributes: &[Attribute], errors: &mut Errors) -> String {
     let mut lines = Vec::new();
     for attribute in attributes.iter().filter(|attribute| is_doc(attribute)) {
@@ -20,14 +21,14 @@ pub(crate) fn text(attributes: &[Attribute], errors: &mut Errors) -> String {
                 }) => lines.extend(comment_lines(&line.value())),
                 other => errors.at(other, "a description must be a string literal", "write it as `/// …`"),
             },
-            // `#[doc(hidden)]`, `#[doc(alias = "…")]`: for rustdoc, not part of the text.
+            // `#[doc(hidden)]` and `#[doc(alias = "…")]` are instructions for rustdoc, not part of the text.
             Meta::Path(_) | Meta::List(_) => {}
         }
     }
     lines.join("\n").trim_matches('\n').trim_end().to_owned()
 }
 
-/// The lines of one `///`, or of a whole `/** … */` without its column of stars.
+/// The lines of one `///` comment or of one `/** … */` comment, without the `*` at the start of each line.
 fn comment_lines(comment: &str) -> Vec<String> {
     if comment.is_empty() {
         return vec![String::new()];

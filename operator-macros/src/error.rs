@@ -1,27 +1,30 @@
-//! Mistakes, collected so that one compile reports all of them, each at its tokens; and suggestions for unknown words.
+//! Collects mistakes, so that one compile reports all of them, each at its own tokens. Also suggests a known word for
+//! an unknown one.
 
 use std::fmt::Display;
 
 use quote::ToTokens;
 use strsim::osa_distance;
 
-/// The mistakes found so far. [`Errors::finish`] is the only way out.
-#[must_use = "mistakes that nobody reports let a wrong program through"]
+/// The mistakes found so far. Only [`Errors::finish`] returns them.
+#[must_use = "if the mistakes are not reported, a wrong program compiles"]
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// Records a mistake at `tokens`, or at the whole attribute if there are none: what is wrong, and what to write instead.
+    /// Records a mistake: what is `wrong`, and what to `write` instead. rustc shows it at `tokens`, or at the whole
+    /// attribute if `tokens` is empty.
     pub(crate) fn at(&mut self, tokens: &impl ToTokens, wrong: impl Display, write: impl Display) {
         self.push(syn::Error::new_spanned(tokens, format!("{wrong}: {write}")));
     }
 
-    /// Records a word that is not among the `known` ones; `what` says what kind of word was expected.
+    /// Records an unknown `word`. `what` names the kind of word that was expected; `known` lists the words that are
+    /// allowed.
     pub(crate) fn unknown(&mut self, tokens: &impl ToTokens, what: &str, word: &str, known: &[&str]) {
         self.at(tokens, format!("unknown {what} `{word}`"), suggestion(word, known));
     }
 
-    /// Records an error of another parser.
+    /// Records an error that another parser returned.
     pub(crate) fn push(&mut self, error: syn::Error) {
         match &mut self.0 {
             Some(errors) => errors.combine(error),
@@ -41,12 +44,12 @@ impl Errors {
         self.0.iter().flatten().count()
     }
 
-    /// The value of a result; an error is recorded.
+    /// Returns the value of a result. Records the error if there is one.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// The checked value if nothing was wrong.
+    /// Returns `value` if no mistake was recorded.
     ///
     /// # Errors
     /// All recorded mistakes.
@@ -55,8 +58,8 @@ impl Errors {
     }
 }
 
-/// The known word that `word` was probably meant to be: at most two typing errors away, or a shorter form of it (`min` for
-/// `minimum`).
+/// The known word that `word` was probably meant to be: one with at most two typing errors, or one that `word` begins
+/// with (`min` for `minimum`).
 pub(crate) fn nearest<'known>(word: &str, known: &[&'known str]) -> Option<&'known str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_lowercase();
     let word = plain(word);
@@ -74,7 +77,7 @@ pub(crate) fn nearest<'known>(word: &str, known: &[&'known str]) -> Option<&'kno
     mistyped.map(|(_, candidate)| candidate).or_else(shorter)
 }
 
-/// What to write instead of an unknown word: the nearest known one, or else one of all.
+/// What to write instead of an unknown word: the nearest known word, or else the list of all known words.
 pub(crate) fn suggestion(word: &str, known: &[&str]) -> String {
     match (nearest(word, known), known) {
         (Some(near), _) => format!("did you mean `{near}`?"),

@@ -1,4 +1,4 @@
-//! The annotated function: its signature is parsed, its body stays tokens.
+//! The annotated function. Its signature is parsed; its body is kept as unparsed tokens.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
@@ -47,11 +47,12 @@ pub(crate) fn is_deprecated(attributes: &[Attribute]) -> bool {
         .any(|attribute| attribute.path().is_ident("deprecated"))
 }
 
-/// The error for an item that is not a function with a body, at the name of the item.
+/// The error for an item that is not a function with a body. It is reported at the item's name.
 pub(crate) fn not_a_function(item: &TokenStream) -> syn::Error {
     let (kind, place) = match other_item(item) {
         Some(other) => other,
-        // A function that cannot be parsed, for example while it is being typed: the parser's own error says where.
+        // The item is a function that cannot be parsed, for example while it is being typed. The parser's own error
+        // says where.
         None if has_word(item, "fn") => match syn::parse2::<Function>(item.clone()) {
             Err(error) => return error,
             Ok(function) => ("a function", function.signature.ident.to_token_stream()),
@@ -63,7 +64,7 @@ pub(crate) fn not_a_function(item: &TokenStream) -> syn::Error {
     syn::Error::new_spanned(place, format!("`#[operator_api]` cannot be applied to {kind}: {write}"))
 }
 
-/// The kind of another item, and the tokens to point at.
+/// The kind of an item that is not a function with a body, and the tokens at which to report it.
 fn other_item(item: &TokenStream) -> Option<(&'static str, TokenStream)> {
     if let Ok(function) = syn::parse2::<TraitItemFn>(item.clone()) {
         return Some(("a function without a body", function.sig.ident.to_token_stream()));

@@ -1,6 +1,6 @@
-//! The entry points of the macros, without logic.
+//! The entry points of the macros. The logic is in the modules.
 //!
-//! `operator_runtime` re-exports them with their documentation; use them from there.
+//! `operator_runtime` re-exports the macros together with their documentation. Use them through `operator_runtime`.
 
 mod doc;
 mod endpoint;
@@ -16,7 +16,7 @@ mod span;
 
 use proc_macro::TokenStream;
 
-/// Makes an endpoint of an async function: `#[operator_api(GET, "/orders/recent")]`.
+/// Makes an async function an endpoint: `#[operator_api(GET, "/orders/recent")]`.
 #[proc_macro_attribute]
 pub fn operator_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::endpoint(attribute.into(), &item.into()).into()

@@ -1,4 +1,4 @@
-//! `#[derive(OperatorError)]`: parse, check, expand.
+//! `#[derive(OperatorError)]`: parses, checks and expands.
 
 mod detail;
 
@@ -13,7 +13,7 @@ use crate::error::Errors;
 use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
 use crate::span;
 
-/// The checked type, with one problem for each variant of an enum, or one for a struct.
+/// The checked type. An enum has one problem for each variant; a struct has one problem.
 struct OperatorError {
     name: Ident,
     problems: Vec<Problem>,
@@ -26,10 +26,10 @@ struct Problem {
     fields: Fields,
     status: u16,
     retryable: bool,
-    /// Whether the error is logged and its only field never sent.
+    /// Whether the error is internal: its only field is logged and never sent to the caller.
     internal: bool,
     detail: String,
-    /// The fields that the detail shows.
+    /// The fields that the detail mentions as `{field}`.
     shown: Vec<Shown>,
 }
 
@@ -39,7 +39,7 @@ struct Options {
     retryable: Option<()>,
     internal: Option<Ident>,
     detail: Option<LitStr>,
-    /// True also if the given detail is not a string literal.
+    /// True also if the detail was given but is not a string literal.
     detail_is_given: bool,
 }
 
@@ -57,8 +57,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     }
 }
 
-/// Implementations that take the place of those that could not be derived, so that rustc reports nothing at the endpoints
-/// that fail with the type.
+/// Empty implementations, generated when the real ones could not be derived. With them, rustc reports no further errors
+/// at the endpoints that return the type.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
@@ -315,7 +315,8 @@ fn arm(problem: &Problem) -> TokenStream {
     quote!(#path { #(#bound,)* .. } => __operator::problem(#kind, #status, #retryable, ::std::format!(#text #(, #named)*)))
 }
 
-/// The variable for a field, at the span of the field's type: rustc points there if the field cannot be formatted.
+/// The variable for a field. It has the span of the field's type, because rustc reports there if the field cannot be
+/// formatted.
 fn local(member: &syn::Member, field: &syn::Field) -> Ident {
     Ident::new(&format!("field_{}", member_name(member)), span::ends(&field.ty).0)
 }

@@ -1,4 +1,4 @@
-//! Options between parentheses, `#[operator(…)]` and `#[operator_api(…)]`: the syntax that all of them share.
+//! The syntax that all options in parentheses share: those of `#[operator(…)]` and of `#[operator_api(…)]`.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -26,7 +26,8 @@ impl Part {
         let Ok(name) = Ident::parse_any(&ahead) else {
             return Ok(Self::Other(input.parse()?));
         };
-        // A word before a literal or before another word is complete: only a comma is missing between the two.
+        // A word is a complete part if a literal or another word follows it directly: only the comma is missing between
+        // the two.
         if ahead.is_empty() || ahead.peek(Token![,]) || begins_a_part(&ahead) {
             Ident::parse_any(input)?;
             Ok(Self::Word(name))
@@ -73,8 +74,8 @@ fn begins_a_part(input: ParseStream<'_>) -> bool {
     input.peek(Lit) || input.peek(Ident::peek_any)
 }
 
-/// Every part that can be parsed. A part that cannot be parsed is recorded as an error, and parsing goes on after the next
-/// comma; after a missing comma it goes on at once.
+/// Returns every part that can be parsed. A part that cannot be parsed is recorded as an error, and parsing continues
+/// after the next comma. If only a comma is missing, parsing continues with the next part.
 pub(crate) fn parts(tokens: TokenStream, errors: &mut Errors) -> Vec<Part> {
     let reader = |input: ParseStream<'_>| {
         let mut parts = Vec::new();
@@ -104,7 +105,8 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     Ok(())
 }
 
-/// Passes every option of every `#[operator(…)]` to `take`, with its name. `example` is an option that messages show.
+/// Passes the name of every option of every `#[operator(…)]` to `take`, together with the option. Messages show
+/// `example` as an example of an option.
 pub(crate) fn read(
     attributes: &[Attribute],
     example: &str,
@@ -130,7 +132,7 @@ pub(crate) fn read(
     }
 }
 
-/// Refuses every `#[operator(…)]` where it has no effect.
+/// Reports every `#[operator(…)]` in `attributes`, a place where options have no effect.
 pub(crate) fn refuse(attributes: &[Attribute], write: &str, errors: &mut Errors) {
     for attribute in operator_attributes(attributes) {
         errors.at(attribute, "`#[operator(…)]` has no effect here", write);
@@ -151,7 +153,7 @@ pub(crate) fn once<T>(slot: &mut Option<T>, at: &impl ToTokens, value: Option<T>
     }
 }
 
-/// The literal, also when it comes out of a `macro_rules!` macro, which wraps it in a group.
+/// The literal. A literal that comes from a `macro_rules!` macro is wrapped in a group, which is removed here.
 pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(literal) => Some(&literal.lit),
@@ -160,7 +162,7 @@ pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     }
 }
 
-/// The string literal of an option; anything else is refused. `example` is what the message says to write.
+/// The string literal of an option. Any other expression is reported; the message says to write `example`.
 pub(crate) fn string(value: &Expr, what: &str, example: &str, errors: &mut Errors) -> Option<LitStr> {
     if let Some(Lit::Str(string)) = literal(value) {
         return Some(string.clone());
@@ -173,12 +175,12 @@ pub(crate) fn string(value: &Expr, what: &str, example: &str, errors: &mut Error
     None
 }
 
-/// Refuses an option that takes a value and has none.
+/// Reports an option that needs a value but has none.
 pub(crate) fn refuse_missing_value(name: &Ident, errors: &mut Errors) {
     errors.at(name, format!("`{name}` needs a value"), format!("write `{name} = …`"));
 }
 
-/// Refuses a value of an option that takes none.
+/// Reports a value that was given to an option without values.
 pub(crate) fn refuse_value(name: &Ident, errors: &mut Errors) {
     errors.at(
         name,

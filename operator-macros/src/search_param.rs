@@ -1,4 +1,4 @@
-//! `#[derive(SearchParam)]`: parse, check, expand.
+//! `#[derive(SearchParam)]`: parses, checks and expands.
 
 mod case;
 
@@ -50,8 +50,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     }
 }
 
-/// An implementation that takes the place of the one that could not be derived, so that rustc reports nothing at the
-/// endpoints that take the type, whatever options they give it.
+/// An implementation that is generated when the real one could not be derived. With it, rustc reports no further errors
+/// at the endpoints whose arguments have this type, whatever options those arguments have.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
     let mut generics = item.generics.clone();
@@ -154,7 +154,7 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
     }
 }
 
-/// The shape of a struct; after a mistake, an enum without variants.
+/// The shape of a struct. After a mistake it is an enum without variants, which is never expanded.
 fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
     let mut each = fields.iter();
     let (Some(field), None) = (each.next(), each.next()) else {
@@ -218,7 +218,8 @@ fn expand(checked: &SearchParam) -> TokenStream {
         Shape::Newtype { inner, wrap } => (
             quote!(<#inner as __operator::SearchInput>::read(text).map(#wrap)),
             quote!(<#inner as __operator::SearchInput>::described(#description)),
-            // Generic over the options: for options that the field does not take, the condition fails and nothing is implemented.
+            // Generic over the options, so that the inner type decides: an option that it does not support is not
+            // implemented here either.
             Some(quote! {
                 #[diagnostic::do_not_recommend]
                 impl<__Options> __operator::Takes<__Options> for #name

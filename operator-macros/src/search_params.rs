@@ -1,4 +1,4 @@
-//! `#[derive(SearchParams)]`: requires of each field of a struct that it is a search parameter.
+//! `#[derive(SearchParams)]`: requires that each field of a struct is a search parameter.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -29,7 +29,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     match errors.finish(checked) {
         Ok(checked) => expand(&checked),
         Err(mistakes) => {
-            // An empty implementation, so that rustc reports nothing at the endpoints that take the struct.
+            // An empty implementation, so that rustc reports no further errors at the endpoints that use the struct.
             let (mistakes, name) = (mistakes.to_compile_error(), &item.ident);
             let (parameters, arguments, conditions) = item.generics.split_for_impl();
             quote!(#mistakes impl #parameters ::operator_runtime::SearchParams for #name #arguments #conditions {})
@@ -61,7 +61,8 @@ fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
     }
 }
 
-/// Nothing for a field that serde skips or reads with a function of the user's; start-up checks the schema of such a field.
+/// What the type of `field` must be. `None` for a field that serde skips or reads with the user's own function; the
+/// schema of such a field is checked at start-up.
 fn required(field: &Field) -> Option<Required> {
     let words = serde_attributes::words(&field.attrs);
     let has = |word: &str| words.iter().any(|one| one == word);

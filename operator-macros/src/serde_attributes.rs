@@ -1,4 +1,5 @@
-//! serde's attributes on search parameters: followed if the text of a parameter can follow them, else refused.
+//! serde's attributes on search parameters. A search parameter is not read by serde, so each attribute is followed,
+//! ignored or refused.
 
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Expr, LitStr, Token, token};
@@ -11,7 +12,7 @@ enum Rule {
     Followed,
     /// Ignore it: it does not change the text of the parameter.
     Ignored,
-    /// Refuse it, because serde and the search parameter would differ; the text says what to write instead.
+    /// Refuse it, because serde and the search parameter would behave differently. The text says what to write instead.
     Refused(&'static str),
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn of_field(attributes: &[Attribute], errors: &mut Errors) {
     });
 }
 
-/// Applies the rule to every option; returns the value of the option that is followed.
+/// Applies `rule` to every option. Returns the value of the option whose rule is `Followed`.
 fn read(attributes: &[Attribute], errors: &mut Errors, rule: impl Fn(&str) -> Rule) -> Option<LitStr> {
     let mut found = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
@@ -85,7 +86,7 @@ fn read(attributes: &[Attribute], errors: &mut Errors, rule: impl Fn(&str) -> Ru
     found
 }
 
-/// The names of all serde options. Options that cannot be parsed are left out, because serde's own derive reports them.
+/// The names of all serde options. An option that cannot be parsed is left out: serde's own derive reports it.
 pub(crate) fn words(attributes: &[Attribute]) -> Vec<String> {
     let mut words = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {

@@ -1,4 +1,4 @@
-//! Spans: generated tokens that point at what the user wrote.
+//! Spans, by which rustc reports generated code at the code that the user wrote.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -10,7 +10,7 @@ pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
     (first, trees.last().unwrap_or(first))
 }
 
-/// The same tokens, which resolve as before, but are reported at `place`.
+/// The same tokens with the same name resolution, but rustc reports their errors at `place`.
 pub(crate) fn moved(tokens: &impl ToTokens, place: Span) -> TokenStream {
     let move_one = |tree: TokenTree| {
         let mut tree = match tree {

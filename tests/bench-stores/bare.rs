@@ -1,5 +1,5 @@
-//! The lower bounds that the framework's costs are compared with: the disk, and the same SQL or the same Redis script
-//! in a loop.
+//! What the framework's costs are compared with: the speed of the disk, and the same SQL or the same Redis script in a
+//! loop.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) fn fdatasync() -> f64 {
     f64::from(done) / started.elapsed().as_secs_f64()
 }
 
-/// One connection; its holder commits the work of many callers in one commit, or in two.
+/// One SQLite connection. It commits the work of many callers together, in one commit or in two.
 pub(crate) struct InSqlite {
     connection: Connection,
     transactional: bool,
@@ -86,7 +86,7 @@ impl InSqlite {
     }
 }
 
-/// A connection with its statements prepared.
+/// A connection to Postgres with prepared statements.
 pub(crate) struct InPostgres {
     client: Client,
     insert: Statement,
@@ -108,7 +108,7 @@ impl InPostgres {
         }
     }
 
-    /// Each statement in its own round trip.
+    /// Executes each statement in a round trip of its own.
     pub(crate) async fn carry_out(&self) {
         let Self {
             client, transactional, ..

@@ -1,6 +1,6 @@
-//! The same SQL or script, or the same store, behind a hand-written HTTP route without signature, description or
-//! replay. Its figures include the cost of HTTP and of the callers on this machine, so the difference is the cost of
-//! the framework.
+//! The same SQL, the same script or the same store behind a hand-written HTTP route, without signatures, descriptions
+//! or replays. Its figures include the cost of HTTP and of the callers on this machine. The framework's figures minus
+//! these are therefore the cost of the framework.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, mpsc};
@@ -27,7 +27,7 @@ async fn serve(router: Router) -> SocketAddr {
 async fn serve_route<F: Future<Output = ()> + Send + 'static>(
     work: impl Fn() -> F + Clone + Send + Sync + 'static,
 ) -> SocketAddr {
-    // The body is read in a second poll, because hyper wakes the connection's task once more before a call is read.
+    // hyper wakes the connection's task once more before a call is read, so the body is read in a second poll.
     let route = post(async move |_: Bytes| {
         work().await;
         "true"
@@ -39,7 +39,7 @@ pub(crate) async fn nothing() -> SocketAddr {
     serve_route(async || {}).await
 }
 
-/// A thread that carries out all waiting work in one commit.
+/// One thread carries out the work of all waiting callers in one commit.
 pub(crate) async fn sqlite(sqlite: InSqlite) -> SocketAddr {
     let (asking, asked) = mpsc::channel::<oneshot::Sender<()>>();
     std::thread::spawn(move || {
@@ -63,7 +63,7 @@ pub(crate) async fn sqlite(sqlite: InSqlite) -> SocketAddr {
     .await
 }
 
-/// A pool of connections; each connection serves one caller at a time.
+/// A pool of connections. Each connection serves one caller at a time.
 pub(crate) async fn postgres(connections: Vec<InPostgres>) -> SocketAddr {
     let permits = Arc::new(Semaphore::new(connections.len()));
     let idle = Arc::new(Mutex::new(connections));
@@ -79,7 +79,7 @@ pub(crate) async fn postgres(connections: Vec<InPostgres>) -> SocketAddr {
     .await
 }
 
-/// The store's interface behind nothing but HTTP.
+/// The store's interface behind HTTP, without anything else.
 pub(crate) async fn own(own: Own) -> SocketAddr {
     serve_route(move || {
         let mut own = own.clone();

@@ -1,12 +1,12 @@
-//! The store's script, sent to Redis by the driver alone: one connection, with as many commands in flight as there are
-//! callers.
+//! The store's script, sent to Redis directly by the driver over one connection. At any time, one command of each
+//! caller is in flight.
 
 use operator_runtime::store::BoxFuture;
 use redis::aio::MultiplexedConnection;
 
 use super::workers::{Worker, completed, id_unlike_any_other, in_progress};
 
-/// The commands that the script runs if nothing conflicts.
+/// The commands that the store's script runs if there is no conflict.
 const SCRIPT: &str = "\
 local held = redis.call('HMGET', KEYS[1], 'revision', 'written', 'first_seen', 'record')
 local time = redis.call('TIME')

@@ -1,14 +1,12 @@
-//! Calls per second on each store, through the whole framework over HTTP, compared with the same work without the
-//! framework in the same run: `cargo bench -p tests --bench stores`. The README.md beside this file explains the table.
+//! Measures the calls per second on each store through the whole framework over HTTP. The same run measures the same
+//! work without the framework: `cargo bench -p tests --bench stores`. The README.md beside this file explains the
+//! table.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot set itself up has nothing to measure"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap ends the benchmark")]
 #![allow(
     missing_docs,
     clippy::cast_precision_loss,
-    reason = "a program of its own; counts are small"
+    reason = "not a library; the counts are small enough for f64"
 )]
 
 mod bare;
@@ -35,7 +33,7 @@ use workers::{Http, Kind, Own, Worker};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS ledger (cents integer NOT NULL)";
 const BOOK: &str = "INSERT INTO ledger VALUES (1)";
-/// The connections of each pool, and of the contenders without a pool.
+/// The number of connections in each pool, and of the contenders that have no pool.
 const CONNECTIONS: usize = 32;
 const CALLERS: [usize; 2] = [1, 64];
 
@@ -60,8 +58,8 @@ async fn in_postgres(tx: &mut Tx<Postgres>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The app; its store opened a second time for callers of the store's own interface; that interface behind HTTP; and
-/// the hand-written route.
+/// The contenders on one store: the app, the store's own interface, that interface behind HTTP, and the hand-written
+/// route. The app and the interface open the store separately.
 struct Rivals {
     app: SocketAddr,
     path: &'static str,
@@ -89,7 +87,7 @@ impl Rivals {
         }
     }
 
-    /// One row of the table.
+    /// Measures and prints one row of the table.
     async fn compete(&self, what: &str, callers: usize, bare: Contender) {
         let contenders = [
             Contender::workers(Http::callers(callers, self.app, self.path).await),
@@ -102,9 +100,10 @@ impl Rivals {
     }
 }
 
-/// The app as a program serves it.
+/// Serves the app as a program would, and returns its address.
 async fn serve(app: App, config: Config) -> SocketAddr {
-    // The port was free a moment ago; if another process has taken it since, serving fails with an error.
+    // The listener is closed again, so the port is free. If another process takes it before the app does, serving
+    // fails.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let app = app.config(config.listen(address));
     let mut serving = tokio::spawn(app.serve());

@@ -1,5 +1,5 @@
-//! Runs contenders in turns, each for a moment and again and again, so that other load on the machine affects all of
-//! them alike.
+//! Runs the contenders in turn, each for a moment, in many rounds. Other load on the machine then affects all of them
+//! equally.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::Worker;
 const ROUNDS: usize = 15;
 const WARM: Duration = Duration::from_millis(50);
 const MEASURED: Duration = Duration::from_millis(200);
-/// The unit of processor time in Linux's `/proc`, per second.
+/// How many units of processor time in Linux's `/proc` are one second.
 const TICKS_A_SECOND: f64 = 100.0;
 
 /// The measurements of one contender.
@@ -18,7 +18,7 @@ pub(crate) struct Figures {
     rates: Vec<f64>,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// Processor time of this process per operation: its callers, HTTP, and everything except other servers.
+    /// Processor time of this process per operation. It includes the callers and HTTP, but not other servers.
     pub(crate) processor: Duration,
 }
 
@@ -45,11 +45,11 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
-/// Something that runs for a moment and reports the times of its operations.
+/// Work that runs for a moment and returns how long each of its operations took.
 pub(crate) enum Contender {
-    /// Every worker in a loop, all at the same time.
+    /// Every worker runs in a loop, and all run at the same time.
     Workers(Vec<Box<dyn Worker>>),
-    /// A loop on its own thread that keeps this many operations in flight.
+    /// A loop on its own thread. Each iteration carries out this many operations.
     Thread(usize, Box<dyn FnMut() + Send>),
 }
 
@@ -107,7 +107,7 @@ impl Contender {
     }
 }
 
-/// The measurements of each contender, in the given order.
+/// Measures the contenders and returns their figures in the same order.
 pub(crate) async fn in_turns<const N: usize>(mut contenders: [Contender; N]) -> [Figures; N] {
     let mut rounds: [Vec<(Vec<Duration>, f64)>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..ROUNDS {
@@ -129,7 +129,7 @@ pub(crate) async fn in_turns<const N: usize>(mut contenders: [Contender; N]) -> 
 fn figures(rounds: Vec<(Vec<Duration>, f64)>) -> Figures {
     let seconds = MEASURED.as_secs_f64();
     let rates = rounds.iter().map(|(times, _)| times.len() as f64 / seconds).collect();
-    // The warm-up uses processor time too, so it is subtracted.
+    // The warm-up uses processor time too, so its part is subtracted.
     let part = seconds / (MEASURED + WARM).as_secs_f64();
     let processor: f64 = rounds.iter().map(|(_, seconds)| seconds * part).sum();
     let mut times: Vec<_> = rounds.into_iter().flat_map(|(times, _)| times).collect();
@@ -142,7 +142,8 @@ fn figures(rounds: Vec<(Vec<Duration>, f64)>) -> Figures {
     }
 }
 
-/// What this process has used so far, in its own code and in the system's for it (proc(5): `utime` and `stime`).
+/// The processor time that this process has used so far, in its own code and in system calls (proc(5): `utime` and
+/// `stime`).
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();

@@ -1,4 +1,4 @@
-//! One caller: over HTTP, or of the store's own interface.
+//! Workers that carry out operations: one calls over HTTP, the other calls the store's own interface.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 use super::BOOK;
 
-/// What a worker calls.
+/// The kind of endpoint that a worker calls, or whose writes it repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Elsewhere,
@@ -25,11 +25,11 @@ pub(crate) enum Kind {
 }
 
 pub(crate) trait Worker: Send + 'static {
-    /// One new operation.
+    /// Carries out one new operation.
     fn once(&mut self) -> BoxFuture<'_, ()>;
 }
 
-/// A connection that stays open, as callers keep theirs open.
+/// A caller over HTTP. Its connection stays open, as that of real callers does.
 pub(crate) struct Http {
     stream: TcpStream,
     path: &'static str,
@@ -67,7 +67,7 @@ impl Worker for Http {
             );
             self.stream.write_all(request.as_bytes()).await.unwrap();
             let mut length = 0;
-            // The body is `true`.
+            // The answer ends with the body `true`.
             while !self.answer[..length].ends_with(b"\r\n\r\ntrue") {
                 let read = self.stream.read(&mut self.answer[length..]).await.unwrap();
                 let so_far = String::from_utf8_lossy(&self.answer[..length + read]);
@@ -78,7 +78,7 @@ impl Worker for Http {
     }
 }
 
-/// The same two writes, without the framework.
+/// Writes to the store the same two records as the framework does for a call, but without the framework.
 #[derive(Clone)]
 pub(crate) struct Own {
     pub(crate) store: Arc<dyn Store>,
@@ -180,13 +180,13 @@ fn record(state: State) -> Arc<Record> {
     Arc::new(record)
 }
 
-/// A key for each operation, so that no two operations conflict.
+/// A new key for each operation, so that no two operations conflict.
 pub(crate) fn unlike_any_other() -> String {
     static KEYS: AtomicU64 = AtomicU64::new(0);
     format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The store's key for such an operation: a hash, so that operations come in no order.
+/// A new id as the store's key. It is a hash, so successive operations are far apart in the store's index.
 pub(crate) fn id_unlike_any_other() -> [u8; 32] {
     *OperationId::new("bare", &unlike_any_other()).as_bytes()
 }

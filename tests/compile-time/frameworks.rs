@@ -1,26 +1,26 @@
-//! One app, written for each framework: N endpoints of three inputs and one output struct each.
+//! The same app, written for each framework. It has N endpoints, each with three inputs and a struct as its output.
 
-/// A framework, or none.
+/// How to write the app in one framework, or without any.
 pub(crate) struct Framework {
-    /// As it stands in the table.
+    /// The name in the printed table.
     pub(crate) name: &'static str,
-    /// What `Cargo.toml` depends on.
+    /// The dependencies in `Cargo.toml`.
     pub(crate) dependencies: &'static str,
-    /// The first lines of every module.
+    /// The imports at the start of every module.
     pub(crate) module: &'static str,
-    /// One endpoint and its types; `@` stands for its number.
+    /// One endpoint and its types. `@` stands for the endpoint's number.
     pub(crate) endpoint: &'static str,
-    /// Before the calls that register the endpoints of a module, and after them.
+    /// The code before and after the calls that register a module's endpoints.
     pub(crate) register: (&'static str, &'static str),
-    /// One such call.
+    /// The call that registers one endpoint.
     pub(crate) registration: &'static str,
-    /// The crate's root, after the modules; `$` stands for the calls to every module.
+    /// The end of the crate's root, after the modules. `$` stands for the calls that register all modules.
     pub(crate) root: &'static str,
-    /// The call to one module; `%` stands for its number.
+    /// The call that registers one module. `%` stands for the module's number.
     pub(crate) merge: &'static str,
 }
 
-/// Plain axum with serde, which the others are compared with, and then each of them.
+/// The frameworks. The first is plain axum with serde, with which the others are compared.
 pub(crate) const FRAMEWORKS: [Framework; 6] = [PLAIN, OPERATOR, UTOIPA, AIDE, DROPSHOT, POEM];
 
 const PLAIN: Framework = Framework {

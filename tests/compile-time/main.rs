@@ -1,14 +1,12 @@
 //! Measures how long a program with many endpoints takes to compile, compared with the same program in other frameworks.
 //!
-//! `cargo run -p tests --example compile-time -- [ENDPOINTS,…] [ROUNDS]`: writes each program into a temporary folder,
-//! checks its dependencies, and then measures in interleaved rounds, so that other load affects all programs alike. It
-//! prints the table of `operator-macros/README.md`: medians of the times, and of their ratios to plain axum with serde in
-//! the same round. With `build` as the last argument it also builds the smallest program.
+//! `cargo run -p tests --example compile-time -- [ENDPOINTS,…] [ROUNDS] [build]` writes each program into a temporary
+//! folder and checks its dependencies. Then it measures all programs in each round, so that other load affects all
+//! programs equally. It prints the table of `operator-macros/README.md`: the medians of the times, and of their ratios
+//! to plain axum with serde in the same round. With `build` as the last argument it also measures debug builds of the
+//! smallest program.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a program for measuring: what cannot be unwrapped ends it"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap ends the measurement")]
 
 mod frameworks;
 
@@ -20,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use frameworks::{FRAMEWORKS, Framework};
 
-/// Endpoints of one module.
+/// The number of endpoints in one module.
 const MODULE: usize = 25;
 
 /// One generated program.
@@ -31,7 +29,7 @@ struct Program {
     target: PathBuf,
 }
 
-/// What is measured.
+/// What is timed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Measure {
     CheckAfterTouch,
@@ -49,7 +47,7 @@ impl Measure {
     }
 }
 
-/// One measure of the programs of one size.
+/// The times of all frameworks for one measure and one number of endpoints.
 struct Column {
     head: String,
     /// The times of each framework, in the order of the frameworks.
@@ -97,7 +95,7 @@ fn main() {
 }
 
 impl Column {
-    /// Measures the programs in turn, so often.
+    /// Measures all programs of this size once in each round.
     fn measure(programs: &[Program], measure: Measure, size: usize, rounds: usize) -> Self {
         let sized: Vec<&Program> = programs.iter().filter(|program| program.endpoints == size).collect();
         let mut times = vec![Vec::new(); sized.len()];
@@ -112,7 +110,7 @@ impl Column {
         }
     }
 
-    /// The medians of a framework's times, and of their ratios to those of the first.
+    /// The median of a framework's times, and the median of their ratios to the times of the first framework.
     fn cell(&self, framework: usize) -> String {
         let (times, plain) = (seconds(&self.times[framework]), seconds(&self.times[0]));
         let ratios = times.iter().zip(&plain).map(|(own, plain)| own / plain).collect();
@@ -207,7 +205,7 @@ impl Program {
         start.elapsed()
     }
 
-    /// Changes the body of the first handler.
+    /// Changes the body of the first handler, as a person who edits it would.
     fn touch(&self, round: usize) {
         let path = self.folder.join("src/module_0.rs");
         let text = fs::read_to_string(&path).unwrap();

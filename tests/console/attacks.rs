@@ -1,4 +1,5 @@
-//! Attacks on the console: other sites in the same browser, rebound host names, and requests without the token.
+//! Attacks on the console: by other sites in the same browser, by host names that resolve to this machine, and by
+//! requests without the token.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -30,7 +31,8 @@ fn every_route_is_refused_to_others() {
         for missing in ["Host", "Origin", "Authorization"] {
             let left: Vec<_> = own.into_iter().filter(|(name, _)| *name != missing).collect();
             let answer = dev.send("POST", &path, &left, body);
-            // Without a Host header, the HTTP server's own rule may come first (RFC 9112 §3.2).
+            // If the Host header is missing, the HTTP server itself may refuse the request first, with 400 (RFC 9112
+            // §3.2).
             assert!(
                 [400, 403].contains(&answer.status),
                 "{path} without {missing}: {}",
@@ -62,7 +64,7 @@ fn every_route_is_refused_to_others() {
     ] {
         assert_eq!(dev.send("GET", path, &headers, "").status, 403, "{path} {headers:?}");
     }
-    // A preflight is never granted, so no other origin can send the header with the token.
+    // A preflight request is never granted, so pages of other origins cannot send the header with the token.
     let preflight = dev.send(
         "OPTIONS",
         "/console/call",
@@ -75,7 +77,7 @@ fn every_route_is_refused_to_others() {
         preflight.head
     );
     assert_ne!(preflight.status, 200);
-    // None of these requests made a refund; the page itself can.
+    // None of the requests above made a refund. The same request from the console's own page makes one.
     assert_eq!(refunds(&dev), 0);
     assert_eq!(dev.send("POST", "/console/call", &own, &refund).status, 200);
     assert_eq!(refunds(&dev), 1);
@@ -168,12 +170,12 @@ fn the_page_is_closed_to_the_outside_by_its_headers() {
     assert!(!head.contains("access-control"), "{head}");
     assert!(
         !page.body.contains("http://") && !page.body.contains("https://"),
-        "nothing from elsewhere"
+        "the page loads nothing from other servers"
     );
     assert_ne!(
         dev.token(),
         Dev::start("support-desk").token(),
-        "each run has a token of its own"
+        "each run has its own token"
     );
 }
 
@@ -203,14 +205,14 @@ fn another_site_in_the_same_browser_gets_nothing() {
     browser.until("document.title !== ''");
     assert_eq!(browser.run("return document.title"), "blocked blocked blocked");
     assert_eq!(refunds(&dev), 0);
-    // A host name of the attacker that resolves to this machine.
+    // The attacker's host name resolves to this machine (DNS rebinding).
     browser.go(&format!("http://rebound.example:{}/console", dev.port));
     let text = browser.run("return document.body.innerText");
     assert!(text.as_str().unwrap().contains("only at a loopback address"), "{text}");
 }
 
-/// A page on another port of this machine, which is as close as another site gets. It tries to read the console, to
-/// call endpoints through it, and to call endpoints without reading the answers.
+/// A page at another port of this machine, which to the browser is another origin. The page tries to read the console,
+/// to call endpoints through the console, and to call endpoints without reading the answers.
 fn evil_site(dev: &Dev) -> String {
     let body = r#"{"order_id":1004,"amount_cents":1}"#;
     let target = dev.url("");
@@ -229,8 +231,8 @@ fn evil_site(dev: &Dev) -> String {
     );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    // A thread for each connection, because a browser opens connections that it may never use. All threads end with the
-    // test's process.
+    // One thread for each connection, because a browser also opens connections that it never uses. The threads end
+    // together with the test process.
     std::thread::spawn(move || {
         for mut stream in listener.incoming().take(16).map_while(Result::ok) {
             let answer = format!(

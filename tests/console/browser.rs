@@ -1,4 +1,4 @@
-//! Chromium, driven through Debian's chromedriver (W3C WebDriver). Each window has its own profile.
+//! Controls Chromium through Debian's chromedriver (W3C WebDriver). Each window has its own profile.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A key that is not a letter, as WebDriver writes it (W3C WebDriver §17.4.2).
+/// Keys that have no character, as WebDriver encodes them (W3C WebDriver §17.4.2).
 pub(crate) const TAB: &str = "\u{E004}";
 pub(crate) const ENTER: &str = "\u{E007}";
 pub(crate) const SPACE: &str = " ";
@@ -16,7 +16,7 @@ pub(crate) const END: &str = "\u{E010}";
 pub(crate) const BACKSPACE: &str = "\u{E003}";
 const SHIFT: &str = "\u{E008}";
 
-/// A window of a browser; dropping it closes the window.
+/// A browser window. Dropping this value closes the window.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
@@ -24,8 +24,8 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
-/// Starts a chromedriver. It takes a free IPv4 port and ends if the IPv6 port of the same number is not free, so it is
-/// started again then.
+/// Starts a chromedriver. chromedriver picks a free IPv4 port, and ends if the IPv6 port with the same number is not
+/// free. Then it is started again.
 fn start_driver() -> (Child, u16) {
     for _ in 0..10 {
         let mut driver = Command::new("chromedriver")
@@ -49,7 +49,8 @@ fn start_driver() -> (Child, u16) {
 }
 
 impl Browser {
-    /// A browser in which only this machine's own names resolve, and `rebound.example`, which resolves to this machine.
+    /// Opens a browser that resolves no host names except this machine's own and `rebound.example`, which resolves to
+    /// this machine.
     pub(crate) fn open() -> Self {
         let (driver, port) = start_driver();
         let profile = tempfile::tempdir().unwrap();
@@ -83,7 +84,7 @@ impl Browser {
         let session = browser.ask("POST", "/session", &wanted);
         session["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
         browser.size(1360, 900);
-        // Requests of the browser's own first page are not the console's.
+        // Discards the requests of the browser's first page, which does not belong to the console.
         browser.go("about:blank");
         browser.requested();
         browser
@@ -121,12 +122,12 @@ impl Browser {
         self.command("/window/rect", &json!({ "width": width, "height": height }));
     }
 
-    /// The result of a script that runs in the page.
+    /// Runs a script in the page and returns its result.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.command("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The result of a script in the page that waits for something.
+    /// Runs a script in the page that waits for something, and returns its result.
     pub(crate) fn run_async(&self, script: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -135,7 +136,7 @@ impl Browser {
         self.command("/execute/async", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until an expression is true; checks it whenever the page changes.
+    /// Waits until an expression is true. The expression is checked after each change of the page.
     pub(crate) fn until(&self, expression: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1];
@@ -152,7 +153,7 @@ impl Browser {
 
     fn element(&self, selector: &str) -> String {
         let found = self.command("/element", &json!({ "using": "css selector", "value": selector }));
-        // The name under which WebDriver returns references (W3C WebDriver §12).
+        // The field name that WebDriver uses for element references (W3C WebDriver §12).
         found["element-6066-11e4-a52e-4f735466cecf"]
             .as_str()
             .unwrap()
@@ -172,7 +173,7 @@ impl Browser {
         self.command(&format!("/element/{element}/click"), &json!({}));
     }
 
-    /// Replaces the content of a field, as a person does.
+    /// Replaces the content of a field by typing, as a person does.
     pub(crate) fn fill(&self, selector: &str, text: &str) {
         let element = self.element(selector);
         self.command(&format!("/element/{element}/clear"), &json!({}));
@@ -204,7 +205,7 @@ impl Browser {
         );
     }
 
-    /// Goes back by one stop.
+    /// Presses Shift+Tab, which moves the focus back to the previous control.
     pub(crate) fn shift_tab(&self) {
         let press = |kind: &str, key: &str| json!({ "type": kind, "value": key });
         let presses = [
@@ -219,12 +220,12 @@ impl Browser {
         );
     }
 
-    /// Sends a command of Chromium itself (Chrome DevTools Protocol).
+    /// Sends a command of the Chrome DevTools Protocol.
     pub(crate) fn devtools(&self, command: &str, parameters: &Value) -> Value {
         self.command("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }
 
-    /// Emulates a person's choice of `light` or `dark` for everything.
+    /// Sets the colour scheme that the person prefers: `light` or `dark`.
     pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", &features);
@@ -244,7 +245,7 @@ impl Browser {
             .collect()
     }
 
-    /// Every URL that was requested since the last call.
+    /// Every URL that the browser has requested since the last call.
     pub(crate) fn requested(&self) -> Vec<String> {
         let log = self.command("/se/log", &json!({ "type": "performance" }));
         let events = log
@@ -279,8 +280,8 @@ impl Drop for Browser {
     }
 }
 
-/// Sends a request and returns the `value` of the answer with the status. The answer is read by its length, because
-/// chromedriver's browser inherits the connection and keeps it open.
+/// Sends a request and returns the status and the `value` of the answer. Reads as many bytes as the answer's length
+/// says, because the browser inherits the connection from chromedriver and keeps it open.
 fn exchange(port: u16, request: &str) -> io::Result<(u16, Value)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -307,7 +308,7 @@ fn exchange(port: u16, request: &str) -> io::Result<(u16, Value)> {
     Ok((status, answer["value"].take()))
 }
 
-/// Base64 with padding (RFC 4648 §4).
+/// Decodes Base64 with padding (RFC 4648 §4).
 fn decode_base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bits, mut held, mut bytes) = (0_u32, 0, Vec::new());

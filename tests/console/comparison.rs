@@ -1,5 +1,5 @@
-//! The comparison of a wrong signature: it names the part that differs, and claims no more certainty than an HMAC
-//! allows.
+//! Tests what the console says about a wrong signature: it names the part that differs, and does not claim more than an
+//! HMAC can prove.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn mac(secret: &str, payload: &str) -> String {
         .collect()
 }
 
-/// A POST to `/refunds` as it goes over the wire.
+/// A POST to `/refunds` as the server receives it.
 fn post(timestamp: u64, signature: &str) -> String {
     format!(
         "POST /refunds HTTP/1.1\nHost: shop.example\nContent-Type: application/json\nX-Idempotency-Key: Key-1\n\
@@ -34,7 +34,7 @@ fn compare(dev: &Dev, request: &str, payload: &str) -> Value {
     answer.json()
 }
 
-/// The names of the parts in a state.
+/// The names of the parts whose state is `state`.
 fn parts(found: &Value, state: &str) -> Vec<String> {
     let rows = found["parts"].as_array().unwrap().iter();
     rows.filter(|row| row["state"] == state)
@@ -112,7 +112,7 @@ fn common_mistakes_are_proved_by_the_signature_itself() {
         "",
     );
     assert!(unjoined["summary"].as_str().unwrap().contains("colon"), "{unjoined}");
-    // Numbers where the parameters' JSON must have strings.
+    // The caller has signed `5` as a number, but all parameters must be strings in the signed JSON.
     let get = format!(
         "GET /orders/recent?email=a%40b.example&limit=5 HTTP/1.1\nX-Idempotency-Key: g\nX-Timestamp: {at}\nX-Signature: {}\n",
         sign("/orders/recent", "g", at, r#"{"email": "a@b.example", "limit": 5}"#)

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tests::caller::{Answer, PUBLIC_URL, SECRET, send};
 use tests::process::build;
 
-/// A program that runs `dev` in its own folder; dropping it kills the program.
+/// A program that runs `dev` in its own folder. Dropping this value kills the program.
 pub(crate) struct Dev {
     child: Child,
     pub(crate) port: u16,
@@ -45,12 +45,12 @@ impl Dev {
         format!("http://127.0.0.1:{}{rest}", self.port)
     }
 
-    /// The host name and port under which the browser addresses the program.
+    /// The host name and port at which the browser reaches the program.
     pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Sends a request with these headers; only its length is added.
+    /// Sends a request with these headers and a `Content-Length`.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let headers: String = headers
             .iter()
@@ -62,7 +62,7 @@ impl Dev {
         send(self.port, &request).unwrap()
     }
 
-    /// The token in the page.
+    /// The token that the console's page contains.
     pub(crate) fn token(&self) -> String {
         let page = self.send("GET", "/console", &[("Host", &self.host())], "");
         let (_, rest) = page.body.split_once("name=\"console-token\" content=\"").unwrap();

@@ -1,4 +1,4 @@
-//! Runs the command that `dev` prints, and other uses of `call`.
+//! Runs the command that `dev` prints, and tests other uses of `call`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -76,7 +76,8 @@ fn a_setting_that_is_not_utf8_is_refused_by_every_command() {
     }
 }
 
-/// The command that `dev` prints, and its result in another terminal, which has none of the first terminal's settings.
+/// Returns the command that `dev` prints, and what it prints in another terminal, which has none of the environment
+/// variables of the first.
 fn print_and_paste(public_url: Option<&str>) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let program = build("quickstart", "dev");
@@ -102,9 +103,9 @@ fn print_and_paste(public_url: Option<&str>) -> (String, String) {
         let (_, words) = line.split_once(" call ")?;
         Some(words.to_owned())
     });
-    let printed = printed.expect("`dev` says how to try one");
+    let printed = printed.expect("`dev` prints a `call` command");
     let called = command().arg("call").args(printed.split(' ')).output().unwrap();
-    // The program is ended before the assertions, so that it never outlives the test.
+    // The program is stopped before the assertions, so that it also stops if one of them fails.
     dev.kill().unwrap();
     dev.wait().unwrap();
     let said = String::from_utf8_lossy(&called.stdout).into_owned();

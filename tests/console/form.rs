@@ -1,4 +1,5 @@
-//! The console's forms: every value of a type passes through its form, and a mistake is shown at its field.
+//! The console's forms. Every value of a type can be entered in a form, and a mistake is shown at the field that
+//! contains it.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use super::browser::Browser;
 use super::dev::Dev;
 use super::person::{is_clean, open, send, text};
 
-/// Types as users write them, each with a value that must pass through the form unchanged.
+/// Types as users write them. Each has a value that must pass through the form unchanged.
 mod zoo {
     use std::collections::BTreeMap;
 
@@ -83,7 +84,7 @@ fn a_form_holds_every_value_of_its_type() {
     };
     let value = animal(Some(Box::new(animal(None))));
     let schema = serde_json::to_value(schemars::schema_for!(zoo::Animal)).unwrap();
-    // Null inputs are not sent.
+    // The form does not send inputs that are null.
     let mut value = serde_json::to_value(value).unwrap();
     value["parent"].as_object_mut().unwrap().remove("parent");
     for path in ["", "/parent"] {
@@ -107,7 +108,7 @@ fn a_form_holds_every_value_of_its_type() {
     let text = read["text"].as_str().unwrap_or_else(|| panic!("{read}"));
     assert!(
         text.contains("18446744073709551615"),
-        "digits that a double does not hold: {text}"
+        "a double cannot represent these digits: {text}"
     );
     assert_eq!(serde_json::from_str::<Value>(text).unwrap(), value);
     let animal: zoo::Animal = serde_json::from_str(text).unwrap();
@@ -141,14 +142,14 @@ fn wrong_inputs_are_shown_at_their_fields() {
     browser.fill(&amount, "");
     send(&browser);
     told_at(&browser, &amount, "amount_cents");
-    // After the correction, the mistake is no longer shown.
+    // After the field is corrected, the mistake is no longer shown.
     browser.fill(&amount, "100");
     send(&browser);
     assert_eq!(
         browser.run("return document.querySelectorAll('[aria-invalid]').length"),
         0
     );
-    // A field of a nested object.
+    // A mistake in a field of a nested object.
     browser.click("a[href='#/find_orders']");
     browser.until("document.querySelector('h1').innerText === 'find_orders' && document.querySelector('.parts')");
     let after = browser.labelled("placed_after");
@@ -158,7 +159,7 @@ fn wrong_inputs_are_shown_at_their_fields() {
     browser.fill(&after, "2020-01-01T00:00:00Z");
     send(&browser);
     assert_eq!(text(&browser, ".badge"), "200 OK");
-    // A list, a choice, and the form as JSON.
+    // A list, a choice between values, and the form edited as JSON.
     browser.click("a[href='#/open_ticket']");
     browser.until("document.querySelector('h1').innerText === 'open_ticket' && document.querySelector('.parts')");
     browser.press("Add to tags");
@@ -172,14 +173,14 @@ fn wrong_inputs_are_shown_at_their_fields() {
         (&sent["tags"], &sent["priority"]),
         (&json!(["teapot"]), &json!("urgent"))
     );
-    // The text is sent as the body, byte for byte.
+    // Edited JSON is sent as the body without any change.
     let odd = "{ \"email\":\"a@b.example\",\"subject\":\"s\", \"body\":\"b\", \"tags\":[9007199254740993] }";
     browser.fill("#json", odd);
     send(&browser);
     assert_eq!(text(&browser, ".badge"), "400 Bad Request");
     let request = browser.run("return document.querySelector('[aria-label=Request]').textContent");
     assert!(request.as_str().unwrap().ends_with(odd), "{request}");
-    // A number in place of a string stays in the field, digit for digit, and the mistake is shown there.
+    // If the JSON cannot be parsed, the form is not shown, and the mistake is shown at the JSON.
     browser.fill("#json", "{ nonsense");
     browser.press("Edit as JSON");
     assert!(text(&browser, "#json-error").contains("not valid JSON"));
@@ -190,7 +191,7 @@ fn wrong_inputs_are_shown_at_their_fields() {
 fn a_field_without_json_is_reported_if_nothing_can_be_sent() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "recent_orders");
-    // A GET that takes any JSON; no example has such a GET.
+    // A GET with an input that may be any JSON. No example program has such a GET, so the form is built here.
     browser.run_async(
         "const { EndpointView } = await import('/console/endpoint.js');
          const endpoint = { name: 'recent_orders', method: 'GET', url: '', effect: '', description: '', source: '', order: ['any'],
@@ -201,7 +202,7 @@ fn a_field_without_json_is_reported_if_nothing_can_be_sent() {
     browser.fill(&browser.labelled("any (JSON)"), "{ nonsense");
     let is_told =
         "document.querySelector('#trouble').innerText.startsWith('A field marked (JSON) does not contain valid JSON')";
-    // The preview shows the same mistake, so a mistake shown before the button is pressed does not count.
+    // The preview shows the same mistake. So the message is removed first, to see that the button shows it again.
     browser.until(is_told);
     for button in ["Send", "Edit as JSON"] {
         browser.run("document.querySelector('#trouble').textContent = ''");
@@ -211,7 +212,8 @@ fn a_field_without_json_is_reported_if_nothing_can_be_sent() {
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 
-/// Checks that the field is marked as wrong, that the mistake is tied to the field, and that the field has the focus.
+/// Checks that the field is marked as wrong, that its description contains the mistake, and that the field has the
+/// focus.
 fn told_at(browser: &Browser, field: &str, name: &str) {
     browser.until(&format!(
         "document.querySelector('{field}').getAttribute('aria-invalid') === 'true'"

@@ -1,4 +1,4 @@
-//! The looks of the console: contrast in light and dark, names for screen readers, narrow windows, and screenshots.
+//! How the console looks: contrast in light and dark, names for screen readers, narrow windows, and screenshots.
 
 use std::fs;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ fn the_console_is_readable_in_light_and_dark_and_by_a_screen_reader() {
             "{landmark}"
         );
     }
-    // On a screen as wide as a telephone, no element is wider than the screen.
+    // In a window as narrow as a telephone, nothing is wider than the window.
     browser.size(500, 900);
     assert_eq!(
         browser.run("return document.documentElement.scrollWidth <= innerWidth"),
@@ -54,7 +54,8 @@ fn the_console_is_readable_in_light_and_dark_and_by_a_screen_reader() {
     is_clean(&browser, &dev);
 }
 
-/// Every text with a contrast below 4.5 : 1 (WCAG 2.2 §1.4.3), except disabled and invisible text.
+/// A script that returns every text whose contrast is below 4.5 : 1 (WCAG 2.2 §1.4.3), except disabled and invisible
+/// text.
 pub(crate) const FAINT_TEXTS: &str = "
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
     const channels = (colour) => {
@@ -92,7 +93,7 @@ pub(crate) const FAINT_TEXTS: &str = "
     return faint;
 ";
 
-/// Takes a screenshot and stores it in the folder that `CONSOLE_SCREENSHOTS` names, if it is set.
+/// Takes a screenshot. Stores it in the folder that `CONSOLE_SCREENSHOTS` names, if the variable is set.
 pub(crate) fn picture(browser: &Browser, name: &str, scheme: &str, (width, height): (u32, u32)) -> Vec<u8> {
     browser.prefer(scheme);
     let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });

@@ -1,6 +1,6 @@
-//! Tests of the console of `dev`, in a browser and against attackers.
+//! Tests the console of `dev`, in a browser and against attackers.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod attacks;
 mod browser;

@@ -1,4 +1,4 @@
-//! What a person does in the console, with the mouse or with the keyboard alone.
+//! What a person does in the console, with the mouse or only with the keyboard.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::browser::{BACKSPACE, Browser, END, ENTER, SPACE, TAB};
 use super::dev::Dev;
 use super::looks::{FAINT_TEXTS, picture};
 
-/// The console, opened at a view; the request of the form is signed and shown.
+/// Opens the console at a view. Waits until the request of the form is signed and shown.
 pub(crate) fn open(dev: &Dev, view: &str) -> Browser {
     let browser = Browser::open();
     browser.go(&dev.url(&format!("/console#/{view}")));
@@ -81,23 +81,23 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     shown_request_is_signed_right(&browser);
     browser.press("Repeat with the same key");
     browser.until("document.querySelector('.badge.replayed')");
-    assert_eq!(body(&browser), first, "the kept answer");
+    assert_eq!(body(&browser), first, "the recorded answer");
     assert!(
         text(&browser, "#status").contains("replayed"),
-        "a screen reader hears it"
+        "a screen reader reads it out"
     );
     assert!(text(&browser, ".headers").contains("idempotent-replayed"));
     assert!(text(&browser, "#recent").contains("200 replayed"));
-    // Sending again is a new operation.
+    // Sending the form again starts a new operation.
     send(&browser);
     assert_ne!(body(&browser)["refund_id"], first["refund_id"]);
     browser.click("a[href='#/order_refunds']");
     browser.until("document.querySelector('h1').innerText === 'order_refunds' && document.querySelector('.parts')");
     send(&browser);
-    assert_eq!(body(&browser)["refunded_cents"], 2400, "twice, though sent three times");
+    assert_eq!(body(&browser)["refunded_cents"], 2400, "two refunds for three requests");
     browser.press("Repeat with the same key");
     browser.until("document.querySelector('.remark')?.innerText.includes('read-only')");
-    // An earlier call is shown again with its request and its answer.
+    // An earlier call is shown again, with its request and answer.
     browser.click("#recent li:last-child button");
     browser.until("document.querySelector('h1').innerText === 'refund_order' && document.querySelector('.badge')");
     assert_eq!(body(&browser), first);
@@ -109,7 +109,7 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     is_clean(&browser, &dev);
 }
 
-/// Checks that the parts shown as signed give the signature that is shown.
+/// Computes the signature of the parts that are shown, and compares it with the signature that is shown.
 fn shown_request_is_signed_right(browser: &Browser) {
     let payload = browser.run("return document.querySelector('[aria-label=Payload]').textContent");
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
@@ -159,7 +159,7 @@ fn the_keyboard_is_enough() {
     browser.keys(SPACE);
     browser.until("document.querySelector('.badge.replayed')");
     assert_eq!(body(&browser)["refunded_cents"], 250);
-    // On to another endpoint, whose heading gets the focus, and back to the fields.
+    // Moves on to another endpoint, whose heading gets the focus, and then into its fields.
     browser.shift_tab();
     assert_eq!(focused(), "Send");
     browser.run("document.activeElement.blur(); document.body.focus(); scrollTo(0, 0)");
@@ -178,7 +178,7 @@ fn the_keyboard_is_enough() {
 fn a_person_checks_a_wrong_signature() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "refund_order");
-    // The console understands the text that it puts into the clipboard.
+    // Pastes the text that the console copied to the clipboard back into the console.
     browser.run("window.copied = ''; Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { window.copied = text; } } })");
     browser.fill(&browser.labelled("reason"), "it's late");
     browser.until("document.querySelector('.parts').innerText.includes('late')");

@@ -1,4 +1,4 @@
-//! A rust-analyzer process that has opened this workspace, and requests to it (Language Server Protocol 3.17).
+//! A rust-analyzer process that has opened this workspace, and the requests to it (Language Server Protocol 3.17).
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The process; it ends with the test.
+/// The process. It ends when the test ends.
 pub(crate) struct LanguageServer {
     program: Child,
     input: ChildStdin,
@@ -42,7 +42,7 @@ impl LanguageServer {
         server
     }
 
-    /// Opens a file with this content, which need not be saved.
+    /// Opens a file with this content. The content need not be saved on disk.
     pub(crate) fn open(&mut self, path: &Path, text: &str) {
         self.versions += 1;
         let document = json!({ "uri": uri(path), "languageId": "rust", "version": self.versions, "text": text });
@@ -57,7 +57,7 @@ impl LanguageServer {
         );
     }
 
-    /// The answer to a request about a position in a file.
+    /// Sends a request about a position in a file, and returns the answer.
     pub(crate) fn ask(&mut self, method: &str, path: &Path, (line, column): (usize, usize)) -> Value {
         let position = json!({ "line": line, "character": column });
         self.request(
@@ -85,7 +85,8 @@ impl LanguageServer {
             let id = self.requests;
             self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": parameters }));
             let answer = self.until(|message| message["id"] == id && message.get("method").is_none());
-            // "Content modified" or "server cancelled": the state has changed meanwhile, so the request is sent again.
+            // The errors "content modified" and "server cancelled" mean that the server's state has changed, so the
+            // request is sent again.
             match answer["error"]["code"].as_i64() {
                 Some(-32801 | -32802) => {}
                 Some(_) => panic!("{method}: {answer}"),
@@ -102,7 +103,7 @@ impl LanguageServer {
         self.until(|message| message["method"] == method && done(&message["params"]));
     }
 
-    /// Reads until this message arrives; requests of the server are answered with null.
+    /// Reads messages until the wanted one arrives. Answers requests of the server with null.
     fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {
             let message = self.receive();
@@ -149,7 +150,8 @@ fn uri(path: &Path) -> String {
     format!("file://{}", path.canonicalize().unwrap().display())
 }
 
-/// One program of the workspace and its dependencies; `cargo check` is off, because the tests need only rust-analyzer.
+/// The options: load only one program of the workspace and its dependencies, and do not run `cargo check`, because the
+/// tests need only rust-analyzer.
 fn initialize() -> Value {
     let check = [
         env!("CARGO"),

@@ -1,6 +1,6 @@
 //! Tests of the editor: rust-analyzer completes and finds items in an endpoint, even while the endpoint is incomplete.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod language_server;
 
@@ -23,7 +23,7 @@ pub struct Customer { number: u64 }
 fn main() {}
 "#;
 
-/// The position of `^` in a text, and the text without `^`.
+/// Returns the position of `^` in the text, and the text without `^`.
 fn marked(text: &str) -> ((usize, usize), String) {
     let before = text.split('^').next().unwrap();
     let place = (
@@ -39,7 +39,7 @@ struct Editor {
 }
 
 impl Editor {
-    /// Every completion that is offered at `^`.
+    /// Every completion that rust-analyzer offers at `^`.
     fn completions(&mut self, endpoint: &str) -> Vec<String> {
         let answer = self.at(endpoint, "textDocument/completion");
         let items = answer.get("items").unwrap_or(&answer).as_array().unwrap().clone();
@@ -106,8 +106,8 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
     let whole = endpoint(good, customer, "Ok(desk.orders_of_customer(&customer))");
     assert_eq!(editor.diagnostics(&whole), Vec::<String>::new());
 
-    // In an incomplete body: completions of an app value, of an input, and of the items in scope. Completed fields and
-    // methods show that rust-analyzer knows the types of the arguments.
+    // In an incomplete body, rust-analyzer completes a value of the app, an input, and the items in scope. It also
+    // completes fields and methods, so it knows the types of the arguments.
     for (body, offered) in [
         ("desk.^", "orders_of_customer"),
         ("desk.^", "orders_today"),
@@ -117,7 +117,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
         let found = editor.completions(&endpoint(good, customer, body));
         assert!(found.iter().any(|label| label == offered), "{body}: {found:?}");
     }
-    // While the attribute is incomplete or wrong.
+    // Completions in an endpoint whose attribute is incomplete or wrong.
     for attribute in [
         "",
         "POST, ",
@@ -132,7 +132,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
             "{attribute}: {found:?}"
         );
     }
-    // While the options of an argument are incomplete.
+    // Completions in an endpoint whose argument is incomplete, or whose options are.
     for argument in [
         "#[operator(min = )] customer: Customer,",
         "#[operator(m)] customer: Customer,",
@@ -149,7 +149,7 @@ fn an_endpoint_is_completed_and_followed_like_any_function() {
             "{argument}: {found:?}"
         );
     }
-    // At the type of an argument.
+    // Completions at the type of an argument.
     let found = editor.completions(&endpoint(good, "customer: Cus^", "Ok(1)"));
     assert!(found.iter().any(|label| label == "Customer"), "{found:?}");
 

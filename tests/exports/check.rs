@@ -1,7 +1,7 @@
-//! `manifest --check`: each kind of change in each format, as if the file came from an earlier version of the support
-//! desk.
+//! Tests `manifest --check` with each kind of change in each format. The compared file looks as if an earlier version
+//! of the support desk had written it.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tests::process;
 
 const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
 
-/// A document that describes the current endpoints as an earlier version would have described them.
+/// A document as an earlier version of the program would have written it.
 struct Earlier {
     format: &'static str,
     document: Value,
@@ -38,7 +38,7 @@ impl Earlier {
         endpoints.find(|one| one["name"] == name).unwrap()
     }
 
-    /// The object schema of a POST's inputs.
+    /// The schema of a POST's inputs, which is an object.
     fn inputs(&mut self, name: &str) -> &mut Value {
         let (is_openapi, is_mcp) = (self.is_openapi(), self.format == "mcp");
         let endpoint = self.endpoint(name);
@@ -49,7 +49,7 @@ impl Earlier {
         }
     }
 
-    /// An input of a GET: its schema, and the place that says whether it is required.
+    /// The schema of one input of a GET.
     fn parameter(&mut self, endpoint: &str, name: &str) -> &mut Value {
         if self.is_openapi() {
             let parameters = self.endpoint(endpoint)["parameters"].as_array_mut().unwrap();
@@ -58,7 +58,7 @@ impl Earlier {
         &mut self.inputs(endpoint)["properties"][name]
     }
 
-    /// The type of an answer, or of a part of the answer.
+    /// The schema of an endpoint's output, or of a part of the output.
     fn outputs(&mut self, endpoint: &str, component: &str, inlined: &str) -> &mut Value {
         if self.is_openapi() {
             return &mut self.document["components"]["schemas"][component];
@@ -76,7 +76,8 @@ fn remove(list: &mut Value, value: &str) {
     list.as_array_mut().unwrap().retain(|one| one != value);
 }
 
-/// The report of `--check` about the earlier version's document, in each of these formats.
+/// For each of these formats, edits the current document to be that of an earlier version, and returns what `--check`
+/// reports about it.
 fn said(formats: &[&'static str], edit: impl Fn(&mut Earlier)) -> Vec<String> {
     let program = process::build("support-desk", "dev");
     let folder = tempfile::tempdir().unwrap();
@@ -108,7 +109,7 @@ fn check(program: &Path, format: &str, file: &Path) -> (Option<i32>, String) {
     )
 }
 
-/// Checks that the report names exactly these breaking changes.
+/// Checks that the reports list exactly these changes as breaking, and no other changes.
 fn breaks(formats: &[&'static str], edit: impl Fn(&mut Earlier), sentences: &[&str]) {
     for report in said(formats, edit) {
         let breaking: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
@@ -252,7 +253,8 @@ fn another_method_or_path_or_name_is_reported() {
     };
     let renamed = "`pay_back` is now named `refund_order`: this breaks callers that know it as `pay_back`";
     breaks(&with_places, rename, &[renamed]);
-    // A tool has no method or URL that would show that it is the same endpoint.
+    // In the MCP format, a tool has no method and no URL. So nothing shows that the renamed tool is still the same
+    // endpoint.
     let [report] = &said(&["mcp"], rename)[..] else {
         unreachable!()
     };

@@ -1,5 +1,5 @@
-//! The MCP project's clients for Python and TypeScript list and call every tool. `tests/exports/install` installs the
-//! clients.
+//! The MCP project's clients for Python and TypeScript list every tool and call it. `tests/exports/install` installs
+//! the clients.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -18,7 +18,7 @@ fn in_python(arguments: &[&str], folder: &Path) -> Output {
         .unwrap()
 }
 
-/// The folder of the client. Node looks for a script's imports beside the script.
+/// Runs the TypeScript client. Its folder is the current one, because Node searches for imports there.
 fn in_typescript(arguments: &[&str]) -> Output {
     let node = process::installed("node/node_modules/@modelcontextprotocol").join("../..");
     Command::new("node")

@@ -1,7 +1,7 @@
-//! A wrong request costs no more than a right one: how much memory a refusal takes, for every type of the zoo and of
-//! the examples. This test measures no times; `cargo run --release -p tests --example refusals` prints times too.
+//! A wrong request costs no more memory than a right one. This is tested for every type of the zoo and of the examples.
+//! Times are not tested; `cargo run --release -p tests --example refusals` prints them.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "zoo/corners.rs"]
 mod corners;
@@ -42,7 +42,7 @@ use operator_runtime::store::SqliteStore;
 use serde_json::json;
 use tests::process;
 
-/// One test only, because the memory of all threads is counted.
+/// The only test in this file, because the memory of all threads is counted.
 #[test]
 fn refusals_take_memory_in_proportion_to_the_body_only() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ fn worst_requests(caller: &Caller) {
                 400,
                 "{name} {depth}"
             );
-            // serde tries each variant of the type again at each level, and that time is not under our control.
+            // At each level, serde tries each variant of this type again. How long this takes is not under our control.
             if *name != "alike" {
                 let status = caller.call(name, &json!({ "value": right })).status;
                 assert!(status == 200 || depth > 50, "{name} {depth}: {status}");

@@ -1,6 +1,6 @@
-//! Measures the memory for refusals of the example on Postgres; `costs` measures the other examples.
+//! Tests the memory for refusals in the example on Postgres. `costs` tests the other examples.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "../../examples/billing/src/charges.rs"]
 mod charges;

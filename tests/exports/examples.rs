@@ -1,5 +1,5 @@
-//! The examples as programs that are called over the wire: they refuse exactly the inputs that their schemas do not
-//! allow, and their answers fit their schemas.
+//! Calls the examples as running programs over HTTP. They refuse a call if and only if its inputs do not fit the
+//! schema, and their answers fit the schema of the output.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tests::services::Postgres;
 
 use crate::{CASES, endpoints, runner, texts, validator, values};
 
-/// Inputs that occur in the examples' data, so that calls reach a successful answer.
+/// Inputs that occur in the examples' data. With them, some calls succeed.
 fn known() -> Value {
     json!({
         "amount_cents": [1],
@@ -25,7 +25,7 @@ fn known() -> Value {
     })
 }
 
-/// The same values, with known inputs in their place.
+/// The given values, in which inputs are replaced by known ones.
 fn with_known(values: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let known = known();
     (values, any::<Index>())
@@ -40,7 +40,7 @@ fn with_known(values: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// Calls one endpoint over the wire; for a GET, the values are strings.
+/// Calls one endpoint over HTTP. For a GET, all values are strings.
 fn call(server: &Server, endpoint: &Value, key: &str, value: &Value) -> Answer {
     let path = endpoint["url"]
         .as_str()
@@ -59,8 +59,8 @@ fn call(server: &Server, endpoint: &Value, key: &str, value: &Value) -> Answer {
     answer.unwrap()
 }
 
-/// Calls one endpoint many times. The handler decides whether a call succeeds; the schema decides whether the inputs
-/// are right.
+/// Calls one endpoint many times. Only the schema decides whether inputs are valid; valid inputs may still be refused
+/// by the handler.
 fn hold(server: &Server, endpoint: &Value) {
     let name = endpoint["name"].as_str().unwrap();
     let schema = &endpoint["inputs"];
@@ -98,7 +98,7 @@ fn hold(server: &Server, endpoint: &Value) {
         Ok(())
     });
     ran.unwrap_or_else(|error| panic!("{name}: {error}\n{schema:#}"));
-    // Both halves need enough cases, so that neither passes for lack of cases.
+    // Enough calls must be carried out, and enough refused, so that neither part passes without having been tested.
     let (carried_out, refused) = (carried_out.get(), refused.get());
     assert!(
         carried_out.min(refused) > CASES / 10,

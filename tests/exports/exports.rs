@@ -1,6 +1,6 @@
-//! The four formats, checked by tools of other projects. `tests/exports/install` installs the tools.
+//! Tests the four formats with tools of other projects. `tests/exports/install` installs the tools.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn succeed(command: &mut Command) -> String {
     text
 }
 
-/// The program's documents, one file per format, in a temporary folder.
+/// Writes the program's documents, one file for each format, into a temporary folder.
 fn documents(program: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for format in FORMATS {
@@ -104,7 +104,7 @@ fn deprecated_items_are_marked_and_no_title_is_invented() {
             "mcp" => "/tools",
             _ => "/components/schemas/Renamed",
         };
-        // Titles of our own: those of the document, of a problem, and of a tool.
+        // Removes the titles that the runtime itself writes: of the document, of a problem, and of a tool.
         for place in ["/info/title", "/components/schemas/Problem", "/components/responses"] {
             document.pointer_mut(place).map(Value::take);
         }
@@ -113,7 +113,7 @@ fn deprecated_items_are_marked_and_no_title_is_invented() {
         }
         let text = document.pointer(renamed).unwrap().to_string();
         assert!(text.contains("\"deprecated\":true"), "{format}: {text}");
-        // A variant of a search parameter, if the variant has a schema of its own.
+        // In this format, a variant of a search parameter has its own schema.
         if format == "operator" {
             let endpoints = document["endpoints"].as_array().unwrap();
             let parameters = endpoints.iter().find(|one| one["name"] == "parameters").unwrap();
@@ -168,7 +168,7 @@ fn typescript_types_are_generated_and_compile() {
     }
 }
 
-/// Every check is on except two, which expect certain answers to unsigned calls; the hook signs every call.
+/// Turns on every check except two, which expect certain answers to unsigned calls. A hook signs every call.
 fn schemathesis_finds_nothing(document: &str, examples: u32) {
     let program = process::build("support-desk", "dev");
     let folder = documents(&program);
@@ -212,7 +212,7 @@ fn schemathesis_finds_nothing_in_five_hundred_examples_an_operation() {
     schemathesis_finds_nothing("openapi.json", 500);
 }
 
-/// Fewer examples, because the program behind the document is the same.
+/// Runs fewer examples, because the program is the same as for OpenAPI 3.1.
 #[test]
 fn schemathesis_finds_nothing_in_the_openapi_3_0_document() {
     schemathesis_finds_nothing("openapi-3.0.json", 50);

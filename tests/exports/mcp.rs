@@ -1,6 +1,6 @@
-//! The MCP server, called by the MCP project's own clients and by callers that have no access.
+//! The MCP server, called by the MCP project's own clients and by callers without access.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod clients;
 
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 const TOKENS: (&str, &str) = ("OPERATOR_MCP_TOKENS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
 
-/// The command `mcp`, with access to its standard input and output.
+/// A process of the command `mcp`, and what it writes to standard output.
 struct Started {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,
@@ -46,7 +46,7 @@ impl Started {
         writeln!(input, "{message}").unwrap();
     }
 
-    /// The next message; every line is one message.
+    /// Reads the next message. Every line is one message.
     fn next(&mut self) -> Option<Value> {
         let line = self.said.next()?.unwrap();
         Some(serde_json::from_str(&line).unwrap())
@@ -91,13 +91,13 @@ fn a_signal_ends_the_server_although_standard_input_stays_open() {
         .arg(server.child.id().to_string())
         .status();
     assert!(told.unwrap().success());
-    // `wait` would close standard input.
+    // Keeps standard input open, because `wait` would close it.
     let _open = server.child.stdin.take();
     let status = server.child.wait().unwrap();
     assert!(status.success(), "{status}");
 }
 
-/// A request of a client of the revision 2025-11-25, with these additional headers.
+/// The text of a request with these additional headers, as a client of the revision 2025-11-25 sends it.
 fn request(headers: &[(&str, &str)], message: &str) -> String {
     let mut text = "POST /mcp HTTP/1.1\r\nConnection: close\r\nContent-Type: application/json\r\n\
         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n"
@@ -149,7 +149,7 @@ fn only_tokens_give_access_and_only_if_tokens_are_configured() {
     }
     let wanted = format!("{realm}, error=\"invalid_request\"");
     assert_eq!(challenge(&with("Basic bjN3")), (401, wanted));
-    // A token is not a signature, and a signature is not a token.
+    // A token is not accepted as a signature, and a signature is not accepted as a token.
     let signed = caller::post(server.port, "/mcp", "k", LIST).unwrap();
     assert_eq!(signed.status, 401, "{}", signed.body);
     let off = Server::start(&program, tempfile::tempdir().unwrap().path());
@@ -271,7 +271,7 @@ fn a_body_that_is_not_a_message_is_malformed_not_of_a_wrong_type() {
             problem["detail"].as_str().unwrap().contains(said),
             "{body:.80}: {problem}"
         );
-        // With another content type, the body is not read.
+        // If the content type is not JSON, the body is not read.
         let text = request(&[("Authorization", "Bearer n3w")], body).replacen("application/json", "text/plain", 1);
         assert_eq!(caller::send(server.port, &text).unwrap().status, 415, "{body:.80}");
     }
@@ -284,7 +284,7 @@ fn a_body_has_the_same_limit_as_elsewhere() {
     let message = tool_call("notify_customer", &json!({ "message": "a".repeat(1024 * 1024) }), "k");
     let answer = ask(server.port, &[("Authorization", "Bearer n3w")], &message);
     assert_eq!(answer.status, 413, "{}", answer.body);
-    // A tree of many small values takes far more memory than their text. Commas within a text are no values.
+    // Many small values take far more memory than their text. Commas inside a string do not count as values.
     let many = tool_call("notify_customer", &json!({ "message": vec![json!({}); 50_000] }), "k");
     let answer = ask(server.port, &[("Authorization", "Bearer n3w")], &many);
     assert!(
@@ -346,7 +346,7 @@ fn wrong_settings_are_reported_at_start_up() {
     }
 }
 
-/// What releases the slow handler, and how often the handler has run.
+/// Opens for the slow handler, and counts how often the handler has run.
 #[derive(Default)]
 struct Gate {
     begun: Notify,
@@ -391,7 +391,7 @@ async fn no_number_is_mistaken_for_another() {
     let greatest = u64::MAX.to_string();
     let times = |factor: &str| format!("{{\"result\":\"{greatest} times {factor}\"}}");
     assert_eq!(said(&greatest).await, times("1"));
-    // A 64-bit float is passed on unchanged.
+    // A 64-bit float reaches the handler unchanged.
     assert_eq!(said(&format!("{greatest},\"factor\":5.0")).await, times("5"));
     assert!(said(&u128::MAX.to_string()).await.contains("more than 64 bits"));
     assert!(
@@ -401,7 +401,7 @@ async fn no_number_is_mistaken_for_another() {
     );
 }
 
-/// A server in this process, with the endpoints of this file.
+/// Starts a server in this process with the endpoints of this file, and returns its port.
 async fn gate_server(gate: &Arc<Gate>, config: Config) -> u16 {
     let config = config
         .signing_key(SECRET)

@@ -1,5 +1,5 @@
-// Drives the support desk with the MCP project's client for TypeScript: `stdio PROGRAM FOLDER`, or `http URL TOKEN`.
-// The client itself holds each answer against the tool's output schema.
+// Calls the support desk with the MCP project's client for TypeScript: `stdio PROGRAM FOLDER`, or `http URL TOKEN`.
+// The client itself checks each answer against the tool's output schema.
 import assert from "node:assert/strict";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";

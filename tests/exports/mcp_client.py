@@ -1,6 +1,6 @@
-"""Drives the support desk with the MCP project's own client: `stdio PROGRAM`, or `http URL TOKEN`.
+"""Calls the support desk with the MCP project's own client: `stdio PROGRAM`, or `http URL TOKEN`.
 
-Runs once for each way to start a session: the handshake of the revisions before 2026-07-28, and the discovery since then.
+Runs once for each way to start a session: the handshake of revisions before 2026-07-28, and the newer discovery.
 """
 
 import sys
@@ -44,7 +44,7 @@ async def lists(client):
 
 async def calls_every_tool(client, tools):
     for name, arguments in CALLS.items():
-        # The client itself holds `structured_content` against the output schema.
+        # The client itself checks `structured_content` against the output schema.
         result = await client.call_tool(name, arguments)
         assert not result.is_error and result.structured_content, (name, result)
         Draft202012Validator(tools[name].output_schema).validate(result.structured_content)
@@ -63,10 +63,10 @@ async def refunds_once(client, key):
     assert first.meta == {KEY: key}, first.meta
     assert again.meta == {KEY: key, "operator/replayed": True}, again.meta
     assert len(await refunded(client, 1004)) == before + 1
-    # The key belongs to that refund, and to no other.
+    # The key belongs to that refund. It cannot be used for another request.
     other = await client.call_tool("refund_order", refund | {"amount_cents": 101}, meta={KEY: key})
     assert other.is_error and "used for a different request" in other.content[0].text, other
-    # Without a key of the client's, two calls are two refunds.
+    # If the client sends no key, two calls are two refunds.
     keys = {(await client.call_tool("refund_order", refund)).meta[KEY] for _ in range(2)}
     assert len(keys) == 2 and len(await refunded(client, 1004)) == before + 3
 

@@ -1,4 +1,4 @@
-//! A caller that measures the memory for each answer, and fails if an answer takes more than allowed.
+//! A caller that measures how much memory each answer takes. It fails if an answer takes more than allowed.
 
 use std::path::Path;
 
@@ -11,11 +11,12 @@ use tests::process;
 
 use crate::{values, worst};
 
-/// Counts the allocations of all threads, because a transactional handler's inputs are decoded on the writer's thread.
+/// Counts the allocations of all threads, because the inputs of a transactional handler are decoded on the store's
+/// writer thread.
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// The bytes that a refusal may allocate, and the additional bytes for each byte of the body.
+/// How many bytes a refusal may allocate, and how many more for each byte of the body.
 const ALLOWED: usize = 32 * 1024 * 1024;
 const ALLOWED_FOR_A_BYTE: usize = 32;
 
@@ -41,7 +42,7 @@ impl Caller {
         ALLOCATED.reset_peak_usage();
         let answer = self.runtime.block_on(self.client.call(endpoint, inputs));
         let taken = ALLOCATED.peak_usage().saturating_sub(before);
-        // Once more, because the caller's own copy of the body is measured too.
+        // `length` is added once more, because the caller's own copy of the body is measured too.
         let allowed = ALLOWED + ALLOWED_FOR_A_BYTE * length + length;
         assert!(
             taken <= allowed,
@@ -51,11 +52,12 @@ impl Caller {
         answer
     }
 
-    /// Calls each endpoint with nearly valid values, some of them long or deeply nested.
+    /// Calls each endpoint with nearly valid values. Some are long or deeply nested.
     pub(crate) fn call_nearly_right(&self, endpoints: &[Value]) {
         for endpoint in endpoints {
             let name = endpoint["name"].as_str().unwrap();
-            // Only in a body, because search parameters are limited by the size of a request's head.
+            // Values are made larger only in a body, because search parameters are limited by the size of a request's
+            // head.
             let grows = endpoint["method"] == "POST";
             let config = Cases {
                 cases: 24,
@@ -78,7 +80,7 @@ impl Caller {
     }
 }
 
-/// The endpoints in a program's manifest.
+/// Returns the endpoints in a program's manifest.
 pub(crate) fn endpoints(program: &Path) -> Vec<Value> {
     let mut manifest: Value = serde_json::from_str(&process::run(program, &["manifest"])).unwrap();
     match manifest["endpoints"].take() {

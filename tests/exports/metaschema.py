@@ -1,4 +1,4 @@
-"""Validates every schema of an `operator` or `mcp` document against the meta-schema of JSON Schema 2020-12, and a list of
+"""Validates every schema of an `operator` or `mcp` document against the meta-schema of JSON Schema 2020-12, and every list of
 tools against the schemas of the revisions of the Model Context Protocol."""
 
 import json
@@ -20,7 +20,7 @@ for path in sys.argv[1:]:
     assert len(schemas) == 2 * len(described), path
     for schema in schemas:
         Draft202012Validator.check_schema(schema)
-        # Whole by itself: every reference leads somewhere within it.
+        # Every reference must lead to a place within this schema, or validation fails.
         list(Draft202012Validator(schema).iter_errors({}))
     if "tools" in document:
         for revision in (_v2025_11_25, _v2026_07_28):

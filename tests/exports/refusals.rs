@@ -1,12 +1,9 @@
 //! Measures what refusals cost: `cargo run --release -p tests --example refusals`.
 //!
-//! Prints time and memory of each of the most expensive known requests, beside valid requests, and how long another
-//! caller waits while a server refuses 64 of them at once.
+//! Prints the time and memory of the most expensive known requests, together with valid requests for comparison. Then
+//! prints how long another caller waits while a server refuses 64 of those requests at once.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a program for measuring: what cannot be unwrapped ends it"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap ends the measurement")]
 
 #[path = "zoo/recursive.rs"]
 mod recursive;
@@ -33,9 +30,9 @@ use tests::process::Server;
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
-/// The number of simultaneous callers with wrong requests.
+/// The number of callers that send wrong requests at the same time.
 const AT_ONCE: usize = 64;
-/// The number of calls of the other caller.
+/// How many calls the other caller makes.
 const CALLS: usize = 200;
 
 fn main() -> ExitCode {
@@ -51,7 +48,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Each request on its own; the fastest of five runs counts.
+/// Measures each request on its own. The fastest of five runs counts.
 async fn alone() {
     let client = Client::new(App::new()).await.unwrap();
     println!(
@@ -92,7 +89,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
     requests
 }
 
-/// The GETs of another caller while wrong requests are refused.
+/// Measures the GETs of another caller while wrong requests are refused.
 fn beside_others() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_on(&env::current_exe().unwrap(), folder.path(), "memory:");
@@ -118,7 +115,7 @@ fn beside_others() {
                     }
                 });
             }
-            // The calls begin once the server is loaded.
+            // The calls begin once `AT_ONCE` requests have been refused, so that the server is under load.
             while refused.load(Ordering::Relaxed) < AT_ONCE {
                 thread::sleep(Duration::from_millis(1));
             }

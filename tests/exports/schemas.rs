@@ -1,7 +1,7 @@
-//! Schemas and decoding agree: over the public interface, a call is carried out if and only if its inputs fit the
-//! schema of the inputs, and its answer fits the schema of the answer.
+//! Schemas and decoding agree. A call is carried out if and only if its inputs fit the schema of the inputs, and its
+//! answer fits the schema of the output. Tested through the public interface.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "zoo/corners.rs"]
 mod corners;
@@ -28,7 +28,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tests::process;
 
-/// Values of each kind for calls of an endpoint.
+/// For each endpoint, how many calls are made with each kind of values.
 const CASES: u32 = 200;
 
 fn validator(schema: &Value) -> Validator {
@@ -41,8 +41,8 @@ fn validator(schema: &Value) -> Validator {
         .unwrap()
 }
 
-/// Whether an address is valid if its non-ASCII characters count as letters (RFC 6531 §3.3). The validator knows only
-/// ASCII addresses.
+/// Whether an e-mail address is valid, if its non-ASCII characters count as letters (RFC 6531 §3.3). The validator
+/// itself accepts only ASCII addresses.
 fn is_international_email(text: &str) -> bool {
     let in_ascii: String = text
         .chars()
@@ -56,7 +56,7 @@ fn is_international_email(text: &str) -> bool {
     validator.is_valid(&json!(in_ascii))
 }
 
-/// The program's description of its endpoints.
+/// Returns the endpoints in the program's manifest.
 fn endpoints(program: &Path) -> Vec<Value> {
     let mut manifest: Value = serde_json::from_str(&process::run(program, &["manifest"])).unwrap();
     match manifest["endpoints"].take() {
@@ -65,7 +65,7 @@ fn endpoints(program: &Path) -> Vec<Value> {
     }
 }
 
-/// The generator always starts from the same seed.
+/// A test runner that always starts from the same seed.
 fn runner() -> TestRunner {
     let config = Config {
         cases: CASES,

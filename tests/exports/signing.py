@@ -1,6 +1,6 @@
-"""Signs the requests of schemathesis as the agent does; each case is a new operation.
+"""Signs the requests of schemathesis as the agent signs its calls. Each case is a new operation.
 
-Written from the protocol's text. The signed URL is the public URL, which may differ from the server's address.
+Written only from the text of the protocol. The signed URL is the public URL, which may differ from the server's address.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-//! Inputs of a GET: values as strings, nearly right strings, and the values that strings stand for.
+//! Inputs of a GET: valid values as strings, nearly valid strings, and the values that strings stand for.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value};
 
-/// Strings that look like numbers, and other doubtful strings.
+/// Strings that look like numbers, and other strings that are easily misread.
 const DOUBTFUL: [&str; 28] = [
     "",
     " ",
@@ -36,7 +36,7 @@ const DOUBTFUL: [&str; 28] = [
     "[5]",
 ];
 
-/// Objects whose values are strings, made from right and nearly right values.
+/// Objects whose fields are strings, made from valid and nearly valid values.
 pub(crate) fn like(valid: BoxedStrategy<Value>, nearly: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let nearly = nearly.prop_filter("a query has names", Value::is_object);
     let doubtful = (valid.clone(), any::<Index>(), select(DOUBTFUL.as_slice())).prop_map(|(mut value, place, text)| {
@@ -52,7 +52,7 @@ pub(crate) fn like(valid: BoxedStrategy<Value>, nearly: BoxedStrategy<Value>) ->
         .boxed()
 }
 
-/// Each value as a string.
+/// Converts each field to a string.
 fn written(value: &Value) -> Value {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let fields = value.as_object().unwrap().iter();
@@ -62,10 +62,11 @@ fn written(value: &Value) -> Value {
         .into()
 }
 
-/// The values that the strings stand for. A string is a number or a boolean exactly if JSON writes the value so.
+/// The values that the strings stand for. A string stands for a number or a boolean if and only if the string is its
+/// JSON form.
 pub(crate) fn read(texts: &Value, schema: &Value) -> Value {
     let read_one = |(name, text): (&String, &Value)| {
-        // A value that is one of several strings has no other type.
+        // If a value is one of several strings, its schema has none of these types.
         let is_json = ["boolean", "integer", "number"]
             .iter()
             .any(|name_of_type| schema["properties"][name]["type"] == *name_of_type);

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
 
-/// The depth to which a recursive schema is followed.
+/// How deep values of a recursive schema are nested.
 const DEPTH: u32 = 3;
 
-/// Values of a schema. Rules that hold only by chance (`not`, formats) are not applied: the caller has to filter.
+/// Values of a schema. The keywords `not` and some formats are not applied, so the caller has to filter the values.
 pub(crate) fn of(schema: &Value) -> BoxedStrategy<Value> {
     let definitions = schema["$defs"].as_object().cloned().unwrap_or_default();
     Maker {
@@ -16,7 +16,7 @@ pub(crate) fn of(schema: &Value) -> BoxedStrategy<Value> {
     .value(schema, DEPTH)
 }
 
-/// Values of a schema with one part replaced, removed or added.
+/// Values of a schema in which one part is replaced, removed or added.
 pub(crate) fn nearly_of(schema: &Value) -> BoxedStrategy<Value> {
     (of(schema), any::<prop::sample::Index>(), 0..4_u8, anything())
         .prop_map(|(mut value, place, change, other)| {
@@ -27,7 +27,7 @@ pub(crate) fn nearly_of(schema: &Value) -> BoxedStrategy<Value> {
         .boxed()
 }
 
-/// The branch at this depth. At the greatest depth, optional parts that contain another value are removed.
+/// The branch, for use at this depth. At the greatest depth, optional parts that contain another value are removed.
 fn shallow(branch: &Value, depth: u32) -> Option<Value> {
     let holds_another = |schema: &Value| schema.to_string().contains("$ref");
     let mut branch = branch.clone();
@@ -42,7 +42,7 @@ fn shallow(branch: &Value, depth: u32) -> Option<Value> {
     (!holds_another(&branch)).then_some(branch)
 }
 
-/// JSON pointers to every part of a value.
+/// The JSON pointers of every part of a value.
 fn places(value: &Value) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut add = |key: &str, child: &Value| {
@@ -109,7 +109,7 @@ impl Maker<'_> {
             return anything();
         };
         if let Some(name) = schema["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/")) {
-            let definition = self.definitions.get(name).expect("a definition of that name");
+            let definition = self.definitions.get(name).expect("the schema has this definition");
             return self.value(definition, depth.saturating_sub(1));
         }
         if let Some(value) = object.get("const") {
@@ -137,9 +137,10 @@ impl Maker<'_> {
         }
     }
 
-    /// One of the branches, joined with the keywords beside them.
+    /// Values of one of the branches, combined with the keywords beside the branches.
     fn branches(&self, schema: &Value, keyword: &str, branches: &[Value], depth: u32) -> BoxedStrategy<Value> {
-        // At the greatest depth, only branches that contain no other value of the type end the recursion.
+        // At the greatest depth, only branches that contain no other value of the type are used, so that the recursion
+        // ends.
         let mut chosen: Vec<Value> = branches.iter().filter_map(|branch| shallow(branch, depth)).collect();
         if chosen.is_empty() {
             chosen = branches.to_vec();
@@ -227,7 +228,7 @@ impl Maker<'_> {
                 self.value(&schema["patternProperties"][pattern], depth),
             ),
             (None, Value::Object(_)) => pairs("[x-z]{1,3}".boxed(), self.value(&schema["additionalProperties"], depth)),
-            // Names of no field: an open schema ignores them.
+            // Field names that the schema does not know. An open schema ignores them.
             (None, Value::Null) if schema.get("unevaluatedProperties").is_none() => {
                 pairs("[x-z]{3}".boxed(), anything())
             }
@@ -260,7 +261,7 @@ fn integer(schema: &Value) -> BoxedStrategy<Value> {
         3 => near.clone().prop_map(plain),
         1 => Just(plain(least)),
         1 => Just(plain(most)),
-        // The same number in another notation (JSON Schema core §4.2.3).
+        // The same number in a different notation (JSON Schema core §4.2.3).
         1 => near.prop_map(|number| json!(i32::try_from(number).map(f64::from).unwrap_or_default())),
         1 => Just(if least <= 0 && most >= 0 { json!(-0.0) } else { plain(most) }),
     ]
@@ -284,7 +285,7 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
         Some("date-time") => {
             "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[01]):[0-5][0-9])"
         }
-        // The pattern does not exclude 31 June.
+        // Days above 28 are left out, because the pattern alone would allow 31 June.
         Some("partial-date-time") => {
             "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?"
         }
@@ -308,10 +309,11 @@ fn text(schema: &Value) -> BoxedStrategy<Value> {
     strategy.prop_map(Value::from).boxed()
 }
 
-/// Strings that a pattern describes. Anchors are removed, because proptest always matches whole strings; `\d` becomes
-/// ASCII digits.
+/// Strings that match a pattern. Anchors are removed, because proptest always matches whole strings. `\d` is replaced
+/// by ASCII digits.
 fn matching(pattern: &str) -> BoxedStrategy<String> {
-    // Number keys of a map: schemars' schema does not limit how large such a key may be.
+    // These are the patterns of map keys that are numbers. schemars' schema does not limit such keys, so small ones are
+    // made.
     let plain = match pattern {
         "^(0|[1-9][0-9]*)$" => "0|[1-9][0-9]{0,3}".to_owned(),
         "^(0|-?[1-9][0-9]*)$" => "0|-?[1-9][0-9]?".to_owned(),

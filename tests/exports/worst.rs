@@ -7,11 +7,11 @@ pub(crate) struct Worst {
     pub(crate) what: &'static str,
     pub(crate) endpoint: &'static str,
     pub(crate) inputs: Value,
-    /// A part of the text of its refusal.
+    /// A part of the text of the refusal.
     pub(crate) told: &'static str,
 }
 
-/// The default limit of a server, in bytes.
+/// The length of a body just below a server's default limit, in bytes.
 const BODY: usize = 1024 * 1024 - 64;
 
 pub(crate) fn requests() -> Vec<Worst> {
@@ -96,7 +96,7 @@ fn zeros(count: usize) -> Value {
     vec![json!(0); count].into()
 }
 
-/// A list of valid values with an invalid value at its end.
+/// A list of valid values that ends with an invalid value.
 fn ended(item: Value, count: usize) -> Value {
     let mut items = vec![item; count];
     items.push(json!(5));
@@ -110,13 +110,13 @@ fn names(count: usize) -> Value {
         .into()
 }
 
-/// Fields with long names in which JSON escapes each character.
+/// An object whose fields have long names. JSON has to escape every character of the names.
 fn escaped_names(count: usize, length: usize) -> Value {
     let names = (0..count).map(|index| (format!("{index}{}", "\u{1}".repeat(length)), json!(0)));
     names.collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Nested sets with different empty sets inside, and one invalid value at the bottom.
+/// Nested sets that contain different empty sets. There is one invalid value at the greatest depth.
 fn bags(depth: usize, width: usize) -> Value {
     let empty = |also: usize| json!({ "bags": [], "also": also % 256 });
     let bottom = json!({ "bags": (0..width).map(empty).collect::<Vec<_>>(), "also": "wrong" });
@@ -135,7 +135,7 @@ fn chain(depth: usize, wrong: &Value) -> Value {
 /// The endpoints with recursive types.
 pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike"];
 
-/// A valid value that contains no other value of its type.
+/// A valid value without nested values of the same type.
 pub(crate) fn leaf(endpoint: &str) -> Value {
     match endpoint {
         "sum" => json!({ "op": "Num", "value": 1.5 }),
@@ -147,7 +147,7 @@ pub(crate) fn leaf(endpoint: &str) -> Value {
     }
 }
 
-/// Values nested inside each other.
+/// Nests values of an endpoint's type in each other.
 pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
     (0..depth).fold(innermost, |inner, level| match (endpoint, level % 4) {
         ("sum", 0) => json!({ "op": "Add", "left": inner, "right": leaf("sum") }),
@@ -171,7 +171,7 @@ pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
     })
 }
 
-/// A larger value: its first list is made longer, or its first input is nested in itself.
+/// Makes a value larger: its first list becomes longer, or its first input is nested in itself.
 pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
     let Some((_, first)) = value.as_object_mut().and_then(|inputs| inputs.iter_mut().next()) else {
         return value;
@@ -191,7 +191,7 @@ pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
     value
 }
 
-/// Replaces the last part of a value by the value itself, this many times.
+/// Replaces the last part of `value` by `inner`, and repeats this `times` times within the inserted part.
 fn put_deepest(value: &mut Value, inner: &Value, times: usize) {
     if times == 0 {
         return;

@@ -1,7 +1,7 @@
 //! Tests with crashes, frozen processes, lost servers, wrong clocks and full disks: nothing is lost, nothing happens
 //! twice.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod calm;
 mod clocks;

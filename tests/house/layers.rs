@@ -10,7 +10,7 @@ use syn::{Attribute, Item, Meta, UseTree};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The plan of ARCHITECTURE.md: each room with its layer, and the upward imports that the plan allows.
+/// The table in ARCHITECTURE.md: the layer of each module, and the imports of a higher layer that are allowed.
 struct Plan {
     layers: BTreeMap<String, usize>,
     exceptions: BTreeSet<(String, String)>,
@@ -77,22 +77,24 @@ fn a_wrong_import_is_found() {
     ] {
         assert_eq!(wrong("store/open.rs", source).len(), 1, "{source}");
     }
-    // Both rooms of the cycle are named.
+    // The cycle has two modules, and both are reported.
     assert_eq!(wrong("one.rs", "use crate::other::Thing;").len(), 2);
     assert_eq!(
         wrong("one.rs", "use crate::Thing;"),
-        ["one.rs imports `Thing` through the crate's root: name the room"]
+        ["one.rs imports `Thing` through the crate's root: name its module"]
     );
 }
 
-/// The upward imports, and a sentence for each import that the plan forbids.
+/// Returns the imports of a higher layer, and a sentence for each import that the table forbids.
 fn judge(plan: &Plan, imports: &[Import]) -> (BTreeSet<(String, String)>, Vec<String>) {
     let mut up = BTreeSet::new();
     let mut wrong = BTreeSet::new();
     let mut sideways: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for Import { file, from, to } in imports {
         if to.starts_with(char::is_uppercase) {
-            wrong.insert(format!("{file} imports `{to}` through the crate's root: name the room"));
+            wrong.insert(format!(
+                "{file} imports `{to}` through the crate's root: name its module"
+            ));
         }
         let (Some(own), Some(other)) = (plan.layers.get(from), plan.layers.get(to)) else {
             continue;
@@ -108,7 +110,7 @@ fn judge(plan: &Plan, imports: &[Import]) -> (BTreeSet<(String, String)>, Vec<St
     }
     for &room in sideways.keys() {
         if reaches(&sideways, room, room) {
-            wrong.insert(format!("`{room}` imports from its own row in a circle"));
+            wrong.insert(format!("`{room}` is in a cycle of imports within its layer"));
         }
     }
     (up, wrong.into_iter().collect())
@@ -165,10 +167,10 @@ fn plan() -> Plan {
     plan
 }
 
-/// Every file that is built into the runtime, except `lib.rs`, by its path below `src`.
+/// Every file of the runtime outside tests, except `lib.rs`. Each comes with its path below `src`.
 fn files() -> Vec<(String, String)> {
     let all = super::sources();
-    // The imports of a module that is declared only for tests do not count, and neither do those of its submodules.
+    // A module that is declared only for tests is not checked, and neither are its submodules.
     let tests: Vec<String> = all
         .iter()
         .flat_map(|(file, source)| {
@@ -219,7 +221,7 @@ fn imports_of(file: &str, source: &str) -> Vec<Import> {
     found.rooms.into_iter().map(import).collect()
 }
 
-/// The room of a file: `store/open.rs` is in the room `store`, `meter.rs` in `meter`.
+/// The top-level module of a file: `store` for `store/open.rs`, `meter` for `meter.rs`.
 fn room(file: &str) -> String {
     module_of(file).remove(0)
 }
@@ -230,7 +232,7 @@ fn module_of(file: &str) -> Vec<String> {
     path.split('/').map(str::to_owned).collect()
 }
 
-/// Whether a `cfg` holds only in tests: `test` alone, or as a part of `all(…)`.
+/// Whether a `cfg` is true only in tests: `test` alone, or as a part of `all(…)`.
 fn is_for_tests(attributes: &[Attribute]) -> bool {
     let asks = |tokens: &str| tokens == "test" || (tokens.starts_with("all (test") || tokens.contains(", test)"));
     attributes.iter().any(|attribute| {
@@ -242,14 +244,14 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The rooms that one file imports from.
+/// The top-level modules that one file imports from.
 struct Found {
     module: Vec<String>,
     rooms: BTreeSet<String>,
 }
 
 impl Found {
-    /// Records a path that begins with `crate` or `super`.
+    /// Records a path that begins with `crate` or `super`. Ignores other paths.
     fn path(&mut self, segments: &[String]) {
         let absolute = match segments.first().map(String::as_str) {
             Some("crate") => segments[1..].to_vec(),
@@ -297,7 +299,7 @@ impl Found {
                     }
                 }
             }
-            // `as crate::…` and similar: a path begins at this word.
+            // A path begins at `crate`, so words before it are dropped, as in `as crate::…`.
             if path.last().is_some_and(|last| last == "crate") {
                 path.drain(..path.len() - 1);
             }
@@ -350,7 +352,7 @@ impl<'ast> Visit<'ast> for Found {
     }
 
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {
-        // `pub(crate)` and `pub(super)` are not imports.
+        // `pub(crate)` and `pub(super)` contain a path but are not imports.
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {

@@ -1,6 +1,7 @@
-//! An endpoint in a private module is served even if the program only names the crate, whatever the optimiser does.
+//! An endpoint in a private module is served even if the program only names the endpoint's crate, with and without
+//! optimisation.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! A caller that follows the protocol's text and shares no code with the runtime.
+//! A caller written from the text of the protocol. It shares no code with the runtime.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The URL that is signed; the server may listen elsewhere.
+/// The public URL, which callers sign. The server itself may listen at another address.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// The secret that the tests sign with.
 pub const SECRET: &str = "op_sk_tests";
@@ -18,14 +18,14 @@ pub const SECRET: &str = "op_sk_tests";
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The head, unparsed.
+    /// The status line and the headers as text.
     pub head: String,
     /// The body.
     pub body: String,
 }
 
 impl Answer {
-    /// The body as JSON; null if it is not JSON.
+    /// The body as JSON, or null if the body is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
@@ -38,7 +38,7 @@ impl Answer {
     }
 }
 
-/// Lower-case hex of HMAC-SHA256 over the payload.
+/// The HMAC-SHA256 of the payload, in lower-case hexadecimal.
 #[must_use]
 pub fn sign(path: &str, idempotency_key: &str, timestamp: u64, content: &str) -> String {
     let payload = format!("{PUBLIC_URL}{path}:{idempotency_key}:{timestamp}:{content}");
@@ -65,15 +65,15 @@ pub fn now() -> u64 {
 /// Signs and sends a POST with a JSON body to a port of this machine.
 ///
 /// # Errors
-/// If no server listens, the server goes away, or it does not answer within 20 s.
+/// If no server listens, if the server closes the connection early, or if no answer arrives within 20 s.
 pub fn post(port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
     post_at(now(), port, path, idempotency_key, body)
 }
 
-/// As [`post`], signed with a given timestamp.
+/// Like [`post`], but signs with the given timestamp.
 ///
 /// # Errors
-/// As [`post`].
+/// The same as for [`post`].
 pub fn post_at(timestamp: u64, port: u16, path: &str, idempotency_key: &str, body: &str) -> io::Result<Answer> {
     send(port, &signed_post(timestamp, path, idempotency_key, body))
 }
@@ -90,10 +90,10 @@ pub fn signed_post(timestamp: u64, path: &str, idempotency_key: &str, body: &str
     )
 }
 
-/// Signs and sends a GET with search parameters; each name occurs once.
+/// Signs and sends a GET with search parameters. Each name may occur only once.
 ///
 /// # Errors
-/// As [`post`].
+/// The same as for [`post`].
 pub fn get(port: u16, path: &str, idempotency_key: &str, parameters: &[(&str, &str)]) -> io::Result<Answer> {
     let timestamp = now();
     let signature = sign(path, idempotency_key, timestamp, &content_of(parameters));
@@ -110,7 +110,7 @@ pub fn get(port: u16, path: &str, idempotency_key: &str, parameters: &[(&str, &s
     )
 }
 
-/// The signed text of search parameters: the map as CPython's `json.dumps` prints it, sorted by code point.
+/// The text that is signed for search parameters: their map as CPython's `json.dumps` prints it, sorted by code point.
 fn content_of(parameters: &[(&str, &str)]) -> String {
     let mut sorted = parameters.to_vec();
     sorted.sort_unstable();
@@ -139,7 +139,7 @@ fn print(text: &str) -> String {
     format!("\"{}\"", text.chars().map(print_one).collect::<String>())
 }
 
-/// A string as it is written in a URL: everything except ASCII letters and digits as `%XX`.
+/// A string encoded for a URL: every byte except ASCII letters and digits becomes `%XX`.
 fn escape(text: &str) -> String {
     let escape_one = |byte: u8| {
         if byte.is_ascii_alphanumeric() {
@@ -151,10 +151,10 @@ fn escape(text: &str) -> String {
     text.bytes().map(escape_one).collect()
 }
 
-/// Sends these bytes unchanged and reads until the server closes the connection.
+/// Sends `request` unchanged and reads until the server closes the connection.
 ///
 /// # Errors
-/// As [`post`].
+/// The same as for [`post`].
 pub fn send(port: u16, request: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
@@ -171,7 +171,7 @@ pub fn send(port: u16, request: &str) -> io::Result<Answer> {
         .lines()
         .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))
         .and_then(|length| length.parse().ok());
-    // A body that a crash has cut short does not count as an answer.
+    // A body that was cut off by a crash is not an answer.
     if !request.starts_with("HEAD") && length.is_some_and(|length| length != body.len()) {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -194,7 +194,7 @@ mod tests {
         let mut held = 0;
         for content in contents {
             let map: std::collections::BTreeMap<String, String> = serde_json::from_str(content).expect("a map");
-            // In reverse order, so that the parameters have to be sorted.
+            // In reverse order, so that `content_of` has to sort them.
             let pairs: Vec<_> = map
                 .iter()
                 .rev()

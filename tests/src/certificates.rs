@@ -1,18 +1,19 @@
-//! A certificate for this machine and its authority, made by OpenSSL and valid for a day.
+//! A server certificate for this machine and the authority that signed it. OpenSSL makes both; they are valid for one
+//! day.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// The files of a certificate; dropping this removes the files.
+/// The files of a certificate. They are removed when this value is dropped.
 #[derive(Debug)]
 pub struct Certificate {
     folder: TempDir,
 }
 
 impl Certificate {
-    /// Makes a certificate for `localhost` and 127.0.0.1, in files that the user of a database may read.
+    /// Makes a certificate for `localhost` and 127.0.0.1. The user that runs a database server can read its files.
     ///
     /// # Panics
     /// If `openssl` cannot make the certificate.
@@ -44,7 +45,7 @@ impl Certificate {
             .args(arguments.split(' '))
             .current_dir(self.folder.path())
             .output()
-            .expect("there is an openssl: `tests/all` installs it");
+            .expect("`openssl` must be installed: `tests/all` installs it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 

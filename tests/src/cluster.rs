@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 
 use crate::services::Redis;
 
-/// The time in which the nodes have to agree.
+/// How long to wait until the nodes agree.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A cluster; dropping it kills its nodes.
+/// A cluster. Dropping this value kills the nodes.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The nodes; each holds a third of the keys.
+    /// The nodes. Each node stores a third of the keys.
     pub nodes: [Redis; 3],
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until its nodes agree.
+    /// Starts a cluster and waits until its nodes agree on who stores which keys.
     ///
     /// # Panics
-    /// If the nodes do not agree in time.
+    /// If the nodes do not agree within 30 s.
     #[must_use]
     pub fn start() -> Self {
         let nodes = [(); 3].map(|()| {
-            // The port of the cluster bus, which is the node's port plus 10,000 by default.
+            // The port of the cluster bus. By default it would be the node's port plus 10,000, which may not be free.
             let bus = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
             let bus = bus.expect("a free port").port().to_string();
             let settings = [
@@ -45,10 +45,10 @@ impl Cluster {
         cluster
     }
 
-    /// Moves some of the first node's keys, with their records, to the second node.
+    /// Moves `slots` hash slots of the first node to the second node, together with the records in them.
     ///
     /// # Panics
-    /// If the keys cannot be moved.
+    /// If the hash slots cannot be moved.
     pub fn move_keys(&self, slots: u32) {
         let [from, to, _] = self.nodes.each_ref().map(|node| node.ask("CLUSTER MYID"));
         let address = format!("127.0.0.1:{}", self.nodes[0].port);
@@ -81,7 +81,7 @@ impl Cluster {
 
 fn redis_cli(arguments: &[&str]) {
     let output = Command::new("redis-cli").args(arguments).output();
-    let output = output.expect("there is a redis-cli: it comes with the server");
+    let output = output.expect("`redis-cli` must be installed: it comes with the Redis server");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && !said.contains("ERR"), "{said}");
 }

@@ -1,11 +1,12 @@
-//! Code that the tests of this package share: programs of this workspace as processes, database servers, and a caller
-//! that signs.
+//! Code that the tests of this package share: programs of this workspace that run as processes, database servers, and a
+//! caller that signs its requests.
 
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
 pub mod process;
-// Shared with the unit tests of `operator-runtime`, whose package holds these files so that its tests run without this one.
+// Both files are shared with the unit tests of `operator-runtime`. They are in that package, so that its tests run
+// without this one.
 #[path = "../../operator-runtime/tests/support/proof.rs"]
 pub mod proof;
 #[path = "../../operator-runtime/tests/support/services.rs"]
@@ -22,7 +23,7 @@ mod tests {
         let mut redis = Redis::start(&[("appendonly", "yes"), ("appendfsync", "always")]);
         assert_eq!(redis.ask("SET key 7"), "+OK");
         redis.kill();
-        TcpStream::connect(("127.0.0.1", redis.port)).expect_err("it is gone");
+        TcpStream::connect(("127.0.0.1", redis.port)).expect_err("the server is gone");
         redis.restart();
         assert_eq!(redis.ask("INCR key"), ":8");
     }
@@ -32,11 +33,11 @@ mod tests {
         let mut postgres = Postgres::start(&[]);
         let _ = postgres.database("kept");
         postgres.kill();
-        TcpStream::connect(("127.0.0.1", postgres.port)).expect_err("it is gone");
+        TcpStream::connect(("127.0.0.1", postgres.port)).expect_err("the server is gone");
         postgres.restart();
         assert!(
             std::panic::catch_unwind(|| postgres.database("kept")).is_err(),
-            "it is there already"
+            "the database exists already"
         );
     }
 }

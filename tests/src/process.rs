@@ -11,7 +11,7 @@ use crate::caller::{PUBLIC_URL, SECRET};
 /// Builds a program and returns its path.
 ///
 /// # Panics
-/// If the program cannot be built, because then there is nothing to test.
+/// If the program cannot be built.
 #[must_use]
 pub fn build(package: &str, profile: &str) -> PathBuf {
     let mut cargo = cargo_build(package);
@@ -22,7 +22,7 @@ pub fn build(package: &str, profile: &str) -> PathBuf {
 /// Builds an example of a package and returns its path.
 ///
 /// # Panics
-/// As [`build`].
+/// The same as for [`build`].
 #[must_use]
 pub fn build_example(package: &str, example: &str) -> PathBuf {
     let mut cargo = cargo_build(package);
@@ -30,7 +30,7 @@ pub fn build_example(package: &str, example: &str) -> PathBuf {
     executable(package, cargo)
 }
 
-/// Builds a program into a folder of the test's own.
+/// Builds a program and copies it into the test's own folder.
 ///
 /// # Panics
 /// If the program does not build.
@@ -39,10 +39,10 @@ pub fn build_into(folder: &Path, package: &str) -> PathBuf {
     own_build(folder, package, None)
 }
 
-/// As [`build_into`], with the fail points of `operator-runtime`.
+/// Like [`build_into`], with the fail points of `operator-runtime`.
 ///
 /// # Panics
-/// As [`build_into`].
+/// The same as for [`build_into`].
 #[must_use]
 pub fn build_with_fail_points(folder: &Path, package: &str) -> PathBuf {
     let wrapper = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/with-fail-points");
@@ -50,7 +50,7 @@ pub fn build_with_fail_points(folder: &Path, package: &str) -> PathBuf {
 }
 
 fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
-    // Cargo leaves every build of a program at the same place.
+    // Cargo writes every build of a program to the same path, so only one test may build and copy at a time.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = folder.join(package);
@@ -59,8 +59,8 @@ fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
         cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
     let built = executable(package, cargo);
-    // By another process: a file that this one has open to write cannot be run, and each process that another test starts
-    // meanwhile has it open, too, for a moment.
+    // Another process copies the file. A file that is open for writing cannot be executed, and if this process wrote
+    // the file, each process that another test starts meanwhile would inherit it open for a moment.
     let copied = Command::new("cp").args([&built, &own]).status().expect("cp runs");
     assert!(copied.success(), "{} is not copied", built.display());
     own
@@ -75,7 +75,7 @@ fn cargo_build(package: &str) -> Command {
     cargo
 }
 
-/// Runs `cargo build`, and reads from its messages where the program is.
+/// Runs `cargo build` and reads the path of the program from cargo's messages.
 fn executable(package: &str, mut cargo: Command) -> PathBuf {
     let output = cargo.output().expect("cargo runs");
     assert!(output.status.success(), "{package} does not build");
@@ -108,13 +108,13 @@ pub fn run(program: &Path, arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// A serving program; dropping it kills the program.
+/// A program that serves. Dropping this value kills the program.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    /// The port of the server.
+    /// The port at which the program serves.
     pub port: u16,
-    /// The address that Prometheus scrapes, if the program serves metrics.
+    /// The port that Prometheus scrapes, if the program serves metrics.
     pub metrics_port: Option<u16>,
 }
 
@@ -128,19 +128,19 @@ impl Server {
         Self::start_with(program, folder, &[])
     }
 
-    /// As [`start`](Self::start), with a store address.
+    /// Like [`start`](Self::start), with a store address.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_on(program: &Path, folder: &Path, store: &str) -> Self {
         Self::start_with(program, folder, &[("OPERATOR_STORE", store)])
     }
 
-    /// As [`start`](Self::start), with additional environment variables.
+    /// Like [`start`](Self::start), with additional environment variables.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_with(program: &Path, folder: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
@@ -148,22 +148,22 @@ impl Server {
         Self::start_by(command, folder, environment)
     }
 
-    /// As [`start_with`](Self::start_with), by a command that ends by executing the program.
+    /// Like [`start_with`](Self::start_with), but starts the program by a command that executes it in the end.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_by(command: Command, folder: &Path, environment: &[(&str, &str)]) -> Self {
         let (server, log) = Self::start_with_log(command, folder, environment);
-        // Read on, so that the program's log always has a reader.
+        // The rest of the log is read, because a program whose log nobody reads blocks when the pipe is full.
         std::thread::spawn(move || log.for_each(drop));
         server
     }
 
-    /// As [`start_by`](Self::start_by), with the rest of its log, which nobody reads unless the caller does.
+    /// Like [`start_by`](Self::start_by), and also returns the rest of the log. The caller has to read it.
     ///
     /// # Panics
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     #[must_use]
     pub fn start_with_log(
         mut command: Command,
@@ -193,7 +193,7 @@ impl Server {
         (server, log)
     }
 
-    /// A server that a test has started itself and that listens on the port.
+    /// A server that a test has started itself. It listens on `port`.
     #[must_use]
     pub fn adopt(child: Child, port: u16) -> Self {
         Self {
@@ -203,7 +203,7 @@ impl Server {
         }
     }
 
-    /// Gives a command that becomes a program's `serve` the environment of these tests.
+    /// Sets the environment of these tests for a command that executes a program's `serve`.
     pub fn serving<'c>(command: &'c mut Command, folder: &Path, environment: &[(&str, &str)]) -> &'c mut Command {
         command
             .current_dir(folder)
@@ -222,22 +222,22 @@ impl Server {
         self.child.id()
     }
 
-    /// Sends SIGSTOP: the process stops without noticing.
+    /// Sends SIGSTOP, which stops the process without telling it.
     pub fn freeze(&self) {
         self.signal("STOP");
     }
 
-    /// Sends SIGCONT: the process continues.
+    /// Sends SIGCONT, which lets the process continue.
     pub fn thaw(&self) {
         self.signal("CONT");
     }
 
-    /// Sends SIGTERM: the process finishes running calls and ends.
+    /// Sends SIGTERM: the process finishes its running calls and then ends.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// The exit code, once the process has ended by itself; `None` if a signal ended it.
+    /// Waits until the process has ended by itself. Returns the exit code, or `None` if a signal ended the process.
     ///
     /// # Panics
     /// If the process has not ended after 20 s.
@@ -279,10 +279,10 @@ impl Drop for Server {
     }
 }
 
-/// The path of another project's program or package that `tests/exports/install` installs.
+/// The path of a program or package of another project, which `tests/exports/install` installs.
 ///
 /// # Panics
-/// If it is not installed.
+/// If the program or package is not installed.
 #[must_use]
 pub fn installed(path: &str) -> PathBuf {
     let place = Path::new(env!("CARGO_MANIFEST_DIR"))

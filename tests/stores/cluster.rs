@@ -1,4 +1,5 @@
-//! A Redis Cluster of three nodes: each operation goes to the node that holds its key, even if the key moves.
+//! A Redis Cluster of three nodes. Each operation goes to the node that stores its key, even after the key has moved to
+//! another node.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,10 +31,10 @@ async fn keys_that_a_cluster_moves_are_found_on_their_new_node() {
     }
     let kept = || cluster.nodes.each_ref().map(|node| node.ask("DBSIZE"));
     let before = kept();
-    assert!(!before.contains(&":0".to_owned()), "each node has some: {before:?}");
+    assert!(!before.contains(&":0".to_owned()), "each node has a record: {before:?}");
     assert_eq!(cluster.nodes[1].ask("SCRIPT FLUSH"), "+OK");
     cluster.move_keys(1_500);
-    assert_ne!(kept(), before, "none has moved");
+    assert_ne!(kept(), before, "no record has moved");
     for operation in 0..OPERATIONS {
         let again = claim(&store, &operation.to_string()).await;
         assert!(matches!(again, Ok(Swap::Held { .. })), "{operation}: {again:?}");
@@ -41,7 +42,7 @@ async fn keys_that_a_cluster_moves_are_found_on_their_new_node() {
     assert_eq!(listed(&store).await.len(), OPERATIONS);
 }
 
-/// The operations of every node, page by page.
+/// The ids of all operations, read page by page.
 async fn listed(store: &RedisStore) -> BTreeSet<OperationId> {
     let (mut found, mut after) = (BTreeSet::new(), None);
     loop {

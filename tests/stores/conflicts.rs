@@ -1,5 +1,5 @@
-//! Transactions that Postgres aborts because of another transaction run again, because nothing of them was recorded or
-//! answered.
+//! If Postgres aborts a transaction because of another transaction, the call runs again. This is safe, because the
+//! aborted transaction has recorded and answered nothing.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::sync::Barrier;
 
 use crate::{Gate, client, connect};
 
-/// How often handlers have run, and where the first two runs meet.
+/// Counts how often handlers have run. The first two runs wait for each other.
 pub(crate) struct Runs {
     begun: AtomicU32,
     both_hold_one: Barrier,
@@ -39,7 +39,7 @@ impl Runs {
     }
 }
 
-/// Moves a cent; two opposite moves block each other.
+/// Moves a cent. Two opposite moves at the same time block each other.
 #[operator_api(POST, "/transfer")]
 pub(crate) async fn transfer(
     tx: &mut Tx<Postgres>,
@@ -57,8 +57,8 @@ pub(crate) async fn transfer(
     Ok(run)
 }
 
-/// Takes the sum of both accounts out of one account. Two simultaneous calls see the same sum, but only one may have
-/// it.
+/// Takes the sum of both accounts out of one account. Two simultaneous calls read the same sum, but only one of them
+/// may take it.
 #[operator_api(POST, "/withdraw")]
 pub(crate) async fn withdraw(
     tx: &mut Tx<Postgres>,
@@ -92,7 +92,7 @@ pub(crate) async fn take(
     Ok("taken".to_owned())
 }
 
-/// Another transaction that locks an account's row until it is dropped.
+/// A connection with an open transaction that locks an account's row. Dropping the connection unlocks the row.
 async fn hold(url: &str, name: &str) -> operator_runtime::tokio_postgres::Client {
     let (client, connection) = operator_runtime::tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -101,7 +101,7 @@ async fn hold(url: &str, name: &str) -> operator_runtime::tokio_postgres::Client
     client
 }
 
-/// The lock timeout is so short that it expires several times within a call of two seconds.
+/// The server's address with a lock timeout so short that it expires several times within two seconds.
 fn impatient(server: &Server) -> String {
     format!("{}?options=-c%20lock_timeout=100", server.url())
 }
@@ -124,13 +124,14 @@ async fn two_transactions_that_wait_for_each_other_both_succeed() {
         "{one:?} {other:?}"
     );
     let last = one.body.as_u64().max(other.body.as_u64());
-    // Or more often, because the repeated run may be faster than the run that waits for its row.
-    assert!(last >= Some(3), "one of them ran twice: {last:?}");
+    // The number of runs can be larger than three, because the repeated run may be faster than the run that waits for
+    // its row.
+    assert!(last >= Some(3), "one of the calls ran twice: {last:?}");
     let unchanged = "SELECT count(*) FILTER (WHERE cents = 100) FROM account";
     assert_eq!(
         number(&server.url(), unchanged).await,
         2,
-        "each has given and got one cent"
+        "each account has given one cent and received one"
     );
 }
 
@@ -156,14 +157,14 @@ async fn a_row_that_another_transaction_locks_is_waited_for_again() {
     let client = client(&impatient(&server), &gate).await;
     let holder = hold(&server.url(), "a").await;
     let call = tokio::spawn(async move { client.call("take", &json!({ "from": "a" })).await });
-    // The second run begins after the first has waited in vain.
+    // The second run begins after the first run has waited for the lock until the timeout.
     let two_runs = tokio::time::timeout(Duration::from_secs(20), gate.started.acquire_many(2)).await;
-    two_runs.expect("it runs again").unwrap().forget();
+    two_runs.expect("the call runs again").unwrap().forget();
     holder.batch_execute("COMMIT").await.unwrap();
     let answer = call.await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
     let cents = "SELECT cents FROM account WHERE name = 'a'";
-    assert_eq!(number(&server.url(), cents).await, 99, "it was taken once");
+    assert_eq!(number(&server.url(), cents).await, 99, "one cent was taken");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,7 +175,7 @@ async fn a_row_locked_until_the_time_limit_is_a_503_without_a_record() {
     let holder = hold(&server.url(), "a").await;
     let input = json!({ "from": "a" });
     let answer = tokio::time::timeout(Duration::from_secs(10), client.call("take", &input)).await;
-    let answer = answer.expect("it does not run for ever");
+    let answer = answer.expect("the call ends");
     assert_eq!(
         (answer.status.as_u16(), answer.retry_after.is_some()),
         (503, true),
@@ -182,10 +183,10 @@ async fn a_row_locked_until_the_time_limit_is_a_503_without_a_record() {
     );
     assert_eq!(answer.body["type"], "urn:operator:problem:timed-out", "{answer:?}");
     let runs = gate.started.available_permits();
-    assert!(runs > 1, "it ran again while it had time: {runs}");
+    assert!(runs > 1, "the call ran again within its time limit: {runs}");
     holder.batch_execute("COMMIT").await.unwrap();
     let again = client.call("take", &input).await;
     assert_eq!((again.status.as_u16(), again.replayed), (200, false), "{again:?}");
     let cents = "SELECT cents FROM account WHERE name = 'a'";
-    assert_eq!(number(&server.url(), cents).await, 99, "it was taken once");
+    assert_eq!(number(&server.url(), cents).await, 99, "one cent was taken");
 }

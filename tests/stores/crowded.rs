@@ -1,5 +1,5 @@
-//! More calls than connections: duplicates wait without a connection, and a call without a connection is told that it
-//! has not begun.
+//! More calls than connections. Duplicates wait without a connection, and a call for which no connection becomes free
+//! is told that it has not begun.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 
 use crate::{Gate, client, ledger, run_sql};
 
-/// More calls than there are connections.
+/// More calls than the pool has connections.
 const DUPLICATES: usize = 20;
 
-/// A store with this many connections, and a slow call whose handler occupies one of them.
+/// Returns a client whose store has this many connections, and a slow call whose handler occupies one of them.
 async fn with_a_slow_call(server: &Server, connections: usize) -> (Client, Gate, JoinSet<StatusCode>) {
     let gate = Gate::closed();
     let client = client(&format!("{}?pool={connections}", server.url()), &gate).await;
@@ -33,7 +33,7 @@ async fn duplicates_that_wait_in_one_process_take_no_connection_from_others() {
         let duplicate = client.with_idempotency_key("slow");
         calls.spawn(async move { duplicate.call("slow", &json!({})).await.status });
     }
-    // On this single thread, all of them get as far as they can.
+    // All calls run on this one thread, so after the yield each has run until it waits.
     tokio::task::yield_now().await;
     let other = tokio::time::timeout(Duration::from_secs(3), run_sql(&client, "other", "SELECT 1", true));
     let other = other.await.expect("a connection is free");
@@ -58,6 +58,10 @@ async fn a_call_without_a_connection_is_told_that_it_has_not_begun() {
     assert_eq!(refused.body["type"], "urn:operator:problem:not-begun", "{refused:?}");
     gate.go.add_permits(1);
     assert_eq!(slow.join_next().await.unwrap().unwrap(), 200);
-    assert_eq!(ledger(&server.url()).await, ["slow"], "it has left the queue");
+    assert_eq!(
+        ledger(&server.url()).await,
+        ["slow"],
+        "the refused call has left the queue"
+    );
     assert_eq!(run_sql(&client, "other", "SELECT 1", true).await.status, 200);
 }

@@ -1,4 +1,4 @@
-//! A store that can be made to refuse, and that reports when a call finds its operation running.
+//! A store that can be made to refuse calls. It also reports when a call finds its operation running.
 
 use std::any::TypeId;
 use std::ops::RangeInclusive;
@@ -12,7 +12,7 @@ use operator_runtime::store::{
 };
 use tokio::sync::Notify;
 
-/// A store that can be made to refuse every call, or only writes over an earlier record.
+/// A store that can be made to refuse every call, or only writes that replace an earlier record.
 #[derive(Debug, Clone)]
 pub(crate) struct Flaky {
     pub(crate) inner: Arc<dyn Store>,

@@ -1,4 +1,5 @@
-//! A Postgres server that accepts connections but does not answer: calls are refused in time, and answered again later.
+//! A Postgres server that accepts connections but does not answer. Calls are refused within their time limits, and they
+//! are answered again when the server is.
 
 use std::time::{Duration, Instant};
 
@@ -15,14 +16,17 @@ async fn start_up_gives_up_on_a_silent_server_within_the_timeout_of_the_address(
     let url = format!("postgres://operator@{address}/postgres?connect_timeout=1");
     let begun = Instant::now();
     let connecting = tokio::time::timeout(Duration::from_secs(20), PostgresStore::connect(&url)).await;
-    let error = connecting.expect("it is given up on").unwrap_err();
+    let error = connecting.expect("the attempt to connect ends").unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     let said = error.to_string();
     assert!(
         said.contains("could not be reached: the server did not answer in time"),
         "{said}"
     );
-    assert!(begun.elapsed() >= Duration::from_secs(1), "it was given its time");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(1),
+        "the server had its time to answer"
+    );
 }
 
 #[tokio::test]
@@ -33,7 +37,7 @@ async fn calls_are_refused_while_the_server_is_frozen_and_answered_afterwards() 
     let call = run_sql(&client, "same", "SELECT 1", true);
     let refused = tokio::time::timeout(Duration::from_secs(20), call).await;
     drop(frozen);
-    let refused = refused.expect("it is answered");
+    let refused = refused.expect("the call is answered");
     assert_eq!(
         refused.body["type"], "urn:operator:problem:store-unavailable",
         "{refused:?}"

@@ -1,6 +1,6 @@
-//! A full store: the caller is told to retry later, and the log says how to make room.
+//! A full store. The caller is told to retry later, and the log says how to make room.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::sync::Arc;
 
@@ -19,18 +19,19 @@ async fn act(
     "a".repeat(length)
 }
 
-/// Repeats a call, each time as a new operation, until one is refused.
+/// Repeats a call, each time as a new operation, until a call is refused.
 async fn refusal(store: impl Store) -> operator_runtime::testing::Answer {
     let app = App::new().only(endpoints![act]).store(store);
     let client = Client::new(app).await.unwrap();
     for _ in 0..1_000 {
         let answer = client.call("act", &json!({ "length": 4_000 })).await;
-        // A call that has already begun and finds no room for its answer gets another status.
+        // If the store becomes full while a call runs, there is no room for its answer, and the call gets a different
+        // status.
         if answer.status != 200 && answer.body["type"] != "urn:operator:problem:outcome-not-recorded" {
             return answer;
         }
     }
-    panic!("it is never full")
+    panic!("the store does not become full")
 }
 
 fn is_told(answer: &operator_runtime::testing::Answer) {
@@ -64,7 +65,7 @@ async fn in_redis() {
 async fn in_postgres() {
     let server = Postgres::start(&[]);
     let store = PostgresStore::connect(&server.url()).await.unwrap();
-    // The error of a server that cannot extend a file; a real full disk would need root.
+    // Raises the error of a server that cannot extend a file. A disk that is really full would need root.
     let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
         $$BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END$$; \
         CREATE TRIGGER refuse BEFORE INSERT ON operator_operations EXECUTE FUNCTION refuse()";

@@ -1,4 +1,4 @@
-//! What interrupted handlers leave behind: running statements and open transactions.
+//! Interrupted handlers leave statements running and transactions open. Later calls must not be affected.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tests::services::Postgres as Server;
 
 use crate::{Gate, TABLES, client, connect, run_sql};
 
-/// As many readers as there can be at once.
+/// The number of readers that can exist at the same time.
 const READERS: usize = 8;
 const LONG: &str = "SELECT pg_sleep(25)";
 
@@ -28,14 +28,14 @@ async fn a_statement_that_outlasts_its_handler_blocks_no_caller_row_or_connectio
     let client = client(&format!("{}?pool=1", server.url()), &Gate::closed()).await;
     let input = json!({});
     let answer = tokio::time::timeout(Duration::from_secs(10), client.call("oversleep", &input)).await;
-    let answer = answer.expect("its timeout counts");
+    let answer = answer.expect("the endpoint's timeout ends the call");
     assert_eq!(answer.body["type"], "urn:operator:problem:timed-out", "{answer:?}");
     let take = "UPDATE account SET cents = cents - 1 WHERE name = 'a' AND cents = 100";
     let next = tokio::time::timeout(Duration::from_secs(4), run_sql(&client, "next", take, true)).await;
-    assert_eq!(next.expect("row and connection are free").status, 200);
+    assert_eq!(next.expect("the row and the connection are free").status, 200);
 }
 
-/// As many readers as there can be at once.
+/// Opens all readers that can exist at the same time.
 async fn all_readers(store: &PostgresStore) -> Vec<Reading> {
     let mut readers = Vec::new();
     for _ in 0..READERS {
@@ -57,7 +57,7 @@ async fn a_reader_that_hangs_up_leaves_no_transaction_or_statement_behind() {
             1 => drop(reader.batch_execute("SELECT 1 / 0").await.unwrap_err()),
             _ => tokio::select! {
                 biased;
-                _ = reader.batch_execute(LONG) => unreachable!("it takes longer"),
+                _ = reader.batch_execute(LONG) => unreachable!("the statement takes longer"),
                 () = tokio::task::yield_now() => {}
             },
         }
@@ -66,7 +66,7 @@ async fn a_reader_that_hangs_up_leaves_no_transaction_or_statement_behind() {
     for reader in all_readers(&store).await {
         let reading = reader.query_one("SELECT count(*) FROM ledger", &[]);
         let count = tokio::time::timeout(Duration::from_secs(10), reading).await;
-        let count: i64 = count.expect("nothing is before it").unwrap().get(0);
-        assert_eq!(count, 1, "it sees what is committed");
+        let count: i64 = count.expect("no other statement is in the way").unwrap().get(0);
+        assert_eq!(count, 1, "the reader sees committed rows");
     }
 }

@@ -1,4 +1,4 @@
-//! The connection to Postgres is lost before the answer to a claim: nothing has run, and the retry runs.
+//! The connection to Postgres is lost before a claim is answered. The handler has not run, so a retry runs it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,14 +34,14 @@ async fn a_claim_without_an_answer_is_withdrawn_and_the_retry_runs() {
     let client = Client::new(app).await.unwrap().with_idempotency_key("same");
     proxy.set(Cut::BeforeARowIsAnsweredAndAllThatFollows);
     let refused = client.call("pay", &json!({})).await;
-    assert!(proxy.is(Cut::AllThatFollows), "the line was cut");
+    assert!(proxy.is(Cut::AllThatFollows), "the proxy has cut the connection");
     assert_eq!(
         (refused.status.as_u16(), refused.retry_after.is_some()),
         (503, true),
         "{refused:?}"
     );
     proxy.set(Cut::Nothing);
-    // The retry waits until the claim is withdrawn, which takes less time than a lease.
+    // The retry waits until the claim is withdrawn. That takes less time than a lease.
     let retry = tokio::time::timeout(Duration::from_secs(60), client.call("pay", &json!({}))).await;
     let retry = retry.unwrap();
     assert_eq!((retry.status.as_u16(), retry.replayed), (200, false), "{retry:?}");

@@ -1,4 +1,5 @@
-//! The connection to Postgres is lost before the answer to a commit: the outcome is looked up, and never guessed.
+//! The connection to Postgres is lost before a commit is answered. The outcome is then read from the database and never
+//! guessed.
 
 use operator_runtime::testing::{Answer, Client};
 use serde_json::json;
@@ -7,7 +8,7 @@ use tests::services::Postgres as Server;
 use crate::proxy::{Cut, Proxy};
 use crate::{Gate, client, ledger};
 
-/// Books once under one key; the gate is open for this many runs.
+/// Books an entry, always with the same key.
 async fn book(client: &Client) -> Answer {
     client.with_idempotency_key("same").call("slow", &json!({})).await
 }
@@ -26,7 +27,7 @@ async fn a_commit_that_arrived_is_found_and_answered_as_done() {
     let (server, proxy, client) = behind_a_bad_line().await;
     proxy.set(Cut::BeforeItsAnswer);
     let answer = book(&client).await;
-    assert!(proxy.is(Cut::Nothing), "the line was cut");
+    assert!(proxy.is(Cut::Nothing), "the proxy has cut the connection");
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
     assert!(book(&client).await.replayed);
     assert_eq!(ledger(&server.url()).await, ["slow"]);
@@ -37,7 +38,7 @@ async fn a_commit_that_never_arrived_is_found_missing_and_the_handler_runs_again
     let (server, proxy, client) = behind_a_bad_line().await;
     proxy.set(Cut::BeforeCommit);
     let answer = book(&client).await;
-    assert!(proxy.is(Cut::Nothing), "the line was cut");
+    assert!(proxy.is(Cut::Nothing), "the proxy has cut the connection");
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
     assert!(book(&client).await.replayed);
     assert_eq!(ledger(&server.url()).await, ["slow"]);
@@ -48,7 +49,7 @@ async fn a_commit_that_cannot_be_looked_up_is_answered_neither_as_done_nor_as_un
     let (server, proxy, client) = behind_a_bad_line().await;
     proxy.set(Cut::BeforeItsAnswerAndAllThatFollows);
     let answer = book(&client).await;
-    assert!(proxy.is(Cut::AllThatFollows), "the line was cut");
+    assert!(proxy.is(Cut::AllThatFollows), "the proxy has cut the connection");
     assert_eq!(
         (answer.status.as_u16(), answer.retry_after.is_some()),
         (503, true),

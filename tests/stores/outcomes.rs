@@ -1,6 +1,6 @@
-//! The record and the answers after each outcome of a handler, for every effect, on every store.
+//! What is recorded and answered after each outcome of a handler, for every effect and every store.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod flaky;
 mod stage;
@@ -32,17 +32,17 @@ enum Effect {
 
 type Counting = Box<dyn Fn() -> BoxFuture<'static, i64>>;
 
-/// One effect on one store.
+/// An endpoint with one effect, on one store.
 struct Case {
     endpoint: &'static str,
     effect: Effect,
     client: Client,
-    /// The same endpoint and store, with short leases and a short wait for duplicates.
+    /// Calls the same endpoint on the same store, with short leases and a short wait for duplicates.
     impatient: Client,
     calls: AtomicU32,
     stage: Stage,
     store: Flaky,
-    /// What has taken effect, if effects are in the database.
+    /// Counts the effects, if they are in the database.
     effects: Option<Counting>,
 }
 
@@ -94,7 +94,7 @@ impl Case {
         client.call(self.endpoint, &json!({ "ends": ends })).await
     }
 
-    /// Calls twice with one key; returns both answers and how often the handler ran.
+    /// Makes two calls with one key. Returns both answers and how often the handler has run.
     async fn twice(&self, ends: &str) -> (Answer, Answer, u32) {
         let before = self.stage.runs.load(Ordering::SeqCst);
         let (first, second) = (self.call(ends, ends).await, self.call(ends, ends).await);
@@ -114,7 +114,7 @@ impl Case {
     async fn check(&self, store: &str) {
         let rows = tokio::time::timeout(Duration::from_secs(120), self.rows());
         rows.await.expect("every row ends");
-        // A lost or doubled effect has already ended the test.
+        // A lost or doubled effect would already have failed the test.
         let row = Row {
             proof: &format!("what becomes of each outcome, {}", self.effect.in_words()),
             store,
@@ -125,7 +125,7 @@ impl Case {
         row.record();
     }
 
-    /// Every row of the table.
+    /// Tests every row of the table of outcomes.
     async fn rows(&self) {
         let mut expected = 0;
         for row in [
@@ -246,7 +246,7 @@ impl Case {
         let mut met = pin!(self.store.met.notified());
         met.as_mut().enable();
         let waits = async {
-            // A transactional call waits at the store, or before it, from its first poll.
+            // A transactional call waits in the store or before it, beginning with its first poll.
             if self.effect != Effect::Transaction {
                 met.await;
             }
@@ -277,7 +277,8 @@ impl Case {
         assert_eq!(self.stage.runs.load(Ordering::SeqCst), runs);
     }
 
-    /// In a transaction, an outcome that cannot be recorded has not taken effect; another test covers that.
+    /// Skips transactions: there, an outcome that cannot be recorded has not taken effect, and another test covers
+    /// that.
     async fn an_end_that_cannot_be_recorded_is_no_success(&self) {
         if self.effect == Effect::Transaction {
             return;
@@ -291,7 +292,7 @@ impl Case {
             (503, true),
             "{answer:?}"
         );
-        // The effect has taken place, so the answer must not say that nothing was started.
+        // The effect has taken place, so the answer must not say that nothing has happened.
         let kind = answer.body["type"].as_str().unwrap_or_default();
         assert!(kind.ends_with("outcome-not-recorded"), "{answer:?}");
         assert_eq!(self.stage.runs.load(Ordering::SeqCst), runs + 1);
@@ -342,7 +343,7 @@ impl Effect {
     }
 }
 
-/// The two effects in other systems.
+/// Tests the two effects whose handlers act in other systems.
 async fn elsewhere(name: &str, store: Arc<dyn Store>) {
     case("once", Effect::Once, store.clone(), None).await.check(name).await;
     case("again", Effect::Again, store, None).await.check(name).await;

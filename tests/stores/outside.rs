@@ -1,6 +1,7 @@
-//! A store that another crate wrote: with public items alone, it passes the contract and keeps an app's operations.
+//! A store as another crate would write it, with public items only. It passes the contract and stores the operations of
+//! an app.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -17,7 +18,7 @@ use operator_runtime::testing::Client;
 use operator_runtime::{App, endpoints, operator_api};
 use serde_json::json;
 
-/// Records in a map, as another database would hold them: in bytes.
+/// Stores records in a map. Each record is encoded as bytes, as in a database.
 #[derive(Debug)]
 struct MapStore {
     clock: Arc<ManualClock>,

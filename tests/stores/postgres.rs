@@ -1,6 +1,6 @@
-//! Records and effects in a Postgres server that the tests start, kill and restart.
+//! Records and effects in a Postgres server, which the tests start, kill and restart.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod conflicts;
 mod crowded;
@@ -47,12 +47,12 @@ async fn sql(
     if fails {
         ran?;
     }
-    // The handler ignores the state of the transaction.
+    // The handler continues without checking whether the transaction has failed.
     let _ = book(tx, "after").await;
     Ok("done".to_owned())
 }
 
-/// Opens an account; each name has only one account.
+/// Opens an account. A name can have only one account.
 #[operator_api(POST, "/open-account")]
 async fn open_account(
     tx: &mut Tx<Postgres>,
@@ -211,7 +211,7 @@ async fn a_handler_cannot_end_its_transaction_and_keep_its_writes() {
     let answer = run_sql(&client, "0", "COMMIT", false).await;
     assert_eq!(
         answer.status, 500,
-        "what was not kept runs again, and fails again: {answer:?}"
+        "the call was not recorded, so it runs and fails again: {answer:?}"
     );
     let answer = run_sql(&client, "savepoints", "SAVEPOINT mine; ROLLBACK TO mine", true).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -287,7 +287,7 @@ async fn a_duplicate_at_another_server_is_told_so_after_it_has_waited_long_enoug
         (409, true),
         "{busy:?}"
     );
-    // Uses the connection that has waited in vain.
+    // Uses the connection on which a call has waited for a lock in vain.
     assert_eq!(run_sql(&other, "other", "SELECT 1", true).await.status, 200);
     gate.go.add_permits(1);
     assert_eq!(first.await.unwrap().status, 200);
@@ -321,7 +321,7 @@ async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
     assert!(matches!(claim(&store, "kept").await.unwrap(), Swap::Swapped(_)));
     assert_eq!(run_sql(&client, "kept", "SELECT 1", true).await.status, 200);
     server.kill();
-    // The connection may have been lost after the write of the first call.
+    // If the first call's write was sent before the connection was lost, its outcome is unconfirmed.
     let error = claim(&store, "refused").await.unwrap_err();
     assert!(
         matches!(error, StoreError::Unavailable { .. } | StoreError::Unconfirmed { .. }),

@@ -1,4 +1,4 @@
-//! A proxy in front of Postgres that cuts a connection before its commit arrives, or before the commit is answered.
+//! A proxy in front of Postgres. It cuts a connection before a commit arrives, or before a commit is answered.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The SQL that ends a transaction, and Postgres's answer after it; both end with a zero byte.
+/// The SQL that commits a transaction, and also Postgres's answer to it. Both end with a zero byte.
 const COMMIT: &[u8] = b"COMMIT\0";
-/// Postgres's answer after it has written a row.
+/// Postgres's answer to a statement that has written a row.
 const INSERTED: &[u8] = b"INSERT 0 1\0";
 
-/// What happens to the next commit, and to connections afterwards.
+/// What the proxy does to the next commit, and to later connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Cut {
     Nothing,
     BeforeCommit,
     BeforeItsAnswer,
-    /// Also lets no new connection through.
+    /// Cuts before the answer to a commit, and lets no new connection through.
     BeforeItsAnswerAndAllThatFollows,
-    /// Cuts before the answer to a written row, and lets no new connection through.
+    /// Cuts before the answer about a written row, and lets no new connection through.
     BeforeARowIsAnsweredAndAllThatFollows,
     AllThatFollows,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy to a port of this machine; it ends with the runtime.
+    /// Starts a proxy to a port of this machine. The proxy ends with the tokio runtime.
     pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
@@ -62,7 +62,7 @@ impl Proxy {
         proxy
     }
 
-    /// The address of the database behind the proxy, for `OPERATOR_STORE`.
+    /// The value of `OPERATOR_STORE` that reaches the database through the proxy.
     pub(crate) fn url(&self) -> String {
         format!("postgres://operator@{}/postgres", self.address)
     }
@@ -71,7 +71,7 @@ impl Proxy {
         self.cut.store(cut as u8, Ordering::SeqCst);
     }
 
-    /// Whether the cut has been made, or cancelled.
+    /// Whether the proxy is in this state. After a cut, the state is a different one.
     pub(crate) fn is(&self, cut: Cut) -> bool {
         self.cut.load(Ordering::SeqCst) == cut as u8
     }
@@ -79,7 +79,7 @@ impl Proxy {
     async fn carry(self, client: TcpStream, port: u16) {
         let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        // If one direction ends, both connections are closed.
+        // When one direction ends, the connections to both sides are closed.
         tokio::select! {
             () = self.pass(from_client, to_server, &[(Cut::BeforeCommit, Cut::Nothing)]) => {}
             () = self.pass(from_server, to_client, &[
@@ -90,7 +90,7 @@ impl Proxy {
         }
     }
 
-    /// Passes bytes on until the bytes at which to cut appear; then the proxy's state changes.
+    /// Passes bytes on until those appear at which to cut. Then the connection ends and the proxy changes its state.
     async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, cuts: &[(Cut, Cut)]) {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut bytes).await {

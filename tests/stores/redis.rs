@@ -1,6 +1,6 @@
-//! Records in a Redis server that the tests start, freeze, kill and restart.
+//! Records in a Redis server, which the tests start, freeze, kill and restart.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod cluster;
 mod unconfirmed;
@@ -56,7 +56,7 @@ async fn release(store: &RedisStore, key: &str, expected: Revision) -> Result<Sw
 async fn it_keeps_the_contract() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&redis.url()).await.unwrap();
-    // Redis uses its own clock, so real time has to pass.
+    // Redis uses its own clock, which a test cannot set. So the contract waits for real time to pass.
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
     Row::of_the_contract("Redis").record();
 }
@@ -90,7 +90,7 @@ async fn away_it_refuses_and_back_it_goes_on_with_what_it_kept() {
     };
     redis.kill();
     let error = claim(&store, "refused").await.unwrap_err();
-    // The connection may have been lost after the write of the first call.
+    // If the first call's write was sent before the connection was lost, its outcome is unconfirmed.
     assert!(
         matches!(error, StoreError::Unavailable { .. } | StoreError::Unconfirmed { .. }),
         "{error}"
@@ -118,7 +118,7 @@ async fn a_connection_that_was_cut_is_replaced_within_the_call() {
     let _ = redis.ask("CLIENT KILL TYPE normal");
     assert!(
         matches!(claim(&store, "2").await.unwrap(), Swap::Swapped(_)),
-        "the connection is made again"
+        "the store connects again"
     );
 }
 
@@ -140,7 +140,7 @@ async fn a_record_expires_when_it_no_longer_counts_and_reading_it_changes_nothin
     let Ok(Swap::Swapped(revision)) = claim(&store, "1").await else {
         panic!("not claimed")
     };
-    // Well before the record expires.
+    // This is well before the record expires.
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Held { .. }));
     tokio::time::sleep(Duration::from_millis(1_600)).await;
     assert_eq!(release(&store, "1", revision).await.unwrap(), Swap::Gone);
@@ -153,7 +153,7 @@ async fn a_write_that_no_replica_confirms_is_not_answered_as_done() {
     let error = claim(&store, "1").await.unwrap_err();
     assert!(error.to_string().contains("0 of 1 replicas"), "{error}");
     let StoreError::Unconfirmed { revision, .. } = error else {
-        panic!("it is written: {error}")
+        panic!("the error should say that the record was written: {error}")
     };
     let held = claim(&store, "1").await.unwrap();
     assert!(

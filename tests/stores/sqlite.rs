@@ -1,6 +1,6 @@
-//! SQLite, whose statements occupy a thread: the handler's time limit also ends handlers that never await.
+//! A SQLite statement occupies a thread. The handler's time limit must also end a handler that never awaits.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use operator_runtime::{App, Error, Reader, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
 
 const ENDLESS: &str = "WITH RECURSIVE endless (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless)";
-/// As many simultaneous reads as there are connections for reads.
+/// The number of simultaneous reads: one for each connection that reads.
 const READERS: usize = 8;
-/// Far longer than any time limit here, but finite.
+/// Far longer than any time limit in this file, but finite.
 const SOON: Duration = Duration::from_secs(20);
 
 /// Books an entry, and then reads or writes without end.
@@ -99,7 +99,7 @@ async fn an_endless_statement_ends_at_the_time_limit_and_other_calls_go_on() {
         }
         tokio::time::timeout(SOON, calls.join_all())
             .await
-            .expect("all are answered");
+            .expect("all calls are answered");
     }
     assert_eq!(client.call("booked", &json!({})).await.body, json!(vec![1; 6]));
 }

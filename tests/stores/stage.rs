@@ -1,4 +1,4 @@
-//! Handlers that end as the test asks.
+//! Handlers that end in the way that the call asks for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 const EFFECT: &str = "INSERT INTO effect VALUES ('one')";
 
-/// The handlers' state.
+/// The state that handlers and test share.
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) runs: Arc<AtomicU32>,
@@ -19,7 +19,7 @@ pub(crate) struct Stage {
     pub(crate) go: Arc<Semaphore>,
 }
 
-/// What a handler returns.
+/// The output of a handler. For some values, it cannot be serialized.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
 pub(crate) struct Told(String);
@@ -33,25 +33,25 @@ impl Serialize for Told {
     }
 }
 
-/// How a handler fails.
+/// The errors of the handlers.
 #[derive(Debug, OperatorError)]
 pub(crate) enum Failure {
-    /// It does not exist.
+    /// The thing does not exist.
     #[operator(status = 404)]
     Missing,
-    /// It took too long to ask.
+    /// The request took too long.
     #[operator(status = 408)]
     Slow,
-    /// It is too early to ask.
+    /// The request came too early.
     #[operator(status = 425)]
     Early,
-    /// It is asked too often.
+    /// There are too many requests.
     #[operator(status = 429)]
     Often,
-    /// It may work later.
+    /// A retry may succeed later.
     #[operator(status = 503, retryable)]
     Later,
-    /// It failed.
+    /// The handler failed.
     #[operator(internal)]
     Failed(Error),
 }
@@ -69,7 +69,7 @@ impl From<operator_runtime::tokio_postgres::Error> for Failure {
 }
 
 impl Stage {
-    /// Ends as asked; says which run it is.
+    /// Ends in the way that `ends` names. The output says which run it was.
     async fn act(&self, ends: &str) -> Result<Told, Failure> {
         let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
         match ends {

@@ -1,6 +1,6 @@
-//! The example `billing`, run as two servers on one database.
+//! The example `billing` as two servers that share one database.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::sync::Barrier;
 
@@ -15,7 +15,7 @@ fn charge(server: &Server, key: &str, cents: u32) -> Answer {
     post(server.port, "/charges", key, &body).unwrap()
 }
 
-/// What a customer owes, and the number of entries.
+/// What a customer owes, and the number of ledger entries.
 fn account(server: &Server) -> (i64, usize) {
     let account = get(server.port, "/account", "look", &[("customer", CUSTOMER)])
         .unwrap()
@@ -24,7 +24,7 @@ fn account(server: &Server) -> (i64, usize) {
     (account["balance_cents"].as_i64().unwrap(), entries.len())
 }
 
-/// Calls both servers at once, the same number of times.
+/// Calls both servers at the same time, `times` times each.
 fn at_both<T: Send>(servers: &[Server; 2], times: usize, call: impl Fn(&Server, usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(2 * times);
     std::thread::scope(|scope| {
@@ -59,7 +59,7 @@ fn duplicates_at_both_charge_once_and_the_limit_holds_between_them() {
     assert_eq!(answers.iter().filter(|answer| !answer.is_replay()).count(), 1);
     assert_eq!(account(&servers[0]), (100, 1));
 
-    // 99.00 are left, so nine of 12 charges of 10.00 fit.
+    // 99.00 can still be charged, so nine of twelve charges of 10.00 fit.
     let answers = at_both(&servers, 6, |server, number| {
         charge(server, &format!("own-{number}"), 1_000).status
     });
@@ -70,7 +70,7 @@ fn duplicates_at_both_charge_once_and_the_limit_holds_between_them() {
     servers[0].kill();
     assert!(
         charge(&servers[1], "same", 100).is_replay(),
-        "the other answers for the one that is gone"
+        "the other server replays the answer of the server that is gone"
     );
     assert_eq!(account(&servers[1]), (9_100, 10));
 }

@@ -1,4 +1,4 @@
-//! A claim that Redis has stored but no replica has confirmed: the call is refused and the claim withdrawn, so that the
+//! Redis has stored a claim, but no replica has confirmed it. The call is refused and its claim is withdrawn, so that a
 //! retry runs.
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ async fn pay(runs: &Runs) -> u32 {
 async fn a_call_that_no_replica_confirmed_runs_when_it_is_retried() {
     let redis = Redis::start(KEPT);
     let store = RedisStore::connect(&format!("{}?wait=1", redis.url())).await.unwrap();
-    // A claim left behind would still be there when the retry comes.
+    // If the claim were not withdrawn, the retry would find it.
     let lease = Duration::from_secs(4);
     let settings = Settings::default().lease(lease).renew_every(Duration::from_secs(2));
     let runs = Runs::default();
@@ -50,7 +50,7 @@ async fn a_call_that_no_replica_confirmed_runs_when_it_is_retried() {
     assert_eq!(runs.0.load(Ordering::SeqCst), 0);
 
     let _replica = redis.replica();
-    // By the clock of this server, the lease of a claim left behind would have expired by then.
+    // By the clock of this server, the lease of a claim that was not withdrawn expires in this time.
     tokio::time::sleep(lease).await;
     let retry = client.call("pay", &json!({})).await;
     assert_eq!((retry.status.as_u16(), retry.replayed), (200, false), "{retry:?}");

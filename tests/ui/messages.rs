@@ -1,11 +1,11 @@
-//! Every message of the macros and of the runtime's traits, read from their source code.
+//! Reads the messages of the macros and of the runtime's traits from their source code.
 
 use std::fs;
 use std::path::Path;
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 
-/// A string literal of the source code, and the parts of it that every formatted message contains.
+/// A string literal in the source code, and the parts of it that do not depend on placeholders.
 pub(crate) struct Message {
     pub(crate) text: String,
     parts: Vec<String>,
@@ -17,7 +17,7 @@ impl Message {
         Self { text, parts }
     }
 
-    /// Whether rustc printed it.
+    /// Whether the message is in `said`, which rustc printed.
     pub(crate) fn is_in(&self, said: &str) -> bool {
         let unescaped = |part: &String| part.replace("{{", "{").replace("}}", "}");
         self.parts
@@ -26,7 +26,7 @@ impl Message {
     }
 }
 
-/// Every sentence in the code of the macros, without their tests.
+/// Every sentence in the code of the macros, except in their tests.
 pub(crate) fn of_the_macros(sources: &Path) -> Vec<Message> {
     let mut found = Vec::new();
     for tokens in files(sources) {
@@ -61,7 +61,7 @@ fn sentences(tokens: TokenStream, found: &mut Vec<Message>) {
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
         match tree {
-            // Skips attributes, which include doc comments; and the item after `cfg(test)`.
+            // Skips attributes, including doc comments. After `cfg(test)`, skips the item too.
             TokenTree::Punct(hash) if hash.as_char() == '#' => {
                 let _inner = trees.next_if(|next| next.to_string() == "!");
                 if let Some(TokenTree::Group(attribute)) = trees.next_if(|next| matches!(next, TokenTree::Group(_)))
@@ -101,7 +101,7 @@ fn is_a_sentence(text: &str) -> bool {
     text.contains(' ') && text.contains(char::is_alphabetic)
 }
 
-/// The parts of a format string around its placeholders.
+/// The parts of a format string between its placeholders.
 fn parts(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut rest = text;

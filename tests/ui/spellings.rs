@@ -1,4 +1,4 @@
-//! Unusual ways to write an endpoint that must compile and work.
+//! Unusual ways to write an endpoint. All of them must compile and work.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 #![allow(
@@ -36,17 +36,17 @@ const fn default_limit() -> u8 {
     3
 }
 
-/// Why it fails.
+/// Why a call fails.
 #[derive(OperatorError)]
 enum Refused {
-    /// There is no order {id}, and {why:?} says why.
+    /// There is no order {id}, for the reason {why:?}.
     #[operator(status = 404)]
     Missing { id: u64, why: Option<u8> },
 }
 
 type Answered<T, E = Refused> = Result<T, E>;
 
-/// How many.
+/// A number of things.
 #[derive(SearchParam, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 struct Count(u8);
@@ -55,7 +55,7 @@ impl Count {
     const FIRST: Self = Self(1);
 }
 
-/// An amount, which is no search parameter.
+/// An amount. The type does not implement `SearchParam`.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 struct Amount(u64);
@@ -70,7 +70,7 @@ struct Period {
 /// Counts with every option that fits. Use it to count.
 #[operator_api(POST, "/count", read_only)]
 async fn count(
-    /// How often.
+    /// How often to count.
     #[operator(default = MOST, min = 1, max = 20)]
     number: u8,
     /// A number that may be left out.
@@ -82,7 +82,7 @@ async fn count(
     /// A number of a type of its own.
     #[operator(min = 2)]
     own: Count,
-    /// What is written.
+    /// Any text.
     #[operator(default = "open".to_owned(), min_length = 1, max_length = 9, pattern = r"^\w+$")]
     mut text: String,
     /// A string that is borrowed for `'static`.
@@ -133,13 +133,13 @@ async fn names(
     desk: &__private::Desk,
     shelf: &operator::Shelf,
     call: &Call,
-    /// The same.
+    /// A name that the macro uses.
     transaction: String,
-    /// The same.
+    /// A name that the macro uses.
     inputs: String,
-    /// The same.
+    /// A name that the macro uses.
     returned: String,
-    /// The same.
+    /// A name that the macro uses.
     #[operator(default)]
     __operator: String,
     /// A raw name.
@@ -179,9 +179,9 @@ macro_rules! counter {
         #[operator_api(GET, $path)]
         async fn $name(
             desk: $state,
-            /// What is added to.
+            /// The first number.
             first: $ty,
-            /// What is added.
+            /// The second number.
             #[operator(default)]
             second: $ty,
         ) -> $ty {
@@ -206,14 +206,14 @@ counter!(
     "Adds real numbers. Use it to add."
 );
 
-/// Is in some builds only. Use it there.
+/// Exists only in some builds. Use it there.
 #[cfg(any())]
 #[operator_api(GET, "/nowhere")]
 async fn nowhere(desk: &NoSuchType) -> u8 {
     1
 }
 
-/// Is in some builds only. Use it there.
+/// Exists only in some builds. Use it there.
 #[operator_api(GET, "/nowhere_either")]
 #[cfg(any())]
 async fn nowhere_either(desk: &NoSuchType) -> u8 {
@@ -223,14 +223,14 @@ async fn nowhere_either(desk: &NoSuchType) -> u8 {
 mod elsewhere {
     use operator_runtime::operator_api;
 
-    /// Has a name that is taken elsewhere, which start-up refuses. Use it there.
+    /// Has the function name of another endpoint, in another module. Use it there.
     #[operator_api(GET, "/count_again", name = "count_again")]
     pub(super) async fn count() -> Result<(), operator_runtime::Error> {
         Ok(())
     }
 }
 
-/// Is old. Use it no more.
+/// Is old. Use it never.
 #[deprecated]
 #[operator_api(GET)]
 async fn old() {}
@@ -255,13 +255,13 @@ async fn every_spelling_is_an_endpoint() {
     assert_eq!(client.call("count_again", &json!({})).await.body, json!(null));
 }
 
-/// For each of serde's cases, an enum that is read as a search parameter and written by serde.
+/// For each of serde's cases, an enum that the macro reads as a search parameter and serde writes.
 macro_rules! cases {
     ($($case:literal $name:ident)*) => {
         #[test]
         fn names_of_variants_are_those_of_serde() {
             $({
-                /// How soon.
+                /// How urgent it is.
                 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, SearchParam)]
                 #[serde(rename_all = $case)]
                 enum $name {

@@ -1,4 +1,4 @@
-//! An endpoint in a crate that denies all lints, also those of clippy: the expansion triggers none.
+//! An endpoint in a crate that denies all lints of rustc and clippy. The expansion must not trigger any of them.
 
 #![deny(warnings, missing_docs, unused, unreachable_pub, unsafe_code, non_ascii_idents)]
 #![deny(
@@ -34,7 +34,7 @@ enum Order {
 #[serde(transparent)]
 struct OrderId(u64);
 
-/// Why nothing is found.
+/// Why a search finds nothing.
 #[derive(Clone, Copy, Debug, OperatorError)]
 enum NotFound {
     /// There is no order {0}.
@@ -53,13 +53,13 @@ struct Desk;
 #[operator_api(GET, "/orders", errors(NotFound), timeout = "2s")]
 async fn orders(
     _desk: &Desk,
-    /// Which one.
+    /// The number of the order.
     #[operator(min = 1, example = 7)]
     id: OrderId,
-    /// In which order.
+    /// How to sort the orders.
     #[operator(default = Order::Newest)]
     order: Order,
-    /// What it holds.
+    /// A word in the order.
     #[operator(min_length = 2)]
     word: Option<String>,
 ) -> Result<Option<String>, NotFound> {
@@ -69,7 +69,7 @@ async fn orders(
     }
 }
 
-/// The most items that are shown.
+/// How many items are shown at most.
 const MOST: u8 = 20;
 
 /// Counts items. Use it when a customer asks how many there are.
@@ -88,7 +88,7 @@ pub async fn items(
 /// Never.
 #[operator_api(POST, "/settlements", effect = rerunnable)]
 async fn settle(
-    /// Which one.
+    /// The number of the order.
     #[operator(max = 100)]
     id: u64,
 ) -> Result<u64, Error> {

@@ -1,7 +1,7 @@
-//! Endpoints that clash are refused at start-up, all at once and each with its place. The compiler refuses those that
-//! clash within one module: see `ui/fail/two_endpoints_of_one_*.rs`.
+//! Endpoints that clash are refused at start-up. All clashes are reported at once, each with its place in the source.
+//! Clashes within one module are refused by the compiler: see `ui/fail/two_endpoints_of_one_*.rs`.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn separated<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     Ok(tags.split(' ').map(str::to_owned).collect())
 }
 
-/// Reads what has a tag. Use it for tags.
+/// Counts the given tags. Use it for tags.
 #[operator_api(GET, "/tagged")]
 async fn tagged(#[operator(flatten)] filter: Filter) -> usize {
     filter.tags.len()
@@ -98,7 +98,7 @@ fn a_base_path_that_makes_two_endpoints_clash_is_refused_with_both_places() {
     }
 }
 
-/// Counts every order there is. Use it for the year's report.
+/// Counts all orders. Use it for the year's report.
 #[operator_api(GET, "/counts", timeout = "3600s")]
 async fn counts_slowly() -> u8 {
     6
@@ -178,7 +178,7 @@ fn an_unusable_secret_and_an_unlimited_time_are_refused() {
         let error = refusal(config().signing_key(padding)).to_string();
         assert!(error.contains("is empty"), "{padding:?}: {error}");
     }
-    // Base64 whose end was taken for the secret behind an id.
+    // A base64 text whose end could be read as the secret of an id, because it contains `=`.
     let error = refusal(config().signing_keys("c2VjcmV0IGtleSBvZiB0aGUgc2hvcA==")).to_string();
     assert!(
         error.contains("[tenant/]id=secret") && !error.contains("c2Vj"),

@@ -1,7 +1,7 @@
-//! The refusals of the command line and their texts. The program runs as a person runs it, with only the named
-//! settings.
+//! What the command line refuses, and the texts with which it does. The program runs as a person runs it, and has only
+//! the settings that a test names.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -78,7 +78,7 @@ fn a_manifest_without_a_public_url_says_so() {
             .starts_with("OPERATOR_LISTEN is `nowhere`, which is not an IP address"),
         "{nowhere:?}"
     );
-    // No lint concerns URLs.
+    // No lint is about URLs, so `lint` does not need a valid one.
     let lint = say(&desk, &[], &["lint"]);
     assert_eq!((lint.code, lint.error.as_str()), (Some(0), ""), "{lint:?}");
 }
@@ -130,7 +130,7 @@ fn the_message_asks_whether_a_server_runs_only_if_none_was_reached() {
     ];
     let hangs_up = std::thread::spawn(move || {
         use std::io::Read as _;
-        // Reads first, so that the connection is closed after it was accepted.
+        // The server first reads a byte, so that it closes a connection that it has accepted.
         let (mut taken, _) = listener.accept().unwrap();
         let _ = taken.read(&mut [0; 1]).unwrap();
     });

@@ -1,6 +1,6 @@
-//! The support desk finds orders by time, however RFC 3339 §5.6 allows the time to be written.
+//! The support desk finds orders by time. The time may be written in every form that RFC 3339 §5.6 allows.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use serde_json::{Value, json};
 use tests::caller::{Answer, post};
@@ -43,7 +43,7 @@ fn every_valid_time_finds_the_orders_of_its_instant() {
 fn a_text_that_is_not_a_time_is_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&build("support-desk", "dev"), folder.path());
-    // The last text is a time, but later than any that the types can represent.
+    // The last text is a valid time, but it is later than any time that the types can represent.
     for time in [
         "yesterday",
         "2026-11-01",

@@ -1,7 +1,10 @@
-//! Compares each answer with what the OpenAPI document says about its status: body and headers.
+//! Compares each answer with the OpenAPI document: the body and the headers must be documented for the answer's status.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
-#![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(
+    clippy::unused_async,
+    reason = "an endpoint must be async, even if it awaits nothing"
+)]
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -10,7 +13,7 @@ use operator_runtime::testing::{Answer, Client};
 use operator_runtime::{App, Config, OperatorError, endpoints, operator_api};
 use serde_json::{Value, json};
 
-/// Rejects a request with the status in its head.
+/// Rejects a request with the status that its header `X-Reject` names.
 struct Gate;
 
 impl FromRequestParts<()> for Gate {
@@ -22,7 +25,7 @@ impl FromRequestParts<()> for Gate {
     }
 }
 
-/// Why it failed.
+/// Why a call failed.
 #[derive(Debug, OperatorError)]
 enum Failure {
     /// It is gone.
@@ -52,10 +55,10 @@ fn fail(way: &str) -> Result<u8, Failure> {
     }
 }
 
-/// Fails as it is told. Use it to see what is kept of an effect elsewhere.
+/// Fails in the given way. Use it to see what is recorded of an effect in another system.
 #[operator_api(POST, "/once", errors(Failure))]
 async fn once(
-    /// Which way to fail.
+    /// The way to fail.
     #[operator(max_length = 8)]
     way: String,
     #[operator(extract)] _gate: Gate,
@@ -63,10 +66,10 @@ async fn once(
     fail(&way)
 }
 
-/// Fails as it is told. Use it to see what is kept of an effect that may happen twice.
+/// Fails in the given way. Use it to see what is recorded of an effect that may happen twice.
 #[operator_api(POST, "/often", effect = rerunnable, errors(Failure))]
 async fn often(
-    /// Which way to fail.
+    /// The way to fail.
     #[operator(max_length = 8)]
     way: String,
     #[operator(extract)] _gate: Gate,
@@ -74,10 +77,10 @@ async fn often(
     fail(&way)
 }
 
-/// Fails as it is told. Use it to see that nothing is kept.
+/// Fails in the given way. Use it to see that nothing is recorded.
 #[operator_api(POST, "/look", read_only, errors(Failure))]
 async fn look(
-    /// Which way to fail.
+    /// The way to fail.
     #[operator(max_length = 8)]
     way: String,
     #[operator(extract)] _gate: Gate,
@@ -85,7 +88,7 @@ async fn look(
     fail(&way)
 }
 
-/// What the document says about an endpoint's answers with a status.
+/// What the document says about answers of an endpoint with this status.
 fn response<'d>(document: &'d Value, name: &str, status: u16) -> &'d Value {
     let operations = document["paths"].as_object().unwrap().values();
     let operation = operations
@@ -94,12 +97,12 @@ fn response<'d>(document: &'d Value, name: &str, status: u16) -> &'d Value {
     let responses = &operation.unwrap()["responses"];
     let range = format!("{}XX", status / 100);
     let response = responses.get(status.to_string()).or(responses.get(range));
-    let response = response.unwrap_or_else(|| panic!("{name} says nothing of {status}: {responses}"));
+    let response = response.unwrap_or_else(|| panic!("{name} does not document {status}: {responses}"));
     let shared = response["$ref"].as_str().and_then(|to| to.strip_prefix('#'));
     shared.map_or(response, |place| document.pointer(place).unwrap())
 }
 
-/// Fails if the document does not list such an answer.
+/// Checks that the document lists an answer with this status, body and headers.
 fn assert_documented(document: &Value, name: &str, answer: &Answer) {
     let response = response(document, name, answer.status.as_u16());
     let media_type = if answer.status == 200 {
@@ -159,7 +162,7 @@ async fn every_answer_is_documented_with_its_headers() {
                 }
             }
         }
-        // The answers that are kept are those documented as kept.
+        // Answers with these statuses are replayed if and only if the document says so.
         let kept = |status: u16| {
             response(&document, name, status)["headers"]
                 .get("Idempotent-Replayed")
@@ -200,7 +203,7 @@ async fn hints_say_what_a_client_may_do_without_asking_a_person() {
         let annotations = &tool.unwrap()["annotations"];
         ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"].map(|hint| annotations[hint].clone())
     };
-    // Each call of a tool is its own operation, so only effects that may happen twice are idempotent.
+    // Each call of a tool is a new operation, so a tool is idempotent only if its effect may happen twice.
     assert_eq!(hints("look"), [true, false, true, false]);
     assert_eq!(hints("often"), [false, true, true, false]);
     assert_eq!(hints("once"), [false, true, false, false]);

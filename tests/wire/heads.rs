@@ -1,6 +1,6 @@
-//! Requests that never reach an endpoint: too slow, or with a head that cannot be parsed.
+//! Requests that do not reach an endpoint, because they are too slow or their head cannot be parsed.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use tests::caller::{Answer, send};
 use tests::process::{Server, build};

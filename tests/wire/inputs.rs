@@ -1,7 +1,10 @@
-//! The inputs that a caller may send, and the answers to wrong inputs.
+//! Which inputs a caller may send, and how wrong inputs are answered.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
-#![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(
+    clippy::unused_async,
+    reason = "an endpoint must be async, even if it awaits nothing"
+)]
 
 use operator_runtime::testing::{Answer, Client};
 use operator_runtime::{App, SearchParams, endpoints, operator_api};
@@ -12,10 +15,10 @@ use serde_json::{Value, json};
 /// A sum of money.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Money {
-    /// How much.
+    /// How much money.
     #[schemars(range(min = 1))]
     amount: i64,
-    /// What for.
+    /// What the money is for.
     note: Option<String>,
 }
 
@@ -34,27 +37,27 @@ async fn pay_flat(#[operator(flatten)] money: Money) -> Money {
     money
 }
 
-/// Which part of a list.
+/// A part of a list.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Page {
-    /// The most to return.
+    /// How many items to return.
     limit: u8,
     /// Where to start.
     amount: u8,
-    /// What to start after, null for nothing.
+    /// The item to start after; null to start at the beginning.
     #[serde(deserialize_with = "nullable")]
     after: Option<String>,
 }
 
-/// Its schema says that it may be left out; serde says that it may not.
+/// According to the schema, a caller may leave out the field. serde requires it, because it has a custom function.
 fn nullable<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }
 
-/// Has one name twice. Use it to see that it is refused.
+/// Has two inputs with the same name. Use it to see that start-up refuses that.
 #[operator_api(POST, "/clash_of_input")]
 async fn clash_of_input(
-    /// The most to return.
+    /// How many items to return.
     limit: u8,
     #[operator(flatten)] page: Page,
 ) -> u8 {
@@ -67,33 +70,33 @@ async fn page(#[operator(flatten)] page: Page) -> Page {
     page
 }
 
-/// Bounds of its own at the ends of a type, on the wrong side. Use it to see that they hold.
+/// Has bounds that allow one value each. Use it to see that the bounds are checked.
 #[operator_api(POST, "/ends")]
 async fn ends(
-    /// The largest there is.
+    /// The largest value of the type.
     #[operator(min = 127)]
     most: i8,
-    /// The smallest there is.
+    /// The smallest value of the type.
     #[operator(max = 0)]
     least: u32,
 ) -> (i8, u32) {
     (most, least)
 }
 
-/// The same by GET. Use it to see that they hold.
+/// Has the same bounds in a GET. Use it to see that the bounds are checked.
 #[operator_api(GET, "/ends_by_get")]
 async fn ends_by_get(
-    /// The largest there is.
+    /// The largest value of the type.
     #[operator(min = 127)]
     most: i8,
-    /// The smallest there is.
+    /// The smallest value of the type.
     #[operator(max = 0)]
     least: u32,
 ) -> (i8, u32) {
     (most, least)
 }
 
-/// Numbers with a bound of their own and without. Use it to see that both are read in one way.
+/// Takes numbers with and without a bound. Use it to see that both are read in the same way.
 #[operator_api(GET, "/numbers")]
 async fn numbers(
     /// A count without a bound.
@@ -110,7 +113,7 @@ async fn numbers(
     (free, bound, open, closed)
 }
 
-/// Numbers that are fields. Use it to see that they are read in that way too.
+/// Takes numbers that are fields. Use it to see that they are read in the same way.
 #[operator_api(GET, "/flat_numbers")]
 async fn flat_numbers(#[operator(flatten)] counts: Counts) -> Counts {
     counts
@@ -138,7 +141,7 @@ enum Speed {
     Fast,
 }
 
-/// A way to pay.
+/// A payment method.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "by", rename_all = "lowercase")]
 enum Way {
@@ -154,18 +157,18 @@ enum Way {
     },
 }
 
-/// Takes every kind of JSON. Use it to see what is refused.
+/// Takes every type of JSON value. Use it to see what is refused.
 #[operator_api(POST, "/json_kinds")]
 async fn kinds(
     /// A whole number.
     limit: u64,
     /// Text.
     word: Option<String>,
-    /// True or false.
+    /// A truth value.
     flag: bool,
-    /// What to add up.
+    /// Numbers to add up.
     list: Vec<u8>,
-    /// How fast.
+    /// How fast to pay.
     speed: Speed,
     /// An optional object.
     money: Option<Money>,
@@ -175,7 +178,7 @@ async fn kinds(
     json!([limit, word, flag, list, speed, money, way])
 }
 
-/// The sentences of a 400, in order.
+/// The sentences in the body of a 400, in order.
 fn details(answer: &Answer) -> Vec<&str> {
     assert_eq!(answer.status, 400, "{}", answer.body);
     let errors = answer.body["errors"].as_array().unwrap();

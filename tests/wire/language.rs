@@ -1,7 +1,10 @@
-//! Every form of the macros, each used once and called as the agent calls it.
+//! Every form of the macros. Each is used once and called as the agent calls it.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
-#![allow(clippy::unused_async, reason = "an endpoint is async, whether it waits or not")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(
+    clippy::unused_async,
+    reason = "an endpoint must be async, even if it awaits nothing"
+)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// A value of the app's.
+/// A value that the app provides.
 struct Greeting(&'static str);
 
 /// How urgent it is.
@@ -34,8 +37,8 @@ enum Priority {
 #[serde(transparent)]
 struct OrderId(u64);
 
-#[allow(clippy::too_many_arguments, reason = "each kind once")]
-/// Takes every kind of search parameter. Use it to see that each is read.
+#[allow(clippy::too_many_arguments, reason = "one argument of each kind")]
+/// Takes every kind of search parameter. Use it to see that each kind is read.
 #[operator_api(GET, "/kinds")]
 async fn kinds(
     greeting: &Greeting,
@@ -48,13 +51,13 @@ async fn kinds(
     /// How urgent it is.
     #[operator(default = Priority::VeryLow)]
     priority: Priority,
-    /// Left out where nobody knows.
+    /// An optional note.
     note: Option<String>,
-    /// Names that the macro uses itself.
+    /// A name that the macro uses itself.
     operator: char,
-    /// The same.
+    /// A name that the macro uses itself.
     invocation: bool,
-    /// The same.
+    /// A name that the macro uses itself.
     inputs: f64,
 ) -> Value {
     json!([
@@ -70,7 +73,7 @@ async fn kinds(
     ])
 }
 
-/// Who is signed in.
+/// The user who is signed in.
 struct CurrentUser(String);
 
 impl FromRequestParts<()> for CurrentUser {
@@ -83,7 +86,7 @@ impl FromRequestParts<()> for CurrentUser {
     }
 }
 
-/// Fields that stand beside the others.
+/// Fields that become inputs beside other inputs.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Period {
     /// The first day.
@@ -93,7 +96,7 @@ struct Period {
     to: Option<String>,
 }
 
-/// Takes an extractor and flattened fields. Use it to see both.
+/// Takes an extractor and flattened fields. Use it to see that both work.
 #[operator_api(POST, "/extracted", read_only)]
 async fn extracted(
     #[operator(extract)] user: CurrentUser,
@@ -105,7 +108,7 @@ async fn extracted(
     Ok(json!([user.0, period, limit]))
 }
 
-/// Flattens search parameters. Use it to see that they are typed.
+/// Flattens search parameters. Use it to see that the parameters have types.
 #[operator_api(GET, "/flattened")]
 async fn flattened(#[operator(flatten)] page: Page) -> Page {
     page
@@ -119,7 +122,7 @@ struct Page {
     word: Option<String>,
 }
 
-/// Why it failed.
+/// Why a call failed.
 #[derive(Debug, OperatorError)]
 enum Failure {
     /// There is no order {id}.
@@ -131,13 +134,13 @@ enum Failure {
     Broken(std::io::Error),
 }
 
-/// An alias, which is still a result.
+/// An alias of a result type. The macro does not need to know that.
 type Answered<T> = Result<T, Failure>;
 
-/// Fails as it is told. Use it to see how.
+/// Fails in the given way. Use it to see how failures are answered.
 #[operator_api(POST, "/failures", effect = rerunnable, timeout = "2s", errors(Failure))]
 async fn fails(
-    /// Which way to fail.
+    /// The way to fail.
     #[operator(pattern = "^[a-z]+$")]
     way: String,
 ) -> Answered<u8> {
@@ -151,10 +154,10 @@ async fn fails(
     }
 }
 
-/// Fails in the middle, elsewhere. Use it to see that nobody guesses.
+/// Fails while it acts in another system. Use it to see that the outcome is not guessed.
 #[operator_api(POST)]
 async fn elsewhere(
-    /// Which way to fail.
+    /// The way to fail.
     way: String,
 ) -> Result<(), Error> {
     assert!(way != "panic", "secret panic");
@@ -225,7 +228,7 @@ async fn extractors_and_flattened_fields_stand_beside_inputs() {
     assert_eq!(page.body, json!({ "number": 2, "all": true, "word": "7" }));
 }
 
-/// Fails at the first extraction and succeeds at the second.
+/// Fails at its first extraction and succeeds at its second.
 struct Lazy;
 
 static TRIED: AtomicBool = AtomicBool::new(false);
@@ -242,7 +245,7 @@ impl FromRequestParts<()> for Lazy {
     }
 }
 
-/// Takes an extractor that needs another server. Use it to see what becomes of a call before its handler has begun.
+/// Has an extractor that may fail. Use it to see what happens to a call whose handler has not begun.
 #[operator_api(POST, "/lazy")]
 async fn lazy(#[operator(extract)] _lazy: Lazy) -> u8 {
     1
@@ -405,10 +408,10 @@ async fn the_client_sets_key_clock_and_config() {
     let first = call(&client).await;
     assert_eq!((first.status.as_u16(), first.replayed), (200, false), "{first:?}");
     let rotated = call(&client.with_signing_key("op_sk_new")).await;
-    assert!(rotated.replayed, "one tenant, whichever key: {rotated:?}");
+    assert!(rotated.replayed, "both keys belong to one tenant: {rotated:?}");
     assert_eq!(call(&client.with_signing_key("op_sk_forged")).await.status, 401);
     let long = client.call("fails", &json!({ "way": "x".repeat(64) })).await;
     assert_eq!(long.status, 413, "{long:?}");
     client.clock().advance(std::time::Duration::from_secs(2 * 60 * 60));
-    assert!(!call(&client).await.replayed, "the store is on the client's clock");
+    assert!(!call(&client).await.replayed, "the store uses the client's clock");
 }

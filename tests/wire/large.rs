@@ -1,6 +1,6 @@
-//! A large body is decoded off the threads that answer other calls.
+//! A large body is decoded on a different thread than those that answer other calls.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::borrow::Cow;
 use std::sync::{Condvar, Mutex};
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 /// Notified when decoding has begun.
 static BEGUN: Notify = Notify::const_new();
-/// Whether decoding may go on.
+/// Whether decoding may continue.
 static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
 /// A text whose decoding waits until the test opens the gate.
@@ -41,7 +41,7 @@ impl JsonSchema for Gated {
     }
 }
 
-/// Takes long to decode. Use it to see that others do not wait for it.
+/// Takes an input that is slow to decode. Use it to see that other calls do not wait.
 #[operator_api(POST, "/gated", read_only)]
 async fn gated(
     /// A long text.
@@ -50,13 +50,13 @@ async fn gated(
     text.0.len()
 }
 
-/// Answers at once. Use it to see that it does.
+/// Answers at once. Use it to see that it does not wait.
 #[operator_api(POST, "/quick", read_only)]
 async fn quick() -> bool {
     true
 }
 
-/// With one worker thread, decoding on that thread would block every other call.
+/// There is only one worker thread. If the large body were decoded on that thread, every other call would wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn other_calls_are_answered_while_a_large_body_is_decoded() {
     let client = Client::new(App::new().only(endpoints![gated, quick])).await.unwrap();

@@ -1,7 +1,7 @@
-//! The app in a host program: `App::check` leaves nothing behind, a mounted router maintains its store, and a service
-//! is the whole app.
+//! The app inside a host program. `App::check` leaves no files behind, a mounted router maintains its store, and a
+//! service contains the whole app.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -64,7 +64,7 @@ fn a_check_makes_no_file() {
         .unwrap();
     assert_eq!(names(folder.path()), Vec::<String>::new());
 
-    // The check still covers the folder and the program's own tables.
+    // The check also finds mistakes in the folder and in the program's own tables.
     let nowhere = folder.path().join("nowhere/operator.db");
     let error = app().config(config(&nowhere)).check().unwrap_err();
     let cause = error.source().unwrap().downcast_ref::<StoreError>();
@@ -140,7 +140,7 @@ async fn a_mounted_router_removes_expired_operations() {
     };
     tokio::time::timeout(Duration::from_secs(30), swept)
         .await
-        .expect("it sweeps at once");
+        .expect("the store is swept at once");
     drop(mounted);
 }
 
@@ -190,7 +190,7 @@ async fn a_service_is_the_whole_app_wherever_a_host_mounts_it() {
         (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
     };
     assert_eq!(ask("GET", "/health").await, (200, "well".to_owned()));
-    // With and without an extractor: at the endpoint's path, and below the base path of the public URL.
+    // Endpoints without and with an extractor, each at its own path and below the base path of the public URL.
     for (path, answer) in [
         ("/greeting", "Good morning!"),
         ("/support/greeting", "Good morning!"),
@@ -213,7 +213,7 @@ async fn a_service_is_the_whole_app_wherever_a_host_mounts_it() {
     }
 }
 
-/// A body whose second piece never arrives.
+/// A body that sends one piece. The next piece never arrives.
 struct Begun(Option<Bytes>);
 
 impl http_body::Body for Begun {
@@ -245,7 +245,8 @@ async fn bodies_of_a_mounted_app_share_their_memory_limit_and_have_a_time_limit(
         Router::new().fallback_service(app.service().await.unwrap()),
     ];
     for host in hosts {
-        // By the endpoint's own route, and by a route that axum finds for an extractor.
+        // The first path is the endpoint's own route. The second is a route that axum finds, because the endpoint has
+        // an extractor.
         for path in ["/greeting", "/way"] {
             let ask = |length: usize| {
                 let body = Body::new(Begun(Some(vec![b'x'; length].into())));

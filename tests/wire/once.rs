@@ -1,6 +1,6 @@
-//! One key, one effect, one answer.
+//! Calls with one key have one effect and one answer.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::sync::Barrier;
 

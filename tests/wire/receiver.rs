@@ -1,17 +1,17 @@
-//! The protocol's list of rules for a receiver, row by row, over a real socket.
+//! The protocol's list of rules for a receiver. Each row of the list is tested over a real socket.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use tests::caller::{Answer, SECRET, now, send, sign};
 use tests::process::{Server, build};
 
 const BODY: &str = r#"{"order_id":1001,"amount_cents":1}"#;
 
-/// A valid request; each row changes one part of it.
+/// A valid request. Each row of the test changes one part of it.
 struct Request {
     method: &'static str,
     target: String,
-    /// What is signed, if that differs from what is sent.
+    /// The path that is signed, if it differs from the path that is sent.
     signed_path: String,
     signed_content: String,
     key: String,
@@ -94,13 +94,8 @@ fn each_row_gets_its_status() {
     let forged = "0".repeat(64);
     let ana = r#"{"email": "ana@example.com"}"#;
     let rows: Vec<(&str, Request, u16, &str)> = vec![
-        ("as it should be", refund("ok"), 200, ""),
-        (
-            "GET as it should be",
-            Request::get("?email=ana%40example.com", ana),
-            200,
-            "",
-        ),
+        ("a valid POST", refund("ok"), 200, ""),
+        ("a valid GET", Request::get("?email=ana%40example.com", ana), 200, ""),
         ("no key header", with(refund("-"), |_| ()), 401, "malformed-signature"),
         (
             "no timestamp",
@@ -141,7 +136,7 @@ fn each_row_gets_its_status() {
             "malformed-signature",
         ),
         (
-            "signature of other letters",
+            "signature that is not hexadecimal",
             with(refund("a"), |r| r.signature = Some("g".repeat(64))),
             401,
             "malformed-signature",
@@ -153,7 +148,7 @@ fn each_row_gets_its_status() {
             "unsupported-media-type",
         ),
         (
-            "not compressed, and says so",
+            "declared as not compressed",
             header("Content-Encoding", "identity"),
             200,
             "",
@@ -178,7 +173,7 @@ fn each_row_gets_its_status() {
             "",
         ),
         (
-            "a kind of JSON",
+            "a media type that ends with +json",
             with(typed("application/vnd.shop+json"), |r| r.key = "v".to_owned()),
             200,
             "",

@@ -1,7 +1,7 @@
-//! Unusable lists of secrets are refused at start-up: each problem in one sentence, all at once, with file and line,
-//! and without any secret.
+//! Start-up refuses lists of secrets that cannot be used. It reports every problem at once, each in one sentence with
+//! file and line, and without any secret.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -11,7 +11,7 @@ use std::process::Command;
 use operator_runtime::{App, Config, endpoints, operator_api};
 use tests::process;
 
-/// Does nothing. Use it for nothing.
+/// Does nothing. Use it only in this test.
 #[operator_api(GET, "/nothing")]
 async fn nothing() -> u8 {
     0
@@ -141,8 +141,8 @@ fn settings_in_code_and_tokens_follow_the_same_rules() {
     assert_eq!(problems(Config::new().signing_key("hush\r\n")), Vec::<String>::new());
 }
 
-/// What `serve` reports at start-up about a file of tokens, with a valid key file. The program cannot listen, so it
-/// ends by itself.
+/// What `serve` reports at start-up about a file of tokens. The key file is valid. The program's address is invalid, so
+/// it cannot listen and ends by itself.
 fn said(program: &Path, folder: &Path, tokens: &Path) -> String {
     let output = Command::new(program)
         .arg("serve")

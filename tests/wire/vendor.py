@@ -1,4 +1,4 @@
-"""The agent's side of the protocol, with CPython's standard library alone: signs, sends, and expects 200 from every endpoint.
+"""A caller that uses only CPython's standard library. It signs and sends a call to every endpoint, and expects 200.
 
     vendor.py PORT PUBLIC_URL SECRET
 """

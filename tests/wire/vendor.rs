@@ -1,6 +1,6 @@
-//! A Python caller, written from the protocol's text alone, gets 200 from every endpoint of the support desk.
+//! A Python caller gets 200 from every endpoint of the support desk. It is written only from the text of the protocol.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::process::Command;
 

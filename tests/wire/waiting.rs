@@ -1,6 +1,6 @@
-//! Calls that wait for their operation or for their turn, and calls whose caller hangs up.
+//! Calls that wait because their operation is running or because the store is busy, and calls whose caller hangs up.
 
-#![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,13 +13,13 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What releases the slow handler, and what the handler reports when it runs.
+/// Lets the test wait until the slow handler runs, and then lets the handler finish.
 struct Gate {
     begun: Notify,
     open: Notify,
 }
 
-/// Waits in its transaction. Use it to see what a duplicate is told meanwhile.
+/// Waits in its transaction. Use it to see what a duplicate is answered meanwhile.
 #[operator_api(POST, "/gated")]
 async fn gated(_tx: &mut Tx<Sqlite>, gate: &Arc<Gate>) -> u8 {
     gate.begun.notify_one();
@@ -27,7 +27,7 @@ async fn gated(_tx: &mut Tx<Sqlite>, gate: &Arc<Gate>) -> u8 {
     1
 }
 
-/// Waits outside any transaction. Use it to see what a lost caller leaves behind.
+/// Waits outside any transaction. Use it to see what remains when a caller hangs up.
 #[operator_api(POST, "/gated-mail")]
 async fn gated_mail(gate: &Arc<Gate>) -> u8 {
     gate.begun.notify_one();
@@ -35,7 +35,7 @@ async fn gated_mail(gate: &Arc<Gate>) -> u8 {
     1
 }
 
-/// The log as text.
+/// Collects the log as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -106,7 +106,8 @@ async fn a_duplicate_of_a_slow_transaction_waits_only_until_its_limit() {
         (409, true),
         "{duplicate:?}"
     );
-    // The transaction may leave no record that could tell the two requests apart.
+    // The first transaction has not committed, so there is no record that can be read. The two requests must still be
+    // told apart.
     let mistaken = client.call("gated", &json!({ "another": 1 })).await;
     assert_eq!(
         (mistaken.status.as_u16(), mistaken.body["type"].as_str()),
@@ -117,10 +118,11 @@ async fn a_duplicate_of_a_slow_transaction_waits_only_until_its_limit() {
     assert_eq!(
         (other.status.as_u16(), other.retry_after.is_some()),
         (503, true),
-        "what nobody runs is not said to run: {other:?}"
+        "the answer does not say that this operation runs: {other:?}"
     );
     gate.open.notify_one();
-    // The other call has kept its turn although its caller was answered; it may share the commit of the first.
+    // The other call still waits for the store, although its caller was answered. It may share the commit of the first
+    // call.
     gate.begun.notified().await;
     gate.open.notify_one();
     let first = first.await.unwrap();

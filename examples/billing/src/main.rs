@@ -1,5 +1,5 @@
-//! Billing on Postgres: an agent books charges and looks them up. The program may run on several machines at once, all
-//! with the same database in `OPERATOR_STORE=postgres://…`.
+//! Billing on Postgres: an agent books charges and looks them up. The program can run on several machines at once. All
+//! of them use the same database, which `OPERATOR_STORE=postgres://…` names.
 
 mod charges;
 mod ledger;

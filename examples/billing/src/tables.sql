@@ -1,4 +1,4 @@
--- The tables of the business, in the database that also keeps the operations, and their first customers.
+-- The tables of the business and the first customers. The runtime records each call in the same database.
 CREATE TABLE IF NOT EXISTS customers (
     customer text PRIMARY KEY,
     card text NOT NULL,

@@ -1,4 +1,4 @@
-//! Two endpoints in one file: one that an agent reads, and one with which it changes something.
+//! Two endpoints in one file: one reads data, and the other changes data.
 
 use std::collections::HashMap;
 use std::process::ExitCode;

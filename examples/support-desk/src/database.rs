@@ -1,4 +1,4 @@
-//! The shop's tables, in the SQLite file that also keeps the operations, and their first rows.
+//! The shop's tables and their first rows. They are in the SQLite file in which the runtime also records each call.
 
 use operator_runtime::rusqlite::{Connection, Result};
 
@@ -109,7 +109,7 @@ fn seed(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// An amount in cents as text for a customer.
+/// Formats an amount in cents as text for a customer.
 pub(crate) fn in_euros(cents: i64) -> String {
     format!("{}.{:02} EUR", cents / 100, cents % 100)
 }

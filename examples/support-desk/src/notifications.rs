@@ -1,4 +1,4 @@
-//! The endpoint that sends an e-mail to a customer: an effect outside the database.
+//! The endpoint that sends an e-mail to a customer. The e-mail is an effect outside the database.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 pub(crate) struct Outbox(PathBuf);
 
 impl Outbox {
-    /// The file that `SUPPORT_DESK_OUTBOX` names; `outbox.jsonl` if it is not set.
+    /// Uses the file that the variable `SUPPORT_DESK_OUTBOX` names, or `outbox.jsonl` if the variable is not set.
     pub(crate) fn from_env() -> Self {
         Self(std::env::var_os("SUPPORT_DESK_OUTBOX").map_or_else(|| PathBuf::from("outbox.jsonl"), PathBuf::from))
     }
@@ -29,7 +29,7 @@ pub(crate) struct Notified {
 struct Mail<'m> {
     to: &'m str,
     message: &'m str,
-    /// With this key, a mail provider could tell a retry from a second mail.
+    /// A mail provider can recognize a retry by this key, and not send the mail twice.
     idempotency_key: &'m str,
 }
 
@@ -60,7 +60,7 @@ async fn notify_customer(
         .create(true)
         .open(&outbox.0)
         .await?;
-    // One write, so that the lines of simultaneous calls do not mix.
+    // One write for the whole line, so that the lines of simultaneous calls do not mix.
     file.write_all(&line).await?;
     file.sync_all().await?;
     Ok(Notified {

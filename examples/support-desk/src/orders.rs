@@ -124,12 +124,12 @@ impl Filter {
     }
 }
 
-/// Formats a time like the column `placed_at`, in UTC and whole seconds, so that comparing texts compares times.
-/// Rounding up changes no result: an order is placed at a whole second, so it is before a time between two seconds
-/// exactly if it is before the later second.
+/// Formats a time like the column `placed_at`: in UTC and in whole seconds. Comparing two such texts then compares the
+/// times. Rounding up does not change the result of a search: orders are placed at whole seconds, so an order is before
+/// a time between two seconds exactly if it is before the later second.
 fn as_stored(time: Timestamp) -> String {
     let up = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil);
-    // Rounding fails only within the last second of the year 9999.
+    // Rounding up fails only for times in the last second of the year 9999.
     time.round(up).unwrap_or(Timestamp::MAX).to_string()
 }
 

@@ -161,7 +161,8 @@ async fn refund_order(
     })
 }
 
-/// An order's number as SQLite's signed integer. A larger number belongs to no order, so it becomes -1.
+/// Converts an order's number to the signed integer that SQLite stores. No order has a number that is too large for it,
+/// so such a number becomes -1, which is not found.
 fn number(order_id: u64) -> i64 {
     i64::try_from(order_id).unwrap_or(-1)
 }

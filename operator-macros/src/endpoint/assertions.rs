@@ -1,4 +1,5 @@
-//! Assertions that the expansion contains, for what only the type system and constant evaluation know of an input's options.
+//! Assertions in the expansion. They check an input's options where only the type system or constant evaluation knows
+//! the answer.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -11,7 +12,7 @@ use super::{owned, tokens};
 use crate::options::literal;
 use crate::span;
 
-/// One constant for each assertion; a constant does not compile if its assertion fails.
+/// One constant for each assertion. The program does not compile if the assertion is false.
 pub(crate) fn assertions(input: &Input) -> Vec<TokenStream> {
     let constraints = &input.options.constraints;
     let mut assertions: Vec<_> = constraints
@@ -31,7 +32,8 @@ pub(crate) fn assertions(input: &Input) -> Vec<TokenStream> {
     assertions
 }
 
-/// Asserts that an option applies to the type, at the option, and that the type can hold the bound, at the bound.
+/// Asserts that the option applies to the type, and that a bound is in the type's range. rustc reports the first at the
+/// option's name, the second at the bound.
 fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
     let ty = span::moved(&input.ty, constraint.name.span());
     let Value::Number(bound) = &constraint.value else {
@@ -50,8 +52,8 @@ fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
     )
 }
 
-/// Whether the default is a constant with bounds, which is compared with them at compile time. Literals have been compared
-/// already; other expressions are evaluated at start-up.
+/// Whether the default is a constant and the input has number bounds. Then an assertion compares the two at compile
+/// time. Literals are compared by the macro itself; other expressions are evaluated at start-up.
 pub(crate) fn is_const_default(input: &Input) -> bool {
     let is_bounded = input.options.constraints.iter().any(is_number_bound);
     is_bounded && input.options.default.iter().flatten().any(is_path)
@@ -61,7 +63,8 @@ fn is_number_bound(constraint: &Constraint) -> bool {
     constraint.bounds() == Bounded::Numbers
 }
 
-/// Whether this is the name of a constant, also when it comes out of a `macro_rules!` macro, which wraps it in a group.
+/// Whether the expression is the name of a constant. A name that comes from a `macro_rules!` macro is wrapped in a
+/// group.
 fn is_path(value: &Expr) -> bool {
     match value {
         Expr::Path(_) => true,
@@ -81,12 +84,13 @@ fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStre
     let (ty, name) = (&input.ty, &constraint.name);
     let message = format!("the default does not satisfy `{name} = {bound}`: change the default or `{name}`");
     let constraint = tokens::constraint(constraint);
-    // In a `const` block, because a constant cannot drop a value of the user's type.
+    // In a `const` block, because the default may have a type with a destructor, and a constant cannot drop such a
+    // value.
     let value = quote!(__operator::Shown::<#ty>::READ.number(const { &#default() }));
     Some(assertion(&quote!(#constraint.keeps(#value)), &message, place))
 }
 
-/// Asserts that a literal example is a value of the argument's type, and that the type can hold a number.
+/// Asserts that a literal example has the argument's type, and that a number is in the type's range.
 fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
     let ty = &input.ty;
     let shown = |known: &str| {
@@ -110,7 +114,7 @@ fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
             place,
         ));
     }
-    // An option for strings asserts already that the type is a string.
+    // An option for strings already asserts that the type is a string.
     let is_of_strings = |constraint: &Constraint| constraint.bounds() == Bounded::Texts;
     let is_string = string_of(example).is_some() || matches!(literal(example), Some(Lit::Char(_)));
     if !is_string || input.options.constraints.iter().any(is_of_strings) {
@@ -125,7 +129,7 @@ fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
     Some(assertion(&quote!(!#is_number && !#is_boolean), &message, place))
 }
 
-/// The message for a number that the type of an argument cannot hold.
+/// The message for a number that is not a value of the argument's type.
 fn not_held(name: &str, number: &NumberLiteral, ty: &Type) -> String {
     let shown = owned::shown(ty);
     match integer_range(ty) {
@@ -137,7 +141,8 @@ fn not_held(name: &str, number: &NumberLiteral, ty: &Type) -> String {
     }
 }
 
-/// The range of an integer type, or of an optional one. The macro cannot see through aliases and the user's own types.
+/// The range of an integer type or of an `Option` of one. The macro sees only tokens, so it returns `None` for aliases
+/// and for the user's own types.
 fn integer_range(ty: &Type) -> Option<(i128, i128)> {
     let Type::Path(path) = ty else { return None };
     let last = path.path.segments.last()?;
@@ -160,7 +165,8 @@ fn integer_range(ty: &Type) -> Option<(i128, i128)> {
     })
 }
 
-/// A condition that is evaluated at compile time; if it is false, rustc prints the message at the place.
+/// A condition that rustc evaluates at compile time. If the condition is false, rustc prints `message` at the given
+/// place.
 fn assertion(condition: &TokenStream, message: &str, (first, last): (Span, Span)) -> TokenStream {
     let path = quote_spanned!(first=> ::core::assert!);
     let arguments = quote_spanned!(last=> (#condition, #message));

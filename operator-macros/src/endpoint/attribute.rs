@@ -1,4 +1,4 @@
-//! The arguments of `#[operator_api(…)]`: syntax only, with spans and without defaults.
+//! Parses the arguments of `#[operator_api(…)]`: only their syntax, with spans and without defaults.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -12,7 +12,7 @@ use crate::options::{Part, once, parts, string};
 /// `#[operator_api(…)]` as written.
 #[derive(Default)]
 pub(crate) struct Attribute {
-    /// All tokens, to point at if something is missing.
+    /// All tokens. Messages point at them if something is missing.
     pub(crate) whole: TokenStream,
     pub(crate) method: Option<Ident>,
     pub(crate) path: Option<LitStr>,
@@ -45,7 +45,8 @@ impl Attribute {
             Part::Word(word) if word == "read_only" => {
                 once(&mut self.read_only, &word.clone(), Some(word), "`read_only`", errors);
             }
-            // The method comes first, so a first word that is not an option is taken for a method, even a misspelled one.
+            // The method is the first word. So the first word is read as a method unless it is an option; it may be a
+            // misspelled method.
             Part::Word(word) if is_method(&word) || (first && !OPTIONS.contains(&word.to_string().as_str())) => {
                 once(&mut self.method, &word.clone(), Some(word), "the method", errors);
             }
@@ -67,10 +68,10 @@ impl Attribute {
             }
             Part::Value(name, value) if name == "method" => {
                 misplaced(&name, errors);
-                // The value shows which method is meant, so no second message says that the method is missing.
+                // The value tells which method is meant, so no second message reports a missing method.
                 self.method = self.method.take().or_else(|| syn::parse2(quote!(#value)).ok());
             }
-            // Probably a constant for the path, `ORDERS`.
+            // The word is probably the name of a constant that contains the path, such as `ORDERS`.
             Part::Word(word) if self.path.is_none() && nearest(&word.to_string(), &OPTIONS).is_none() => {
                 path_string(&Expr::Verbatim(word.to_token_stream()), errors);
             }
@@ -86,7 +87,8 @@ impl Attribute {
             .filter(|(word, _)| METHODS.contains(&word.as_str()));
         match (method, &self.method) {
             (Some((word, place)), None) => {
-                // Another method is refused when methods are checked, so that only one message is about it.
+                // Methods other than GET and POST are refused later, in `check`. They are not refused here, so that
+                // there is only one message.
                 if word == "GET" || word == "POST" {
                     let write = format!("write `{word}` without quotes");
                     errors.at(path, "the method is not a string", write);
@@ -102,7 +104,7 @@ fn is_method(word: &Ident) -> bool {
     METHODS.contains(&word.to_string().to_ascii_uppercase().as_str())
 }
 
-/// Refuses an option that does not exist or has another syntax.
+/// Reports an option that does not exist or that is written with the wrong syntax.
 fn misplaced(name: &Ident, errors: &mut Errors) {
     let form = match name.to_string().as_str() {
         "name" => "write `name = \"…\"`",

@@ -10,11 +10,11 @@ use super::literal::{NumberLiteral, string_of};
 use super::pattern;
 use crate::error::Errors;
 
-/// The bounds of each end, and whether a value may be equal to the bound.
+/// The options that set the lower and the upper bound, and whether a value may be equal to the bound.
 const LOWER: [(&str, bool); 2] = [("min", true), ("exclusive_min", false)];
 const UPPER: [(&str, bool); 2] = [("max", true), ("exclusive_max", false)];
 
-/// Refuses bounds that no value satisfies, and a default or an example that does not satisfy the bounds.
+/// Reports bounds that no value satisfies, and a default or an example that does not satisfy the bounds.
 pub(crate) fn check(options: &Options, errors: &mut Errors) {
     for (end, first, second) in [("lower", "min", "exclusive_min"), ("upper", "max", "exclusive_max")] {
         if let (Some(_), Some((name, _))) = (find(options, first), find(options, second)) {
@@ -64,7 +64,7 @@ fn check_pair(options: &Options, least: &str, most: &str, both_allowed: bool, er
     }
 }
 
-/// Refuses a default or an example that the endpoint would refuse in a call.
+/// Reports a default or an example that the endpoint would reject if a caller sent it.
 fn check_value(options: &Options, what: &str, value: &Expr, errors: &mut Errors) {
     let (shown, broken) = match NumberLiteral::read(value) {
         Some(number) => (format!("`{what} = {number}`"), broken_by_number(options, &number)),
@@ -79,7 +79,7 @@ fn check_value(options: &Options, what: &str, value: &Expr, errors: &mut Errors)
     }
 }
 
-/// A constraint that a value does not satisfy, as the user wrote it, and what to write instead.
+/// A constraint that a value does not satisfy, as the user wrote the constraint, and what to write instead.
 struct Broken {
     constraint: String,
     write: String,

@@ -1,4 +1,4 @@
-//! Checks the parsed attribute and function against each other, and makes the model of them.
+//! Checks the parsed attribute and function against each other, and builds the model from both.
 
 use proc_macro2::Ident;
 use quote::format_ident;
@@ -55,11 +55,11 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     Ok(Endpoint {
         function: ident.clone(),
         conditions,
-        // Made only here, because an unchecked name or path might not be an identifier.
+        // Only checked names and paths are used here, because others might not give a valid identifier.
         marks: [mark::of_name(&name, name_place), mark::of_path(&path, path_place)],
         name,
         description,
-        // Never `None` here, because a missing method is a mistake.
+        // The method is never `None` here, because a missing method is a mistake.
         method: method.unwrap_or(Method::Post),
         path,
         effect,
@@ -74,7 +74,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
 
 const METHODS: [&str; 2] = ["GET", "POST"];
 
-/// The method that is meant, even if it is misspelled.
+/// The method that the user meant, even if it is misspelled.
 fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) -> Option<Method> {
     let Some(method) = &attribute.method else {
         let wrong = "the method is missing";
@@ -96,7 +96,7 @@ fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) ->
             format!("write `{capitals}`"),
         ),
         _ if ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"].contains(&capitals.as_str()) => (
-            format!("the agent cannot call with {capitals}"),
+            format!("an endpoint cannot use the method {capitals}"),
             "write `POST` to change something, or `GET` to read".to_owned(),
         ),
         _ => (format!("unknown method `{word}`"), suggestion(&word, &METHODS)),
@@ -127,7 +127,7 @@ fn check_description(function: &Function, name: &str, errors: &mut Errors) -> St
     description
 }
 
-/// The variant of the runtime's `Effect`.
+/// The name of a variant of the runtime's `Effect`.
 fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bool, errors: &mut Errors) -> Ident {
     refuse_effect(attribute, method, transactional, errors);
     let variant = match (&attribute.effect, method) {
@@ -147,7 +147,7 @@ fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bo
     format_ident!("{variant}")
 }
 
-/// Refuses `read_only` and `effect` where the method or a transaction decides the effect.
+/// Reports `read_only` and `effect` if the method or a transaction already decides the effect.
 fn refuse_effect(attribute: &Attribute, method: Option<Method>, transactional: bool, errors: &mut Errors) {
     if let (Some(word), true) = (&attribute.read_only, transactional) {
         errors.at(
@@ -201,7 +201,8 @@ fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
     milliseconds
 }
 
-/// A refused `&mut` argument may have any type; report nothing further about it.
+/// Reports a `&mut` argument that is not allowed. Such an argument may have any type, so nothing further is reported
+/// about its type.
 fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors: &mut Errors) {
     let transactions = arguments
         .iter_mut()
@@ -226,7 +227,7 @@ fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors
     }
 }
 
-/// The arguments that are not affected by a mistake.
+/// Returns the arguments that no mistake affects.
 fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut Errors) -> Vec<Checked> {
     let mut names: Vec<String> = Vec::new();
     let mut flattened = false;
@@ -251,7 +252,7 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
                 flattened |= options.flatten.is_some();
                 is_certain &= !refuse_lists_in_get(&options, method, errors);
                 let wire = wire_name(&name, &options, errors);
-                // A flattened argument has no name of its own; start-up compares the names of its fields.
+                // The name of a flattened argument is not an input. The names of its fields are compared at start-up.
                 if options.flatten.is_none() {
                     if names.contains(&wire) {
                         let wrong = format!("two inputs are named `{wire}`");
@@ -286,7 +287,7 @@ fn wire_name(name: &Ident, options: &Options, errors: &mut Errors) -> String {
     }
 }
 
-/// Whether an option for lists was refused.
+/// Reports options for lists if the method is GET. Returns whether an option was reported.
 fn refuse_lists_in_get(options: &Options, method: Option<Method>, errors: &mut Errors) -> bool {
     let before = errors.count();
     if method == Some(Method::Get) {

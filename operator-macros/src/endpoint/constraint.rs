@@ -1,4 +1,4 @@
-//! `#[operator(…)]` on an argument: every option at most once, with a value of the right kind.
+//! Parses `#[operator(…)]` on an argument. Each option may occur once, with a value of the right kind.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::Parser as _;
@@ -13,22 +13,22 @@ use crate::options::{Part, once, read, refuse_missing_value, refuse_value, strin
 /// The options of one argument.
 #[derive(Default)]
 pub(crate) struct Options {
-    /// `Some(None)` is `default` alone.
+    /// `Some(None)` means that the option is written `default`, without a value.
     pub(crate) default: Option<Option<Expr>>,
     pub(crate) example: Option<Expr>,
     pub(crate) rename: Option<LitStr>,
     pub(crate) flatten: Option<Ident>,
     pub(crate) extract: Option<Ident>,
-    /// Lints that are allowed.
+    /// The names of the lints that are allowed for this input.
     pub(crate) allow: Vec<Ident>,
     pub(crate) constraints: Vec<Constraint>,
-    /// Whether every option could be parsed, so that none is missing here.
+    /// Whether every option could be parsed. If not, options may be missing here.
     pub(crate) are_read: bool,
-    /// The name of every option, to point at.
+    /// The name of every option that was written. Messages point at these names.
     names: Vec<Ident>,
 }
 
-/// One bound beyond the type.
+/// One bound in addition to the type.
 pub(crate) struct Constraint {
     /// The name of the option.
     pub(crate) name: Ident,
@@ -83,7 +83,7 @@ const OPTIONS: [&str; 18] = [
     "flatten",
     "extract",
 ];
-/// The lints about an endpoint. `tests/house.rs` compares this list with the runtime's.
+/// The lints that check an endpoint. `tests/house.rs` compares this list with the runtime's.
 const LINTS: [&str; 9] = [
     "short_description",
     "repeated_name",
@@ -97,7 +97,7 @@ const LINTS: [&str; 9] = [
 ];
 const FORMATS: [&str; 5] = ["email", "uri", "uuid", "date", "date-time"];
 
-/// The lints of `#[operator(allow(…))]` on a function, which takes no other option.
+/// The lints in `#[operator(allow(…))]` on a function. `allow` is the only option that a function can have.
 pub(crate) fn allowed(attributes: &[Attribute], errors: &mut Errors) -> Vec<String> {
     let mut own = Errors::default();
     let options = parse(attributes, &mut own);
@@ -106,14 +106,14 @@ pub(crate) fn allowed(attributes: &[Attribute], errors: &mut Errors) -> Vec<Stri
         let write = format!("remove `{name}`, or move it to an argument");
         errors.at(name, "a function takes only the option `allow(…)`", write);
     }
-    // A misplaced option is reported once, so errors about its value are dropped.
+    // An option in the wrong place is reported once, so errors about its value are dropped.
     if others.is_empty() {
         errors.absorb(own);
     }
     options.allowed()
 }
 
-/// The options of every `#[operator(…)]` of an argument.
+/// Parses the options in every `#[operator(…)]` of an argument.
 pub(crate) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Options {
     let before = errors.count();
     let mut options = Options::default();
@@ -144,7 +144,7 @@ impl Options {
             ("allow", Part::List(_, lints)) if !lints.is_empty() => self.allow_lints(lints, errors),
             ("allow", _) => errors.at(
                 name,
-                "`allow` names no lints",
+                "`allow` needs the names of lints",
                 "write them in parentheses, like `allow(short_description)`",
             ),
             ("flatten", Part::Word(word)) => once(&mut self.flatten, name, Some(word.clone()), &what, errors),
@@ -174,7 +174,7 @@ impl Options {
         }
     }
 
-    /// Takes a known option that sets a constraint.
+    /// Parses a known option that sets a constraint.
     fn constrain(&mut self, name: &Ident, value: &Expr, errors: &mut Errors) {
         let (variant, read): (_, ReadValue) = match name.to_string().as_str() {
             "min" => ("Min", number),
@@ -208,7 +208,7 @@ impl Options {
         self.allow.iter().map(ToString::to_string).collect()
     }
 
-    /// Refuses and drops the options that do not apply to a flattened argument.
+    /// Reports and removes the options that do not apply to a flattened argument.
     pub(crate) fn of_flattened(self, errors: &mut Errors) -> Self {
         let what = "a flattened argument, whose fields are the inputs";
         self.refuse_all_but(&["allow", "flatten"], what, errors);
@@ -219,7 +219,7 @@ impl Options {
         }
     }
 
-    /// Refuses the options that do not apply to `what`.
+    /// Reports the options that do not apply to `what`.
     pub(crate) fn refuse_all_but(&self, allowed: &[&str], what: &str, errors: &mut Errors) {
         for name in &self.names {
             let word = name.to_string();

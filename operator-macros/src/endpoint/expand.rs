@@ -1,8 +1,9 @@
-//! Expands a checked endpoint into a static that describes it and runs it; after mistakes, returns the function as written.
+//! Expands a checked endpoint into a static that describes and runs it. After mistakes, returns the function as
+//! written.
 //!
-//! rustc reports type errors at the user's own tokens: each type is written as `<T as Trait>`, so rustc points at `T` and adds
-//! no note about the bounds of a function that the user never called. A type that is written twice is reported once, because
-//! rustc does not repeat an equal error.
+//! rustc reports type errors at the user's own tokens. Each type is written as `<T as Trait>`, so rustc points at `T`
+//! and adds no note about the bounds of a function that the user never called. If a type is written twice, rustc still
+//! reports it once, because rustc does not repeat an identical error.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -16,9 +17,9 @@ use super::tokens::{constraint, default_name};
 use crate::function::Function;
 use crate::span;
 
-/// The function without the attributes that only the macro reads; the body stays.
+/// The function without the attributes that only the macro reads. The body is unchanged.
 pub(crate) fn cleaned(mut function: Function) -> Function {
-    // Removed, because it is refused already, and rustc would add that it is unstable.
+    // Removed, because the macro has already reported it, and rustc would add that variadic functions are unstable.
     function.signature.variadic = None;
     for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {
@@ -34,14 +35,16 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
     function
 }
 
-/// Every mistake, and the item as written, so that no other code that uses the item has an error.
+/// Every mistake, and the item as written, so that other code that uses the item still compiles.
 pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> TokenStream {
     let mistakes = mistakes.to_compile_error();
-    // Without an endpoint, rustc would report the function, and what only it calls, as unused.
+    // Without an endpoint nothing uses the function, so rustc would report it as dead code, and also the items that
+    // only it uses.
     quote!(#[allow(dead_code)] #item #mistakes)
 }
 
-/// The same, and the type errors of the arguments and of the output, so that one compile reports them all.
+/// The output of [`mistakes`], and the type errors of the arguments and of the return type, so that one compile reports
+/// all of them.
 pub(crate) fn refused(refused: &Refused, function: &Function) -> TokenStream {
     let written = mistakes(&refused.mistakes, function);
     let name = Ident::new(
@@ -79,7 +82,8 @@ fn types(refused: &Refused) -> TokenStream {
     }}
 }
 
-/// Imports. The macro does not know the types, so it does not know which of the fallback traits an endpoint uses.
+/// The imports of the expansion. Some may be unused: the macro does not know the types, so it does not know which
+/// fallback traits an endpoint needs.
 fn prelude() -> TokenStream {
     quote! {
         #[allow(unused_imports)]
@@ -103,7 +107,7 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     }};
     let endpoint = constant(name_mark, conditions, &body);
     let path = constant(path_mark, conditions, &quote!(()));
-    // An endpoint function must be async, even if it awaits nothing.
+    // `unused_async` is allowed, because an endpoint function must be async even if it awaits nothing.
     quote! {
         #[allow(clippy::unused_async)]
         #function
@@ -112,10 +116,10 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     }
 }
 
-/// A constant whose name clashes with that of another endpoint of the module. Its span is that of the endpoint's name or path,
-/// so that rustc points at both.
+/// A constant whose name clashes with that of another endpoint of the module that has the same name or path. The
+/// constant has the span of the endpoint's name or path, so rustc points at both endpoints.
 fn constant(name: &Ident, conditions: &[syn::Attribute], value: &TokenStream) -> TokenStream {
-    // `deprecated` is allowed, because the value may name a deprecated function.
+    // `deprecated` is allowed, because the constant's value may call a deprecated function.
     quote_spanned! {name.span()=>
         #(#conditions)*
         #[doc(hidden)]
@@ -179,19 +183,19 @@ fn inputs(arguments: &[Checked]) -> impl Iterator<Item = &Input> {
     })
 }
 
-/// Converts `returned` to bytes or to an error. The traits have the span of the returned type.
+/// Converts `returned` to bytes or to an error. The traits have the span of the return type, so rustc reports there.
 fn answer(output: &Output) -> TokenStream {
     let place = span::ends(&output.place);
     let (value, error) = (at(place, "HandlerOutput", "answer"), at(place, "HandlerError", "error"));
     quote!(__operator::Returned(returned).answer(#value, #error))
 }
 
-/// The function that converts a default or an example to JSON, at the span of that value.
+/// The function that converts a default or an example to JSON. It has the span of that value, so rustc reports there.
 fn schema_value(place: (Span, Span)) -> TokenStream {
     at(place, "SchemaValue", "value")
 }
 
-/// `__operator::Trait::method` for a type that rustc infers, at a place where rustc shall report errors.
+/// `__operator::Trait::method`, with the spans at which rustc should report errors about the inferred type.
 fn at((first, last): (Span, Span), which: &str, method: &str) -> TokenStream {
     let word = |word: &str, place| Ident::new(word, place);
     let (operator, which, method) = (word("__operator", first), word(which, last), word(method, last));
@@ -240,7 +244,7 @@ fn kind(method: Method, input: &Input) -> Ident {
     Ident::new(kind, Span::call_site())
 }
 
-/// The default is expanded only once, into a function, so that rustc reports its errors once.
+/// The default is expanded once, into a function, so that rustc reports the errors in it only once.
 fn default_function(input: &Input) -> Option<TokenStream> {
     let name = default_name(input)?;
     let ty = &input.ty;
@@ -261,7 +265,8 @@ fn need(argument: &Checked) -> Option<TokenStream> {
     }
 }
 
-/// The function that runs the endpoint. Its variables have the macro's span, so no argument of the user can clash with them.
+/// The function that runs the endpoint. Its variables have the macro's own span, so they cannot clash with the user's
+/// arguments.
 fn run(endpoint: &Endpoint) -> TokenStream {
     let own = |name: &str| Ident::new(name, Span::mixed_site());
     let (call, transaction, inputs) = (own("call"), own("transaction"), own("inputs"));
@@ -292,8 +297,8 @@ fn run(endpoint: &Endpoint) -> TokenStream {
     let decodes = nested(decoded.iter().map(|(_, decode)| decode.clone()));
     let ident = &endpoint.function;
     let answer = answer(&endpoint.output);
-    // In parentheses the function is a value, as in `identity`, so rustc reports only once that an associated function is not
-    // found.
+    // In parentheses the function is a value, as it is in `identity(…)`. If rustc cannot find the function, the two
+    // errors are then identical, and rustc prints only one.
     let handler = quote!(__operator::answering((#ident)(#(#passed),*), |returned| #answer));
     let handler = endpoint
         .arguments
@@ -321,7 +326,7 @@ fn decode(method: Method, input: &Input, index: usize, inputs: &Ident) -> TokenS
     }
 }
 
-/// `(a, (b, ()))`.
+/// Nested pairs: `(a, (b, ()))`.
 fn nested(items: impl DoubleEndedIterator<Item = TokenStream>) -> TokenStream {
     items.rev().fold(quote!(()), |rest, item| quote!((#item, #rest)))
 }

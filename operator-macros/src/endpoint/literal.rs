@@ -10,7 +10,7 @@ use syn::{Expr, ExprLit, ExprUnary, Lit, Path, UnOp};
 use crate::options::literal;
 use crate::span;
 
-/// A number literal, also a negative one.
+/// A number literal, with or without a minus sign.
 #[derive(Clone)]
 pub(crate) struct NumberLiteral {
     number: Number,
@@ -54,7 +54,7 @@ impl NumberLiteral {
         })
     }
 
-    /// The number of characters of a string, without a place of its own.
+    /// The number of characters of a string. It has no span of its own.
     pub(crate) fn of_length(string: &str) -> Option<Self> {
         Some(Self {
             number: Number::Integer(i128::try_from(string.chars().count()).ok()?),
@@ -139,14 +139,14 @@ impl fmt::Display for NumberLiteral {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {
             Number::Integer(integer) => integer.fmt(formatter),
-            // `Debug`, so that `1.0` is shown with its fraction.
+            // `Debug` keeps the fraction: `1.0`, where `Display` writes `1`.
             Number::Float(float) => fmt::Debug::fmt(&float, formatter),
         }
     }
 }
 
-/// The value of a string literal, also of one that is made a `String`: `"open".to_owned()`, `String::from("open")`. The
-/// macro cannot evaluate other functions.
+/// The value of a string literal, also inside a conversion to `String`: `"open".to_owned()` or `String::from("open")`.
+/// The macro cannot evaluate other function calls.
 pub(crate) fn string_of(value: &Expr) -> Option<String> {
     if let Some(Lit::Str(string)) = literal(value) {
         return Some(string.value());

@@ -1,14 +1,15 @@
-//! Items whose names clash if two endpoints of a module have the same name or path: rustc then reports both places.
+//! Items that mark an endpoint's name and path. If two endpoints of a module have the same name or path, the items
+//! clash and rustc reports both places.
 
 use proc_macro2::{Ident, Span};
 
-/// The name of the item for an endpoint's name.
+/// The name of the item that marks an endpoint's name.
 pub(crate) fn of_name(name: &str, place: Span) -> Ident {
     Ident::new(&format!("endpoint_named_{name}"), place)
 }
 
-/// The name of the item for an endpoint's path. Letters and digits stay, and other characters become two-character escapes, so
-/// that different paths give different items.
+/// The name of the item that marks an endpoint's path. Letters and digits are kept, and each other character becomes an
+/// escape of two characters, so that different paths give different names.
 pub(crate) fn of_path(path: &str, place: Span) -> Ident {
     let mut word = "endpoint_at".to_owned();
     for letter in path.chars() {

@@ -1,4 +1,5 @@
-//! `#[operator_api]`: parse, check, expand; after mistakes, the function as written and every mistake.
+//! `#[operator_api]`: parses, checks and expands. After mistakes, returns the function as written together with every
+//! mistake.
 
 mod assertions;
 mod attribute;
@@ -43,8 +44,9 @@ fn parse_and_check(attribute: TokenStream, function: &Function) -> Result<Endpoi
 
 fn not_a_function(item: &TokenStream) -> TokenStream {
     let mistake = function::not_a_function(item);
-    // In the place of an expression, the macro can return only one expression. Every other item is returned as written, even
-    // if it cannot be parsed, because an editor completes a function while it is being typed.
+    // If the macro is used where an expression is expected, it can return only one expression. Any other item is
+    // returned as written, even if it cannot be parsed, so that an editor can complete a function that is still being
+    // typed.
     if syn::parse2::<Expr>(item.clone()).is_ok() {
         mistake.to_compile_error()
     } else {

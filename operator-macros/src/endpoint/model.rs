@@ -1,4 +1,4 @@
-//! The checked endpoint: what the expansion is made of.
+//! The checked endpoint, from which the expansion is generated.
 
 use proc_macro2::Ident;
 use syn::{Attribute as RustAttribute, Type};
@@ -12,7 +12,7 @@ pub(crate) struct Endpoint {
     /// The `cfg` attributes of the function.
     pub(crate) conditions: Vec<RustAttribute>,
     pub(crate) name: String,
-    /// The names of two items that clash with those of another endpoint of the module with the same name or path.
+    /// The names of two marker items: one for the endpoint's name, one for its path. See [`super::mark`].
     pub(crate) marks: [Ident; 2],
     pub(crate) description: String,
     pub(crate) deprecated: bool,
@@ -26,14 +26,14 @@ pub(crate) struct Endpoint {
     pub(crate) allowed: Vec<String>,
 }
 
-/// What is known of an endpoint with mistakes.
+/// The parts of an endpoint with mistakes that are still known.
 pub(crate) struct Refused {
     pub(crate) mistakes: syn::Error,
     pub(crate) function: Ident,
     pub(crate) conditions: Vec<RustAttribute>,
     /// `None` if it is not clear which method is meant.
     pub(crate) method: Option<Method>,
-    /// The arguments that are not affected by a mistake: errors of their types are reported in the same compile.
+    /// The arguments that no mistake affects. Type errors of these arguments are reported in the same compile.
     pub(crate) arguments: Vec<Checked>,
     pub(crate) output: Output,
     pub(crate) errors: Vec<Type>,

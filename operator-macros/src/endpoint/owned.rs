@@ -1,4 +1,4 @@
-//! Finds the borrowed parts of a type by their lifetimes, whatever the types are called.
+//! Finds the borrowed parts of a type by their lifetimes, so the names of the types do not matter.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -7,7 +7,7 @@ use syn::{Type, TypeReference};
 
 /// A borrowed part of a type.
 pub(crate) struct Borrow {
-    /// `&str`, or `'a`.
+    /// The borrowed part as written: `&str` or `'a`.
     pub(crate) tokens: TokenStream,
     /// The owned type to write instead.
     pub(crate) owned: String,
@@ -15,12 +15,12 @@ pub(crate) struct Borrow {
     pub(crate) forever: bool,
 }
 
-/// The first part of a type that is borrowed.
+/// The first borrowed part of a type.
 pub(crate) fn borrow(ty: &Type) -> Option<Borrow> {
     find(ty.to_token_stream())
 }
 
-/// The first part that is borrowed for a shorter lifetime than `'static`.
+/// The first borrowed part whose lifetime is shorter than `'static`.
 pub(crate) fn short_borrow(ty: &Type) -> Option<Borrow> {
     borrow(ty).filter(|borrow| !borrow.forever)
 }
@@ -59,7 +59,7 @@ fn find(tokens: TokenStream) -> Option<Borrow> {
     None
 }
 
-/// A reference, with the owned type to write instead.
+/// Describes a reference, with the owned type to write instead of it.
 pub(crate) fn of_reference(reference: &TypeReference) -> Borrow {
     let owned = match &*reference.elem {
         Type::Slice(slice) => format!("`Vec<{}>`", shown(&slice.elem)),
@@ -74,7 +74,7 @@ pub(crate) fn of_reference(reference: &TypeReference) -> Borrow {
     }
 }
 
-/// A type as rustfmt would write it.
+/// A type, formatted as rustfmt would format it.
 pub(crate) fn shown(ty: &impl ToTokens) -> String {
     let mut shown = String::new();
     for word in ty.to_token_stream().to_string().split(' ') {

@@ -6,12 +6,13 @@ use syn::LitStr;
 use super::attribute::Attribute;
 use crate::error::Errors;
 
-/// The most characters of a name.
+/// The largest number of characters in a name.
 const LONGEST_NAME: usize = 64;
-/// The most characters of a path.
+/// The largest number of characters in a path.
 const LONGEST_PATH: usize = 256;
 
-/// The path, or one made of the endpoint's name, whose characters are all valid in a path.
+/// The path, or `/` and the endpoint's name if no path is given. Every character of a valid name is also valid in a
+/// path.
 pub(crate) fn check(attribute: &Attribute, name: &str, errors: &mut Errors) -> String {
     let Some(literal) = &attribute.path else {
         return format!("/{name}");
@@ -23,10 +24,10 @@ pub(crate) fn check(attribute: &Attribute, name: &str, errors: &mut Errors) -> S
     path
 }
 
-/// What is wrong with a path, and what to write: invalid characters, once for each advice, and its form.
+/// What is wrong with a path, and what to write instead: each kind of invalid character once, and then the path's form.
 fn mistakes(path: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
-    // Only up to a query or a fragment, because what follows is not part of the path.
+    // Checks only up to the start of a query or a fragment, because the rest is not part of the path.
     let end = path.find(['?', '#']).map_or(path.len(), |mark| mark + 1);
     for (wrong, write) in path[..end].chars().filter(is_foreign).map(foreign_letter) {
         if found.iter().all(|(_, other)| *other != write) {
@@ -89,7 +90,7 @@ fn foreign_letter(letter: char) -> (String, String) {
     )
 }
 
-/// The path without its invalid segments.
+/// The path without its empty or invalid segments.
 fn tidy(path: &str) -> String {
     let may_stay =
         |segment: &&str| !segment.is_empty() && !is_dots(segment) && !segment.contains(|letter| is_foreign(&letter));
@@ -130,7 +131,7 @@ pub(crate) fn check_input_name(rename: &LitStr, errors: &mut Errors) {
     }
 }
 
-/// A valid name made of an invalid one.
+/// Makes a valid name from an invalid one.
 fn snake_case(name: &str) -> String {
     let ascii: String = name
         .chars()

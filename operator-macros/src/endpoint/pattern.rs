@@ -1,11 +1,11 @@
-//! A `pattern`: a regular expression in the syntax that the `regex` crate, which runs it, shares with ECMA-262, by which
-//! callers read the schema.
+//! Checks a `pattern`, a regular expression. The `regex` crate runs it, and callers read it in the schema as ECMA-262.
+//! So a pattern must use only syntax that both share.
 
 use regex_syntax::ast::parse::Parser;
 use regex_syntax::ast::{self, AssertionKind, Ast, ClassSetItem, ClassUnicode, ClassUnicodeKind};
 use regex_syntax::ast::{GroupKind, HexLiteralKind, Literal, LiteralKind, Span, SpecialLiteralKind};
 
-/// What is wrong with a pattern, and what to write.
+/// What is wrong with a pattern, and what to write instead.
 pub(super) fn mistake(pattern: &str) -> Option<(String, &'static str)> {
     let parsed = match Parser::new().parse(pattern) {
         Ok(parsed) => parsed,
@@ -24,13 +24,13 @@ pub(super) fn mistake(pattern: &str) -> Option<(String, &'static str)> {
     ))
 }
 
-/// Whether a string certainly does not match the pattern. A string that is not ASCII is checked at start-up, because `\w` and
-/// other classes hold more letters for the `regex` crate than for `regex-lite`.
+/// Whether a string certainly does not match the pattern. A string with other characters than ASCII is checked at
+/// start-up, because `\w` and other classes contain more characters in the `regex` crate than in `regex-lite`.
 pub(super) fn refuses(pattern: &str, text: &str) -> bool {
     text.is_ascii() && regex_lite::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
 }
 
-/// A pattern that every string of the format matches; the rest of the format is checked at start-up.
+/// A pattern that every string of this format matches. The full format is checked at start-up.
 pub(super) fn of_format(format: &str) -> &'static str {
     match format {
         "email" => "@",
@@ -42,13 +42,13 @@ pub(super) fn of_format(format: &str) -> &'static str {
     }
 }
 
-/// The parser's message, without its drawing of the pattern.
+/// The parser's message, without the lines in which it draws the pattern.
 fn reason(error: &ast::Error) -> String {
     let column = error.span().start.column;
     format!("{}, at character {column}", error.kind())
 }
 
-/// Finds the first part that ECMA-262 does not have, or that means something else there.
+/// Finds the first part of a pattern that ECMA-262 does not have, or that has another meaning there.
 struct Foreign;
 
 impl ast::Visitor for Foreign {

@@ -1,4 +1,5 @@
-//! Checks the function's signature, and sorts its arguments into inputs, borrowed, transaction and extracted arguments.
+//! Checks the function's signature, and sorts its arguments into four kinds: input, borrowed, transaction and
+//! extracted.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -21,9 +22,9 @@ pub(crate) struct Sorted {
 /// The type that a function returns.
 pub(crate) struct Output {
     pub(crate) ty: TokenStream,
-    /// Where to point: the type as written, or the function's name if no type is written.
+    /// Where messages point: at the type as written, or at the function's name if no type is written.
     pub(crate) place: TokenStream,
-    /// Whether no mistake affects it, so that rustc can be asked about the type.
+    /// Whether no mistake affects the type, so that rustc can check the type as well.
     pub(crate) is_certain: bool,
 }
 
@@ -32,8 +33,8 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) ty: Type,
     pub(crate) kind: Kind,
-    /// Whether no mistake affects it, so that rustc can be asked about the type: every option could be parsed, the argument is
-    /// in every build, and its type means the same outside the function.
+    /// Whether no mistake affects the argument, so that rustc can check its type as well: every option could be parsed,
+    /// the argument has no `cfg` condition, and the type has the same meaning outside the function.
     pub(crate) is_certain: bool,
 }
 
@@ -49,7 +50,7 @@ pub(crate) enum Kind {
     Extracted,
 }
 
-/// The arguments that can be sorted, and the returned type.
+/// Returns the arguments that could be sorted, and the return type.
 pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
     let is_free = check_function(function, errors);
     let mut output = output(&function.signature, errors);
@@ -62,7 +63,8 @@ pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
     Sorted { arguments, output }
 }
 
-/// Whether the types of the signature mean the same outside the function: none is generic, and none is `Self`.
+/// Checks the function. Returns whether the types in its signature have the same meaning outside it: they use neither
+/// generic parameters nor `Self`.
 fn check_function(function: &Function, errors: &mut Errors) -> bool {
     let signature = &function.signature;
     if signature.asyncness.is_none() {
@@ -95,7 +97,7 @@ fn check_function(function: &Function, errors: &mut Errors) -> bool {
     is_free
 }
 
-/// Refuses `Self` and generic parameters. Whether there are none.
+/// Reports `Self` and generic parameters. Returns whether there are none.
 fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
     let before = errors.count();
     let mut types = signature.inputs.iter().filter_map(|argument| match argument {
@@ -137,7 +139,7 @@ fn output(signature: &Signature, errors: &mut Errors) -> Output {
         let write = format!("return {}", borrow.owned);
         errors.at(&borrow.tokens, "an endpoint cannot return borrowed data", write);
     } else if let Some(token) = word("impl", ty) {
-        let wrong = "an endpoint cannot return `impl …`, because the type gives the schema";
+        let wrong = "an endpoint cannot return `impl …`, because its schema is generated from the type";
         errors.at(&token, wrong, "write the name of the type");
     }
     Output {
@@ -147,7 +149,7 @@ fn output(signature: &Signature, errors: &mut Errors) -> Output {
     }
 }
 
-/// The first token that is this word.
+/// The first token that is the identifier `word`.
 fn word(word: &str, tokens: &impl ToTokens) -> Option<TokenTree> {
     fn find(word: &str, tokens: TokenStream) -> Option<TokenTree> {
         tokens.into_iter().find_map(|tree| match &tree {
@@ -190,7 +192,7 @@ fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
     })
 }
 
-/// The type without parentheses, and without the invisible group that a `macro_rules!` macro puts around it.
+/// The type without parentheses and without the invisible group in which a `macro_rules!` macro wraps it.
 fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
@@ -199,7 +201,7 @@ fn bare(ty: &Type) -> &Type {
     }
 }
 
-/// Whether there was a condition.
+/// Reports `cfg` conditions on an argument. Returns whether there was one.
 fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
     let before = errors.count();
     let conditional =
@@ -265,7 +267,7 @@ fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Er
         describe(&pattern.ident, &description, errors);
     }
     if let Some(token) = word("impl", ty) {
-        let wrong = "an input cannot be `impl …`, because the type gives the schema";
+        let wrong = "an input cannot be `impl …`, because its schema is generated from the type";
         errors.at(&token, wrong, "write the name of the type");
         return None;
     }

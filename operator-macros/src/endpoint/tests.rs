@@ -1,4 +1,5 @@
-//! Tests of the whole macro on token streams, without rustc: all mistakes at once, and snapshots of expansions.
+//! Tests the whole macro on token streams, without rustc: that all mistakes are reported at once, and snapshots of
+//! expansions.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -65,7 +66,7 @@ fn every_part_is_checked_before_the_first_return() {
         "unknown option `mni`: did you mean `min`?",
         "`max` must be a number literal: write one like `max = 1`",
         "the input `count` needs a description",
-        "the agent cannot call with PUT",
+        "an endpoint cannot use the method PUT",
         "`` is not a valid endpoint name",
         "a path must begin with `/`: write `\"/orders\"`",
         "the endpoint needs a description",

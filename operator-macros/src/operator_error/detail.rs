@@ -1,4 +1,5 @@
-//! The detail of an error, `There is no order {order_id}.`: which fields it shows, and its form for `format!`.
+//! The detail of an error, such as `There is no order {order_id}.`: which fields it mentions, and its text for
+//! `format!`.
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt as _;
@@ -6,14 +7,14 @@ use syn::{Fields, Index, Member};
 
 use crate::error::{Errors, suggestion};
 
-/// A field that a detail shows.
+/// A field that a detail mentions as `{field}`.
 pub(super) struct Shown {
     pub(super) field: String,
-    /// Whether it is always written `{field}`, without a format such as `:?`.
+    /// Whether every mention is plain: `{field}`, without a format such as `:?`.
     pub(super) plain: bool,
 }
 
-/// The fields that the detail shows, each once. A name that is not a field is refused at `place`.
+/// The fields that the detail mentions, each once. Reports a name that is not a field at `place`.
 pub(super) fn shown(detail: &str, fields: &Fields, place: &TokenStream, errors: &mut Errors) -> Vec<Shown> {
     let shown = placeholders(detail, place, errors);
     let known: Vec<String> = fields.members().map(|member| member_name(&member)).collect();
@@ -52,7 +53,7 @@ fn placeholders(detail: &str, place: &TokenStream, errors: &mut Errors) -> Vec<S
     shown
 }
 
-/// The name of a field as a detail writes it: `order_id`, or `0`.
+/// The name of a field as it is written in a detail: `order_id`, or `0`.
 pub(super) fn member_name(member: &Member) -> String {
     match member {
         Member::Named(name) => name.unraw().to_string(),
@@ -60,8 +61,8 @@ pub(super) fn member_name(member: &Member) -> String {
     }
 }
 
-/// The detail with `{field_0}` for `{0}`, because `format!` has a meaning of its own for `{0}`. Escaped braces, `{{0}}`,
-/// stay.
+/// The detail with `{field_0}` in place of `{0}`, because `format!` gives `{0}` another meaning. Escaped braces,
+/// `{{0}}`, are not changed.
 pub(super) fn with_named_fields(detail: &str, fields: &Fields) -> String {
     let name_fields = |part: &str| {
         fields.members().fold(part.to_owned(), |text, member| match member {

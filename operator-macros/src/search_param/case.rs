@@ -1,4 +1,4 @@
-//! serde's cases for the names of variants, `rename_all`.
+//! The cases of serde's `rename_all`, for the names of variants.
 
 use syn::LitStr;
 
@@ -56,7 +56,7 @@ impl Case {
     }
 }
 
-/// Words separated as serde separates them, where each capital begins a word: `HTTPStatus` is `h_t_t_p_status`.
+/// Separates words as serde does: every capital letter begins a word, so `HTTPStatus` becomes `h_t_t_p_status`.
 fn separated(variant: &str) -> String {
     let mut words = String::new();
     for (index, letter) in variant.char_indices() {

@@ -213,5 +213,5 @@ fn shown(path: &str, whole: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails if a value cannot be unwrapped")]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests;

@@ -1,4 +1,5 @@
-//! Where serde and a schema part easily: keys of maps, what is skipped on one side, flattened options, and wrappers.
+//! Places where serde and a schema easily disagree: map keys, fields that are skipped in one direction, flattened
+//! options, and wrappers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use operator_runtime::operator_api;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A key with a name of its own.
+/// A map key whose variants are renamed.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Key {
@@ -16,7 +17,7 @@ pub(crate) enum Key {
     SecondKey,
 }
 
-/// Maps whose keys are no texts.
+/// Maps whose keys are not strings.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Keyed {
     by_choice: BTreeMap<Key, u8>,
@@ -24,7 +25,7 @@ pub(crate) struct Keyed {
     by_signed: BTreeMap<i8, String>,
 }
 
-/// Answers with maps. Use it to try keys that are no texts.
+/// Answers with maps. Use it to try keys that are not strings.
 #[operator_api(POST, "/zoo/keyed", read_only)]
 async fn keyed(
     /// The value to try.
@@ -33,14 +34,14 @@ async fn keyed(
     value
 }
 
-/// Variants of which one is never written and one has no name.
+/// An enum in which one variant is never sent and one is untagged.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) enum Skipping {
     Named {
         number: u8,
     },
     #[serde(skip)]
-    #[allow(dead_code, reason = "nobody can send it")]
+    #[allow(dead_code, reason = "no caller can send this variant")]
     Hidden,
     #[serde(untagged)]
     Bare(u8),
@@ -55,7 +56,7 @@ async fn skipping(
     value
 }
 
-/// Variants that take no other fields.
+/// Variants that do not allow unknown fields.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub(crate) enum Closed {
@@ -81,7 +82,7 @@ async fn closed(
     value
 }
 
-/// Fields that are there on one side only.
+/// Fields that exist only in the input or only in the output.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Sided {
     id: u8,
@@ -92,11 +93,11 @@ pub(crate) struct Sided {
     #[serde(default = "seven", skip_serializing_if = "is_seven")]
     seven: u8,
     #[serde(skip_serializing)]
-    #[allow(dead_code, reason = "only its reading is tried")]
+    #[allow(dead_code, reason = "only deserialization is tested")]
     given: Option<String>,
 }
 
-/// Fields that are all there or none.
+/// Fields that are all given or all missing.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct More {
     number: u8,
@@ -107,12 +108,13 @@ fn seven() -> u8 {
     7
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_seven(number: &u8) -> bool {
     *number == 7
 }
 
-/// Answers with what is there on its side. Use it to try `skip_deserializing`, `skip_serializing_if` and a flattened option.
+/// Answers with the fields of the output. Use it to try `skip_deserializing`, `skip_serializing_if` and a flattened
+/// option.
 #[operator_api(POST, "/zoo/sided", read_only)]
 async fn sided(
     /// The value to try.
@@ -121,18 +123,18 @@ async fn sided(
     value
 }
 
-/// Nothing at all.
+/// A unit struct, which has no value.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Unit;
 
-/// What it holds, and nothing around it.
+/// A transparent struct, which is encoded as its only field.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(crate) struct Transparent {
     inner: Vec<u8>,
 }
 
-/// Types of the standard library that hold others.
+/// Types of the standard library that wrap other types.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Wrappers {
     unit: Unit,

@@ -1,4 +1,4 @@
-//! Types of other crates, behind their features.
+//! Types of other crates, which operator-runtime supports behind features.
 
 use bytes::Bytes;
 use operator_runtime::formats::DateTime;
@@ -64,7 +64,8 @@ async fn dates(
     (of_jiff, of_chrono)
 }
 
-/// Answers with a time in its zone. Use it to try `jiff::Zoned`, whose names of zones no schema can list for an input.
+/// Answers with a time in its zone. Use it to try `jiff::Zoned`, which is only an output, because no schema can list
+/// the names of all zones.
 #[operator_api(POST, "/zoo/zoned", read_only)]
 async fn zoned(
     /// When it is.
@@ -77,7 +78,7 @@ async fn zoned(
     at.to_zoned(jiff::tz::TimeZone::fixed(offset))
 }
 
-/// Answers with durations of every sign and with fractions. Use it to try what jiff prints.
+/// Answers with positive and negative durations and with fractions. Use it to try what jiff prints.
 #[operator_api(POST, "/zoo/durations", read_only)]
 async fn durations(
     /// How long, in milliseconds.
@@ -93,9 +94,9 @@ async fn durations(
     )
 }
 
-/// Answers with dates that were search parameters. Use it to try them as one text each.
+/// Answers with dates that were search parameters. Use it to try how each is written as one string.
 #[operator_api(GET, "/zoo/texts")]
-#[allow(clippy::too_many_arguments, reason = "one of each")]
+#[allow(clippy::too_many_arguments, reason = "one argument for each type")]
 async fn texts(
     /// An identifier.
     id: Uuid,
@@ -130,7 +131,8 @@ async fn texts(
         .collect()
 }
 
-/// Answers with moments that were search parameters. Use it to try dates and times without a zone as one text each.
+/// Answers with moments that were search parameters. Use it to try dates and times without a zone, each written as one
+/// string.
 #[operator_api(GET, "/zoo/moments")]
 async fn moments(
     /// A date of `time`.

@@ -1,4 +1,4 @@
-//! Every form that a type can take, as a program: each endpoint answers with what it was given.
+//! A program with every form that a type can have. Each endpoint answers with the value that it was called with.
 
 mod corners;
 mod dates;

@@ -1,5 +1,5 @@
-//! Enums that hold themselves, in each of serde's representations, with two to six variants. Not in the program, because
-//! TypeScript has no name for a type that is a map of itself.
+//! Recursive enums in each of serde's representations, with two to six variants. They are not part of the zoo's
+//! program, because TypeScript cannot name a type that is a map of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use operator_runtime::operator_api;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A calculation, by a tag inside.
+/// A calculation, in serde's internally tagged form.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "op")]
 pub(crate) enum Sum {
@@ -18,7 +18,7 @@ pub(crate) enum Sum {
     Num { value: f64 },
 }
 
-/// Answers with a calculation. Use it to try recursion with a tag inside.
+/// Answers with a calculation. Use it to try recursion with an internal tag.
 #[operator_api(POST, "/zoo/sum", read_only)]
 async fn sum(
     /// The value to try.
@@ -27,7 +27,7 @@ async fn sum(
     value
 }
 
-/// One of two, by a tag inside.
+/// One of two variants, in serde's internally tagged form.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "kind")]
 pub(crate) enum Chain {
@@ -44,7 +44,7 @@ async fn chain(
     value
 }
 
-/// By the variant's name, as serde writes an enum unless told otherwise.
+/// An enum in serde's default form, externally tagged.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) enum Outer {
     Number(u8),
@@ -55,7 +55,7 @@ pub(crate) enum Outer {
     Both { left: Box<Outer>, right: Box<Outer> },
 }
 
-/// Answers with nested variants. Use it to try recursion by the variant's name.
+/// Answers with nested variants. Use it to try recursion with an external tag.
 #[operator_api(POST, "/zoo/outer", read_only)]
 async fn outer(
     /// The value to try.
@@ -64,7 +64,7 @@ async fn outer(
     value
 }
 
-/// By a tag and a content.
+/// An enum in serde's adjacently tagged form.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "is", content = "of")]
 pub(crate) enum Beside {
@@ -74,7 +74,7 @@ pub(crate) enum Beside {
     Named(BTreeMap<String, Beside>),
 }
 
-/// Answers with nested contents. Use it to try recursion by a tag and a content.
+/// Answers with nested contents. Use it to try recursion with an adjacent tag.
 #[operator_api(POST, "/zoo/beside", read_only)]
 async fn beside(
     /// The value to try.
@@ -83,7 +83,7 @@ async fn beside(
     value
 }
 
-/// By what fits, with nothing in common.
+/// An untagged enum whose variants have nothing in common.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Any {
@@ -102,7 +102,7 @@ async fn anything(
     value
 }
 
-/// By what fits, where several forms fit at first look.
+/// An untagged enum whose variants look alike, so that several fit at first.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Alike {
@@ -111,7 +111,7 @@ pub(crate) enum Alike {
     Three { inner: Option<Box<Alike>>, three: u8 },
 }
 
-/// Answers with forms alike. Use it to try recursion where no form can be told from another.
+/// Answers with one of several similar forms. Use it to try recursion where the forms are hard to tell apart.
 #[operator_api(POST, "/zoo/alike", read_only)]
 async fn alike(
     /// The value to try.
@@ -120,7 +120,7 @@ async fn alike(
     value
 }
 
-/// A struct that holds itself.
+/// A struct that contains itself.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Node {
     value: u8,
@@ -134,14 +134,14 @@ pub(crate) struct Contact {
     phone: Option<String>,
 }
 
-/// A set that holds sets.
+/// A set that contains sets.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Bag {
     bags: BTreeSet<Bag>,
     also: u8,
 }
 
-/// Answers with how many there are. Use it to try long lists and long chains.
+/// Answers with the number of values. Use it to try long lists and long chains.
 #[operator_api(POST, "/zoo/many", read_only)]
 async fn many(
     /// A few contacts.
@@ -151,7 +151,7 @@ async fn many(
     node: Option<Node>,
     /// Maps, each of which takes far more memory than its text.
     maps: Option<Vec<BTreeMap<String, String>>>,
-    /// Lists that hold nothing twice.
+    /// Lists without duplicates.
     #[operator(unique_items)]
     sets: Option<Vec<BTreeMap<String, u8>>>,
     /// Sets in sets.

@@ -6,23 +6,23 @@ use operator_runtime::operator_api;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Names of its own.
+/// A struct whose fields are renamed.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Renamed {
-    /// In camel case.
+    /// Renamed to camel case.
     first_name: String,
-    /// Under another name.
+    /// Renamed to another name.
     #[serde(rename = "last-name")]
     last_name: Option<String>,
-    /// By two names, of which one is published.
+    /// Accepted under two names; the schema has one of them.
     #[serde(alias = "age")]
     years: u8,
     #[deprecated]
     old_number: Option<i32>,
 }
 
-/// Answers with names of its own. Use it to try `rename` and `rename_all`.
+/// Answers with renamed fields. Use it to try `rename` and `rename_all`.
 #[operator_api(POST, "/zoo/renamed", read_only)]
 async fn renamed(
     /// The value to try.
@@ -31,11 +31,11 @@ async fn renamed(
     value
 }
 
-/// By a tag inside.
+/// An enum in serde's internally tagged form.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Tagged {
-    /// Nothing more.
+    /// Only the tag.
     Nothing,
     /// Fields beside the tag.
     SomeFields {
@@ -46,7 +46,7 @@ pub(crate) enum Tagged {
     Inner(Renamed),
 }
 
-/// Answers with a tag inside. Use it to try `tag`.
+/// Answers with an internally tagged value. Use it to try `tag`.
 #[operator_api(POST, "/zoo/tagged", read_only)]
 async fn tagged(
     /// The value to try.
@@ -55,7 +55,7 @@ async fn tagged(
     value
 }
 
-/// By a tag and a content.
+/// An enum in serde's adjacently tagged form.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "kind", content = "content")]
 pub(crate) enum Adjacent {
@@ -65,7 +65,7 @@ pub(crate) enum Adjacent {
     Fields { number: u32 },
 }
 
-/// Answers with a tag and a content. Use it to try `content`.
+/// Answers with an adjacently tagged value. Use it to try `content`.
 #[operator_api(POST, "/zoo/adjacent", read_only)]
 async fn adjacent(
     /// The value to try.
@@ -74,7 +74,7 @@ async fn adjacent(
     value
 }
 
-/// By what fits.
+/// An untagged enum: serde chooses the first variant that fits.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Untagged {
@@ -84,7 +84,7 @@ pub(crate) enum Untagged {
     List(Vec<bool>),
 }
 
-/// Answers with what fits. Use it to try `untagged`.
+/// Answers with an untagged value. Use it to try `untagged`.
 #[operator_api(POST, "/zoo/untagged", read_only)]
 async fn untagged(
     /// The value to try.
@@ -93,7 +93,7 @@ async fn untagged(
     value
 }
 
-/// By the variant's name.
+/// An enum in serde's default form, externally tagged.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum External {
@@ -103,18 +103,18 @@ pub(crate) enum External {
     SomeFields { number: u32 },
 }
 
-/// Answers with the variant's name. Use it to try enums as serde has them.
+/// Answers with an externally tagged value. Use it to try serde's default form of enums.
 #[operator_api(POST, "/zoo/external", read_only)]
 async fn external(
     /// The value to try.
     value: External,
-    /// The same, which may be left out.
+    /// A second value, which is optional.
     perhaps: Option<External>,
 ) -> (External, Option<External>) {
     (value, perhaps)
 }
 
-/// Fields of others.
+/// A struct with flattened fields.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Flattened {
     id: u16,
@@ -124,7 +124,7 @@ pub(crate) struct Flattened {
     rest: BTreeMap<String, u8>,
 }
 
-/// Answers with fields of others. Use it to try `flatten`.
+/// Answers with flattened fields. Use it to try `flatten`.
 #[operator_api(POST, "/zoo/flattened", read_only)]
 async fn flattened(
     /// The value to try.
@@ -133,7 +133,7 @@ async fn flattened(
     value
 }
 
-/// A variant's fields among others.
+/// A struct with a flattened enum.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct FlattenedEnum {
     id: u16,
@@ -141,7 +141,7 @@ pub(crate) struct FlattenedEnum {
     inner: Tagged,
 }
 
-/// Answers with a variant's fields among others. Use it to try `flatten` of an enum.
+/// Answers with a variant's fields beside other fields. Use it to try `flatten` of an enum.
 #[operator_api(POST, "/zoo/flattened_enum", read_only)]
 async fn flattened_enum(
     /// The value to try.
@@ -169,7 +169,7 @@ fn five() -> u8 {
     5
 }
 
-/// Answers with what was left out. Use it to try `default` and `skip`.
+/// Answers with the defaults of missing fields. Use it to try `default` and `skip`.
 #[operator_api(POST, "/zoo/defaulted", read_only)]
 async fn defaulted(
     /// The value to try.
@@ -179,7 +179,7 @@ async fn defaulted(
     value
 }
 
-/// In its own writing.
+/// A number in hexadecimal notation.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Written {
     #[serde(with = "hexadecimal")]
@@ -200,7 +200,7 @@ mod hexadecimal {
     }
 }
 
-/// Answers in its own writing. Use it to try `with`.
+/// Answers with a number in hexadecimal notation. Use it to try `with`.
 #[operator_api(POST, "/zoo/written", read_only)]
 async fn written(
     /// The value to try.

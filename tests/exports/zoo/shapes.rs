@@ -1,4 +1,4 @@
-//! Numbers, collections, pointers, generics, recursion, and what an argument's options promise.
+//! Numbers, collections, pointers, generic and recursive types, and the rules that an argument's options add.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use operator_runtime::{SearchParam, SearchParams, operator_api};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Every number.
+/// Every type of number.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Numbers {
     unsigned: (u8, u16, u32, u64, usize),
@@ -66,7 +66,7 @@ pub(crate) struct Tree {
 async fn tree(
     /// The value to try.
     value: Tree,
-    /// Others like it.
+    /// More trees.
     others: Vec<Tree>,
 ) -> Tree {
     Tree {
@@ -82,7 +82,7 @@ pub(crate) struct Page<T> {
     next: Option<Wrapper>,
 }
 
-/// A text by another name.
+/// A newtype of a string.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Wrapper(#[schemars(length(max = 8))] String);
 
@@ -101,7 +101,7 @@ async fn pages(
     (texts, pairs)
 }
 
-/// Promises of a type's own.
+/// A type with its own bounds.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Promises {
     #[schemars(range(min = 1, max = 9))]
@@ -114,7 +114,7 @@ pub(crate) struct Promises {
     email: Option<String>,
 }
 
-/// Answers with promises kept. Use it to try bounds, patterns and formats.
+/// Answers with values within bounds. Use it to try bounds, patterns and formats.
 #[operator_api(POST, "/zoo/promises", read_only)]
 async fn promises(
     /// The value to try.
@@ -132,7 +132,7 @@ async fn promises(
     (value, half, letters, different)
 }
 
-/// One of three.
+/// One of three choices.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, SearchParam)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Which {
@@ -145,31 +145,31 @@ pub(crate) enum Which {
     Three,
 }
 
-/// Fields of a GET.
+/// Inputs of a GET.
 #[derive(Debug, Deserialize, Serialize, JsonSchema, SearchParams)]
 pub(crate) struct Filter {
-    /// One of three.
+    /// One of three choices.
     which: Option<Which>,
-    /// One more.
+    /// One of three choices, again.
     other: Option<Which>,
     /// A number.
     #[serde(default)]
     number: i16,
 }
 
-/// Answers with search parameters. Use it to try what one text can hold.
+/// Answers with search parameters. Use it to try each type that fits in one string.
 #[operator_api(GET, "/zoo/parameters")]
 async fn parameters(
     /// Yes or no.
     flag: bool,
-    /// One sign.
+    /// One character.
     letter: Option<char>,
     /// A number.
     #[operator(default = 7, min = 5)]
     least_five: u32,
     /// Any number.
     fraction: Option<f32>,
-    /// One of three.
+    /// One of three choices.
     three: Which,
     /// Some text.
     text: String,
@@ -178,25 +178,25 @@ async fn parameters(
     (flag, letter, least_five, fraction, three, text, filter)
 }
 
-/// Answers with nothing any more. Use it where `figures` is not known.
+/// Answers with zero. Use it only if `figures` cannot be called.
 #[deprecated]
 #[operator_api(GET, "/zoo/old")]
 async fn old() -> u8 {
     0
 }
 
-/// Answers with numbers that were search parameters. Use it to try the widest and those that are never zero.
+/// Answers with numbers that were search parameters. Use it to try the widest types and types without zero.
 #[operator_api(GET, "/zoo/figures")]
 async fn figures(
-    /// Any number from one on.
+    /// Any number from one upwards.
     never_zero: NonZeroU32,
-    /// Never zero either.
+    /// Any number except zero.
     signed: Option<NonZeroI16>,
-    /// As wide as there are.
+    /// Any number of up to 128 bits.
     wide: u128,
-    /// As wide, and with a sign.
+    /// Any number of up to 128 bits, with a sign.
     wide_signed: i128,
-    /// Some quarters.
+    /// A number of quarters.
     #[operator(exclusive_min = -1, multiple_of = 0.25)]
     fraction: Option<f64>,
 ) -> (NonZeroU32, Option<NonZeroI16>, u128, i128, Option<f64>) {

@@ -11,19 +11,26 @@ const BYTES_EACH: u64 = 32;
 const TIME: Duration = Duration::from_millis(20);
 const TIME_EACH: Duration = Duration::from_nanos(250);
 
-/// Runs one execution, on so many bytes of `input`, and panics, which libFuzzer takes for a finding, if the execution cost
+/// The processor time of the yardstick on the machine for which the limits of time were chosen.
+const YARDSTICK: Duration = Duration::from_millis(16);
+
+/// Runs one execution, on so many bytes of `input`. Panics, which libFuzzer takes for a finding, if the execution costs
 /// more than it may.
 ///
 /// # Panics
-/// Above 16 MiB allocated, or 20 ms in each of four runs: one run may meet a cold cache or a busy neighbour.
+/// Above 16 MiB allocated, or above 20 ms of processor time in each of four runs. On a machine that is slower at the
+/// moment, the limit of time is longer by the factor by which a yardstick takes longer.
 pub fn within_limits(input: usize, mut run: impl FnMut()) {
     let most_bytes = BYTES + BYTES_EACH * input as u64;
     let most_time = TIME + TIME_EACH * u32::try_from(input).unwrap_or(u32::MAX);
     let mut time = Duration::MAX;
+    // One run may meet a cold cache or a busy neighbour.
     for _ in 0..4 {
-        let start = clock();
-        let allocated = allocation_counter::measure(&mut run);
-        time = time.min(clock().saturating_sub(start));
+        let mut allocated = None;
+        time = time.min(processor_time(|| {
+            allocated = Some(allocation_counter::measure(&mut run));
+        }));
+        let Some(allocated) = allocated else { continue };
         let (bytes, at_once) = (allocated.bytes_total, allocated.bytes_max);
         assert!(
             bytes <= most_bytes,
@@ -33,10 +40,25 @@ pub fn within_limits(input: usize, mut run: impl FnMut()) {
             return;
         }
     }
-    panic!("{input} bytes of input took {time:?} of processor time; at most {most_time:?} are allowed");
+    let most_time = most_time.mul_f64(slowness());
+    assert!(
+        time <= most_time,
+        "{input} bytes of input took {time:?} of processor time; at most {most_time:?} are allowed"
+    );
 }
 
-/// The processor time that this thread has taken.
-fn clock() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+/// How many times longer the yardstick takes now: parsing a JSON text of 256 KiB. At least 1.
+fn slowness() -> f64 {
+    let text = format!("[{}0]", r#"{"name":1.5},"#.repeat(20_000));
+    let parse = || drop(std::hint::black_box(serde_json::from_str::<serde_json::Value>(&text)));
+    let shortest = (0..4).map(|_| processor_time(parse)).min().unwrap_or_default();
+    (shortest.as_secs_f64() / YARDSTICK.as_secs_f64()).max(1.0)
+}
+
+/// The processor time that this thread takes for this.
+fn processor_time(run: impl FnOnce()) -> Duration {
+    let clock = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
+    let start = clock();
+    run();
+    clock().saturating_sub(start)
 }

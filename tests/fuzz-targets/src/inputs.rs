@@ -1,4 +1,5 @@
-//! Inputs of an endpoint, made from its schema and the fuzzer's bytes: mostly of the right shape, as deep as bytes last.
+//! Makes inputs of an endpoint from its schema and the fuzzer's bytes. Most inputs have the right form, and they are
+//! nested as deeply as there are bytes.
 
 use std::fmt::Write as _;
 
@@ -7,10 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::Endpoint;
 
-/// serde_json reads no deeper than 128 levels; around that depth is where the decoder has most to do.
+/// serde_json reads at most 128 levels of nesting. The decoder has most to do at depths near that limit.
 const DEPTH: usize = 130;
 const LONGEST: usize = 64 * 1024;
-/// What is written in place of a right value.
+/// Values that are written in place of a value that fits the schema.
 const WRONG: [&str; 10] = [
     "null",
     "true",
@@ -24,7 +25,7 @@ const WRONG: [&str; 10] = [
     "[{\"a\":[null]},\"\\ud83d\\ude00\"]",
 ];
 
-/// The body of a POST, or the query of a GET.
+/// Returns the body of a POST, or the query of a GET.
 #[must_use]
 pub fn inputs_of(endpoint: &Endpoint<'_>, manifest: &Value, bytes: &[u8]) -> String {
     let mut making = Making {
@@ -95,8 +96,8 @@ impl<'m> Making<'m> {
         }
     }
 
-    /// Follows references and chooses among branches, gathering the fields on the way; the schema at the end. A branch may
-    /// be the schema itself again, so each step counts as a level.
+    /// Follows references and chooses among branches. Adds the fields of each schema on the way to `fields`, and
+    /// returns the last schema. A branch can contain itself, so each step counts as a level.
     fn shape(&mut self, schema: &'m Value, fields: &mut Vec<(&'m str, &'m Value)>, depth: usize) -> &'m Value {
         let Some(keywords) = schema.as_object().filter(|_| depth <= 2 * DEPTH) else {
             return schema;
@@ -182,7 +183,7 @@ impl<'m> Making<'m> {
             }
             let start = self.json.len();
             self.value(item, depth + 1);
-            // A long list is one item many times over: the fuzzer's bytes would not last for as many.
+            // A long list repeats its last item, because the fuzzer has too few bytes for as many different items.
             if index + 1 == items.len() && size > 200 {
                 let item = format!(",{}", &self.json[start..]);
                 let times = (usize::from(size) - 200) * 100;

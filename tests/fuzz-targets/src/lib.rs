@@ -1,4 +1,5 @@
-//! What the fuzz targets share: the limit on an execution's cost, the zoo as a service, and inputs made from a schema.
+//! Code that the fuzz targets share: the limit on the cost of an execution, the zoo as a service, and inputs made from
+//! a schema.
 
 #![forbid(unsafe_code)]
 

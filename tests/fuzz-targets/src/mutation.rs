@@ -1,13 +1,14 @@
-//! How one input becomes another: as libFuzzer does it, and now and then much longer.
+//! Makes a new input from another one: by libFuzzer's own mutations, and sometimes by making the input much longer.
 
-/// One mutation in this many lengthens the input.
+/// One of this many mutations makes the input longer.
 const LONG: u32 = 64;
-/// The longest part that is repeated.
+/// The most bytes of the part that is repeated.
 const PART: usize = 64;
 
-/// Changes the first `size` bytes and says how many there are then, at most `most`. One time in 64 some part of the input is
-/// repeated, at most until the input is as long as it may be: cost that grows faster than length shows only there, and coverage,
-/// which counts no further than 128, does not lead there. One time in three the numbers in that part count up.
+/// Changes the first `size` bytes of `data` and returns the new size, which is at most `most`. One mutation in 64
+/// repeats a part of the input, at most until the input has its greatest length. Only such inputs show costs that grow
+/// faster than the length. libFuzzer's coverage does not find them, because its counters distinguish no more than 128
+/// repetitions. In one of three such mutations, the numbers in the repeated parts count up.
 pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     if size == 0 || seed % LONG != 0 {
         return libfuzzer_sys::fuzzer_mutate(data, size, most);
@@ -15,7 +16,7 @@ pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     let seed = (seed / LONG) as usize;
     let start = seed % size;
     let length = 1 + (seed / size) % (size - start).min(PART);
-    // Mostly less than may be: descendants of a long input are long too, and slow.
+    // Usually shorter than allowed, because inputs made from a long input are long and slow as well.
     let longest = most >> (seed % 5);
     let added = longest.saturating_sub(size) / length * length;
     data.copy_within(start..size, start + added);
@@ -30,7 +31,7 @@ pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     size + added
 }
 
-/// Adds to each number in the text, so that names which must differ do.
+/// Adds `by` to each number in the text, so that names which must be different are different.
 fn count_up(text: &mut [u8], by: usize) {
     let mut carry = by;
     for byte in text.iter_mut().rev() {

@@ -1,4 +1,4 @@
-//! The zoo's endpoints behind the public service, in this process, and a caller that signs.
+//! The zoo's endpoints as a service in this process, and a caller that signs.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
@@ -15,23 +15,23 @@ use sha2::Sha256;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
-// The program as it stands, so that an endpoint added to the zoo is fuzzed without a change here.
+// The zoo's program itself, so that an endpoint that is added to the zoo is also fuzzed.
 #[allow(dead_code, reason = "the program's `main` is not called")]
 #[path = "../../exports/zoo/main.rs"]
 mod program;
-// Not in the program, but the costliest types there are to refuse.
-#[allow(dead_code, reason = "the endpoints are what counts")]
+// These endpoints are not in the zoo's program, but requests to them are the most expensive to refuse.
+#[allow(dead_code, reason = "only the endpoints are used")]
 #[path = "../../exports/zoo/recursive.rs"]
 mod recursive;
 
 const PUBLIC_URL: &str = "http://127.0.0.1:8080";
-/// The crate `http` takes no URL of 64 KiB.
+/// The crate `http` does not accept a URL of 64 KiB.
 const LONGEST_QUERY: usize = 65_000;
 const SECRET: &str = "op_sk_fuzzing_fuzzing";
 
 type Answering = Box<dyn Fn(Request<Full<Bytes>>) -> (u16, Bytes) + Send + Sync>;
 
-/// The zoo, ready to answer.
+/// The zoo as a running service.
 pub struct Zoo {
     answering: Answering,
     manifest: Value,
@@ -39,18 +39,18 @@ pub struct Zoo {
 
 /// One endpoint, as the manifest describes it.
 pub struct Endpoint<'z> {
-    /// The method that it answers.
+    /// The endpoint's method.
     pub method: Method,
-    /// Its path.
+    /// The endpoint's path.
     pub path: &'z str,
-    /// Its operation in the manifest, an OpenAPI document.
+    /// The endpoint's operation in the manifest, which is an OpenAPI document.
     pub operation: &'z Value,
 }
 
 static ZOO: LazyLock<Zoo> = LazyLock::new(Zoo::start);
 
 impl Zoo {
-    /// The one zoo of this process.
+    /// The only zoo of this process.
     #[must_use]
     pub fn get() -> &'static Self {
         &ZOO
@@ -74,13 +74,14 @@ impl Zoo {
         zoo
     }
 
-    /// The whole manifest, which the endpoints' schemas refer to.
+    /// The whole manifest. The endpoints' schemas refer to other parts of it.
     #[must_use]
     pub fn manifest(&self) -> &Value {
         &self.manifest
     }
 
-    /// The endpoint that a number stands for. Where an endpoint is added, only the numbers that it takes change theirs.
+    /// Chooses an endpoint by a number. If an endpoint is added later, only the numbers that choose it change their
+    /// meaning.
     pub fn endpoint(&self, number: u16) -> Endpoint<'_> {
         let paths = self.manifest["paths"].as_object().expect("paths");
         let rank = |path: &str| {
@@ -108,7 +109,7 @@ impl Zoo {
     }
 }
 
-/// A request whose headers are the caller's own.
+/// A request with exactly these headers.
 #[must_use]
 pub fn request(method: Method, target: &str, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
@@ -125,7 +126,7 @@ pub fn signed_post(path: &str, body: Bytes) -> Request<Full<Bytes>> {
     request(Method::POST, path, headers, body)
 }
 
-/// A signed GET. The query may hold any bytes; those that a URL cannot hold are escaped.
+/// A signed GET. The query may be any bytes; bytes that a URL cannot contain are escaped.
 #[must_use]
 pub fn signed_get(path: &str, query: &[u8]) -> Request<Full<Bytes>> {
     let query = within_url(query);
@@ -145,7 +146,7 @@ fn answering(runtime: Runtime, app: App) -> Answering {
     })
 }
 
-/// The headers of a signed call of now.
+/// The headers of a call that is signed now.
 fn signed(path: &str, content: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let timestamp = now().to_string();
@@ -169,7 +170,7 @@ pub fn now() -> u64 {
         .as_secs()
 }
 
-/// Lower-case hex of HMAC-SHA256 over the payload.
+/// The HMAC-SHA256 of the payload, in lower-case hexadecimal.
 #[must_use]
 pub fn signature(path: &str, key: &[u8], timestamp: &[u8], content: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key of any length");
@@ -188,7 +189,7 @@ pub fn signature(path: &str, key: &[u8], timestamp: &[u8], content: &[u8]) -> St
     const_hex::encode(mac.finalize().into_bytes())
 }
 
-/// The query with each byte escaped that a URL cannot hold, cut to what is short enough for one.
+/// The query as a URL can contain it: other bytes are escaped, and the query is cut if it is too long.
 #[must_use]
 pub fn within_url(query: &[u8]) -> String {
     let is_allowed = |byte: u8| matches!(byte, b'!' | b'$'..=b';' | b'=' | b'?'..=b'~') && byte != b'`';
@@ -206,8 +207,8 @@ pub fn within_url(query: &[u8]) -> String {
     url
 }
 
-/// What is signed of a query: the map as CPython's `json.dumps(map, sort_keys=True)` prints it, by other crates than the
-/// runtime's own code.
+/// The text that is signed for a query: its map as CPython's `json.dumps(map, sort_keys=True)` prints it. Computed by
+/// other crates, not by the runtime's code.
 #[must_use]
 pub fn canonical(query: &str) -> String {
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();

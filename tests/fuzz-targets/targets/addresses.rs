@@ -1,4 +1,4 @@
-//! Store addresses, as in `OPERATOR_STORE`; nothing is opened.
+//! Fuzzes the parsing of store addresses, as in `OPERATOR_STORE`. No store is opened.
 
 #![no_main]
 

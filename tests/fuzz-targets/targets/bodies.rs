@@ -1,12 +1,12 @@
-//! Decoding over the zoo: two bytes choose an endpoint, one how the rest is read: as the body (or query) itself, or as
-//! what values are made from, by the endpoint's schema.
+//! Fuzzes decoding with the endpoints of the zoo. The first two bytes choose an endpoint. The third says how the rest
+//! is used: as the body or query itself, or as bytes from which values are made by the endpoint's schema.
 
 #![no_main]
 
 use fuzz_targets::{Zoo, inputs_of, signed_get, signed_post, within_limits};
 use http::Method;
 
-/// The limits on cost are for inputs of up to this length; values made from a schema may come out longer.
+/// Inputs are cut to this length, because values made from a schema can become longer than the fuzzer's input.
 const LONGEST: usize = 64 * 1024;
 
 libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {

@@ -1,8 +1,8 @@
-//! Headers and envelope: the first line is `GET` or `POST`, perhaps with `?` and a query; each further one is a header, up
-//! to an empty line; the rest is the body.
+//! Fuzzes headers and the envelope. The first line is `GET` or `POST`, with or without `?` and a query. Each further
+//! line up to an empty line is a header. The rest is the body.
 //!
-//! `NOW` as a header's value stands for the time of the call, and `SIGNED` for the right signature, so that the code behind
-//! the verification is reached.
+//! The header value `NOW` stands for the time of the call, and `SIGNED` for the right signature, so that the code after
+//! the verification is reached as well.
 
 #![no_main]
 
@@ -41,7 +41,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     within_limits(data.len(), || drop(zoo.answer(request.clone())));
 });
 
-/// What is before the separator, and what is behind it.
+/// Splits the data at the first separator. The second part is empty if there is no separator.
 fn halves<'d>(data: &'d [u8], separator: &[u8]) -> (&'d [u8], &'d [u8]) {
     match data.windows(separator.len()).position(|window| window == separator) {
         Some(at) => (&data[..at], &data[at + separator.len()..]),
@@ -57,7 +57,7 @@ fn headers(head: &[u8]) -> HeaderMap {
             b"NOW" => Ok(HeaderValue::from(now())),
             value => HeaderValue::from_bytes(value),
         };
-        // The map holds no more than 32,768 headers; hyper lets far fewer through.
+        // The map accepts at most 32,768 headers. hyper accepts far fewer.
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), value) {
             let _ = headers.try_append(name, value);
         }
@@ -65,7 +65,7 @@ fn headers(head: &[u8]) -> HeaderMap {
     headers
 }
 
-/// Puts the right signature in place of `SIGNED`.
+/// Replaces `SIGNED` by the right signature.
 fn sign(headers: &mut HeaderMap, path: &str, content: &[u8]) {
     let part = |name: &str| {
         headers

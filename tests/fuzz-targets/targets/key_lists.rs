@@ -1,4 +1,4 @@
-//! Key lists: signing keys with commas between, and one a line.
+//! Fuzzes the parsing of signing keys, both as a list with commas and as a file with one key on each line.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Pasted requests: a curl command or a request, as a person pastes it into the console.
+//! Fuzzes the parsing of what a person pastes into the console: a curl command or a request.
 
 #![no_main]
 

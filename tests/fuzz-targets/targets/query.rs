@@ -1,4 +1,5 @@
-//! Query and canonical JSON: any query, signed as another program reads and prints it. The signature has to hold.
+//! Fuzzes queries and canonical JSON. Another program reads each query, prints its JSON and signs it. The signature
+//! must be accepted.
 
 #![no_main]
 

@@ -3,7 +3,7 @@
 mod private {
     use operator_runtime::operator_api;
 
-    /// Says that it is served. Use it to see that it is.
+    /// Answers with true. Use it to see that this endpoint is served.
     #[operator_api(GET, "/hidden")]
     async fn hidden() -> bool {
         true

@@ -1,4 +1,4 @@
-//! A program that only names the crate of its endpoints.
+//! A program that only names the crate that contains its endpoint.
 
 use linked_hidden as _;
 use operator_runtime::App;
