@@ -1,22 +1,27 @@
-//! A large body is decoded on a different thread than those that answer other calls.
+//! Large bodies are decoded on a different thread than those that answer other calls, and only a few at once.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::borrow::Cow;
-use std::sync::{Condvar, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use operator_runtime::testing::Client;
 use operator_runtime::{App, endpoints, operator_api};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
-use serde_json::json;
-use tokio::sync::Notify;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-/// Notified when decoding has begun.
-static BEGUN: Notify = Notify::const_new();
+/// How many bodies wait at the gate in their decoding.
+static WAITING: LazyLock<watch::Sender<usize>> = LazyLock::new(watch::Sender::default);
 /// Whether decoding may continue.
 static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+/// How often the handler of `charge` has run.
+static CHARGES: AtomicUsize = AtomicUsize::new(0);
 
 /// A text whose decoding waits until the test opens the gate.
 struct Gated(String);
@@ -24,7 +29,7 @@ struct Gated(String);
 impl<'de> Deserialize<'de> for Gated {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        BEGUN.notify_one();
+        WAITING.send_modify(|waiting| *waiting += 1);
         let open = OPEN.0.lock().unwrap();
         drop(OPEN.1.wait_while(open, |open| !*open).unwrap());
         Ok(Self(text))
@@ -56,20 +61,56 @@ async fn quick() -> bool {
     true
 }
 
-/// There is only one worker thread. If the large body were decoded on that thread, every other call would wait.
+/// Counts its calls. Use it to see that it runs once.
+#[operator_api(POST, "/charge")]
+async fn charge(
+    /// A long text.
+    text: String,
+) -> usize {
+    CHARGES.fetch_add(1, Ordering::Relaxed);
+    text.len()
+}
+
+/// There is only one worker thread. If a large body were decoded on that thread, every other call would wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn other_calls_are_answered_while_a_large_body_is_decoded() {
-    let client = Client::new(App::new().only(endpoints![gated, quick])).await.unwrap();
-    let large = client.clone();
-    let large = tokio::spawn(async move { large.call("gated", &json!({ "text": "x".repeat(70_000) })).await });
-    BEGUN.notified().await;
-    let quick = tokio::spawn(async move { client.call("quick", &json!({})).await });
-    let quick = tokio::time::timeout(Duration::from_secs(20), quick).await;
+async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanwhile() {
+    let app = App::new().only(endpoints![gated, quick, charge]);
+    let client = Client::new(app).await.unwrap();
+    let long = json!({ "text": "x".repeat(70_000) });
+    let permits = available_parallelism().map_or(1, |count| count.get() / 2).max(1);
+    let mut large = JoinSet::new();
+    for _ in 0..permits {
+        let (client, long) = (client.clone(), long.clone());
+        large.spawn(async move { client.call("gated", &long).await });
+    }
+    WAITING
+        .subscribe()
+        .wait_for(|waiting| *waiting == permits)
+        .await
+        .unwrap();
+
+    let call = |endpoint: &'static str, inputs: &Value| {
+        let (client, inputs) = (client.with_idempotency_key(endpoint), inputs.clone());
+        let call = tokio::spawn(async move { client.call(endpoint, &inputs).await });
+        tokio::time::timeout(Duration::from_secs(20), call)
+    };
+    let quick = call("quick", &json!({})).await.expect("it waits for the large one");
+    assert_eq!(quick.unwrap().status, 200);
+    let too_late = call("charge", &long).await.expect("it waits without a limit").unwrap();
+    assert_eq!(too_late.status, 503, "{}", too_late.body);
+    assert!(too_late.retry_after.is_some());
+    assert_eq!(CHARGES.load(Ordering::Relaxed), 0);
+
     *OPEN.0.lock().unwrap() = true;
     OPEN.1.notify_all();
+    while let Some(answer) = large.join_next().await {
+        assert_eq!(answer.unwrap().body, 70_000);
+    }
+    let again = call("charge", &long).await.unwrap().unwrap();
+    assert_eq!((again.status.as_u16(), again.body), (200, json!(70_000)));
     assert_eq!(
-        quick.expect("the quick call waits for the large one").unwrap().status,
-        200
+        CHARGES.load(Ordering::Relaxed),
+        1,
+        "a call that did not run is run by its retry"
     );
-    assert_eq!(large.await.unwrap().body, 70_000);
 }

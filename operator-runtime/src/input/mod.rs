@@ -27,7 +27,7 @@ mod shown;
 mod suggestion;
 mod takes;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "in a test, a failed `unwrap` is a failed test")]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests;
 
 use std::borrow::Cow;

@@ -484,3 +484,69 @@ fn a_value_that_only_its_type_refuses_is_explained() {
         assert_eq!(refused_by_its_type(&value), expected);
     }
 }
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "is")]
+#[allow(dead_code, reason = "only its schema is of interest")]
+enum Tagged {
+    A { number: u8 },
+    B { number: u8 },
+    C { number: u8 },
+    D { number: u8 },
+    E { number: u8 },
+}
+
+const TAGGED: &[Input] = &[<Vec<Tagged> as JsonInput>::INPUT.named("v", "")];
+
+/// Finding the form that was meant costs time for each value, so the search ends when there are enough problems.
+#[test]
+fn the_search_for_wrong_forms_ends_after_a_thousand_problems() {
+    let bound = BoundInputs::of(Method::Post, TAGGED).unwrap();
+    let told = |count: usize| {
+        let values = vec![r#"{"is":"E"}"#; count].join(",");
+        let content = Content::Body(format!("{{\"v\":[{values}]}}").into());
+        let mut decoder = Decoder::open(&bound, &content).unwrap();
+        assert!(decoder.json::<Vec<Tagged>>(0).is_none());
+        decoder.finish().unwrap_err().detail().to_owned()
+    };
+    for (count, end) in [
+        (20, "`v[19]` lacks `number`."),
+        (1_000, "And 980 more."),
+        (5_000, "And at least 1000 more."),
+    ] {
+        let told = told(count);
+        assert!(
+            told.starts_with("`v[0]` lacks `number`.") && told.ends_with(end),
+            "{told}"
+        );
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("if" = { "required": ["wrong"] }, "then" = { "required": ["number"] }))]
+#[allow(dead_code, reason = "only its schema is of interest")]
+struct Conditional {
+    next: Option<Box<Self>>,
+    number: Option<u8>,
+    wrong: Option<bool>,
+    list: Option<Vec<u8>>,
+}
+
+const CONDITIONAL: &[Input] = &[<Conditional as JsonInput>::INPUT.named("v", "")];
+
+/// The rule `if` applies at each level, and each level contains all deeper ones.
+#[test]
+fn a_condition_at_each_level_is_checked_within_an_allowance() {
+    let bound = BoundInputs::of(Method::Post, CONDITIONAL).unwrap();
+    let told = |innermost: &str, levels: usize| {
+        let value = (0..levels).fold(innermost.to_owned(), |inner, _| format!("{{\"next\":{inner}}}"));
+        let content = Content::Body(format!("{{\"v\":{value}}}").into());
+        let mut decoder = Decoder::open(&bound, &content).unwrap();
+        assert!(decoder.json::<Conditional>(0).is_none());
+        decoder.finish().unwrap_err().detail().to_owned()
+    };
+    assert_eq!(told(r#"{"wrong":true}"#, 2), "`v.next.next` does not match its schema.");
+    let long = format!("{{\"wrong\":true,\"list\":[{}0]}}", "0,".repeat(10_000));
+    assert_eq!(told(&long, 2), "`v.next.next` does not match its schema.");
+    assert_eq!(told(&long, 60), "`v` does not match its schema.");
+}
