@@ -82,7 +82,7 @@ pub mod testing;
 mod transaction;
 mod upkeep;
 
-pub use app::{App, Config, SettingName, StartError, StartProblem};
+pub use app::{App, Config, Host, SettingName, StartError, StartProblem};
 pub use endpoint::Endpoints;
 pub use endpoint::call::Call;
 pub use idempotency::effect::Effect;

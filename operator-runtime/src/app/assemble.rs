@@ -5,6 +5,7 @@ use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::before_serving::{self, Step};
 use super::room::BodyRoom;
 use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, registry, setup};
 use crate::clock::Clock;
@@ -31,8 +32,28 @@ pub(crate) struct Assembled {
     _exporter: Exporting,
 }
 
-/// Checks and prepares the app. The error names every problem, not only the first one.
+/// Checks and prepares the app, and runs what the program does before it serves. The error names every problem, not only
+/// the first one.
 pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
+    assemble_with(app, config, clock, &app.before_serving).await
+}
+
+/// Checks and prepares the app without running what the program does before it serves. Only for a check, because values
+/// of the app are missing.
+pub(super) async fn assemble_without_steps(
+    app: &App,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Assembled, StartError> {
+    assemble_with(app, config, clock, &[]).await
+}
+
+async fn assemble_with(
+    app: &App,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    steps: &[Step],
+) -> Result<Assembled, StartError> {
     let mut problems = Vec::new();
     let mut endpoints = choose(app, &mut problems);
     let settings = config.settle(&mut problems);
@@ -45,6 +66,7 @@ pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) 
         endpoints.push(&served::ENDPOINT);
     }
     registry::check_unique(&endpoints, &mut problems);
+    registry::check_probes(&endpoints, &mut problems);
     check_lifetimes(&endpoints, config, &mut problems);
     if let Some(settings) = &settings {
         registry::check_base_path(
@@ -68,12 +90,13 @@ pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) 
     if let Some(store) = &store {
         setup::run(app, store, store_setting, &mut problems).await;
     }
-    let states = states(app, store.as_deref(), documents);
+    let mut states = states(app, store.as_deref(), documents);
     registry::check_needs(&endpoints, &states, store.as_deref(), store_setting, &mut problems);
     let inputs = bind_inputs(&endpoints, &mut problems);
     let (Some(settings), Some(store), true) = (settings, store, problems.is_empty()) else {
         return Err(StartError::new(problems));
     };
+    before_serving::run(steps, &mut states).await?;
     meter::describe();
     let endpoints = endpoints
         .into_iter()

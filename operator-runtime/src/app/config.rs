@@ -47,6 +47,8 @@ pub struct Config {
     store: Option<Given<String>>,
     /// An error if the environment variable is neither `true` nor `false`.
     serve_manifest: Result<bool, StartProblem>,
+    /// An error if the environment variable is not a duration.
+    stop_delay: Result<Option<Given<Duration>>, StartProblem>,
     metrics: Option<Given<Address>>,
     count_records: bool,
     mcp_tokens: Option<Given<String>>,
@@ -85,6 +87,7 @@ impl Config {
             listen: None,
             store: None,
             serve_manifest: Ok(false),
+            stop_delay: Ok(None),
             metrics: None,
             count_records: false,
             mcp_tokens: None,
@@ -97,7 +100,8 @@ impl Config {
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
     /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`,
-    /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_METRICS` and `OPERATOR_MCP_TOKENS`.
+    /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`, `OPERATOR_METRICS` and
+    /// `OPERATOR_MCP_TOKENS`.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
@@ -118,6 +122,7 @@ impl Config {
             listen: read(setting::LISTEN).map(address),
             store: read(setting::STORE),
             serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
+            stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
             metrics: read(setting::METRICS).map(address),
             mcp_tokens: read(setting::MCP_TOKENS),
             unreadable,
@@ -174,6 +179,15 @@ impl Config {
     #[must_use]
     pub fn serve_manifest(mut self, serve: bool) -> Self {
         self.serve_manifest = Ok(serve);
+        self
+    }
+
+    /// How long [`App::serve`](crate::App::serve) goes on answering calls after SIGTERM; 5 s unless set, and at most an
+    /// hour. `/readyz` answers 503 meanwhile, so set it to the time in which the load balancer notices this. The command
+    /// `dev` stops at once.
+    #[must_use]
+    pub fn stop_delay(mut self, delay: Duration) -> Self {
+        self.stop_delay = Ok(Some(setting::STOP_DELAY.by_method(delay)));
         self
     }
 

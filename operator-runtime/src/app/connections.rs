@@ -74,6 +74,13 @@ impl Connections {
         })
     }
 
+    /// Waits until no connection is open.
+    pub(super) async fn all_ended(&self) {
+        let all = u32::try_from(self.limits.connections()).unwrap_or(u32::MAX);
+        // `acquire_many` fails only on a closed semaphore, and nothing closes this one.
+        let _ = self.slots.acquire_many(all).await;
+    }
+
     /// Closes connections that exceed their time limit, for as long as the future is polled.
     pub(super) async fn close_overdue(self: Arc<Self>) -> Infallible {
         let shortest = self.limits.read_timeout.min(self.limits.idle_timeout);

@@ -16,6 +16,7 @@ use super::reading::Reading;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
+use crate::protocol::method::Method;
 
 /// An endpoint and the app that serves it.
 pub(super) struct Served {
@@ -46,6 +47,10 @@ impl Served {
     /// Whether an axum extractor of the endpoint reads the request's head.
     pub(super) fn extracts(&self) -> bool {
         self.endpoint.arguments.extracts()
+    }
+
+    pub(super) fn method(&self) -> Method {
+        self.endpoint.endpoint.method
     }
 
     pub(super) fn answer<B>(

@@ -2,6 +2,7 @@
 
 mod announcement;
 mod assemble;
+mod before_serving;
 #[cfg(feature = "cli")]
 mod cli;
 mod config;
@@ -13,10 +14,12 @@ mod driven;
 mod exchange;
 #[cfg(feature = "prometheus")]
 mod exporter;
+mod host;
 #[cfg(feature = "cli")]
 mod log;
 #[cfg(feature = "mcp")]
 mod mcp;
+mod probes;
 mod reading;
 pub(crate) mod registry;
 mod room;
@@ -34,9 +37,12 @@ use std::sync::Arc;
 use axum::BoxError;
 use bytes::Bytes;
 
+use self::assemble::assemble_without_steps;
+use self::before_serving::Step;
 pub(crate) use assemble::{Assembled, assemble};
 pub use config::{Config, SettingName};
 pub(crate) use config::{Given, Limits, Settled};
+pub use host::Host;
 pub(crate) use service::Service;
 pub use start_error::{StartError, StartProblem};
 
@@ -82,6 +88,7 @@ pub struct App {
     only: Vec<Endpoints>,
     states: States,
     twice: Vec<&'static str>,
+    before_serving: Vec<Step>,
     store: Option<Given<Arc<dyn Store>>>,
     #[cfg(feature = "sqlite")]
     sqlite_setup: Option<SqliteSetup>,
@@ -121,6 +128,46 @@ impl App {
         if !self.states.insert(id, value) {
             self.twice.push(std::any::type_name::<T>());
         }
+        self
+    }
+
+    /// Adds a value that endpoints borrow as `&T`, and that is made only by programs and commands that serve: a pool of
+    /// connections is not needed for `--help` or `manifest --check`. If several values and tasks are given, they are made
+    /// and run in that order, once everything else about the app has been checked.
+    ///
+    /// ```
+    /// use operator_runtime::App;
+    ///
+    /// struct Prices(String);
+    ///
+    /// let app = App::new().state_with(async || std::fs::read_to_string("prices.csv").map(Prices));
+    /// ```
+    #[must_use]
+    pub fn state_with<T: AppState, E: Into<BoxError>, F>(mut self, make: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        if !self.states.promise(T::id()) {
+            self.twice.push(std::any::type_name::<T>());
+        }
+        self.before_serving.push(Step::state(make));
+        self
+    }
+
+    /// Runs a task before the program serves, such as migrations of its own tables. The task runs where
+    /// [`state_with`](Self::state_with) makes its values; if the task fails, the program does not start.
+    ///
+    /// ```
+    /// use operator_runtime::App;
+    ///
+    /// let app = App::new().before_serving(async || std::fs::create_dir_all("receipts"));
+    /// ```
+    #[must_use]
+    pub fn before_serving<E: Into<BoxError>, F>(mut self, task: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        self.before_serving.push(Step::task(task));
         self
     }
 
@@ -195,7 +242,7 @@ impl App {
         let app = trial.iter().fold(self.clone(), |app, trial| {
             app.with_store(trial.store(), settings.store_setting())
         });
-        let assembled = assemble(&app, settings, Arc::new(SystemClock::new())).await;
+        let assembled = assemble_without_steps(&app, settings, Arc::new(SystemClock::new())).await;
         if let Some(trial) = trial {
             trial.end().await;
         }
@@ -214,16 +261,15 @@ impl App {
     /// On a multi-threaded runtime, tokio does not allow this inside a `LocalSet`, so serve the router outside of a
     /// `LocalSet`.
     ///
-    /// A task on the current tokio runtime removes expired operations until the router is dropped. The host has to do
-    /// everything else that [`serve`](Self::serve) does. It limits how long the headers of a request may take. When the
-    /// process stops, it answers new calls with 503, waits for running calls (including those whose caller has
-    /// disconnected), and closes the store. If the host stops earlier, an operation that was running is treated as
-    /// after a crash: a retry runs it again, or is told that the outcome is unknown.
+    /// A task on the current tokio runtime removes expired operations until the router is dropped. The host has to limit
+    /// how long the headers of a request may take. A host that stops while calls are running needs
+    /// [`host`](Self::host) instead, whose [`Host::drain`] waits for them. Otherwise an operation that was running is
+    /// treated as after a crash: a retry runs it again, or is answered that the outcome is unknown.
     ///
     /// # Errors
     /// Every problem that start-up finds, in one message.
     pub async fn router(self) -> Result<axum::Router, StartError> {
-        Ok(router::router(&self.hosted().await?))
+        Ok(self.host().await?.router())
     }
 
     /// The whole app as a [`tower::Service`], for a host with its own server or layers. [`serve`](Self::serve) uses the
@@ -261,12 +307,14 @@ impl App {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let service = Service::new(&self.hosted().await?);
-        Ok(tower::service_fn(move |request| service.answer(request)))
+        Ok(self.host().await?.service())
     }
 
-    /// Prepares the app for a host that serves it.
-    async fn hosted(self) -> Result<Arc<Assembled>, StartError> {
+    /// The app for a host with its own server: the router or the service, and how to stop.
+    ///
+    /// # Errors
+    /// Every problem that start-up finds, in one message.
+    pub async fn host(self) -> Result<Host, StartError> {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
@@ -274,11 +322,15 @@ impl App {
         if assembled.settings.counts_records {
             count_while_held(&assembled.pipeline);
         }
-        Ok(Arc::new(assembled))
+        Ok(Host::new(Arc::new(assembled)))
     }
 
-    /// Listens and answers until SIGTERM or SIGINT. Then it waits for running calls to finish; new calls are answered
-    /// that they should retry.
+    /// Listens and answers until SIGTERM or SIGINT, and then finishes the running calls.
+    ///
+    /// `/livez` and `/readyz` answer probes without a signature. After SIGTERM, `/readyz` answers 503, and the server
+    /// still answers calls for [`Config::stop_delay`], so that load balancers can choose other servers. Then it closes
+    /// the port. Calls on open connections are still answered, and each answer closes its connection. After SIGINT, the
+    /// port is closed at once.
     ///
     /// A second signal exits the process with status 1 at once. A retry of a call that was still running then waits
     /// until that call's lease has expired.
@@ -291,7 +343,8 @@ impl App {
         announcement::announce_mcp(&assembled);
         let listening = server::listen(assembled.settings.listen).await?;
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
-        server::serve(listening, Arc::new(assembled), axum::Router::new()).await
+        let stop_delay = assembled.settings.stop_delay;
+        server::serve(listening, Arc::new(assembled), axum::Router::new(), stop_delay).await
     }
 
     /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and

@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 
-use super::{SettingName, StartProblem};
+use super::{SettingName, StartProblem, probes};
 use crate::endpoint::call::Call;
 use crate::endpoint::need::{Need, NeedKind};
 use crate::endpoint::states::States;
@@ -87,6 +87,17 @@ pub(crate) fn check_unique(endpoints: &[&'static Endpoint], problems: &mut Vec<S
             )));
         }
     }
+}
+
+/// Reports an endpoint at the path of a probe.
+pub(crate) fn check_probes(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) {
+    let clashes = endpoints.iter().filter(|endpoint| probes::PATHS.contains(&endpoint.path));
+    problems.extend(clashes.map(|endpoint| {
+        StartProblem::new(format!(
+            "`{}` ({}) answers at `{}`, which is the path of a probe: give the endpoint another path.",
+            endpoint.name, endpoint.source, endpoint.path
+        ))
+    }));
 }
 
 /// Reports an endpoint whose path equals another endpoint's path after the public URL's base path is added. Endpoints

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
-#[cfg(any(feature = "cli", feature = "mcp"))]
-use http::Response;
+use axum::routing::{MethodFilter, on_service};
+use http::{Request, Response};
 use tower::service_fn;
 
 use super::Assembled;
-use super::exchange::Served;
-#[cfg(any(feature = "cli", feature = "mcp"))]
-use crate::{app::exchange::respond, pipeline::reply::Reply, problem::Error};
+use super::exchange::{Served, respond};
+use crate::pipeline::reply::Reply;
+use crate::problem::Error;
+use crate::protocol::method::Method;
 
 /// A route for each path of each endpoint, and the route of MCP.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
@@ -20,13 +20,18 @@ pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
     with_mcp(router, assembled)
 }
 
-/// Adds a route for each path of the endpoint.
+/// Adds a route for each path of the endpoint. The route is for the endpoint's method, so that a host can have a route
+/// for another method at the same path.
 pub(super) fn route(router: Router, paths: &[String], served: &Arc<Served>) -> Router {
     paths.iter().fold(router, |router, path| {
         // The service contains only one `Arc`, because axum clones the service for each request.
         let served = Arc::clone(served);
+        let method = match served.method() {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+        };
         let service = service_fn(move |request: Request<Body>| Arc::clone(&served).answer(request));
-        router.route_service(path, service)
+        router.route(path, on_service(method, service.clone()).fallback_service(service))
     })
 }
 
@@ -40,7 +45,6 @@ pub(super) fn with_mcp(router: Router, assembled: &Arc<Assembled>) -> Router {
 }
 
 /// The error response of a route that is not an endpoint.
-#[cfg(any(feature = "cli", feature = "mcp"))]
 pub(super) fn refused(error: &Error) -> Response<Body> {
     respond(Reply::from_error(error)).map(Body::new)
 }

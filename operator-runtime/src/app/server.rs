@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::future::TryFutureExt as _;
+use futures_util::future::{FutureExt as _, TryFutureExt as _};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 use http_body::Body as _;
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use super::connection::{Arriving, Connection, refuse};
 use super::connections::{Connections, Open};
 use super::driven::Driven;
+use super::probes::{self, Readiness};
 use super::service::Service;
 use super::{Assembled, Given, StartError, StartProblem};
 use crate::pipeline::Pipeline;
@@ -48,37 +49,54 @@ pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, Star
     Ok(Listening { listener, address })
 }
 
-/// Serves the endpoints and the other routes in `beside` until SIGTERM or SIGINT. A second signal exits with a failure,
-/// because it aborts running calls, and their leases then have to expire.
-pub(crate) async fn serve(listening: Listening, assembled: Arc<Assembled>, beside: Router) -> Result<(), StartError> {
+/// Serves the endpoints and the other routes in `beside` until SIGTERM or SIGINT. After SIGTERM, the server goes on for
+/// `stop_delay`, so that load balancers can see at `/readyz` that it is about to end. A second signal exits with a
+/// failure, because it aborts running calls, and their leases then have to expire.
+pub(crate) async fn serve(
+    listening: Listening,
+    assembled: Arc<Assembled>,
+    beside: Router,
+    stop_delay: Duration,
+) -> Result<(), StartError> {
     let Listening { listener, .. } = listening;
     let mut signals = Signals::new().map_err(|error| {
         let sentence = format!("The program cannot wait for the signals SIGTERM and SIGINT: {error}.");
         StartProblem::new(sentence).caused_by(error)
     })?;
-    let mut server = Server::new(listener, &assembled, beside);
+    let server = Server::new(listener, &assembled, beside);
     // This task runs until all connections have ended, including those that are accepted during the stop.
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
     let sweeping = sweep_while_held(&assembled.pipeline);
     let counts_records = assembled.settings.counts_records;
     let counting = counts_records.then(|| count_while_held(&assembled.pipeline));
     let connections = GracefulShutdown::new();
-    tokio::select! {
+    let signal = tokio::select! {
         never = server.accept(&connections) => match never {},
-        () = signals.next() => {}
-    }
-    // The pipeline stops before this is logged, because a blocked log must not delay the stop.
-    assembled.pipeline.stop();
-    tracing::info!("stopping: no new calls are accepted; waiting for running calls (a second signal stops at once)");
+        signal = signals.next() => signal,
+    };
+    // The stop begins before it is logged, because a blocked log must not delay the stop.
+    server.readiness.stop();
+    let (delay, linger) = match signal {
+        Signalled::Terminate => (stop_delay, LINGER),
+        Signalled::Interrupt => (Duration::ZERO, Duration::ZERO),
+    };
+    tracing::info!(
+        "stopping: the port closes in {} s; running calls are finished (a second signal stops at once)",
+        delay.as_secs_f32()
+    );
     tokio::select! {
-        () = server.drain(connections, &assembled.pipeline) => tracing::info!("stopped"),
-        () = signals.next() => stop_at_once(),
+        () = server.stop(connections, &assembled.pipeline, delay, linger) => tracing::info!("stopped"),
+        _ = signals.next() => stop_at_once(),
     }
     closing.abort();
     sweeping.abort();
     counting.inspect(JoinHandle::abort);
     Ok(())
 }
+
+/// How long an idle connection may still send a call after the port was closed. A proxy may have chosen the connection
+/// for a call before the proxy knew that the server stops.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Exits the process although handlers are running. Shutting the runtime down instead would wait for handlers that
 /// block.
@@ -103,12 +121,19 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) {
+    pub(super) async fn next(&mut self) -> Signalled {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signalled::Terminate,
+            _ = self.interrupt.recv() => Signalled::Interrupt,
         }
     }
+}
+
+/// A signal that has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signalled {
+    Terminate,
+    Interrupt,
 }
 
 /// A connection whose request had a larger head is closed after the answer, because hyper keeps the read buffer of a
@@ -130,6 +155,7 @@ struct Server {
     service: Service,
     http: http1::Builder,
     connections: Arc<Connections>,
+    readiness: Arc<Readiness>,
     /// The time limit for sending a request, and also for reading the answer.
     patience: Duration,
     /// The longest time that a call of any endpoint may take.
@@ -145,12 +171,15 @@ impl Server {
         http.max_buf_size(limits.head)
             .max_header_size(limits.head)
             .header_read_timeout(None);
+        let readiness = Readiness::new(&assembled.pipeline);
+        let beside = probes::route(beside, &readiness);
         let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
         Self {
             listener,
             service: Service::with(assembled, beside),
             http,
             connections: Connections::new(limits),
+            readiness,
             patience: limits.read_timeout,
             slowest: slowest.unwrap_or_default(),
         }
@@ -160,10 +189,7 @@ impl Server {
     async fn accept(&self, graceful: &GracefulShutdown) -> Infallible {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => match self.connections.admit().await {
-                    Some(open) => self.serve(stream, open, graceful),
-                    None => refuse(&stream),
-                },
+                Ok((stream, _)) => self.take(stream, graceful).await,
                 // Most likely, there are no free file descriptors. During the pause, some connections may end.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -173,20 +199,29 @@ impl Server {
         }
     }
 
+    /// Serves a connection, or refuses it if the server is full.
+    async fn take(&self, stream: TcpStream, graceful: &GracefulShutdown) {
+        match self.connections.admit().await {
+            Some(open) => self.serve(stream, open, graceful),
+            None => refuse(&stream),
+        }
+    }
+
     fn serve(&self, stream: TcpStream, open: Open, graceful: &GracefulShutdown) {
         // Answers are small and complete; with Nagle's algorithm, the kernel would delay them.
         let _ = stream.set_nodelay(true);
         let watched = Arc::clone(&open.watched);
         let connection = Connection::new(stream, Arc::clone(&watched));
         let service = self.service.clone();
+        let readiness = Arc::clone(&self.readiness);
         let answer = service_fn(move |request: Request<Incoming>| {
             watched.call_begins();
             let is_last = head_size(&request) > LARGEST_HEAD_KEPT;
             let request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
-            let watched = Arc::clone(&watched);
+            let (watched, readiness) = (Arc::clone(&watched), Arc::clone(&readiness));
             service.answer(request).map_ok(move |mut response| {
                 watched.call_ends(response.body().size_hint().lower());
-                if is_last {
+                if is_last || readiness.is_stopping() {
                     response
                         .headers_mut()
                         .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -205,24 +240,29 @@ impl Server {
         });
     }
 
-    /// Waits for the calls on connections, then for detached calls, and then closes the store. Callers that connect
-    /// meanwhile are answered that they should retry; a closed port could not tell them.
-    async fn drain(&mut self, connections: GracefulShutdown, pipeline: &Pipeline) {
-        self.http.keep_alive(false);
-        let late = GracefulShutdown::new();
-        let ended = async {
-            // Connections end before the pipeline does, because a lost connection passes its running handler to the
-            // pipeline.
-            let most = self.slowest + 2 * self.patience;
-            if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
-                tracing::warn!("some callers did not read their answers in time; their connections are closed");
-            }
-            pipeline.drain().await;
-        };
-        tokio::select! {
-            never = self.accept(&late) => match never {},
-            () = ended => {}
+    /// Closes the port after `delay`, waits for the calls on connections, then for detached calls, and then closes the
+    /// store. While the server stops, each answer asks the caller to close the connection.
+    async fn stop(self, connections: GracefulShutdown, pipeline: &Pipeline, delay: Duration, linger: Duration) {
+        let _ = tokio::time::timeout(delay, self.accept(&connections)).await;
+        // Connections that are still in the kernel's queue would be reset when the port is closed.
+        while let Some(Ok((stream, _))) = self.listener.accept().now_or_never() {
+            self.take(stream, &connections).await;
         }
-        late.shutdown().await;
+        let Self {
+            listener,
+            connections: open,
+            slowest,
+            patience,
+            ..
+        } = self;
+        drop(listener);
+        let _ = tokio::time::timeout(linger, open.all_ended()).await;
+        // In this order, because a connection that is lost meanwhile hands its handler over to the pipeline.
+        let most = slowest + 2 * patience;
+        if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
+            tracing::warn!("some callers did not read their answers in time; their connections are closed");
+        }
+        pipeline.stop();
+        pipeline.drain().await;
     }
 }

@@ -93,9 +93,9 @@ impl StartProblem {
         }
     }
 
-    pub(crate) fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn caused_by(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {
-            cause: Some(Arc::new(cause)),
+            cause: Some(Arc::from(cause.into())),
             ..self
         }
     }

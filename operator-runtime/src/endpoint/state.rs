@@ -27,6 +27,12 @@ pub trait AppState {
     #[doc(hidden)]
     fn borrowed(invocation: &Invocation) -> Result<&Self, Error>;
 
+    /// The type by which endpoints find the value.
+    #[doc(hidden)]
+    fn id() -> TypeId
+    where
+        Self: Sized;
+
     /// The value in the form in which the app stores it.
     #[doc(hidden)]
     fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>)
@@ -40,6 +46,10 @@ impl<T: Send + Sync + 'static> AppState for T {
 
     fn borrowed(invocation: &Invocation) -> Result<&Self, Error> {
         invocation.borrowed()
+    }
+
+    fn id() -> TypeId {
+        TypeId::of::<T>()
     }
 
     fn shared(self) -> (TypeId, Arc<dyn Any + Send + Sync>) {

@@ -55,6 +55,8 @@ pub(crate) struct Pipeline {
     operations: Operations,
     clock: Arc<dyn Clock>,
     permits: Arc<Semaphore>,
+    /// The number of all permits.
+    concurrency: usize,
     stopping: AtomicBool,
     running: TaskTracker,
     transactions: UnderWay,
@@ -66,6 +68,7 @@ impl Pipeline {
             operations,
             clock,
             permits: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
+            concurrency,
             stopping: AtomicBool::new(false),
             running: TaskTracker::new(),
             transactions: UnderWay::default(),
@@ -198,6 +201,13 @@ impl Pipeline {
     /// Makes the pipeline refuse new calls.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Waits until no call has a permit to run.
+    pub(crate) async fn idle(&self) {
+        let all = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
+        // `acquire_many` fails only on a closed semaphore, and nothing closes this one.
+        let _ = self.permits.acquire_many(all).await;
     }
 
     /// Waits for the handlers whose callers have disconnected, and closes the store. This function does not wait for

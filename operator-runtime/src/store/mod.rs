@@ -265,6 +265,12 @@ pub trait Store: Debug + Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>>;
 
+    /// Whether the store can be reached now. The default implementation lists one record.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        let id = OperationId::new("", "");
+        Box::pin(async move { self.list(id..=id, None, 1).await.map(drop) })
+    }
+
     /// Counts the records, including expired records that are not swept yet. An attempt counts as lost if its record
     /// was last written at least `lease` ago. The default implementation reads all records.
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {

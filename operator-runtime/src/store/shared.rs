@@ -32,6 +32,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).list(ids, after, limit)
     }
 
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).ping()
+    }
+
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         (**self).count(lease)
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 
@@ -44,7 +45,7 @@ pub(super) async fn run(app: App) -> Done {
         key_file.display().to_string()
     };
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
-    server::serve(listening, assembled, console.unwrap_or_else(Router::new))
+    server::serve(listening, assembled, console.unwrap_or_else(Router::new), Duration::ZERO)
         .await
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| error.to_string())

@@ -23,7 +23,7 @@ pub(super) async fn run(app: App) -> Done {
     let sweeping = sweep_while_held(&assembled.pipeline);
     let (served, told_to_stop) = tokio::select! {
         served = mcp::stdio::serve(&assembled) => (served, false),
-        () = signals.next() => (Ok(()), true),
+        _ = signals.next() => (Ok(()), true),
     };
     assembled.pipeline.stop();
     // After the end of standard input, the first signal only repeats the request to stop; so two signals are needed.

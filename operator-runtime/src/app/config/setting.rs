@@ -42,6 +42,7 @@ pub(crate) const PUBLIC_URL: Names = names("Config::public_url", "OPERATOR_PUBLI
 pub(crate) const LISTEN: Names = names("Config::listen", "OPERATOR_LISTEN");
 pub(crate) const STORE: Names = names("Config::store", "OPERATOR_STORE");
 pub(crate) const SERVE_MANIFEST: Names = names("Config::serve_manifest", "OPERATOR_SERVE_MANIFEST");
+pub(crate) const STOP_DELAY: Names = names("Config::stop_delay", "OPERATOR_STOP_DELAY");
 pub(crate) const METRICS: Names = names("Config::metrics", "OPERATOR_METRICS");
 pub(crate) const MCP_TOKENS: Names = names("Config::mcp_tokens", "OPERATOR_MCP_TOKENS");
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::str::ParseBoolError;
+use std::time::Duration;
 
 use super::secret_file::SecretFile;
 use super::setting::{self, Given, Names, SettingName};
@@ -20,6 +21,7 @@ pub(crate) struct Settled {
     pub(crate) listen: Given<SocketAddr>,
     pub(crate) limits: Limits,
     pub(crate) serves_manifest: bool,
+    pub(crate) stop_delay: Duration,
     pub(crate) counts_records: bool,
     /// The tokens of MCP clients. `/mcp` is served only if there are any.
     #[cfg(feature = "mcp")]
@@ -37,6 +39,7 @@ impl Config {
         let listen = self.settle_listen().map_err(|problem| problems.push(problem));
         let serves_manifest = self.serve_manifest.clone();
         let serves_manifest = serves_manifest.map_err(|problem| problems.push(problem));
+        let stop_delay = self.settle_stop_delay().map_err(|problem| problems.push(problem));
         #[cfg(feature = "mcp")]
         let mcp_tokens = self
             .settle_mcp_tokens(keys.as_ref().ok())
@@ -57,6 +60,7 @@ impl Config {
             listen: listen.ok()?,
             limits: self.limits,
             serves_manifest: serves_manifest.ok()?,
+            stop_delay: stop_delay.ok()?,
             counts_records: self.count_records || self.metrics.is_some(),
             #[cfg(feature = "mcp")]
             mcp_tokens: mcp_tokens.ok()?,
@@ -185,6 +189,19 @@ impl Config {
         self.mcp_tokens.as_ref().map(read).transpose()
     }
 
+    fn settle_stop_delay(&self) -> Result<Duration, StartProblem> {
+        const DEFAULT: Duration = Duration::from_secs(5);
+        const LONGEST: Duration = Duration::from_secs(3600);
+        match self.stop_delay.clone()? {
+            None => Ok(DEFAULT),
+            Some(Given { value, .. }) if value <= LONGEST => Ok(value),
+            Some(Given { setting, .. }) => {
+                let sentence = format!("{setting} is longer than an hour, so the program would not stop: make it an hour or less.");
+                Err(StartProblem::of(setting, sentence))
+            }
+        }
+    }
+
     /// The address at which Prometheus scrapes the metrics, if one is set.
     pub(crate) fn settle_metrics(&self) -> Result<Option<Given<SocketAddr>>, StartProblem> {
         let Some(given) = &self.metrics else {
@@ -201,6 +218,18 @@ impl Config {
         }
         address(given, "127.0.0.1:9464").map(Some)
     }
+}
+
+/// The value of an environment variable that must be a duration: a number of seconds, or a number with a unit.
+pub(super) fn duration(given: Given<String>) -> Result<Given<Duration>, StartProblem> {
+    let Given { value, setting } = given;
+    let seconds = value.parse().map(Duration::from_secs);
+    let parsed = seconds.or_else(|_| humantime::parse_duration(&value));
+    let parsed = parsed.map(|value| Given { value, setting });
+    parsed.map_err(|error| {
+        let sentence = format!("{setting} is `{value}`, which is not a duration: write one such as `5s` or `500ms`.");
+        StartProblem::of(setting, sentence).caused_by(error)
+    })
 }
 
 /// The value of an environment variable that must be `true` or `false`.

@@ -219,6 +219,14 @@ impl Store for SqliteStore {
         })
     }
 
+    /// Reads on a reading connection, because the writer may be busy with a handler's transaction.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let reading = self.reader.read(records::touch).await;
+            reading.map_err(|source| StoreError::unavailable(&self.name, "answer", source))
+        })
+    }
+
     /// Counts on a reading connection, so that the writer does not wait.
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move {

@@ -160,6 +160,12 @@ fn page(
         .collect()
 }
 
+/// Reads one record, if there is one.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    let some = "SELECT EXISTS (SELECT 1 FROM operator_operations)";
+    connection.query_row(some, [], |_| Ok(()))
+}
+
 /// Counts by the second byte of each record, which contains its state and whether it is settled.
 pub(super) fn count(connection: &Connection, lost_before: i64) -> rusqlite::Result<Counts> {
     let count = "SELECT count(*), count(*) FILTER (WHERE substr(record, 2, 1) IN (x'04', x'84')),
