@@ -1,6 +1,6 @@
-//! Doors for the fuzz targets in `tests/fuzz-targets`: what has no public one and reads what others write.
+//! Entry points for the fuzz targets in `tests/fuzz-targets`: parsers of untrusted text that have no public function.
 //!
-//! No part of the public API: it is there only with `--cfg fuzzing`, which `cargo fuzz` sets.
+//! This module is not part of the public API. It exists only with `--cfg fuzzing`, which `cargo fuzz` sets.
 
 use crate::console::comparison;
 use crate::protocol::signature::Keys;

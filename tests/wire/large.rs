@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How many bodies wait at the gate in their decoding.
+/// How many bodies are being decoded and are blocked in `Gated::deserialize`.
 static WAITING: LazyLock<watch::Sender<usize>> = LazyLock::new(watch::Sender::default);
 /// Whether decoding may continue.
 static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());

@@ -52,7 +52,7 @@ fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
     )
 }
 
-/// Whether the default is a constant and the input has number bounds. Then an assertion compares the two at compile
+/// Whether the default is a constant and the input has number bounds. If so, an assertion compares the two at compile
 /// time. Literals are compared by the macro itself; other expressions are evaluated at start-up.
 pub(crate) fn is_const_default(input: &Input) -> bool {
     let is_bounded = input.options.constraints.iter().any(is_number_bound);

@@ -38,8 +38,8 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
 /// Every mistake, and the item as written, so that other code that uses the item still compiles.
 pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> TokenStream {
     let mistakes = mistakes.to_compile_error();
-    // Without an endpoint nothing uses the function, so rustc would report it as dead code, and also the items that
-    // only it uses.
+    // Without an endpoint nothing uses the function, so rustc would report the function, and the items that only it
+    // uses, as dead code.
     quote!(#[allow(dead_code)] #item #mistakes)
 }
 

@@ -196,8 +196,7 @@ impl Config {
     }
 
     /// The tokens of the clients that may call over MCP, at `/mcp`: a list of `[tenant/]id=token`, separated by commas,
-    /// or
-    /// `@FILE` to read them from a file with one token per line. Unless set, MCP is not served.
+    /// or `@FILE` to read them from a file with one token per line. Unless set, MCP is not served.
     #[cfg(feature = "mcp")]
     #[must_use]
     pub fn mcp_tokens(mut self, tokens: impl Into<String>) -> Self {
@@ -402,7 +401,7 @@ mod tests {
         let of_variables = said(by_variables.clone());
         for sentence in [
             "There is no signing key: set OPERATOR_SIGNING_KEY or `Config::signing_key` to",
-            "The public URL `http://a.example` is not https, which only a loopback host can do without: OPERATOR_PUBLIC_URL takes",
+            "The public URL `http://a.example` is not https (only a loopback host may use http): OPERATOR_PUBLIC_URL takes",
             "OPERATOR_LISTEN is `nowhere`, which is not an IP address and a port",
             "OPERATOR_SERVE_MANIFEST is `nowhere`: write `true` or `false`",
         ] {

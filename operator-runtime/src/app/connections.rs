@@ -156,8 +156,8 @@ impl Drop for Open {
     }
 }
 
-/// Connections in the order in which they are to be closed. The order serves many closings, because sorting all
-/// connections for each new connection would cost more than opening one.
+/// Connections in the order in which they are to be closed. One sorted queue is used for many closings, because sorting
+/// all connections for each new one would cost more than opening it.
 #[derive(Default)]
 struct Queue {
     made: Moment,
@@ -165,7 +165,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// How long an order may be used: later, other connections may have become idle and come first.
+    /// How long a sorted queue is used. After that it is sorted again, because other connections may have become idle.
     const FRESH: Duration = Duration::from_millis(10);
 
     /// Closes the connection with the lowest rank; among equal ranks, the one that has waited longest. `true` if there

@@ -24,7 +24,7 @@ const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_se
 /// What a call may do.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// Run the handler, and complete the lease with its outcome.
+    /// Run the handler, then record its outcome with `Lease::complete`.
     Run(Lease),
     /// Answer the caller from the record. A duplicate whose wait has timed out is told that the operation is still
     /// running.

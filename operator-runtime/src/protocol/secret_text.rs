@@ -1,4 +1,4 @@
-//! Checks the characters of ids, tenants and secrets. The error names what was found, and never shows the text. Pure.
+//! Checks the characters of ids, tenants and secrets. The error names what was found, and never shows the text. No I/O.
 
 /// The largest number of characters of an id or a tenant.
 const LONGEST_NAME: usize = 64;

@@ -102,7 +102,8 @@ struct Reading<'p> {
     secrets: Vec<Secret>,
     /// The number of the entry that has each name.
     names: HashMap<KeyName, usize>,
-    /// The name of each secret. By SHA-256, because the map does not wipe its memory.
+    /// The name of each secret, by the secret's SHA-256. The secret itself is not the key, because the map does not
+    /// wipe its memory.
     owners: HashMap<[u8; 32], KeyName>,
     problems: Vec<String>,
 }

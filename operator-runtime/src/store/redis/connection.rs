@@ -24,7 +24,8 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// One retry per call: while the server is unavailable, calls are refused, and a later call finds it again.
+    /// Each attempt to connect is retried once. While the server is unavailable, calls are refused, and each refused
+    /// call starts a new attempt.
     pub(super) async fn to_one(info: ConnectionInfo) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
