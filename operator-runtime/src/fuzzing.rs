@@ -17,7 +17,7 @@ pub fn key_lists(text: &str) {
     drop(Keys::parse_lines("a file", text).map_err(|error| error.to_string()));
 }
 
-/// Reads the address of a store, which is not opened.
+/// Parses the address of a store without opening the store.
 pub fn store_address(address: &str) {
     drop(store::read_address(address).map_err(|error| store::not_opened("OPERATOR_STORE", address, &error)));
 }

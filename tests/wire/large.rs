@@ -23,7 +23,7 @@ static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 /// How often the handler of `charge` has run.
 static CHARGES: AtomicUsize = AtomicUsize::new(0);
 
-/// A text whose decoding waits until the test opens the gate.
+/// A text whose decoding waits until the test sets `OPEN`.
 struct Gated(String);
 
 impl<'de> Deserialize<'de> for Gated {

@@ -84,7 +84,7 @@ fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStre
     let (ty, name) = (&input.ty, &constraint.name);
     let message = format!("the default does not satisfy `{name} = {bound}`: change the default or `{name}`");
     let constraint = tokens::constraint(constraint);
-    // In a `const` block, because the default may have a type with a destructor, and a constant cannot drop such a
+    // The default is in a `const` block, because its type may have a destructor, and a constant cannot drop such a
     // value.
     let value = quote!(__operator::Shown::<#ty>::READ.number(const { &#default() }));
     Some(assertion(&quote!(#constraint.keeps(#value)), &message, place))

@@ -19,7 +19,8 @@ use crate::span;
 
 /// The function without the attributes that only the macro reads. The body is unchanged.
 pub(crate) fn cleaned(mut function: Function) -> Function {
-    // Removed, because the macro has already reported it, and rustc would add that variadic functions are unstable.
+    // A variadic argument is removed, because the macro has already reported it, and rustc would add that variadic
+    // functions are unstable.
     function.signature.variadic = None;
     for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {

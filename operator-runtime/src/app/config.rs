@@ -63,7 +63,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 enum Address {
     Known(SocketAddr),
-    /// From the environment. The text has not been checked and may not be an address.
+    /// The text of the environment variable. It has not been checked and may not be an address.
     Text(String),
 }
 

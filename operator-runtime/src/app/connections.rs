@@ -103,8 +103,8 @@ impl Connections {
         }
     }
 
-    /// Closes the connection that has been idle longest; without idle ones, the one for which the server has waited
-    /// longest.
+    /// Closes the connection that has been idle longest. If no connection is idle, closes the one for which the server
+    /// has waited longest.
     fn close_surplus(&self) -> bool {
         let Known { all, surplus, .. } = &mut *self.known();
         surplus.close_first(all, self.now(), |phase| match phase {
@@ -194,7 +194,7 @@ impl Queue {
     }
 
     fn close_next(&mut self) -> bool {
-        // A connection that has made progress since then is not closed.
+        // A connection that has made progress since the queue was sorted is not closed.
         std::iter::from_fn(|| self.waiting.pop_front())
             .filter_map(|(moment, watched)| Some((moment, watched.upgrade()?)))
             .any(|(moment, watched)| watched.close(moment, Phase::Surplus))
@@ -244,7 +244,7 @@ mod tests {
         pass(Duration::from_millis(1)).await;
         first.watched.has_written().unwrap();
         assert!(connections.close_surplus());
-        // Closed in the order that was made when the second connection was closed.
+        // The second closing uses the queue that was sorted for the first closing.
         begin_call(&third);
         assert!(connections.close_surplus());
         let phases = [&first, &second, &third].map(|open| open.watched.phase());

@@ -62,7 +62,7 @@ impl Operations {
     pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
         match self.claim(asked).await? {
             Some(claim) => Ok(claim),
-            // Boxed to keep this future small: most calls are first calls, which do not wait.
+            // The waiting is boxed to keep this future small: most calls are first calls, which do not wait.
             None => {
                 asked.meter.waits.increment(1);
                 Box::pin(self.claim_when_ended(asked)).await

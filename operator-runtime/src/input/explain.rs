@@ -192,7 +192,8 @@ impl<'e> Explaining<'e> {
 
     fn visit_fields(&mut self, object: Node<'_>, ids: &[Id], place: &Place<'_>) {
         let rules: Vec<&'e Rule> = ids.iter().filter_map(|id| self.rules.get(*id)).collect();
-        // Sorted by name, so that the order of the messages does not depend on the caller's order of fields.
+        // The fields are sorted by name, so that the order of the messages does not depend on the caller's order of
+        // fields.
         let mut members: Vec<Member<'_>> = object.members().collect();
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.check_unexpected(&members, ids, &rules, place);

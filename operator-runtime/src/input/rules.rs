@@ -154,7 +154,7 @@ impl Rules {
             match &shape.values {
                 Some(values) => choices.extend(values.iter().filter(|value| !value.is_null()).map(in_words)),
                 None if shape.is_null() => {}
-                // An optional enum is a choice inside a choice.
+                // In the schema of an optional enum, one of the forms is itself a list of forms.
                 None if depth < DEEPEST => choices.extend(self.choices(self.only_forms(form.id)?, depth + 1)?),
                 None => return None,
             }

@@ -2,7 +2,7 @@
 
 /// The largest number of characters of an id or a tenant.
 const LONGEST_NAME: usize = 64;
-/// The largest number of different wrong characters that one sentence names.
+/// The largest number of different wrong characters that one message names.
 const MOST_FOUND: usize = 4;
 
 /// A part of `[tenant/]id=secret`.

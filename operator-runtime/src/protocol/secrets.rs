@@ -37,7 +37,7 @@ impl KeyName {
     }
 }
 
-/// Why secrets cannot be used: one sentence for each problem. No sentence shows a secret or a part of one.
+/// Why secrets cannot be used: one message for each problem. No message shows a secret or a part of one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SecretsError(Vec<String>);
 
@@ -192,7 +192,7 @@ impl<'p> Reading<'p> {
         self.secrets.push(secret);
     }
 
-    /// How sentences name an entry.
+    /// How messages name an entry.
     fn place_of(&self, number: usize) -> String {
         format!("{} {number} of {}", self.unit, self.place)
     }

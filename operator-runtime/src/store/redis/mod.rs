@@ -148,7 +148,8 @@ impl RedisStore {
         if self.replicas == 0 {
             return Ok((self.connection.ask(&swap).await?, 0));
         }
-        // After the write on the same connection, because `WAIT` waits for the writes of its own connection.
+        // `WAIT` is sent after the write on the same connection, because it waits only for the writes of its own
+        // connection.
         let mut wait = Cmd::new();
         wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
         let mut both = Pipeline::with_capacity(2);
