@@ -11,7 +11,8 @@ use crate::error::Errors;
 pub(crate) fn endpoints(tokens: TokenStream) -> TokenStream {
     match parse(tokens) {
         Ok(functions) => expand(&functions),
-        // A block, because the macro is used as an expression and an expression cannot be two items in a row.
+        // The output is a block, because the macro is used as an expression, and an expression cannot be two items in a
+        // row.
         Err(errors) => {
             let errors = errors.to_compile_error();
             let nothing = expand(&[]);

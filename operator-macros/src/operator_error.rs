@@ -39,7 +39,7 @@ struct Options {
     retryable: Option<()>,
     internal: Option<Ident>,
     detail: Option<LitStr>,
-    /// True also if the detail was given but is not a string literal.
+    /// Whether a detail was given, even if it is not a string literal.
     detail_is_given: bool,
 }
 

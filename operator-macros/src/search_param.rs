@@ -218,8 +218,8 @@ fn expand(checked: &SearchParam) -> TokenStream {
         Shape::Newtype { inner, wrap } => (
             quote!(<#inner as __operator::SearchInput>::read(text).map(#wrap)),
             quote!(<#inner as __operator::SearchInput>::described(#description)),
-            // Generic over the options, so that the inner type decides: an option that it does not support is not
-            // implemented here either.
+            // The implementation is generic over the options, so that the inner type decides: if the inner type does
+            // not support an option, neither does this type.
             Some(quote! {
                 #[diagnostic::do_not_recommend]
                 impl<__Options> __operator::Takes<__Options> for #name

@@ -27,7 +27,7 @@ pub trait Clock: Debug + Send + Sync + 'static {
 /// Time counted from the start (boot) of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineTime {
-    /// Identifies the machine and this start of it.
+    /// Identifies this boot of this machine.
     pub boot: String,
     /// How long ago the machine was started.
     pub since: Duration,
@@ -57,7 +57,8 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn since_unix_epoch(&self) -> Duration {
-        // A wall clock before 1970 counts as 1970. In both cases, the timestamp of every correct call is refused.
+        // A wall clock before 1970 counts as 1970. This makes no difference: with either time, every correct call is
+        // refused as stale.
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 

@@ -1,6 +1,6 @@
-//! Doors for the fuzz targets in `tests/fuzz-targets`: what has no public one and reads what others write.
+//! Entry points for the fuzz targets in `tests/fuzz-targets`: parsers of untrusted text that have no public function.
 //!
-//! No part of the public API: it is there only with `--cfg fuzzing`, which `cargo fuzz` sets.
+//! This module is not part of the public API. It exists only with `--cfg fuzzing`, which `cargo fuzz` sets.
 
 use crate::console::comparison;
 use crate::protocol::signature::Keys;
@@ -17,7 +17,7 @@ pub fn key_lists(text: &str) {
     drop(Keys::parse_lines("a file", text).map_err(|error| error.to_string()));
 }
 
-/// Reads the address of a store, which is not opened.
+/// Parses the address of a store without opening the store.
 pub fn store_address(address: &str) {
     drop(store::read_address(address).map_err(|error| store::not_opened("OPERATOR_STORE", address, &error)));
 }

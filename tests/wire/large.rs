@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How many bodies wait at the gate in their decoding.
+/// How many bodies are being decoded and are blocked in `Gated::deserialize`.
 static WAITING: LazyLock<watch::Sender<usize>> = LazyLock::new(watch::Sender::default);
 /// Whether decoding may continue.
 static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 /// How often the handler of `charge` has run.
 static CHARGES: AtomicUsize = AtomicUsize::new(0);
 
-/// A text whose decoding waits until the test opens the gate.
+/// A text whose decoding waits until the test sets `OPEN`.
 struct Gated(String);
 
 impl<'de> Deserialize<'de> for Gated {

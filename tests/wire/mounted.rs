@@ -107,7 +107,7 @@ async fn a_store_that_is_shared_is_set_up_as_one_that_is_named() {
     let in_memory = app().store(store::open("memory:").await.unwrap());
     let error = Client::new(in_memory).await.unwrap_err().to_string();
     assert!(
-        error.contains("`App::sqlite_setup` makes tables in SQLite") && error.contains("set `App::store` to"),
+        error.contains("`App::sqlite_setup` creates tables in SQLite") && error.contains("set `App::store` to"),
         "{error}"
     );
 }

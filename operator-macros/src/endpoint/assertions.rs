@@ -52,7 +52,7 @@ fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
     )
 }
 
-/// Whether the default is a constant and the input has number bounds. Then an assertion compares the two at compile
+/// Whether the default is a constant and the input has number bounds. If so, an assertion compares the two at compile
 /// time. Literals are compared by the macro itself; other expressions are evaluated at start-up.
 pub(crate) fn is_const_default(input: &Input) -> bool {
     let is_bounded = input.options.constraints.iter().any(is_number_bound);
@@ -84,7 +84,7 @@ fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStre
     let (ty, name) = (&input.ty, &constraint.name);
     let message = format!("the default does not satisfy `{name} = {bound}`: change the default or `{name}`");
     let constraint = tokens::constraint(constraint);
-    // In a `const` block, because the default may have a type with a destructor, and a constant cannot drop such a
+    // The default is in a `const` block, because its type may have a destructor, and a constant cannot drop such a
     // value.
     let value = quote!(__operator::Shown::<#ty>::READ.number(const { &#default() }));
     Some(assertion(&quote!(#constraint.keeps(#value)), &message, place))

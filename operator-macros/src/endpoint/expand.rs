@@ -19,7 +19,8 @@ use crate::span;
 
 /// The function without the attributes that only the macro reads. The body is unchanged.
 pub(crate) fn cleaned(mut function: Function) -> Function {
-    // Removed, because the macro has already reported it, and rustc would add that variadic functions are unstable.
+    // A variadic argument is removed, because the macro has already reported it, and rustc would add that variadic
+    // functions are unstable.
     function.signature.variadic = None;
     for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {
@@ -38,8 +39,8 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
 /// Every mistake, and the item as written, so that other code that uses the item still compiles.
 pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> TokenStream {
     let mistakes = mistakes.to_compile_error();
-    // Without an endpoint nothing uses the function, so rustc would report it as dead code, and also the items that
-    // only it uses.
+    // Without an endpoint nothing uses the function, so rustc would report the function, and the items that only it
+    // uses, as dead code.
     quote!(#[allow(dead_code)] #item #mistakes)
 }
 

@@ -112,7 +112,7 @@ impl NumberLiteral {
             (Number::Integer(number), Number::Integer(step)) => step != 0 && number % step == 0,
             _ => {
                 let quotient = self.real() / step.real();
-                // A tolerance, because 0.3 / 0.1 is not exactly 3.
+                // A tolerance is needed, because 0.3 / 0.1 is not exactly 3.
                 (quotient - quotient.round()).abs() < 1e-9
             }
         }

@@ -65,7 +65,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 enum Address {
     Known(SocketAddr),
-    /// From the environment. The text has not been checked and may not be an address.
+    /// The text of the environment variable. It has not been checked and may not be an address.
     Text(String),
 }
 
@@ -210,8 +210,7 @@ impl Config {
     }
 
     /// The tokens of the clients that may call over MCP, at `/mcp`: a list of `[tenant/]id=token`, separated by commas,
-    /// or
-    /// `@FILE` to read them from a file with one token per line. Unless set, MCP is not served.
+    /// or `@FILE` to read them from a file with one token per line. Unless set, MCP is not served.
     #[cfg(feature = "mcp")]
     #[must_use]
     pub fn mcp_tokens(mut self, tokens: impl Into<String>) -> Self {
@@ -416,7 +415,7 @@ mod tests {
         let of_variables = said(by_variables.clone());
         for sentence in [
             "There is no signing key: set OPERATOR_SIGNING_KEY or `Config::signing_key` to",
-            "The public URL `http://a.example` is not https, which only a loopback host can do without: OPERATOR_PUBLIC_URL takes",
+            "The public URL `http://a.example` is not https (only a loopback host may use http): OPERATOR_PUBLIC_URL takes",
             "OPERATOR_LISTEN is `nowhere`, which is not an IP address and a port",
             "OPERATOR_SERVE_MANIFEST is `nowhere`: write `true` or `false`",
         ] {

@@ -41,7 +41,8 @@ impl Connection {
         }
     }
 
-    /// Reports that hyper reads more; an error if the server has closed the connection. The caller is told why first.
+    /// Records that hyper is about to read. Returns an error if the server has closed the connection. If a head was
+    /// unfinished, this first sends the caller the reason.
     fn reads(&mut self) -> io::Result<()> {
         let reads = self.watched.reads();
         let phase = self.watched.phase();
@@ -53,7 +54,7 @@ impl Connection {
                 Phase::Overdue => head_too_slow(self.watched.connections().read_timeout()),
                 _ => too_many(),
             };
-            // An error is ignored, because then the caller has gone.
+            // A write error is ignored: it means that the caller has already disconnected.
             let _ = self.stream.try_write(&answer);
         }
         self.in_head = phase == Phase::Head;

@@ -110,8 +110,8 @@ impl Connections {
         }
     }
 
-    /// Closes the connection that has been idle longest; without idle ones, the one for which the server has waited
-    /// longest.
+    /// Closes the connection that has been idle longest. If no connection is idle, closes the one for which the server
+    /// has waited longest.
     fn close_surplus(&self) -> bool {
         let Known { all, surplus, .. } = &mut *self.known();
         surplus.close_first(all, self.now(), |phase| match phase {
@@ -163,8 +163,8 @@ impl Drop for Open {
     }
 }
 
-/// Connections in the order in which they are to be closed. The order serves many closings, because sorting all
-/// connections for each new connection would cost more than opening one.
+/// Connections in the order in which they are to be closed. One sorted queue is used for many closings, because sorting
+/// all connections for each new one would cost more than opening it.
 #[derive(Default)]
 struct Queue {
     made: Moment,
@@ -172,7 +172,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// How long an order may be used: later, other connections may have become idle and come first.
+    /// How long a sorted queue is used. After that it is sorted again, because other connections may have become idle.
     const FRESH: Duration = Duration::from_millis(10);
 
     /// Closes the connection with the lowest rank; among equal ranks, the one that has waited longest. `true` if there
@@ -201,7 +201,7 @@ impl Queue {
     }
 
     fn close_next(&mut self) -> bool {
-        // A connection that has made progress since then is not closed.
+        // A connection that has made progress since the queue was sorted is not closed.
         std::iter::from_fn(|| self.waiting.pop_front())
             .filter_map(|(moment, watched)| Some((moment, watched.upgrade()?)))
             .any(|(moment, watched)| watched.close(moment, Phase::Surplus))
@@ -251,7 +251,7 @@ mod tests {
         pass(Duration::from_millis(1)).await;
         first.watched.has_written().unwrap();
         assert!(connections.close_surplus());
-        // Closed in the order that was made when the second connection was closed.
+        // The second closing uses the queue that was sorted for the first closing.
         begin_call(&third);
         assert!(connections.close_surplus());
         let phases = [&first, &second, &third].map(|open| open.watched.phase());

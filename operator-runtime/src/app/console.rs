@@ -212,14 +212,14 @@ async fn compare(State(console): State<Arc<Console>>, request: Request) -> Respo
 }
 
 impl Console {
-    /// Reads the page's question, within the app's limits.
+    /// Reads the body of a request from the page, within the app's limits.
     async fn read<T: DeserializeOwned>(&self, request: Request) -> Result<T, Error> {
         let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::to_str);
         if !content_type.is_some_and(|value| value.is_ok_and(is_json_in_utf8)) {
             return Err(Refusal::ContentType.into());
         }
         let mut limits = self.assembled.settings.limits;
-        // A body inside a JSON string is longer than the body itself.
+        // The page sends a body inside a JSON string, which is longer than the body itself.
         limits.body = limits.body.saturating_mul(2).saturating_add(64 * 1024);
         let mut reading = Reading::of(request.into_body());
         let body = reading.finish(limits, &self.assembled.room).await?;

@@ -70,7 +70,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
             if whole.len() + piece.len() > limits.body {
                 return Err(too_large(limits.body));
             }
-            // The piece is copied, because it would keep the whole buffer alive into which it was read.
+            // The piece is copied, because keeping it would keep the whole read buffer alive.
             whole.push(&piece)?;
             Ok(whole.len())
         };

@@ -28,8 +28,8 @@ pub(crate) fn linked() -> Vec<&'static Endpoint> {
     endpoints
 }
 
-/// The endpoints in the list, or every linked endpoint if there is no list. It is a problem if there are no endpoints,
-/// or if a listed function is not an endpoint or is listed twice.
+/// The endpoints in the list, or every linked endpoint if there is no list. Reports a problem if there are no
+/// endpoints, or if a listed function is not an endpoint or is listed twice.
 pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     let linked = linked();
     let [Endpoints(chosen), others @ ..] = only else {

@@ -60,8 +60,8 @@ impl Growing<'_> {
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
         let needed = self.bytes.len().saturating_add(piece.len());
         if needed > self.held {
-            // The capacity doubles, so that not every small piece causes a copy, but it never exceeds the body's
-            // greatest length.
+            // The capacity doubles, so that not every small piece causes a copy, but it never exceeds the maximum
+            // length of the body.
             let capacity = needed.max(self.most.min(self.held.saturating_mul(2)));
             self.room.take(capacity - self.held)?;
             self.held = capacity;

@@ -9,7 +9,7 @@ use crate::store::PostgresStore;
 use crate::store::SqliteStore;
 use crate::store::Store;
 
-/// Runs the app's SQLite or Postgres setup. It is a problem if the store is a different database. `store_setting` is
+/// Runs the app's SQLite or Postgres setup. Reports a problem if the store is a different database. `store_setting` is
 /// the name by which the store was given.
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),

@@ -11,8 +11,8 @@ use super::connections::Connections;
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// No bytes have arrived since the connection was opened or answered. If a part of the next request arrived
-    /// together with the previous request, this phase lasts until more bytes arrive.
+    /// No bytes have arrived since the connection was opened or since its last answer was sent. If a part of the next
+    /// request arrived together with the previous request, this phase lasts until more bytes arrive.
     Idle,
     /// Bytes have arrived that may be a complete head.
     Asking,

@@ -169,7 +169,7 @@ fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -
     let mut rows = rows(&request.right, split(payload, &request.right).as_ref());
     rows.push(key_row(server, None, State::Unknown));
     if payload == request.right.joined(":") {
-        let summary = "The payload is byte for byte what this server signs, but its signature with this server's keys is not the one in the request: if this payload was signed, the signing key differs.";
+        let summary = "The payload is exactly what this server signs, but none of this server's keys produces the request's signature from it. If the caller signed this payload, it used a different key.";
         return Comparison::new(Verdict::Unknown, summary.to_owned(), rows);
     }
     let which = differing(&rows);
@@ -179,7 +179,7 @@ fn suspected_of_payload(request: &Request, payload: &str, server: &Server<'_>) -
         which
     };
     let summary = format!(
-        "The payload is not what this server signs; what differs: {named}. No key of this server gives the signature in the request for this payload, so either the signing key differs too, or another payload was signed."
+        "The payload differs from what this server signs, in: {named}. Also, no key of this server produces the request's signature from this payload. So either the signing key is different too, or the caller signed another payload."
     );
     Comparison::new(Verdict::Unknown, summary, rows)
 }
@@ -188,7 +188,7 @@ fn unknown(request: &Request, server: &Server<'_>) -> Comparison {
     let mut rows = rows(&request.right, None);
     rows.push(key_row(server, None, State::Unknown));
     let summary = format!(
-        "The signature is not valid, and a signature does not reveal what was signed. None of {} common mistakes gives this signature, neither alone nor two together. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
+        "The signature is not valid, and a signature does not reveal what was signed. None of {} common mistakes explains this signature, alone or in pairs. Have the caller print the payload that it signs, and paste that payload below; if each part is as shown here, the signing key differs.",
         request.mistakes.len()
     );
     Comparison::new(Verdict::Unknown, summary, rows)

@@ -60,7 +60,7 @@ impl Parts {
     }
 }
 
-/// A wrong text for a part, and the mistake of a caller that signs it.
+/// A wrong text that a caller may sign in place of a part, and the mistake that leads to it.
 #[derive(Debug)]
 pub(super) struct Mistake {
     pub(super) part: Part,
@@ -242,7 +242,10 @@ fn rewritten(json: &str) -> Vec<(String, &'static str)> {
             ));
         }
     }
-    texts.push((pretty, "over the JSON serialized again on several lines"));
+    texts.push((
+        pretty,
+        "over pretty-printed JSON (several lines) instead of the JSON that was sent",
+    ));
     texts
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Pasted {
 }
 
 impl Pasted {
-    /// Reads the text. An error is a sentence that says what cannot be read.
+    /// Reads the text. An error is a message that says what cannot be read.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let text = text.trim_start();
         let command = text.strip_prefix("$ ").unwrap_or(text);

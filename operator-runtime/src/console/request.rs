@@ -38,7 +38,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Parses the text as the server parses a request. An error is a sentence that says what is missing or refused.
+    /// Parses the text as the server parses a request. An error is a message that says what is missing or refused.
     pub(super) fn read(text: &str, server: &Server<'_>) -> Result<Self, String> {
         let pasted = Pasted::read(text)?;
         let target = pasted.target.as_deref().ok_or(

@@ -48,7 +48,7 @@ struct Payload {
 }
 
 impl Wanted {
-    /// Signs the call with a timestamp in seconds since 1970-01-01 UTC. An error is a sentence for the person at the
+    /// Signs the call with a timestamp in seconds since 1970-01-01 UTC. An error is a message for the person at the
     /// form.
     pub(crate) fn sign(
         &self,
@@ -100,7 +100,7 @@ fn parameters(inputs: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 impl Signed {
-    /// The request that is sent to this server. An error is a sentence for the person at the form.
+    /// The request that is sent to this server. An error is a message for the person at the form.
     pub(crate) fn to_request(&self) -> Result<Request<Bytes>, String> {
         let mut request = Request::builder().method(self.method).uri(&self.target);
         for (name, value) in &self.headers {

@@ -16,13 +16,15 @@ use crate::transaction::{Database, Tx};
 
 /// A verified, admitted call. Only the pipeline constructs an `Invocation`.
 ///
-/// Boxed, because an invocation moves through several futures, and each of them would reserve space for it.
+/// The content is boxed, because an invocation moves through several futures, and each of them would reserve space for
+/// the content.
 pub struct Invocation(Box<Inner>);
 
 struct Inner {
     sources: Arc<ArgumentSources>,
     call: Call,
-    /// The request's head, kept only if the endpoint has extractors. Boxed, because few endpoints have extractors.
+    /// The request's head, kept only if the endpoint has extractors. The head is boxed, because few endpoints have
+    /// extractors.
     head: Option<Box<Parts>>,
     /// The values that the extractors have made from the head, in the order of the arguments.
     extracted: Vec<Box<dyn Any + Send>>,

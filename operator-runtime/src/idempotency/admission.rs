@@ -24,7 +24,7 @@ const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_se
 /// What a call may do.
 #[derive(Debug)]
 pub(crate) enum Claim {
-    /// Run the handler, and complete the lease with its outcome.
+    /// Run the handler, then record its outcome with `Lease::complete`.
     Run(Lease),
     /// Answer the caller from the record. A duplicate whose wait has timed out is told that the operation is still
     /// running.
@@ -62,7 +62,7 @@ impl Operations {
     pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
         match self.claim(asked).await? {
             Some(claim) => Ok(claim),
-            // Boxed to keep this future small: most calls are first calls, which do not wait.
+            // The waiting is boxed to keep this future small: most calls are first calls, which do not wait.
             None => {
                 asked.meter.waits.increment(1);
                 Box::pin(self.claim_when_ended(asked)).await

@@ -40,7 +40,7 @@ pub(crate) use self::settling::{Finding, NothingToSettle, needs_a_person, settle
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
 /// For how long the caller retries.
 const RETRY_WINDOW: Duration = Duration::from_secs(300);
-/// How late the caller's last retry may arrive after that.
+/// How long after the retry window the caller's last retry may still arrive.
 const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Callers may use a key again after 24 hours; this leaves a safety margin of one hour.
 const LONGEST_TTL: Duration = Duration::from_secs(23 * 60 * 60);
@@ -267,8 +267,8 @@ fn after_loss(effect: Effect) -> State {
 pub(crate) fn finish_transaction(outcome: HandlerOutcome, settings: &Settings) -> (AfterTransaction, Answer) {
     let (response, kind) = match outcome {
         HandlerOutcome::Panicked => return (AfterTransaction::RolledBack, Answer::Failed),
-        // A handler whose transaction conflicts with another transaction runs again until its time limit. So the answer
-        // to a last conflict is a timeout.
+        // A handler whose transaction conflicts with another transaction runs again until its time limit. So if even
+        // the last run ends in a conflict, the caller gets a timeout.
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => {
             return (AfterTransaction::RolledBack, Answer::TimedOut);
         }

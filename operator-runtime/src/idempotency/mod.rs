@@ -36,9 +36,9 @@
 //! | the handler answers, or refuses with a 4xx | is completed; the answer is kept | the answer; retries get the same answer |
 //! | the handler says "not now": 408, 425, 429, or an error marked `retryable` | is released, so that a retry runs | that answer |
 //! | the handler fails with a 5xx | at most once: is completed, and the answer is kept; otherwise: is released | that answer |
-//! | the handler panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; otherwise: is released | 500 or 503, without inner text |
+//! | the handler panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; otherwise: is released | 500 or 503, without internal details |
 //! | the process is killed | its lease of 15 s expires; then the table above applies | no answer; a retry within the lease gets 409 |
-//! | the process is killed during a transaction | is undone with the process | no answer; a retry runs at once |
+//! | the process is killed during a transaction | is rolled back | no answer; a retry runs at once |
 //! | the same call arrives while the operation runs | does not change | the first call's answer, after at most 10 s; else 409 with `Retry-After` |
 //! | the caller disconnects | continues, and its answer is kept | the answer, when the caller retries |
 //! | the answer is longer than the limit (256 KiB) | is completed, without its answer | the answer once; retries get 500 `response-not-kept` |

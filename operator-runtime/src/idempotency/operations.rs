@@ -13,7 +13,7 @@ use crate::store::{Step, Store, StoreError, Swap};
 /// How many records one background sweep removes.
 pub(crate) const SWEEP: u32 = 500;
 /// The number of wake-up channels for waiting duplicates. Operations share these channels, so a duplicate may also be
-/// woken by another operation. Then it reads the store once for nothing.
+/// woken by another operation. That duplicate then reads the store once without need.
 const BUCKETS: usize = 64;
 
 /// All operations: a store and the settings of the rules.
@@ -90,7 +90,7 @@ impl Shared {
         &self.ended[usize::from(id.as_bytes()[0]) % BUCKETS]
     }
 
-    /// Waits for the store's answer. An answer that is ready at once is not timed.
+    /// Waits for the store's result. A result that is ready at once is not timed.
     #[allow(clippy::manual_async_fn, reason = "an `async fn` would store the step twice")]
     pub(super) fn timed(
         &self,

@@ -48,8 +48,8 @@ fn hold(store: &str, world: &dyn World, runtime: &Runtime, count: u32) {
         cases: count,
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        // A fast random number generator, because the test spends most of its time on random numbers. They need not be
-        // unpredictable.
+        // A fast random number generator, because the test spends most of its time on random numbers. The numbers need
+        // not be unpredictable.
         rng_algorithm: RngAlgorithm::XorShift,
         ..Config::default()
     };

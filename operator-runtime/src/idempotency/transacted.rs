@@ -155,8 +155,9 @@ impl Operations {
     }
 
     /// Checks whether a transaction was committed, after the store's answer to the commit was lost. The caller may get
-    /// only an answer that the store has. Returns `None` if the store has no answer: then nothing was committed. The
-    /// check is a claim that is rolled back, because a claim waits for a commit that is still in progress.
+    /// only an answer that is recorded in the store. Returns `None` if the store has no answer to this operation: then
+    /// nothing was committed. The check is a claim that is rolled back, because a claim waits for a commit that is
+    /// still in progress.
     async fn look_up(
         &self,
         transactions: &dyn Transactions,

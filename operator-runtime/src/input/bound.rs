@@ -32,8 +32,8 @@ pub(super) struct BoundInput {
     pub(super) scalar: Scalar,
     /// Whether a value is validated against its schema before it is decoded.
     pub(super) is_checked_first: bool,
-    /// Always present for a POST, because validation reports all mistakes of a value, but decoding reports only the
-    /// first one.
+    /// The schema and its validator. They are always present for a POST, because validation reports all mistakes of a
+    /// value, but decoding reports only the first one.
     pub(super) checked: Option<Checked>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct BoundInput {
 pub(super) struct Checked {
     schema: Value,
     validator: Validator<Indexed>,
-    /// Built when a value is refused for the first time, because most inputs never refuse a value.
+    /// The rules are built when a value is refused for the first time, because most inputs never refuse a value.
     rules: OnceLock<Rules>,
 }
 

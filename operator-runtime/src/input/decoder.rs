@@ -190,8 +190,8 @@ impl<'c> Decoder<'c> {
         None
     }
 
-    /// Adds the problem of a JSON value of another type than the input's. `expected` is `None` for a type that accepts
-    /// any text.
+    /// Adds a problem: the JSON value does not have the input's type. `expected` is `None` for a type that accepts any
+    /// text.
     fn misfit(&mut self, name: &str, json: &str, expected: Option<&str>) {
         let expected = expected.unwrap_or("text");
         self.push(

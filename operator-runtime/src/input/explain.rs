@@ -61,7 +61,7 @@ impl Place<'_> {
         }
     }
 
-    /// A problem whose sentence is the path and then `rest`.
+    /// A problem whose message is the path and then `rest`.
     fn problem(&self, rest: &str) -> InputProblem {
         let path = self.path();
         let detail = if path.is_empty() {
@@ -81,17 +81,18 @@ impl Place<'_> {
     }
 }
 
-/// With so many forms, a value with a wrong form is explained whatever the number of problems found before.
+/// If a schema has at most this many forms, finding the meant form is cheap, so it is never skipped, however many
+/// problems were found before.
 const FEW_FORMS: usize = 4;
 
-/// How often the whole input may be validated by keywords without a sentence, such as `if`. A schema that refers to
-/// itself has such keywords at each level of a value.
+/// How often the whole input may be validated by keywords without a specific error message, such as `if`. A schema that
+/// refers to itself has such keywords at each level of a value.
 const WHOLE_VALUES: usize = 4;
 
 struct Explaining<'e> {
     rules: &'e Rules,
     found: &'e mut Found,
-    /// How many values may still be validated by keywords without a sentence.
+    /// How many values may still be validated by keywords without a specific error message.
     allowance: usize,
 }
 
@@ -117,7 +118,8 @@ impl<'e> Explaining<'e> {
             if rule.is_alone() || !is_its_type {
                 continue;
             }
-            // Finding the form that was meant compares the value with each form, and the forms with each other.
+            // With many forms, this step is skipped once there are many problems: it compares the value with each form,
+            // and the forms with each other.
             if rule.forms.iter().any(|forms| forms.forms.len() > FEW_FORMS) && self.found.leaves_out() {
                 continue;
             }
@@ -149,7 +151,7 @@ impl<'e> Explaining<'e> {
             return true;
         };
         if self.found.is_full() {
-            // Only counted, so the sentence is not needed.
+            // This problem is only counted, so no message is needed.
             self.found.push(|| place.problem(""));
             return true;
         }
@@ -190,7 +192,8 @@ impl<'e> Explaining<'e> {
 
     fn visit_fields(&mut self, object: Node<'_>, ids: &[Id], place: &Place<'_>) {
         let rules: Vec<&'e Rule> = ids.iter().filter_map(|id| self.rules.get(*id)).collect();
-        // Sorted by name, so that the order of the sentences does not depend on the caller's order of fields.
+        // The fields are sorted by name, so that the order of the messages does not depend on the caller's order of
+        // fields.
         let mut members: Vec<Member<'_>> = object.members().collect();
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.check_unexpected(&members, ids, &rules, place);

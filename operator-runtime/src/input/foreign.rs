@@ -55,7 +55,7 @@ impl SearchParam for rust_decimal::Decimal {
             .map_err(|_| Expected::new("a decimal number, such as 12.50"))
     }
 
-    /// Only a text, because a search parameter is a text. The type's own schema also allows a number.
+    /// The schema allows only a text, because a search parameter is a text. The type's own schema also allows a number.
     fn schema() -> Schema {
         schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
     }

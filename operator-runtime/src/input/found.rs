@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// A caller's text, shortened to 80 characters for use in a sentence.
+/// A caller's text, shortened to 80 characters for use in a message.
 pub(super) fn shortened(text: &str) -> Cow<'_, str> {
     const MOST: usize = 80;
     match text.char_indices().nth(MOST) {

@@ -30,10 +30,10 @@ pub(super) struct Rules {
 pub(super) struct Rule {
     /// The schema `false`, which no value matches.
     pub(super) never: bool,
-    /// The keywords about the value itself, without its items and fields. For each of these keywords there is a
-    /// sentence.
+    /// The keywords about the value itself, without its items and fields. Each of these keywords has a specific error
+    /// message.
     pub(super) own: Option<Validator<Indexed>>,
-    /// Keywords without a sentence of their own, such as `not`, `if` and `contains`.
+    /// Keywords for which there is no specific error message, such as `not`, `if` and `contains`.
     pub(super) beyond: Option<Validator<Indexed>>,
     /// Further rules for the same value: `$ref` and `allOf`.
     pub(super) same: Vec<Id>,
@@ -43,7 +43,7 @@ pub(super) struct Rule {
     /// Rules of the fields whose names match a pattern.
     patterns: Vec<(Validator<Indexed>, Id)>,
     pub(super) others: Others,
-    /// Whether fields are refused that no rule for the same value knows (`unevaluatedProperties: false`).
+    /// Whether a field is refused if no rule for the same value knows it (`unevaluatedProperties: false`).
     pub(super) knows_all: bool,
     /// Rules of the first items.
     pub(super) first: Vec<Id>,
@@ -154,7 +154,7 @@ impl Rules {
             match &shape.values {
                 Some(values) => choices.extend(values.iter().filter(|value| !value.is_null()).map(in_words)),
                 None if shape.is_null() => {}
-                // An optional enum is a choice inside a choice.
+                // In the schema of an optional enum, one of the forms is itself a list of forms.
                 None if depth < DEEPEST => choices.extend(self.choices(self.only_forms(form.id)?, depth + 1)?),
                 None => return None,
             }
@@ -246,7 +246,8 @@ impl Forms {
 struct Building<'s> {
     root: &'s Value,
     rules: Vec<Rule>,
-    /// The rule of each `$ref`, so that a recursive schema is split only once.
+    /// The rule already made for each `$ref`. Without this map, splitting a recursive schema into rules would never
+    /// end.
     references: BTreeMap<String, Id>,
 }
 
@@ -307,7 +308,7 @@ impl<'s> Building<'s> {
         rule
     }
 
-    /// A validator of keywords that can refuse a value and have no sentence of their own.
+    /// A validator of keywords that can refuse a value and have no specific error message.
     fn beyond(&self, mut keywords: Map<String, Value>) -> Option<Validator<Indexed>> {
         const JUDGED: [&str; 14] = [
             "$dynamicRef",
@@ -372,14 +373,14 @@ impl<'s> Building<'s> {
         }
         let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?;
         let schema = self.root.pointer(&pointer)?;
-        // The id is inserted before the schema is split, because the schema may refer to itself.
+        // The id is inserted before the schema is split into rules, because the schema may refer to itself.
         let id = self.rules.len();
         self.references.insert(reference.to_owned(), id);
         Some(self.add(schema))
     }
 }
 
-/// Whether a keyword is about the value itself and has a sentence.
+/// Whether a keyword is about the value itself and has a specific error message.
 fn has_a_sentence(keyword: &str) -> bool {
     matches!(
         keyword,

@@ -75,7 +75,8 @@ pub trait SearchInput: Sized {
     #[doc(hidden)]
     fn read(text: &str) -> Result<Self, Expected>;
 
-    /// Returns [`SearchParam::schema`], with the description of the struct that has this field.
+    /// For a struct with one field, whose type is `Self`: returns the field type's [`SearchParam::schema`], with the
+    /// struct's description.
     #[doc(hidden)]
     fn described(description: &'static str) -> Schema;
 }

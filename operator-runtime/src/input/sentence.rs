@@ -1,4 +1,4 @@
-//! The sentences that say what is wrong with an input, for people and agents.
+//! The error messages about inputs. Each message is a sentence for people and agents.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub(super) fn missing(input: &str) -> InputProblem {
 pub(super) fn undecodable_key(map: &str, error: &serde_json::Error) -> InputProblem {
     let words = error.to_string();
     let words = without_position(&words);
-    // The sentence says only what is expected, because serde_json does not report the key correctly.
+    // The message says only what is expected, because serde_json does not report the key correctly.
     let why = match words.rsplit_once(", expected ") {
         Some((_, expected)) => format!("must be {}", type_in_words(expected)),
         None => format!("is not valid: {}", shortened(words)),
@@ -138,7 +138,7 @@ pub(super) fn without_position(words: &str) -> &str {
     words.split(" at line ").next().unwrap_or(words)
 }
 
-/// The sentence about a broken rule, without the name of the value.
+/// The message about a broken rule, without the name of the value.
 pub(super) fn rule(broken: &Broken, given: Node<'_>) -> String {
     match broken {
         Broken::Minimum { limit } => format!("must be at least {limit}, and {} was given", shown(given)),
@@ -206,7 +206,7 @@ pub(super) fn types_in_words<'n>(names: impl IntoIterator<Item = &'n str>) -> St
     format!("{only_null}{}", words.join(" or "))
 }
 
-/// The sentence about unknown fields, with the nearest known name or all known names.
+/// The message about unknown fields, with the nearest known name or all known names.
 pub(super) fn unexpected_in_words<'n>(mut unexpected: impl Iterator<Item = &'n str>, known: &[&str]) -> String {
     const MOST: usize = 5;
     let names: Vec<_> = unexpected.by_ref().take(MOST).map(shortened).collect();
@@ -226,7 +226,7 @@ pub(super) fn unexpected_in_words<'n>(mut unexpected: impl Iterator<Item = &'n s
     }
 }
 
-/// The given value, shortened for a sentence.
+/// The given value, shortened for a message.
 pub(super) fn shown(given: Node<'_>) -> String {
     match given.json_type() {
         JsonType::Null => "null".to_owned(),

@@ -17,7 +17,8 @@ pub enum Texts {}
 #[derive(Debug)]
 pub enum Lists {}
 
-/// A type that accepts the options `O`. `#[derive(SearchParam)]` on a struct implements it as for the field's type.
+/// A type that accepts the options `O`. For a struct, `#[derive(SearchParam)]` implements this trait if the field's
+/// type implements it.
 pub trait Takes<O> {
     /// The range of numbers that the type can hold. It has no meaning for other types.
     const RANGE: Range = Range::Real;

@@ -1,4 +1,4 @@
-//! Tests of decoding: unusual and wrong bodies, and the sentences that the caller gets.
+//! Tests of decoding: unusual and wrong bodies, and the error messages that the caller gets.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,7 +21,7 @@ struct Money {
 const NESTED: &[Input] = &[<Money as JsonInput>::INPUT.named("thing", "")];
 const FLAT: &[Input] = &[<Money as FlattenInput>::INPUT];
 
-/// The sentences that a caller with this body gets; empty if the body is decoded.
+/// The error messages for this body; empty if the body is decoded.
 fn told(inputs: &'static [Input], body: &'static str) -> String {
     let bound = BoundInputs::of(Method::Post, inputs).unwrap();
     let content = Content::Body(body.into());
@@ -161,7 +161,7 @@ enum Amount {
     Written(String),
 }
 
-/// The sentences that a caller with this filter gets.
+/// The error messages for this filter.
 fn told_of_filter(body: &'static str) -> String {
     const FILTER: &[Input] = &[<Filter as JsonInput>::INPUT.named("filter", "")];
     let bound = BoundInputs::of(Method::Post, FILTER).unwrap();
@@ -238,7 +238,7 @@ struct Set {
     numbers: Vec<serde_json::Value>,
 }
 
-/// The sentences that a caller with this value gets; empty if the value is decoded.
+/// The error messages for this value; empty if the value is decoded.
 fn told_of<T: serde::de::DeserializeOwned + JsonSchema>(value: &str) -> String {
     let bound = BoundInputs::of(Method::Post, &[<T as JsonInput>::INPUT.named("v", "")]).unwrap();
     let content = Content::Body(format!("{{\"v\":{value}}}").into());

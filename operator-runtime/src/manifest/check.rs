@@ -104,8 +104,8 @@ fn compare_places(name: &str, old: &Place, new: &Place, found: &mut Vec<Change>)
     }
 }
 
-/// Compares the hints of an MCP tool. A client may rely on a hint to call without asking a person, so it breaks such a
-/// client if the hint is removed.
+/// Compares the hints of an MCP tool. A client may call a tool without asking a person because of a hint, so removing
+/// the hint breaks that client.
 fn compare_hints(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     let name = &new.name;
     let lost = |hint: &str| old.hints.get(hint) == Some(&true) && new.hints.get(hint) != Some(&true);

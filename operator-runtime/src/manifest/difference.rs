@@ -62,8 +62,8 @@ type Pair = (Value, Value);
 struct Comparison<'s> {
     direction: Direction,
     roots: (&'s Value, &'s Value),
-    /// The differences of all pairs that were compared so far. It ends the comparison of recursive schemas, whose pairs
-    /// contain themselves.
+    /// The differences of all pairs that were compared so far. The map also makes the comparison of recursive schemas
+    /// end: a pair that is already in it is not compared again.
     known: HashMap<Pair, Vec<Difference>>,
     /// The pairs in `known` that are assumed to fit, in the order in which they were compared.
     fitting: Vec<Pair>,

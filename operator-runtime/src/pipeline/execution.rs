@@ -51,7 +51,8 @@ pub(crate) async fn execute<T>(
     let mut handler = CatchUnwind(handler.as_mut());
     match poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await {
         Poll::Ready(ended) => ended,
-        // Boxed, so that the future of a handler that is ready at once does not reserve space for timers.
+        // The timers' future is boxed, so that the future of a handler that is ready at once does not reserve space for
+        // it.
         Poll::Pending => Box::pin(timeout(limit, renewing(handler, held)))
             .await
             .unwrap_or(Err(Stopped::TimedOut)),

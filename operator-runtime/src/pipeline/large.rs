@@ -8,7 +8,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
-/// In bytes. A body up to this length is decoded in well under a millisecond. A longer body would delay other calls.
+/// A body is large if it is longer than this many bytes. A body of this length is decoded in well under a millisecond;
+/// a longer body would delay other calls.
 const LARGE: usize = 16 * 1024;
 
 /// One permit for every two processors, so that half of the processors stay free for calls with small bodies.

@@ -172,7 +172,7 @@ impl Pipeline {
         Ok((permit, claimed))
     }
 
-    /// Not an `async fn`, because its future would store these arguments for as long as the handler runs.
+    /// This is not an `async fn`, because its future would store these arguments for as long as the handler runs.
     fn begin(&self, invocation: Invocation, call: Admitted, claimed: Claimed) -> Begun<'_> {
         match claimed {
             Claimed::Nothing => {
@@ -291,7 +291,7 @@ async fn run(
     };
     let handler = async move {
         if invocation.extracts() {
-            // Boxed, so that a call without extractors does not reserve space for them.
+            // The extractors' future is boxed, so that a call without extractors does not reserve space for it.
             Box::pin(invocation.extract()).await?;
         }
         let handler = large::decode(length, || (endpoint.endpoint.run)(&mut invocation, transaction));

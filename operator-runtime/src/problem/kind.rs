@@ -56,7 +56,8 @@ pub(crate) struct Row {
     pub(crate) retry_after: Option<u32>,
 }
 
-/// In seconds. Expired records are removed once a minute, so a full store may have space again after a minute.
+/// The value of `Retry-After` for a full store, in seconds. Expired records are removed once a minute, so the store may
+/// have space again after a minute.
 const UNTIL_THERE_IS_ROOM: u32 = 60;
 
 impl Kind {

@@ -127,8 +127,8 @@ impl Bearer {
         Self(KeyName::new("default", "stdio"))
     }
 
-    /// Makes a verified call of this caller. For a signed call, verifying the signature does this. `now` is in seconds
-    /// since 1970-01-01 UTC.
+    /// Makes a `Verified` for a call from this caller, without a signature. (A signed call becomes `Verified` when its
+    /// signature is verified.) `now` is in seconds since 1970-01-01 UTC.
     pub(crate) fn vouch<'k>(&self, key: &'k IdempotencyKey, arguments: Bytes, now: u64) -> Verified<'k> {
         Verified::of_bearer(self.0.clone(), &key.0, arguments, now)
     }

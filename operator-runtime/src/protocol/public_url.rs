@@ -116,7 +116,7 @@ pub(crate) enum NotPublic {
     Port,
     #[error("has a query or a fragment")]
     Query,
-    #[error("is not https, which only a loopback host can do without")]
+    #[error("is not https (only a loopback host may use http)")]
     Insecure,
     #[error("is neither https nor http")]
     Scheme,

@@ -1,8 +1,8 @@
-//! Checks the characters of ids, tenants and secrets. The error names what was found, and never shows the text. Pure.
+//! Checks the characters of ids, tenants and secrets. The error names what was found, and never shows the text. No I/O.
 
 /// The largest number of characters of an id or a tenant.
 const LONGEST_NAME: usize = 64;
-/// The largest number of different wrong characters that one sentence names.
+/// The largest number of different wrong characters that one message names.
 const MOST_FOUND: usize = 4;
 
 /// A part of `[tenant/]id=secret`.

@@ -37,7 +37,7 @@ impl KeyName {
     }
 }
 
-/// Why secrets cannot be used: one sentence for each problem. No sentence shows a secret or a part of one.
+/// Why secrets cannot be used: one message for each problem. No message shows a secret or a part of one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SecretsError(Vec<String>);
 
@@ -102,7 +102,8 @@ struct Reading<'p> {
     secrets: Vec<Secret>,
     /// The number of the entry that has each name.
     names: HashMap<KeyName, usize>,
-    /// The name of each secret. By SHA-256, because the map does not wipe its memory.
+    /// The name of each secret, by the secret's SHA-256. The secret itself is not the key, because the map does not
+    /// wipe its memory.
     owners: HashMap<[u8; 32], KeyName>,
     problems: Vec<String>,
 }
@@ -191,7 +192,7 @@ impl<'p> Reading<'p> {
         self.secrets.push(secret);
     }
 
-    /// How sentences name an entry.
+    /// How messages name an entry.
     fn place_of(&self, number: usize) -> String {
         format!("{} {number} of {}", self.unit, self.place)
     }

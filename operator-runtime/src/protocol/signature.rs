@@ -117,9 +117,9 @@ impl Keys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SecretReading {
     AsItStands,
-    /// With the newline at the end of its file.
+    /// The caller signs with the secret and with the newline at the end of the secret's file.
     WithNewline,
-    /// As the bytes of the hexadecimal digits after the prefix.
+    /// The caller signs with the bytes that the hexadecimal digits after the prefix stand for.
     DecodedHex,
 }
 

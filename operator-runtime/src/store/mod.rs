@@ -50,19 +50,19 @@ pub(crate) use trial::Trial;
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// An answer that is ready now, or a future of the answer.
+/// A result that is ready now, or a future of the result.
 ///
-/// With this type, a store that answers at once need not allocate a future.
+/// With this type, a store that has the result at once need not allocate a future.
 #[must_use = "a step that is not awaited may never be carried out"]
 pub enum Step<'a, T> {
-    /// The answer is ready.
+    /// The result is ready.
     Now(T),
     /// The work begins at the first poll. Dropping the future before its first poll changes nothing.
     Later(BoxFuture<'a, T>),
 }
 
 impl<T: Send> Step<'_, T> {
-    /// Returns the answer, and waits for it if necessary.
+    /// Returns the result, and waits for the result if necessary.
     #[allow(clippy::manual_async_fn, reason = "an `async fn` would store the step twice")]
     pub fn wait(self) -> impl Future<Output = T> + Send {
         async move {

@@ -22,8 +22,11 @@ pub(crate) fn count_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
 /// Counts once and returns the pause before the next count.
 async fn count(pipeline: Arc<Pipeline>) -> Duration {
     let started = timer_now();
-    if let Err(error) = pipeline.count_records().await {
-        tracing::warn!(%error, "the store's records could not be counted; the next attempt is in a minute");
+    let counted = pipeline.count_records().await;
+    let pause = EVERY.max(started.elapsed() * AT_MOST_A_HUNDREDTH);
+    if let Err(error) = counted {
+        let seconds = pause.as_secs();
+        tracing::warn!(%error, "the store's records could not be counted; the next attempt is in {seconds} s");
     }
-    EVERY.max(started.elapsed() * AT_MOST_A_HUNDREDTH)
+    pause
 }

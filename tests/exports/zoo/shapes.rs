@@ -119,7 +119,7 @@ pub(crate) struct Promises {
 async fn promises(
     /// The value to try.
     value: Promises,
-    /// A number of halves.
+    /// A multiple of 0.5.
     #[operator(min = 0, exclusive_max = 10, multiple_of = 0.5)]
     half: f64,
     /// Some letters.

@@ -88,7 +88,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
     let keys = keys(&config, arguments.key.as_deref())?;
     let call = prepare(endpoint, &base, &arguments.inputs)?;
     let target = at.map_or_else(|| call.url.clone(), |at| below(at, endpoint.path));
-    // On a blocking thread, because the HTTP client blocks.
+    // The calls are sent from a thread for blocking work, because the HTTP client blocks.
     let sending =
         tokio::task::spawn_blocking(move || send_all(&call, &target, &keys, &idempotency_key, arguments.repeat));
     sending
@@ -258,7 +258,7 @@ fn send_all(call: &Outgoing, target: &str, keys: &Keys, idempotency_key: &str, r
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Says why there is no answer; if no connection was made, the sentence asks whether a server is running.
+/// Says why there is no answer; if no connection was made, the message asks whether a server is running.
 fn unanswered(target: &str, error: &ureq::Error) -> String {
     use std::io::ErrorKind;
 

@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use crate::protocol::secrets::without_line_end;
 use crate::protocol::signature::{Keys, generate_secret};
 
-/// The path, in the folder in which the program runs, like the path of the default database.
+/// The path of the key file: in the current folder, like the default database.
 pub(super) fn path() -> PathBuf {
     PathBuf::from("operator-dev.key")
 }
 
-/// The file's name in sentences about its secret.
+/// The name of the file in messages about its secret.
 pub(super) fn place(path: &Path) -> String {
     format!("The key file {}", path.display())
 }
 
-/// Reads the key; without a file, makes one with a new key.
+/// Reads the key. If there is no file, creates a file with a new key.
 pub(super) fn read_or_make(path: &Path) -> Result<String, String> {
     match read(path)? {
         Some(secret) => Ok(secret),
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
         ));
     }
     let secret = fs::read_to_string(path).map_err(|error| format!("The key file {shown} cannot be read: {error}."))?;
-    // Checked here, so that the sentence names the file.
+    // The key is checked here, so that the message names the file.
     let checked = Keys::single(&place(path), &secret);
     checked.map_err(|error| format!("{error} Or remove the file to get a new key."))?;
     Ok(Some(without_line_end(&secret).to_owned()))
@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, String> {
 fn make(path: &Path) -> Result<String, String> {
     let secret = generate_secret().map_err(|error| error.to_string())?;
     let shown = path.display();
-    // `create_new`, because an existing file would keep its permissions.
+    // `create_new` fails if the file exists, because an existing file would keep its permissions.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(format!("{secret}\n").as_bytes()))
         .map_err(|error| format!("The key file {shown} cannot be written: {error}."))?;

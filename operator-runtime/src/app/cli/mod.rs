@@ -104,7 +104,7 @@ fn settings(app: &App) -> Result<Config, String> {
     problem.map_or(Ok(config), |problem| Err(said(problem)))
 }
 
-/// The problem as a sentence.
+/// The problem's text.
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the problem by value")]
 fn said(problem: StartProblem) -> String {
     problem.to_string()
@@ -124,7 +124,7 @@ fn lines(problems: &[StartProblem]) -> String {
     lines.join("\n")
 }
 
-/// Prints a sentence to standard error. A write error is ignored, because there is nowhere else to report it.
+/// Prints a message to standard error. A write error is ignored, because there is nowhere else to report it.
 fn say(message: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{message}");

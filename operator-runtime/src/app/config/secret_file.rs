@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::setting::{Given, SettingName};
 use crate::app::start_error::StartProblem;
 
-/// The most bytes of such a file; thousands of keys are shorter.
+/// The largest size of such a file, in bytes. Thousands of keys fit into it.
 const LARGEST: u64 = 1024 * 1024;
 /// The mode bits that let the file's group or everybody write it.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -18,8 +18,8 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// files' owners, as in `/tmp`.
 const OPEN_FOLDER: u32 = 0o002;
 const STICKY: u32 = 0o1000;
-/// The mode bit that lets everybody read it. A group that may read is left alone: it is how a program that does not own
-/// the file is let in.
+/// The mode bit that lets everybody read the file. Read access for the group is allowed, because a program that does
+/// not own the file needs it.
 const READABLE_BY_ALL: u32 = 0o004;
 
 /// A file, and the setting that names it as `@FILE`.
@@ -29,19 +29,19 @@ pub(super) struct SecretFile<'s> {
 }
 
 impl<'s> SecretFile<'s> {
-    /// The file, where the setting's value names one.
+    /// The file that the setting's value names, if it names one.
     pub(super) fn of(given: &'s Given<String>) -> Option<Self> {
         let path = given.value.strip_prefix('@')?;
         let setting = given.setting;
         Some(Self { path, setting })
     }
 
-    /// How sentences name it.
+    /// How messages name the file.
     pub(super) fn place(&self) -> String {
         format!("{} ({})", self.path, self.setting)
     }
 
-    /// Its text. That everybody may read it is a warning in the log.
+    /// The file's text. If everybody may read the file, this logs a warning.
     pub(super) fn read(&self) -> Result<Zeroizing<String>, StartProblem> {
         self.bytes().and_then(|bytes| self.text(bytes))
     }
@@ -55,17 +55,17 @@ impl<'s> SecretFile<'s> {
             let sentence = format!("The file {} cannot be read: {error}.", self.place());
             self.problem(sentence).caused_by(error)
         };
-        // Before it is opened, because opening a pipe waits for a writer.
+        // The kind is checked before the file is opened, because opening a pipe waits for a writer.
         self.check_kind(&fs::metadata(self.path).map_err(unreadable)?)?;
         let file = File::open(self.path).map_err(unreadable)?;
-        // Of the opened file, because another file may have taken its path since.
+        // The mode is that of the opened file, because the path may name another file by now.
         self.check_mode(&file.metadata().map_err(unreadable)?)?;
         self.check_folder()?;
         let mut bytes = Zeroizing::new(Vec::new());
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
             return Err(self.problem(format!(
-                "The file {} is larger than 1 MiB, which no list of secrets is: name the file that holds the secrets.",
+                "The file {} is larger than 1 MiB, too large for a list of secrets: name the file that holds the secrets.",
                 self.place()
             )));
         }
@@ -87,7 +87,7 @@ impl<'s> SecretFile<'s> {
         Ok(())
     }
 
-    /// The folder of the file, and the folder of the file that a symbolic link leads to.
+    /// Checks the folder of the path and, if the path is a symbolic link, the folder of the link's target.
     fn check_folder(&self) -> Result<(), StartProblem> {
         let path = Path::new(self.path);
         let target = fs::canonicalize(path).unwrap_or_default();
@@ -114,7 +114,7 @@ impl<'s> SecretFile<'s> {
         let mode = metadata.permissions().mode();
         if mode & WRITABLE_BY_OTHERS != 0 {
             return Err(self.problem(format!(
-                "The file {place} can be written by others than its owner, who could add secrets of their own: run `chmod 600 {path}`."
+                "The file {place} can be written by others, who could add their own secrets: run `chmod 600 {path}`."
             )));
         }
         if mode & READABLE_BY_ALL != 0 {

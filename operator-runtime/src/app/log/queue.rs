@@ -104,7 +104,7 @@ fn write_all(waiting: &Receiver<Entry>, shared: &Shared, mut target: impl Write)
                 lines = lost - reported,
                 "lines of this log were lost, because they could not be written or were not read fast enough"
             );
-            // The report goes through the same queue. If it did not fit, it is made again after the next line.
+            // The report goes through the same queue. If the report itself is lost, it is repeated after the next line.
             if shared.lost.load(Ordering::Relaxed) == lost {
                 reported = lost;
             }

@@ -75,7 +75,7 @@ impl ServerHandler for Server {
     }
 }
 
-/// The client's idempotency key. Without one, a random key, so that the call is a new operation.
+/// The client's idempotency key. If the client sends none, this is a random key, so that the call is a new operation.
 fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKey, ErrorData> {
     let Some(given) = context.meta.get(IDEMPOTENCY_KEY) else {
         return IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None));

@@ -115,7 +115,7 @@ impl Gate {
 }
 
 impl Request {
-    /// The future continues with this answer at its next poll.
+    /// At its next poll, the future continues with this result.
     pub(super) fn answer(self, answer: Result<Swap, StoreError>) {
         let _ = self.reply.send(answer);
     }

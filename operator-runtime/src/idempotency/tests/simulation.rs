@@ -377,7 +377,7 @@ impl<'w> Simulation<'w> {
         self.time.block_on(tokio::time::advance(by));
     }
 
-    /// Skipped if the store's clock cannot be set, because no record expires during a test.
+    /// Does nothing if the store's clock cannot be set, because then no record expires during a test.
     fn sweep(&mut self, server: usize) {
         if self.world.clock().is_some() {
             self.stores

@@ -122,7 +122,7 @@ impl<'a> JsonNode<'a, Indexed> for Node<'a> {
         }
     }
 
-    /// Not used: error messages take the value from the document.
+    /// This method is not used: error messages take the value from the document.
     fn to_value(&self) -> Cow<'a, Value> {
         Cow::Owned(Value::Null)
     }

@@ -12,7 +12,7 @@ use ::redis::{Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, 
 /// How long the server may take to accept a connection, and then to answer a command.
 const CONNECT: Duration = Duration::from_secs(2);
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
-/// How long replicas may take to confirm a write, where the address asks for that.
+/// How long replicas may take to confirm a write, if the address asks for a confirmation.
 pub(super) const CONFIRM: Duration = Duration::from_secs(1);
 /// How often a command is repeated while the cluster fails over, within the time limit of an answer.
 const TRIES: u32 = 4;
@@ -24,7 +24,8 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// One retry per call: while the server is unavailable, calls are refused, and a later call finds it again.
+    /// Each attempt to connect is retried once. While the server is unavailable, calls are refused, and each refused
+    /// call starts a new attempt.
     pub(super) async fn to_one(info: ConnectionInfo) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))

@@ -115,7 +115,7 @@ fn listed(id: OperationId, fields: Fields, now: i64) -> Option<Listed> {
     })
 }
 
-/// How many records one `SCAN` of a count looks at.
+/// The `COUNT` option of `SCAN` when records are counted: about how many keys each call looks at.
 const STEP: u32 = 200;
 
 /// Returns the second byte of a record and the time since it was last written, in milliseconds. Bodies are not sent,
@@ -134,7 +134,7 @@ pub(super) async fn count(connection: &Connection, lease: Duration) -> Result<Co
     let mut after = None;
     loop {
         let Scanned { node, found, next } = scan(connection, after.as_ref(), STEP).await?;
-        // Records without an answer have expired in the meantime.
+        // If `look` finds nothing for an id, its record has expired since the scan.
         let seen = look(connection, Node::At(&node), &found).await?;
         for (tag, since_written) in seen.into_iter().flatten() {
             counts.add_tagged(tag, age(since_written), lease);

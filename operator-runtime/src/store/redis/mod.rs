@@ -33,9 +33,9 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 /// Each operation is one key, and each write is one script on that key. If the address is that of a node of a Redis
 /// Cluster, each script runs at the node that holds its key. Ages are measured by the server's clock.
 ///
-/// The settings of the server decide which failures the record of an answered call survives: with `appendonly yes` a
-/// crash of Redis, and with `appendfsync always` also a power loss. With `?wait=N` in the address, N replicas have the
-/// record before the call is answered.
+/// The server's settings decide what happens to the records of answered calls. With `appendonly yes`, they survive a
+/// crash of Redis. With `appendfsync always` as well, they also survive a power loss. With `?wait=N` in the address, N
+/// replicas have the record before the call is answered.
 pub struct RedisStore {
     name: String,
     connection: Connection,
@@ -148,7 +148,8 @@ impl RedisStore {
         if self.replicas == 0 {
             return Ok((self.connection.ask(&swap).await?, 0));
         }
-        // After the write on the same connection, because `WAIT` waits for the writes of its own connection.
+        // `WAIT` is sent after the write on the same connection, because it waits only for the writes of its own
+        // connection.
         let mut wait = Cmd::new();
         wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
         let mut both = Pipeline::with_capacity(2);

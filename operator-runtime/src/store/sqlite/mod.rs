@@ -48,7 +48,7 @@ impl Database for Sqlite {
     type Pool = reader::Pool;
 }
 
-/// Which failures the record of an answered call survives.
+/// Which failures an answered call's record survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {

@@ -17,7 +17,8 @@ const MIGRATIONS: [&str; 2] = [
     ) WITHOUT ROWID, STRICT;
     CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
 ",
-    // When the machine that last opened the file was started, on the time scale of the records.
+    // `boot` identifies the boot of the machine that last opened the file. `began` is the time of that boot, in the
+    // unit and on the time scale of `written`: milliseconds, as in `Ticks`.
     "
     CREATE TABLE operator_clock (
         boot TEXT NOT NULL,

@@ -58,7 +58,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Only if the store's clock can be set, because `AddedTime` cannot follow two simultaneous writes.
+    /// Does nothing if the store's clock cannot be set, because `AddedTime` cannot follow two simultaneous writes.
     pub(super) fn transact_twice(&mut self, servers: [usize; 2], key: u8, bodies: [u8; 2], endings: [Ending; 2]) {
         if self.world.effects().is_none() || self.world.clock().is_none() {
             return;
