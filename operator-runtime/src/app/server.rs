@@ -138,7 +138,7 @@ pub(super) enum Signalled {
 
 /// A connection whose request had a larger head is closed after the answer, because hyper keeps the read buffer of a
 /// connection at the size of its largest head.
-const LARGEST_HEAD_KEPT: usize = 16 * 1024;
+const LARGEST_HEAD_KEPT: usize = 8 * 1024;
 
 /// The number of bytes of a request's URL and headers, without the few bytes of the syntax around them.
 fn head_size<B>(request: &Request<B>) -> usize {

@@ -45,10 +45,15 @@ pub(super) async fn run(app: App) -> Done {
         key_file.display().to_string()
     };
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
-    server::serve(listening, assembled, console.unwrap_or_else(Router::new), Duration::ZERO)
-        .await
-        .map(|()| ExitCode::SUCCESS)
-        .map_err(|error| error.to_string())
+    server::serve(
+        listening,
+        assembled,
+        console.unwrap_or_else(Router::new),
+        Duration::ZERO,
+    )
+    .await
+    .map(|()| ExitCode::SUCCESS)
+    .map_err(|error| error.to_string())
 }
 
 /// The text that is printed at start: the address, the endpoints, and how to try one.

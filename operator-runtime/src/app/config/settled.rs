@@ -196,7 +196,9 @@ impl Config {
             None => Ok(DEFAULT),
             Some(Given { value, .. }) if value <= LONGEST => Ok(value),
             Some(Given { setting, .. }) => {
-                let sentence = format!("{setting} is longer than an hour, so the program would not stop: make it an hour or less.");
+                let sentence = format!(
+                    "{setting} is longer than an hour, so the program would not stop: make it an hour or less."
+                );
                 Err(StartProblem::of(setting, sentence))
             }
         }

@@ -1,0 +1,160 @@
+//! Two servers behind nginx with its defaults are restarted one after the other, under load: no attempt of a caller fails.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tests::caller::post;
+use tests::process::{Server, build_into};
+use tests::proof::Row;
+use tests::services::Postgres;
+
+use crate::programs::lines;
+
+const CALLERS: usize = 8;
+/// How often each of the two servers is restarted.
+const RESTARTS: usize = 5;
+
+/// An nginx of this test's own, which is ended when this value is dropped.
+struct Nginx {
+    child: Child,
+    port: u16,
+}
+
+impl Nginx {
+    fn start(folder: &Path, servers: &[Server]) -> Self {
+        let port = free_port();
+        let upstream: String = servers
+            .iter()
+            .map(|server| format!("server 127.0.0.1:{};", server.port))
+            .collect();
+        let shown = folder.display();
+        let config = format!(
+            "daemon off; pid {shown}/nginx.pid; error_log {shown}/nginx.log; worker_processes 1;
+            events {{}}
+            http {{
+                access_log off;
+                client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy; fastcgi_temp_path {shown}/fastcgi;
+                uwsgi_temp_path {shown}/uwsgi; scgi_temp_path {shown}/scgi;
+                upstream support {{ {upstream} }}
+                server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://support; }} }}
+            }}"
+        );
+        let file = folder.join("nginx.conf");
+        std::fs::File::create(&file)
+            .unwrap()
+            .write_all(config.as_bytes())
+            .unwrap();
+        let child = Command::new("nginx")
+            .args(["-p", &shown.to_string(), "-e", &format!("{shown}/nginx.log"), "-c"])
+            .arg(&file)
+            .env(
+                "PATH",
+                format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()),
+            )
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("nginx starts; tests/all installs it");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "nginx does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self { child, port }
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // SIGTERM, so that nginx also ends its worker.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// A free port outside the range from which the kernel takes the ports of outgoing connections, so that a server finds
+/// its port free again after a restart.
+fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() % 20_000;
+    let ports = std::iter::repeat_with(|| TRIED.fetch_add(1, Ordering::Relaxed));
+    ports
+        .map(|tried| u16::try_from(10_000 + (first + u32::from(tried) * 13) % 20_000).unwrap())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .unwrap()
+}
+
+/// The number of charges of a server, which has a folder of its own.
+fn charges(folder: &Path) -> usize {
+    lines(&folder.join("ledger")).len()
+}
+
+#[test]
+fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
+    let postgres = Postgres::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let folders = ["one", "two"].map(|name| folder.path().join(name));
+    let start = |index: usize, listen: &str| {
+        std::fs::create_dir_all(&folders[index]).unwrap();
+        let url = postgres.url();
+        let environment = [
+            ("OPERATOR_STORE", url.as_str()),
+            ("OPERATOR_STOP_DELAY", "1s"),
+            ("OPERATOR_LISTEN", listen),
+        ];
+        Server::start_with(&program, &folders[index], &environment)
+    };
+    let mut servers = [0, 1].map(|index| start(index, &format!("127.0.0.1:{}", free_port())));
+    let nginx = Nginx::start(folder.path(), &servers);
+    let (is_over, calls, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let (is_over, calls, failed, port) = (&is_over, &calls, &failed, nginx.port);
+            scope.spawn(move || {
+                for call in 0.. {
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let answer = post(port, "/charge", &format!("rolling-{caller}-{call}"), "{}");
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    if !answer.as_ref().is_ok_and(|answer| answer.status == 200) {
+                        eprintln!("{answer:?}");
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for _ in 0..RESTARTS {
+            for index in 0..servers.len() {
+                let listen = format!("127.0.0.1:{}", servers[index].port);
+                servers[index].terminate();
+                assert_eq!(servers[index].exit_code(), Some(0));
+                servers[index] = start(index, &listen);
+                // nginx uses the server again ten seconds after it could not connect.
+                let before = charges(&folders[index]);
+                let deadline = Instant::now() + Duration::from_secs(60);
+                while charges(&folders[index]) == before {
+                    assert!(Instant::now() < deadline, "nginx does not use the new server");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let (calls, failed) = (calls.into_inner(), failed.into_inner());
+    println!("{calls} calls, {failed} failed");
+    assert_eq!(failed, 0);
+    let charged: usize = folders.iter().map(|folder| charges(folder)).sum();
+    let row = Row {
+        proof: "rolling restarts behind nginx",
+        store: "Postgres",
+        tried: &format!("{} restarts, no attempt failed", 2 * RESTARTS),
+        lost: calls.saturating_sub(charged),
+        doubled: charged.saturating_sub(calls),
+    };
+    row.record();
+}
