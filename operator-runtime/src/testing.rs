@@ -10,10 +10,11 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
 
-use crate::app::{App, Assembled, Service, StartError, assemble};
+use crate::app::{App, Assembled, Service, StartError, StartProblem, assemble};
 use crate::clock::{Clock as _, ManualClock};
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::randomness;
 use crate::protocol::signature::Keys;
 use crate::store::MemoryStore;
 
@@ -27,6 +28,9 @@ const MEMORY: usize = 256 * 1024 * 1024;
 /// a store by [`App::store`]. The test controls the time by [`Client::clock`], and the in-memory store uses the same
 /// clock. If no signing key or public URL is set, the client uses a key and a URL for tests. It reads nothing from the
 /// environment.
+///
+/// Each call has an idempotency key of its own, unless the test sets one. The keys are random, so that a test on a store
+/// that persists does not get the answers of an earlier run.
 ///
 /// ```standalone_crate
 /// use operator_runtime::{App, operator_api, testing::Client};
@@ -60,6 +64,9 @@ pub struct Client {
     signer: Keys,
     idempotency_key: Option<String>,
     headers: HeaderMap,
+    /// The beginning of the idempotency keys, which differs for each run: a store that persists still has the records of
+    /// earlier runs.
+    run: Arc<str>,
     calls: Arc<AtomicU64>,
 }
 
@@ -89,6 +96,8 @@ impl Client {
         let app = app.or_else_store(|| MemoryStore::with(MEMORY, clock.clone()));
         let assembled = assemble(&app, &config, clock.clone()).await?;
         let assembled = Arc::new(assembled);
+        let mut run = [0; 8];
+        randomness::fill(&mut run).map_err(|error| StartProblem::new(error.to_string()).caused_by(error))?;
         Ok(Self {
             service: Service::new(&assembled),
             signer: assembled.settings.keys.clone(),
@@ -96,6 +105,7 @@ impl Client {
             clock,
             idempotency_key: None,
             headers: HeaderMap::new(),
+            run: const_hex::encode(run).into(),
             calls: Arc::default(),
         })
     }
@@ -169,7 +179,7 @@ impl Client {
             Method::Get => Outgoing::get(url, &pairs_of(inputs)),
             Method::Post => Outgoing::post(url, inputs.to_string()),
         };
-        let own = || format!("testing-{}", self.calls.fetch_add(1, Ordering::Relaxed));
+        let own = || format!("testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed));
         let key = self.idempotency_key.clone().unwrap_or_else(own);
         let timestamp = self.clock.unix_seconds();
         let signature = call.sign(&self.signer, &key, timestamp);

@@ -351,3 +351,17 @@ async fn a_host_can_answer_another_method_at_the_path_of_an_endpoint() {
         assert_eq!(merged.oneshot(put).await.unwrap().status(), 405);
     }
 }
+
+/// A second run of a program's tests must not see the answers of the first.
+#[tokio::test]
+async fn clients_on_a_store_that_persists_use_keys_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("sqlite:{}", folder.path().join("operator.db").display());
+    for _ in 0..2 {
+        let client = Client::new(app().store(store::open(&address).await.unwrap()))
+            .await
+            .unwrap();
+        let answer = client.call("keep_note", &json!({ "text": "call back" })).await;
+        assert!(answer.status == 200 && !answer.replayed, "{answer:?}");
+    }
+}

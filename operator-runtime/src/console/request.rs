@@ -114,7 +114,7 @@ fn refused(
         .and_then(|unverified| unverified.verify(&bound.keys, now));
     match verified {
         Ok(_) | Err(Refusal::Signature { .. }) => Ok(None),
-        Err(stale @ Refusal::Stale(_)) => Ok(Some(stale.to_string())),
+        Err(stale @ (Refusal::Stale(_) | Refusal::Milliseconds)) => Ok(Some(stale.to_string())),
         Err(other) => Err(other.to_string()),
     }
 }

@@ -119,6 +119,7 @@ fn of_any_endpoint() -> Vec<Kind> {
         refused(Refusal::Stale(0)),
         refused(Refusal::Signature {
             url: String::new(),
+            parameters: None,
             payload_length: 0,
             payload_sha256: String::new(),
         }),

@@ -15,9 +15,13 @@ pub(crate) enum Refusal {
     ContentType,
     /// The timestamp's difference from the server's clock in seconds; negative if the timestamp is behind the clock.
     Stale(i128),
-    /// The caller sees the URL; only the log has the payload's length and SHA-256.
+    /// The timestamp would be fresh if it were in milliseconds.
+    Milliseconds,
+    /// The caller sees the URL and the names of the parameters; only the log has the payload's length and SHA-256.
     Signature {
         url: String,
+        /// The names of the parameters of a GET as they are signed; `None` for a POST.
+        parameters: Option<Vec<String>>,
         payload_length: usize,
         payload_sha256: String,
     },
@@ -44,7 +48,7 @@ impl Refusal {
             Self::HeaderMissing(_) | Self::HeaderTwice(_) | Self::Timestamp | Self::SignatureShape => {
                 ("malformed-signature", 401)
             }
-            Self::Stale(_) => ("stale-timestamp", 401),
+            Self::Stale(_) | Self::Milliseconds => ("stale-timestamp", 401),
             Self::Signature { .. } => ("signature-mismatch", 401),
             Self::ContentEncoding | Self::ContentType => ("unsupported-media-type", 415),
             Self::IdempotencyKey
@@ -86,10 +90,21 @@ impl fmt::Display for Refusal {
                     "X-Timestamp is {seconds} s {side} the server's clock, and at most {TOLERANCE} s are accepted: sign each attempt with the current time, and check the caller's clock."
                 )
             }
-            Self::Signature { url, .. } => write!(
-                formatter,
-                "X-Signature does not match: sign the URL {url} without a query and exactly the bytes that you send, and check the signing key."
-            ),
+            Self::Milliseconds => formatter
+                .write_str("X-Timestamp is in milliseconds: sign and send whole seconds since 1970-01-01 UTC."),
+            Self::Signature { url, parameters, .. } => {
+                write!(formatter, "X-Signature does not match: sign the URL {url} without a query and ")?;
+                match parameters.as_deref() {
+                    None => formatter.write_str("exactly the bytes that you send")?,
+                    Some([]) => formatter.write_str("the text `{}`, because there are no search parameters")?,
+                    Some(names) => write!(
+                        formatter,
+                        "the search parameters as a JSON object, here with the names {}, in this order",
+                        names.join(", ")
+                    )?,
+                }
+                formatter.write_str(", and check the signing key.")
+            }
             Self::IdempotencyKey => {
                 formatter.write_str("X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon.")
             }

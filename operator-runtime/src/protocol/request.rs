@@ -95,11 +95,16 @@ impl<'h> Unverified<'h> {
     /// Checks the timestamp, the signature, and then the mistakes that only the holder of a key may see. `now` is in
     /// seconds since 1970-01-01 UTC.
     pub(crate) fn verify(self, keys: &BoundKeys, now: u64) -> Result<Verified<'h>, Refusal> {
-        if let Some(seconds) = freshness::staleness(self.envelope.timestamp, now) {
-            return Err(Refusal::Stale(seconds));
+        let timestamp = self.envelope.timestamp;
+        if let Some(seconds) = freshness::staleness(timestamp, now) {
+            return Err(match freshness::staleness(timestamp / 1000, now) {
+                None => Refusal::Milliseconds,
+                Some(_) => Refusal::Stale(seconds),
+            });
         }
         let content = self.content.ok_or(Refusal::ParameterNotUtf8)?;
-        let key = keys.verify(&self.envelope, &content.signed())?;
+        let key = keys.verify(&self.envelope, &content.signed());
+        let key = key.map_err(|refusal| content.name_parameters(refusal))?;
         match self.mistake {
             Some(mistake) => Err(mistake),
             None => Ok(Verified {
@@ -120,6 +125,24 @@ impl Content {
             Self::Parameters(parameters) => Cow::Owned(python_json::encode(parameters.iter())),
             Self::Body(body) => Cow::Borrowed(body),
         }
+    }
+
+    /// Adds the names of the parameters to a refusal of their signature, so that the caller sees what is signed: for a
+    /// GET, this is not the text of the query.
+    fn name_parameters(&self, mut refusal: Refusal) -> Refusal {
+        /// The largest number of names, and of characters of a name, so that the answer is short.
+        const MOST: usize = 20;
+        const LONGEST: usize = 64;
+        if let (Self::Parameters(given), Refusal::Signature { parameters, .. }) = (self, &mut refusal) {
+            let quoted = |name: &str| format!("{:?}", name.chars().take(LONGEST).collect::<String>());
+            let mut names: Vec<String> = given.iter().take(MOST).map(|(name, _)| quoted(name)).collect();
+            let more = given.iter().count() - names.len();
+            if more > 0 {
+                names.push(format!("and {more} more"));
+            }
+            *parameters = Some(names);
+        }
+        refusal
     }
 }
 

@@ -181,6 +181,7 @@ impl BoundKeys {
         feed(envelope, content, &mut sink);
         Refusal::Signature {
             url: self.url.to_string(),
+            parameters: None,
             payload_length: length,
             payload_sha256: const_hex::encode(digest.finalize()),
         }

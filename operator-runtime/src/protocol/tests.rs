@@ -211,3 +211,45 @@ fn a_refusal_shows_neither_key_nor_signature() {
     assert!(!all.contains(&expected) && !all.contains("s3cret"), "{all}");
     assert!(all.contains(URL));
 }
+
+#[test]
+fn a_refused_get_names_the_parameters_that_are_signed() {
+    let told = |query: Option<&str>| {
+        let headers = Attempt::default().signed_by(&Keys::single("the test", "guess").unwrap());
+        let unverified = Unverified::parse(Method::Get, query, &headers, Bytes::new()).unwrap();
+        let bound = Keys::single("the test", "s3cret").unwrap().bind(URL);
+        unverified.verify(&bound, NOW).unwrap_err().to_string()
+    };
+    let names = told(Some("order=17&amount=h%C3%BCsh&amount_in=EUR"));
+    assert!(
+        names.contains(r#"with the names "amount", "amount_in", "order", in this order"#),
+        "{names}"
+    );
+    assert!(
+        !names.contains("17") && !names.contains("EUR") && !names.contains("sh\""),
+        "{names}"
+    );
+    let none = told(None);
+    assert!(none.contains("the text `{}`"), "{none}");
+    let many: Vec<String> = (100..200).map(|name| format!("{name}{}=", "x".repeat(1000))).collect();
+    let many = told(Some(&many.join("&")));
+    assert!(many.contains("and 80 more") && many.len() < 2_500, "{many}");
+}
+
+#[test]
+fn a_timestamp_in_milliseconds_is_recognised() {
+    let keys = Keys::single("the test", "s3cret").unwrap();
+    for (timestamp, expected) in [
+        (NOW * 1000 + 999, "X-Timestamp is in milliseconds"),
+        (NOW * 1000 + 60_000, "ahead of the server's clock"),
+        (NOW - 60, "behind the server's clock"),
+    ] {
+        let attempt = Attempt {
+            timestamp: timestamp.to_string(),
+            ..Attempt::default()
+        };
+        let refused = attempt.answer(&keys, &keys).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused}");
+        assert_eq!((refused.kind(), refused.status()), ("stale-timestamp", 401));
+    }
+}
