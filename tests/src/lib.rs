@@ -10,6 +10,7 @@ pub mod process;
 pub mod proof;
 #[path = "../../operator-runtime/tests/support/services.rs"]
 pub mod services;
+pub mod standby;
 
 #[cfg(test)]
 mod tests {

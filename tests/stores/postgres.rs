@@ -4,6 +4,7 @@
 
 mod conflicts;
 mod crowded;
+mod failover;
 mod frozen;
 mod left_behind;
 mod lost_claim;

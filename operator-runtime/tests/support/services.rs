@@ -136,9 +136,9 @@ fn speaks_tls(settings: &[(String, String)]) -> bool {
 /// A Postgres server; dropping it kills the server.
 #[derive(Debug)]
 pub struct Postgres {
-    child: Child,
-    folder: TempDir,
-    settings: Vec<(String, String)>,
+    pub(super) child: Child,
+    pub(super) folder: TempDir,
+    pub(super) settings: Vec<(String, String)>,
     /// The port on 127.0.0.1.
     pub port: u16,
 }
@@ -264,7 +264,7 @@ fn make_cluster(folder: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
+pub(super) fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
     let mut command = postgres_command("postgres", folder);
     command.args([
         "-D",
@@ -280,11 +280,12 @@ fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Re
     }
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
     let log = child.stderr.take().expect("the log is piped");
-    ready(child, log, "database system is ready to accept connections")
+    // Also a standby, which is "ready to accept read-only connections".
+    ready(child, log, "database system is ready to accept")
 }
 
 /// A command of Postgres, run as another user, because Postgres refuses to run as root.
-fn postgres_command(program: &str, folder: &Path) -> Command {
+pub(super) fn postgres_command(program: &str, folder: &Path) -> Command {
     let mut command = Command::new(postgres_programs().join(program));
     command.current_dir(folder).env("LC_ALL", "C");
     if let Some((user, group)) = unprivileged() {
@@ -337,7 +338,7 @@ fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Another process may take a free port first, so a server that ends at once is started again on another port.
-fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
+pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
     let mut log = String::new();
     for _ in 0..PORTS {
         let port = TcpListener::bind("127.0.0.1:0")

@@ -2,10 +2,12 @@
 //! database.
 
 mod address;
+mod guards;
 mod pool;
 mod reader;
 mod records;
 mod schema;
+mod servers;
 mod session;
 mod transacting;
 mod way;
@@ -16,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::address::Address;
+use self::guards::{Guards, Use};
 use self::pool::Pool;
-use self::session::Use;
+use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{
     BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
@@ -58,6 +61,7 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub struct PostgresStore {
     name: Arc<str>,
+    servers: Arc<Servers>,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
@@ -68,11 +72,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://[user[:password]@]host[:port]/database`, and creates or upgrades the tables under a
+    /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the tables under a
     /// lock. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
     /// parameter `pool=N` sets the largest number of connections for transactions, and the same number for single
     /// statements (default 16). `sslmode=require` asks for TLS, which needs the feature `postgres-tls`: the server's
     /// certificate must be valid for the host name, by the root certificates of the system (or of `SSL_CERT_FILE`).
+    ///
+    /// With several hosts, the store uses the one that takes writes. If that server stops answering or becomes a
+    /// standby, all connections are closed, and new ones go to whichever host takes writes then.
     ///
     /// Defaults that the address can change: a statement may take 30 s and wait 10 s for a lock, and connecting may
     /// take 5 s. The store keeps state in its sessions, so a connection pooler in front of Postgres must pool sessions,
@@ -86,7 +93,11 @@ impl PostgresStore {
         let name: Arc<str> = address.name.as_str().into();
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
-        let pool = |used: Use, size| Pool::new(name.clone(), address.way.clone(), address.config(used), size);
+        let servers = Arc::new(Servers::new(address.way, address.hosts, address.opens_within));
+        let pool = |used: Use, size| {
+            let guards = Guards::new(used, &address.settings);
+            Pool::new(name.clone(), servers.clone(), guards, size)
+        };
         let records = pool(Use::Records, address.pool);
         let session = records.acquire().await?;
         schema::upgrade(&session, &name).await?;
@@ -101,6 +112,7 @@ impl PostgresStore {
                 pool: pool(Use::Readers, address::READERS),
             }),
             warning,
+            servers,
             name,
         })
     }
@@ -158,13 +170,22 @@ impl PostgresStore {
 
     async fn swap_once(&self, write: &records::Write, may_be_written: &mut bool) -> Result<Swap, StoreError> {
         let session = self.records.acquire().await?;
-        let swap = session::in_time(records::swap(&session, write)).await;
-        let swap = swap.map_err(|failure| {
+        let swap = session.ask(async |session| records::swap(session, write).await).await;
+        swap.map_err(|failure| {
             *may_be_written |= failure.leaves_a_commit_unknown();
             failure.of_write(&self.name)
-        })?;
-        session.give_back();
-        Ok(swap)
+        })
+    }
+
+    /// Sends a request that is no write of a record.
+    async fn ask<T>(
+        &self,
+        doing: &'static str,
+        asking: impl AsyncFnOnce(&Session) -> Result<T, session::Failure>,
+    ) -> Result<T, StoreError> {
+        let session = self.records.acquire().await?;
+        let answer = session.ask(asking).await;
+        answer.map_err(|failure| failure.of_store(&self.name, doing))
     }
 }
 
@@ -174,13 +195,9 @@ impl Store for PostgresStore {
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(async move {
-            let session = self.records.acquire().await?;
-            let swept = session::in_time(records::sweep(&session, older_than, limit)).await;
-            let swept = swept.map_err(|failure| failure.of_store(&self.name, "remove expired records"))?;
-            session.give_back();
-            Ok(swept)
-        })
+        Box::pin(self.ask("remove expired records", async move |session| {
+            records::sweep(session, older_than, limit).await
+        }))
     }
 
     fn list(
@@ -189,23 +206,15 @@ impl Store for PostgresStore {
         after: Option<Cursor>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
-        Box::pin(async move {
-            let session = self.records.acquire().await?;
-            let listing = session::in_time(records::list(&session, &ids, after.as_ref(), limit)).await;
-            let page = listing.map_err(|failure| failure.of_store(&self.name, "list its records"))?;
-            session.give_back();
-            Ok(page)
-        })
+        Box::pin(self.ask("list its records", async move |session| {
+            records::list(session, &ids, after.as_ref(), limit).await
+        }))
     }
 
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(async move {
-            let session = self.records.acquire().await?;
-            let counted = session::in_time(records::count(&session, lease)).await;
-            let counts = counted.map_err(|failure| failure.of_store(&self.name, "count its records"))?;
-            session.give_back();
-            Ok(counts)
-        })
+        Box::pin(self.ask("count its records", async move |session| {
+            records::count(session, lease).await
+        }))
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

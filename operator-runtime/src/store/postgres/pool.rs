@@ -5,16 +5,22 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::Config;
+use tokio::time::Instant;
 
-use super::address;
-use super::session::{Failure, Session};
-use super::way::Way;
+use super::address::refused;
+use super::guards::Guards;
+use super::servers::{NotOpened, Servers};
+use super::session::{Failure, POOLED, Session};
+use crate::clock::timer_now;
 use crate::store::StoreError;
 
 /// How long a call waits for a connection before it is refused.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// A connection that was in use so recently is used again without asking its server whether it can be.
+const TRUSTED: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 #[doc(hidden)]
@@ -22,9 +28,10 @@ pub struct Pool(Arc<Shared>);
 
 struct Shared {
     name: Arc<str>,
-    way: Way,
-    config: Config,
-    idle: Mutex<Vec<Session>>,
+    servers: Arc<Servers>,
+    guards: Guards,
+    /// Each with the time since which it has been idle.
+    idle: Mutex<Vec<(Session, Instant)>>,
     permits: Arc<Semaphore>,
 }
 
@@ -41,11 +48,11 @@ pub(super) struct Place {
 }
 
 impl Pool {
-    pub(super) fn new(name: Arc<str>, way: Way, config: Config, size: usize) -> Self {
+    pub(super) fn new(name: Arc<str>, servers: Arc<Servers>, guards: Guards, size: usize) -> Self {
         Self(Arc::new(Shared {
             name,
-            way,
-            config,
+            servers,
+            guards,
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
         }))
@@ -68,10 +75,7 @@ impl Pool {
                 });
             }
         };
-        let session = match shared.idle_session() {
-            Some(session) => session,
-            None => shared.open().await?,
-        };
+        let session = shared.session().await?;
         let place = Place {
             shared: Arc::clone(shared),
             _permit: permit,
@@ -86,27 +90,49 @@ impl Pool {
 }
 
 impl Shared {
-    /// With a timeout of our own, because the driver's timeout covers only the TCP connection, which a frozen server's
-    /// system still accepts.
-    async fn open(&self) -> Result<Session, StoreError> {
-        let opening = Session::open(&self.way, &self.config);
-        match tokio::time::timeout(address::opens_within(&self.config), opening).await {
-            Ok(opened) => opened.map_err(|source| StoreError::unavailable(&self.name, "be reached", source)),
-            Err(_) => Err(Failure::NoAnswer.of_store(&self.name, "be reached")),
+    /// An idle session that can be used, or a new one.
+    async fn session(&self) -> Result<Session, StoreError> {
+        while let Some((session, since)) = self.idle_session() {
+            if since.elapsed() < TRUSTED {
+                return Ok(session);
+            }
+            match self.servers.ask(&session).await {
+                Ok(()) => return Ok(session),
+                Err(Failure::Pooled) => return Err(refused(POOLED)),
+                Err(error) => tracing::debug!(%error, "an idle connection to Postgres is closed"),
+            }
         }
+        let opened = self.servers.open(&self.guards).await;
+        opened.map_err(|error| self.not_opened(error))
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+    fn not_opened(&self, error: NotOpened) -> StoreError {
+        if error.is(|failure| matches!(failure, Failure::Pooled)) {
+            return refused(POOLED);
+        }
+        StoreError::unavailable(&self.name, "be reached", error)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Session, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn idle_session(&self) -> Option<Session> {
+    fn idle_session(&self) -> Option<(Session, Instant)> {
         let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop()).find(|session| !session.is_closed())
+        std::iter::from_fn(|| idle.pop()).find(|(session, _)| !session.is_closed())
     }
 }
 
 impl Pooled {
+    /// Sends a request, and gives the connection back unless the request fails.
+    pub(super) async fn ask<T>(self, asking: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
+        // No handler's SQL came before, so a refused write says something about the server.
+        let asking = asking(&self.session).map_err(Failure::of_the_server);
+        let answer = self.place.shared.servers.answer(&self.session, asking).await?;
+        self.give_back();
+        Ok(answer)
+    }
+
     /// Gives the connection back for reuse. No transaction or statement may be open on it.
     pub(super) fn give_back(self) {
         self.place.give_back(self.session);
@@ -129,7 +155,7 @@ impl Pooled {
 impl Place {
     pub(super) fn give_back(self, session: Session) {
         if !self.shared.permits.is_closed() {
-            self.shared.idle().push(session);
+            self.shared.idle().push((session, timer_now()));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
+use tokio_util::sync::CancellationToken;
 
 use super::address::refused;
 use crate::store::StoreError;
@@ -54,17 +55,22 @@ impl Way {
         ))
     }
 
-    pub(super) async fn connect(&self, config: &Config) -> Result<Client, tokio_postgres::Error> {
+    /// Opens a connection, which is closed when the era ends.
+    pub(super) async fn connect(
+        &self,
+        config: &Config,
+        era: &CancellationToken,
+    ) -> Result<Client, tokio_postgres::Error> {
         match self {
             Self::Clear => {
                 let (client, connection) = config.connect(NoTls).await?;
-                tokio::spawn(drive(connection));
+                tokio::spawn(drive(connection, era.clone()));
                 Ok(client)
             }
             #[cfg(feature = "postgres-tls")]
             Self::Tls(tls) => {
                 let (client, connection) = config.connect(tls.clone()).await?;
-                tokio::spawn(drive(connection));
+                tokio::spawn(drive(connection, era.clone()));
                 Ok(client)
             }
         }
@@ -82,8 +88,8 @@ impl Way {
     }
 }
 
-async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
-    if let Err(error) = connection.await {
+async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>, era: CancellationToken) {
+    if let Some(Err(error)) = era.run_until_cancelled(connection).await {
         tracing::debug!(%error, "a connection to Postgres ended");
     }
 }
