@@ -4,6 +4,7 @@
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
+pub mod pooler;
 pub mod process;
 // Shared with the unit tests of `operator-runtime`, whose package holds these files so that its tests run without this one.
 #[path = "../../operator-runtime/tests/support/proof.rs"]

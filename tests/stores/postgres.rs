@@ -9,6 +9,7 @@ mod frozen;
 mod left_behind;
 mod lost_claim;
 mod lost_commit;
+mod pooled;
 mod proxy;
 
 use std::sync::Arc;

@@ -302,7 +302,7 @@ pub(crate) fn hand_over(path: &Path) {
 }
 
 /// The user that Debian's package creates, if the tests run as root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(super) fn unprivileged() -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt as _;
     let me = std::fs::metadata("/proc/self").expect("a process knows itself").uid();
     (me == 0).then(|| {
@@ -325,7 +325,7 @@ fn postgres_programs() -> PathBuf {
         .unwrap_or_else(|| panic!("there is no Postgres server: `tests/all` installs one"))
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
@@ -354,7 +354,7 @@ pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>
 }
 
 /// Waits for the log line that says that the server is ready; returns the log if the line does not come.
-fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
+pub(super) fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut seen = Vec::new();
     let is_ready = lines.by_ref().any(|line| {
@@ -373,7 +373,7 @@ fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Resul
 }
 
 /// Sends a signal to a process that this test started, unless it has ended, and waits until it has ended.
-fn end(child: &mut Child, signal: &str) {
+pub(super) fn end(child: &mut Child, signal: &str) {
     if let Ok(None) = child.try_wait() {
         self::signal(child.id(), signal);
     }

@@ -82,12 +82,12 @@ impl PostgresStore {
     /// standby, all connections are closed, and new ones go to whichever host takes writes then.
     ///
     /// Defaults that the address can change: a statement may take 30 s and wait 10 s for a lock, and connecting may
-    /// take 5 s. The store keeps state in its sessions, so a connection pooler in front of Postgres must pool sessions,
-    /// not transactions.
+    /// take 5 s. These limits are set in each session after connecting, and then read back. The store keeps state in its
+    /// sessions, so a connection pooler in front of Postgres must pool sessions, not transactions.
     ///
     /// # Errors
-    /// If the address is wrong, the database cannot be reached, or its tables were upgraded by a newer version of this
-    /// crate.
+    /// If the address is wrong, the database cannot be reached, a pooler does not keep sessions, or the tables were
+    /// upgraded by a newer version of this crate.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address)?;
         let name: Arc<str> = address.name.as_str().into();
@@ -99,7 +99,12 @@ impl PostgresStore {
             Pool::new(name.clone(), servers.clone(), guards, size)
         };
         let records = pool(Use::Records, address.pool);
+        let handlers = pool(Use::Handlers, address.pool);
         let session = records.acquire().await?;
+        let other = handlers.acquire().await?;
+        let apart = session::in_time(session.is_apart_from(&other)).await;
+        apart.map_err(|failure| failure.of_store(&name, "be used"))?;
+        other.give_back();
         schema::upgrade(&session, &name).await?;
         let warning = session::in_time(session.what_can_be_lost()).await;
         let warning = warning.map_err(|failure| failure.of_store(&name, "report its settings"))?;
@@ -107,7 +112,7 @@ impl PostgresStore {
         Ok(Self {
             revisions,
             records,
-            handlers: pool(Use::Handlers, address.pool),
+            handlers,
             reader: Arc::new(Reader {
                 pool: pool(Use::Readers, address::READERS),
             }),

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Client, Statement};
 
+use super::address::refused;
 use super::servers::Opened;
 use super::way::Way;
 use crate::store::{DecodeError, StoreError};
@@ -64,6 +65,17 @@ impl Session {
         } else {
             Ok(())
         }
+    }
+
+    /// Checks that two open sessions have a server process each, and keep it.
+    pub(super) async fn is_apart_from(&self, other: &Self) -> Result<(), Failure> {
+        if self.backend == other.backend {
+            return Err(Failure::Pooled);
+        }
+        // Its transaction keeps its process, which a pooler may have taken from the idle session.
+        other.client.batch_execute("BEGIN").await?;
+        self.is_as_it_was_opened().await?;
+        Ok(other.client.batch_execute("ROLLBACK").await?)
     }
 
     /// Prepares SQL the first time and caches the statement, so that later runs take one round trip:
@@ -218,9 +230,8 @@ impl Failure {
                 store: name.to_owned(),
                 source: std::sync::Arc::new(self),
             },
-            Self::NoAnswer | Self::Silent | Self::NoAddress(_) | Self::Pooled => {
-                StoreError::unavailable(name, doing, self)
-            }
+            Self::Pooled => refused(POOLED),
+            Self::NoAnswer | Self::Silent | Self::NoAddress(_) => StoreError::unavailable(name, doing, self),
             Self::Driver(error) => match error.code() {
                 // The transaction of the store no longer exists, so the handler's SQL must have ended it.
                 Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
