@@ -5,6 +5,7 @@
 mod conflicts;
 mod crowded;
 mod failover;
+mod few;
 mod frozen;
 mod left_behind;
 mod lost_claim;

@@ -132,7 +132,7 @@ pub enum StoreError {
         source: Arc<dyn Error + Send + Sync>,
     },
     /// All connections of the store stayed in use until the wait for one ended: nothing was begun.
-    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address", waited.as_secs())]
+    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address and the server's `max_connections`", waited.as_secs_f32())]
     Crowded {
         /// The store.
         store: String,
@@ -246,6 +246,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Tells the store for how long records are valid, before the first record is written. A store whose records expire
     /// by themselves keeps each record for this time after its last write; a store that is swept can ignore this.
     fn keep_for(&self, _ttl: Duration) {}
+
+    /// Tells the store how long a call may wait for its turn. A store whose connections are all in use answers
+    /// [`StoreError::Crowded`] after this time; a store without connections can ignore this.
+    fn wait_for(&self, _wait: Duration) {}
 
     /// Removes at most `limit` records that were both first seen and last written longer ago than `older_than`, and
     /// returns how many it removed.

@@ -3,6 +3,7 @@
 
 mod address;
 mod guards;
+mod idle;
 mod pool;
 mod reader;
 mod records;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use self::address::Address;
 use self::guards::{Guards, Use};
+use self::idle::Idle;
 use self::pool::Pool;
 use self::servers::Servers;
 use super::revisions::Revisions;
@@ -93,10 +95,11 @@ impl PostgresStore {
         let name: Arc<str> = address.name.as_str().into();
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
-        let servers = Arc::new(Servers::new(address.way, address.hosts, address.opens_within));
+        let servers = Servers::new(name.clone(), address.way, address.hosts, address.opens_within);
+        let (servers, idle) = (Arc::new(servers), Arc::new(Idle::default()));
         let pool = |used: Use, size| {
             let guards = Guards::new(used, &address.settings);
-            Pool::new(name.clone(), servers.clone(), guards, size)
+            Pool::new(servers.clone(), idle.clone(), used, guards, size)
         };
         let records = pool(Use::Records, address.pool);
         let handlers = pool(Use::Handlers, address.pool);
@@ -197,6 +200,10 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         Step::Later(Box::pin(async move { self.swap_record(&proposal).await }))
+    }
+
+    fn wait_for(&self, wait: Duration) {
+        self.servers.wait_for(wait);
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {

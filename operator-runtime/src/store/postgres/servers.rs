@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
@@ -20,6 +20,9 @@ use crate::causes::with_causes;
 /// A server that takes longer than this for an answer is asked whether it answers at all.
 const LONG: Duration = Duration::from_secs(3);
 
+/// How long a call waits for a session until [`Servers::wait_for`] says otherwise.
+const WAIT: Duration = Duration::from_secs(10);
+
 /// One of the addresses of one of the hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -34,6 +37,13 @@ pub(super) struct Opened {
     era: CancellationToken,
 }
 
+impl Opened {
+    /// Whether its era has ended. The connection is closed then, or soon.
+    pub(super) fn is_over(&self) -> bool {
+        self.era.is_cancelled()
+    }
+}
+
 /// The server that answered last is tried first, and the server that failed last is tried last.
 #[derive(Debug, Default)]
 struct Experience {
@@ -42,25 +52,42 @@ struct Experience {
 }
 
 pub(super) struct Servers {
+    name: Arc<str>,
     way: Way,
     /// One configuration for each host.
     hosts: Vec<Config>,
     /// The time limit for opening a session at one address.
     limit: Duration,
+    /// How long a call waits for a session.
+    wait: Mutex<Duration>,
     experience: Mutex<Experience>,
     /// The time in which no server has failed. Its end closes every session that was opened in it.
     era: Mutex<CancellationToken>,
 }
 
 impl Servers {
-    pub(super) fn new(way: Way, hosts: Vec<Config>, limit: Duration) -> Self {
+    pub(super) fn new(name: Arc<str>, way: Way, hosts: Vec<Config>, limit: Duration) -> Self {
         Self {
+            name,
             way,
             hosts,
             limit,
+            wait: Mutex::new(WAIT),
             experience: Mutex::default(),
             era: Mutex::default(),
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn wait_for(&self, wait: Duration) {
+        *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+    }
+
+    pub(super) fn wait(&self) -> Duration {
+        *self.wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a session at the first server that takes writes.
@@ -161,6 +188,11 @@ impl Servers {
                 return Failure::Silent;
             }
         }
+    }
+
+    /// Whether there is no server but one.
+    pub(super) fn is_single(&self) -> bool {
+        self.hosts.len() == 1
     }
 
     /// Asks the server of an idle session whether the session can be used.

@@ -67,6 +67,11 @@ impl Session {
         }
     }
 
+    /// Whether the connection is closed or is about to be.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.is_closed() || self.opened.is_over()
+    }
+
     /// Checks that two open sessions have a server process each, and keep it.
     pub(super) async fn is_apart_from(&self, other: &Self) -> Result<(), Failure> {
         if self.backend == other.backend {
@@ -190,6 +195,11 @@ impl Failure {
     /// Whether the failure concerns all sessions of a server, not only the one that failed.
     pub(super) fn is_the_servers(&self) -> bool {
         matches!(self, Self::Silent | Self::ReadOnly)
+    }
+
+    /// Whether the server has no session left for us.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
     }
 
     /// The failure of a statement before which no handler's SQL has run. So it is the server that refuses a write.

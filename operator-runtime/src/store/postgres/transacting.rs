@@ -131,6 +131,8 @@ impl Transacting<'_> {
                     (ended, false)
                 }
             },
+            // Without a handler's savepoint, it is the claim that has failed, and its error is the better one.
+            Verdict::RollBack if !self.savepoint && session.is_over() => (Ended::RolledBack, false),
             Verdict::RollBack => match session.end_by("ROLLBACK").await {
                 Ok(reusable) => (Ended::RolledBack, reusable),
                 // Closing the connection rolls back. But the handler's own error may come from the lost connection, so
