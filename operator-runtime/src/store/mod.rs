@@ -35,6 +35,8 @@ mod trial;
 pub(crate) use listing::Records;
 pub use listing::{Counts, Cursor, Listed, Page};
 pub use memory::MemoryStore;
+#[cfg(feature = "cli")]
+pub(crate) use open::migration;
 pub use open::open;
 #[cfg(fuzzing)]
 pub(crate) use open::read_address;
@@ -158,6 +160,14 @@ pub enum StoreError {
         found: u32,
         /// The newest schema this version knows.
         known: u32,
+    },
+    /// The store's tables are missing or behind, or closed to the program's role, which may not change that.
+    #[error("{store} {why}")]
+    NotReady {
+        /// The store.
+        store: String,
+        /// What the store has or does not allow, and what to do.
+        why: String,
     },
     /// Another transaction locks the record, and did not end within the store's time limit.
     #[error("another transaction of {store} locks the record of the operation and did not end in time; try again")]

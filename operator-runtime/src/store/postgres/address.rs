@@ -7,6 +7,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use super::guards::{self, Settings};
+use super::schema::Place;
 use super::servers::label;
 use super::way::Way;
 use crate::store::StoreError;
@@ -26,6 +27,8 @@ pub(super) struct Address {
     pub(super) hosts: Vec<Config>,
     pub(super) way: Way,
     pub(super) pool: usize,
+    /// Where the tables are.
+    pub(super) schema: Place,
     /// The settings of sessions that the address asks for.
     pub(super) settings: Settings,
     /// The time limit for opening a session at one address of a host.
@@ -64,6 +67,7 @@ impl Address {
             hosts,
             way,
             pool: options.pool,
+            schema: options.schema,
             settings: options.settings,
             opens_within,
             name,
@@ -110,6 +114,7 @@ impl<'a> Parts<'a> {
 /// The options of an address.
 struct Options<'a> {
     pool: usize,
+    schema: Place,
     settings: Settings,
     /// The options that name hosts.
     of_hosts: Vec<&'a str>,
@@ -121,6 +126,7 @@ impl<'a> Options<'a> {
     fn parse(options: &'a str) -> Result<Self, StoreError> {
         let mut parsed = Self {
             pool: POOL,
+            schema: Place::default(),
             settings: Settings::new(),
             of_hosts: Vec::new(),
             of_session: Vec::new(),
@@ -133,6 +139,14 @@ impl<'a> Options<'a> {
                     parsed.pool = size.ok_or_else(|| {
                         refused("has a wrong value for `pool`: write a whole number above 0, such as `pool=16`")
                     })?;
+                }
+                "schema" => {
+                    let name = percent_decode_str(value).decode_utf8().ok();
+                    let name = name.filter(|name| !name.is_empty() && !name.contains(['\0', '$']));
+                    let name = name.ok_or_else(|| {
+                        refused("has a wrong value for `schema`: write the name of a schema, such as `schema=operator`")
+                    })?;
+                    parsed.schema = Place::named(&name);
                 }
                 // Not for the driver, because poolers refuse this parameter when a session starts.
                 "options" => {
@@ -164,7 +178,7 @@ fn check(name: &str, option: &str) -> Result<(), StoreError> {
         None => {
             let known: Vec<String> = KNOWN.iter().map(|(known, _)| format!("`{known}`")).collect();
             refused(&format!(
-                "has an unknown option `{name}`: the options are `pool`, `host`, `hostaddr`, `port`, `target_session_attrs`, `options`, {}",
+                "has an unknown option `{name}`: the options are `pool`, `schema`, `host`, `hostaddr`, `port`, `target_session_attrs`, `options`, {}",
                 known.join(", ")
             ))
         }

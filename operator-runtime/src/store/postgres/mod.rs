@@ -22,6 +22,7 @@ use self::address::Address;
 use self::guards::{Guards, Use};
 use self::idle::Idle;
 use self::pool::Pool;
+use self::records::Statements;
 use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{
@@ -44,6 +45,13 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
+/// The SQL that makes or upgrades the tables of the store at this address, and then the rights that a serving program
+/// needs, as comments.
+pub(super) fn migration(address: &str) -> Result<String, StoreError> {
+    let schema = Address::parse(address)?.schema;
+    Ok(format!("{}{}", schema.migration(), schema.grants()))
+}
+
 /// Parses an address without connecting.
 #[cfg(fuzzing)]
 pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
@@ -64,6 +72,7 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 pub struct PostgresStore {
     name: Arc<str>,
     servers: Arc<Servers>,
+    sql: Statements,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
@@ -74,11 +83,15 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the tables under a
-    /// lock. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
+    /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the tables under
+    /// a lock, if they are not current. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
     /// parameter `pool=N` sets the largest number of connections for transactions, and the same number for single
     /// statements (default 16). `sslmode=require` asks for TLS, which needs the feature `postgres-tls`: the server's
     /// certificate must be valid for the host name, by the root certificates of the system (or of `SSL_CERT_FILE`).
+    ///
+    /// Where the tables are current, they are only read: then the role needs no other rights than those that the
+    /// command `migrate --print` lists. The parameter `schema=NAME` says in which schema the tables are; unless it is
+    /// given, the server looks for them in the `search_path`.
     ///
     /// With several hosts, the store uses the one that takes writes. If that server stops answering or becomes a
     /// standby, all connections are closed, and new ones go to whichever host takes writes then.
@@ -88,8 +101,8 @@ impl PostgresStore {
     /// sessions, so a connection pooler in front of Postgres must pool sessions, not transactions.
     ///
     /// # Errors
-    /// If the address is wrong, the database cannot be reached, a pooler does not keep sessions, or the tables were
-    /// upgraded by a newer version of this crate.
+    /// If the address is wrong, the database cannot be reached, a pooler does not keep sessions, the tables
+    /// are behind or closed to the role, or they were upgraded by a newer version of this crate.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address)?;
         let name: Arc<str> = address.name.as_str().into();
@@ -108,11 +121,12 @@ impl PostgresStore {
         let apart = session::in_time(session.is_apart_from(&other)).await;
         apart.map_err(|failure| failure.of_store(&name, "be used"))?;
         other.give_back();
-        schema::upgrade(&session, &name).await?;
+        schema::ready(&session, &address.schema, &name).await?;
         let warning = session::in_time(session.what_can_be_lost()).await;
         let warning = warning.map_err(|failure| failure.of_store(&name, "report its settings"))?;
         session.give_back();
         Ok(Self {
+            sql: Statements::new(&address.schema),
             revisions,
             records,
             handlers,
@@ -178,7 +192,9 @@ impl PostgresStore {
 
     async fn swap_once(&self, write: &records::Write, may_be_written: &mut bool) -> Result<Swap, StoreError> {
         let session = self.records.acquire().await?;
-        let swap = session.ask(async |session| records::swap(session, write).await).await;
+        let swap = session
+            .ask(async |session| records::swap(session, &self.sql, write).await)
+            .await;
         swap.map_err(|failure| {
             *may_be_written |= failure.leaves_a_commit_unknown();
             failure.of_write(&self.name)
@@ -208,7 +224,7 @@ impl Store for PostgresStore {
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(self.ask("remove expired records", async move |session| {
-            records::sweep(session, older_than, limit).await
+            records::sweep(session, &self.sql, older_than, limit).await
         }))
     }
 
@@ -219,13 +235,13 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
         Box::pin(self.ask("list its records", async move |session| {
-            records::list(session, &ids, after.as_ref(), limit).await
+            records::list(session, &self.sql, &ids, after.as_ref(), limit).await
         }))
     }
 
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(self.ask("count its records", async move |session| {
-            records::count(session, lease).await
+            records::count(session, &self.sql, lease).await
         }))
     }
 

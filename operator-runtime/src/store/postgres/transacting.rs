@@ -85,12 +85,12 @@ impl Transacting<'_> {
     /// Sends `before`, the write and, if the write is part of the claim, the handler's savepoint, in one round trip:
     /// all are sent in this order before the first answer arrives.
     async fn swap_record(&self, write: &Write) -> Result<Swap, Failure> {
-        let session = &self.tx.connection;
+        let (session, sql) = (&self.tx.connection, &self.store.sql);
         // Prepares the completion too, because no statement can be prepared in a transaction in which the handler's SQL
         // has failed.
         let (prepared, _) = tokio::try_join!(
-            records::prepare(session, write),
-            records::prepare_completion(session, write)
+            records::prepare(session, sql, write),
+            records::prepare_completion(session, sql, write)
         )?;
         let before = self.before.sql();
         let after = if self.savepoint { "" } else { SAVEPOINT };
@@ -106,7 +106,7 @@ impl Transacting<'_> {
         if written {
             Ok(write.swapped())
         } else {
-            records::held(session, write).await
+            records::held(session, sql, write).await
         }
     }
 
@@ -149,7 +149,8 @@ impl Transacting<'_> {
         let Some(write) = &self.completion else {
             return Ok(session.batch_execute("COMMIT").await?);
         };
-        let completion = records::prepare_completion(session, write).await?;
+        let sql = &self.store.sql;
+        let completion = records::prepare_completion(session, sql, write).await?;
         let before = self.before.sql();
         let (before, written, committed) = tokio::join!(
             biased;
