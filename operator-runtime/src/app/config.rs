@@ -7,6 +7,7 @@ mod settled;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use self::limits::Limits;
@@ -45,6 +46,8 @@ pub struct Config {
     public_url: Option<Given<String>>,
     listen: Option<Given<Address>>,
     store: Option<Given<String>>,
+    /// The address of the store, where `store` names a file.
+    store_in_file: OnceLock<Result<String, StartProblem>>,
     /// An error where the environment variable is neither true nor false.
     serve_manifest: Result<bool, StartProblem>,
     metrics: Option<Given<Address>>,
@@ -83,6 +86,7 @@ impl Config {
             public_url: None,
             listen: None,
             store: None,
+            store_in_file: OnceLock::new(),
             serve_manifest: Ok(false),
             metrics: None,
             count_records: false,
@@ -158,11 +162,12 @@ impl Config {
     }
 
     /// Where operations are kept: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`, each with the feature of that
-    /// name; `memory:` is always there. Unless set, it is `sqlite:operator.db` with the feature `sqlite`, whatever other
+    /// name; `memory:` is always there. `@FILE` names a file that holds the address. Unless set, it is `sqlite:operator.db` with the feature `sqlite`, whatever other
     /// features are on; without that feature there is no default, and start-up asks for a store.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(setting::STORE.by_method(url.into()));
+        self.store_in_file = OnceLock::new();
         self
     }
 
@@ -371,6 +376,23 @@ mod tests {
                 .to_string()
                 .starts_with("The value of OPERATOR_STORE is not UTF-8")
         );
+    }
+
+    #[test]
+    fn the_address_of_the_store_may_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let config = || {
+            let named = format!("@{}", path.display());
+            Config::from_variables(move |name| (name == "OPERATOR_STORE").then(|| named.clone().into()))
+        };
+        let missing = config().store_url().unwrap_err().to_string();
+        assert!(missing.contains("(OPERATOR_STORE) cannot be read"), "{missing}");
+        std::fs::write(&path, "postgres://app:hunter2@db/shop\n").unwrap();
+        let config = config();
+        assert_eq!(config.store_url().unwrap().value, "postgres://app:hunter2@db/shop");
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        assert_eq!(config.store("memory:").store_url().unwrap().value, "memory:");
     }
 
     #[test]

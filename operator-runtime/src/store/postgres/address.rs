@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 
 use super::guards::{self, Settings};
+use super::passfile;
 use super::schema::Place;
 use super::servers::label;
-use super::way::Way;
+use super::way::{Verified, Way};
 use crate::store::StoreError;
 
 /// The default size of each pool. As many commits can share a flush to the disk.
@@ -52,7 +53,10 @@ impl Address {
         if let Some(userinfo) = userinfo {
             identify(&mut config, userinfo)?;
         }
-        let way = Way::of(&config)?;
+        let way = Way::of(options.verified, options.roots.as_deref())?;
+        if options.verified.is_some() {
+            config.ssl_mode(SslMode::Require);
+        }
         let opens_within = *config.get_connect_timeout().unwrap_or(&CONNECT);
         config.connect_timeout(opens_within);
         if config.get_tcp_user_timeout().is_none() {
@@ -61,7 +65,8 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("operator-runtime");
         }
-        let hosts = each_host(&config, hosts, &options.of_hosts)?;
+        let mut hosts = each_host(&config, hosts, &options.of_hosts)?;
+        passfile::set(&mut hosts);
         let name = name(&hosts, &config);
         Ok(Self {
             hosts,
@@ -116,6 +121,10 @@ struct Options<'a> {
     pool: usize,
     schema: Place,
     settings: Settings,
+    /// What of the server's certificate is verified; `None` without TLS.
+    verified: Option<Verified>,
+    /// The file of root certificates.
+    roots: Option<String>,
     /// The options that name hosts.
     of_hosts: Vec<&'a str>,
     /// The options that every session has, for the driver.
@@ -128,6 +137,8 @@ impl<'a> Options<'a> {
             pool: POOL,
             schema: Place::default(),
             settings: Settings::new(),
+            verified: None,
+            roots: None,
             of_hosts: Vec::new(),
             of_session: Vec::new(),
         };
@@ -154,6 +165,17 @@ impl<'a> Options<'a> {
                     let value = value.map_err(|_| refused("has `options` that are not UTF-8"))?;
                     parsed.settings = guards::parse(&value)?;
                 }
+                "sslmode" => parsed.verified = verified(value)?,
+                "sslrootcert" => {
+                    let file = percent_decode_str(value).decode_utf8().ok();
+                    let file = file.filter(|file| !file.is_empty());
+                    let file = file.ok_or_else(|| {
+                        refused(
+                            "has a wrong value for `sslrootcert`: write the path of a file in PEM format, or `system`",
+                        )
+                    })?;
+                    parsed.roots = Some(file.into_owned());
+                }
                 "target_session_attrs" => check_target(value)?,
                 "host" | "hostaddr" | "port" => parsed.of_hosts.push(option),
                 _ => {
@@ -161,6 +183,11 @@ impl<'a> Options<'a> {
                     parsed.of_session.push(option);
                 }
             }
+        }
+        if parsed.roots.is_some() && parsed.verified.is_none() {
+            return Err(refused(
+                "has `sslrootcert` but asks for no TLS: add `sslmode=verify-full`",
+            ));
         }
         Ok(parsed)
     }
@@ -178,7 +205,7 @@ fn check(name: &str, option: &str) -> Result<(), StoreError> {
         None => {
             let known: Vec<String> = KNOWN.iter().map(|(known, _)| format!("`{known}`")).collect();
             refused(&format!(
-                "has an unknown option `{name}`: the options are `pool`, `schema`, `host`, `hostaddr`, `port`, `target_session_attrs`, `options`, {}",
+                "has an unknown option `{name}`: the options are `pool`, `schema`, `host`, `hostaddr`, `port`, `target_session_attrs`, `options`, `sslmode`, `sslrootcert`, {}",
                 known.join(", ")
             ))
         }
@@ -186,12 +213,11 @@ fn check(name: &str, option: &str) -> Result<(), StoreError> {
 }
 
 /// The options of libpq that the driver knows, and their values.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 13] = [
     ("user", "a name in UTF-8"),
     ("password", "text in UTF-8"),
     ("dbname", "a name in UTF-8"),
     ("application_name", "a name in UTF-8"),
-    ("sslmode", "`disable`, `prefer` or `require`"),
     ("sslnegotiation", "`postgres` or `direct`"),
     ("connect_timeout", "a number of seconds"),
     ("tcp_user_timeout", "a number of seconds"),
@@ -249,6 +275,19 @@ fn each_host(config: &Config, hosts: &str, options: &[&str]) -> Result<Vec<Confi
         config
     };
     Ok((0..count).map(of_host).collect())
+}
+
+/// `prefer`, the default of libpq, and `allow` count as unencrypted, because they accept a server without TLS. `require`
+/// verifies as much as `verify-full`.
+fn verified(mode: &str) -> Result<Option<Verified>, StoreError> {
+    match mode {
+        "disable" | "allow" | "prefer" => Ok(None),
+        "verify-ca" => Ok(Some(Verified::Authority)),
+        "require" | "verify-full" => Ok(Some(Verified::Name)),
+        _ => Err(refused(
+            "has a wrong value for `sslmode`: write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`",
+        )),
+    }
 }
 
 /// A store writes, so it uses only servers that take writes, whether or not the address says so.
@@ -318,6 +357,15 @@ mod tests {
             ("pool=0", "a wrong value for `pool`: write a whole number above 0"),
             ("options=-d%205", "a wrong value for `options`: write `-c name=value`"),
             ("port=1,2", "of different lengths"),
+            ("sslmode=always", "a wrong value for `sslmode`: write `disable`"),
+            ("sslrootcert=root.pem", "asks for no TLS"),
+            ("sslrootcert=", "a wrong value for `sslrootcert`: write the path"),
+            ("schema=", "a wrong value for `schema`: write the name"),
+            #[cfg(feature = "postgres-tls")]
+            (
+                "sslmode=verify-ca&sslrootcert=/nowhere",
+                "cannot be used, `sslrootcert=/nowhere`",
+            ),
         ] {
             let error = Address::parse(&format!("postgres://u@h/d?{option}")).expect_err(option);
             assert!(error.to_string().contains(said), "{option}: {error}");

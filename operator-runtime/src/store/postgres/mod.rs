@@ -4,12 +4,15 @@
 mod address;
 mod guards;
 mod idle;
+mod passfile;
 mod pool;
 mod reader;
 mod records;
 mod schema;
 mod servers;
 mod session;
+#[cfg(feature = "postgres-tls")]
+mod tls;
 mod transacting;
 mod way;
 
@@ -86,8 +89,10 @@ impl PostgresStore {
     /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the tables under
     /// a lock, if they are not current. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
     /// parameter `pool=N` sets the largest number of connections for transactions, and the same number for single
-    /// statements (default 16). `sslmode=require` asks for TLS, which needs the feature `postgres-tls`: the server's
-    /// certificate must be valid for the host name, by the root certificates of the system (or of `SSL_CERT_FILE`).
+    /// statements (default 16). TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or
+    /// `require`, the server's certificate must be valid for the host name; with `verify-ca`, for any name. The roots are
+    /// those of the system (or of `SSL_CERT_FILE`), or of the file in `sslrootcert=FILE`. An address without a password
+    /// takes the password from `PGPASSWORD`, or from the file that `PGPASSFILE` names, else `~/.pgpass`.
     ///
     /// Where the tables are current, they are only read: then the role needs no other rights than those that the
     /// command `migrate --print` lists. The parameter `schema=NAME` says in which schema the tables are; unless it is

@@ -92,9 +92,9 @@ impl Servers {
 
     /// Opens a session at the first server that takes writes.
     pub(super) async fn open(&self, guards: &Guards) -> Result<Session, NotOpened> {
-        let era = self.era().clone();
         let mut failures = Vec::new();
         for (place, config) in self.candidates(&mut failures).await {
+            let era = self.era().clone();
             let opening = async {
                 let client = self.way.connect(&config, &era).await?;
                 let backend = guards.set(&client).await?;
@@ -151,15 +151,20 @@ impl Servers {
     /// that nobody waits for that server, and the next session is opened elsewhere if possible.
     pub(super) fn heed(&self, failure: &Failure, session: &Session) {
         let Opened { place, era, .. } = &session.opened;
-        if !failure.is_the_servers() || era.is_cancelled() {
+        if !failure.is_the_servers() {
             return;
         }
+        let mut current = self.era();
+        if era.is_cancelled() {
+            return;
+        }
+        *current = CancellationToken::new();
         *self.experience() = Experience {
             good: None,
             bad: Some(*place),
         };
-        *self.era() = CancellationToken::new();
         era.cancel();
+        drop(current);
         let server = self.hosts.get(place.host).map_or_else(String::new, label);
         tracing::warn!(server, %failure, "all connections to Postgres are opened anew");
     }
