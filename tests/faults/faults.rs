@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be unwrapped fails it")]
 
+mod address;
 mod calm;
 mod clocks;
 mod connections;
