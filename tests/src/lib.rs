@@ -4,6 +4,7 @@
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
+pub mod pooler;
 pub mod process;
 // Both files are shared with the unit tests of `operator-runtime`. They are in that package, so that its tests run
 // without this one.
@@ -11,6 +12,7 @@ pub mod process;
 pub mod proof;
 #[path = "../../operator-runtime/tests/support/services.rs"]
 pub mod services;
+pub mod standby;
 
 #[cfg(test)]
 mod tests {

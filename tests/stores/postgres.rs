@@ -4,11 +4,15 @@
 
 mod conflicts;
 mod crowded;
+mod failover;
+mod few;
 mod frozen;
 mod left_behind;
 mod lost_claim;
 mod lost_commit;
+mod pooled;
 mod proxy;
+mod roles;
 
 use std::sync::Arc;
 use std::time::Duration;

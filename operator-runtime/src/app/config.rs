@@ -7,6 +7,7 @@ mod settled;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub(crate) use self::limits::Limits;
@@ -45,6 +46,8 @@ pub struct Config {
     public_url: Option<Given<String>>,
     listen: Option<Given<Address>>,
     store: Option<Given<String>>,
+    /// The address of the store, if `store` names a file.
+    store_in_file: OnceLock<Result<String, StartProblem>>,
     /// An error if the environment variable is neither `true` nor `false`.
     serve_manifest: Result<bool, StartProblem>,
     /// An error if the environment variable is not a duration.
@@ -86,6 +89,7 @@ impl Config {
             public_url: None,
             listen: None,
             store: None,
+            store_in_file: OnceLock::new(),
             serve_manifest: Ok(false),
             stop_delay: Ok(None),
             metrics: None,
@@ -168,10 +172,12 @@ impl Config {
 
     /// The address of the store of operations: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`. All but
     /// `memory:` need the feature of the same name. With the feature `sqlite`, the default is `sqlite:operator.db`.
-    /// Without it, there is no default, and the app does not start until a store is set.
+    /// Without it, there is no default, and the app does not start until a store is set. `@FILE` names a file that
+    /// contains the address.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(setting::STORE.by_method(url.into()));
+        self.store_in_file = OnceLock::new();
         self
     }
 
@@ -397,6 +403,23 @@ mod tests {
                 .to_string()
                 .starts_with("The value of OPERATOR_STORE is not UTF-8")
         );
+    }
+
+    #[test]
+    fn the_address_of_the_store_may_be_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let config = || {
+            let named = format!("@{}", path.display());
+            Config::from_variables(move |name| (name == "OPERATOR_STORE").then(|| named.clone().into()))
+        };
+        let missing = config().store_url().unwrap_err().to_string();
+        assert!(missing.contains("(OPERATOR_STORE) cannot be read"), "{missing}");
+        std::fs::write(&path, "postgres://app:hunter2@db/shop\n").unwrap();
+        let config = config();
+        assert_eq!(config.store_url().unwrap().value, "postgres://app:hunter2@db/shop");
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        assert_eq!(config.store("memory:").store_url().unwrap().value, "memory:");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(super) struct Shared {
 impl Operations {
     pub(crate) fn new(store: Arc<dyn Store>, settings: Settings) -> Self {
         store.keep_for(settings.ttl);
+        store.wait_for(settings.wait);
         Self(Arc::new(Shared {
             store,
             meter: StoreMeter::new(),

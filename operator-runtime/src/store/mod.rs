@@ -35,6 +35,8 @@ mod trial;
 pub(crate) use listing::Records;
 pub use listing::{Counts, Cursor, Listed, Page};
 pub use memory::MemoryStore;
+#[cfg(feature = "cli")]
+pub(crate) use open::migration;
 pub use open::open;
 #[cfg(fuzzing)]
 pub(crate) use open::read_address;
@@ -132,7 +134,7 @@ pub enum StoreError {
         source: Arc<dyn Error + Send + Sync>,
     },
     /// All connections of the store stayed in use until the wait for a connection ended. Nothing was started.
-    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address", waited.as_secs())]
+    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address and the server's `max_connections`", waited.as_secs_f32())]
     Crowded {
         /// The store.
         store: String,
@@ -158,6 +160,14 @@ pub enum StoreError {
         found: u32,
         /// The newest schema this version knows.
         known: u32,
+    },
+    /// The store's tables are missing or behind, or closed to the program's role, which may not change that.
+    #[error("{store} {why}")]
+    NotReady {
+        /// The store.
+        store: String,
+        /// What the store has or does not allow, and what to do.
+        why: String,
     },
     /// Another transaction locks the record, and did not end within the store's time limit.
     #[error("another transaction of {store} locks the record of the operation and did not end in time; try again")]
@@ -248,6 +258,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Tells the store for how long records are valid, before the first record is written. A store whose records expire
     /// by themselves keeps each record for this time after its last write. A store that is swept can ignore this call.
     fn keep_for(&self, _ttl: Duration) {}
+
+    /// Tells the store how long a call may wait for its turn. A store whose connections are all in use answers
+    /// [`StoreError::Crowded`] after this time; a store without connections can ignore this.
+    fn wait_for(&self, _wait: Duration) {}
 
     /// Removes at most `limit` records that were both first seen and last written longer ago than `older_than`, and
     /// returns how many it removed.

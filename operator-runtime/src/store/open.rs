@@ -113,6 +113,18 @@ fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
     Ok((path, durability))
 }
 
+/// The SQL that makes or upgrades the tables of the store that `address` names; `None` if a store of this kind needs no
+/// SQL from outside.
+#[cfg(feature = "cli")]
+pub(crate) fn migration(address: &str) -> Result<Option<String>, StoreError> {
+    #[cfg(feature = "postgres")]
+    if let Some(("postgres" | "postgresql", _)) = address.split_once(':') {
+        return super::postgres::migration(address).map(Some);
+    }
+    let _ = address;
+    Ok(None)
+}
+
 /// Parses an address as [`open`] does, and opens nothing.
 #[cfg(all(fuzzing, feature = "sqlite", feature = "redis", feature = "postgres"))]
 pub(crate) fn read_address(address: &str) -> Result<(), StoreError> {

@@ -19,6 +19,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).keep_for(ttl);
     }
 
+    fn wait_for(&self, wait: Duration) {
+        (**self).wait_for(wait);
+    }
+
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         (**self).sweep(older_than, limit)
     }

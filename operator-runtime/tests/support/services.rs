@@ -137,9 +137,9 @@ fn speaks_tls(settings: &[(String, String)]) -> bool {
 /// A Postgres server; dropping it kills the server.
 #[derive(Debug)]
 pub struct Postgres {
-    child: Child,
-    folder: TempDir,
-    settings: Vec<(String, String)>,
+    pub(super) child: Child,
+    pub(super) folder: TempDir,
+    pub(super) settings: Vec<(String, String)>,
     /// The port on 127.0.0.1.
     pub port: u16,
 }
@@ -265,7 +265,7 @@ fn make_cluster(folder: &Path) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
+pub(super) fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
     let mut command = postgres_command("postgres", folder);
     command.args([
         "-D",
@@ -281,11 +281,12 @@ fn spawn_postgres(folder: &Path, port: u16, settings: &[(String, String)]) -> Re
     }
     let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
     let log = child.stderr.take().expect("the log is piped");
-    ready(child, log, "database system is ready to accept connections")
+    // Also a standby, which is "ready to accept read-only connections".
+    ready(child, log, "database system is ready to accept")
 }
 
 /// A command of Postgres, run as another user, because Postgres refuses to run as root.
-fn postgres_command(program: &str, folder: &Path) -> Command {
+pub(super) fn postgres_command(program: &str, folder: &Path) -> Command {
     let mut command = Command::new(postgres_programs().join(program));
     command.current_dir(folder).env("LC_ALL", "C");
     if let Some((user, group)) = unprivileged() {
@@ -302,7 +303,7 @@ pub(crate) fn hand_over(path: &Path) {
 }
 
 /// The user that Debian's package creates, if the tests run as root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(super) fn unprivileged() -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt as _;
     let me = std::fs::metadata("/proc/self").expect("a process knows itself").uid();
     (me == 0).then(|| {
@@ -325,7 +326,7 @@ fn postgres_programs() -> PathBuf {
         .unwrap_or_else(|| panic!("there is no Postgres server: `tests/all` installs one"))
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
@@ -339,7 +340,7 @@ fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// Starts a server on a free port. Another process may bind the port first, so a server that ends at once is started
 /// again on another port.
-fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
+pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
     let mut log = String::new();
     for _ in 0..PORTS {
         let port = TcpListener::bind("127.0.0.1:0")
@@ -355,7 +356,7 @@ fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child
 }
 
 /// Waits for the log line that says that the server is ready. Returns the log as the error if the server ends before.
-fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
+pub(super) fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Result<Child, String> {
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let mut seen = Vec::new();
     let is_ready = lines.by_ref().any(|line| {
@@ -374,7 +375,7 @@ fn ready(mut child: Child, log: impl Read + Send + 'static, sign: &str) -> Resul
 }
 
 /// Sends a signal to a process that this test started, unless it has ended, and waits until it has ended.
-fn end(child: &mut Child, signal: &str) {
+pub(super) fn end(child: &mut Child, signal: &str) {
     if let Ok(None) = child.try_wait() {
         self::signal(child.id(), signal);
     }

@@ -8,6 +8,7 @@ mod keygen;
 mod lint;
 mod manifest;
 mod mcp;
+mod migrate;
 mod operations;
 mod serve;
 
@@ -43,6 +44,8 @@ enum Command {
     /// Look up operations in the store, and settle those whose outcome is unknown.
     #[command(subcommand)]
     Operations(operations::Command),
+    /// Make or upgrade the tables of the store and of the program.
+    Migrate(migrate::Arguments),
     /// Serve an MCP client that starts this program, over standard input and output.
     Mcp,
     /// Print a new signing key.
@@ -78,6 +81,7 @@ pub(super) async fn run(app: App) -> ExitCode {
         Command::Endpoints => endpoints::run(&app),
         Command::Call(arguments) => call::run(&app, arguments).await,
         Command::Operations(command) => operations::run(&app, command).await,
+        Command::Migrate(arguments) => migrate::run(&app, &arguments).await,
         Command::Mcp => match log::install() {
             #[cfg(feature = "mcp")]
             Ok(()) => mcp::run(app).await,

@@ -46,7 +46,7 @@ impl<'s> SecretFile<'s> {
         self.bytes().and_then(|bytes| self.text(bytes))
     }
 
-    fn problem(&self, sentence: String) -> StartProblem {
+    pub(super) fn problem(&self, sentence: String) -> StartProblem {
         StartProblem::of(self.setting, sentence)
     }
 

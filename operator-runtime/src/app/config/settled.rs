@@ -120,12 +120,19 @@ impl Config {
         Ok(PublicUrl::of_listener(listen.value))
     }
 
-    /// The store's address.
+    /// The store's address, which stands in the setting or in the file that the setting names. The file is read once.
     pub(crate) fn store_url(&self) -> Result<Given<&str>, StartProblem> {
-        if let Some(Given { value, setting }) = &self.store {
+        if let Some(given) = &self.store {
+            let value = match SecretFile::of(given) {
+                None => &given.value,
+                Some(file) => {
+                    let read = self.store_in_file.get_or_init(|| address_in(&file));
+                    read.as_ref().map_err(Clone::clone)?
+                }
+            };
             return Ok(Given {
                 value,
-                setting: *setting,
+                setting: given.setting,
             });
         }
         let setting = self.store_setting();
@@ -274,6 +281,22 @@ fn read_secrets<T>(
         }
     };
     read.map_err(|error| problems_of(setting, error))
+}
+
+/// The address of a store in a file: one line, with or without a line end after it.
+fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
+    let text = file.read()?;
+    match text.trim() {
+        "" => Err(file.problem(format!(
+            "The file {} is empty: write the address of the store into it.",
+            file.place()
+        ))),
+        address if address.contains('\n') => Err(file.problem(format!(
+            "The file {} has several lines: write only the address of the store into it.",
+            file.place()
+        ))),
+        address => Ok(address.to_owned()),
+    }
 }
 
 fn problems_of(setting: SettingName, error: SecretsError) -> Vec<StartProblem> {

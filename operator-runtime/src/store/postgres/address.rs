@@ -1,12 +1,16 @@
-//! Parses a Postgres address such as `postgres://app@db.internal/shop?pool=32`.
+//! Parses a Postgres address such as `postgres://app@db1.internal,db2.internal/shop?pool=32`.
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 
-use super::session::Use;
-use super::way::Way;
+use super::guards::{self, Settings};
+use super::passfile;
+use super::schema::Place;
+use super::servers::label;
+use super::way::{Verified, Way};
 use crate::store::StoreError;
 
 /// The default size of each pool. As many commits can share a flush to the disk.
@@ -20,80 +24,292 @@ const VANISHED: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Address {
-    config: Config,
+    /// The configuration of each host.
+    pub(super) hosts: Vec<Config>,
     pub(super) way: Way,
     pub(super) pool: usize,
-    /// The name for messages, without the password.
+    /// Where the tables are.
+    pub(super) schema: Place,
+    /// The settings of sessions that the address asks for.
+    pub(super) settings: Settings,
+    /// The time limit for opening a session at one address of a host.
+    pub(super) opens_within: Duration,
+    /// The name for messages, without user and password.
     pub(super) name: String,
 }
 
 impl Address {
     pub(super) fn parse(address: &str) -> Result<Self, StoreError> {
-        let (url, options) = address.split_once('?').unwrap_or((address, ""));
-        let mut pool = POOL;
-        let mut rest = Vec::new();
-        for option in options.split('&').filter(|option| !option.is_empty()) {
-            if let Some(size) = option.strip_prefix("pool=") {
-                let size = size.parse().ok().filter(|size| *size > 0);
-                pool = size.ok_or_else(|| {
-                    refused("has a wrong value for `pool`: write a whole number above 0, such as `pool=16`")
-                })?;
-            } else {
-                rest.push(option);
-            }
+        let Parts {
+            userinfo,
+            hosts,
+            path,
+            options,
+        } = Parts::of(address)?;
+        let options = Options::parse(options)?;
+        let mut config: Config = format!("postgres:///{path}?{}", options.of_session.join("&"))
+            .parse()
+            .map_err(|_| refused("has a wrong name of a database: write it in UTF-8, percent-encoded"))?;
+        if let Some(userinfo) = userinfo {
+            identify(&mut config, userinfo)?;
         }
-        // The driver's error is dropped, because it may repeat the password.
-        let mut config: Config = format!("{url}?{}", rest.join("&")).parse().map_err(|_| {
-            refused("cannot be parsed: write postgres://[user[:password]@]host[:port]/database, with `%40` for an `@` in the password, and after a `?` the option `pool=N` and options of libpq")
-        })?;
-        let way = Way::of(&config)?;
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
+        let way = Way::of(options.verified, options.roots.as_deref())?;
+        if options.verified.is_some() {
+            config.ssl_mode(SslMode::Require);
         }
+        let opens_within = *config.get_connect_timeout().unwrap_or(&CONNECT);
+        config.connect_timeout(opens_within);
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(VANISHED);
         }
         if config.get_application_name().is_none() {
             config.application_name("operator-runtime");
         }
-        let name = name(&config);
+        let mut hosts = each_host(&config, hosts, &options.of_hosts)?;
+        passfile::set(&mut hosts);
+        let name = name(&hosts, &config);
         Ok(Self {
-            config,
+            hosts,
             way,
-            pool,
+            pool: options.pool,
+            schema: options.schema,
+            settings: options.settings,
+            opens_within,
             name,
         })
     }
+}
 
-    /// The settings of the connections for one use. The options of the address come last, so they override ours.
-    pub(super) fn config(&self, used: Use) -> Config {
-        let mut config = self.config.clone();
-        let own = self.config.get_options().unwrap_or_default();
-        config.options(format!("{} {own}", used.options()));
-        config
+/// The parts of an address, still percent-encoded.
+struct Parts<'a> {
+    /// User and password.
+    userinfo: Option<&'a str>,
+    hosts: &'a str,
+    /// The name of the database.
+    path: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(address: &'a str) -> Result<Self, StoreError> {
+        let rest = ["postgres://", "postgresql://"]
+            .iter()
+            .find_map(|scheme| address.strip_prefix(scheme))
+            .ok_or_else(unreadable)?;
+        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        // An `@` after the hosts may belong to a password that contains a `/` or a `?`. Then the parts would be wrong,
+        // and messages would print some of the password.
+        if tail.contains('@') {
+            return Err(unreadable());
+        }
+        let (userinfo, hosts) = match authority.rsplit_once('@') {
+            Some((userinfo, hosts)) => (Some(userinfo), hosts),
+            None => (None, authority),
+        };
+        let (path, options) = tail.split_once('?').unwrap_or((tail, ""));
+        Ok(Self {
+            userinfo,
+            hosts,
+            path: path.strip_prefix('/').unwrap_or(path),
+            options,
+        })
     }
 }
 
-/// The time limit for opening a connection: one timeout for each host.
-pub(super) fn opens_within(config: &Config) -> Duration {
-    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
-    let each = config.get_connect_timeout().copied().unwrap_or(CONNECT);
-    each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
+/// The options of an address.
+struct Options<'a> {
+    pool: usize,
+    schema: Place,
+    settings: Settings,
+    /// What of the server's certificate is verified; `None` without TLS.
+    verified: Option<Verified>,
+    /// The file of root certificates.
+    roots: Option<String>,
+    /// The options that name hosts.
+    of_hosts: Vec<&'a str>,
+    /// The options that every session has, for the driver.
+    of_session: Vec<&'a str>,
 }
 
-fn name(config: &Config) -> String {
-    let host = match config.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
-        #[cfg(unix)]
-        Some(Host::Unix(path)) => path.display().to_string(),
-        None => config
-            .get_hostaddrs()
-            .first()
-            .map_or_else(String::new, ToString::to_string),
+impl<'a> Options<'a> {
+    fn parse(options: &'a str) -> Result<Self, StoreError> {
+        let mut parsed = Self {
+            pool: POOL,
+            schema: Place::default(),
+            settings: Settings::new(),
+            verified: None,
+            roots: None,
+            of_hosts: Vec::new(),
+            of_session: Vec::new(),
+        };
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            match name {
+                "pool" => {
+                    let size = value.parse().ok().filter(|size| *size > 0);
+                    parsed.pool = size.ok_or_else(|| {
+                        refused("has a wrong value for `pool`: write a whole number above 0, such as `pool=16`")
+                    })?;
+                }
+                "schema" => {
+                    let name = percent_decode_str(value).decode_utf8().ok();
+                    let name = name.filter(|name| !name.is_empty() && !name.contains(['\0', '$']));
+                    let name = name.ok_or_else(|| {
+                        refused("has a wrong value for `schema`: write the name of a schema, such as `schema=operator`")
+                    })?;
+                    parsed.schema = Place::named(&name);
+                }
+                // Not for the driver, because poolers refuse this parameter when a session starts.
+                "options" => {
+                    let value = percent_decode_str(value).decode_utf8();
+                    let value = value.map_err(|_| refused("has `options` that are not UTF-8"))?;
+                    parsed.settings = guards::parse(&value)?;
+                }
+                "sslmode" => parsed.verified = verified(value)?,
+                "sslrootcert" => {
+                    let file = percent_decode_str(value).decode_utf8().ok();
+                    let file = file.filter(|file| !file.is_empty());
+                    let file = file.ok_or_else(|| {
+                        refused(
+                            "has a wrong value for `sslrootcert`: write the path of a file in PEM format, or `system`",
+                        )
+                    })?;
+                    parsed.roots = Some(file.into_owned());
+                }
+                "target_session_attrs" => check_target(value)?,
+                "host" | "hostaddr" | "port" => parsed.of_hosts.push(option),
+                _ => {
+                    check(name, option)?;
+                    parsed.of_session.push(option);
+                }
+            }
+        }
+        if parsed.roots.is_some() && parsed.verified.is_none() {
+            return Err(refused(
+                "has `sslrootcert` but asks for no TLS: add `sslmode=verify-full`",
+            ));
+        }
+        Ok(parsed)
+    }
+}
+
+/// Checks one option for the driver.
+fn check(name: &str, option: &str) -> Result<(), StoreError> {
+    if format!("postgres:///?{option}").parse::<Config>().is_ok() {
+        return Ok(());
+    }
+    // The driver's error is dropped, because it does not say what to write.
+    let known = KNOWN.iter().find(|(known, _)| *known == name);
+    Err(match known {
+        Some((_, values)) => refused(&format!("has a wrong value for `{name}`: write {values}")),
+        None => {
+            let known: Vec<String> = KNOWN.iter().map(|(known, _)| format!("`{known}`")).collect();
+            refused(&format!(
+                "has an unknown option `{name}`: the options are `pool`, `schema`, `host`, `hostaddr`, `port`, `target_session_attrs`, `options`, `sslmode`, `sslrootcert`, {}",
+                known.join(", ")
+            ))
+        }
+    })
+}
+
+/// The options of libpq that the driver knows, and their values.
+const KNOWN: [(&str, &str); 13] = [
+    ("user", "a name in UTF-8"),
+    ("password", "text in UTF-8"),
+    ("dbname", "a name in UTF-8"),
+    ("application_name", "a name in UTF-8"),
+    ("sslnegotiation", "`postgres` or `direct`"),
+    ("connect_timeout", "a number of seconds"),
+    ("tcp_user_timeout", "a number of seconds"),
+    ("keepalives", "0 or 1"),
+    ("keepalives_idle", "a number of seconds"),
+    ("keepalives_interval", "a number of seconds"),
+    ("keepalives_retries", "a number"),
+    ("channel_binding", "`disable`, `prefer` or `require`"),
+    ("load_balance_hosts", "`disable` or `random`"),
+];
+
+/// Takes user and password.
+fn identify(config: &mut Config, userinfo: &str) -> Result<(), StoreError> {
+    let (user, password) = match userinfo.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (userinfo, None),
     };
-    let port = config.get_ports().first().copied().unwrap_or(5432);
-    let database = config.get_dbname().or(config.get_user()).unwrap_or("postgres");
-    format!("Postgres at {host}:{port}, database {database}")
+    let user = percent_decode_str(user).decode_utf8();
+    config.user(user.map_err(|_| refused("has a user that is not UTF-8: write the name in UTF-8, percent-encoded"))?);
+    if let Some(password) = password {
+        config.password(percent_decode_str(password).collect::<Vec<u8>>());
+    }
+    Ok(())
+}
+
+/// A configuration for each of the hosts, which differ in nothing else.
+fn each_host(config: &Config, hosts: &str, options: &[&str]) -> Result<Vec<Config>, StoreError> {
+    let all: Config = format!("postgres://{hosts}?{}", options.join("&"))
+        .parse()
+        .map_err(|_| refused("has a wrong host or port: write `host` or `host:port`, with commas between several"))?;
+    let (hosts, addresses, ports) = (all.get_hosts(), all.get_hostaddrs(), all.get_ports());
+    let count = hosts.len().max(addresses.len());
+    if count == 0 {
+        return Err(refused(
+            "names no host: write one after `//`, or the folder of a socket, such as `?host=/run/postgresql`",
+        ));
+    }
+    let fits = |length: usize| length == 0 || length == count;
+    if !fits(hosts.len()) || !fits(addresses.len()) || !(ports.len() == 1 || fits(ports.len())) {
+        return Err(refused(
+            "has lists of `host`, `hostaddr` and `port` of different lengths: write one of each for every server",
+        ));
+    }
+    let of_host = |number: usize| {
+        let mut config = config.clone();
+        match hosts.get(number) {
+            Some(Host::Tcp(host)) => drop(config.host(host)),
+            #[cfg(unix)]
+            Some(Host::Unix(path)) => drop(config.host_path(path)),
+            None => {}
+        }
+        addresses.get(number).map(|address| config.hostaddr(*address));
+        let port = ports.get(number).or(ports.first());
+        port.map(|port| config.port(*port));
+        config
+    };
+    Ok((0..count).map(of_host).collect())
+}
+
+/// `prefer`, the default of libpq, and `allow` count as unencrypted, because they accept a server without TLS. `require`
+/// verifies as much as `verify-full`.
+fn verified(mode: &str) -> Result<Option<Verified>, StoreError> {
+    match mode {
+        "disable" | "allow" | "prefer" => Ok(None),
+        "verify-ca" => Ok(Some(Verified::Authority)),
+        "require" | "verify-full" => Ok(Some(Verified::Name)),
+        _ => Err(refused(
+            "has a wrong value for `sslmode`: write `disable`, `prefer`, `require`, `verify-ca` or `verify-full`",
+        )),
+    }
+}
+
+/// A store writes, so it uses only servers that take writes, whether or not the address says so.
+fn check_target(wanted: &str) -> Result<(), StoreError> {
+    if ["any", "read-write", "primary"].contains(&wanted) {
+        return Ok(());
+    }
+    Err(refused(
+        "has a wrong value for `target_session_attrs`: the store only uses servers that take writes, so write `read-write`, or leave the option out",
+    ))
+}
+
+fn name(hosts: &[Config], all: &Config) -> String {
+    let hosts: Vec<String> = hosts.iter().map(label).collect();
+    let database = all.get_dbname().or(all.get_user()).unwrap_or("postgres");
+    format!("Postgres at {}, database {database}", hosts.join(","))
+}
+
+fn unreadable() -> StoreError {
+    refused(
+        "cannot be parsed: write postgres://[user[:password]@]host[:port]/database, with `%40` for an `@`, `%2F` for a `/` and `%3F` for a `?` in a name or a password, and after a `?` the option `pool=N` and options of libpq",
+    )
 }
 
 pub(super) fn refused(why: &str) -> StoreError {
@@ -114,7 +330,13 @@ mod tests {
         );
         for wrong in [
             "postgres://u:hunter2@h/d?pool=0",
-            "postgres://u:hunter2@h/d?hunter2=1",
+            "postgres://u:hunter2@h/d?sharding=1",
+            "postgres://u:a@hunter2@h/d?connect_timeout=hunter2",
+            "postgres://u:a/hunter2@h/d",
+            "postgres://u:5432?hunter2=@h/d",
+            "postgres://u:a?hunter2@h/d",
+            "postgres://u:a%zz@hunter2:5432@h:port/d",
+            "postgres://u:hunter2@/d",
             #[cfg(not(feature = "postgres-tls"))]
             "postgres://u:hunter2@h/d?sslmode=require",
             "postgres://u:hunter2@h:port/d",
@@ -125,13 +347,57 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_address_override_ours() {
-        let address = Address::parse("postgres://u@h/d?options=-c%20lock_timeout=1").expect("an address");
-        let config = address.config(Use::Handlers);
-        let options = config.get_options().expect("some");
-        assert!(
-            options.contains("read_only=on") && options.ends_with("-c lock_timeout=1"),
-            "{options}"
-        );
+    fn a_wrong_option_is_named_with_what_to_write() {
+        for (option, said) in [
+            ("sharding=1", "an unknown option `sharding`: the options are `pool`"),
+            (
+                "connect_timeout=soon",
+                "a wrong value for `connect_timeout`: write a number of seconds",
+            ),
+            ("pool=0", "a wrong value for `pool`: write a whole number above 0"),
+            ("options=-d%205", "a wrong value for `options`: write `-c name=value`"),
+            ("port=1,2", "of different lengths"),
+            ("sslmode=always", "a wrong value for `sslmode`: write `disable`"),
+            ("sslrootcert=root.pem", "asks for no TLS"),
+            ("sslrootcert=", "a wrong value for `sslrootcert`: write the path"),
+            ("schema=", "a wrong value for `schema`: write the name"),
+            #[cfg(feature = "postgres-tls")]
+            (
+                "sslmode=verify-ca&sslrootcert=/nowhere",
+                "cannot be used, `sslrootcert=/nowhere`",
+            ),
+        ] {
+            let error = Address::parse(&format!("postgres://u@h/d?{option}")).expect_err(option);
+            assert!(error.to_string().contains(said), "{option}: {error}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_end_at_the_last_at_sign_before_the_hosts() {
+        let address = Address::parse("postgres://u%40x:p@ss:w%2Frd@a,b:7000/d?application_name=x").expect("an address");
+        assert_eq!(address.name, "Postgres at a:5432,b:7000, database d");
+        let [first, second] = address.hosts.as_slice() else {
+            panic!("{address:?}")
+        };
+        assert_eq!((first.get_ports(), second.get_ports()), (&[5432][..], &[7000][..]));
+        for host in [first, second] {
+            assert_eq!(host.get_user(), Some("u@x"));
+            assert_eq!(host.get_password(), Some(&b"p@ss:w/rd"[..]));
+            assert_eq!(host.get_hosts().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_target_that_takes_no_writes_is_refused() {
+        for (wanted, is_accepted) in [
+            ("any", true),
+            ("read-write", true),
+            ("primary", true),
+            ("read-only", false),
+            ("prefer-standby", false),
+        ] {
+            let address = format!("postgres://u@h/d?target_session_attrs={wanted}");
+            assert_eq!(Address::parse(&address).is_ok(), is_accepted, "{wanted}");
+        }
     }
 }

@@ -2,11 +2,17 @@
 //! database.
 
 mod address;
+mod guards;
+mod idle;
+mod passfile;
 mod pool;
 mod reader;
 mod records;
 mod schema;
+mod servers;
 mod session;
+#[cfg(feature = "postgres-tls")]
+mod tls;
 mod transacting;
 mod way;
 
@@ -16,8 +22,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::address::Address;
+use self::guards::{Guards, Use};
+use self::idle::Idle;
 use self::pool::Pool;
-use self::session::Use;
+use self::records::Statements;
+use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{
     BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
@@ -39,6 +48,13 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
+/// The SQL that makes or upgrades the tables of the store at this address, and then the rights that a serving program
+/// needs, as comments.
+pub(super) fn migration(address: &str) -> Result<String, StoreError> {
+    let schema = Address::parse(address)?.schema;
+    Ok(format!("{}{}", schema.migration(), schema.grants()))
+}
+
 /// Parses an address without connecting.
 #[cfg(fuzzing)]
 pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
@@ -58,6 +74,8 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub struct PostgresStore {
     name: Arc<str>,
+    servers: Arc<Servers>,
+    sql: Statements,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
@@ -68,39 +86,60 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://[user[:password]@]host[:port]/database`, and creates or upgrades the tables under a
-    /// lock. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
+    /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the tables under
+    /// a lock, if they are not current. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
     /// parameter `pool=N` sets the largest number of connections for transactions, and the same number for single
-    /// statements (default 16). `sslmode=require` asks for TLS, which needs the feature `postgres-tls`: the server's
-    /// certificate must be valid for the host name, by the root certificates of the system (or of `SSL_CERT_FILE`).
+    /// statements (default 16). TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or
+    /// `require`, the server's certificate must be valid for the host name; with `verify-ca`, for any name. The roots are
+    /// those of the system (or of `SSL_CERT_FILE`), or of the file in `sslrootcert=FILE`. An address without a password
+    /// takes the password from `PGPASSWORD`, or from the file that `PGPASSFILE` names, else `~/.pgpass`.
+    ///
+    /// Where the tables are current, they are only read: then the role needs no other rights than those that the
+    /// command `migrate --print` lists. The parameter `schema=NAME` says in which schema the tables are; unless it is
+    /// given, the server looks for them in the `search_path`.
+    ///
+    /// With several hosts, the store uses the one that takes writes. If that server stops answering or becomes a
+    /// standby, all connections are closed, and new ones go to whichever host takes writes then.
     ///
     /// Defaults that the address can change: a statement may take 30 s and wait 10 s for a lock, and connecting may
-    /// take 5 s. The store keeps state in its sessions, so a connection pooler in front of Postgres must pool sessions,
-    /// not transactions.
+    /// take 5 s. These limits are set in each session after connecting, and then read back. The store keeps state in its
+    /// sessions, so a connection pooler in front of Postgres must pool sessions, not transactions.
     ///
     /// # Errors
-    /// If the address is wrong, the database cannot be reached, or its tables were upgraded by a newer version of this
-    /// crate.
+    /// If the address is wrong, the database cannot be reached, a pooler does not keep sessions, the tables
+    /// are behind or closed to the role, or they were upgraded by a newer version of this crate.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address)?;
         let name: Arc<str> = address.name.as_str().into();
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
-        let pool = |used: Use, size| Pool::new(name.clone(), address.way.clone(), address.config(used), size);
+        let servers = Servers::new(name.clone(), address.way, address.hosts, address.opens_within);
+        let (servers, idle) = (Arc::new(servers), Arc::new(Idle::default()));
+        let pool = |used: Use, size| {
+            let guards = Guards::new(used, &address.settings);
+            Pool::new(servers.clone(), idle.clone(), used, guards, size)
+        };
         let records = pool(Use::Records, address.pool);
+        let handlers = pool(Use::Handlers, address.pool);
         let session = records.acquire().await?;
-        schema::upgrade(&session, &name).await?;
+        let other = handlers.acquire().await?;
+        let apart = session::in_time(session.is_apart_from(&other)).await;
+        apart.map_err(|failure| failure.of_store(&name, "be used"))?;
+        other.give_back();
+        schema::ready(&session, &address.schema, &name).await?;
         let warning = session::in_time(session.what_can_be_lost()).await;
         let warning = warning.map_err(|failure| failure.of_store(&name, "report its settings"))?;
         session.give_back();
         Ok(Self {
+            sql: Statements::new(&address.schema),
             revisions,
             records,
-            handlers: pool(Use::Handlers, address.pool),
+            handlers,
             reader: Arc::new(Reader {
                 pool: pool(Use::Readers, address::READERS),
             }),
             warning,
+            servers,
             name,
         })
     }
@@ -158,13 +197,24 @@ impl PostgresStore {
 
     async fn swap_once(&self, write: &records::Write, may_be_written: &mut bool) -> Result<Swap, StoreError> {
         let session = self.records.acquire().await?;
-        let swap = session::in_time(records::swap(&session, write)).await;
-        let swap = swap.map_err(|failure| {
+        let swap = session
+            .ask(async |session| records::swap(session, &self.sql, write).await)
+            .await;
+        swap.map_err(|failure| {
             *may_be_written |= failure.leaves_a_commit_unknown();
             failure.of_write(&self.name)
-        })?;
-        session.give_back();
-        Ok(swap)
+        })
+    }
+
+    /// Sends a request that is no write of a record.
+    async fn ask<T>(
+        &self,
+        doing: &'static str,
+        asking: impl AsyncFnOnce(&Session) -> Result<T, session::Failure>,
+    ) -> Result<T, StoreError> {
+        let session = self.records.acquire().await?;
+        let answer = session.ask(asking).await;
+        answer.map_err(|failure| failure.of_store(&self.name, doing))
     }
 }
 
@@ -173,14 +223,14 @@ impl Store for PostgresStore {
         Step::Later(Box::pin(async move { self.swap_record(&proposal).await }))
     }
 
+    fn wait_for(&self, wait: Duration) {
+        self.servers.wait_for(wait);
+    }
+
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(async move {
-            let session = self.records.acquire().await?;
-            let swept = session::in_time(records::sweep(&session, older_than, limit)).await;
-            let swept = swept.map_err(|failure| failure.of_store(&self.name, "remove expired records"))?;
-            session.give_back();
-            Ok(swept)
-        })
+        Box::pin(self.ask("remove expired records", async move |session| {
+            records::sweep(session, &self.sql, older_than, limit).await
+        }))
     }
 
     fn list(
@@ -189,23 +239,15 @@ impl Store for PostgresStore {
         after: Option<Cursor>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
-        Box::pin(async move {
-            let session = self.records.acquire().await?;
-            let listing = session::in_time(records::list(&session, &ids, after.as_ref(), limit)).await;
-            let page = listing.map_err(|failure| failure.of_store(&self.name, "list its records"))?;
-            session.give_back();
-            Ok(page)
-        })
+        Box::pin(self.ask("list its records", async move |session| {
+            records::list(session, &self.sql, &ids, after.as_ref(), limit).await
+        }))
     }
 
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(async move {
-            let session = self.records.acquire().await?;
-            let counted = session::in_time(records::count(&session, lease)).await;
-            let counts = counted.map_err(|failure| failure.of_store(&self.name, "count its records"))?;
-            session.give_back();
-            Ok(counts)
-        })
+        Box::pin(self.ask("count its records", async move |session| {
+            records::count(session, &self.sql, lease).await
+        }))
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

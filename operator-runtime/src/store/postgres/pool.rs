@@ -2,30 +2,40 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_postgres::Config;
+use futures_util::TryFutureExt as _;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
-use super::address;
-use super::session::{Failure, Session};
-use super::way::Way;
+use super::address::refused;
+use super::guards::{Guards, Use};
+use super::idle::Idle;
+use super::servers::{NotOpened, Servers};
+use super::session::{Failure, POOLED, Session};
+use crate::clock::timer_now;
 use crate::store::StoreError;
 
-/// How long a call waits for a connection before it is refused.
-const WAIT: Duration = Duration::from_secs(5);
+/// How often a full server is asked for one more session.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A connection that was in use so recently is used again without asking its server whether it can be.
+const TRUSTED: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 #[doc(hidden)]
 pub struct Pool(Arc<Shared>);
 
 struct Shared {
-    name: Arc<str>,
-    way: Way,
-    config: Config,
-    idle: Mutex<Vec<Session>>,
+    servers: Arc<Servers>,
+    used: Use,
+    guards: Guards,
+    idle: Arc<Idle>,
     permits: Arc<Semaphore>,
+    /// Held by the one call that asks a full server for a session.
+    asking: Mutex<()>,
 }
 
 /// A connection in use. Dropping it closes the connection, and the server rolls back an open transaction.
@@ -41,37 +51,27 @@ pub(super) struct Place {
 }
 
 impl Pool {
-    pub(super) fn new(name: Arc<str>, way: Way, config: Config, size: usize) -> Self {
+    pub(super) fn new(servers: Arc<Servers>, idle: Arc<Idle>, used: Use, guards: Guards, size: usize) -> Self {
         Self(Arc::new(Shared {
-            name,
-            way,
-            config,
-            idle: Mutex::default(),
+            servers,
+            used,
+            guards,
+            idle,
             permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
+            asking: Mutex::default(),
         }))
     }
 
+    /// Waits for a connection for as long as calls wait, unless the server cannot be reached.
     pub(super) async fn acquire(&self) -> Result<Pooled, StoreError> {
         let shared = &self.0;
-        let waiting = tokio::time::timeout(WAIT, shared.permits.clone().acquire_owned());
-        let permit = match waiting.await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => {
-                return Err(StoreError::Closed {
-                    store: shared.name.to_string(),
-                });
-            }
-            Err(_) => {
-                return Err(StoreError::Crowded {
-                    store: shared.name.to_string(),
-                    waited: WAIT,
-                });
-            }
-        };
-        let session = match shared.idle_session() {
-            Some(session) => session,
-            None => shared.open().await?,
-        };
+        let waits = shared.servers.wait();
+        let until = timer_now() + waits;
+        let permit = timeout_at(until, shared.permits.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| shared.crowded(waits))?;
+        let permit = permit.map_err(|_| shared.closed())?;
+        let session = shared.session(until).await?;
+        let session = session.ok_or_else(|| shared.crowded(waits))?;
         let place = Place {
             shared: Arc::clone(shared),
             _permit: permit,
@@ -81,32 +81,110 @@ impl Pool {
 
     pub(super) fn close(&self) {
         self.0.permits.close();
-        self.0.idle().clear();
+        self.0.idle.clear(self.0.used);
     }
 }
 
 impl Shared {
-    /// With a timeout of our own, because the driver's timeout covers only the TCP connection, which a frozen server's
-    /// system still accepts.
-    async fn open(&self) -> Result<Session, StoreError> {
-        let opening = Session::open(&self.way, &self.config);
-        match tokio::time::timeout(address::opens_within(&self.config), opening).await {
-            Ok(opened) => opened.map_err(|source| StoreError::unavailable(&self.name, "be reached", source)),
-            Err(_) => Err(Failure::NoAnswer.of_store(&self.name, "be reached")),
+    /// An idle session that can be used, or a new one. `None` if the server has no room for one in time.
+    async fn session(&self, until: Instant) -> Result<Option<Session>, StoreError> {
+        while let Some(idle) = self.idle.take(self.used) {
+            if let Some(session) = self.usable(idle).await? {
+                return Ok(Some(session));
+            }
+        }
+        let mut opening = pin!(self.open(until));
+        loop {
+            let idle = tokio::select! {
+                biased;
+                idle = self.idle.wait(self.used) => idle.ok_or_else(|| self.closed())?,
+                opened = &mut opening => return opened,
+            };
+            if let Some(session) = self.usable(idle).await? {
+                return Ok(Some(session));
+            }
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The session, unless it was closed or its server does not vouch for it.
+    async fn usable(&self, (session, since): (Session, Instant)) -> Result<Option<Session>, StoreError> {
+        if session.is_over() {
+            return Ok(None);
+        }
+        if since.elapsed() < TRUSTED {
+            return Ok(Some(session));
+        }
+        match self.servers.ask(&session).await {
+            Ok(()) => Ok(Some(session)),
+            Err(Failure::Pooled) => Err(refused(POOLED)),
+            // A new connection would only wait for the same server again.
+            Err(failure @ Failure::Silent) if self.servers.is_single() => {
+                Err(failure.of_store(self.servers.name(), "be reached"))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an idle connection to Postgres is closed");
+                Ok(None)
+            }
+        }
     }
 
-    fn idle_session(&self) -> Option<Session> {
-        let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop()).find(|session| !session.is_closed())
+    /// Opens a session, and waits while the server is full.
+    async fn open(&self, until: Instant) -> Result<Option<Session>, StoreError> {
+        let mut opened = self.servers.open(&self.guards).await;
+        if is_full(&opened) {
+            match timeout_at(until, self.open_when_there_is_room()).await {
+                Ok(later) => opened = later,
+                Err(_) => return Ok(None),
+            }
+        }
+        opened.map(Some).map_err(|error| {
+            if error.is(|failure| matches!(failure, Failure::Pooled)) {
+                return refused(POOLED);
+            }
+            StoreError::unavailable(self.servers.name(), "be reached", error)
+        })
+    }
+
+    async fn open_when_there_is_room(&self) -> Result<Session, NotOpened> {
+        let _asking = self.asking.lock().await;
+        loop {
+            self.idle.make_room(self.used);
+            tokio::time::sleep(AGAIN).await;
+            let opened = self.servers.open(&self.guards).await;
+            if !is_full(&opened) {
+                return opened;
+            }
+        }
+    }
+
+    fn crowded(&self, waited: Duration) -> StoreError {
+        StoreError::Crowded {
+            store: self.servers.name().to_owned(),
+            waited,
+        }
+    }
+
+    fn closed(&self) -> StoreError {
+        StoreError::Closed {
+            store: self.servers.name().to_owned(),
+        }
     }
 }
 
+fn is_full(opened: &Result<Session, NotOpened>) -> bool {
+    matches!(opened, Err(error) if error.is(Failure::is_full))
+}
+
 impl Pooled {
+    /// Sends a request, and gives the connection back unless the request fails.
+    pub(super) async fn ask<T>(self, asking: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
+        // No handler's SQL came before, so a refused write says something about the server.
+        let asking = asking(&self.session).map_err(Failure::of_the_server);
+        let answer = self.place.shared.servers.answer(&self.session, asking).await?;
+        self.give_back();
+        Ok(answer)
+    }
+
     /// Gives the connection back for reuse. No transaction or statement may be open on it.
     pub(super) fn give_back(self) {
         self.place.give_back(self.session);
@@ -129,7 +207,7 @@ impl Pooled {
 impl Place {
     pub(super) fn give_back(self, session: Session) {
         if !self.shared.permits.is_closed() {
-            self.shared.idle().push(session);
+            self.shared.idle.put(self.shared.used, session);
         }
     }
 }
@@ -146,7 +224,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pool")
-            .field("name", &self.0.name)
+            .field("used", &self.0.used)
             .finish_non_exhaustive()
     }
 }

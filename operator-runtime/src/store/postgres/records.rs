@@ -9,32 +9,60 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
+use super::schema::Place;
 use super::session::{Failure, Session};
 use crate::store::{
     Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Swap,
 };
 
-const INSERT: &str = "INSERT INTO operator_operations (id, revision, written, first_seen, record, uncommitted)
+const INSERT: &str = "INSERT INTO {schema}operator_operations (id, revision, written, first_seen, record, uncommitted)
     VALUES ($1, $2, clock_timestamp(), clock_timestamp(), $3, CASE WHEN $4 THEN true END) ON CONFLICT (id) DO NOTHING";
-const UPDATE: &str = "UPDATE operator_operations SET revision = $2, written = clock_timestamp(), record = $3,
+const UPDATE: &str = "UPDATE {schema}operator_operations SET revision = $2, written = clock_timestamp(), record = $3,
     uncommitted = CASE WHEN $4 THEN true END, first_seen = CASE WHEN $6 THEN clock_timestamp() ELSE first_seen END
     WHERE id = $1 AND revision = $5";
 /// Fails with a division by zero if the row does not have the expected revision, so that the commit, which is already
 /// sent, becomes a rollback.
-const COMPLETE: &str = "WITH completed AS (UPDATE operator_operations SET revision = $2, written = clock_timestamp(),
+const COMPLETE: &str =
+    "WITH completed AS (UPDATE {schema}operator_operations SET revision = $2, written = clock_timestamp(),
     record = $3, uncommitted = NULL WHERE id = $1 AND revision = $4 RETURNING 1) SELECT 1 / count(*) FROM completed";
 const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
-    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint FROM operator_operations WHERE id = $1";
+    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint FROM {schema}operator_operations WHERE id = $1";
 const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
-    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id FROM operator_operations
+    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id FROM {schema}operator_operations
     WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
 /// Counts by the second byte of each record, which holds its state and whether it is settled.
 const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE get_byte(record, 1) & 127 = 4),
     count(*) FILTER (WHERE get_byte(record, 1) & 127 = 0 AND written <= clock_timestamp() - make_interval(secs => $1)),
-    count(*) FILTER (WHERE get_byte(record, 1) >= 128) FROM operator_operations";
-const SWEEP: &str = "DELETE FROM operator_operations WHERE id IN (SELECT id FROM operator_operations
+    count(*) FILTER (WHERE get_byte(record, 1) >= 128) FROM {schema}operator_operations";
+const SWEEP: &str = "DELETE FROM {schema}operator_operations WHERE id IN (SELECT id FROM {schema}operator_operations
     WHERE first_seen < now() - make_interval(secs => $1) AND written < now() - make_interval(secs => $1)
     ORDER BY first_seen LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// The statements on the records in one schema.
+#[derive(Debug)]
+pub(super) struct Statements {
+    insert: String,
+    update: String,
+    complete: String,
+    select: String,
+    list: String,
+    count: String,
+    sweep: String,
+}
+
+impl Statements {
+    pub(super) fn new(place: &Place) -> Self {
+        Self {
+            insert: place.sql(INSERT),
+            update: place.sql(UPDATE),
+            complete: place.sql(COMPLETE),
+            select: place.sql(SELECT),
+            list: place.sql(LIST),
+            count: place.sql(COUNT),
+            sweep: place.sql(SWEEP),
+        }
+    }
+}
 
 /// A swap as the parameters of its statement.
 #[derive(Debug)]
@@ -86,8 +114,16 @@ pub(super) struct Prepared<'w> {
     statement: Statement,
 }
 
-pub(super) async fn prepare<'w>(session: &Session, write: &'w Write) -> Result<Prepared<'w>, Failure> {
-    let sql = if write.expected.is_none() { INSERT } else { UPDATE };
+pub(super) async fn prepare<'w>(
+    session: &Session,
+    sql: &Statements,
+    write: &'w Write,
+) -> Result<Prepared<'w>, Failure> {
+    let sql = if write.expected.is_none() {
+        &sql.insert
+    } else {
+        &sql.update
+    };
     let statement = session.prepare_cached(sql).await?;
     Ok(Prepared { write, statement })
 }
@@ -122,8 +158,12 @@ pub(super) struct Completion<'w> {
     statement: Statement,
 }
 
-pub(super) async fn prepare_completion<'w>(session: &Session, write: &'w Write) -> Result<Completion<'w>, Failure> {
-    let statement = session.prepare_cached(COMPLETE).await?;
+pub(super) async fn prepare_completion<'w>(
+    session: &Session,
+    sql: &Statements,
+    write: &'w Write,
+) -> Result<Completion<'w>, Failure> {
+    let statement = session.prepare_cached(&sql.complete).await?;
     Ok(Completion { write, statement })
 }
 
@@ -146,17 +186,17 @@ impl Completion<'_> {
     }
 }
 
-pub(super) async fn swap(session: &Session, write: &Write) -> Result<Swap, Failure> {
-    if prepare(session, write).await?.write(session).await? {
+pub(super) async fn swap(session: &Session, sql: &Statements, write: &Write) -> Result<Swap, Failure> {
+    if prepare(session, sql, write).await?.write(session).await? {
         return Ok(write.swapped());
     }
-    held(session, write).await
+    held(session, sql, write).await
 }
 
 /// The current record, after a write that found another revision. If the record has the write's own revision, an
 /// earlier try of this write did arrive.
-pub(super) async fn held(session: &Session, write: &Write) -> Result<Swap, Failure> {
-    let select = session.prepare_cached(SELECT).await?;
+pub(super) async fn held(session: &Session, sql: &Statements, write: &Write) -> Result<Swap, Failure> {
+    let select = session.prepare_cached(&sql.select).await?;
     let row = session.query_opt(&select, &[&write.id.as_slice()]).await?;
     match row.map(|row| read(&row)).transpose()? {
         Some(Swap::Held { revision, .. }) if revision.0 == write.revision.cast_unsigned() => Ok(write.swapped()),
@@ -188,11 +228,12 @@ fn decode(row: &Row) -> Result<(Revision, Result<Record, DecodeError>, Ages), Fa
 
 pub(super) async fn list(
     session: &Session,
+    sql: &Statements,
     ids: &RangeInclusive<OperationId>,
     after: Option<&Cursor>,
     limit: u32,
 ) -> Result<Page, Failure> {
-    let list = session.prepare_cached(LIST).await?;
+    let list = session.prepare_cached(&sql.list).await?;
     let (first, last) = (ids.start().as_bytes().as_slice(), ids.end().as_bytes().as_slice());
     let after = after.map_or(&[][..], |Cursor(after)| after);
     let rows = session
@@ -211,8 +252,8 @@ pub(super) async fn list(
     Ok(Page::of_ordered(listed.collect::<Result<_, Failure>>()?, limit))
 }
 
-pub(super) async fn count(session: &Session, lease: Duration) -> Result<Counts, Failure> {
-    let count = session.prepare_cached(COUNT).await?;
+pub(super) async fn count(session: &Session, sql: &Statements, lease: Duration) -> Result<Counts, Failure> {
+    let count = session.prepare_cached(&sql.count).await?;
     let row = session.query_one(&count, &[&lease.as_secs_f64()]).await?;
     let counted = |column| -> Result<u64, Failure> { Ok(row.try_get::<_, i64>(column)?.cast_unsigned()) };
     Ok(Counts {
@@ -223,8 +264,13 @@ pub(super) async fn count(session: &Session, lease: Duration) -> Result<Counts, 
     })
 }
 
-pub(super) async fn sweep(session: &Session, older_than: Duration, limit: u32) -> Result<u32, Failure> {
-    let sweep = session.prepare_cached(SWEEP).await?;
+pub(super) async fn sweep(
+    session: &Session,
+    sql: &Statements,
+    older_than: Duration,
+    limit: u32,
+) -> Result<u32, Failure> {
+    let sweep = session.prepare_cached(&sql.sweep).await?;
     let removed = session
         .execute(&sweep, &[&older_than.as_secs_f64(), &i64::from(limit)])
         .await?;

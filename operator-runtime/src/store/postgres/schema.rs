@@ -1,6 +1,7 @@
-//! The tables, which one process at a time creates and upgrades.
+//! The tables: which version they have, and the SQL that makes or upgrades them.
 
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 
 use super::session::{self, Failure, Session};
 use crate::store::StoreError;
@@ -13,18 +14,84 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 /// An `uncommitted` record refers to a row that cannot exist, and Postgres checks this reference at the commit. So the
 /// transaction cannot be committed before the store has completed its record, whatever SQL a handler runs.
 const MIGRATIONS: [&str; 1] = ["
-    CREATE TABLE operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
-    CREATE TABLE operator_operations (
+    CREATE TABLE {schema}operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
+    CREATE TABLE {schema}operator_operations (
         id bytea NOT NULL PRIMARY KEY,
         revision bigint NOT NULL,
         written timestamptz NOT NULL,
         first_seen timestamptz NOT NULL,
         record bytea NOT NULL,
         uncommitted boolean CONSTRAINT operator_ends_this_transaction_itself
-            REFERENCES operator_nothing DEFERRABLE INITIALLY DEFERRED
+            REFERENCES {schema}operator_nothing DEFERRABLE INITIALLY DEFERRED
     );
-    CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
+    CREATE INDEX operator_operations_first_seen ON {schema}operator_operations (first_seen);
 "];
+
+/// The newest schema that this version knows.
+const KNOWN: u32 = 1;
+const _: () = assert!(MIGRATIONS.len() == KNOWN as usize, "each migration makes one schema");
+
+const IS_THERE: &str = "SELECT to_regclass('{schema}operator_schema') IS NOT NULL";
+const VERSION: &str = "SELECT coalesce(max(version), 0) FROM {schema}operator_schema";
+/// What the role may not do with the records.
+const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
+    FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS need (needed, place)
+    WHERE NOT has_table_privilege('{schema}operator_operations', needed)";
+
+/// The schema in which the tables are. Unless the address names one, the server looks for it in the `search_path`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place(Option<String>);
+
+impl Place {
+    pub(super) fn named(name: &str) -> Self {
+        Self(Some(format!("\"{}\"", name.replace('"', "\"\""))))
+    }
+
+    /// SQL with the schema in place of `{schema}`.
+    pub(super) fn sql(&self, sql: &str) -> String {
+        let prefix = self.0.as_ref().map(|name| format!("{name}."));
+        sql.replace("{schema}", prefix.as_deref().unwrap_or_default())
+    }
+
+    /// As [`sql`](Self::sql), for SQL in which the schema stands in a string literal.
+    fn quoted(&self, sql: &str) -> String {
+        let prefix = self.0.as_ref().map(|name| format!("{}.", name.replace('\'', "''")));
+        sql.replace("{schema}", prefix.as_deref().unwrap_or_default())
+    }
+
+    /// The SQL that makes the tables, or upgrades them from any earlier version; it changes nothing where they are
+    /// current.
+    pub(super) fn migration(&self) -> String {
+        let mut sql = format!("BEGIN READ WRITE;\n{LOCK};\nSET LOCAL client_min_messages = warning;\n");
+        if let Some(name) = &self.0 {
+            let literal = name.replace('\'', "''");
+            sql += &format!(
+                "DO $operator$ BEGIN IF to_regnamespace('{literal}') IS NULL THEN CREATE SCHEMA {name}; END IF; END $operator$;\n"
+            );
+        }
+        sql += "CREATE TABLE IF NOT EXISTS {schema}operator_schema (version bigint NOT NULL);\n";
+        for (migration, version) in MIGRATIONS.iter().zip(1..) {
+            sql += &format!(
+                "DO $operator$ BEGIN IF ({VERSION}) < {version} THEN{migration}    \
+                 DELETE FROM {{schema}}operator_schema;\n    INSERT INTO {{schema}}operator_schema VALUES ({version});\n\
+                 END IF; END $operator$;\n"
+            );
+        }
+        sql += "COMMIT;\n";
+        self.sql(&sql)
+    }
+
+    /// The rights that the role of a serving program needs, as comments.
+    pub(super) fn grants(&self) -> String {
+        let mut sql = "-- The role that `serve` connects with needs these rights, and no others:\n".to_owned();
+        if let Some(name) = &self.0 {
+            sql += &format!("-- GRANT USAGE ON SCHEMA {name} TO the_role;\n");
+        }
+        sql += "-- GRANT SELECT ON {schema}operator_schema TO the_role;\n\
+                -- GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}operator_operations TO the_role;\n";
+        self.sql(&sql)
+    }
+}
 
 /// Runs `work` in a transaction under the advisory lock, so that no two processes run a set-up at the same time.
 pub(super) async fn under_its_lock<T>(
@@ -38,42 +105,95 @@ pub(super) async fn under_its_lock<T>(
     Ok(done)
 }
 
-pub(super) async fn upgrade(session: &Session, name: &str) -> Result<(), StoreError> {
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    let found = session::in_time(under_its_lock(session, migrate(session, known))).await;
-    let found = found.map_err(|failure| match failure {
-        // Not `of_store`, because errors about locks or transactions do not concern an operation here.
-        Failure::Driver(source) => StoreError::unavailable(name, "upgrade its tables", source),
-        failure => failure.of_store(name, "upgrade its tables"),
-    })?;
-    if found > known {
+/// Checks that the tables are current and open to the role; upgrades them if they are behind and the role may.
+pub(super) async fn ready(session: &Session, place: &Place, name: &str) -> Result<(), StoreError> {
+    let reading = || session::in_time(version(session, place));
+    let mut found = reading().await.map_err(|failure| unreadable(failure, place, name))?;
+    if found < KNOWN {
+        let sql = place.migration();
+        session::in_time(session.batch_execute(&sql))
+            .await
+            .map_err(|failure| not_upgraded(failure, found, name))?;
+        found = reading().await.map_err(|failure| unreadable(failure, place, name))?;
+    }
+    if found > KNOWN {
         return Err(StoreError::TooNew {
             store: name.to_owned(),
             found,
-            known,
+            known: KNOWN,
         });
     }
-    Ok(())
+    let missing = session::in_time(session.query_one(&place.quoted(MISSING), &[])).await;
+    let missing = missing.and_then(|row| Ok(row.try_get::<_, Option<String>>(0)?));
+    match missing.map_err(|failure| unreadable(failure, place, name))? {
+        Some(missing) => Err(denied(&missing, "operator_operations", place, name)),
+        None => Ok(()),
+    }
 }
 
-/// Returns the schema before the migration. A newer schema is not changed.
-async fn migrate(session: &Session, known: u32) -> Result<u32, Error> {
-    session
-        .batch_execute("SET LOCAL client_min_messages = warning; CREATE TABLE IF NOT EXISTS operator_schema (version bigint NOT NULL)")
-        .await?;
-    let newest = "SELECT coalesce(max(version), 0) FROM operator_schema";
-    let found: i64 = session.query_one(newest, &[]).await?.try_get(0)?;
-    for (migration, version) in MIGRATIONS.iter().zip(1_i64..) {
-        if version > found {
-            session.batch_execute(migration).await?;
-        }
+/// The version of the tables: 0 if there are none.
+async fn version(session: &Session, place: &Place) -> Result<u32, Error> {
+    if !session.query_one(&place.quoted(IS_THERE), &[]).await?.try_get(0)? {
+        return Ok(0);
     }
-    if found < i64::from(known) {
-        session
-            .batch_execute(&format!(
-                "DELETE FROM operator_schema; INSERT INTO operator_schema VALUES ({known})"
-            ))
-            .await?;
+    let version: i64 = session.query_one(&place.sql(VERSION), &[]).await?.try_get(0)?;
+    Ok(u32::try_from(version).unwrap_or(u32::MAX))
+}
+
+fn unreadable(failure: Failure, place: &Place, name: &str) -> StoreError {
+    match failure {
+        failure if failure.is_denied() => denied("SELECT", "operator_schema", place, name),
+        // Not `of_store`, because errors about locks or transactions do not concern an operation here.
+        Failure::Driver(source) => StoreError::unavailable(name, "read the version of its tables", source),
+        failure => failure.of_store(name, "read the version of its tables"),
     }
-    Ok(u32::try_from(found).unwrap_or(u32::MAX))
+}
+
+fn denied(rights: &str, table: &str, place: &Place, name: &str) -> StoreError {
+    let table = place.sql(&format!("{{schema}}{table}"));
+    StoreError::NotReady {
+        store: name.to_owned(),
+        why: format!(
+            "does not let this program's role {rights} in the table {table}: grant the role the rights that the last lines of `migrate --print` list"
+        ),
+    }
+}
+
+fn not_upgraded(failure: Failure, found: u32, name: &str) -> StoreError {
+    match failure {
+        failure if failure.is_denied() => StoreError::NotReady {
+            store: name.to_owned(),
+            why: format!(
+                "has tables of schema {found}, where 0 means none, and this version needs schema {KNOWN}, but this program's role may not change tables: run the command `migrate` with the address of a role that may, or have the SQL run that `migrate --print` prints"
+            ),
+        },
+        Failure::Driver(source) => StoreError::unavailable(name, "upgrade its tables", source),
+        failure => failure.of_store(name, "upgrade its tables"),
+    }
+}
+
+impl Failure {
+    /// Whether the role lacks a right.
+    fn is_denied(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sql_names_the_schema_of_the_address_everywhere() {
+        let named = Place::named("o\"p's").migration();
+        assert!(named.contains("CREATE SCHEMA \"o\"\"p's\";"), "{named}");
+        assert!(named.contains("to_regnamespace('\"o\"\"p''s\"')"), "{named}");
+        assert!(named.contains("REFERENCES \"o\"\"p's\".operator_nothing"), "{named}");
+        let unnamed = Place::default().migration();
+        assert!(
+            unnamed.contains("CREATE TABLE IF NOT EXISTS operator_schema"),
+            "{unnamed}"
+        );
+        assert!(!format!("{named}{unnamed}").contains("{schema}"), "{named}{unnamed}");
+    }
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
-use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres::{Client, Statement};
 
+use super::address::refused;
+use super::servers::Opened;
 use super::way::Way;
 use crate::store::{DecodeError, StoreError};
 
@@ -26,50 +28,59 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// The time limit for sending the cancellation of a statement, and again for its effect.
 const CANCELLED: Duration = Duration::from_secs(5);
 
-/// How long a transaction may be idle if its endpoint has the default time limit of one minute.
-pub(super) const IDLE: Duration = Duration::from_secs(65);
-
-/// The purpose of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
-    Records,
-    /// Handlers write only in the transaction that the store has begun. If a handler's SQL ends this transaction, the
-    /// connection is read-only. The idle limit fits a handler with the default time limit.
-    Handlers,
-    /// Read-only, outside the store's transactions. A handler may begin transactions of its own, with the same idle
-    /// limit.
-    Readers,
-}
-
-impl Use {
-    pub(super) fn options(self) -> String {
-        let patience = "-c lock_timeout=10000 -c statement_timeout=30000";
-        match self {
-            Self::Records => patience.to_owned(),
-            Self::Handlers | Self::Readers => format!(
-                "{patience} -c default_transaction_read_only=on -c idle_in_transaction_session_timeout={}",
-                IDLE.as_millis()
-            ),
-        }
-    }
-}
-
 /// A connection to Postgres. It dereferences to the driver's own client.
 ///
 /// A setting that a handler changes without `LOCAL` stays in effect for later users of the connection.
 pub struct Session {
     client: Client,
     way: Way,
+    /// The id of the server process that has the session.
+    backend: i32,
+    pub(super) opened: Opened,
     statements: Mutex<HashMap<Box<str>, Statement>>,
 }
 
 impl Session {
-    pub(super) async fn open(way: &Way, config: &Config) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self {
-            client: way.connect(config).await?,
-            way: way.clone(),
+    pub(super) fn new(client: Client, way: Way, backend: i32, opened: Opened) -> Self {
+        Self {
+            client,
+            way,
+            backend,
+            opened,
             statements: Mutex::default(),
-        })
+        }
+    }
+
+    /// Asks the server whether it still takes writes, and whether it is the process in which the guards were set.
+    pub(super) async fn is_as_it_was_opened(&self) -> Result<(), Failure> {
+        let asking = self
+            .client
+            .query_typed_one("SELECT pg_backend_pid(), pg_is_in_recovery()", &[]);
+        let answer = asking.await?;
+        if answer.try_get::<_, i32>(0)? != self.backend {
+            return Err(Failure::Pooled);
+        }
+        if answer.try_get(1)? {
+            Err(Failure::ReadOnly)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the connection is closed or is about to be.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.is_closed() || self.opened.is_over()
+    }
+
+    /// Checks that two open sessions have a server process each, and keep it.
+    pub(super) async fn is_apart_from(&self, other: &Self) -> Result<(), Failure> {
+        if self.backend == other.backend {
+            return Err(Failure::Pooled);
+        }
+        // Its transaction keeps its process, which a pooler may have taken from the idle session.
+        other.client.batch_execute("BEGIN").await?;
+        self.is_as_it_was_opened().await?;
+        Ok(other.client.batch_execute("ROLLBACK").await?)
     }
 
     /// Prepares SQL the first time and caches the statement, so that later runs take one round trip:
@@ -135,15 +146,33 @@ impl fmt::Debug for Session {
 }
 
 /// Why a request to the database failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
+    #[error(transparent)]
     Driver(tokio_postgres::Error),
+    #[error(transparent)]
     Record(DecodeError),
     /// The claim at the beginning of this transaction no longer exists, so the handler's SQL must have ended the
     /// transaction.
+    #[error("the handler's SQL ended the transaction")]
     NotOurs,
+    #[error("the server did not answer in time")]
     NoAnswer,
+    /// As `NoAnswer`, and the server does not answer anybody else.
+    #[error("the server stopped answering")]
+    Silent,
+    #[error("the host has no address")]
+    NoAddress(#[source] std::io::Error),
+    #[error(
+        "the server takes no writes, because it is a standby or its `default_transaction_read_only` is on: the address has to name the primary"
+    )]
+    ReadOnly,
+    #[error("the address {POOLED}")]
+    Pooled,
 }
+
+/// What is wrong with a pooler that does not keep sessions.
+pub(super) const POOLED: &str = "leads to a pooler that gives every transaction another session, such as PgBouncer with `pool_mode=transaction`, so the limits and guards of a session do not hold: set `pool_mode=session` for this database, or write the address of the server itself";
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
@@ -158,8 +187,34 @@ impl Failure {
             Self::Driver(error) => error
                 .as_db_error()
                 .is_none_or(|error| error.parsed_severity() != Some(Severity::Error)),
-            Self::NotOurs | Self::Record(_) => false,
-            Self::NoAnswer => true,
+            Self::NoAnswer | Self::Silent => true,
+            Self::NotOurs | Self::Record(_) | Self::NoAddress(_) | Self::ReadOnly | Self::Pooled => false,
+        }
+    }
+
+    /// Whether the failure concerns all sessions of a server, not only the one that failed.
+    pub(super) fn is_the_servers(&self) -> bool {
+        matches!(self, Self::Silent | Self::ReadOnly)
+    }
+
+    /// Whether the server has no session left for us.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
+    }
+
+    /// The failure of a statement before which no handler's SQL has run. So it is the server that refuses a write.
+    pub(super) fn of_the_server(self) -> Self {
+        match self {
+            Self::Driver(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::ReadOnly,
+            failure => failure,
+        }
+    }
+
+    /// The failure of a `BEGIN READ WRITE`, which a standby does not support.
+    pub(super) fn of_begin(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(&SqlState::FEATURE_NOT_SUPPORTED) => Self::ReadOnly,
+            _ => Self::Driver(error),
         }
     }
 
@@ -180,10 +235,13 @@ impl Failure {
                 source,
             },
             Self::NotOurs => StoreError::EndedByHandler,
-            Self::NoAnswer => {
-                let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "the server did not answer in time");
-                StoreError::unavailable(name, doing, source)
-            }
+            // Nothing was written, and another server may take the write.
+            Self::ReadOnly => StoreError::Interrupted {
+                store: name.to_owned(),
+                source: std::sync::Arc::new(self),
+            },
+            Self::Pooled => refused(POOLED),
+            Self::NoAnswer | Self::Silent | Self::NoAddress(_) => StoreError::unavailable(name, doing, self),
             Self::Driver(error) => match error.code() {
                 // The transaction of the store no longer exists, so the handler's SQL must have ended it.
                 Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
@@ -221,7 +279,14 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
 }
 
 pub(super) async fn in_time<T, E: Into<Failure>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {
-    match timeout(ANSWER, asking).await {
+    within(ANSWER, asking).await
+}
+
+pub(super) async fn within<T, E: Into<Failure>>(
+    limit: Duration,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    match timeout(limit, asking).await {
         Ok(answer) => answer.map_err(Into::into),
         Err(_) => Err(Failure::NoAnswer),
     }

@@ -5,8 +5,11 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
+
+use super::guards;
 use super::records::{self, Write};
-use super::session::{self, Failure, Session};
+use super::session::{Failure, Session};
 use super::{Postgres, PostgresStore, Proposal};
 use crate::store::{Ended, State, Step, StoreError, Swap, Transaction, Verdict, Work};
 use crate::transaction::Tx;
@@ -53,7 +56,7 @@ impl Before {
         match self {
             Self::Begin(limit) => {
                 let idle = limit.saturating_add(GRACE);
-                if idle == session::IDLE {
+                if idle == guards::IDLE {
                     return "BEGIN READ WRITE".into();
                 }
                 let idle = idle.as_millis().min(i32::MAX as u128);
@@ -81,16 +84,15 @@ struct Transacting<'s> {
 impl Transacting<'_> {
     /// Sends `before`, the write and, if the write is part of the claim, the handler's savepoint, in one round trip:
     /// all are sent in this order before the first answer arrives.
-    async fn swap_record(&mut self, write: &Write) -> Result<Swap, Failure> {
-        let session = &self.tx.connection;
+    async fn swap_record(&self, write: &Write) -> Result<Swap, Failure> {
+        let (session, sql) = (&self.tx.connection, &self.store.sql);
         // Prepares the completion too, because no statement can be prepared in a transaction in which the handler's SQL
         // has failed.
         let (prepared, _) = tokio::try_join!(
-            records::prepare(session, write),
-            records::prepare_completion(session, write)
+            records::prepare(session, sql, write),
+            records::prepare_completion(session, sql, write)
         )?;
         let before = self.before.sql();
-        self.begun = true;
         let after = if self.savepoint { "" } else { SAVEPOINT };
         let (before, written, after) = tokio::join!(
             biased;
@@ -98,18 +100,13 @@ impl Transacting<'_> {
             prepared.write(session),
             execute(session, after),
         );
-        before?;
+        before.map_err(Failure::of_begin)?;
         let written = written?;
         after?;
-        self.before = if self.savepoint {
-            Before::Nothing
-        } else {
-            Before::Release
-        };
         if written {
             Ok(write.swapped())
         } else {
-            records::held(session, write).await
+            records::held(session, sql, write).await
         }
     }
 
@@ -118,16 +115,25 @@ impl Transacting<'_> {
         if !self.begun {
             return (Ended::RolledBack, verdict == Verdict::RollBack);
         }
-        let name = &self.store.name;
+        let (servers, name) = (&self.store.servers, &self.store.name);
+        let session = &self.tx.connection;
         match verdict {
-            Verdict::Commit => match session::in_time(self.commit()).await {
+            Verdict::Commit => match servers.answer(session, self.commit()).await {
                 Ok(()) => (Ended::Committed, true),
-                Err(failure) if failure.leaves_a_commit_unknown() => {
-                    (Ended::CommitUnknown(failure.of_store(name, "commit")), false)
+                Err(failure) => {
+                    let is_unknown = failure.leaves_a_commit_unknown();
+                    let error = failure.of_store(name, "commit");
+                    let ended = if is_unknown {
+                        Ended::CommitUnknown(error)
+                    } else {
+                        Ended::Failed(error)
+                    };
+                    (ended, false)
                 }
-                Err(failure) => (Ended::Failed(failure.of_store(name, "commit")), false),
             },
-            Verdict::RollBack => match self.tx.connection.end_by("ROLLBACK").await {
+            // Without a handler's savepoint, it is the claim that has failed, and its error is the better one.
+            Verdict::RollBack if !self.savepoint && session.is_over() => (Ended::RolledBack, false),
+            Verdict::RollBack => match session.end_by("ROLLBACK").await {
                 Ok(reusable) => (Ended::RolledBack, reusable),
                 // Closing the connection rolls back. But the handler's own error may come from the lost connection, so
                 // the caller gets the store's error instead of the handler's.
@@ -143,7 +149,8 @@ impl Transacting<'_> {
         let Some(write) = &self.completion else {
             return Ok(session.batch_execute("COMMIT").await?);
         };
-        let completion = records::prepare_completion(session, write).await?;
+        let sql = &self.store.sql;
+        let completion = records::prepare_completion(session, sql, write).await?;
         let before = self.before.sql();
         let (before, written, committed) = tokio::join!(
             biased;
@@ -180,9 +187,15 @@ impl Transaction for Transacting<'_> {
             return Step::Now(Ok(swapped));
         }
         Step::Later(Box::pin(async move {
-            let name = self.store.name.clone();
-            let swap = session::in_time(self.swap_record(&write)).await;
-            swap.map_err(|failure| failure.of_write(&name))
+            let (servers, name) = (&self.store.servers, &self.store.name);
+            let session = &self.tx.connection;
+            self.begun = true;
+            let is_claim = !self.savepoint;
+            let swapping = self.swap_record(&write);
+            let swapping = swapping.map_err(|failure| if is_claim { failure.of_the_server() } else { failure });
+            let swap = servers.answer(session, swapping).await;
+            self.before = if is_claim { Before::Release } else { Before::Nothing };
+            swap.map_err(|failure| failure.of_write(name))
         }))
     }
 

@@ -1,70 +1,66 @@
-//! The transport of connections: unencrypted, or TLS if the address has `sslmode=require`.
+//! The transport of connections: unencrypted, or TLS if the address asks for it by `sslmode`.
 
-use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
+use tokio_util::sync::CancellationToken;
 
+#[cfg(not(feature = "postgres-tls"))]
 use super::address::refused;
 use crate::store::StoreError;
 
 #[derive(Clone)]
 pub(super) enum Way {
     Clear,
-    /// TLS, where the server's certificate is always verified by the root certificates of the system.
+    /// TLS, where the server's certificate is always verified.
     #[cfg(feature = "postgres-tls")]
     Tls(tokio_postgres_rustls::MakeRustlsConnect),
 }
 
+/// What of the server's certificate is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verified {
+    /// That a trusted authority has signed it.
+    Authority,
+    /// Also that it is valid for the name of the host.
+    Name,
+}
+
 impl Way {
-    pub(super) fn of(config: &Config) -> Result<Self, StoreError> {
-        // `prefer`, the default of libpq, counts as unencrypted, because it falls back to that if the server refuses
-        // TLS.
-        if config.get_ssl_mode() == SslMode::Require {
-            Self::over_tls()
-        } else {
-            Ok(Self::Clear)
+    /// A transport without encryption, or one with TLS, where the roots are those of a file or of the system.
+    pub(super) fn of(verified: Option<Verified>, roots: Option<&str>) -> Result<Self, StoreError> {
+        match verified {
+            None => Ok(Self::Clear),
+            Some(verified) => Self::over_tls(verified, roots),
         }
     }
 
     #[cfg(feature = "postgres-tls")]
-    fn over_tls() -> Result<Self, StoreError> {
-        use rustls::{ClientConfig, RootCertStore};
-
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(refused(
-                "asks for TLS (sslmode=require), but this system has no root certificates: install the package `ca-certificates`, or set SSL_CERT_FILE to a file of root certificates",
-            ));
-        }
-        // Explicit, because the default provider depends on which other crates are linked.
-        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|source| StoreError::unavailable("Postgres", "be reached over TLS", source))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self::Tls(tokio_postgres_rustls::MakeRustlsConnect::new(config)))
+    fn over_tls(verified: Verified, roots: Option<&str>) -> Result<Self, StoreError> {
+        super::tls::connector(verified, roots).map(Self::Tls)
     }
 
     #[cfg(not(feature = "postgres-tls"))]
-    fn over_tls() -> Result<Self, StoreError> {
+    fn over_tls(_: Verified, _: Option<&str>) -> Result<Self, StoreError> {
         Err(refused(
-            "asks for TLS (sslmode=require), but this program was built without TLS: turn it on with `operator-runtime = { features = [\"postgres-tls\"] }` in its Cargo.toml, or connect over a private network with `sslmode=disable`",
+            "asks for TLS (`sslmode`), but this program was built without TLS: turn it on with `operator-runtime = { features = [\"postgres-tls\"] }` in its Cargo.toml, or connect over a private network with `sslmode=disable`",
         ))
     }
 
-    pub(super) async fn connect(&self, config: &Config) -> Result<Client, tokio_postgres::Error> {
+    /// Opens a connection, which is closed when the era ends.
+    pub(super) async fn connect(
+        &self,
+        config: &Config,
+        era: &CancellationToken,
+    ) -> Result<Client, tokio_postgres::Error> {
         match self {
             Self::Clear => {
                 let (client, connection) = config.connect(NoTls).await?;
-                tokio::spawn(drive(connection));
+                tokio::spawn(drive(connection, era.clone()));
                 Ok(client)
             }
             #[cfg(feature = "postgres-tls")]
             Self::Tls(tls) => {
                 let (client, connection) = config.connect(tls.clone()).await?;
-                tokio::spawn(drive(connection));
+                tokio::spawn(drive(connection, era.clone()));
                 Ok(client)
             }
         }
@@ -82,8 +78,8 @@ impl Way {
     }
 }
 
-async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
-    if let Err(error) = connection.await {
+async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>, era: CancellationToken) {
+    if let Some(Err(error)) = era.run_until_cancelled(connection).await {
         tracing::debug!(%error, "a connection to Postgres ended");
     }
 }

@@ -1,0 +1,84 @@
+//! The idle sessions of all pools of one store.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::guards::Use;
+use super::session::Session;
+use crate::clock::timer_now;
+
+/// The idle sessions for each use.
+#[derive(Default)]
+pub(super) struct Idle {
+    records: Shelf,
+    handlers: Shelf,
+    readers: Shelf,
+}
+
+struct Shelf {
+    /// Each with the time since which it has been idle.
+    sessions: Mutex<Vec<(Session, Instant)>>,
+    /// One permit for each session. It gives the sessions to those who wait, in order.
+    count: Semaphore,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self {
+            sessions: Mutex::default(),
+            count: Semaphore::new(0),
+        }
+    }
+}
+
+impl Idle {
+    pub(super) fn put(&self, used: Use, session: Session) {
+        let shelf = self.of(used);
+        let mut sessions = shelf.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.push((session, timer_now()));
+        drop(sessions);
+        shelf.count.add_permits(1);
+    }
+
+    /// The session that was used last.
+    pub(super) fn take(&self, used: Use) -> Option<(Session, Instant)> {
+        let shelf = self.of(used);
+        shelf.count.try_acquire().ok()?.forget();
+        shelf.pop()
+    }
+
+    /// Waits for a session. `None` if the store has been closed.
+    pub(super) async fn wait(&self, used: Use) -> Option<(Session, Instant)> {
+        let shelf = self.of(used);
+        shelf.count.acquire().await.ok()?.forget();
+        shelf.pop()
+    }
+
+    /// Closes an idle session for another use, so that the server has room for one for this use.
+    pub(super) fn make_room(&self, used: Use) {
+        let others = [Use::Readers, Use::Handlers, Use::Records];
+        let mut others = others.into_iter().filter(|other| *other != used);
+        drop(others.find_map(|other| self.take(other)));
+    }
+
+    /// Closes the sessions for one use.
+    pub(super) fn clear(&self, used: Use) {
+        while self.take(used).is_some() {}
+    }
+
+    fn of(&self, used: Use) -> &Shelf {
+        match used {
+            Use::Records => &self.records,
+            Use::Handlers => &self.handlers,
+            Use::Readers => &self.readers,
+        }
+    }
+}
+
+impl Shelf {
+    fn pop(&self) -> Option<(Session, Instant)> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+}

@@ -1,0 +1,105 @@
+//! The password from the environment, as libpq finds it: `PGPASSWORD`, or a line of the file that `PGPASSFILE` names.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+/// The mode bits that let others than its owner use the file.
+const OTHERS: u32 = 0o077;
+/// The most bytes that are read.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Sets the password of each host that has none.
+pub(super) fn set(hosts: &mut [Config]) {
+    if hosts.iter().all(|host| host.get_password().is_some()) {
+        return;
+    }
+    let password = std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty());
+    let lines = match password {
+        Some(_) => String::new(),
+        None => read().unwrap_or_default(),
+    };
+    for host in hosts.iter_mut().filter(|host| host.get_password().is_none()) {
+        if let Some(password) = password.clone().or_else(|| find(&lines, host)) {
+            host.password(password);
+        }
+    }
+}
+
+/// The text of the file; `None` if there is no file, or a file that is not safe to use.
+fn read() -> Option<String> {
+    let named = std::env::var_os("PGPASSFILE").map(PathBuf::from);
+    let path = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pgpass")))?;
+    let file = File::open(&path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() {
+        return None;
+    }
+    if metadata.permissions().mode() & OTHERS != 0 {
+        let path = path.display();
+        tracing::warn!("the password file {path} is not used, because others may read it: run `chmod 600 {path}`");
+        return None;
+    }
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// The password of the first line that fits: `host:port:database:user:password`, where `*` fits everything.
+fn find(lines: &str, host: &Config) -> Option<String> {
+    let name = match host.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => host.get_hostaddrs().first()?.to_string(),
+    };
+    let port = host.get_ports().first().copied().unwrap_or(5432).to_string();
+    let user = host.get_user().unwrap_or_default();
+    let database = host.get_dbname().unwrap_or(user);
+    let wanted = [name.as_str(), &port, database, user];
+    lines.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+        let fields = fields(line);
+        let (password, place) = fields.split_last()?;
+        let fits = place.len() == wanted.len()
+            && place
+                .iter()
+                .zip(wanted)
+                .all(|(field, wanted)| field == "*" || field == wanted);
+        fits.then(|| password.clone())
+    })
+}
+
+/// The first four fields of a line, and the rest as the password. A backslash makes the next character part of a field.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        let count = fields.len();
+        let Some(field) = fields.last_mut() else { break };
+        match character {
+            '\\' => field.extend(characters.next()),
+            ':' if count < 5 => fields.push(String::new()),
+            other => field.push(other),
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_fits_has_the_password() {
+        let lines = "# comment\ndb1:5432:shop:app:one\n*:5432:shop:app:t:wo\n*:*:*:a\\:b:th\\\\ree\n";
+        let password = |address: &str| find(lines, &address.parse().expect("an address"));
+        assert_eq!(password("postgres://app@db1/shop").as_deref(), Some("one"));
+        assert_eq!(password("postgres://app@db2/shop").as_deref(), Some("t:wo"));
+        assert_eq!(password("postgres://a%3Ab@db2:7/x").as_deref(), Some("th\\ree"));
+        assert_eq!(password("postgres://app@db1:7/shop"), None);
+    }
+}

@@ -1,0 +1,269 @@
+//! The servers that an address names: which of them takes writes, and when its sessions are no longer used.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::TryFutureExt as _;
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+use tokio_util::sync::CancellationToken;
+
+use super::guards::Guards;
+use super::session::{self, Failure, Session};
+use super::way::Way;
+use crate::causes::with_causes;
+
+/// A server that takes longer than this for an answer is asked whether it answers at all.
+const LONG: Duration = Duration::from_secs(3);
+
+/// How long a call waits for a session until [`Servers::wait_for`] says otherwise.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// One of the addresses of one of the hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    host: usize,
+    address: Option<IpAddr>,
+}
+
+/// Where a session was opened, and the era in which it was opened.
+pub(super) struct Opened {
+    config: Config,
+    place: Place,
+    era: CancellationToken,
+}
+
+impl Opened {
+    /// Whether its era has ended. The connection is closed then, or soon.
+    pub(super) fn is_over(&self) -> bool {
+        self.era.is_cancelled()
+    }
+}
+
+/// The server that answered last is tried first, and the server that failed last is tried last.
+#[derive(Debug, Default)]
+struct Experience {
+    good: Option<Place>,
+    bad: Option<Place>,
+}
+
+pub(super) struct Servers {
+    name: Arc<str>,
+    way: Way,
+    /// One configuration for each host.
+    hosts: Vec<Config>,
+    /// The time limit for opening a session at one address.
+    limit: Duration,
+    /// How long a call waits for a session.
+    wait: Mutex<Duration>,
+    experience: Mutex<Experience>,
+    /// The time in which no server has failed. Its end closes every session that was opened in it.
+    era: Mutex<CancellationToken>,
+}
+
+impl Servers {
+    pub(super) fn new(name: Arc<str>, way: Way, hosts: Vec<Config>, limit: Duration) -> Self {
+        Self {
+            name,
+            way,
+            hosts,
+            limit,
+            wait: Mutex::new(WAIT),
+            experience: Mutex::default(),
+            era: Mutex::default(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn wait_for(&self, wait: Duration) {
+        *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = wait;
+    }
+
+    pub(super) fn wait(&self) -> Duration {
+        *self.wait.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a session at the first server that takes writes.
+    pub(super) async fn open(&self, guards: &Guards) -> Result<Session, NotOpened> {
+        let mut failures = Vec::new();
+        for (place, config) in self.candidates(&mut failures).await {
+            let era = self.era().clone();
+            let opening = async {
+                let client = self.way.connect(&config, &era).await?;
+                let backend = guards.set(&client).await?;
+                Ok::<_, Failure>((client, backend))
+            };
+            // With a limit of our own, because the driver's limit covers only the TCP connection, which a frozen
+            // server's system still accepts.
+            match session::within(self.limit, opening).await {
+                Ok((client, backend)) => {
+                    self.experience().good = Some(place);
+                    let opened = Opened { config, place, era };
+                    return Ok(Session::new(client, self.way.clone(), backend, opened));
+                }
+                Err(failure) => failures.push((label(&config), failure)),
+            }
+        }
+        Err(NotOpened(failures))
+    }
+
+    /// Every address of every host, in the order in which to try them.
+    async fn candidates(&self, failures: &mut Vec<(String, Failure)>) -> Vec<(Place, Config)> {
+        let mut candidates = Vec::new();
+        for (host, config) in self.hosts.iter().enumerate() {
+            let (Some(Host::Tcp(name)), []) = (config.get_hosts().first(), config.get_hostaddrs()) else {
+                candidates.push((Place { host, address: None }, config.clone()));
+                continue;
+            };
+            let port = config.get_ports().first().copied().unwrap_or(5432);
+            let found = lookup_host((name.as_str(), port)).map_err(Failure::NoAddress);
+            let found = match session::within(self.limit, found).await {
+                Ok(found) => found,
+                Err(failure) => {
+                    failures.push((label(config), failure));
+                    continue;
+                }
+            };
+            candidates.extend(found.map(|found| {
+                let address = Some(found.ip());
+                let mut config = config.clone();
+                config.hostaddr(found.ip());
+                (Place { host, address }, config)
+            }));
+        }
+        let experience = self.experience();
+        candidates.sort_by_key(|(place, _)| match Some(*place) {
+            place if place == experience.bad => 2,
+            place if place == experience.good => 0,
+            _ => 1,
+        });
+        candidates
+    }
+
+    /// Takes note of a failed request. If its server does not answer or takes no writes, all sessions are closed, so
+    /// that nobody waits for that server, and the next session is opened elsewhere if possible.
+    pub(super) fn heed(&self, failure: &Failure, session: &Session) {
+        let Opened { place, era, .. } = &session.opened;
+        if !failure.is_the_servers() {
+            return;
+        }
+        let mut current = self.era();
+        if era.is_cancelled() {
+            return;
+        }
+        *current = CancellationToken::new();
+        *self.experience() = Experience {
+            good: None,
+            bad: Some(*place),
+        };
+        era.cancel();
+        drop(current);
+        let server = self.hosts.get(place.host).map_or_else(String::new, label);
+        tracing::warn!(server, %failure, "all connections to Postgres are opened anew");
+    }
+
+    /// Waits for an answer in time, or until the server answers no new connection either: so a server that has stopped
+    /// answering is noticed sooner than a statement that waits for a lock is given up.
+    pub(super) async fn answer<T>(
+        &self,
+        session: &Session,
+        asking: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let answer = tokio::select! {
+            biased;
+            answer = session::in_time(asking) => answer,
+            silent = self.silence(session) => Err(silent),
+        };
+        answer.inspect_err(|failure| self.heed(failure, session))
+    }
+
+    /// Ends once the server of a session no longer answers new connections. A refusal is an answer, too.
+    async fn silence(&self, session: &Session) -> Failure {
+        loop {
+            tokio::time::sleep(LONG).await;
+            let Opened { config, era, .. } = &session.opened;
+            if timeout(self.limit, self.way.connect(config, era)).await.is_err() {
+                return Failure::Silent;
+            }
+        }
+    }
+
+    /// Whether there is no server but one.
+    pub(super) fn is_single(&self) -> bool {
+        self.hosts.len() == 1
+    }
+
+    /// Asks the server of an idle session whether the session can be used.
+    pub(super) async fn ask(&self, session: &Session) -> Result<(), Failure> {
+        let asked = timeout(self.limit, session.is_as_it_was_opened()).await;
+        let asked = asked.unwrap_or(Err(Failure::Silent));
+        asked.inspect_err(|failure| self.heed(failure, session))
+    }
+
+    fn era(&self) -> MutexGuard<'_, CancellationToken> {
+        self.era.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn experience(&self) -> MutexGuard<'_, Experience> {
+        self.experience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host and port of a configuration.
+pub(super) fn label(config: &Config) -> String {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => config
+            .get_hostaddrs()
+            .first()
+            .map_or_else(String::new, ToString::to_string),
+    };
+    format!("{host}:{}", config.get_ports().first().copied().unwrap_or(5432))
+}
+
+/// Why no session was opened: what each server said.
+#[derive(Debug)]
+pub(super) struct NotOpened(Vec<(String, Failure)>);
+
+impl NotOpened {
+    /// Whether this failure is among the reasons.
+    pub(super) fn is(&self, reason: impl Fn(&Failure) -> bool) -> bool {
+        self.0.iter().any(|(_, failure)| reason(failure))
+    }
+}
+
+impl fmt::Display for NotOpened {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [(_, only)] = self.0.as_slice() {
+            return formatter.write_str(&with_causes(only));
+        }
+        let each: Vec<String> = self
+            .0
+            .iter()
+            .map(|(server, failure)| format!("{server}: {}", with_causes(failure)))
+            .collect();
+        formatter.write_str(&each.join("; "))
+    }
+}
+
+impl std::error::Error for NotOpened {
+    /// The text already has the failures and their causes.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.first().map(|(_, failure)| failure as _)
+    }
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Servers").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! A server with fewer free sessions than the store would open: calls wait for the sessions that there are.
+
+use std::time::{Duration, Instant};
+
+use operator_runtime::store::{PostgresStore, Store, Swap};
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Config, Settings, endpoints};
+use serde_json::json;
+use tests::services::Postgres as Server;
+use tokio::task::JoinSet;
+
+use crate::{Gate, TABLES, claim, connect, slow, sql};
+
+/// Sessions that the server has for the store.
+const SESSIONS: usize = 6;
+const CALLS: usize = 20;
+
+/// A server whose role `few` may have some sessions, and the address for that role.
+async fn with_few_sessions() -> (Server, String) {
+    let server = Server::start(&[]);
+    let admin = connect(&server.url()).await;
+    let role = format!("CREATE ROLE few LOGIN CONNECTION LIMIT {SESSIONS}; GRANT ALL ON SCHEMA public TO few");
+    admin.setup(&role).await.unwrap();
+    let grants = "GRANT ALL ON ALL TABLES IN SCHEMA public TO few; ALTER DATABASE postgres OWNER TO few";
+    admin.setup(grants).await.unwrap();
+    admin.close().await;
+    let url = server.url().replace("operator@", "few@");
+    (server, url)
+}
+
+async fn client(url: &str, wait: Duration, gate: &Gate) -> Client {
+    let store = PostgresStore::connect(url).await.unwrap();
+    store.setup(TABLES).await.unwrap();
+    let app = App::new()
+        .config(Config::new().operations(Settings::default().wait(wait)))
+        .only(endpoints![sql, slow])
+        .state(gate.clone())
+        .store(store);
+    Client::new(app).await.unwrap()
+}
+
+/// Calls that are made at once; returns their statuses and types of problems.
+async fn at_once(client: &Client, name: &'static str, input: serde_json::Value) -> Vec<(u16, String)> {
+    let mut calls = JoinSet::new();
+    for call in 0..CALLS {
+        let client = client.with_idempotency_key(format!("{name}-{call}"));
+        let input = input.clone();
+        calls.spawn(async move {
+            let answer = client.call(name, &input).await;
+            let problem = answer.body["type"].as_str().unwrap_or_default().to_owned();
+            if answer.status == 503 {
+                assert!(answer.retry_after.is_some(), "{answer:?}");
+            }
+            (answer.status.as_u16(), problem)
+        });
+    }
+    calls.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_calls_at_once_wait_for_six_sessions() {
+    let (_server, url) = with_few_sessions().await;
+    let client = client(&url, Duration::from_secs(10), &Gate::closed()).await;
+    let input = json!({ "sql": "SELECT pg_sleep(0.2)", "fails": true });
+    for (status, problem) in at_once(&client, "sql", input).await {
+        assert_eq!(status, 200, "{problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_has_waited_for_as_long_as_calls_wait_is_told_that_it_has_not_begun() {
+    let (_server, url) = with_few_sessions().await;
+    let gate = Gate::closed();
+    let wait = Duration::from_secs(2);
+    let client = client(&url, wait, &gate).await;
+    let begun = Instant::now();
+    let opened = async {
+        tokio::time::sleep(2 * wait).await;
+        gate.go.add_permits(CALLS);
+    };
+    let (answers, ()) = tokio::join!(at_once(&client, "slow", json!({})), opened);
+    assert!(begun.elapsed() >= wait, "they waited");
+    let begun = answers.iter().filter(|(status, _)| *status == 200).count();
+    assert!((2..=SESSIONS).contains(&begun), "{answers:?}");
+    for (_, problem) in answers.iter().filter(|(status, _)| *status != 200) {
+        assert_eq!(problem, "urn:operator:problem:not-begun");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_sessions_of_readers_are_closed_where_a_write_has_none() {
+    let (_server, url) = with_few_sessions().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let mut readers = Vec::new();
+    // Start-up has opened two sessions.
+    for _ in 2..SESSIONS {
+        readers.push(store.reader().session().await.unwrap());
+    }
+    let (one, two) = tokio::join!(claim(&store, "1"), claim(&store, "2"));
+    assert!(matches!(
+        (one.unwrap(), two.unwrap()),
+        (Swap::Swapped(_), Swap::Swapped(_))
+    ));
+    drop(readers);
+    let mut claims = JoinSet::new();
+    let store = std::sync::Arc::new(store);
+    for number in 3..CALLS {
+        let store = store.clone();
+        claims.spawn(async move { claim(&store, &number.to_string()).await.is_ok() });
+    }
+    assert!(claims.join_all().await.into_iter().all(|claimed| claimed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_without_a_session_end_after_the_wait() {
+    let (_server, url) = with_few_sessions().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    store.wait_for(Duration::from_millis(500));
+    let mut readers = Vec::new();
+    for _ in 0..SESSIONS {
+        readers.push(store.reader().session().await.unwrap());
+    }
+    let error = claim(&store, "1").await.unwrap_err().to_string();
+    assert!(error.contains("in use") && error.contains("max_connections"), "{error}");
+    drop(readers);
+    assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
+}

@@ -1,0 +1,129 @@
+//! A role that may read and write rows but change no tables, and tables in a schema of their own.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use operator_runtime::store::{PostgresStore, Store, StoreError, Swap, contract};
+use operator_runtime::tokio_postgres::{self, NoTls};
+use tests::process::build_into;
+use tests::services::Postgres as Server;
+
+use crate::{claim, connect};
+
+/// Runs SQL as the owner of everything.
+async fn as_owner(server: &Server, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+}
+
+fn as_clerk(server: &Server, options: &str) -> String {
+    format!("{}{options}", server.url().replace("operator@", "clerk@"))
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are_current() {
+    let server = Server::start(&[]);
+    as_owner(&server, "CREATE ROLE clerk LOGIN").await;
+    let behind = PostgresStore::connect(&as_clerk(&server, "")).await.unwrap_err();
+    assert!(matches!(behind, StoreError::NotReady { .. }), "{behind}");
+    assert!(behind.to_string().contains("run the command `migrate`"), "{behind}");
+
+    connect(&server.url()).await.close().await;
+    let unread = PostgresStore::connect(&as_clerk(&server, ""))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(unread.contains("role SELECT in the table operator_schema"), "{unread}");
+    let rights = "GRANT SELECT ON operator_schema TO clerk; GRANT SELECT, INSERT ON operator_operations TO clerk";
+    as_owner(&server, rights).await;
+    let unwritten = PostgresStore::connect(&as_clerk(&server, ""))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        unwritten.contains("role UPDATE, DELETE in the table operator_operations"),
+        "{unwritten}"
+    );
+    as_owner(&server, "GRANT UPDATE, DELETE ON operator_operations TO clerk").await;
+    let store = connect(&as_clerk(&server, "")).await;
+    contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+}
+
+#[tokio::test]
+async fn the_tables_are_in_the_schema_that_the_address_names() {
+    let server = Server::start(&[]);
+    let url = format!("{}?schema=Own%20%22things%22", server.url());
+    let store = connect(&url).await;
+    contract::check(&store, async |by| tokio::time::sleep(by).await).await;
+    let session = store.reader().session().await.unwrap();
+    let tables = "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename LIKE 'operator%'";
+    let schemas: Vec<String> = session
+        .query(tables, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(schemas, ["Own \"things\""]);
+    // Another start finds them, and a start without the option makes others.
+    assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
+    assert!(matches!(
+        claim(&connect(&url).await, "1").await.unwrap(),
+        Swap::Held { .. }
+    ));
+    assert!(matches!(
+        claim(&connect(&server.url()).await, "1").await.unwrap(),
+        Swap::Swapped(_)
+    ));
+}
+
+/// Runs `migrate` of the example `billing`.
+fn migrate(program: &Path, store: &str, arguments: &[&str]) -> Output {
+    Command::new(program)
+        .arg("migrate")
+        .args(arguments)
+        .env("OPERATOR_STORE", store)
+        .output()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn migrate_makes_the_tables_or_prints_the_sql_that_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "billing");
+    let server = Server::start(&[]);
+    as_owner(&server, "CREATE ROLE clerk LOGIN").await;
+    let refused = migrate(&program, &as_clerk(&server, ""), &[]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && said.contains("`migrate --print` prints"),
+        "{said}"
+    );
+
+    let printed = migrate(&program, &as_clerk(&server, "?schema=ops"), &["--print"]);
+    let sql = String::from_utf8(printed.stdout).unwrap();
+    // Twice, because it changes nothing where the tables are current.
+    for _ in 0..2 {
+        as_owner(&server, &sql).await;
+    }
+    let granted = sql.replace("-- GRANT", "GRANT").replace("the_role", "clerk");
+    as_owner(&server, &granted).await;
+    let store = connect(&as_clerk(&server, "?schema=ops")).await;
+    assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
+    as_owner(&server, "SELECT count(*) FROM ledger").await;
+
+    let made = migrate(&program, &server.url(), &[]);
+    let said = String::from_utf8(made.stdout).unwrap();
+    assert!(
+        said.starts_with("The tables of Postgres at ") && said.ends_with(" are current.\n"),
+        "{said}"
+    );
+    as_owner(&server, "SELECT count(*) FROM operator_operations").await;
+    let other = migrate(&program, "sqlite:operator.db", &["--print"]);
+    let said = String::from_utf8(other.stderr).unwrap();
+    assert!(
+        !other.status.success() && said.contains("OPERATOR_STORE names another store"),
+        "{said}"
+    );
+}
