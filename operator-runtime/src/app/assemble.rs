@@ -19,7 +19,7 @@ use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
 use crate::pipeline::Pipeline;
 use crate::pipeline::prepared::PreparedEndpoint;
-use crate::store::{self, Store};
+use crate::store::{self, BoxFuture, Store};
 
 /// An app that is ready to answer calls.
 pub(crate) struct Assembled {
@@ -34,18 +34,24 @@ pub(crate) struct Assembled {
 
 /// Checks and prepares the app, and runs what the program does before it serves. The error names every problem, not only
 /// the first one.
-pub(crate) async fn assemble(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
-    assemble_with(app, config, clock, &app.before_serving).await
+///
+/// The future is boxed, because rustc computes the layouts of nested futures for each program, up to a limit.
+pub(crate) fn assemble<'a>(
+    app: &'a App,
+    config: &'a Config,
+    clock: Arc<dyn Clock>,
+) -> BoxFuture<'a, Result<Assembled, StartError>> {
+    Box::pin(assemble_with(app, config, clock, &app.before_serving))
 }
 
 /// Checks and prepares the app without running what the program does before it serves. Only for a check, because values
 /// of the app are missing.
-pub(super) async fn assemble_without_steps(
-    app: &App,
-    config: &Config,
+pub(super) fn assemble_without_steps<'a>(
+    app: &'a App,
+    config: &'a Config,
     clock: Arc<dyn Clock>,
-) -> Result<Assembled, StartError> {
-    assemble_with(app, config, clock, &[]).await
+) -> BoxFuture<'a, Result<Assembled, StartError>> {
+    Box::pin(assemble_with(app, config, clock, &[]))
 }
 
 async fn assemble_with(

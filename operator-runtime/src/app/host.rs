@@ -46,7 +46,6 @@ impl Host {
     }
 
     /// A router to mount in an axum app. [`App::router`](crate::App::router) describes it.
-    #[must_use]
     pub fn router(&self) -> Router {
         router::router(&self.assembled)
     }

@@ -50,6 +50,8 @@ use crate::clock::SystemClock;
 use crate::endpoint::Endpoints;
 use crate::endpoint::state::AppState;
 use crate::endpoint::states::States;
+#[cfg(feature = "cli")]
+use crate::store::BoxFuture;
 use crate::store::{Store, Trial};
 use crate::upkeep::counting::count_while_held;
 use crate::upkeep::sweeping::sweep_while_held;
@@ -351,7 +353,9 @@ impl App {
     /// `mcp` with the feature of that name.
     #[cfg(feature = "cli")]
     pub async fn run(self) -> std::process::ExitCode {
-        cli::run(self).await
+        // Boxed, because rustc computes the layouts of nested futures for each program, up to a limit.
+        let running: BoxFuture<'static, _> = Box::pin(cli::run(self));
+        running.await
     }
 
     /// The settings that were given to `config`, if there are any.
