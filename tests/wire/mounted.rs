@@ -39,7 +39,9 @@ async fn keep_note(
 }
 
 fn app() -> App {
-    App::new().sqlite_setup(|connection| connection.execute_batch("CREATE TABLE IF NOT EXISTS note (text TEXT)"))
+    App::new()
+        .only(endpoints![keep_note])
+        .sqlite_setup(|connection| connection.execute_batch("CREATE TABLE IF NOT EXISTS note (text TEXT)"))
 }
 
 fn config(file: &Path) -> Config {
@@ -85,7 +87,9 @@ fn a_check_makes_no_file() {
     let in_memory = Config::new().store("sqlite::memory:");
     let error = app().config(in_memory).check().unwrap_err().to_string();
     assert!(error.contains("use `memory:`"), "{error}");
-    let wrong = App::new().sqlite_setup(|connection| connection.execute_batch("CREATE TABEL note (text TEXT)"));
+    let wrong = App::new()
+        .only(endpoints![keep_note])
+        .sqlite_setup(|connection| connection.execute_batch("CREATE TABEL note (text TEXT)"));
     let error = wrong
         .config(config(&folder.path().join("operator.db")))
         .check()

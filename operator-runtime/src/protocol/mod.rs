@@ -15,7 +15,6 @@ pub(crate) mod parameters;
 mod payload;
 pub(crate) mod public_url;
 mod python_json;
-#[cfg(any(feature = "cli", feature = "mcp"))]
 pub(crate) mod randomness;
 mod refusal;
 pub(crate) mod request;
