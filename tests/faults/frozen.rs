@@ -2,6 +2,7 @@
 //! can be stopped.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use tests::caller::post;
 use tests::process::{Server, build_into};
@@ -29,9 +30,17 @@ fn a_process_whose_postgres_is_frozen_answers_and_can_be_stopped() {
     let postgres = Postgres::start(&[]);
     let mut server = Server::start_on(&program, folder.path(), &postgres.url());
     let frozen = postgres.freeze();
-    let answer = post(server.port, "/credit", "frozen", "{}").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let answer = loop {
+        // While the first attempt waits for Postgres, retries are answered that it is still running.
+        let answer = post(server.port, "/credit", "frozen", "{}").unwrap();
+        if answer.status != 409 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "{}", answer.body);
+    };
     assert_eq!(answer.status, 503, "{}", answer.body);
-    // The caller has its answer, but the call still waits for a connection.
+    // The caller has its answer, but a call may still wait for a connection.
     server.terminate();
     assert_eq!(server.exit_code(), Some(0));
     drop(frozen);

@@ -5,6 +5,7 @@ mod assemble;
 mod before_serving;
 #[cfg(feature = "cli")]
 mod cli;
+mod closing;
 mod config;
 mod connection;
 mod connections;

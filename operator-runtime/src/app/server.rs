@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use futures_util::future::{FutureExt as _, TryFutureExt as _};
+use futures_util::future::TryFutureExt as _;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 use http_body::Body as _;
@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::closing::{HANDSHAKE, ignore_new_connections};
 use super::connection::{Arriving, Connection, refuse};
 use super::connections::{Connections, Open};
 use super::driven::Driven;
@@ -244,9 +245,9 @@ impl Server {
     /// store. While the server stops, each answer asks the caller to close the connection.
     async fn stop(self, connections: GracefulShutdown, pipeline: &Pipeline, delay: Duration, linger: Duration) {
         let _ = tokio::time::timeout(delay, self.accept(&connections)).await;
-        // Connections that are still in the kernel's queue would be reset when the port is closed.
-        while let Some(Ok((stream, _))) = self.listener.accept().now_or_never() {
-            self.take(stream, &connections).await;
+        if !linger.is_zero() {
+            ignore_new_connections(&self.listener);
+            let _ = tokio::time::timeout(HANDSHAKE, self.accept(&connections)).await;
         }
         let Self {
             listener,
