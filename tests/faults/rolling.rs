@@ -75,6 +75,15 @@ impl Drop for Nginx {
     }
 }
 
+/// Ends the callers, also after a failed assertion.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A free port outside the range from which the kernel takes the ports of outgoing connections, so that a server finds
 /// its port free again after a restart.
 fn free_port() -> u16 {
@@ -112,6 +121,7 @@ fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
     let nginx = Nginx::start(folder.path(), &servers);
     let (is_over, calls, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let over = End(&is_over);
         for caller in 0..CALLERS {
             let (is_over, calls, failed, port) = (&is_over, &calls, &failed, nginx.port);
             scope.spawn(move || {
@@ -143,7 +153,7 @@ fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
                 }
             }
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
     });
     let (calls, failed) = (calls.into_inner(), failed.into_inner());
     println!("{calls} calls, {failed} failed");

@@ -12,7 +12,7 @@ use super::{Assembled, Service, router};
 
 /// An app that another server serves: the routes to mount, and how to stop. [`App::host`](crate::App::host) makes it.
 ///
-/// The host decides when it stops. It calls [`stop`](Self::stop) or [`drain`](Self::drain) then: otherwise a call whose
+/// When the host stops, it ends its own connections first, and then calls [`drain`](Self::drain). Otherwise a call whose
 /// caller has disconnected is lost with the process, and its outcome may become unknown.
 ///
 /// ```no_run
@@ -25,10 +25,7 @@ use super::{Assembled, Service, router};
 ///     .route("/health", axum::routing::get(async || "well"))
 ///     .merge(host.router());
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-/// # async fn shutdown() {}
-/// # let _ = (app, listener);
-/// // Serve `app` here, with a graceful shutdown.
-/// wait_for_a_signal().await;
+/// axum::serve(listener, app).with_graceful_shutdown(wait_for_a_signal()).await?;
 /// if !host.drain(Duration::from_secs(30)).await {
 ///     eprintln!("some calls were still running");
 /// }
@@ -77,7 +74,7 @@ impl Host {
     }
 
     /// Refuses new calls, waits until no call is running, and closes the store. Returns `false` if calls are still
-    /// running after `limit`. The store is open then, and the calls go on.
+    /// running after `limit`; these calls go on.
     pub async fn drain(&self, limit: Duration) -> bool {
         self.stop();
         let pipeline = &self.assembled.pipeline;

@@ -1,15 +1,15 @@
 //! The probes `/livez` and `/readyz`, by which load balancers and orchestrators find out whether to send calls to this
 //! process. They need no signature and are not logged.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::Response;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::router::refused;
@@ -26,15 +26,22 @@ pub(super) const PATHS: [&str; 2] = [LIVE, READY];
 
 /// The store is asked at most this often, because everybody who reaches the server may ask for `/readyz`.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest that the store may take to answer.
+/// How long a probe waits for the store's answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether this process should get calls.
 pub(super) struct Readiness {
     pipeline: Arc<Pipeline>,
     is_stopping: AtomicBool,
-    /// When the store was last asked, and whether it answered. The lock is held while the store is asked.
-    store: Mutex<Option<(Instant, bool)>>,
+    store: Mutex<Option<Asked>>,
+}
+
+/// A question to the store. It is asked on a task of its own, so that a caller who disconnects does not cancel it.
+#[derive(Clone)]
+struct Asked {
+    at: Instant,
+    /// Whether the store was reached; `None` until it has answered.
+    reached: watch::Receiver<Option<bool>>,
 }
 
 impl Readiness {
@@ -71,16 +78,31 @@ impl Readiness {
     }
 
     async fn reaches_store(&self) -> bool {
-        let mut store = self.store.lock().await;
-        match *store {
-            Some((asked, reached)) if timer_now() - asked < PAUSE => reached,
-            _ => {
-                let asking = tokio::time::timeout(PATIENCE, self.pipeline.store().ping()).await;
-                let reached = matches!(asking, Ok(Ok(())));
-                *store = Some((timer_now(), reached));
-                reached
-            }
+        let mut reached = self.ask_store().reached;
+        let answer = tokio::time::timeout(PATIENCE, reached.wait_for(Option::is_some)).await;
+        matches!(answer, Ok(Ok(reached)) if *reached == Some(true))
+    }
+
+    /// The last question, or a new one if the last was answered and is old.
+    fn ask_store(&self) -> Asked {
+        let mut last = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = &*last
+            && (asked.reached.borrow().is_none() || timer_now() - asked.at < PAUSE)
+        {
+            return asked.clone();
         }
+        let (answer, reached) = watch::channel(None);
+        let pipeline = Arc::clone(&self.pipeline);
+        tokio::spawn(async move {
+            let asked = pipeline.store().ping().await;
+            answer.send_replace(Some(asked.is_ok()));
+        });
+        let asked = Asked {
+            at: timer_now(),
+            reached,
+        };
+        *last = Some(asked.clone());
+        asked
     }
 }
 

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -244,10 +245,14 @@ impl Server {
     /// Closes the port after `delay`, waits for the calls on connections, then for detached calls, and then closes the
     /// store. While the server stops, each answer asks the caller to close the connection.
     async fn stop(self, connections: GracefulShutdown, pipeline: &Pipeline, delay: Duration, linger: Duration) {
-        let _ = tokio::time::timeout(delay, self.accept(&connections)).await;
-        if !linger.is_zero() {
-            ignore_new_connections(&self.listener);
-            let _ = tokio::time::timeout(HANDSHAKE, self.accept(&connections)).await;
+        {
+            // One future for both phases, because it may have taken a connection that it has not served yet.
+            let mut accepting = pin!(self.accept(&connections));
+            let _ = tokio::time::timeout(delay, &mut accepting).await;
+            if !linger.is_zero() {
+                ignore_new_connections(&self.listener);
+                let _ = tokio::time::timeout(HANDSHAKE, &mut accepting).await;
+            }
         }
         let Self {
             listener,
@@ -259,11 +264,12 @@ impl Server {
         drop(listener);
         let _ = tokio::time::timeout(linger, open.all_ended()).await;
         // In this order, because a connection that is lost meanwhile hands its handler over to the pipeline.
-        let most = slowest + 2 * patience;
+        let most = slowest.saturating_add(2 * patience);
         if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
-            tracing::warn!("some callers did not read their answers in time; their connections are closed");
+            tracing::warn!("some connections were still open after {} s", most.as_secs());
         }
         pipeline.stop();
+        pipeline.idle().await;
         pipeline.drain().await;
     }
 }

@@ -230,14 +230,16 @@ impl Pipeline {
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, Reply> {
+        // The permit is taken first: whoever stops the pipeline then waits for all permits, so no call begins unseen.
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
+            let detail = "The server is at its limit of concurrent calls and has not started this call. Send it again.";
+            Reply::from_error(&Error::new(Kind::Full, detail))
+        })?;
         if self.stopping.load(Ordering::Acquire) {
             let detail = "The server is stopping and has not started this call. Send it again.";
             return Err(Reply::from_error(&Error::new(Kind::Stopping, detail)));
         }
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            let detail = "The server is at its limit of concurrent calls and has not started this call. Send it again.";
-            Reply::from_error(&Error::new(Kind::Full, detail))
-        })
+        Ok(permit)
     }
 }
 

@@ -134,7 +134,10 @@ impl Content {
         const MOST: usize = 20;
         const LONGEST: usize = 64;
         if let (Self::Parameters(given), Refusal::Signature { parameters, .. }) = (self, &mut refusal) {
-            let quoted = |name: &str| format!("{:?}", name.chars().take(LONGEST).collect::<String>());
+            let quoted = |name: &str| match name.char_indices().nth(LONGEST) {
+                Some((end, _)) => format!("{:?}…", &name[..end]),
+                None => format!("{name:?}"),
+            };
             let mut names: Vec<String> = given.iter().take(MOST).map(|(name, _)| quoted(name)).collect();
             let more = given.iter().count() - names.len();
             if more > 0 {

@@ -42,7 +42,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Done {
 fn with_setup(app: &App, sql: String) -> String {
     #[cfg(feature = "postgres")]
     if let Some(setup) = app.postgres_setup {
-        return format!("{sql}\n-- The program's own tables:\nBEGIN READ WRITE;\n{setup};\nCOMMIT;\n");
+        return format!("{sql}\n-- The program's own tables:\nBEGIN READ WRITE;\n{setup}\n;\nCOMMIT;\n");
     }
     let _ = app;
     sql

@@ -302,8 +302,11 @@ fn check_target(wanted: &str) -> Result<(), StoreError> {
 
 fn name(hosts: &[Config], all: &Config) -> String {
     let hosts: Vec<String> = hosts.iter().map(label).collect();
-    let database = all.get_dbname().or(all.get_user()).unwrap_or("postgres");
-    format!("Postgres at {}, database {database}", hosts.join(","))
+    // Without a name, the database is named like the user, and no part of the user information is shown.
+    let database = all
+        .get_dbname()
+        .map_or_else(|| "the user's database".to_owned(), |name| format!("database {name}"));
+    format!("Postgres at {}, {database}", hosts.join(","))
 }
 
 fn unreadable() -> StoreError {

@@ -126,12 +126,12 @@ impl PostgresStore {
         let apart = session::in_time(session.is_apart_from(&other)).await;
         apart.map_err(|failure| failure.of_store(&name, "be used"))?;
         other.give_back();
-        schema::ready(&session, &address.schema, &name).await?;
+        let schema = schema::ready(&session, &address.schema, &name).await?;
         let warning = session::in_time(session.what_can_be_lost()).await;
         let warning = warning.map_err(|failure| failure.of_store(&name, "report its settings"))?;
         session.give_back();
         Ok(Self {
-            sql: Statements::new(&address.schema),
+            sql: Statements::new(&schema),
             revisions,
             records,
             handlers,

@@ -32,13 +32,16 @@ pub(super) fn set(hosts: &mut [Config]) {
 
 /// The text of the file; `None` if there is no file, or a file that is not safe to use.
 fn read() -> Option<String> {
-    let named = std::env::var_os("PGPASSFILE").map(PathBuf::from);
+    let named = std::env::var_os("PGPASSFILE")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
     let path = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pgpass")))?;
-    let file = File::open(&path).ok()?;
-    let metadata = file.metadata().ok()?;
-    if !metadata.is_file() {
+    // Checked before the file is opened, because opening a pipe waits for a writer.
+    if !std::fs::metadata(&path).ok()?.is_file() {
         return None;
     }
+    let file = File::open(&path).ok()?;
+    let metadata = file.metadata().ok()?;
     if metadata.permissions().mode() & OTHERS != 0 {
         let path = path.display();
         tracing::warn!("the password file {path} is not used, because others may read it: run `chmod 600 {path}`");

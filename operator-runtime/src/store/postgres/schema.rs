@@ -38,6 +38,10 @@ const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS need (needed, place)
     WHERE NOT has_table_privilege('{schema}operator_operations', needed)";
 
+/// The name of the schema, quoted where SQL needs it.
+const FOUND_IN: &str = "SELECT relnamespace::regnamespace::text FROM pg_class
+    WHERE oid = to_regclass('{schema}operator_operations')";
+
 /// The schema in which the tables are. Unless the address names one, the server looks for it in the `search_path`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place(Option<String>);
@@ -106,7 +110,10 @@ pub(super) async fn under_its_lock<T>(
 }
 
 /// Checks that the tables are current and open to the role; upgrades them if they are behind and the role may.
-pub(super) async fn ready(session: &Session, place: &Place, name: &str) -> Result<(), StoreError> {
+///
+/// Returns the schema in which the tables are: a handler may change the `search_path` of its session, and the store must
+/// still find the same tables.
+pub(super) async fn ready(session: &Session, place: &Place, name: &str) -> Result<Place, StoreError> {
     let reading = || session::in_time(version(session, place));
     let mut found = reading().await.map_err(|failure| unreadable(failure, place, name))?;
     if found < KNOWN {
@@ -127,8 +134,16 @@ pub(super) async fn ready(session: &Session, place: &Place, name: &str) -> Resul
     let missing = missing.and_then(|row| Ok(row.try_get::<_, Option<String>>(0)?));
     match missing.map_err(|failure| unreadable(failure, place, name))? {
         Some(missing) => Err(denied(&missing, "operator_operations", place, name)),
-        None => Ok(()),
+        None => found_in(session, place)
+            .await
+            .map_err(|failure| unreadable(failure, place, name)),
     }
+}
+
+/// The schema that contains the tables.
+async fn found_in(session: &Session, place: &Place) -> Result<Place, Failure> {
+    let row = session::in_time(session.query_one(&place.quoted(FOUND_IN), &[])).await?;
+    Ok(Place(Some(row.try_get(0)?)))
 }
 
 /// The version of the tables: 0 if there are none.
