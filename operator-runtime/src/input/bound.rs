@@ -30,6 +30,8 @@ pub(super) struct BoundInput {
     flattened: Option<TypeName>,
     pub(super) fields: Option<BTreeMap<String, Scalar>>,
     pub(super) scalar: Scalar,
+    /// Whether a caller must send the input. It is `false` for a flattened input, whose schema lists what it requires.
+    pub(super) is_required: bool,
     /// Whether a value is validated against its schema before it is decoded.
     pub(super) is_checked_first: bool,
     /// The schema and its validator. They are always present for a POST, because validation reports all mistakes of a
@@ -151,6 +153,7 @@ impl BoundInput {
             flattened: input.flatten,
             fields,
             scalar,
+            is_required: input.flatten.is_none() && input.is_required(),
             is_checked_first,
             checked,
         })

@@ -1,6 +1,6 @@
 //! Decodes a verified body or verified parameters into arguments, and reports all mistakes at once.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
@@ -13,12 +13,18 @@ use super::sentence;
 use crate::problem::{Error, InputProblem};
 use crate::protocol::request::Content;
 
+/// A longer body, in bytes, is checked completely before any of its inputs is decoded: a decoded input can take far more
+/// memory than its text, in vain if another input is refused.
+const LARGE: usize = 16 * 1024;
+
 /// Decodes the inputs of one call. Each method returns `None` for a wrong input, and the decoder remembers the problem.
 #[derive(Debug)]
 pub struct Decoder<'c> {
     inputs: &'c BoundInputs,
     given: Given<'c>,
     problems: Found,
+    /// Whether inputs are decoded, or only checked because the call is refused anyway.
+    decodes: bool,
 }
 
 /// The decoded inputs in order, as `(first, (second, ()))`. They are complete if no input is `None`.
@@ -48,11 +54,50 @@ impl<First, Rest: Arguments> Arguments for (Option<First>, Rest) {
 
 impl<'c> Decoder<'c> {
     pub(crate) fn open(inputs: &'c BoundInputs, content: &'c Content) -> Result<Self, Error> {
-        Ok(Self {
+        let mut decoder = Self {
             inputs,
             given: Given::of(content)?,
             problems: Found::default(),
-        })
+            decodes: true,
+        };
+        if matches!(content, Content::Body(body) if body.len() > LARGE) {
+            decoder.decodes = decoder.passes_a_check();
+        }
+        Ok(decoder)
+    }
+
+    /// Whether all inputs are known, match their schemas, and are given if they are required.
+    fn passes_a_check(&self) -> bool {
+        let mut trial = Self {
+            inputs: self.inputs,
+            given: self.given.clone(),
+            problems: Found::default(),
+            decodes: false,
+        };
+        for index in 0..self.inputs.inputs.len() {
+            trial.check(index);
+        }
+        trial.given.refuse_rest(self.inputs, &mut trial.problems);
+        trial.problems.count() == 0
+    }
+
+    fn check(&mut self, index: usize) {
+        let Some(input) = self.inputs.inputs.get(index) else {
+            return;
+        };
+        if input.fields.is_some() {
+            self.flatten::<IgnoredAny>(index);
+            return;
+        }
+        match self.given.take_field(input.name) {
+            Some(raw) => {
+                if let Some(document) = self.readable(input.name, raw.get()) {
+                    self.holds(input, input.name, document.root());
+                }
+            }
+            None if input.is_required => drop(self.missing::<()>(index)),
+            None => {}
+        }
     }
 
     /// Decodes an input of a GET.
@@ -90,6 +135,9 @@ impl<'c> Decoder<'c> {
     /// Finishes decoding: adds the unknown inputs, and returns all problems.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.given.refuse_rest(self.inputs, &mut self.problems);
+        if !self.decodes && self.problems.count() == 0 {
+            self.push("", "The inputs do not match their schemas.".to_owned());
+        }
         self.problems.into_result()
     }
 
@@ -143,6 +191,9 @@ impl<'c> Decoder<'c> {
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
     /// function accepts it too.
     fn decode<T: DeserializeOwned>(&mut self, name: &str, text: &str, document: &Document<'_>) -> Option<T> {
+        if !self.decodes {
+            return None;
+        }
         if let Ok(decoded) = serde_json::from_str(text) {
             return Some(decoded);
         }

@@ -12,6 +12,7 @@ use crate::problem::{Error, InputProblem};
 use crate::protocol::request::{Content, Parameters};
 
 /// The inputs of one call, split but not yet decoded.
+#[derive(Clone)]
 pub(super) enum Given<'c> {
     Search {
         parameters: &'c Parameters,

@@ -71,6 +71,7 @@ impl<T: DeserializeOwned + JsonSchema> FlattenInput for T {
 }
 
 /// The fields of the body, split but not yet decoded.
+#[derive(Clone)]
 pub(super) struct Fields<'b>(pub(super) Vec<(Cow<'b, str>, &'b RawValue)>);
 
 impl<'b> serde::Deserialize<'b> for Fields<'b> {

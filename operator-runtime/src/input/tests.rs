@@ -550,3 +550,53 @@ fn a_condition_at_each_level_is_checked_within_an_allowance() {
     assert_eq!(told(&long, 2), "`v.next.next` does not match its schema.");
     assert_eq!(told(&long, 60), "`v` does not match its schema.");
 }
+
+const TWO: &[Input] = &[
+    <Vec<BTreeMap<String, String>> as JsonInput>::INPUT.named("maps", ""),
+    <u8 as JsonInput>::INPUT.named("number", ""),
+];
+
+/// Decoding a small map takes eighty times the memory of its text, which is in vain if another input is refused.
+#[test]
+fn a_long_body_is_not_decoded_if_another_input_is_refused() {
+    let bound = BoundInputs::of(Method::Post, TWO).unwrap();
+    let maps = vec![r#"{"":""}"#; 120_000].join(",");
+    for (rest, expected) in [
+        (
+            r#","number":300"#,
+            "`number` must be at most 255, and 300 was given.",
+        ),
+        (
+            r#","number":1,"zzz":1"#,
+            "There is no input `zzz`; the inputs are maps, number.",
+        ),
+        (r#","number":1,"number":1"#, "`number` is given twice: give it once."),
+        ("", "The input `number` is missing."),
+    ] {
+        let body = format!("{{\"maps\":[{maps}]{rest}}}");
+        let length = body.len() as u64;
+        let content = Content::Body(body.into());
+        let mut told = String::new();
+        let allocated = allocation_counter::measure(|| {
+            let mut decoder = Decoder::open(&bound, &content).unwrap();
+            assert!(decoder.json::<Vec<BTreeMap<String, String>>>(0).is_none());
+            decoder.json::<u8>(1);
+            told = decoder.finish().unwrap_err().detail().to_owned();
+        });
+        assert_eq!(told, expected);
+        assert!(
+            allocated.bytes_max < 32 * 1024 * 1024 + 32 * length,
+            "{} bytes",
+            allocated.bytes_max
+        );
+    }
+    let right = format!("{{\"maps\":[{maps}],\"number\":1}}");
+    let content = Content::Body(right.into());
+    let mut decoder = Decoder::open(&bound, &content).unwrap();
+    assert_eq!(
+        decoder.json::<Vec<BTreeMap<String, String>>>(0).map(|maps| maps.len()),
+        Some(120_000)
+    );
+    assert_eq!(decoder.json::<u8>(1), Some(1));
+    assert!(decoder.finish().is_ok());
+}
