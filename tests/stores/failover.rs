@@ -36,7 +36,7 @@ async fn until_answered(client: &Client, key: &str) -> Duration {
 }
 
 #[tokio::test]
-async fn an_address_that_asks_for_a_server_which_accepts_writes_is_answered_by_that_server() {
+async fn an_address_that_asks_for_a_server_which_takes_writes_is_answered_by_that_server() {
     let primary = Server::start(&[]);
     let standby = primary.standby();
     let url = format!("{}?target_session_attrs=read-write", url_of(&[&standby, &primary]));

@@ -22,7 +22,7 @@ fn as_clerk(server: &Server, options: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_read_and_write_rows_can_serve_if_the_tables_are_up_to_date() {
+async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are_current() {
     let server = Server::start(&[]);
     as_owner(&server, "CREATE ROLE clerk LOGIN").await;
     let behind = PostgresStore::connect(&as_clerk(&server, "")).await.unwrap_err();

@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_accepts_no_writes_is_refused() {
+    fn a_target_that_takes_no_writes_is_refused() {
         for (wanted, is_accepted) in [
             ("any", true),
             ("read-write", true),

@@ -87,8 +87,8 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the
-    /// tables if needed; a lock lets only one process do this. libpq parameters can follow after a `?`, such as
-    /// `options=-c%20statement_timeout=5000`. The parameter `pool=N` limits two pools separately: connections for
+    /// tables if needed; a lock lets only one process at a time do this. libpq parameters can follow after a `?`, such
+    /// as `options=-c%20statement_timeout=5000`. The parameter `pool=N` limits two pools separately: connections for
     /// transactions, and connections for single statements (default: 16 each).
     ///
     /// TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or `require`, the server's certificate must be
@@ -109,7 +109,8 @@ impl PostgresStore {
     ///
     /// # Errors
     /// If the address is wrong, the database cannot be reached, a pooler does not use session pooling, the tables are
-    /// out of date, the role lacks rights on the tables, or a newer version of this crate has upgraded the tables.
+    /// out of date and the role may not upgrade them, the role lacks rights on the tables, or a newer version of this
+    /// crate has upgraded the tables.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address)?;
         let name: Arc<str> = address.name.as_str().into();
