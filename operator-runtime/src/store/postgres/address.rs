@@ -294,7 +294,8 @@ fn verified(mode: &str) -> Result<Option<Verified>, StoreError> {
     }
 }
 
-/// Checks `target_session_attrs`. The store always needs a server that accepts writes, so other values are refused.
+/// Checks `target_session_attrs`. The store always needs a server that accepts writes, so a value that allows only or
+/// prefers standbys is refused.
 fn check_target(wanted: &str) -> Result<(), StoreError> {
     if ["any", "read-write", "primary"].contains(&wanted) {
         return Ok(());
