@@ -58,8 +58,8 @@ impl Errors {
     }
 }
 
-/// The known word that `word` was probably meant to be: one with at most two typing errors, or one that `word` begins
-/// with (`min` for `minimum`).
+/// The known word that the user probably meant: `word` differs from the known word by at most two typing errors, or
+/// begins with it (`minimum` begins with `min`).
 pub(crate) fn nearest<'known>(word: &str, known: &[&'known str]) -> Option<&'known str> {
     let plain = |text: &str| text.replace(['_', '-'], "").to_ascii_lowercase();
     let word = plain(word);

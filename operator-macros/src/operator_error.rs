@@ -13,7 +13,7 @@ use crate::error::Errors;
 use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
 use crate::span;
 
-/// The checked type. An enum has one problem for each variant; a struct has one problem.
+/// The type that derives `OperatorError`. Each variant of an enum, or the struct itself, becomes one problem response.
 struct OperatorError {
     name: Ident,
     problems: Vec<Problem>,

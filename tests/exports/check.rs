@@ -318,7 +318,7 @@ fn what_only_one_format_says() {
             let responses = &mut earlier.endpoint("open_ticket")["responses"];
             responses["200"]["content"]["application/json"]["schema"]["$ref"] = json!("#/components/schemas/Opened");
         },
-        &["the type `Opened` was removed: this breaks callers that use this type in code generated from the document"],
+        &["the type `Opened` was removed: this breaks callers that generate code from the document and use this type"],
     );
     breaks_nobody(
         &["openapi", "openapi-3.0"],

@@ -367,7 +367,7 @@ async fn gated(gate: &Arc<Gate>, call: &Call) -> String {
 /// Says a number. Use it to see whether each of its digits arrives.
 #[operator_api(GET, "/digits")]
 async fn digits(
-    /// Which one to say, of any length.
+    /// The number to say, with any number of digits.
     number: u128,
     /// What it is multiplied by.
     #[operator(default = 1.0)]

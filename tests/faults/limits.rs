@@ -183,7 +183,7 @@ fn memory_of_idle_connections(requests: &[&str]) -> usize {
     let ask = || {
         let mut stream = connect(&server);
         for request in requests {
-            // A server that has closed the connection keeps nothing of it.
+            // If the server has closed the connection, the server holds no memory for it, so the rest need not be sent.
             if stream.write_all(request.as_bytes()).is_err() {
                 break;
             }

@@ -30,7 +30,7 @@ impl Postgres {
         }
     }
 
-    /// Makes a standby the primary, and waits until it takes writes.
+    /// Makes a standby the primary, and waits until it accepts writes.
     ///
     /// # Panics
     /// If the server does not become the primary.

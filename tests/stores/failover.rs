@@ -21,7 +21,7 @@ fn url_of(servers: &[&Server]) -> String {
     format!("postgres://operator@{}/postgres", hosts.join(","))
 }
 
-/// Calls until a call is done; returns how long that took.
+/// Repeats the call until the answer is 200. Returns how long that took.
 async fn until_answered(client: &Client, key: &str) -> Duration {
     let begun = Instant::now();
     loop {
@@ -53,7 +53,7 @@ async fn a_standby_alone_is_refused_with_a_sentence_that_says_so() {
     for wanted in ["", "?target_session_attrs=any", "?target_session_attrs=primary"] {
         let url = format!("{}{wanted}", standby.url());
         let said = PostgresStore::connect(&url).await.unwrap_err().to_string();
-        assert!(said.contains("takes no writes"), "{said}");
+        assert!(said.contains("accepts no writes"), "{said}");
         assert!(said.contains("the primary"), "{said}");
     }
 }
@@ -69,7 +69,7 @@ async fn calls_reach_the_promoted_server_although_the_old_primary_is_back_as_a_s
     second.promote();
     let took = until_answered(&client, "after").await;
     assert!(took < SOON, "{took:?}");
-    // Nothing changes when the pools are used further.
+    // Later calls also succeed.
     for call in 0..20 {
         let answer = run_sql(&client, &format!("later-{call}"), "SELECT 1", true).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -102,7 +102,7 @@ async fn calls_reach_the_promoted_server_although_the_old_primary_is_frozen() {
     drop(frozen);
 }
 
-/// Claims with a new key each time until a claim is made; returns how long that took.
+/// Tries to claim, with a new key each time, until a claim succeeds. Returns how long that took.
 async fn until_claimed(store: &PostgresStore) -> Duration {
     let begun = Instant::now();
     for number in 0.. {

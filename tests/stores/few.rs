@@ -1,4 +1,4 @@
-//! A server with fewer free sessions than the store would open: calls wait for the sessions that there are.
+//! The server allows fewer sessions than the pools could open. Calls wait until a session is free.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::{Gate, TABLES, claim, connect, slow, sql};
 
-/// Sessions that the server has for the store.
+/// The number of sessions that the server allows the store.
 const SESSIONS: usize = 6;
 const CALLS: usize = 20;
 
@@ -39,7 +39,7 @@ async fn client(url: &str, wait: Duration, gate: &Gate) -> Client {
     Client::new(app).await.unwrap()
 }
 
-/// Calls that are made at once; returns their statuses and types of problems.
+/// Makes all calls at the same time. Returns the status and the problem type of each.
 async fn at_once(client: &Client, name: &'static str, input: serde_json::Value) -> Vec<(u16, String)> {
     let mut calls = JoinSet::new();
     for call in 0..CALLS {
@@ -79,7 +79,7 @@ async fn a_call_that_has_waited_for_as_long_as_calls_wait_is_told_that_it_has_no
         gate.go.add_permits(CALLS);
     };
     let (answers, ()) = tokio::join!(at_once(&client, "slow", json!({})), opened);
-    assert!(begun.elapsed() >= wait, "they waited");
+    assert!(begun.elapsed() >= wait, "the calls must wait for at least `wait`");
     let begun = answers.iter().filter(|(status, _)| *status == 200).count();
     assert!((2..=SESSIONS).contains(&begun), "{answers:?}");
     for (_, problem) in answers.iter().filter(|(status, _)| *status != 200) {

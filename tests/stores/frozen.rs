@@ -1,5 +1,5 @@
 //! A Postgres server that accepts connections but does not answer. Calls are refused within their time limits, and they
-//! are answered again when the server is.
+//! succeed again when the server answers.
 
 use std::time::{Duration, Instant};
 

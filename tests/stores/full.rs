@@ -87,11 +87,11 @@ async fn in_sqlite() {
 async fn how_to_make_room_is_said() {
     let error = StoreError::Full {
         store: "SQLite file operator.db".to_owned(),
-        remedy: "free space on the disk of the file",
+        remedy: "delete other files from the disk that holds the database file",
         source: Arc::new(std::io::Error::other("database or disk is full")),
     };
     assert_eq!(
         error.to_string(),
-        "SQLite file operator.db is full: database or disk is full; free space on the disk of the file"
+        "SQLite file operator.db is full: database or disk is full; delete other files from the disk that holds the database file"
     );
 }

@@ -1,4 +1,4 @@
-//! PgBouncer in front of Postgres: in session mode the guards of sessions hold, and transaction mode is refused.
+//! PgBouncer in front of Postgres: in session mode the settings of sessions apply, and transaction mode is refused.
 
 use operator_runtime::store::{PostgresStore, contract};
 use operator_runtime::tokio_postgres::error::SqlState;
@@ -31,7 +31,7 @@ async fn sessions_of_a_pooler_in_session_mode_have_all_guards() {
     drop(session);
     let client = client(&pooler.url(), &Gate::closed()).await;
     assert_eq!(run_sql(&client, "key", "SELECT 1", true).await.status, 200);
-    // The handler's SQL ends the transaction, and cannot write outside it.
+    // The handler's SQL commits early. The session is then read-only, so its next write fails.
     assert_eq!(run_sql(&client, "ends", "COMMIT", false).await.status, 500);
     assert_eq!(ledger(&server.url()).await, ["before", "after"]);
 }

@@ -27,14 +27,17 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are
     as_owner(&server, "CREATE ROLE clerk LOGIN").await;
     let behind = PostgresStore::connect(&as_clerk(&server, "")).await.unwrap_err();
     assert!(matches!(behind, StoreError::NotReady { .. }), "{behind}");
-    assert!(behind.to_string().contains("run the command `migrate`"), "{behind}");
+    assert!(behind.to_string().contains("run `migrate`"), "{behind}");
 
     connect(&server.url()).await.close().await;
     let unread = PostgresStore::connect(&as_clerk(&server, ""))
         .await
         .unwrap_err()
         .to_string();
-    assert!(unread.contains("role SELECT in the table operator_schema"), "{unread}");
+    assert!(
+        unread.contains("refuses SELECT on the table operator_schema"),
+        "{unread}"
+    );
     let rights = "GRANT SELECT ON operator_schema TO clerk; GRANT SELECT, INSERT ON operator_operations TO clerk";
     as_owner(&server, rights).await;
     let unwritten = PostgresStore::connect(&as_clerk(&server, ""))
@@ -42,7 +45,7 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are
         .unwrap_err()
         .to_string();
     assert!(
-        unwritten.contains("role UPDATE, DELETE in the table operator_operations"),
+        unwritten.contains("refuses UPDATE, DELETE on the table operator_operations"),
         "{unwritten}"
     );
     as_owner(&server, "GRANT UPDATE, DELETE ON operator_operations TO clerk").await;
@@ -66,7 +69,7 @@ async fn the_tables_are_in_the_schema_that_the_address_names() {
         .map(|row| row.get(0))
         .collect();
     assert_eq!(schemas, ["Own \"things\""]);
-    // Another start finds them, and a start without the option makes others.
+    // A second start uses the same tables. A start without `schema` creates new ones.
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
     assert!(matches!(
         claim(&connect(&url).await, "1").await.unwrap(),
@@ -97,13 +100,13 @@ async fn migrate_makes_the_tables_or_prints_the_sql_that_does() {
     let refused = migrate(&program, &as_clerk(&server, ""), &[]);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        !refused.status.success() && said.contains("`migrate --print` prints"),
+        !refused.status.success() && said.contains("the output of `migrate --print`"),
         "{said}"
     );
 
     let printed = migrate(&program, &as_clerk(&server, "?schema=ops"), &["--print"]);
     let sql = String::from_utf8(printed.stdout).unwrap();
-    // Twice, because it changes nothing where the tables are current.
+    // Run twice: the second run must change nothing.
     for _ in 0..2 {
         as_owner(&server, &sql).await;
     }
@@ -116,7 +119,7 @@ async fn migrate_makes_the_tables_or_prints_the_sql_that_does() {
     let made = migrate(&program, &server.url(), &[]);
     let said = String::from_utf8(made.stdout).unwrap();
     assert!(
-        said.starts_with("The tables of Postgres at ") && said.ends_with(" are current.\n"),
+        said.starts_with("The tables of Postgres at ") && said.ends_with(" are up to date.\n"),
         "{said}"
     );
     as_owner(&server, "SELECT count(*) FROM operator_operations").await;

@@ -7,7 +7,7 @@ use syn::{Fields, Index, Member};
 
 use crate::error::{Errors, suggestion};
 
-/// A field that a detail mentions as `{field}`.
+/// A field that the problem's `detail` text contains as `{field}`.
 pub(super) struct Shown {
     pub(super) field: String,
     /// Whether every mention is plain: `{field}`, without a format such as `:?`.

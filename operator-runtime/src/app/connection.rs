@@ -41,8 +41,8 @@ impl Connection {
         }
     }
 
-    /// Records that hyper is about to read. Returns an error if the server has closed the connection. If a head was
-    /// unfinished, this first sends the caller the reason.
+    /// Notes that hyper is about to read. Returns an error if the server has closed the connection. If the request head
+    /// was not complete, sends the caller an error response first.
     fn reads(&mut self) -> io::Result<()> {
         let reads = self.watched.reads();
         let phase = self.watched.phase();

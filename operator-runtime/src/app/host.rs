@@ -47,8 +47,8 @@ impl Host {
         router::router(&self.assembled)
     }
 
-    /// The whole app as a [`tower::Service`]. [`App::service`](crate::App::service) describes it. Clone the host first,
-    /// to be able to stop it.
+    /// The whole app as a [`tower::Service`]. [`App::service`](crate::App::service) describes it. This method consumes
+    /// the host. To drain the calls later, keep a clone of it.
     #[must_use]
     pub fn service<B>(
         self,

@@ -36,7 +36,7 @@ impl Operations {
     /// Otherwise returns `None`, and nothing has been started.
     ///
     /// # Errors
-    /// As [`admit`](Self::admit).
+    /// The same errors as [`admit`](Self::admit).
     pub(crate) fn admit_at_once(&self, asked: &Asked<'_>) -> Option<Result<Claim, NotAdmitted>> {
         let mut claiming = Claiming::new(asked.first, asked.effect);
         loop {

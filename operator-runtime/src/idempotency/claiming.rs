@@ -17,7 +17,7 @@ pub(super) struct Claiming<'f> {
     /// The record to write, unless it is `first`.
     later: Option<Arc<Record>>,
     pub(super) first_seen: FirstSeen,
-    /// How long ago the operation was first seen, if this claim succeeds.
+    /// The time since the operation was first seen. It is valid only if this claim succeeds.
     since_first_seen: Duration,
     /// Whether this claim, if it succeeds, replaces a lost attempt.
     takes_over: bool,

@@ -226,7 +226,7 @@ impl<'c> Decoder<'c> {
         checked.is_none_or(|checked| checked.holds(name, value, &mut self.problems))
     }
 
-    /// As [`holds`](Self::holds), for an input that is a single text.
+    /// Like [`holds`](Self::holds), for an input that is a single text.
     fn text_holds(&mut self, input: &BoundInput, text: &str) -> bool {
         if input.checked.is_none() || !input.scalar.is_json(text) {
             return self.holds(input, input.name, Node::Text(text));

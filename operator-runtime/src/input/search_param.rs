@@ -64,7 +64,7 @@ pub trait SearchInput: Sized {
     #[doc(hidden)]
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self>;
 
-    /// As `decode`, but returns the default if the input is not given.
+    /// Like `decode`, but returns the default if the input is not given.
     #[doc(hidden)]
     fn decode_or(decoder: &mut Decoder<'_>, index: usize, default: fn() -> Self) -> Option<Self>;
 

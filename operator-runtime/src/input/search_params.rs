@@ -1,4 +1,5 @@
-//! Flattened inputs of a GET: structs whose fields are search parameters, which the derive checks at compile time.
+//! Structs whose fields become the query parameters of a GET. `#[derive(SearchParams)]` checks each field at compile
+//! time.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

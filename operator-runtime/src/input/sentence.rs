@@ -93,7 +93,7 @@ fn type_in_words(expected: &str) -> Cow<'_, str> {
     words.into()
 }
 
-/// As [`type_in_words`], for the integer types: the name of the type, or `a nonzero` and the name.
+/// Like [`type_in_words`], for the integer types: the name of the type, or `a nonzero` and the name.
 fn integer_in_words(expected: &str) -> Option<String> {
     let name = expected.strip_prefix("a nonzero ").unwrap_or(expected);
     let (sign, bits) = name.split_at_checked(1)?;

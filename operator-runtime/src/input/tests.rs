@@ -562,10 +562,7 @@ fn a_long_body_is_not_decoded_if_another_input_is_refused() {
     let bound = BoundInputs::of(Method::Post, TWO).unwrap();
     let maps = vec![r#"{"":""}"#; 120_000].join(",");
     for (rest, expected) in [
-        (
-            r#","number":300"#,
-            "`number` must be at most 255, and 300 was given.",
-        ),
+        (r#","number":300"#, "`number` must be at most 255, and 300 was given."),
         (
             r#","number":1,"zzz":1"#,
             "There is no input `zzz`; the inputs are maps, number.",

@@ -73,7 +73,7 @@ pub(crate) fn changes(before: &Contract, now: &Contract) -> Vec<Change> {
     found.extend(new.iter().map(|one| Change::harmless(format!("`{}` is new", one.name))));
     found.extend(before.types.difference(&now.types).map(|name| {
         let what = format!("the type `{name}` was removed");
-        Change::breaking(what, "use this type in code generated from the document")
+        Change::breaking(what, "generate code from the document and use this type")
     }));
     found.sort_by_key(|change| change.breaks.is_none());
     found

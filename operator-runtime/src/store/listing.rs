@@ -97,7 +97,7 @@ impl Counts {
         self.settled += u64::from(record.settlement.is_some());
     }
 
-    /// As [`add`](Self::add), from the second byte of a record.
+    /// Like [`add`](Self::add), from the second byte of a record.
     #[cfg(feature = "redis")]
     pub(super) fn add_tagged(&mut self, tag: u8, since_written: Duration, lease: Duration) {
         let state = tag & !SETTLED;

@@ -108,7 +108,7 @@ pub enum StoreError {
     Full {
         /// The store, as in [`Store::describe`].
         store: String,
-        /// How to make space, such as "free space on the disk of the file".
+        /// How to make space, such as "delete other files from the disk that holds the database file".
         remedy: &'static str,
         /// The error of the driver.
         source: Arc<dyn Error + Send + Sync>,
@@ -161,7 +161,8 @@ pub enum StoreError {
         /// The newest schema this version knows.
         known: u32,
     },
-    /// The store's tables are missing or behind, or closed to the program's role, which may not change that.
+    /// The store's tables are missing or out of date, or the program's role lacks rights on them, and the role may not
+    /// change that.
     #[error("{store} {why}")]
     NotReady {
         /// The store.

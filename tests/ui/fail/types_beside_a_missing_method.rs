@@ -9,7 +9,7 @@ struct Desk(std::rc::Rc<u8>);
 #[operator_api("/orders")]
 async fn orders(
     desk: &Desk,
-    /// Which ones are counted, which only the method could refuse.
+    /// Which orders are counted. Whether this type is allowed depends on the method.
     filter: Filter,
 ) -> u8 {
     1

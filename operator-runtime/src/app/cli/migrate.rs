@@ -10,7 +10,7 @@ use crate::store::{self, StoreError};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Print the SQL instead of running it, for somebody who may run it. Nothing is connected to.
+    /// Print the SQL instead of running it, for example for a database administrator. Does not connect to the database.
     #[arg(long)]
     print: bool,
 }
@@ -23,7 +23,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Done {
         return match store::migration(value).map_err(not_opened)? {
             Some(sql) => print(&with_setup(app, sql)),
             None => Err(format!(
-                "There is no SQL to print: only a Postgres database has tables that somebody else may have to make, and {setting} names another store."
+                "`--print` works only with a Postgres store, but {setting} names another store: run `migrate` without `--print`."
             )),
         };
     }
@@ -31,7 +31,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Done {
     let opened = store::open(value).await.map_err(not_opened)?;
     let mut problems = Vec::new();
     setup::run(app, &opened, setting, &mut problems).await;
-    let done = format!("The tables of {} are current.\n", opened.describe());
+    let done = format!("The tables of {} are up to date.\n", opened.describe());
     opened.close().await;
     refused(&problems)?;
     print(&done)?;

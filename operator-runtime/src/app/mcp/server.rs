@@ -58,8 +58,9 @@ impl ServerHandler for Server {
             let sentence = "A whole number with more than 64 bits cannot be sent over MCP, because its last digits would be lost: send a smaller number.";
             return Ok(CallToolResult::error(vec![ContentBlock::text(sentence)]).into());
         }
-        let arguments = serde_json::to_vec(&arguments)
-            .map_err(|error| ErrorData::internal_error(format!("The arguments cannot be written: {error}."), None))?;
+        let arguments = serde_json::to_vec(&arguments).map_err(|error| {
+            ErrorData::internal_error(format!("The arguments cannot be converted to JSON: {error}."), None)
+        })?;
         let call = ToolCall {
             key: key.clone(),
             arguments: Bytes::from(arguments),

@@ -76,7 +76,7 @@ impl<'b> Document<'b> {
         Self::nested_in(0, text)
     }
 
-    /// As [`of`](Self::of), for a text that will be nested in `levels` lists or objects.
+    /// Like [`of`](Self::of), for a text that will be nested in `levels` lists or objects.
     pub(super) fn nested_in(levels: usize, text: &'b str) -> Result<Self, Unreadable> {
         u32::try_from(text.len()).map_err(|_| Unreadable::Text)?;
         // Each value except the first follows one of these bytes, so one allocation is enough for all entries.

@@ -13,13 +13,13 @@ use super::servers::label;
 use super::way::{Verified, Way};
 use crate::store::StoreError;
 
-/// The default size of each pool. As many commits can share a flush to the disk.
+/// The default size of each pool. Up to this many commits can share one flush to disk.
 const POOL: usize = 16;
-/// More readers would not be faster, because they would compete for the server.
+/// The size of the readers' pool. A larger pool is not faster, because the readers compete for the same server.
 pub(super) const READERS: usize = 8;
 const CONNECT: Duration = Duration::from_secs(5);
-/// A machine that disappears sends no reset, so its connection is closed after this time rather than after a quarter of
-/// an hour.
+/// A machine that loses power sends no TCP reset. Its connection is closed after this time; the system's default is
+/// about 15 minutes.
 const VANISHED: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Address {
         let options = Options::parse(options)?;
         let mut config: Config = format!("postgres:///{path}?{}", options.of_session.join("&"))
             .parse()
-            .map_err(|_| refused("has a wrong name of a database: write it in UTF-8, percent-encoded"))?;
+            .map_err(|_| refused("has an invalid database name: write the name in UTF-8, percent-encoded"))?;
         if let Some(userinfo) = userinfo {
             identify(&mut config, userinfo)?;
         }
@@ -121,13 +121,13 @@ struct Options<'a> {
     pool: usize,
     schema: Place,
     settings: Settings,
-    /// What of the server's certificate is verified; `None` without TLS.
+    /// Which parts of the server's certificate are verified. `None` means no TLS.
     verified: Option<Verified>,
     /// The file of root certificates.
     roots: Option<String>,
     /// The options that name hosts.
     of_hosts: Vec<&'a str>,
-    /// The options that every session has, for the driver.
+    /// The options that the driver applies to every session.
     of_session: Vec<&'a str>,
 }
 
@@ -159,10 +159,12 @@ impl<'a> Options<'a> {
                     })?;
                     parsed.schema = Place::named(&name);
                 }
-                // Not for the driver, because poolers refuse this parameter when a session starts.
+                // `options` is not passed to the driver, because poolers refuse it in the start-up message.
                 "options" => {
                     let value = percent_decode_str(value).decode_utf8();
-                    let value = value.map_err(|_| refused("has `options` that are not UTF-8"))?;
+                    let value = value.map_err(|_| {
+                        refused("has `options` that are not UTF-8: write them in UTF-8, percent-encoded")
+                    })?;
                     parsed.settings = guards::parse(&value)?;
                 }
                 "sslmode" => parsed.verified = verified(value)?,
@@ -186,14 +188,14 @@ impl<'a> Options<'a> {
         }
         if parsed.roots.is_some() && parsed.verified.is_none() {
             return Err(refused(
-                "has `sslrootcert` but asks for no TLS: add `sslmode=verify-full`",
+                "has `sslrootcert` but does not ask for TLS: add `sslmode=verify-full`",
             ));
         }
         Ok(parsed)
     }
 }
 
-/// Checks one option for the driver.
+/// Checks one option by letting the driver parse it.
 fn check(name: &str, option: &str) -> Result<(), StoreError> {
     if format!("postgres:///?{option}").parse::<Config>().is_ok() {
         return Ok(());
@@ -212,7 +214,7 @@ fn check(name: &str, option: &str) -> Result<(), StoreError> {
     })
 }
 
-/// The options of libpq that the driver knows, and their values.
+/// The libpq options that the driver supports, and what to write as each value.
 const KNOWN: [(&str, &str); 13] = [
     ("user", "a name in UTF-8"),
     ("password", "text in UTF-8"),
@@ -229,7 +231,7 @@ const KNOWN: [(&str, &str); 13] = [
     ("load_balance_hosts", "`disable` or `random`"),
 ];
 
-/// Takes user and password.
+/// Sets the user and the password from `user:password`.
 fn identify(config: &mut Config, userinfo: &str) -> Result<(), StoreError> {
     let (user, password) = match userinfo.split_once(':') {
         Some((user, password)) => (user, Some(password)),
@@ -243,22 +245,24 @@ fn identify(config: &mut Config, userinfo: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A configuration for each of the hosts, which differ in nothing else.
+/// One configuration per host. They differ only in host, address and port.
 fn each_host(config: &Config, hosts: &str, options: &[&str]) -> Result<Vec<Config>, StoreError> {
     let all: Config = format!("postgres://{hosts}?{}", options.join("&"))
         .parse()
-        .map_err(|_| refused("has a wrong host or port: write `host` or `host:port`, with commas between several"))?;
+        .map_err(|_| {
+            refused("has a wrong host or port: write `host` or `host:port`, and separate several hosts with commas")
+        })?;
     let (hosts, addresses, ports) = (all.get_hosts(), all.get_hostaddrs(), all.get_ports());
     let count = hosts.len().max(addresses.len());
     if count == 0 {
         return Err(refused(
-            "names no host: write one after `//`, or the folder of a socket, such as `?host=/run/postgresql`",
+            "names no host: write a host after `//`, or the directory of a Unix socket, such as `?host=/run/postgresql`",
         ));
     }
     let fits = |length: usize| length == 0 || length == count;
     if !fits(hosts.len()) || !fits(addresses.len()) || !(ports.len() == 1 || fits(ports.len())) {
         return Err(refused(
-            "has lists of `host`, `hostaddr` and `port` of different lengths: write one of each for every server",
+            "has lists of `host`, `hostaddr` and `port` of different lengths: write one entry per server in each list",
         ));
     }
     let of_host = |number: usize| {
@@ -277,8 +281,8 @@ fn each_host(config: &Config, hosts: &str, options: &[&str]) -> Result<Vec<Confi
     Ok((0..count).map(of_host).collect())
 }
 
-/// `prefer`, the default of libpq, and `allow` count as unencrypted, because they accept a server without TLS. `require`
-/// verifies as much as `verify-full`.
+/// Maps `sslmode` to what is verified. `prefer` (libpq's default) and `allow` mean no TLS, because they accept a server
+/// without TLS. `require` verifies as much as `verify-full`.
 fn verified(mode: &str) -> Result<Option<Verified>, StoreError> {
     match mode {
         "disable" | "allow" | "prefer" => Ok(None),
@@ -290,13 +294,14 @@ fn verified(mode: &str) -> Result<Option<Verified>, StoreError> {
     }
 }
 
-/// A store writes, so it uses only servers that take writes, whether or not the address says so.
+/// Checks `target_session_attrs`. The store always needs a server that accepts writes, so a value that allows only or
+/// prefers standbys is refused.
 fn check_target(wanted: &str) -> Result<(), StoreError> {
     if ["any", "read-write", "primary"].contains(&wanted) {
         return Ok(());
     }
     Err(refused(
-        "has a wrong value for `target_session_attrs`: the store only uses servers that take writes, so write `read-write`, or leave the option out",
+        "has a wrong value for `target_session_attrs`: the store only uses servers that accept writes, so write `read-write`, or leave the option out",
     ))
 }
 
@@ -311,7 +316,7 @@ fn name(hosts: &[Config], all: &Config) -> String {
 
 fn unreadable() -> StoreError {
     refused(
-        "cannot be parsed: write postgres://[user[:password]@]host[:port]/database, with `%40` for an `@`, `%2F` for a `/` and `%3F` for a `?` in a name or a password, and after a `?` the option `pool=N` and options of libpq",
+        "is not valid: write postgres://[user[:password]@]host[:port]/database. In a name or password, write `%40` for `@`, `%2F` for `/` and `%3F` for `?`. After a `?`, you can add `pool=N`, `schema=NAME` and libpq options",
     )
 }
 
@@ -361,13 +366,13 @@ mod tests {
             ("options=-d%205", "a wrong value for `options`: write `-c name=value`"),
             ("port=1,2", "of different lengths"),
             ("sslmode=always", "a wrong value for `sslmode`: write `disable`"),
-            ("sslrootcert=root.pem", "asks for no TLS"),
+            ("sslrootcert=root.pem", "does not ask for TLS"),
             ("sslrootcert=", "a wrong value for `sslrootcert`: write the path"),
             ("schema=", "a wrong value for `schema`: write the name"),
             #[cfg(feature = "postgres-tls")]
             (
                 "sslmode=verify-ca&sslrootcert=/nowhere",
-                "cannot be used, `sslrootcert=/nowhere`",
+                "`sslrootcert=/nowhere`, which cannot be used",
             ),
         ] {
             let error = Address::parse(&format!("postgres://u@h/d?{option}")).expect_err(option);

@@ -1,5 +1,5 @@
-//! The settings of a session. They are set after connecting, because poolers refuse them in the start-up message, and
-//! read back, because a pooler may have given them to another session.
+//! Guards: the settings that limit what a session can do. They are set after connecting, because poolers refuse them in
+//! the start-up message. Then they are read back, because a pooler may have applied them to another session.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const SET: &str = "SELECT set_config(name, value, false), current_setting('trans
 const READ: &str = "SELECT pg_backend_pid(),
     ARRAY(SELECT current_setting(name) FROM unnest($1) WITH ORDINALITY AS guard (name, place) ORDER BY place)";
 
-/// Settings by name, in lower case.
+/// The value of each setting, by its name in lower case.
 pub(super) type Settings = BTreeMap<String, String>;
 
 /// The purpose of a connection.
@@ -34,10 +34,11 @@ pub(super) type Settings = BTreeMap<String, String>;
 pub(super) enum Use {
     Records,
     /// Handlers write only in the transaction that the store has begun. If a handler's SQL ends this transaction, the
-    /// connection is read-only. The idle limit fits a handler with the default time limit.
+    /// connection is read-only. `idle_in_transaction_session_timeout` is long enough for a handler with the default
+    /// time limit.
     Handlers,
-    /// Read-only, outside the store's transactions. A handler may begin transactions of its own, with the same idle
-    /// limit.
+    /// Readers use read-only sessions outside the store's transactions. A handler may begin its own transactions there;
+    /// the same idle limit applies.
     Readers,
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Guards {
 }
 
 impl Guards {
-    /// The guards of one use, except where the address asks for another value.
+    /// The guards for one use. A setting in the address replaces our value.
     pub(super) fn new(used: Use, asked_for: &Settings) -> Self {
         let of_use: &[(&str, &str)] = match used {
             Use::Records => &[],
@@ -63,12 +64,13 @@ impl Guards {
         Self { names, values }
     }
 
-    /// Sets the guards, checks that they hold, and returns the id of the server process that has the session.
+    /// Sets the guards, checks that they are in effect, and returns the id of the server process that serves the
+    /// session.
     pub(super) async fn set(&self, client: &Client) -> Result<i32, Failure> {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.names, Type::TEXT_ARRAY), (&self.values, Type::TEXT_ARRAY)];
         let set = client.query_typed(SET, &parameters).await?;
-        // What the transaction is, not what the guards make of later ones.
+        // Whether this transaction is already read-only. The guards just set affect only later transactions.
         if let Some(first) = set.first()
             && first.try_get(1)?
         {
@@ -78,7 +80,7 @@ impl Guards {
             .iter()
             .map(|row| row.try_get(0))
             .collect::<Result<Vec<String>, _>>()?;
-        // A statement of its own, because a pooler may carry it out in another session.
+        // This is a separate statement: if a pooler runs it in another session, the values differ.
         let read = client.query_typed_one(READ, &parameters[..1]).await?;
         if set != read.try_get::<_, Vec<String>>(1)? {
             return Err(Failure::Pooled);

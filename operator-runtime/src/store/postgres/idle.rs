@@ -18,9 +18,9 @@ pub(super) struct Idle {
 }
 
 struct Shelf {
-    /// Each with the time since which it has been idle.
+    /// Each session, and the time at which it became idle.
     sessions: Mutex<Vec<(Session, Instant)>>,
-    /// One permit for each session. It gives the sessions to those who wait, in order.
+    /// Has one permit per idle session. The semaphore serves waiting callers in order.
     count: Semaphore,
 }
 
@@ -42,28 +42,28 @@ impl Idle {
         shelf.count.add_permits(1);
     }
 
-    /// The session that was used last.
+    /// Removes and returns the most recently used idle session, if there is one.
     pub(super) fn take(&self, used: Use) -> Option<(Session, Instant)> {
         let shelf = self.of(used);
         shelf.count.try_acquire().ok()?.forget();
         shelf.pop()
     }
 
-    /// Waits for a session. `None` if the store has been closed.
+    /// Waits for an idle session. Returns `None` if the store has been closed.
     pub(super) async fn wait(&self, used: Use) -> Option<(Session, Instant)> {
         let shelf = self.of(used);
         shelf.count.acquire().await.ok()?.forget();
         shelf.pop()
     }
 
-    /// Closes an idle session for another use, so that the server has room for one for this use.
+    /// Closes an idle session of a different pool, so that the server can accept a new session for the pool `used`.
     pub(super) fn make_room(&self, used: Use) {
         let others = [Use::Readers, Use::Handlers, Use::Records];
         let mut others = others.into_iter().filter(|other| *other != used);
         drop(others.find_map(|other| self.take(other)));
     }
 
-    /// Closes the sessions for one use.
+    /// Closes all idle sessions of one use.
     pub(super) fn clear(&self, used: Use) {
         while self.take(used).is_some() {}
     }

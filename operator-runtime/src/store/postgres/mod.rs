@@ -1,5 +1,5 @@
-//! The Postgres store: records next to the program's own tables, for many machines and for effects in the same
-//! database.
+//! The Postgres store. Its records are in the same database as the program's own tables, so a handler's changes and its
+//! record can be committed together. Several machines can share it.
 
 mod address;
 mod guards;
@@ -48,8 +48,8 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
-/// The SQL that makes or upgrades the tables of the store at this address, and then the rights that a serving program
-/// needs, as comments.
+/// The SQL that creates or upgrades the tables of this store. SQL comments at the end list the rights that the role of
+/// a running program needs.
 pub(super) fn migration(address: &str) -> Result<String, StoreError> {
     let schema = Address::parse(address)?.schema;
     Ok(format!("{}{}", schema.migration(), schema.grants()))
@@ -69,8 +69,8 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 /// connection is lost before the commit, the handler runs again, because nothing of the first run was committed or
 /// sent.
 ///
-/// Ages are measured by the server's clock. The settings of the server decide which failures the record of an answered
-/// call survives.
+/// The server's clock measures how old a record is. After a call is answered, its record can still be lost in a crash
+/// if the server's settings allow that (`fsync`, `synchronous_commit`).
 #[derive(Debug)]
 pub struct PostgresStore {
     name: Arc<str>,
@@ -86,28 +86,31 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the tables under
-    /// a lock, if they are not current. The parameters of libpq may follow after a `?`, such as `options=-c%20statement_timeout=5000`. The
-    /// parameter `pool=N` sets the largest number of connections for transactions, and the same number for single
-    /// statements (default 16). TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or
-    /// `require`, the server's certificate must be valid for the host name; with `verify-ca`, for any name. The roots are
-    /// those of the system (or of `SSL_CERT_FILE`), or of the file in `sslrootcert=FILE`. An address without a password
-    /// takes the password from `PGPASSWORD`, or from the file that `PGPASSFILE` names, else `~/.pgpass`.
+    /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the
+    /// tables if needed; a lock lets only one process at a time do this. libpq parameters can follow after a `?`, such
+    /// as `options=-c%20statement_timeout=5000`. The parameter `pool=N` limits two pools separately: connections for
+    /// transactions, and connections for single statements (default: 16 each).
     ///
-    /// Where the tables are current, they are only read: then the role needs no other rights than those that the
-    /// command `migrate --print` lists. The parameter `schema=NAME` says in which schema the tables are; unless it is
-    /// given, the server looks for them in the `search_path`.
+    /// TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or `require`, the server's certificate must be
+    /// valid for the host name; with `verify-ca`, the name is not checked. The trusted root certificates come from the
+    /// system, from `SSL_CERT_FILE`, or from `sslrootcert=FILE`. If the address has no password, the password comes
+    /// from `PGPASSWORD`, or from the file that `PGPASSFILE` names (default: `~/.pgpass`).
     ///
-    /// With several hosts, the store uses the one that takes writes. If that server stops answering or becomes a
-    /// standby, all connections are closed, and new ones go to whichever host takes writes then.
+    /// If the tables are up to date, the store does not change their structure, and the role needs only the rights that
+    /// `migrate --print` lists. The parameter `schema=NAME` says in which schema the tables are; without it, the server
+    /// looks for them in the `search_path`.
+    ///
+    /// With several hosts, the store uses the host that accepts writes. If that host stops answering or becomes a
+    /// standby, all connections are closed, and the store connects to the host that accepts writes at that time.
     ///
     /// Defaults that the address can change: a statement may take 30 s and wait 10 s for a lock, and connecting may
-    /// take 5 s. These limits are set in each session after connecting, and then read back. The store keeps state in its
-    /// sessions, so a connection pooler in front of Postgres must pool sessions, not transactions.
+    /// take 5 s. These limits are set in each session after connecting, and then read back. The store keeps state in
+    /// its sessions, so a connection pooler in front of Postgres must use session pooling (`pool_mode=session`).
     ///
     /// # Errors
-    /// If the address is wrong, the database cannot be reached, a pooler does not keep sessions, the tables
-    /// are behind or closed to the role, or they were upgraded by a newer version of this crate.
+    /// If the address is wrong, the database cannot be reached, a pooler does not use session pooling, the tables are
+    /// out of date and the role may not upgrade them, the role lacks rights on the tables, or a newer version of this
+    /// crate has upgraded the tables.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
         let address = Address::parse(address)?;
         let name: Arc<str> = address.name.as_str().into();
@@ -146,8 +149,8 @@ impl PostgresStore {
 
     /// Runs SQL in one transaction, for example to create the program's own tables before the program serves calls.
     ///
-    /// Every process that starts runs the set-up, one after the other: write `CREATE TABLE IF NOT EXISTS`. Names that
-    /// begin with `operator_` are reserved for this crate.
+    /// Every process runs this SQL when it starts, one process at a time. It must therefore be repeatable: write
+    /// `CREATE TABLE IF NOT EXISTS`. Names that begin with `operator_` are reserved for this crate.
     ///
     /// # Errors
     /// If the SQL fails; then none of its changes are kept.
@@ -160,14 +163,14 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Reads this database outside the calls' transactions.
+    /// A reader of this database. Its reads are not part of a call's transaction.
     #[must_use]
     pub fn reader(&self) -> &Reader<Postgres> {
         &self.reader
     }
 
-    /// Tries once more with a new connection if the connection was lost. A first write that did arrive is recognised by
-    /// its revision.
+    /// Retries once with a new connection if the connection was lost. If the first try was in fact written, the record
+    /// has its revision.
     async fn swap_record(&self, proposal: &Proposal) -> Result<Swap, StoreError> {
         let &Proposal {
             id,
@@ -206,7 +209,7 @@ impl PostgresStore {
         })
     }
 
-    /// Sends a request that is no write of a record.
+    /// Sends any request other than the write of a record.
     async fn ask<T>(
         &self,
         doing: &'static str,

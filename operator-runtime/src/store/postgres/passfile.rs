@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// The mode bits that let others than its owner use the file.
+/// The permission bits of users other than the file's owner.
 const OTHERS: u32 = 0o077;
-/// The most bytes that are read.
+/// The largest number of bytes to read from the file.
 const LARGEST: u64 = 1024 * 1024;
 
 /// Sets the password of each host that has none.
@@ -44,7 +44,9 @@ fn read() -> Option<String> {
     let metadata = file.metadata().ok()?;
     if metadata.permissions().mode() & OTHERS != 0 {
         let path = path.display();
-        tracing::warn!("the password file {path} is not used, because others may read it: run `chmod 600 {path}`");
+        tracing::warn!(
+            "the password file {path} is ignored, because other users can access it: run `chmod 600 {path}`"
+        );
         return None;
     }
     let mut text = String::new();
@@ -52,7 +54,7 @@ fn read() -> Option<String> {
     Some(text)
 }
 
-/// The password of the first line that fits: `host:port:database:user:password`, where `*` fits everything.
+/// The password of the first line that matches. A line is `host:port:database:user:password`; `*` matches any value.
 fn find(lines: &str, host: &Config) -> Option<String> {
     let name = match host.get_hosts().first() {
         Some(Host::Tcp(name)) => name.clone(),

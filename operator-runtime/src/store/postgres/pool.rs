@@ -18,10 +18,10 @@ use super::session::{Failure, POOLED, Session};
 use crate::clock::timer_now;
 use crate::store::StoreError;
 
-/// How often a full server is asked for one more session.
+/// The pause between two attempts to open a session on a full server.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// A connection that was in use so recently is used again without asking its server whether it can be.
+/// A connection that was idle for less than this time is reused without a check.
 const TRUSTED: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
@@ -62,7 +62,7 @@ impl Pool {
         }))
     }
 
-    /// Waits for a connection for as long as calls wait, unless the server cannot be reached.
+    /// Waits for a connection, at most as long as a call may wait. Fails earlier if the server cannot be reached.
     pub(super) async fn acquire(&self) -> Result<Pooled, StoreError> {
         let shared = &self.0;
         let waits = shared.servers.wait();
@@ -86,7 +86,7 @@ impl Pool {
 }
 
 impl Shared {
-    /// An idle session that can be used, or a new one. `None` if the server has no room for one in time.
+    /// An idle session that can be used, or a new one. `None` if the server accepts no further session before `until`.
     async fn session(&self, until: Instant) -> Result<Option<Session>, StoreError> {
         while let Some(idle) = self.idle.take(self.used) {
             if let Some(session) = self.usable(idle).await? {
@@ -106,7 +106,7 @@ impl Shared {
         }
     }
 
-    /// The session, unless it was closed or its server does not vouch for it.
+    /// Returns the session, or `None` if it is closed or its server does not confirm that it still works.
     async fn usable(&self, (session, since): (Session, Instant)) -> Result<Option<Session>, StoreError> {
         if session.is_over() {
             return Ok(None);
@@ -117,7 +117,7 @@ impl Shared {
         match self.servers.ask(&session).await {
             Ok(()) => Ok(Some(session)),
             Err(Failure::Pooled) => Err(refused(POOLED)),
-            // A new connection would only wait for the same server again.
+            // There is only one server, so a new connection would wait for the same silent server.
             Err(failure @ Failure::Silent) if self.servers.is_single() => {
                 Err(failure.of_store(self.servers.name(), "be reached"))
             }
@@ -178,7 +178,7 @@ fn is_full(opened: &Result<Session, NotOpened>) -> bool {
 impl Pooled {
     /// Sends a request, and gives the connection back unless the request fails.
     pub(super) async fn ask<T>(self, asking: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
-        // No handler's SQL came before, so a refused write says something about the server.
+        // No handler's SQL ran in this session, so if a write is refused, the server is read-only.
         let asking = asking(&self.session).map_err(Failure::of_the_server);
         let answer = self.place.shared.servers.answer(&self.session, asking).await?;
         self.give_back();
@@ -190,7 +190,7 @@ impl Pooled {
         self.place.give_back(self.session);
     }
 
-    /// As [`give_back`](Self::give_back), for a connection on which a transaction may be open and a statement may run.
+    /// Like [`give_back`](Self::give_back), but a transaction may still be open, or a statement may still be running.
     pub(super) async fn end_and_give_back(self) {
         // `BEGIN` comes first because Postgres logs a warning for a `ROLLBACK` without a transaction. In a failed
         // transaction `BEGIN` fails, and then the connection is closed.

@@ -1,4 +1,4 @@
-//! Reads on a separate pool of connections, which cannot write.
+//! A separate pool of read-only connections.
 
 use std::fmt;
 use std::ops::Deref;
@@ -34,8 +34,8 @@ impl Deref for Reading {
     }
 }
 
-/// Gives a connection back to its pool. A caller that hung up may have left a statement or a transaction open. Without a
-/// runtime, the process is ending.
+/// Gives a connection back to its pool. If the caller disconnected, a statement or a transaction may still be open. If
+/// there is no Tokio runtime, the process is stopping, and nothing is done.
 fn give_back(pooled: Pooled) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(pooled.end_and_give_back());

@@ -1,4 +1,4 @@
-//! The compare-and-swap, and the other statements on records, in SQL by the server's clock.
+//! The SQL statements on records, such as the compare-and-swap. All times come from the server's clock.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Statements {
     }
 }
 
-/// A swap as the parameters of its statement.
+/// The SQL parameters of one swap.
 #[derive(Debug)]
 pub(super) struct Write {
     id: [u8; 32],
@@ -72,8 +72,7 @@ pub(super) struct Write {
     revision: i64,
     record: Vec<u8>,
     reset: bool,
-    /// While this is set on the row, the transaction cannot be committed; a commit by a handler's SQL becomes a
-    /// rollback.
+    /// While this is true, Postgres refuses to commit the transaction. A `COMMIT` in a handler's SQL then rolls back.
     uncommitted: bool,
 }
 
@@ -193,15 +192,15 @@ pub(super) async fn swap(session: &Session, sql: &Statements, write: &Write) -> 
     held(session, sql, write).await
 }
 
-/// The current record, after a write that found another revision. If the record has the write's own revision, an
-/// earlier try of this write did arrive.
+/// The current record, after a write that found another revision. If the record already has this write's revision, an
+/// earlier try of it succeeded.
 pub(super) async fn held(session: &Session, sql: &Statements, write: &Write) -> Result<Swap, Failure> {
     let select = session.prepare_cached(&sql.select).await?;
     let row = session.query_opt(&select, &[&write.id.as_slice()]).await?;
     match row.map(|row| read(&row)).transpose()? {
         Some(Swap::Held { revision, .. }) if revision.0 == write.revision.cast_unsigned() => Ok(write.swapped()),
         Some(held) => Ok(held),
-        // The row that made an insert fail may have been removed since; the next try finds out.
+        // The row is gone. It was perhaps removed after it made the insert fail; the caller tries again.
         None => Ok(Swap::Gone),
     }
 }
@@ -277,7 +276,7 @@ pub(super) async fn sweep(
     Ok(u32::try_from(removed).unwrap_or(limit))
 }
 
-/// An age. It is zero, not negative, if the server's clock was set back.
+/// Converts milliseconds to an age. A negative value, after the server's clock was set back, becomes zero.
 fn age(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

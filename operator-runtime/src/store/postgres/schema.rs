@@ -1,4 +1,4 @@
-//! The tables: which version they have, and the SQL that makes or upgrades them.
+//! Reads the version of the tables, and creates or upgrades them.
 
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
@@ -6,13 +6,15 @@ use tokio_postgres::error::SqlState;
 use super::session::{self, Failure, Session};
 use crate::store::StoreError;
 
-/// The advisory lock of set-ups: any two numbers that no other program uses; here the letters "oper" and "ator".
+/// The advisory lock for set-ups. Its two numbers are the ASCII codes of "oper" and "ator", so that other programs are
+/// unlikely to use them.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 
 /// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
 ///
-/// An `uncommitted` record refers to a row that cannot exist, and Postgres checks this reference at the commit. So the
-/// transaction cannot be committed before the store has completed its record, whatever SQL a handler runs.
+/// While `uncommitted` is true, the record's foreign key refers to a row that cannot exist. Postgres checks the key at
+/// commit. So the transaction cannot be committed before the store has completed its record, whatever SQL a handler
+/// runs.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE {schema}operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
     CREATE TABLE {schema}operator_operations (
@@ -29,11 +31,14 @@ const MIGRATIONS: [&str; 1] = ["
 
 /// The newest schema that this version knows.
 const KNOWN: u32 = 1;
-const _: () = assert!(MIGRATIONS.len() == KNOWN as usize, "each migration makes one schema");
+const _: () = assert!(
+    MIGRATIONS.len() == KNOWN as usize,
+    "there must be exactly one migration per schema version"
+);
 
 const IS_THERE: &str = "SELECT to_regclass('{schema}operator_schema') IS NOT NULL";
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM {schema}operator_schema";
-/// What the role may not do with the records.
+/// The rights on the records' table that the role lacks.
 const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS need (needed, place)
     WHERE NOT has_table_privilege('{schema}operator_operations', needed)";
@@ -42,7 +47,7 @@ const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
 const FOUND_IN: &str = "SELECT relnamespace::regnamespace::text FROM pg_class
     WHERE oid = to_regclass('{schema}operator_operations')";
 
-/// The schema in which the tables are. Unless the address names one, the server looks for it in the `search_path`.
+/// The Postgres schema that contains the tables. If the address names none, `search_path` applies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place(Option<String>);
 
@@ -57,14 +62,14 @@ impl Place {
         sql.replace("{schema}", prefix.as_deref().unwrap_or_default())
     }
 
-    /// As [`sql`](Self::sql), for SQL in which the schema stands in a string literal.
+    /// Like [`sql`](Self::sql), for SQL in which the schema stands in a string literal.
     fn quoted(&self, sql: &str) -> String {
         let prefix = self.0.as_ref().map(|name| format!("{}.", name.replace('\'', "''")));
         sql.replace("{schema}", prefix.as_deref().unwrap_or_default())
     }
 
-    /// The SQL that makes the tables, or upgrades them from any earlier version; it changes nothing where they are
-    /// current.
+    /// The SQL that creates the tables, or upgrades them from any earlier version; it changes nothing if they are up to
+    /// date.
     pub(super) fn migration(&self) -> String {
         let mut sql = format!("BEGIN READ WRITE;\n{LOCK};\nSET LOCAL client_min_messages = warning;\n");
         if let Some(name) = &self.0 {
@@ -109,9 +114,10 @@ pub(super) async fn under_its_lock<T>(
     Ok(done)
 }
 
-/// Checks that the tables are current and open to the role; upgrades them if they are behind and the role may.
+/// Checks that the tables are up to date and that the role has the needed rights. Upgrades out-of-date tables if the
+/// role may do so.
 ///
-/// Returns the schema in which the tables are: a handler may change the `search_path` of its session, and the store must
+/// Returns the schema that contains the tables: a handler may change the `search_path` of its session, and the store must
 /// still find the same tables.
 pub(super) async fn ready(session: &Session, place: &Place, name: &str) -> Result<Place, StoreError> {
     let reading = || session::in_time(version(session, place));
@@ -158,7 +164,8 @@ async fn version(session: &Session, place: &Place) -> Result<u32, Error> {
 fn unreadable(failure: Failure, place: &Place, name: &str) -> StoreError {
     match failure {
         failure if failure.is_denied() => denied("SELECT", "operator_schema", place, name),
-        // Not `of_store`, because errors about locks or transactions do not concern an operation here.
+        // `of_store` is not used for driver errors: it maps some of them to errors of an operation, and there is no
+        // operation here.
         Failure::Driver(source) => StoreError::unavailable(name, "read the version of its tables", source),
         failure => failure.of_store(name, "read the version of its tables"),
     }
@@ -169,7 +176,7 @@ fn denied(rights: &str, table: &str, place: &Place, name: &str) -> StoreError {
     StoreError::NotReady {
         store: name.to_owned(),
         why: format!(
-            "does not let this program's role {rights} in the table {table}: grant the role the rights that the last lines of `migrate --print` list"
+            "refuses {rights} on the table {table} to this program's role: run the GRANT statements at the end of `migrate --print`"
         ),
     }
 }
@@ -179,7 +186,7 @@ fn not_upgraded(failure: Failure, found: u32, name: &str) -> StoreError {
         failure if failure.is_denied() => StoreError::NotReady {
             store: name.to_owned(),
             why: format!(
-                "has tables of schema {found}, where 0 means none, and this version needs schema {KNOWN}, but this program's role may not change tables: run the command `migrate` with the address of a role that may, or have the SQL run that `migrate --print` prints"
+                "has tables of version {found} (0: no tables), but this program needs version {KNOWN}, and its role may not change tables: run `migrate` with the address of a role that may, or give the output of `migrate --print` to a database administrator"
             ),
         },
         Failure::Driver(source) => StoreError::unavailable(name, "upgrade its tables", source),

@@ -1,4 +1,4 @@
-//! The servers that an address names: which of them takes writes, and when its sessions are no longer used.
+//! The servers in an address: finds the one that accepts writes, and drops its sessions when it fails.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use super::session::{self, Failure, Session};
 use super::way::Way;
 use crate::causes::with_causes;
 
-/// A server that takes longer than this for an answer is asked whether it answers at all.
+/// If an answer takes longer than this, a new connection tests whether the server still responds.
 const LONG: Duration = Duration::from_secs(3);
 
 /// How long a call waits for a session until [`Servers::wait_for`] says otherwise.
@@ -30,7 +30,7 @@ struct Place {
     address: Option<IpAddr>,
 }
 
-/// Where a session was opened, and the era in which it was opened.
+/// Where a session was opened, and the token that closes it.
 pub(super) struct Opened {
     config: Config,
     place: Place,
@@ -38,7 +38,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Whether its era has ended. The connection is closed then, or soon.
+    /// Whether the token was cancelled. If so, the connection is closed or about to close.
     pub(super) fn is_over(&self) -> bool {
         self.era.is_cancelled()
     }
@@ -61,7 +61,7 @@ pub(super) struct Servers {
     /// How long a call waits for a session.
     wait: Mutex<Duration>,
     experience: Mutex<Experience>,
-    /// The time in which no server has failed. Its end closes every session that was opened in it.
+    /// Cancelled when a server fails. This closes every session opened so far; a new token replaces it.
     era: Mutex<CancellationToken>,
 }
 
@@ -90,7 +90,7 @@ impl Servers {
         *self.wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session at the first server that takes writes.
+    /// Opens a session at the first server that accepts writes.
     pub(super) async fn open(&self, guards: &Guards) -> Result<Session, NotOpened> {
         let mut failures = Vec::new();
         for (place, config) in self.candidates(&mut failures).await {
@@ -100,8 +100,8 @@ impl Servers {
                 let backend = guards.set(&client).await?;
                 Ok::<_, Failure>((client, backend))
             };
-            // With a limit of our own, because the driver's limit covers only the TCP connection, which a frozen
-            // server's system still accepts.
+            // We set our own limit. The driver's limit covers only the TCP connection, and the operating system of a
+            // frozen server still accepts that.
             match session::within(self.limit, opening).await {
                 Ok((client, backend)) => {
                     self.experience().good = Some(place);
@@ -147,8 +147,8 @@ impl Servers {
         candidates
     }
 
-    /// Takes note of a failed request. If its server does not answer or takes no writes, all sessions are closed, so
-    /// that nobody waits for that server, and the next session is opened elsewhere if possible.
+    /// Reacts to a failed request. If the server no longer answers or accepts writes, closes all sessions and tries
+    /// this server last.
     pub(super) fn heed(&self, failure: &Failure, session: &Session) {
         let Opened { place, era, .. } = &session.opened;
         if !failure.is_the_servers() {
@@ -166,11 +166,11 @@ impl Servers {
         era.cancel();
         drop(current);
         let server = self.hosts.get(place.host).map_or_else(String::new, label);
-        tracing::warn!(server, %failure, "all connections to Postgres are opened anew");
+        tracing::warn!(server, %failure, "a Postgres server failed; closing all connections and opening new ones");
     }
 
-    /// Waits for an answer in time, or until the server answers no new connection either: so a server that has stopped
-    /// answering is noticed sooner than a statement that waits for a lock is given up.
+    /// Waits for the answer until its time limit. Meanwhile tests whether the server accepts new connections, so a dead
+    /// server is noticed before the limit.
     pub(super) async fn answer<T>(
         &self,
         session: &Session,
@@ -184,7 +184,7 @@ impl Servers {
         answer.inspect_err(|failure| self.heed(failure, session))
     }
 
-    /// Ends once the server of a session no longer answers new connections. A refusal is an answer, too.
+    /// Returns when the server no longer answers new connections. A refused connection counts as an answer.
     async fn silence(&self, session: &Session) -> Failure {
         loop {
             tokio::time::sleep(LONG).await;
@@ -195,7 +195,7 @@ impl Servers {
         }
     }
 
-    /// Whether there is no server but one.
+    /// Whether the address names only one host.
     pub(super) fn is_single(&self) -> bool {
         self.hosts.len() == 1
     }
@@ -256,9 +256,9 @@ impl fmt::Display for NotOpened {
 }
 
 impl std::error::Error for NotOpened {
-    /// The text already has the failures and their causes.
+    /// None, because the text already contains every cause.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.first().map(|(_, failure)| failure as _)
+        None
     }
 }
 

@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(35);
 
 /// Ending a transaction is fast. If it takes longer than this, it waits for a statement that still runs.
 const AT_ONCE: Duration = Duration::from_secs(1);
-/// The time limit for sending the cancellation of a statement, and again for its effect.
+/// The time limit for sending a cancellation. The same limit applies to the wait until the statement ends.
 const CANCELLED: Duration = Duration::from_secs(5);
 
 /// A connection to Postgres. It dereferences to the driver's own client.
@@ -34,7 +34,7 @@ const CANCELLED: Duration = Duration::from_secs(5);
 pub struct Session {
     client: Client,
     way: Way,
-    /// The id of the server process that has the session.
+    /// The id of the server process that serves the session.
     backend: i32,
     pub(super) opened: Opened,
     statements: Mutex<HashMap<Box<str>, Statement>>,
@@ -51,7 +51,8 @@ impl Session {
         }
     }
 
-    /// Asks the server whether it still takes writes, and whether it is the process in which the guards were set.
+    /// Asks the server whether it still accepts writes, and whether the session is still served by the process in which
+    /// the guards were set.
     pub(super) async fn is_as_it_was_opened(&self) -> Result<(), Failure> {
         let asking = self
             .client
@@ -72,12 +73,13 @@ impl Session {
         self.client.is_closed() || self.opened.is_over()
     }
 
-    /// Checks that two open sessions have a server process each, and keep it.
+    /// Checks that each of two open sessions has its own server process and keeps it.
     pub(super) async fn is_apart_from(&self, other: &Self) -> Result<(), Failure> {
         if self.backend == other.backend {
             return Err(Failure::Pooled);
         }
-        // Its transaction keeps its process, which a pooler may have taken from the idle session.
+        // The open transaction holds a server process. A transaction pooler may have taken that process from `self`,
+        // which is idle.
         other.client.batch_execute("BEGIN").await?;
         self.is_as_it_was_opened().await?;
         Ok(other.client.batch_execute("ROLLBACK").await?)
@@ -158,13 +160,13 @@ pub(super) enum Failure {
     NotOurs,
     #[error("the server did not answer in time")]
     NoAnswer,
-    /// As `NoAnswer`, and the server does not answer anybody else.
+    /// Like `NoAnswer`, but the server does not answer new connections either.
     #[error("the server stopped answering")]
     Silent,
     #[error("the host has no address")]
     NoAddress(#[source] std::io::Error),
     #[error(
-        "the server takes no writes, because it is a standby or its `default_transaction_read_only` is on: the address has to name the primary"
+        "the server accepts no writes, because it is a standby or its `default_transaction_read_only` is on: write the address of the primary"
     )]
     ReadOnly,
     #[error("the address {POOLED}")]
@@ -172,7 +174,7 @@ pub(super) enum Failure {
 }
 
 /// What is wrong with a pooler that does not keep sessions.
-pub(super) const POOLED: &str = "leads to a pooler that gives every transaction another session, such as PgBouncer with `pool_mode=transaction`, so the limits and guards of a session do not hold: set `pool_mode=session` for this database, or write the address of the server itself";
+pub(super) const POOLED: &str = "points to a pooler that may run each transaction in a different session, such as PgBouncer with `pool_mode=transaction`, so the limits that are set in a session may not apply: set `pool_mode=session` for this database, or write the address of the server itself";
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
@@ -202,7 +204,8 @@ impl Failure {
         matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
     }
 
-    /// The failure of a statement before which no handler's SQL has run. So it is the server that refuses a write.
+    /// The failure of a statement before which no handler's SQL has run. So if a write is refused, the cause is the
+    /// server and not the handler.
     pub(super) fn of_the_server(self) -> Self {
         match self {
             Self::Driver(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Self::ReadOnly,
@@ -235,7 +238,7 @@ impl Failure {
                 source,
             },
             Self::NotOurs => StoreError::EndedByHandler,
-            // Nothing was written, and another server may take the write.
+            // Nothing was written. A retry may reach a server that accepts writes.
             Self::ReadOnly => StoreError::Interrupted {
                 store: name.to_owned(),
                 source: std::sync::Arc::new(self),

@@ -1,4 +1,4 @@
-//! TLS: whose certificates are trusted, and whether the certificate has to be valid for the host's name.
+//! TLS: which root certificates are trusted, and whether the host name is checked.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::address::refused;
 use super::way::Verified;
 use crate::store::StoreError;
 
-/// Connects to servers whose certificate is valid by the roots in a file, or by those of the system.
+/// Connects to servers whose certificate is signed by a root from the given file or from the system.
 pub(super) fn connector(verified: Verified, roots: Option<&str>) -> Result<MakeRustlsConnect, StoreError> {
     let roots = Arc::new(match roots {
         None | Some("system") => of_the_system()?,
@@ -54,7 +54,7 @@ fn of_the_system() -> Result<RootCertStore, StoreError> {
 fn of_a_file(file: &str) -> Result<RootCertStore, StoreError> {
     let unreadable = |why: &dyn std::fmt::Display| {
         refused(&format!(
-            "names a file of root certificates that cannot be used, `sslrootcert={file}`: {why}; name a file in PEM format"
+            "has `sslrootcert={file}`, which cannot be used: {why}; give a PEM file of root certificates"
         ))
     };
     let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))?;
@@ -64,7 +64,7 @@ fn of_a_file(file: &str) -> Result<RootCertStore, StoreError> {
         roots.add(certificate).map_err(|error| unreadable(&error))?;
     }
     if roots.is_empty() {
-        return Err(unreadable(&"it holds no certificate"));
+        return Err(unreadable(&"it contains no certificate"));
     }
     Ok(roots)
 }
@@ -82,7 +82,7 @@ impl ServerCertVerifier for AnyName {
         status: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // The name is verified last.
+        // The library checks the name last, so a name error means that all other checks succeeded.
         match self.0.verify_server_cert(certificate, others, name, status, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

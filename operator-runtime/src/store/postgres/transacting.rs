@@ -14,8 +14,8 @@ use super::{Postgres, PostgresStore, Proposal};
 use crate::store::{Ended, State, Step, StoreError, Swap, Transaction, Verdict, Work};
 use crate::transaction::Tx;
 
-/// The margin between the time limit of a handler and the idle limit of its transaction, after which Postgres ends the
-/// transaction of a process that it takes for lost.
+/// Postgres ends a transaction that is idle for the handler's limit plus this margin, because its process has probably
+/// died.
 const GRACE: Duration = Duration::from_secs(5);
 const SAVEPOINT: &str = "SAVEPOINT operator_handler";
 
@@ -28,7 +28,7 @@ pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work)
     let mut transacting = Transacting {
         store,
         tx: Tx { connection: session },
-        // With a limit, so that a frozen process locks its rows only for that long.
+        // The limit releases the row locks if this process freezes.
         before: Before::Begin(limit),
         begun: false,
         savepoint: false,
@@ -131,7 +131,7 @@ impl Transacting<'_> {
                     (ended, false)
                 }
             },
-            // Without a handler's savepoint, it is the claim that has failed, and its error is the better one.
+            // No savepoint yet means that the claim failed. Its error is more useful than that of a rollback.
             Verdict::RollBack if !self.savepoint && session.is_over() => (Ended::RolledBack, false),
             Verdict::RollBack => match session.end_by("ROLLBACK").await {
                 Ok(reusable) => (Ended::RolledBack, reusable),

@@ -15,17 +15,17 @@ pub(super) enum Way {
     Tls(tokio_postgres_rustls::MakeRustlsConnect),
 }
 
-/// What of the server's certificate is verified.
+/// Which parts of the server's certificate are verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verified {
-    /// That a trusted authority has signed it.
+    /// Only the signature of a trusted authority.
     Authority,
-    /// Also that it is valid for the name of the host.
+    /// Also that the certificate is valid for the name of the host.
     Name,
 }
 
 impl Way {
-    /// A transport without encryption, or one with TLS, where the roots are those of a file or of the system.
+    /// A transport without encryption, or TLS with the root certificates from a file or from the system.
     pub(super) fn of(verified: Option<Verified>, roots: Option<&str>) -> Result<Self, StoreError> {
         match verified {
             None => Ok(Self::Clear),
@@ -45,7 +45,7 @@ impl Way {
         ))
     }
 
-    /// Opens a connection, which is closed when the era ends.
+    /// Opens a connection. It is closed when `era` is cancelled.
     pub(super) async fn connect(
         &self,
         config: &Config,

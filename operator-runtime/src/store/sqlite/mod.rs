@@ -86,10 +86,10 @@ impl SqliteStore {
         Self::open_with(path, Durability::PowerLoss, Arc::new(SystemClock::new()))
     }
 
-    /// As [`open`](Self::open), with a chosen durability and clock.
+    /// Like [`open`](Self::open), with a chosen durability and clock.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// The same errors as [`open`](Self::open).
     pub fn open_with(
         path: impl AsRef<Path>,
         durability: Durability,

@@ -45,7 +45,7 @@ impl Writing<'_> {
         full.map_or_else(|| done?, Err)
     }
 
-    /// As [`isolated`](Self::isolated), but the work returns a verdict, and the handler's statements are interrupted
+    /// Like [`isolated`](Self::isolated), but the work returns a verdict, and the handler's statements are interrupted
     /// once `limit` has passed since the handler began.
     pub(super) fn isolated_by_verdict(
         &mut self,
