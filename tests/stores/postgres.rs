@@ -237,6 +237,29 @@ async fn the_handler_decides_about_failed_sql_even_in_the_first_call_of_a_connec
 }
 
 #[tokio::test]
+async fn a_handler_that_changes_the_search_path_does_not_move_the_stores_tables() {
+    let server = Server::start(&[]);
+    let client = client(&server.url(), &Gate::closed()).await;
+    let decoy = "CREATE SCHEMA other; CREATE TABLE other.operator_operations (LIKE operator_operations INCLUDING ALL)";
+    connect(&server.url()).await.setup(decoy).await.unwrap();
+    for (key, sql) in [
+        ("local", "SET LOCAL search_path = other, public"),
+        ("session", "SET search_path = other, public"),
+        ("after", "SELECT 1"),
+    ] {
+        for replayed in [false, true] {
+            let answer = run_sql(&client, key, sql, true).await;
+            assert_eq!(
+                (answer.status.as_u16(), answer.replayed),
+                (200, replayed),
+                "{key}: {answer:?}"
+            );
+        }
+    }
+    assert_eq!(ledger(&server.url()).await.len(), 6);
+}
+
+#[tokio::test]
 async fn a_reader_cannot_write() {
     let server = Server::start(&[]);
     let store = connect(&server.url()).await;
