@@ -1,12 +1,13 @@
 //! `migrate`: makes or upgrades the tables of the store and of the program, or prints the SQL that does.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Done, print, refused, said, settings};
-use crate::app::{App, Given, setup};
-use crate::store::{self, StoreError};
+use crate::app::{App, Config, Given, setup};
+use crate::store;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -17,25 +18,41 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(app: &App, arguments: &Arguments) -> Done {
     let config = settings(app)?;
-    let Given { value, setting } = config.store_url().map_err(said)?;
-    let not_opened = |error: StoreError| store::not_opened(&setting.to_string(), value, &error);
     if arguments.print {
-        return match store::migration(value).map_err(not_opened)? {
-            Some(sql) => print(&with_setup(app, sql)),
-            None => Err(format!(
-                "`--print` works only with a Postgres store, but {setting} names another store: run `migrate` without `--print`."
-            )),
-        };
+        return print_sql(app, &config);
     }
-    // Opening a store upgrades its tables.
-    let opened = store::open(value).await.map_err(not_opened)?;
+    let opened = match &app.store {
+        Some(given) => Arc::clone(&given.value),
+        None => {
+            let Given { value, setting } = config.store_url().map_err(said)?;
+            // Opening a store upgrades its tables.
+            let opened = store::open(value).await;
+            opened.map_err(|error| store::not_opened(&setting.to_string(), value, &error))?
+        }
+    };
     let mut problems = Vec::new();
-    setup::run(app, &opened, setting, &mut problems).await;
+    setup::run(app, &opened, app.store_setting(&config), &mut problems).await;
     let done = format!("The tables of {} are up to date.\n", opened.describe());
     opened.close().await;
     refused(&problems)?;
     print(&done)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_sql(app: &App, config: &Config) -> Done {
+    if let Some(given) = &app.store {
+        return Err(format!(
+            "`--print` needs the address of a Postgres store, but {} gives the program an open store: run `migrate` without `--print`.",
+            given.setting
+        ));
+    }
+    let Given { value, setting } = config.store_url().map_err(said)?;
+    match store::migration(value).map_err(|error| store::not_opened(&setting.to_string(), value, &error))? {
+        Some(sql) => print(&with_setup(app, sql)),
+        None => Err(format!(
+            "`--print` works only with a Postgres store, but {setting} names another store: run `migrate` without `--print`."
+        )),
+    }
 }
 
 /// The store's SQL, and then the program's own.
