@@ -50,6 +50,7 @@ impl Database for Postgres {
 
 /// The SQL that creates or upgrades the tables of this store. SQL comments at the end list the rights that the role of
 /// a running program needs.
+#[cfg(feature = "cli")]
 pub(super) fn migration(address: &str) -> Result<String, StoreError> {
     let schema = Address::parse(address)?.schema;
     Ok(format!("{}{}", schema.migration(), schema.grants()))

@@ -91,6 +91,7 @@ impl Place {
     }
 
     /// The rights that the role of a serving program needs, as comments.
+    #[cfg(feature = "cli")]
     pub(super) fn grants(&self) -> String {
         let mut sql = "-- The role that `serve` connects with needs these rights, and no others:\n".to_owned();
         if let Some(name) = &self.0 {
