@@ -568,7 +568,7 @@ fn a_long_body_is_not_decoded_if_another_input_is_refused() {
             "There is no input `zzz`; the inputs are maps, number.",
         ),
         (r#","number":1,"number":1"#, "`number` is given twice: give it once."),
-        ("", "The input `number` is missing."),
+        ("", "`number` is missing."),
     ] {
         let body = format!("{{\"maps\":[{maps}]{rest}}}");
         let length = body.len() as u64;
