@@ -245,6 +245,9 @@ fn identify(config: &mut Config, userinfo: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The largest number of hosts. Each has a configuration, which takes far more memory than the host's name.
+const MOST_HOSTS: usize = 32;
+
 /// One configuration per host. They differ only in host, address and port.
 fn each_host(config: &Config, hosts: &str, options: &[&str]) -> Result<Vec<Config>, StoreError> {
     let all: Config = format!("postgres://{hosts}?{}", options.join("&"))
@@ -257,6 +260,11 @@ fn each_host(config: &Config, hosts: &str, options: &[&str]) -> Result<Vec<Confi
     if count == 0 {
         return Err(refused(
             "names no host: write a host after `//`, or the directory of a Unix socket, such as `?host=/run/postgresql`",
+        ));
+    }
+    if count > MOST_HOSTS {
+        return Err(refused(
+            "names more than 32 hosts: write the few servers of one database",
         ));
     }
     let fits = |length: usize| length == 0 || length == count;
@@ -407,5 +415,13 @@ mod tests {
             let address = format!("postgres://u@h/d?target_session_attrs={wanted}");
             assert_eq!(Address::parse(&address).is_ok(), is_accepted, "{wanted}");
         }
+    }
+
+    #[test]
+    fn an_address_of_very_many_hosts_is_refused() {
+        let address = |count: usize| Address::parse(&format!("postgres://{}/shop", vec!["h"; count].join(",")));
+        assert_eq!(address(32).unwrap().hosts.len(), 32);
+        let error = address(33).err().unwrap().to_string();
+        assert!(error.contains("more than 32 hosts"), "{error}");
     }
 }
