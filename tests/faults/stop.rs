@@ -220,7 +220,7 @@ fn probes_tell_whether_the_store_is_reached_and_are_not_logged() {
     let mut command = Command::new(&program);
     command.arg("serve");
     let url = redis.url();
-    let (server, log) = Server::start_with_log(command, folder.path(), &[("OPERATOR_STORE", &url)]);
+    let (mut server, log) = Server::start_with_log(command, folder.path(), &[("OPERATOR_STORE", &url)]);
     let log = std::thread::spawn(move || log.map_while(Result::ok).collect::<Vec<_>>());
     for path in ["/livez", "/readyz"] {
         let answer = probe(server.port, path);
@@ -244,7 +244,8 @@ fn probes_tell_whether_the_store_is_reached_and_are_not_logged() {
     assert!(answer.body.contains("store-unavailable"), "{}", answer.body);
     assert!(answer.head.to_lowercase().contains("retry-after"), "{}", answer.head);
     assert_eq!(probe(server.port, "/livez").status, 200);
-    drop(server);
+    server.terminate();
+    assert_eq!(server.exit_code(), Some(0), "the log is complete");
     let log = log.join().unwrap();
     assert!(
         log.iter()

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::services::{Postgres, hand_over, on_a_free_port, postgres_command, spawn_postgres};
+use super::services::{Postgres, hand_over, postgres_command};
 
 impl Postgres {
     /// Starts a standby that follows this server, and waits until the standby answers readers.
@@ -20,14 +20,7 @@ impl Postgres {
             .output()
             .expect("pg_basebackup runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let settings = self.settings.clone();
-        let (child, port) = on_a_free_port(|port| spawn_postgres(folder.path(), port, &settings));
-        Self {
-            child,
-            folder,
-            settings,
-            port,
-        }
+        Self::start_in(folder, self.settings.clone())
     }
 
     /// Makes a standby the primary, and waits until it accepts writes.

@@ -25,25 +25,20 @@ fn as_clerk(server: &Server, options: &str) -> String {
 async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are_current() {
     let server = Server::start(&[]);
     as_owner(&server, "CREATE ROLE clerk LOGIN").await;
-    let behind = PostgresStore::connect(&as_clerk(&server, "")).await.unwrap_err();
+    let refusal = async || PostgresStore::connect(&as_clerk(&server, "")).await.unwrap_err();
+    let behind = refusal().await;
     assert!(matches!(behind, StoreError::NotReady { .. }), "{behind}");
     assert!(behind.to_string().contains("run `migrate`"), "{behind}");
 
     connect(&server.url()).await.close().await;
-    let unread = PostgresStore::connect(&as_clerk(&server, ""))
-        .await
-        .unwrap_err()
-        .to_string();
+    let unread = refusal().await.to_string();
     assert!(
         unread.contains("refuses SELECT on the table operator_schema"),
         "{unread}"
     );
     let rights = "GRANT SELECT ON operator_schema TO clerk; GRANT SELECT, INSERT ON operator_operations TO clerk";
     as_owner(&server, rights).await;
-    let unwritten = PostgresStore::connect(&as_clerk(&server, ""))
-        .await
-        .unwrap_err()
-        .to_string();
+    let unwritten = refusal().await.to_string();
     assert!(
         unwritten.contains("refuses UPDATE, DELETE on the table operator_operations"),
         "{unwritten}"
@@ -126,7 +121,7 @@ async fn migrate_makes_the_tables_or_prints_the_sql_that_does() {
     let other = migrate(&program, "sqlite:operator.db", &["--print"]);
     let said = String::from_utf8(other.stderr).unwrap();
     assert!(
-        !other.status.success() && said.contains("OPERATOR_STORE names another store"),
+        !other.status.success() && said.contains("set OPERATOR_STORE to the address of one"),
         "{said}"
     );
 }

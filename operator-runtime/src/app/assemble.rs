@@ -5,7 +5,7 @@ use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::before_serving::{self, Step};
+use super::before_serving;
 use super::room::BodyRoom;
 use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, registry, setup};
 use crate::clock::Clock;
@@ -41,25 +41,10 @@ pub(crate) fn assemble<'a>(
     config: &'a Config,
     clock: Arc<dyn Clock>,
 ) -> BoxFuture<'a, Result<Assembled, StartError>> {
-    Box::pin(assemble_with(app, config, clock, &app.before_serving))
+    Box::pin(check_and_prepare(app, config, clock))
 }
 
-/// Checks and prepares the app without running what the program does before it serves. Only for a check, because values
-/// of the app are missing.
-pub(super) fn assemble_without_steps<'a>(
-    app: &'a App,
-    config: &'a Config,
-    clock: Arc<dyn Clock>,
-) -> BoxFuture<'a, Result<Assembled, StartError>> {
-    Box::pin(assemble_with(app, config, clock, &[]))
-}
-
-async fn assemble_with(
-    app: &App,
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    steps: &[Step],
-) -> Result<Assembled, StartError> {
+async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
     let mut problems = Vec::new();
     let mut endpoints = choose(app, &mut problems);
     let settings = config.settle(&mut problems);
@@ -91,7 +76,8 @@ async fn assemble_with(
             );
         }
     }
-    let store = open_store(app, config, &mut problems).await;
+    let store = open_store(app, config).await;
+    let store = store.map_err(|problem| problems.push(problem)).ok();
     let store_setting = app.store_setting(config);
     if let Some(store) = &store {
         setup::run(app, store, store_setting, &mut problems).await;
@@ -102,7 +88,7 @@ async fn assemble_with(
     let (Some(settings), Some(store), true) = (settings, store, problems.is_empty()) else {
         return Err(StartError::new(problems));
     };
-    before_serving::run(steps, &mut states).await?;
+    before_serving::run(&app.before_serving, &mut states).await?;
     meter::describe();
     let endpoints = endpoints
         .into_iter()
@@ -210,17 +196,16 @@ fn check_lifetimes(endpoints: &[&'static Endpoint], config: &Config, problems: &
     }
 }
 
-async fn open_store(app: &App, config: &Config, problems: &mut Vec<StartProblem>) -> Option<Arc<dyn Store>> {
+/// The store that the app was given, or else the store that the settings name.
+pub(super) async fn open_store(app: &App, config: &Config) -> Result<Arc<dyn Store>, StartProblem> {
     if let Some(store) = &app.store {
-        return Some(Arc::clone(&store.value));
+        return Ok(Arc::clone(&store.value));
     }
-    let Given { value, setting } = config.store_url().map_err(|problem| problems.push(problem)).ok()?;
-    let opened = store::open(value).await;
-    let not_opened = |error| {
+    let Given { value, setting } = config.store_url()?;
+    store::open(value).await.map_err(|error| {
         let sentence = store::not_opened(&setting.to_string(), value, &error);
-        problems.push(StartProblem::of(setting, sentence).caused_by(error));
-    };
-    opened.map_err(not_opened).ok()
+        StartProblem::of(setting, sentence).caused_by(error)
+    })
 }
 
 fn bind_inputs(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) -> Vec<BoundInputs> {

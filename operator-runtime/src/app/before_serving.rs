@@ -2,17 +2,17 @@
 //! tasks, such as migrations. Commands that do not serve skip this.
 
 use std::any::{Any, TypeId};
-use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::BoxError;
 
 use super::{SettingName, StartProblem};
 use crate::endpoint::state::AppState;
 use crate::endpoint::states::States;
 use crate::store::BoxFuture;
 
-type Failure = Box<dyn Error + Send + Sync>;
 type Value = (TypeId, Arc<dyn Any + Send + Sync>);
-type Run = Box<dyn FnOnce() -> BoxFuture<'static, Result<Option<Value>, Failure>> + Send>;
+type Run = Box<dyn FnOnce() -> BoxFuture<'static, Result<Option<Value>, BoxError>> + Send>;
 
 /// One thing to do before serving. All clones of an app share it, and it runs for one of them only.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub(super) fn state<T: AppState, E: Into<Failure>, F>(make: impl FnOnce() -> F + Send + 'static) -> Self
+    pub(super) fn state<T: AppState, E: Into<BoxError>, F>(make: impl FnOnce() -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
@@ -32,7 +32,7 @@ impl Step {
         Self::new("App::state_with", Some(std::any::type_name::<T>()), made)
     }
 
-    pub(super) fn task<E: Into<Failure>, F>(task: impl FnOnce() -> F + Send + 'static) -> Self
+    pub(super) fn task<E: Into<BoxError>, F>(task: impl FnOnce() -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
@@ -42,7 +42,7 @@ impl Step {
 
     fn new<F>(method: &'static str, type_name: Option<&'static str>, run: impl FnOnce() -> F + Send + 'static) -> Self
     where
-        F: Future<Output = Result<Option<Value>, Failure>> + Send + 'static,
+        F: Future<Output = Result<Option<Value>, BoxError>> + Send + 'static,
     {
         let run: Run = Box::new(|| Box::pin(run()));
         Self {
@@ -72,7 +72,7 @@ impl Step {
         }
     }
 
-    fn failed(&self, error: Failure) -> StartProblem {
+    fn failed(&self, error: BoxError) -> StartProblem {
         let setting = self.setting;
         let sentence = match self.type_name {
             Some(type_name) => format!("{setting} could not make the `{type_name}`: {error}."),

@@ -38,7 +38,6 @@ use std::sync::Arc;
 use axum::BoxError;
 use bytes::Bytes;
 
-use self::assemble::assemble_without_steps;
 use self::before_serving::Step;
 pub(crate) use assemble::{Assembled, assemble};
 pub use config::{Config, SettingName};
@@ -242,10 +241,12 @@ impl App {
                 Err(_) => None,
             },
         };
-        let app = trial.iter().fold(self.clone(), |app, trial| {
+        let mut app = trial.iter().fold(self.clone(), |app, trial| {
             app.with_store(trial.store(), settings.store_setting())
         });
-        let assembled = assemble_without_steps(&app, settings, Arc::new(SystemClock::new())).await;
+        // Only a program that serves makes the values and runs the tasks.
+        app.before_serving.clear();
+        let assembled = assemble(&app, settings, Arc::new(SystemClock::new())).await;
         if let Some(trial) = trial {
             trial.end().await;
         }

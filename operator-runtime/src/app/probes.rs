@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::response::IntoResponse as _;
 use axum::routing::get;
-use http::Response;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -71,8 +70,7 @@ impl Readiness {
         if self.reaches_store().await {
             Ok(())
         } else {
-            let detail =
-                "The server cannot reach its record of operations, so calls that change something are refused.";
+            let detail = "The server cannot reach its store of operations, so calls that change something are refused.";
             Err(Error::new(Kind::Unavailable, detail))
         }
     }
@@ -110,14 +108,8 @@ impl Readiness {
 pub(super) fn route(router: Router, readiness: &Arc<Readiness>) -> Router {
     let readiness = Arc::clone(readiness);
     let ready = async move || match readiness.check().await {
-        Ok(()) => text("ready\n"),
+        Ok(()) => "ready\n".into_response(),
         Err(error) => refused(&error),
     };
-    router
-        .route(LIVE, get(async || text("alive\n")))
-        .route(READY, get(ready))
-}
-
-fn text(text: &'static str) -> Response<Body> {
-    Response::new(Body::from(text))
+    router.route(LIVE, get(async || "alive\n")).route(READY, get(ready))
 }

@@ -82,10 +82,11 @@ pub(crate) async fn serve(
         Signalled::Terminate => (stop_delay, LINGER),
         Signalled::Interrupt => (Duration::ZERO, Duration::ZERO),
     };
-    tracing::info!(
-        "stopping: the port closes in {} s; running calls are finished (a second signal stops at once)",
-        delay.as_secs_f32()
-    );
+    let closes = match delay.as_secs_f32() {
+        0.0 => "the port closes".to_owned(),
+        seconds => format!("the port closes in {seconds} s"),
+    };
+    tracing::info!("stopping: {closes}, and running calls are finished (a second signal stops at once)");
     tokio::select! {
         () = server.stop(connections, &assembled.pipeline, delay, linger) => tracing::info!("stopped"),
         _ = signals.next() => stop_at_once(),
@@ -158,10 +159,8 @@ struct Server {
     http: http1::Builder,
     connections: Arc<Connections>,
     readiness: Arc<Readiness>,
-    /// The time limit for sending a request, and also for reading the answer.
-    patience: Duration,
-    /// The longest time that a call of any endpoint may take.
-    slowest: Duration,
+    /// The longest time from the first byte of a request to the last byte of its answer.
+    longest: Duration,
 }
 
 impl Server {
@@ -182,8 +181,8 @@ impl Server {
             http,
             connections: Connections::new(limits),
             readiness,
-            patience: limits.read_timeout,
-            slowest: slowest.unwrap_or_default(),
+            // The caller has the time limit for sending the request, and again for reading the answer.
+            longest: slowest.unwrap_or_default().saturating_add(2 * limits.read_timeout),
         }
     }
 
@@ -218,12 +217,12 @@ impl Server {
         let readiness = Arc::clone(&self.readiness);
         let answer = service_fn(move |request: Request<Incoming>| {
             watched.call_begins();
-            let is_last = head_size(&request) > LARGEST_HEAD_KEPT;
+            let is_last = readiness.is_stopping() || head_size(&request) > LARGEST_HEAD_KEPT;
             let request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
-            let (watched, readiness) = (Arc::clone(&watched), Arc::clone(&readiness));
+            let watched = Arc::clone(&watched);
             service.answer(request).map_ok(move |mut response| {
                 watched.call_ends(response.body().size_hint().lower());
-                if is_last || readiness.is_stopping() {
+                if is_last {
                     response
                         .headers_mut()
                         .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -243,7 +242,7 @@ impl Server {
     }
 
     /// Closes the port after `delay`, waits for the calls on connections, then for detached calls, and then closes the
-    /// store. While the server stops, each answer asks the caller to close the connection.
+    /// store. The answer to a call that arrives meanwhile asks the caller to close the connection.
     async fn stop(self, connections: GracefulShutdown, pipeline: &Pipeline, delay: Duration, linger: Duration) {
         {
             // One future for both phases, because it may have taken a connection that it has not served yet.
@@ -257,16 +256,14 @@ impl Server {
         let Self {
             listener,
             connections: open,
-            slowest,
-            patience,
+            longest,
             ..
         } = self;
         drop(listener);
         let _ = tokio::time::timeout(linger, open.all_ended()).await;
         // In this order, because a connection that is lost meanwhile hands its handler over to the pipeline.
-        let most = slowest.saturating_add(2 * patience);
-        if tokio::time::timeout(most, connections.shutdown()).await.is_err() {
-            tracing::warn!("some connections were still open after {} s", most.as_secs());
+        if tokio::time::timeout(longest, connections.shutdown()).await.is_err() {
+            tracing::warn!("some connections were still open after {} s", longest.as_secs());
         }
         pipeline.stop();
         pipeline.idle().await;

@@ -99,7 +99,7 @@ impl fmt::Display for Refusal {
                     Some([]) => formatter.write_str("the text `{}`, because there are no search parameters")?,
                     Some(names) => write!(
                         formatter,
-                        "the search parameters as a JSON object, here with the names {}, in this order",
+                        "the search parameters as a JSON object with the keys {}, in this order",
                         names.join(", ")
                     )?,
                 }

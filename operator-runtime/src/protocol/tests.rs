@@ -222,7 +222,7 @@ fn a_refused_get_names_the_parameters_that_are_signed() {
     };
     let names = told(Some("order=17&amount=h%C3%BCsh&amount_in=EUR"));
     assert!(
-        names.contains(r#"with the names "amount", "amount_in", "order", in this order"#),
+        names.contains(r#"with the keys "amount", "amount_in", "order", in this order"#),
         "{names}"
     );
     assert!(

@@ -154,7 +154,11 @@ impl Postgres {
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         make_cluster(folder.path());
-        let settings = owned(settings);
+        Self::start_in(folder, owned(settings))
+    }
+
+    /// Starts a server in a folder that has the data of a cluster.
+    pub(super) fn start_in(folder: TempDir, settings: Vec<(String, String)>) -> Self {
         let (child, port) = on_a_free_port(|port| spawn_postgres(folder.path(), port, &settings));
         Self {
             child,

@@ -1,11 +1,11 @@
 //! `migrate`: makes or upgrades the tables of the store and of the program, or prints the SQL that does.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Done, print, refused, said, settings};
+use crate::app::assemble::open_store;
 use crate::app::{App, Config, Given, setup};
 use crate::store;
 
@@ -21,15 +21,8 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Done {
     if arguments.print {
         return print_sql(app, &config);
     }
-    let opened = match &app.store {
-        Some(given) => Arc::clone(&given.value),
-        None => {
-            let Given { value, setting } = config.store_url().map_err(said)?;
-            // Opening a store upgrades its tables.
-            let opened = store::open(value).await;
-            opened.map_err(|error| store::not_opened(&setting.to_string(), value, &error))?
-        }
-    };
+    // Opening a store upgrades its tables.
+    let opened = open_store(app, &config).await.map_err(said)?;
     let mut problems = Vec::new();
     setup::run(app, &opened, app.store_setting(&config), &mut problems).await;
     let done = format!("The tables of {} are up to date.\n", opened.describe());
@@ -50,7 +43,7 @@ fn print_sql(app: &App, config: &Config) -> Done {
     match store::migration(value).map_err(|error| store::not_opened(&setting.to_string(), value, &error))? {
         Some(sql) => print(&with_setup(app, sql)),
         None => Err(format!(
-            "`--print` works only with a Postgres store, but {setting} names another store: run `migrate` without `--print`."
+            "`--print` works only with a Postgres store: set {setting} to the address of one, or run `migrate` without `--print`."
         )),
     }
 }

@@ -24,6 +24,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// A connection that was idle for less than this time is reused without a check.
 const TRUSTED: Duration = Duration::from_millis(500);
 
+/// The longest wait for a connection, if the time of a longer wait cannot be represented.
+const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
 #[derive(Clone)]
 #[doc(hidden)]
 pub struct Pool(Arc<Shared>);
@@ -66,7 +69,8 @@ impl Pool {
     pub(super) async fn acquire(&self) -> Result<Pooled, StoreError> {
         let shared = &self.0;
         let waits = shared.servers.wait();
-        let until = timer_now() + waits;
+        let now = timer_now();
+        let until = now.checked_add(waits).unwrap_or(now + LONGEST);
         let permit = timeout_at(until, shared.permits.clone().acquire_owned()).await;
         let permit = permit.map_err(|_| shared.crowded(waits))?;
         let permit = permit.map_err(|_| shared.closed())?;

@@ -8,17 +8,17 @@ mod show;
 use std::any::Any;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Subcommand;
 
 use self::found::Found;
 use super::{Done, said, settings};
+use crate::app::assemble::open_store;
 use crate::app::{App, Given, registry};
 use crate::endpoint::Endpoint;
 use crate::idempotency::operations::Operations;
-use crate::store::{self, Listed, MemoryStore, OperationId, Store, StoreError};
+use crate::store::{Listed, MemoryStore, OperationId, Store, StoreError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -51,10 +51,10 @@ struct Desk {
 impl Desk {
     async fn open(app: &App) -> Result<Self, String> {
         let config = settings(app)?;
-        let store = match &app.store {
-            Some(store) => Arc::clone(&store.value),
-            None => open(config.store_url().map_err(said)?).await?,
-        };
+        if app.store.is_none() {
+            check_file(&config.store_url().map_err(said)?)?;
+        }
+        let store = open_store(app, &config).await.map_err(said)?;
         if store.built_in().is_some_and(<dyn Any + Send + Sync>::is::<MemoryStore>) {
             return Err(format!(
                 "The store is in memory, so only the server process can see the operations, and this command cannot list or settle them: set {} to a persistent store, such as sqlite:operator.db.",
@@ -100,14 +100,9 @@ impl Desk {
     }
 }
 
-/// Opens the store. Returns an error if the SQLite file is missing, because opening a missing file would create an
-/// empty store.
-async fn open(given: Given<&str>) -> Result<Arc<dyn Store>, String> {
-    let Given {
-        value: address,
-        setting,
-    } = given;
-    if let Some(file) = address.strip_prefix("sqlite:") {
+/// Returns an error if the SQLite file is missing, because opening a missing file would create an empty store.
+fn check_file(Given { value, setting }: &Given<&str>) -> Result<(), String> {
+    if let Some(file) = value.strip_prefix("sqlite:") {
         let path = file.split('?').next().unwrap_or(file);
         if !path.is_empty() && !Path::new(path).exists() {
             return Err(format!(
@@ -115,9 +110,7 @@ async fn open(given: Given<&str>) -> Result<Arc<dyn Store>, String> {
             ));
         }
     }
-    store::open(address)
-        .await
-        .map_err(|error| store::not_opened(&setting.to_string(), address, &error))
+    Ok(())
 }
 
 fn unreadable(error: &StoreError) -> String {

@@ -1,0 +1,229 @@
+//! Tests of what it costs to refuse a body, and of the sentences of such refusals.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroI8;
+
+use allocation_counter::AllocationInfo;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::told_of;
+use crate::input::bound::compile;
+use crate::input::{BoundInputs, Decoder, Input, JsonInput};
+use crate::protocol::method::Method;
+use crate::protocol::request::Content;
+
+/// Fails if more was allocated at once than a refusal of a body of this length may take.
+fn assert_cheap(allocated: &AllocationInfo, length: usize) {
+    let most = 32 * (1024 * 1024 + length as u64);
+    assert!(allocated.bytes_max < most, "{} bytes for {length}", allocated.bytes_max);
+}
+
+/// The formats of JSON Schema (validation §7.3), each with texts of 1 MB that are valid or nearly so.
+#[test]
+fn checking_a_format_takes_memory_in_proportion_to_the_text() {
+    let of = |part: &str| part.repeat(1_000_000 / part.len());
+    let parts = [
+        "a", "(", "[", "a.", "a@", "%41", "/a", "~1", "{a}", "1:", "P1D", "\u{fc}.", "xn--", "-", "0", ":", "|",
+    ];
+    for format in [
+        "date",
+        "date-time",
+        "duration",
+        "email",
+        "hostname",
+        "idn-email",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "iri",
+        "iri-reference",
+        "json-pointer",
+        "regex",
+        "relative-json-pointer",
+        "time",
+        "uri",
+        "uri-reference",
+        "uri-template",
+        "uuid",
+    ] {
+        let schema = serde_json::json!({ "format": format });
+        let validator: jsonschema::Validator = compile(&schema).unwrap();
+        for part in parts {
+            for start in ["", "http://a/", "http://", "a@"] {
+                let text = serde_json::Value::from(format!("{start}{}", of(part)));
+                let allocated = allocation_counter::measure(|| {
+                    std::hint::black_box(validator.is_valid(&text));
+                });
+                assert!(
+                    allocated.bytes_max < 32_000_000,
+                    "{format}, {start}{part}: {} bytes",
+                    allocated.bytes_max
+                );
+            }
+        }
+    }
+}
+
+/// An even number, which the schema does not say.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(try_from = "u32")]
+#[schemars(with = "u32")]
+struct Even;
+
+impl TryFrom<u32> for Even {
+    type Error = String;
+
+    fn try_from(number: u32) -> Result<Self, String> {
+        if number.is_multiple_of(2) {
+            Ok(Self)
+        } else {
+            Err("is odd".to_owned())
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct BeyondSchema {
+    of_u16: Option<BTreeMap<u16, Option<bool>>>,
+    of_signed: Option<BTreeMap<NonZeroI8, Option<bool>>>,
+    even: Option<HashMap<String, Even>>,
+    list: Option<Vec<Even>>,
+    maps: Option<Vec<BTreeMap<u16, bool>>>,
+}
+
+/// The refusal of this value, which its schema accepts. Fails if the refusal takes too much memory.
+fn refused_by_its_type(value: &str) -> String {
+    let mut told = String::new();
+    let allocated = allocation_counter::measure(|| told = told_of::<BeyondSchema>(value));
+    assert_cheap(&allocated, value.len());
+    told
+}
+
+#[test]
+fn a_value_that_only_its_type_refuses_is_explained() {
+    let keys: Vec<String> = (0..=65_536).map(|key| format!("\"{key}\":null")).collect();
+    let names: Vec<String> = (0..100_000).map(|name| format!("\"{name}\":0")).collect();
+    for (value, expected) in [
+        (
+            format!("{{\"of_u16\":{{{}}}}}", keys.join(",")),
+            "`v.of_u16.65536` must be a whole number from 0 to 65535, and integer `65536` was given.",
+        ),
+        (
+            r#"{"of_signed":{"0":null}}"#.to_owned(),
+            "`v.of_signed.0` must be a whole number from -128 to 127, except 0, and integer `0` was given.",
+        ),
+        (
+            format!("{{\"even\":{{{},\"last\":1}}}}", names.join(",")),
+            "`v.even.last` is not valid: is odd.",
+        ),
+        (
+            format!("{{\"list\":[{}1]}}", "0,".repeat(500_000)),
+            "`v.list[500000]` is not valid: is odd.",
+        ),
+        (
+            format!("{{\"maps\":[{}{{\"70000\":true}}]}}", "{},".repeat(330_000)),
+            "`v.maps[330000].70000` must be a whole number from 0 to 65535, and integer `70000` was given.",
+        ),
+    ] {
+        assert_eq!(refused_by_its_type(&value), expected);
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "is")]
+#[allow(dead_code, reason = "only its schema is of interest")]
+enum Tagged {
+    A { number: u8 },
+    B { number: u8 },
+    C { number: u8 },
+    D { number: u8 },
+    E { number: u8 },
+}
+
+/// Finding the form that was meant costs time for each value, so the search ends when there are enough problems.
+#[test]
+fn the_search_for_wrong_forms_ends_after_a_thousand_problems() {
+    let told = |count: usize| {
+        let values = vec![r#"{"is":"E"}"#; count].join(",");
+        told_of::<Vec<Tagged>>(&format!("[{values}]"))
+    };
+    for (count, end) in [
+        (20, "`v[19]` lacks `number`."),
+        (1_000, "And 980 more."),
+        (5_000, "And at least 1000 more."),
+    ] {
+        let told = told(count);
+        assert!(
+            told.starts_with("`v[0]` lacks `number`.") && told.ends_with(end),
+            "{told}"
+        );
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("if" = { "required": ["wrong"] }, "then" = { "required": ["number"] }))]
+#[allow(dead_code, reason = "only its schema is of interest")]
+struct Conditional {
+    next: Option<Box<Self>>,
+    number: Option<u8>,
+    wrong: Option<bool>,
+    list: Option<Vec<u8>>,
+}
+
+/// The rule `if` applies at each level, and each level contains all deeper ones.
+#[test]
+fn a_condition_at_each_level_is_checked_within_an_allowance() {
+    let told = |innermost: &str, levels: usize| {
+        let value = (0..levels).fold(innermost.to_owned(), |inner, _| format!("{{\"next\":{inner}}}"));
+        told_of::<Conditional>(&value)
+    };
+    assert_eq!(told(r#"{"wrong":true}"#, 2), "`v.next.next` does not match its schema.");
+    let long = format!("{{\"wrong\":true,\"list\":[{}0]}}", "0,".repeat(10_000));
+    assert_eq!(told(&long, 2), "`v.next.next` does not match its schema.");
+    assert_eq!(told(&long, 60), "`v` does not match its schema.");
+}
+
+const TWO: &[Input] = &[
+    <Vec<BTreeMap<String, String>> as JsonInput>::INPUT.named("maps", ""),
+    <u8 as JsonInput>::INPUT.named("number", ""),
+];
+
+/// Decoding a small map takes eighty times the memory of its text, which is in vain if another input is refused.
+#[test]
+fn a_long_body_is_not_decoded_if_another_input_is_refused() {
+    let bound = BoundInputs::of(Method::Post, TWO).unwrap();
+    let maps = vec![r#"{"":""}"#; 120_000].join(",");
+    for (rest, expected) in [
+        (r#","number":300"#, "`number` must be at most 255, and 300 was given."),
+        (
+            r#","number":1,"zzz":1"#,
+            "There is no input `zzz`; the inputs are maps, number.",
+        ),
+        (r#","number":1,"number":1"#, "`number` is given twice: give it once."),
+        ("", "`number` is missing."),
+    ] {
+        let body = format!("{{\"maps\":[{maps}]{rest}}}");
+        let length = body.len();
+        let content = Content::Body(body.into());
+        let mut told = String::new();
+        let allocated = allocation_counter::measure(|| {
+            let mut decoder = Decoder::open(&bound, &content).unwrap();
+            assert!(decoder.json::<Vec<BTreeMap<String, String>>>(0).is_none());
+            decoder.json::<u8>(1);
+            told = decoder.finish().unwrap_err().detail().to_owned();
+        });
+        assert_eq!(told, expected);
+        assert_cheap(&allocated, length);
+    }
+    let right = format!("{{\"maps\":[{maps}],\"number\":1}}");
+    let content = Content::Body(right.into());
+    let mut decoder = Decoder::open(&bound, &content).unwrap();
+    assert_eq!(
+        decoder.json::<Vec<BTreeMap<String, String>>>(0).map(|maps| maps.len()),
+        Some(120_000)
+    );
+    assert_eq!(decoder.json::<u8>(1), Some(1));
+    assert!(decoder.finish().is_ok());
+}
