@@ -113,3 +113,105 @@ pub(super) fn route(router: Router, readiness: &Arc<Readiness>) -> Router {
     };
     router.route(LIVE, get(async || "alive\n")).route(READY, get(ready))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::{PATIENCE, PAUSE, Readiness};
+    use crate::clock::SystemClock;
+    use crate::idempotency::machine::Settings;
+    use crate::idempotency::operations::Operations;
+    use crate::pipeline::Pipeline;
+    use crate::store::{BoxFuture, Cursor, OperationId, Page, Proposal, Step, Store, StoreError, Swap};
+
+    /// A store that answers a ping after some time, and counts the pings and the answers.
+    #[derive(Debug)]
+    struct Slow {
+        takes: Duration,
+        asked: AtomicU32,
+        answered: AtomicU32,
+    }
+
+    impl Store for Slow {
+        fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+            Box::pin(async {
+                self.asked.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(self.takes).await;
+                self.answered.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            })
+        }
+
+        fn swap(&self, _: Proposal) -> Step<'_, Result<Swap, StoreError>> {
+            Step::Now(Ok(Swap::Gone))
+        }
+
+        fn sweep(&self, _older_than: Duration, _limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
+            Box::pin(std::future::ready(Ok(0)))
+        }
+
+        fn list(
+            &self,
+            _: RangeInclusive<OperationId>,
+            _: Option<Cursor>,
+            _: u32,
+        ) -> BoxFuture<'_, Result<Page, StoreError>> {
+            Box::pin(std::future::ready(Ok(Page::new(Vec::new(), None))))
+        }
+
+        fn describe(&self) -> String {
+            "a slow store".to_owned()
+        }
+    }
+
+    fn readiness(takes: Duration) -> (Arc<Readiness>, Arc<Slow>) {
+        let store = Arc::new(Slow {
+            takes,
+            asked: AtomicU32::new(0),
+            answered: AtomicU32::new(0),
+        });
+        let operations = Operations::new(store.clone(), Settings::default());
+        let pipeline = Pipeline::new(operations, Arc::new(SystemClock::new()), 1);
+        (Readiness::new(&Arc::new(pipeline)), store)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_store_is_asked_at_most_once_a_second() {
+        let (readiness, store) = readiness(Duration::from_millis(10));
+        for _ in 0..100 {
+            readiness.check().await.unwrap();
+        }
+        assert_eq!(store.asked.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(PAUSE).await;
+        readiness.check().await.unwrap();
+        assert_eq!(store.asked.load(Ordering::SeqCst), 2);
+        readiness.stop();
+        let error = readiness.check().await.unwrap_err();
+        assert_eq!(error.status(), 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_who_disconnect_cause_no_further_questions() {
+        let (readiness, store) = readiness(PAUSE);
+        for _ in 0..5 {
+            let limit = tokio::time::timeout(PAUSE / 10, readiness.check());
+            assert!(limit.await.is_err(), "the store has not answered yet");
+        }
+        readiness.check().await.unwrap();
+        let counts = [&store.asked, &store.answered].map(|count| count.load(Ordering::SeqCst));
+        assert_eq!(counts, [1, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_is_asked_once() {
+        let (readiness, store) = readiness(PATIENCE * 100);
+        for _ in 0..5 {
+            assert!(readiness.check().await.is_err());
+        }
+        assert_eq!(store.asked.load(Ordering::SeqCst), 1);
+    }
+}
