@@ -5,12 +5,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap ends the measurement")]
 
+#[path = "../../examples/support-desk/src/database.rs"]
+mod database;
+#[path = "../../examples/support-desk/src/notifications.rs"]
+mod notifications;
+#[path = "../../examples/support-desk/src/orders.rs"]
+mod orders;
 #[path = "zoo/recursive.rs"]
 mod recursive;
+#[path = "../../examples/support-desk/src/refunds.rs"]
+mod refunds;
 #[path = "zoo/serde_forms.rs"]
 mod serde_forms;
 #[path = "zoo/shapes.rs"]
 mod shapes;
+#[path = "../../examples/support-desk/src/tickets.rs"]
+mod tickets;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod worst;
 
@@ -21,6 +31,7 @@ use std::{env, thread};
 
 use operator_runtime::App;
 use operator_runtime::http::StatusCode;
+use operator_runtime::store::SqliteStore;
 use operator_runtime::testing::Client;
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
@@ -40,17 +51,26 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .unwrap();
-    if env::args().nth(1).as_deref() == Some("serve") {
-        return runtime.block_on(App::new().run());
+    // With a command such as `serve` or `manifest`, this is the program that is measured.
+    if env::args().nth(1).is_some() {
+        return runtime.block_on(app().run());
     }
     runtime.block_on(alone());
     beside_others();
     ExitCode::SUCCESS
 }
 
+fn app() -> App {
+    App::new()
+        .state(notifications::Outbox::from_env())
+        .sqlite_setup(database::set_up)
+}
+
 /// Measures each request on its own. The fastest of five runs counts.
 async fn alone() {
-    let client = Client::new(App::new()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("refusals.db")).unwrap();
+    let client = Client::new(app().store(store)).await.unwrap();
     println!(
         "{:<32} {:>9} {:>9} {:>10} {:>7}",
         "request", "bytes", "ms", "MiB", "status"
@@ -76,10 +96,8 @@ async fn alone() {
 }
 
 fn requests() -> Vec<(&'static str, &'static str, Value)> {
-    let wrong = worst::requests()
+    let mut requests: Vec<_> = worst::requests()
         .into_iter()
-        .filter(|request| request.endpoint != "open_ticket");
-    let mut requests: Vec<_> = wrong
         .map(|request| (request.what, request.endpoint, request.inputs))
         .collect();
     let right = json!({ "value": worst::nested("sum", 9, worst::leaf("sum")) });
@@ -92,7 +110,7 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
 /// Measures the GETs of another caller while wrong requests are refused.
 fn beside_others() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_on(&env::current_exe().unwrap(), folder.path(), "memory:");
+    let server = Server::start_on(&env::current_exe().unwrap(), folder.path(), "sqlite:refusals.db");
     let quiet = median_of_calls(server.port);
     println!(
         "\na GET while nothing else runs: {:.2} ms at the median",
@@ -103,11 +121,15 @@ fn beside_others() {
         let (stop, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
         let median = thread::scope(|scope| {
             for caller in 0..AT_ONCE {
-                let (body, stop, refused, port) = (&body, &stop, &refused, server.port);
+                let (endpoint, body, stop, refused, port) = (&endpoint, &body, &stop, &refused, server.port);
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
                         let key = format!("{caller}-{}", refused.load(Ordering::Relaxed));
-                        let answer = caller::post(port, &format!("/zoo/{endpoint}"), &key, body);
+                        let path = match *endpoint {
+                            "open_ticket" => "/tickets".to_owned(),
+                            endpoint => format!("/zoo/{endpoint}"),
+                        };
+                        let answer = caller::post(port, &path, &key, body);
                         refused.fetch_add(
                             usize::from(answer.is_ok_and(|answer| answer.status == 400)),
                             Ordering::Relaxed,

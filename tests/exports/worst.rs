@@ -124,7 +124,7 @@ fn bags(depth: usize, width: usize) -> Value {
 }
 
 fn ticket(tags: &Value) -> Value {
-    json!({ "email": "ana@example.com", "subject": "A cup is broken", "message": "Again.", "priority": "low", "tags": tags })
+    json!({ "email": "ana@example.com", "subject": "A cup is broken", "body": "Again.", "priority": "low", "tags": tags })
 }
 
 /// A chain whose last value is invalid.

@@ -8,8 +8,9 @@ use std::sync::{Condvar, LazyLock, Mutex};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use operator_runtime::store::SqliteStore;
 use operator_runtime::testing::Client;
-use operator_runtime::{App, endpoints, operator_api};
+use operator_runtime::{App, Sqlite, Tx, endpoints, operator_api};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -71,10 +72,23 @@ async fn charge(
     text.len()
 }
 
+/// Counts letters in the transaction of its record. Use it to see that no transaction waits for a large body.
+#[operator_api(POST, "/deposit")]
+async fn deposit(
+    _tx: &mut Tx<Sqlite>,
+    /// A long text.
+    #[operator(max_length = 70_000)]
+    text: String,
+) -> usize {
+    text.len()
+}
+
 /// There is only one worker thread. If a large body were decoded on that thread, every other call would wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanwhile() {
-    let app = App::new().only(endpoints![gated, quick, charge]);
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("large.db")).unwrap();
+    let app = App::new().store(store).only(endpoints![gated, quick, charge, deposit]);
     let client = Client::new(app).await.unwrap();
     let long = json!({ "text": "x".repeat(70_000) });
     let permits = available_parallelism().map_or(1, |count| count.get() / 2).max(1);
@@ -96,9 +110,21 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
     };
     let quick = call("quick", &json!({})).await.expect("it waits for the large one");
     assert_eq!(quick.unwrap().status, 200);
-    let too_late = call("charge", &long).await.expect("it waits without a limit").unwrap();
-    assert_eq!(too_late.status, 503, "{}", too_late.body);
-    assert!(too_late.retry_after.is_some());
+    let too_long = json!({ "text": "x".repeat(70_001) });
+    let unsigned = {
+        let client = client.with_signing_key("another secret, 32 characters long");
+        let very_long = json!({ "text": "x".repeat(300_000) });
+        tokio::spawn(async move { client.call("quick", &very_long).await })
+    };
+    // Each of these calls waits for the permit: one to be decoded, one to be checked before its transaction begins, and
+    // one to be verified.
+    let (charge, deposit, unsigned) = tokio::join!(call("charge", &long), call("deposit", &too_long), unsigned);
+    let charge = charge.expect("it waits without a limit").unwrap();
+    let deposit = deposit.expect("it waits without a limit").unwrap();
+    for too_late in [charge, deposit, unsigned.unwrap()] {
+        assert_eq!(too_late.status, 503, "{}", too_late.body);
+        assert!(too_late.retry_after.is_some());
+    }
     assert_eq!(CHARGES.load(Ordering::Relaxed), 0);
 
     *OPEN.0.lock().unwrap() = true;
@@ -113,4 +139,10 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
         1,
         "a call that did not run is run by its retry"
     );
+    let refused = call("deposit", &too_long).await.unwrap().unwrap();
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains("`text` must"), "{detail}");
+    let reused = call("deposit", &long).await.unwrap().unwrap();
+    assert_eq!(reused.status, 422, "the refusal is recorded: {}", reused.body);
 }

@@ -19,9 +19,13 @@ async fn nothing() -> u8 {
 
 /// The problems that start-up reports if the key file contains these bytes.
 fn refused(path: &Path, bytes: &[u8]) -> Vec<String> {
+    write(path, bytes);
+    problems(Config::new().signing_keys(format!("@{}", path.display())))
+}
+
+fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
-    problems(Config::new().signing_keys(format!("@{}", path.display())))
 }
 
 fn problems(config: Config) -> Vec<String> {
@@ -97,6 +101,47 @@ fn a_file_that_is_not_a_list_of_keys_is_named() {
         told.len() == 1 && told[0].starts_with("Line 1 of ") && told[0].contains("begins with a byte-order mark"),
         "{told:?}"
     );
+}
+
+#[test]
+fn a_file_can_hold_a_single_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    for (text, found) in [
+        ("hush1hush1hush1hu\n", None),
+        ("hush1hush1hush1hu", None),
+        ("hush1hush1\nhush1hu\n", Some("a line break")),
+        ("\u{feff}hush1hush1hush1hu\n", Some("byte-order mark")),
+        ("\n", Some("is empty")),
+    ] {
+        write(&path, text.as_bytes());
+        let told = problems(Config::new().signing_key(format!("@{}", path.display())));
+        let place = format!("{} (`Config::signing_key`)", path.display());
+        match found {
+            None => assert_eq!(told, Vec::<String>::new()),
+            Some(found) => assert!(told[0].contains(found) && told[0].contains(&place), "{told:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_permissions_and_the_lines_of_a_file_are_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    write(&path, b"a=hush1hush1hush1hu\nno secret\n b=hush2hush2hush2hu\n");
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    let told = problems(Config::new().signing_keys(format!("@{}", path.display())));
+    let found = [
+        "can be written by others",
+        "may write in its folder",
+        "Line 2 of ",
+        "Line 3 of ",
+    ];
+    assert_eq!(told.len(), found.len(), "{told:?}");
+    for (told, found) in told.iter().zip(found) {
+        assert!(told.contains(found), "{told}");
+    }
 }
 
 #[test]

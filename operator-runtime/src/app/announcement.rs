@@ -1,8 +1,11 @@
-//! Log messages of start-up: the crates of the endpoints, the store, weak signing keys, and the store's warning.
+//! Log messages of start-up: the crates of the endpoints, the store, weak or very many signing keys, and the store's warning.
 
 use std::collections::BTreeMap;
 
 use super::Assembled;
+
+/// Hashing as many bytes takes about a quarter of a second. Nothing is known of a caller before its request is hashed.
+const MOST_TO_HASH: usize = 256 * 1024 * 1024;
 
 pub(super) fn announce(assembled: &Assembled) {
     let mut crates = BTreeMap::<&str, usize>::new();
@@ -14,6 +17,12 @@ pub(super) fn announce(assembled: &Assembled) {
     }
     for name in assembled.settings.keys.weak() {
         tracing::warn!("the signing key {name:?} is so short that it can be guessed: make a new one with `keygen`");
+    }
+    let (keys, body) = (assembled.settings.keys.count(), assembled.settings.limits.body);
+    if keys.saturating_mul(body) > MOST_TO_HASH {
+        tracing::warn!(
+            "each request is hashed once for each of the {keys} signing keys, also if it is refused: use fewer keys, or lower `body_limit` from {body} bytes"
+        );
     }
     let store = assembled.pipeline.store();
     tracing::info!("operations are kept in: {}", store.describe());

@@ -136,7 +136,8 @@ impl Config {
     }
 
     /// The secret that the agent signs with. The secret is used exactly as written, without one line end after it.
-    /// Start-up refuses a secret that contains control characters or has quotes or spaces around it.
+    /// Start-up refuses a secret that contains control characters or has quotes or spaces around it. `@FILE` reads the
+    /// secret from a file, which must contain nothing else.
     #[must_use]
     pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
         self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.into()));

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::arguments::ArgumentSources;
 use super::call::Call;
 use super::need::{Need, NeedKind};
-use crate::input::{Arguments, Decoder};
+use crate::input::{Arguments, Decoder, Verdict};
 use crate::problem::Error;
 use crate::protocol::request::{Content, Kept};
 use crate::transaction::{Database, Tx};
@@ -28,6 +28,8 @@ struct Inner {
     head: Option<Box<Parts>>,
     /// The values that the extractors have made from the head, in the order of the arguments.
     extracted: Vec<Box<dyn Any + Send>>,
+    /// The result of [`check`](Invocation::check), if the inputs were checked before they are decoded.
+    verdict: Option<Verdict>,
 }
 
 impl Invocation {
@@ -47,6 +49,7 @@ impl Invocation {
             call,
             head,
             extracted: Vec::new(),
+            verdict: None,
         }))
     }
 
@@ -85,14 +88,24 @@ impl Invocation {
     /// A copy for a second run of the handler, after a first run that was neither recorded nor answered.
     pub(crate) fn again(&self) -> Self {
         let Inner {
-            sources, call, head, ..
+            sources,
+            call,
+            head,
+            verdict,
+            ..
         } = &*self.0;
         Self(Box::new(Inner {
             sources: Arc::clone(sources),
             call: call.again(),
             head: head.clone(),
             extracted: Vec::new(),
+            verdict: verdict.clone(),
         }))
+    }
+
+    /// Checks every input, and remembers the result for [`arguments`](Self::arguments).
+    pub(crate) fn check(&mut self) {
+        self.0.verdict = Verdict::of(&self.0.sources.inputs, self.0.call.kept.content());
     }
 
     /// Decodes every input. If inputs are wrong, the error names all of them at once.
@@ -100,7 +113,13 @@ impl Invocation {
     /// # Errors
     /// 400 with one entry for each wrong, missing or unknown input.
     pub fn arguments<A: Arguments>(&self, decode: impl FnOnce(&mut Decoder<'_>) -> A) -> Result<A::Values, Error> {
-        let mut decoder = Decoder::open(&self.0.sources.inputs, self.0.call.kept.content())?;
+        let Inner {
+            sources, call, verdict, ..
+        } = &*self.0;
+        let mut decoder = match verdict {
+            Some(verdict) => Decoder::open_checked(&sources.inputs, call.kept.content(), verdict)?,
+            None => Decoder::open(&sources.inputs, call.kept.content())?,
+        };
         let arguments = decode(&mut decoder);
         decoder.finish()?;
         arguments

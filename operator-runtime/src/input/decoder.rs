@@ -23,8 +23,31 @@ pub struct Decoder<'c> {
     inputs: &'c BoundInputs,
     given: Given<'c>,
     problems: Found,
-    /// Whether inputs are decoded, or only checked because the call is refused anyway.
-    decodes: bool,
+}
+
+/// The problems of inputs that were checked but not decoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict(Found);
+
+impl Verdict {
+    /// Checks that all inputs are known, match their schemas, and are given if they are required. Returns `None` if the
+    /// content cannot be split into inputs.
+    pub(crate) fn of(inputs: &BoundInputs, content: &Content) -> Option<Self> {
+        Given::of(content).ok().map(|given| Self::given(inputs, given))
+    }
+
+    fn given(inputs: &BoundInputs, given: Given<'_>) -> Self {
+        let mut decoder = Decoder {
+            inputs,
+            given,
+            problems: Found::default(),
+        };
+        for index in 0..inputs.inputs.len() {
+            decoder.check(index);
+        }
+        decoder.given.refuse_rest(inputs, &mut decoder.problems);
+        Self(decoder.problems)
+    }
 }
 
 /// The decoded inputs in order, as `(first, (second, ()))`. They are complete if no input is `None`.
@@ -53,32 +76,31 @@ impl<First, Rest: Arguments> Arguments for (Option<First>, Rest) {
 }
 
 impl<'c> Decoder<'c> {
+    /// Begins to decode. All inputs of a large body are checked first.
     pub(crate) fn open(inputs: &'c BoundInputs, content: &'c Content) -> Result<Self, Error> {
-        let mut decoder = Self {
+        let decoder = Self {
             inputs,
             given: Given::of(content)?,
             problems: Found::default(),
-            decodes: true,
         };
         if matches!(content, Content::Body(body) if body.len() > LARGE) {
-            decoder.decodes = decoder.passes_a_check();
+            Verdict::given(inputs, decoder.given.clone()).0.into_result()?;
         }
         Ok(decoder)
     }
 
-    /// Whether all inputs are known, match their schemas, and are given if they are required.
-    fn passes_a_check(&self) -> bool {
-        let mut trial = Self {
-            inputs: self.inputs,
-            given: self.given.clone(),
+    /// Begins to decode inputs that are already checked.
+    pub(crate) fn open_checked(
+        inputs: &'c BoundInputs,
+        content: &'c Content,
+        verdict: &Verdict,
+    ) -> Result<Self, Error> {
+        verdict.0.clone().into_result()?;
+        Ok(Self {
+            inputs,
+            given: Given::of(content)?,
             problems: Found::default(),
-            decodes: false,
-        };
-        for index in 0..self.inputs.inputs.len() {
-            trial.check(index);
-        }
-        trial.given.refuse_rest(self.inputs, &mut trial.problems);
-        trial.problems.count() == 0
+        })
     }
 
     fn check(&mut self, index: usize) {
@@ -135,9 +157,6 @@ impl<'c> Decoder<'c> {
     /// Finishes decoding: adds the unknown inputs, and returns all problems.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.given.refuse_rest(self.inputs, &mut self.problems);
-        if !self.decodes && self.problems.count() == 0 {
-            self.push("", "The inputs do not match their schemas.".to_owned());
-        }
         self.problems.into_result()
     }
 
@@ -191,9 +210,6 @@ impl<'c> Decoder<'c> {
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
     /// function accepts it too.
     fn decode<T: DeserializeOwned>(&mut self, name: &str, text: &str, document: &Document<'_>) -> Option<T> {
-        if !self.decodes {
-            return None;
-        }
         if let Ok(decoded) = serde_json::from_str(text) {
             return Some(decoded);
         }

@@ -85,14 +85,15 @@ impl Place<'_> {
 /// problems were found before.
 const FEW_FORMS: usize = 4;
 
-/// How often the whole input may be validated by keywords without a specific error message, such as `if`. A schema that
-/// refers to itself has such keywords at each level of a value.
+/// How often the whole input may be validated again, by keywords without a specific error message, such as `if`, or to
+/// see whether it matches one of several forms. A schema that refers to itself has such keywords at each level of a
+/// value.
 const WHOLE_VALUES: usize = 4;
 
 struct Explaining<'e> {
     rules: &'e Rules,
     found: &'e mut Found,
-    /// How many values may still be validated by keywords without a specific error message.
+    /// How many values may still be validated again.
     allowance: usize,
 }
 
@@ -140,12 +141,10 @@ impl<'e> Explaining<'e> {
             self.found.push(|| place.problem("is not allowed: leave it out."));
         }
         if let Some(beyond) = &rule.beyond
-            && let Some(left) = self.allowance.checked_sub(value.size())
+            && self.may_validate(value)
+            && !beyond.is_valid(value)
         {
-            self.allowance = left;
-            if !beyond.is_valid(value) {
-                self.found.push(|| place.problem("does not match its schema."));
-            }
+            self.found.push(|| place.problem("does not match its schema."));
         }
         let Some(own) = rule.own.as_ref().filter(|own| !own.is_valid(value)) else {
             return true;
@@ -168,6 +167,13 @@ impl<'e> Explaining<'e> {
             });
         }
         !broken.iter().any(|error| is_type(error.kind()))
+    }
+
+    /// Whether the allowance is enough to validate the value once more. If so, this uses that part of the allowance.
+    fn may_validate(&mut self, value: Node<'_>) -> bool {
+        let left = self.allowance.checked_sub(value.size());
+        self.allowance = left.unwrap_or(self.allowance);
+        left.is_some()
     }
 
     fn visit_items(&mut self, list: Node<'_>, rules: &[Id], place: &Place<'_>) {
@@ -247,7 +253,7 @@ impl<'e> Explaining<'e> {
         }
         if let Some(variants) = Variants::of(forms) {
             let meant = variants.meant(value);
-            if meant.is_none() && !forms.any_fits(value) {
+            if meant.is_none() && self.may_validate(value) && !forms.any_fits(value) {
                 self.found
                     .push(|| place.problem(&format!("must be {variants}, and {} was given.", shown(value))));
             }
@@ -279,6 +285,7 @@ impl<'e> Explaining<'e> {
                 let choices = one_of(choices.iter().map(String::as_str));
                 Place::Field(place, field).problem(&format!("must be {choices}, and {} was given.", shown(given)))
             }),
+            Meant::Unclear if !self.may_validate(value) => {}
             Meant::Unclear if !forms.any_fits(value) => self.found.push(|| {
                 let count = forms.forms.iter().filter(|form| !form.shape.is_null()).count();
                 place.problem(&format!("matches none of the {count} forms in its schema."))

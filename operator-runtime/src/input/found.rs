@@ -10,7 +10,7 @@ const MOST: usize = 20;
 const MOST_SOUGHT: usize = 1000;
 
 /// The problems of one call's inputs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     told: Vec<InputProblem>,
     /// The number of problems that are only counted.

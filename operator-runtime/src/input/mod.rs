@@ -38,7 +38,7 @@ use serde::Serialize;
 pub(crate) use bound::BoundInputs;
 #[cfg(feature = "cli")]
 pub(crate) use bound::compile;
-pub(crate) use decoder::{Arguments, Decoder};
+pub(crate) use decoder::{Arguments, Decoder, Verdict};
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};
 pub use search_params::{FlattenSearch, SearchParams};

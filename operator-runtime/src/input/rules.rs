@@ -6,7 +6,7 @@
 //! forms of a recursive type would multiply the work with each level.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
 use percent_encoding::percent_decode_str;
@@ -68,7 +68,8 @@ pub(super) struct Forms {
     pub(super) choices: Option<Vec<String>>,
     /// Whether a value must match exactly one form: `oneOf`.
     only_one: bool,
-    schema: Value,
+    schemas: Value,
+    definitions: Option<Arc<Value>>,
     any: OnceLock<Option<Validator<Indexed>>>,
     one: OnceLock<Option<Validator<Indexed>>>,
 }
@@ -83,6 +84,7 @@ impl Rules {
     pub(super) fn of(schema: &Value) -> Self {
         let mut building = Building {
             root: schema,
+            definitions: schema.get("$defs").cloned().map(Arc::new),
             rules: Vec::new(),
             references: BTreeMap::new(),
         };
@@ -234,8 +236,8 @@ impl Forms {
     }
 
     fn compile(&self, keyword: &str) -> Option<Validator<Indexed>> {
-        let mut schema = Map::from_iter([(keyword.to_owned(), self.schema["forms"].clone())]);
-        if let Some(definitions) = self.schema.get("$defs") {
+        let mut schema = Map::from_iter([(keyword.to_owned(), self.schemas.clone())]);
+        if let Some(definitions) = self.definitions.as_deref() {
             schema.insert("$defs".to_owned(), definitions.clone());
         }
         compile(&schema.into()).ok()
@@ -245,6 +247,8 @@ impl Forms {
 /// Splits a schema into rules.
 struct Building<'s> {
     root: &'s Value,
+    /// The definitions of the schema, which all forms share.
+    definitions: Option<Arc<Value>>,
     rules: Vec<Rule>,
     /// The rule already made for each `$ref`. Without this map, splitting a recursive schema into rules would never
     /// end.
@@ -330,13 +334,10 @@ impl<'s> Building<'s> {
         if keywords.is_empty() {
             return None;
         }
-        keywords.extend(self.definitions());
+        if let Some(definitions) = self.definitions.as_deref() {
+            keywords.insert("$defs".to_owned(), definitions.clone());
+        }
         compile(&keywords.into()).ok()
-    }
-
-    /// The definitions of the schema, if there are any, as a keyword.
-    fn definitions(&self) -> Option<(String, Value)> {
-        Some(("$defs".to_owned(), self.root.get("$defs")?.clone()))
     }
 
     fn list(&mut self, schemas: &'s Value) -> Vec<Id> {
@@ -355,12 +356,8 @@ impl<'s> Building<'s> {
                 .collect(),
             choices: None,
             only_one,
-            schema: Map::from_iter(
-                self.definitions()
-                    .into_iter()
-                    .chain([("forms".to_owned(), schemas.clone())]),
-            )
-            .into(),
+            schemas: schemas.clone(),
+            definitions: self.definitions.clone(),
             any: OnceLock::new(),
             one: OnceLock::new(),
         }

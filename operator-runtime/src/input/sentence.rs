@@ -256,6 +256,7 @@ fn format_in_words(format: &str) -> String {
         "uuid" => "a UUID, such as 0b6f5a52-1c1d-4b6e-9d0a-2f6b6c1d7e90",
         "date" => "a date, such as 2026-11-24",
         "date-time" => "a time with its zone, such as 2026-11-24T09:30:00Z",
+        "regex" => "a regular expression of at most 16 KiB",
         other => return format!("in the format `{other}`"),
     }
     .to_owned()

@@ -1,4 +1,5 @@
-//! Decodes large bodies outside the runtime's worker threads, so that other calls make progress in the meantime.
+//! Verifies, checks and decodes large bodies outside the runtime's worker threads, so that other calls make progress in
+//! the meantime.
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
@@ -7,10 +8,16 @@ use std::time::Duration;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
+use tokio::time::timeout;
+
+use crate::problem::{Error, Kind};
 
 /// A body is large if it is longer than this many bytes. A body of this length is decoded in well under a millisecond;
 /// a longer body would delay other calls.
 const LARGE: usize = 16 * 1024;
+
+/// As many bytes are hashed in well under a millisecond. A body is hashed once for each key.
+const LARGE_TO_HASH: usize = 256 * 1024;
 
 /// One permit for every two processors, so that half of the processors stay free for calls with small bodies.
 static TURNS: LazyLock<Semaphore> =
@@ -21,27 +28,35 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) const WAITED_TOO_LONG: &str =
     "The server is reading other large requests and has not started this one. Send it again.";
 
-/// Whether a body of that length is decoded under a permit.
+/// Whether a body of that length is checked and decoded under a permit.
 pub(super) fn is_large(length: usize) -> bool {
     length > LARGE
 }
 
-/// Waits for the permit to decode a large body.
+/// Whether a body of that length is hashed under a permit.
+pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
+    length.saturating_mul(keys) > LARGE_TO_HASH
+}
+
+/// Waits for the permit to work on a large body.
 pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     // `acquire` fails only on a closed semaphore, and nothing closes this one.
     TURNS.acquire().await.ok()
 }
 
-/// Runs `decode` for a body of `length` bytes, inside `block_in_place` if the body is large. A current-thread runtime
-/// has only one worker thread, so on such a runtime a large body is decoded like a small one. Tokio panics on
-/// `block_in_place` inside a `LocalSet`, so a host that serves the app inside a `LocalSet` needs a current-thread
-/// runtime.
-pub(super) fn decode<T>(length: usize, decode: impl FnOnce() -> T) -> T {
-    let has_others =
-        || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if is_large(length) && has_others() {
-        block_in_place(decode)
-    } else {
-        decode()
-    }
+/// Waits for a permit, and works on a large body of a call that has not claimed its operation.
+pub(super) async fn in_turn<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
+    let turn = timeout(LONGEST_WAIT, turn()).await;
+    let turn = turn.map_err(|_| Error::new(Kind::Full, WAITED_TOO_LONG))?;
+    let done = aside(work);
+    drop(turn);
+    Ok(done)
+}
+
+/// Runs `work` inside `block_in_place`. A current-thread runtime has only one worker thread, so on such a runtime the
+/// work is done like any other. Tokio panics on `block_in_place` inside a `LocalSet`, so a host that serves the app
+/// inside a `LocalSet` needs a current-thread runtime.
+pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let has_others = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if has_others { block_in_place(work) } else { work() }
 }

@@ -78,20 +78,28 @@ impl Pipeline {
     /// Answers a call whose whole body has arrived.
     pub(crate) fn answer<'p>(
         &'p self,
-        endpoint: &Arc<PreparedEndpoint>,
+        endpoint: &'p Arc<PreparedEndpoint>,
         head: Parts,
         body: Bytes,
     ) -> impl Future<Output = Reply> + Send + 'p {
         // `open` is called outside the future, so that the future does not store head and body.
-        Self::carry_out(self.open(endpoint, head, body))
+        Self::carry_out(if large::is_large_to_hash(body.len(), endpoint.keys.count()) {
+            Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body)))
+        } else {
+            Opening::Done(self.open(endpoint, head, body))
+        })
     }
 
     #[allow(
         clippy::manual_async_fn,
-        reason = "the future of an `async fn` would store `begun` twice"
+        reason = "the future of an `async fn` would store `opening` twice"
     )]
-    fn carry_out(begun: Result<Begun<'_>, Reply>) -> impl Future<Output = Reply> + Send {
+    fn carry_out(opening: Opening<'_>) -> impl Future<Output = Reply> + Send {
         async move {
+            let begun = match opening {
+                Opening::Done(begun) => begun,
+                Opening::Waiting(begun) => begun.await,
+            };
             let reply = match begun {
                 Err(reply) => reply,
                 // A read is not detached. It changes nothing, so it may be dropped when the caller disconnects.
@@ -117,6 +125,24 @@ impl Pipeline {
         Ok(self.begin(invocation, call, claimed))
     }
 
+    /// Opens a call whose body takes long to hash. The caller is not known yet, so the call waits for its turn before it
+    /// takes a permit to run.
+    async fn open_in_turn<'p>(
+        &'p self,
+        endpoint: &'p Arc<PreparedEndpoint>,
+        head: Parts,
+        body: Bytes,
+    ) -> Result<Begun<'p>, Reply> {
+        match large::in_turn(|| self.open(endpoint, head, body)).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                let reply = Reply::from_error(&error);
+                endpoint.meter.call(reply.outcome());
+                Err(reply)
+            }
+        }
+    }
+
     /// Answers a call over MCP, which is authenticated by a bearer token instead of a signature.
     #[cfg(feature = "mcp")]
     pub(crate) fn answer_bearer<'p>(
@@ -132,7 +158,7 @@ impl Pipeline {
             self.begin(invocation, call, claimed)
         });
         // This future may run outside of a connection, so the tracker makes shutdown wait for it.
-        self.running.track_future(Self::carry_out(begun))
+        self.running.track_future(Self::carry_out(Opening::Done(begun)))
     }
 
     /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
@@ -262,6 +288,13 @@ enum Claimed {
     Granted(Lease, OperationId),
 }
 
+/// A call that is being verified and admitted.
+enum Opening<'p> {
+    Done(Result<Begun<'p>, Reply>),
+    /// The call waits for its turn, because its body takes long to hash.
+    Waiting(BoxFuture<'p, Result<Begun<'p>, Reply>>),
+}
+
 /// The rest of a call, by the kind of its endpoint. Each variant is boxed, so that a call does not reserve the space of
 /// the largest variant.
 enum Begun<'p> {
@@ -280,8 +313,8 @@ async fn run(
 ) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
     let length = invocation.body_length();
-    // Outside a transaction, a large body waits for a permit before it is decoded. A call in a transaction does not
-    // wait, because other transactions would wait for it. The wait does not count toward the handler's time limit. If
+    // Outside a transaction, a large body waits for a permit before it is decoded. A call in a transaction has waited
+    // before, because other transactions would wait for it now. The wait does not count toward the handler's time limit. If
     // the wait is too long, the operation is released, because nothing has run yet.
     let turn = if in_transaction || !large::is_large(length) {
         None
@@ -296,7 +329,12 @@ async fn run(
             // The extractors' future is boxed, so that a call without extractors does not reserve space for it.
             Box::pin(invocation.extract()).await?;
         }
-        let handler = large::decode(length, || (endpoint.endpoint.run)(&mut invocation, transaction));
+        let start = || (endpoint.endpoint.run)(&mut invocation, transaction);
+        let handler = if large::is_large(length) {
+            large::aside(start)
+        } else {
+            start()
+        };
         drop(turn);
         handler?.await
     };

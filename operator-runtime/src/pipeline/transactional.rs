@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{Instrument as _, Span};
 
 use super::detached::Detached;
+use super::large;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
@@ -19,7 +20,7 @@ use crate::idempotency::transacted::{Transacted, TransactionalHandler};
 use crate::problem::Error;
 
 impl Pipeline {
-    pub(super) async fn transact(&self, invocation: Invocation, call: Admitted, operation: Operation) -> Reply {
+    pub(super) async fn transact(&self, mut invocation: Invocation, call: Admitted, operation: Operation) -> Reply {
         let Admitted { permit, account, span } = call;
         let Some(taken_up) = self.transactions.take_up(operation.id, operation.first.fingerprint) else {
             return span.in_scope(|| account.close(Reply::from_error(&mismatch())));
@@ -36,6 +37,9 @@ impl Pipeline {
             let _permit = permit;
             // The call waits before it takes a store connection, because there are fewer connections than callers.
             let _turn = taken_up.turn().await;
+            if let Err(error) = check_large(&mut invocation).await {
+                return account.close(Reply::from_error(&error));
+            }
             let endpoint = account.shared_endpoint();
             account.close(transact(operations, endpoint, operation, invocation, &progress).await)
         };
@@ -50,6 +54,14 @@ impl Pipeline {
             }
         }
     }
+}
+
+/// Checks the inputs of a large body before the transaction begins, because other transactions wait for this one.
+async fn check_large(invocation: &mut Invocation) -> Result<(), Error> {
+    if large::is_large(invocation.body_length()) {
+        large::in_turn(|| invocation.check()).await?;
+    }
+    Ok(())
 }
 
 /// Returns after `wait` if the handler has not started by then. The error says what the call is waiting for: another

@@ -72,6 +72,11 @@ impl Keys {
         self.0.first().map(|key| &key.name)
     }
 
+    /// How many keys there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The ids of all keys.
     #[cfg(feature = "cli")]
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
@@ -154,6 +159,11 @@ pub(crate) struct BoundKeys {
 }
 
 impl BoundKeys {
+    /// How many keys there are, each of which hashes every request.
+    pub(crate) fn count(&self) -> usize {
+        self.states.len()
+    }
+
     /// Returns the key that signed the content. All keys are tried, and each signature is compared completely, in
     /// constant time.
     pub(super) fn verify(&self, envelope: &Envelope<'_>, content: &[u8]) -> Result<KeyName, Refusal> {

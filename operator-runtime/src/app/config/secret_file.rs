@@ -28,6 +28,14 @@ pub(super) struct SecretFile<'s> {
     setting: SettingName,
 }
 
+/// What was read from a file.
+pub(super) struct Contents {
+    /// The text, if it can be read.
+    pub(super) text: Option<Zeroizing<String>>,
+    /// The problems of the file. If there are any, the text must not be used, but its problems can be reported too.
+    pub(super) problems: Vec<StartProblem>,
+}
+
 impl<'s> SecretFile<'s> {
     /// The file that the setting's value names, if it names one.
     pub(super) fn of(given: &'s Given<String>) -> Option<Self> {
@@ -41,16 +49,19 @@ impl<'s> SecretFile<'s> {
         format!("{} ({})", self.path, self.setting)
     }
 
-    /// The file's text. If everybody may read the file, this logs a warning.
-    pub(super) fn read(&self) -> Result<Zeroizing<String>, StartProblem> {
-        self.bytes().and_then(|bytes| self.text(bytes))
+    /// Reads the file, and finds who else may write it. If everybody may read the file, this logs a warning.
+    pub(super) fn read(&self) -> Contents {
+        let mut problems = Vec::new();
+        let text = self.bytes(&mut problems).and_then(|bytes| self.text(bytes));
+        let text = text.map_err(|problem| problems.push(problem)).ok();
+        Contents { text, problems }
     }
 
     pub(super) fn problem(&self, sentence: String) -> StartProblem {
         StartProblem::of(self.setting, sentence)
     }
 
-    fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, StartProblem> {
+    fn bytes(&self, problems: &mut Vec<StartProblem>) -> Result<Zeroizing<Vec<u8>>, StartProblem> {
         let unreadable = |error: io::Error| {
             let sentence = format!("The file {} cannot be read: {error}.", self.place());
             self.problem(sentence).caused_by(error)
@@ -59,8 +70,8 @@ impl<'s> SecretFile<'s> {
         self.check_kind(&fs::metadata(self.path).map_err(unreadable)?)?;
         let file = File::open(self.path).map_err(unreadable)?;
         // The mode is that of the opened file, because the path may name another file by now.
-        self.check_mode(&file.metadata().map_err(unreadable)?)?;
-        self.check_folder()?;
+        problems.extend(self.check_mode(&file.metadata().map_err(unreadable)?));
+        problems.extend(self.check_folder());
         let mut bytes = Zeroizing::new(Vec::new());
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
@@ -88,7 +99,7 @@ impl<'s> SecretFile<'s> {
     }
 
     /// Checks the folder of the path and, if the path is a symbolic link, the folder of the link's target.
-    fn check_folder(&self) -> Result<(), StartProblem> {
+    fn check_folder(&self) -> Option<StartProblem> {
         let path = Path::new(self.path);
         let target = fs::canonicalize(path).unwrap_or_default();
         for folder in [path, &target].into_iter().filter_map(Path::parent) {
@@ -99,21 +110,21 @@ impl<'s> SecretFile<'s> {
             };
             let mode = fs::metadata(folder).map_or(0, |metadata| metadata.permissions().mode());
             if mode & (OPEN_FOLDER | STICKY) == OPEN_FOLDER {
-                return Err(self.problem(format!(
+                return Some(self.problem(format!(
                     "Everybody may replace the file {}, because everybody may write in its folder: run `chmod o-w {}`.",
                     self.place(),
                     folder.display()
                 )));
             }
         }
-        Ok(())
+        None
     }
 
-    fn check_mode(&self, metadata: &Metadata) -> Result<(), StartProblem> {
+    fn check_mode(&self, metadata: &Metadata) -> Option<StartProblem> {
         let (path, place) = (self.path, self.place());
         let mode = metadata.permissions().mode();
         if mode & WRITABLE_BY_OTHERS != 0 {
-            return Err(self.problem(format!(
+            return Some(self.problem(format!(
                 "The file {place} can be written by others, who could add their own secrets: run `chmod 600 {path}`."
             )));
         }
@@ -122,7 +133,7 @@ impl<'s> SecretFile<'s> {
                 "everybody on this machine may read the secrets in the file {place}: run `chmod 600 {path}`"
             );
         }
-        Ok(())
+        None
     }
 
     fn text(&self, mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, StartProblem> {

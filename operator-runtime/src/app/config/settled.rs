@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::str::ParseBoolError;
 use std::time::Duration;
 
-use super::secret_file::SecretFile;
+use super::secret_file::{Contents, SecretFile};
 use super::setting::{self, Given, Names, SettingName};
 use super::{Address, Config, LISTEN, Limits};
 use crate::app::start_error::StartProblem;
@@ -177,9 +177,7 @@ impl Config {
                     one.setting, several.setting
                 ),
             )]),
-            (Some(Given { value, setting }), None) => {
-                Keys::single(&setting.to_string(), value).map_err(|error| problems_of(*setting, error))
-            }
+            (Some(given), None) => read_secrets(given, Keys::single, Keys::single),
             (None, Some(given)) => read_secrets(given, Keys::parse, Keys::parse_lines),
         }
     }
@@ -266,26 +264,32 @@ fn address(given: &Given<Address>, example: &str) -> Result<Given<SocketAddr>, S
     }
 }
 
-/// Reads a list of secrets from the setting, or from the file that the setting names.
+/// Reads secrets from the setting, or from the file that the setting names.
 fn read_secrets<T>(
     given: &Given<String>,
     parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-    parse_lines: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+    parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
 ) -> Result<T, Vec<StartProblem>> {
     let setting = given.setting;
-    let read = match SecretFile::of(given) {
-        None => parse(&setting.to_string(), &given.value),
-        Some(file) => {
-            let lines = file.read().map_err(|problem| vec![problem])?;
-            parse_lines(&file.place(), &lines)
-        }
+    let Some(file) = SecretFile::of(given) else {
+        return parse(&setting.to_string(), &given.value).map_err(|error| problems_of(setting, error));
     };
-    read.map_err(|error| problems_of(setting, error))
+    let Contents { text, mut problems } = file.read();
+    match text.map(|text| parse_file(&file.place(), &text)) {
+        Some(Ok(secrets)) if problems.is_empty() => return Ok(secrets),
+        Some(Err(error)) => problems.extend(problems_of(setting, error)),
+        Some(Ok(_)) | None => {}
+    }
+    Err(problems)
 }
 
 /// The address of a store in a file: one line, with or without a line end after it.
 fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
-    let text = file.read()?;
+    let Contents { text, problems } = file.read();
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
+    let text = text.unwrap_or_default();
     match text.trim() {
         "" => Err(file.problem(format!(
             "The file {} is empty: write the address of the store into it.",
