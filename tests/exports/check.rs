@@ -58,6 +58,21 @@ impl Earlier {
         &mut self.inputs(endpoint)["properties"][name]
     }
 
+    /// The guarantees of an endpoint, in the formats that list them.
+    fn guarantees(&mut self, endpoint: &str) -> &mut Value {
+        if self.format == "mcp" {
+            return &mut self.endpoint(endpoint)["_meta"]["operator-runtime/guarantees"];
+        }
+        &mut self.document["guarantees"][endpoint]
+    }
+
+    fn effect(&mut self, endpoint: &str) -> &mut Value {
+        if self.is_openapi() {
+            return &mut self.endpoint(endpoint)["x-operator-effect"];
+        }
+        &mut self.guarantees(endpoint)["effect"]
+    }
+
     /// The schema of an endpoint's output, or of a part of the output.
     fn outputs(&mut self, endpoint: &str, component: &str, inlined: &str) -> &mut Value {
         if self.is_openapi() {
@@ -327,6 +342,38 @@ fn what_only_one_format_says() {
             responses.remove("404").unwrap();
         },
         &["`refund_order` may now also answer with a 404"],
+    );
+}
+
+#[test]
+fn an_effect_becomes_weaker_or_a_problem_gets_another_status() {
+    breaks(
+        &FORMATS,
+        |earlier| {
+            *earlier.effect("notify_customer") = json!("transactional");
+            *earlier.effect("refund_order") = json!("read_only");
+        },
+        &[
+            "`notify_customer` is now at most once; it was transactional: this breaks callers that rely on one call having exactly one effect",
+            "`refund_order` is now transactional; it was read only: this breaks callers that call it without asking a person, because it changed nothing",
+        ],
+    );
+    for report in said(&FORMATS, |earlier| {
+        if earlier.is_openapi() {
+            let responses = earlier.endpoint("refund_order")["responses"].as_object_mut().unwrap();
+            let not_found = responses.remove("404").unwrap();
+            responses.insert("410".to_owned(), not_found);
+        } else {
+            earlier.guarantees("refund_order")["problems"]["no-such-order"] = json!([410]);
+        }
+    }) {
+        let told = "  - `refund_order` now answers the problem `no-such-order` with 404; it was 410: this breaks callers that expect 410 for `no-such-order`\n";
+        assert!(report.contains(told), "{report}");
+    }
+    breaks_nobody(
+        &FORMATS,
+        |earlier| *earlier.effect("notify_customer") = json!("rerunnable"),
+        &["`notify_customer` is now at most once; it was rerunnable"],
     );
 }
 

@@ -22,6 +22,23 @@ impl Effect {
         self != Self::ReadOnly
     }
 
+    /// The effect's name in documents.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read_only",
+            Self::AtMostOnce => "at_most_once",
+            Self::Rerunnable => "rerunnable",
+            Self::Transactional => "transactional",
+        }
+    }
+
+    /// The effect with this name.
+    #[cfg(feature = "cli")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let all = [Self::ReadOnly, Self::AtMostOnce, Self::Rerunnable, Self::Transactional];
+        all.into_iter().find(|effect| effect.name() == name)
+    }
+
     /// The effect in words, for tables that people read.
     #[cfg(feature = "cli")]
     pub(crate) fn in_words(self) -> &'static str {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::contract::{Contract, Place, Promised};
 use super::difference::{Difference, Direction, Kind, differences};
 use super::narrowing::Narrowing;
+use crate::idempotency::effect::Effect;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,9 @@ fn compare(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     }
     compare_inputs(name, &old.inputs, &new.inputs, found);
     compare_outputs(name, &old.outputs, &new.outputs, found);
+    compare_effects(old, new, found);
     compare_hints(old, new, found);
+    compare_statuses(old, new, found);
     compare_problems(old, new, found);
 }
 
@@ -101,6 +104,67 @@ fn compare_places(name: &str, old: &Place, new: &Place, found: &mut Vec<Change>)
     if old.url != new.url {
         let what = format!("`{name}` is now at {}", new.url);
         found.push(Change::breaking(what, format!("call and sign {}", old.url)));
+    }
+}
+
+/// Compares the effects, if both documents name them.
+fn compare_effects(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
+    let effect = |promised: &Promised| promised.guarantees.effect.as_deref().and_then(Effect::named);
+    let (Some(before), Some(after)) = (effect(old), effect(new)) else {
+        return;
+    };
+    let what = format!(
+        "`{}` is now {}; it was {}",
+        new.name,
+        after.in_words(),
+        before.in_words()
+    );
+    if strength(after) < strength(before) {
+        found.push(Change::breaking(what, relying_on(before)));
+    } else if before != after {
+        found.push(Change::harmless(what));
+    }
+}
+
+/// Orders the effects: an endpoint may change to a greater effect without breaking callers.
+fn strength(effect: Effect) -> u8 {
+    match effect {
+        Effect::Rerunnable => 0,
+        Effect::AtMostOnce => 1,
+        Effect::Transactional => 2,
+        Effect::ReadOnly => 3,
+    }
+}
+
+/// The callers that rely on an effect.
+fn relying_on(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Rerunnable => "call it again when they do not know whether it ran",
+        Effect::AtMostOnce => "rely on one call having at most one effect",
+        Effect::Transactional => "rely on one call having exactly one effect",
+        Effect::ReadOnly => "call it without asking a person, because it changed nothing",
+    }
+}
+
+/// Compares the statuses of the problems that both sides document.
+fn compare_statuses(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
+    let list = |statuses: &mut dyn Iterator<Item = &u16>| {
+        let all: Vec<String> = statuses.map(u16::to_string).collect();
+        all.join(", ")
+    };
+    for (slug, before) in &old.guarantees.problems {
+        let Some(after) = new.guarantees.problems.get(slug) else {
+            continue;
+        };
+        let lost = list(&mut before.difference(after));
+        if !lost.is_empty() {
+            let now = list(&mut after.iter());
+            let what = format!(
+                "`{}` now answers the problem `{slug}` with {now}; it was {lost}",
+                new.name
+            );
+            found.push(Change::breaking(what, format!("expect {lost} for `{slug}`")));
+        }
     }
 }
 
@@ -118,7 +182,8 @@ fn compare_hints(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
         let what = format!("`{name}` now takes effect again with each call (idempotentHint)");
         found.push(Change::breaking(what, "repeat a call whose answer was lost"));
     }
-    if found.len() == before && old.hints != new.hints {
+    let is_told = found.len() > before || old.guarantees.effect != new.guarantees.effect;
+    if !is_told && old.hints != new.hints {
         found.push(Change::harmless(format!("`{name}` has different hints")));
     }
 }

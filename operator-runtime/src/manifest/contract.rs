@@ -7,8 +7,11 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::Format;
+use super::guarantees::Guarantees;
+use super::openapi::EFFECT;
 use super::openapi_3_0;
 use super::operator::Manifest;
+use crate::problem::{PROBLEM_JSON, slug_of};
 use crate::protocol::public_url;
 use crate::schema::definitions::{self, Inline};
 use crate::schema::walk;
@@ -35,6 +38,7 @@ pub(super) struct Promised {
     pub(super) hints: BTreeMap<String, bool>,
     /// The problem responses by status; only OpenAPI has them.
     pub(super) problems: BTreeMap<String, Value>,
+    pub(super) guarantees: Guarantees,
 }
 
 /// The method and URL of an endpoint.
@@ -84,8 +88,10 @@ pub(crate) enum NotADocument {
 }
 
 fn of_operator(document: Value) -> Result<Contract, NotADocument> {
-    let manifest: Manifest = serde_json::from_value(document).map_err(NotADocument::Manifest)?;
+    let mut manifest: Manifest = serde_json::from_value(document).map_err(NotADocument::Manifest)?;
+    let mut guarantees = std::mem::take(&mut manifest.guarantees);
     let endpoints = manifest.endpoints.into_iter().map(|one| Promised {
+        guarantees: guarantees.remove(&one.name).unwrap_or_default(),
         name: one.name,
         description: one.description,
         place: Some(Place {
@@ -117,6 +123,8 @@ fn of_mcp(document: &Value) -> Result<Contract, NotADocument> {
                 .filter_map(|(name, hint)| Some((name.clone(), hint.as_bool()?)))
                 .collect(),
             problems: BTreeMap::new(),
+            guarantees: serde_json::from_value(tool["_meta"]["operator-runtime/guarantees"].clone())
+                .unwrap_or_default(),
         })
     };
     Ok(Contract {
@@ -180,6 +188,10 @@ impl OpenApi<'_> {
         let done = responses()
             .find(|(status, _)| *status == "200")
             .map(|(_, response)| response);
+        let problems: BTreeMap<String, Value> = responses()
+            .filter(|(status, _)| *status != "200")
+            .map(|(status, response)| (status.clone(), self.response(response)))
+            .collect();
         let outputs = done.map(|response| response["content"]["application/json"]["schema"].clone());
         Ok(Promised {
             name,
@@ -191,10 +203,11 @@ impl OpenApi<'_> {
             inputs,
             outputs: self.schema(outputs.unwrap_or_default()),
             hints: BTreeMap::new(),
-            problems: responses()
-                .filter(|(status, _)| *status != "200")
-                .map(|(status, response)| (status.clone(), self.response(response)))
-                .collect(),
+            guarantees: Guarantees {
+                effect: text(&operation[EFFECT]),
+                problems: statuses(&problems),
+            },
+            problems,
         })
     }
 
@@ -222,6 +235,20 @@ impl OpenApi<'_> {
         let shared = reference.and_then(|to| to.strip_prefix("#/components/responses/"));
         shared.map_or(response, |name| &self.responses[name]).clone()
     }
+}
+
+/// The statuses of each problem in these responses, which may also have a range of statuses, such as `4XX`.
+fn statuses(responses: &BTreeMap<String, Value>) -> BTreeMap<String, BTreeSet<u16>> {
+    let mut found = BTreeMap::<String, BTreeSet<u16>>::new();
+    for (status, response) in responses {
+        let Ok(status) = status.parse() else { continue };
+        let types = &response["content"][PROBLEM_JSON]["schema"]["properties"]["type"]["enum"];
+        let types = types.as_array().into_iter().flatten().filter_map(Value::as_str);
+        for slug in types.filter_map(slug_of) {
+            found.entry(slug.to_owned()).or_default().insert(status);
+        }
+    }
+    found
 }
 
 /// Collects the search parameters into one object schema, as in the other formats.

@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::guarantees::Guarantees;
 use super::model::{Described, Model};
 use crate::idempotency::effect::Effect;
 
@@ -28,6 +29,15 @@ pub(crate) struct Tool {
     pub(crate) input_schema: Value,
     pub(crate) output_schema: Value,
     pub(crate) annotations: Annotations,
+    #[serde(rename = "_meta")]
+    pub(crate) meta: Meta,
+}
+
+/// What the specification leaves to the server: the guarantees.
+#[derive(Debug, Serialize)]
+pub(crate) struct Meta {
+    #[serde(rename = "operator-runtime/guarantees")]
+    guarantees: Guarantees,
 }
 
 /// Hints for a client that asks a person before it calls a tool.
@@ -69,6 +79,9 @@ impl From<&Described> for Tool {
                 outputs
             },
             annotations: Annotations::of(described),
+            meta: Meta {
+                guarantees: described.into(),
+            },
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod contract;
 #[cfg(feature = "cli")]
 mod difference;
+mod guarantees;
 pub(crate) mod inputs;
 #[cfg(feature = "cli")]
 pub(crate) mod lint;

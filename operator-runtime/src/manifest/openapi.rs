@@ -14,6 +14,9 @@ use crate::problem::{PROBLEM_JSON, type_uri};
 use crate::protocol::method::Method;
 use crate::schema::definitions::{self, Shared};
 
+/// The extension of an operation that contains its effect.
+pub(super) const EFFECT: &str = "x-operator-effect";
+
 /// The revision of the OpenAPI Specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -157,6 +160,7 @@ impl Writer {
             "description": endpoint.description,
             "responses": self.responses(described),
         });
+        operation[EFFECT] = endpoint.effect.name().into();
         if endpoint.deprecated {
             operation["deprecated"] = true.into();
         }

@@ -1,14 +1,21 @@
 //! The format `operator`: the name, description, url, method, inputs and outputs of each endpoint.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::guarantees::Guarantees;
 use super::model::{Described, Model};
 
 /// The whole document.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) endpoints: Vec<Description>,
+    /// The guarantees of each endpoint by name. They are not part of the descriptions, which have only the fields that
+    /// the agent knows.
+    #[serde(default)]
+    pub(super) guarantees: BTreeMap<String, Guarantees>,
 }
 
 /// One endpoint.
@@ -24,8 +31,10 @@ pub(crate) struct Description {
 
 impl From<&Model> for Manifest {
     fn from(model: &Model) -> Self {
+        let guarantees = |one: &Described| (one.endpoint.name.to_owned(), one.into());
         Self {
             endpoints: model.endpoints.iter().map(Description::from).collect(),
+            guarantees: model.endpoints.iter().map(guarantees).collect(),
         }
     }
 }

@@ -269,9 +269,17 @@ impl Error {
     }
 }
 
+const TYPE: &str = "urn:operator:problem:";
+
 /// The `type` of a problem (RFC 9457 §3.1.1).
 pub(crate) fn type_uri(slug: &str) -> String {
-    format!("urn:operator:problem:{slug}")
+    format!("{TYPE}{slug}")
+}
+
+/// The last part of a problem's `type`.
+#[cfg(feature = "cli")]
+pub(crate) fn slug_of(type_uri: &str) -> Option<&str> {
+    type_uri.strip_prefix(TYPE)
 }
 
 impl fmt::Display for Error {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use rmcp::model::{JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::Value;
 
 use crate::app::Assembled;
@@ -93,6 +93,9 @@ fn described(tool: mcp::Tool) -> Tool {
     let mut described = Tool::new(tool.name, tool.description, object(tool.input_schema));
     described.output_schema = Some(Arc::new(object(tool.output_schema)));
     described.annotations = Some(annotations);
+    described.meta = serde_json::to_value(tool.meta)
+        .ok()
+        .map(|meta| MetaObject(object(meta)));
     described
 }
 

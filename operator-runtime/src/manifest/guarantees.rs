@@ -1,0 +1,34 @@
+//! What callers rely on beside an endpoint's schemas: its effect, and the status of each of its problems. Every format
+//! contains it, so that `manifest --check` finds a guarantee that became weaker.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::model::Described;
+
+/// The guarantees of one endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Guarantees {
+    /// The effect's name, if the document has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) effect: Option<String>,
+    /// The statuses of each problem that the endpoint's error types document, by the last part of the problem's type URI.
+    #[serde(default)]
+    pub(super) problems: BTreeMap<String, BTreeSet<u16>>,
+}
+
+impl From<&Described> for Guarantees {
+    fn from(described: &Described) -> Self {
+        let endpoint = described.endpoint;
+        let mut problems = BTreeMap::<String, BTreeSet<u16>>::new();
+        for problem in endpoint.problems.iter().flat_map(|problems| problems()) {
+            let statuses = problems.entry(problem.kind.to_owned()).or_default();
+            statuses.insert(problem.status);
+        }
+        Self {
+            effect: Some(endpoint.effect.name().to_owned()),
+            problems,
+        }
+    }
+}
