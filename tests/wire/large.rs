@@ -1,4 +1,5 @@
-//! Large bodies are decoded on a different thread than those that answer other calls, and only a few at once.
+//! Bodies that are not short are decoded a few at once, and large ones on a different thread than those that answer other
+//! calls.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
@@ -17,6 +18,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// Held by each test, because the tests share the permits and the gate.
+static ONE_TEST: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// How many bodies are being decoded and are blocked in `Gated::deserialize`.
 static WAITING: LazyLock<watch::Sender<usize>> = LazyLock::new(watch::Sender::default);
 /// Whether decoding may continue.
@@ -83,25 +86,77 @@ async fn deposit(
     text.len()
 }
 
+fn permits() -> usize {
+    available_parallelism().map_or(1, |count| count.get() / 2).max(1)
+}
+
+fn close_the_gate() {
+    *OPEN.0.lock().unwrap() = false;
+    WAITING.send_replace(0);
+}
+
+fn open_the_gate() {
+    *OPEN.0.lock().unwrap() = true;
+    OPEN.1.notify_all();
+}
+
+async fn until_decoding(count: usize) {
+    WAITING.subscribe().wait_for(|waiting| *waiting >= count).await.unwrap();
+}
+
+/// Every body blocks the worker thread on which it is decoded, and there is one more thread than permits. If more bodies
+/// were decoded at once, no thread would be left.
+#[test]
+fn a_worker_thread_is_left_for_other_calls_while_many_bodies_are_decoded() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(permits() + 1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let _guard = ONE_TEST.lock().await;
+        close_the_gate();
+        let client = Client::new(App::new().only(endpoints![gated, quick])).await.unwrap();
+        let medium = json!({ "text": "x".repeat(3_000) });
+        let mut calls = JoinSet::new();
+        for _ in 0..permits() + 2 {
+            let (client, medium) = (client.clone(), medium.clone());
+            calls.spawn(async move { client.call("gated", &medium).await });
+        }
+        until_decoding(permits()).await;
+        // No timer runs while all threads of the runtime are blocked, so another thread ends the wait.
+        let (answered, has_answer) = std::sync::mpsc::channel();
+        let watch = std::thread::spawn(move || {
+            let is_answered = has_answer.recv_timeout(Duration::from_secs(20)).is_ok();
+            open_the_gate();
+            is_answered
+        });
+        let quick = tokio::spawn(async move { client.call("quick", &json!({})).await });
+        assert_eq!(quick.await.unwrap().status, 200);
+        let _ = answered.send(());
+        while let Some(answer) = calls.join_next().await {
+            assert_eq!(answer.unwrap().body, 3_000);
+        }
+        assert!(watch.join().unwrap(), "the other call waited for the bodies");
+    });
+}
+
 /// There is only one worker thread. If a large body were decoded on that thread, every other call would wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanwhile() {
+    let _guard = ONE_TEST.lock().await;
+    close_the_gate();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("large.db")).unwrap();
     let app = App::new().store(store).only(endpoints![gated, quick, charge, deposit]);
     let client = Client::new(app).await.unwrap();
     let long = json!({ "text": "x".repeat(70_000) });
-    let permits = available_parallelism().map_or(1, |count| count.get() / 2).max(1);
     let mut large = JoinSet::new();
-    for _ in 0..permits {
+    for _ in 0..permits() {
         let (client, long) = (client.clone(), long.clone());
         large.spawn(async move { client.call("gated", &long).await });
     }
-    WAITING
-        .subscribe()
-        .wait_for(|waiting| *waiting == permits)
-        .await
-        .unwrap();
+    until_decoding(permits()).await;
 
     let call = |endpoint: &'static str, inputs: &Value| {
         let (client, inputs) = (client.with_idempotency_key(endpoint), inputs.clone());
@@ -127,8 +182,7 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
     }
     assert_eq!(CHARGES.load(Ordering::Relaxed), 0);
 
-    *OPEN.0.lock().unwrap() = true;
-    OPEN.1.notify_all();
+    open_the_gate();
     while let Some(answer) = large.join_next().await {
         assert_eq!(answer.unwrap().body, 70_000);
     }

@@ -1,5 +1,5 @@
-//! Verifies, checks and decodes large bodies outside the runtime's worker threads, so that other calls make progress in
-//! the meantime.
+//! Verifies, checks and decodes bodies in turn, and large ones outside the runtime's worker threads, so that other calls
+//! make progress in the meantime.
 
 use std::sync::LazyLock;
 use std::thread::available_parallelism;
@@ -11,6 +11,10 @@ use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use crate::problem::{Error, Kind};
+
+/// Longer bodies, in bytes, are decoded in turn. Refusing such a body can take a millisecond, so that many of them at
+/// once would delay other calls.
+const IN_TURN: usize = 2 * 1024;
 
 /// A body is large if it is longer than this many bytes. A body of this length is decoded in well under a millisecond;
 /// a longer body would delay other calls.
@@ -28,7 +32,12 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) const WAITED_TOO_LONG: &str =
     "The server is reading other large requests and has not started this one. Send it again.";
 
-/// Whether a body of that length is checked and decoded under a permit.
+/// Whether a body of that length is decoded under a permit.
+pub(super) fn takes_a_turn(length: usize) -> bool {
+    length > IN_TURN
+}
+
+/// Whether a body of that length is decoded outside the worker threads.
 pub(super) fn is_large(length: usize) -> bool {
     length > LARGE
 }
@@ -38,7 +47,7 @@ pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
     length.saturating_mul(keys) > LARGE_TO_HASH
 }
 
-/// Waits for the permit to work on a large body.
+/// Waits for the permit to work on a body.
 pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     // `acquire` fails only on a closed semaphore, and nothing closes this one.
     TURNS.acquire().await.ok()

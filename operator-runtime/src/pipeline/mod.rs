@@ -313,10 +313,10 @@ async fn run(
 ) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
     let length = invocation.body_length();
-    // Outside a transaction, a large body waits for a permit before it is decoded. A call in a transaction has waited
-    // before, because other transactions would wait for it now. The wait does not count toward the handler's time limit. If
+    // Outside a transaction, all but short bodies wait for a permit before they are decoded. A call in a transaction does
+    // not wait, because other transactions would wait for it, and a large body is already checked. The wait does not count toward the handler's time limit. If
     // the wait is too long, the operation is released, because nothing has run yet.
-    let turn = if in_transaction || !large::is_large(length) {
+    let turn = if in_transaction || !large::takes_a_turn(length) {
         None
     } else {
         match Box::pin(execute(large::turn(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
