@@ -4,8 +4,10 @@
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
+pub mod moving;
 pub mod pooler;
 pub mod process;
+pub mod sentinel;
 // Both files are shared with the unit tests of `operator-runtime`. They are in that package, so that its tests run
 // without this one.
 #[path = "../../operator-runtime/tests/support/proof.rs"]

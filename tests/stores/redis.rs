@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod cluster;
+mod demoted;
+mod sentinel;
 mod unconfirmed;
 
 use std::sync::Arc;
@@ -155,15 +157,23 @@ async fn a_write_that_no_replica_confirms_is_not_answered_as_done() {
     let StoreError::Unconfirmed { revision, .. } = error else {
         panic!("the error should say that the record was written: {error}")
     };
+    let unconfirmed = claim(&store, "1").await.unwrap_err().to_string();
+    assert!(unconfirmed.contains("0 of 1 replicas"), "{unconfirmed}");
+    let replica = redis.replica();
     let held = claim(&store, "1").await.unwrap();
     assert!(
         matches!(held, Swap::Held { revision: held, .. } if held == revision),
         "{held:?}"
     );
-    let replica = redis.replica();
     assert!(matches!(claim(&store, "2").await.unwrap(), Swap::Swapped(_)));
-    let refused = RedisStore::connect(&replica.url()).await.unwrap_err().to_string();
-    assert!(refused.contains("primary"), "{refused}");
+    // `WAIT` alone waits only for the writes of its own connection.
+    let other = RedisStore::connect(&format!("{}?wait=1", redis.url())).await.unwrap();
+    let frozen = replica.freeze();
+    assert!(matches!(claim(&store, "3").await, Err(StoreError::Unconfirmed { .. })));
+    let error = claim(&other, "3").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    drop(frozen);
+    assert!(matches!(claim(&other, "3").await.unwrap(), Swap::Held { .. }));
 }
 
 #[tokio::test]

@@ -15,11 +15,11 @@ use crate::KEPT;
 
 /// How often the handler has run.
 #[derive(Clone, Default)]
-struct Runs(Arc<AtomicU32>);
+pub(crate) struct Runs(Arc<AtomicU32>);
 
 /// Acts in another system.
 #[operator_api(POST, "/pay")]
-async fn pay(runs: &Runs) -> u32 {
+pub(crate) async fn pay(runs: &Runs) -> u32 {
     runs.0.fetch_add(1, Ordering::SeqCst) + 1
 }
 

@@ -171,10 +171,10 @@ impl Config {
         self
     }
 
-    /// The address of the store of operations: `sqlite:PATH`, `postgres://…`, `redis://…` or `memory:`. All but
-    /// `memory:` need the feature of the same name. With the feature `sqlite`, the default is `sqlite:operator.db`.
-    /// Without it, there is no default, and the app does not start until a store is set. `@FILE` names a file that
-    /// contains the address.
+    /// The address of the store of operations: `sqlite:PATH`, `postgres://…`, `redis://…`, `redis+sentinel://…` or
+    /// `memory:`. All but `memory:` need the feature of the same name. With the feature `sqlite`, the default is
+    /// `sqlite:operator.db`. Without it, there is no default, and the app does not start until a store is set. `@FILE`
+    /// names a file that contains the address.
     #[must_use]
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.store = Some(setting::STORE.by_method(url.into()));

@@ -261,7 +261,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     fn keep_for(&self, _ttl: Duration) {}
 
     /// Tells the store how long a call may wait for its turn. A store whose connections are all in use answers
-    /// [`StoreError::Crowded`] after this time; a store without connections can ignore this.
+    /// [`StoreError::Crowded`] after this time, and a store that repeats failed requests does not begin to repeat one
+    /// later; other stores can ignore this.
     fn wait_for(&self, _wait: Duration) {}
 
     /// Removes at most `limit` records that were both first seen and last written longer ago than `older_than`, and

@@ -14,7 +14,7 @@ pub(crate) fn addresses() -> String {
     let known = [
         (cfg!(feature = "sqlite"), "`sqlite:PATH` (such as `sqlite:operator.db`)"),
         (cfg!(feature = "postgres"), "`postgres://…`"),
-        (cfg!(feature = "redis"), "`redis://…`"),
+        (cfg!(feature = "redis"), "`redis://…`, `redis+sentinel://…`"),
     ];
     let lasting: Vec<&str> = known
         .into_iter()
@@ -56,7 +56,7 @@ fn advice(setting: &str, address: &str) -> String {
 }
 
 /// The store that `address` names, as in `OPERATOR_STORE`: `memory:`, `sqlite:PATH[?durability=process]`,
-/// `postgres://…` or `redis://…[?wait=REPLICAS]`.
+/// `postgres://…`, `redis://…[?wait=REPLICAS]` or `redis+sentinel://host,host,host/primary[?wait=REPLICAS]`.
 ///
 /// # Errors
 /// If the address is wrong, names a store that this program was built without, or the store cannot be opened or reached.
@@ -70,7 +70,7 @@ pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
         "memory" => Err(refused("`memory:` takes nothing after the colon")),
         "sqlite" => open_sqlite(rest).await,
         "postgres" | "postgresql" => open_postgres(address).await,
-        "redis" | "rediss" => open_redis(address).await,
+        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => open_redis(address).await,
         _ => Err(refused(&format!("there is no `{scheme}` store"))),
     }
 }
@@ -130,7 +130,7 @@ pub(crate) fn migration(address: &str) -> Result<Option<String>, StoreError> {
 pub(crate) fn read_address(address: &str) -> Result<(), StoreError> {
     match address.split_once(':') {
         Some(("sqlite", rest)) => read_sqlite(rest).map(drop),
-        Some(("redis" | "rediss", _)) => super::redis::read_address(address),
+        Some(("redis" | "rediss" | "redis+sentinel" | "rediss+sentinel", _)) => super::redis::read_address(address),
         _ => super::postgres::read_address(address),
     }
 }
@@ -211,6 +211,11 @@ mod tests {
             ("postgres://u:hunter2@[/db", "postgres", cfg!(feature = "postgres")),
             ("redis://:hunter2@127.0.0.1:1", "redis", cfg!(feature = "redis")),
             ("redis://:hunter2@[", "redis", cfg!(feature = "redis")),
+            (
+                "redis+sentinel://:hunter2@127.0.0.1:1/x",
+                "redis",
+                cfg!(feature = "redis"),
+            ),
         ] {
             let error = open(address).await.expect_err(address).to_string();
             assert!(!error.contains("hunter2"), "{address}: {error}");

@@ -76,7 +76,17 @@ impl Redis {
     /// If the replica cannot be started.
     #[must_use]
     pub fn replica(&self) -> Self {
-        let replica = Self::start(&[("replicaof", &format!("127.0.0.1 {}", self.port))]);
+        self.replica_with(&[])
+    }
+
+    /// Like [`replica`](Self::replica), with settings of `redis.conf`.
+    ///
+    /// # Panics
+    /// The same as for [`replica`](Self::replica).
+    #[must_use]
+    pub fn replica_with(&self, settings: &[(&str, &str)]) -> Self {
+        let primary = format!("127.0.0.1 {}", self.port);
+        let replica = Self::start(&[&[("replicaof", primary.as_str())], settings].concat());
         while !replica.ask("ROLE").contains('5') || self.ask("WAIT 1 100") != ":1" {
             std::thread::yield_now();
         }
@@ -108,15 +118,20 @@ impl Drop for Redis {
     }
 }
 
-fn spawn_redis(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
+/// The command that starts a Redis or Valkey server in a folder.
+pub(super) fn redis_command(folder: &Path) -> Command {
     let program = ["redis-server", "valkey-server"]
         .into_iter()
         .find_map(on_path)
         .unwrap_or_else(|| panic!("there is no redis-server and no valkey-server: `tests/all` installs one"));
     let mut command = Command::new(program);
+    command.current_dir(folder);
     command
-        .current_dir(folder)
-        .args(["--bind", "127.0.0.1", "--save", "", "--dir", "."]);
+}
+
+fn spawn_redis(folder: &Path, port: u16, settings: &[(String, String)]) -> Result<Child, String> {
+    let mut command = redis_command(folder);
+    command.args(["--bind", "127.0.0.1", "--save", "", "--dir", "."]);
     if speaks_tls(settings) {
         command.args(["--port", "0", "--tls-port", &port.to_string()]);
     } else {

@@ -71,7 +71,7 @@ impl<'i> Server<'i> {
         let why = if major.is_some_and(|major| major < OLDEST) {
             format!("the server is Redis {version}, and this store needs Redis {OLDEST} or later: upgrade the server")
         } else if self.says("role", "slave") {
-            "the server is a replica, which accepts no writes: use the address of the primary".to_owned()
+            "the server is a replica, which accepts no writes: use the address of the primary, or let Sentinel name the primary with `redis+sentinel://`".to_owned()
         } else {
             return Ok(());
         };

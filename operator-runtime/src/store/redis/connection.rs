@@ -1,38 +1,81 @@
 //! A connection to one Redis server or to a Redis Cluster.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use ::redis::cluster::ClusterClientBuilder;
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
-use ::redis::{Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, Value};
+use ::redis::{Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, Value};
 
-/// How long the server may take to accept a connection, and then to answer a command.
-const CONNECT: Duration = Duration::from_secs(2);
-pub(super) const ANSWER: Duration = Duration::from_secs(2);
-/// How long replicas may take to confirm a write, if the address asks for a confirmation.
-pub(super) const CONFIRM: Duration = Duration::from_secs(1);
+use super::one::One;
+use super::servers::{ANSWER, CONFIRM, CONNECT, Servers};
+
 /// How often a command is repeated while the cluster fails over, within the time limit of an answer.
 const TRIES: u32 = 4;
 
 #[derive(Clone)]
 pub(super) enum Connection {
-    One(ConnectionManager),
+    One(Arc<One>),
     Cluster(ClusterConnection),
 }
 
+/// A failed command.
+pub(super) struct Failed {
+    pub(super) error: RedisError,
+    /// Whether the command may have been carried out.
+    pub(super) may_be_done: bool,
+    /// Whether the connection is of no more use, so that the command may succeed on a new connection.
+    pub(super) is_over: bool,
+}
+
+impl Failed {
+    /// No connection could be opened.
+    pub(super) fn before_it_was_sent(error: RedisError) -> Self {
+        Self {
+            error,
+            may_be_done: false,
+            is_over: false,
+        }
+    }
+
+    pub(super) fn of_server(error: RedisError) -> Self {
+        // A command that the server has refused is not carried out.
+        let is_refused = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+        let is_broken = error.is_io_error() || error.is_unrecoverable_error();
+        Self {
+            may_be_done: !(is_refused || error.is_connection_refusal()),
+            is_over: is_broken || error.code().is_some_and(is_no_primary),
+            error,
+        }
+    }
+
+    /// The driver has repeated the command already, unless the connection was lost.
+    fn of_cluster(error: RedisError) -> Self {
+        Self {
+            is_over: error.is_connection_dropped(),
+            ..Self::of_server(error)
+        }
+    }
+}
+
+/// Whether an error of the server means that it is not the primary, or is not the primary any more: it follows another
+/// server (`READONLY`, `MASTERDOWN`), has been restarted (`LOADING`), was demoted while it waited for its replicas
+/// (`UNBLOCKED`), or has lost its replicas (`NOREPLICAS`). `MISCONF` is not one of these errors: the primary cannot
+/// write to its disk, and another connection does not change that.
+pub(super) fn is_no_primary(code: &str) -> bool {
+    matches!(code, "READONLY" | "MASTERDOWN" | "LOADING" | "UNBLOCKED" | "NOREPLICAS")
+}
+
+impl From<Failed> for RedisError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
 impl Connection {
-    /// Each attempt to connect is retried once. While the server is unavailable, calls are refused, and each refused
-    /// call starts a new attempt.
-    pub(super) async fn to_one(info: ConnectionInfo) -> Result<Self, RedisError> {
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(ANSWER + CONFIRM))
-            .set_number_of_retries(1);
-        let connection = ConnectionManager::new_with_config(Client::open(info)?, config).await?;
-        Ok(Self::One(connection))
+    pub(super) async fn to_one(servers: Servers) -> Result<Self, RedisError> {
+        Ok(Self::One(Arc::new(One::open(servers).await?)))
     }
 
     /// The cluster that a server belongs to: each command goes to the node that holds its key, even after the key has
@@ -49,27 +92,36 @@ impl Connection {
     }
 
     /// Sends a command to the node that holds its key.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Failed> {
         match self {
-            Self::One(connection) => command.query_async(&mut connection.clone()).await,
-            Self::Cluster(connection) => command.query_async(&mut connection.clone()).await,
+            Self::One(one) => one.ask(command).await,
+            Self::Cluster(connection) => {
+                let answer = command.query_async(&mut connection.clone()).await;
+                answer.map_err(Failed::of_cluster)
+            }
         }
     }
 
-    /// Sends all commands in order on one connection.
-    pub(super) async fn ask_all<T: FromRedisValue>(&self, at: Node<'_>, commands: Pipeline) -> Result<T, RedisError> {
+    /// Sends all commands in order on one connection. Each answer may be an error.
+    pub(super) async fn ask_each(&self, at: Node<'_>, commands: Pipeline) -> Result<Vec<Value>, Failed> {
         match self {
-            Self::One(connection) => commands.query_async(&mut connection.clone()).await,
+            Self::One(one) => one.ask_each(&commands).await,
             Self::Cluster(connection) => {
-                let (count, route) = (commands.len(), at.route()?);
-                let answers = connection.clone().route_pipeline(commands, 0, count, route).await?;
-                let answers = answers
-                    .into_iter()
-                    .map(Value::extract_error)
-                    .collect::<Result<_, _>>()?;
-                Ok(T::from_redis_value(Value::Array(answers))?)
+                let (count, route) = (commands.len(), at.route().map_err(Failed::before_it_was_sent)?);
+                let answers = connection.clone().route_pipeline(commands, 0, count, route).await;
+                answers.map_err(Failed::of_cluster)
             }
         }
+    }
+
+    /// Like [`ask_each`](Self::ask_each), and fails if any of the commands fails.
+    pub(super) async fn ask_all<T: FromRedisValue>(&self, at: Node<'_>, commands: Pipeline) -> Result<T, RedisError> {
+        let answers = self.ask_each(at, commands).await?;
+        let answers = answers
+            .into_iter()
+            .map(Value::extract_error)
+            .collect::<Result<_, _>>()?;
+        Ok(T::from_redis_value(Value::Array(answers))?)
     }
 
     /// The answer of every primary, ordered by the address of the node in a cluster.
@@ -78,7 +130,10 @@ impl Connection {
         command: &Cmd,
     ) -> Result<BTreeMap<String, T>, RedisError> {
         match self {
-            Self::One(_) => Ok(BTreeMap::from([(String::new(), self.ask(command).await?)])),
+            Self::One(one) => {
+                let answer = T::from_redis_value(one.ask(command).await?)?;
+                Ok(BTreeMap::from([(String::new(), answer)]))
+            }
             Self::Cluster(connection) => {
                 let everywhere = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                 let answers = connection.clone().route_command(command.clone(), everywhere).await?;

@@ -4,6 +4,9 @@ mod address;
 mod checks;
 mod connection;
 mod listing;
+mod one;
+mod sentinels;
+mod servers;
 mod swapping;
 
 use std::error::Error;
@@ -12,15 +15,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
+use ::redis::{Cmd, FromRedisValue as _, Pipeline, RedisError, Value};
 
 use self::address::Address;
-use self::connection::{CONFIRM, Connection, Node};
+use self::connection::{Connection, Failed, Node};
+use self::servers::{CONFIRM, Servers};
 use super::revisions::Revisions;
 use super::{BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Revision, Step, Store, StoreError, Swap};
+use crate::clock::timer_now;
 
 /// The expiry of a record until `keep_for` sets another one: a day, the longest time for which a record is valid.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a call may wait until `wait_for` sets another time.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Parses an address without connecting.
 #[cfg(fuzzing)]
@@ -44,26 +52,48 @@ pub struct RedisStore {
     replicas: u32,
     revisions: Revisions,
     keep_for_ms: AtomicU64,
+    /// How long a call may wait.
+    wait_ms: AtomicU64,
     warning: Option<String>,
     closed: AtomicBool,
 }
 
 impl RedisStore {
-    /// Connects to `redis://[[user]:password@]host[:port][/db][?wait=REPLICAS]`, and checks the persistence settings of
-    /// the server: [`warning`](Store::warning) says which records can be lost. `rediss://` asks for TLS, which needs
-    /// the feature `redis-tls`: the server's certificate must be valid by the root certificates of the system (or of
-    /// `SSL_CERT_FILE`).
+    /// Connects to the server at an address, and checks its persistence settings: [`warning`](Store::warning) says
+    /// which records can be lost. An address is one of
+    ///
+    /// - `redis://[[user]:password@]host[:port][/db][?wait=REPLICAS]`, a server or a node of a cluster; the port is 6379
+    ///   unless given;
+    /// - `redis+sentinel://[[user]:password@]host[:port][,…]/primary[/db][?wait=REPLICAS]`, the primary that these
+    ///   Sentinels monitor under the name `primary`; their port is 26379 unless given. User, password and `db` are those
+    ///   of the primary. If the Sentinels have a password too, it is in the option `sentinel_password=…`, and the user
+    ///   in `sentinel_user=…`.
+    ///
+    /// `rediss://` and `rediss+sentinel://` (here for the Sentinels and the primary) ask for TLS, which needs the feature
+    /// `redis-tls`: the server's certificate must be valid by the root certificates of the system (or of
+    /// `SSL_CERT_FILE`), and for the name or the IP address that the address or Sentinel gives.
+    ///
+    /// After a failover the store continues with the new primary: a connection is replaced if its server does not answer
+    /// in time (3 s) or refuses writes, and Sentinel is asked each time a connection is opened. Behind one address, the
+    /// new primary has to be reachable by the same address. Until a call's wait is over, a failed write is sent once
+    /// more on the new connection. After that, calls are refused with [`StoreError`].
     ///
     /// # Errors
-    /// If the address is wrong, or the server cannot be reached, is a replica, or is older than Redis 7.
+    /// If the address is wrong, no Sentinel names a primary, or the server cannot be reached, is a replica, or is older
+    /// than Redis 7.
     pub async fn connect(address: &str) -> Result<Self, StoreError> {
-        let Address { info, replicas, name } = Address::parse(address)?;
+        let Address {
+            servers,
+            replicas,
+            name,
+        } = Address::parse(address)?;
         let failed = |source: RedisError| StoreError::unavailable(&name, "be reached", source);
-        let one = Connection::to_one(info.clone()).await.map_err(failed)?;
-        let connection = if checks::is_of_a_cluster(&one, &name).await? {
-            Connection::to_cluster(info).await.map_err(failed)?
-        } else {
-            one
+        let one = Connection::to_one(servers.clone()).await.map_err(failed)?;
+        let connection = match servers {
+            Servers::At(node) if checks::is_of_a_cluster(&one, &name).await? => {
+                Connection::to_cluster(node).await.map_err(failed)?
+            }
+            _ => one,
         };
         let warning = checks::look_at(&connection, &name).await?;
         let mut load = Cmd::new();
@@ -71,6 +101,8 @@ impl RedisStore {
         let script = connection
             .ask(&load)
             .await
+            .map_err(RedisError::from)
+            .and_then(|sha| Ok(String::from_redis_value(sha)?))
             .map_err(|source| StoreError::unavailable(&name, "load its script", source))?;
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
@@ -81,6 +113,7 @@ impl RedisStore {
             replicas,
             revisions,
             keep_for_ms: AtomicU64::new(milliseconds(LONGEST)),
+            wait_ms: AtomicU64::new(milliseconds(WAIT)),
             warning,
             closed: AtomicBool::new(false),
         })
@@ -96,23 +129,29 @@ impl RedisStore {
         self.refuse_when_closed()?;
         let revision = self.revisions.next();
         let keep_for_ms = self.keep_for_ms.load(Ordering::Relaxed);
-        let arguments = swapping::Arguments::new(id, expected, revision, new, first_seen, keep_for_ms);
+        let is_confirmed = self.replicas > 0;
+        let arguments = swapping::Arguments::new(id, expected, revision, new, first_seen, keep_for_ms, is_confirmed);
         let (answer, confirmed) = self.ask(&arguments).await.map_err(|failed| {
-            if failed.may_be_written {
+            if failed.may_be_done {
                 self.unconfirmed(revision, failed.error)
             } else {
                 StoreError::unavailable(&self.name, "write a record", failed.error)
             }
         })?;
         let swap = swapping::read(answer, revision, &self.name)?;
-        if matches!(swap, Swap::Swapped(_)) && confirmed < self.replicas {
-            let source = std::io::Error::other(format!(
-                "{confirmed} of {} replicas confirmed the write in time",
-                self.replicas
-            ));
-            return Err(self.unconfirmed(revision, source));
+        if confirmed >= self.replicas {
+            return Ok(swap);
         }
-        Ok(swap)
+        let source = std::io::Error::other(format!(
+            "{confirmed} of {} replicas confirmed the write in time",
+            self.replicas
+        ));
+        match swap {
+            Swap::Swapped(_) => Err(self.unconfirmed(revision, source)),
+            // The record may be lost with this server, so no call may be answered from it.
+            Swap::Held { .. } => Err(StoreError::unavailable(&self.name, "confirm a record", source)),
+            Swap::Gone => Ok(swap),
+        }
     }
 
     fn refuse_when_closed(&self) -> Result<(), StoreError> {
@@ -124,27 +163,35 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Runs the script. If the connection was lost, it is opened again and the script is sent once more: a first write
-    /// that did arrive is recognised by its revision, so sending it twice is safe.
+    /// Runs the script. If the connection was lost, or its server is not the primary any more, the script is sent once
+    /// more, on a new connection: a first write that did arrive is recognised by its revision, so sending it twice is
+    /// safe.
     async fn ask(&self, arguments: &swapping::Arguments) -> Result<(Value, u32), Failed> {
-        let known = || arguments.command("EVALSHA", &self.script);
-        let first = match self.ask_once(arguments, known()).await {
+        let begun = timer_now();
+        let first = match self
+            .ask_once(arguments, arguments.command("EVALSHA", &self.script))
+            .await
+        {
             Ok(answer) => return Ok(answer),
-            Err(error) => Failed::new(error),
+            Err(failed) => failed,
         };
-        let again = if first.error.is_connection_dropped() {
-            known()
-        } else if first.error.code() == Some("NOSCRIPT") {
-            // A server that was restarted, or that has taken over the key, does not know the script; `EVAL` loads it.
-            arguments.command("EVAL", swapping::SCRIPT)
-        } else {
+        let wait = Duration::from_millis(self.wait_ms.load(Ordering::Relaxed));
+        let is_repeated = first.is_over && begun.elapsed() < wait;
+        if !is_repeated && first.error.code() != Some("NOSCRIPT") {
             return Err(first);
-        };
+        }
+        // A server that was restarted or promoted, or that has taken over the key, does not know the script. `EVAL`
+        // loads it.
+        let again = arguments.command("EVAL", swapping::SCRIPT);
         let answer = self.ask_once(arguments, again).await;
-        answer.map_err(|error| Failed::new(error).after(&first))
+        answer.map_err(|failed| Failed {
+            may_be_done: failed.may_be_done || first.may_be_done,
+            ..failed
+        })
     }
 
-    async fn ask_once(&self, arguments: &swapping::Arguments, swap: Cmd) -> Result<(Value, u32), RedisError> {
+    /// Runs the script. Returns its answer, and how many replicas have confirmed it.
+    async fn ask_once(&self, arguments: &swapping::Arguments, swap: Cmd) -> Result<(Value, u32), Failed> {
         if self.replicas == 0 {
             return Ok((self.connection.ask(&swap).await?, 0));
         }
@@ -154,7 +201,19 @@ impl RedisStore {
         wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
         let mut both = Pipeline::with_capacity(2);
         both.add_command(swap).add_command(wait);
-        self.connection.ask_all(Node::Of(arguments.key()), both).await
+        let answers = self.connection.ask_each(Node::Of(arguments.key()), both).await?;
+        let mut answers = answers.into_iter().map(Value::extract_error);
+        let swap = answers.next().unwrap_or(Ok(Value::Nil));
+        let swap = swap.map_err(Failed::of_server)?;
+        let confirmed = answers.next().unwrap_or(Ok(Value::Nil));
+        let confirmed = confirmed.and_then(|confirmed| Ok(u32::from_redis_value(confirmed)?));
+        // The script has run, and its write may survive: a failover can interrupt `WAIT` after the write.
+        let confirmed = confirmed.map_err(|error| Failed {
+            error,
+            may_be_done: true,
+            is_over: true,
+        })?;
+        Ok((swap, confirmed))
     }
 
     fn unconfirmed(&self, revision: Revision, source: impl Error + Send + Sync + 'static) -> StoreError {
@@ -162,32 +221,6 @@ impl RedisStore {
             store: self.name.clone(),
             revision,
             source: Arc::new(source),
-        }
-    }
-}
-
-/// A failed write, and whether the record may be written.
-struct Failed {
-    error: RedisError,
-    may_be_written: bool,
-}
-
-impl Failed {
-    fn new(error: RedisError) -> Self {
-        // An error from the server means that it did not write, except `UNBLOCKED`: a failover interrupted the `WAIT`
-        // after the write.
-        let is_refused = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
-        let is_refused = is_refused && error.code() != Some("UNBLOCKED");
-        Self {
-            may_be_written: !(is_refused || error.is_connection_refusal()),
-            error,
-        }
-    }
-
-    fn after(self, earlier: &Self) -> Self {
-        Self {
-            may_be_written: self.may_be_written || earlier.may_be_written,
-            ..self
         }
     }
 }
@@ -209,6 +242,10 @@ impl Store for RedisStore {
 
     fn keep_for(&self, ttl: Duration) {
         self.keep_for_ms.store(milliseconds(ttl), Ordering::Relaxed);
+    }
+
+    fn wait_for(&self, wait: Duration) {
+        self.wait_ms.store(milliseconds(wait), Ordering::Relaxed);
     }
 
     /// Removes nothing, because each key expires by itself.

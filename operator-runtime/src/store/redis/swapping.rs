@@ -12,11 +12,18 @@ use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, S
 ///
 /// The key expires once the time for which records are valid has passed since the last write: by then the record is
 /// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.
+///
+/// `WAIT`, which follows the script if replicas have to confirm records, waits only for writes of its own connection.
+/// So a record that an earlier connection or another process has written is touched: its expiry is set to what it is.
 pub(super) const SCRIPT: &str = "\
 local key, expected, revision, record, reset, keep_for = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local touches = ARGV[6] == '1'
 local held = redis.call('HMGET', key, 'revision', 'written', 'first_seen', 'record')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if held[1] and held[1] ~= expected and touches then
+  redis.call('PEXPIRE', key, redis.call('PTTL', key))
+end
 if held[1] == revision then
   return 1
 end
@@ -43,6 +50,8 @@ pub(super) struct Arguments {
     record: Vec<u8>,
     reset: &'static str,
     keep_for_ms: u64,
+    /// Whether a record that is only read is touched.
+    touches: &'static str,
 }
 
 impl Arguments {
@@ -53,6 +62,7 @@ impl Arguments {
         new: &Record,
         first_seen: FirstSeen,
         keep_for_ms: u64,
+        is_confirmed: bool,
     ) -> Self {
         Self {
             key: key_of(&id),
@@ -61,6 +71,7 @@ impl Arguments {
             record: new.encode(),
             reset: if first_seen == FirstSeen::Reset { "1" } else { "0" },
             keep_for_ms,
+            touches: if is_confirmed { "1" } else { "0" },
         }
     }
 
@@ -80,7 +91,8 @@ impl Arguments {
             .arg(&self.revision)
             .arg(&self.record)
             .arg(self.reset)
-            .arg(self.keep_for_ms);
+            .arg(self.keep_for_ms)
+            .arg(self.touches);
         command
     }
 }

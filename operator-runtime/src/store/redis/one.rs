@@ -1,0 +1,132 @@
+//! The connection to one server, which all calls share. It is replaced when it fails, and when its server is no longer
+//! the primary.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use ::redis::{Cmd, Pipeline, RedisError, Value};
+use tokio::time::Instant;
+
+use super::connection::{Failed, is_no_primary};
+use super::servers::Servers;
+use crate::clock::timer_now;
+
+/// A connection is kept for at least this time although its server refuses writes. Otherwise each refused call would
+/// open a connection, and the machine would run out of ports.
+const KEPT: Duration = Duration::from_millis(200);
+
+pub(super) struct One {
+    servers: Servers,
+    state: Mutex<State>,
+    /// Held by the one call that opens a connection.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    opened: Option<Arc<Opened>>,
+    /// How often no connection could be opened, and why the last time.
+    failures: u64,
+    failure: Option<RedisError>,
+}
+
+struct Opened {
+    connection: MultiplexedConnection,
+    since: Instant,
+}
+
+impl One {
+    /// Opens a connection.
+    pub(super) async fn open(servers: Servers) -> Result<Self, RedisError> {
+        let one = Self {
+            servers,
+            state: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+        };
+        one.opened().await?;
+        Ok(one)
+    }
+
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Failed> {
+        let opened = self.opened().await.map_err(Failed::before_it_was_sent)?;
+        let answer = opened.connection.clone().send_packed_command(command).await;
+        let answer = answer.and_then(Value::extract_error);
+        answer.map_err(|error| self.failed(&opened, error))
+    }
+
+    /// The answers to all commands, of which some may be errors.
+    pub(super) async fn ask_each(&self, commands: &Pipeline) -> Result<Vec<Value>, Failed> {
+        let opened = self.opened().await.map_err(Failed::before_it_was_sent)?;
+        let mut connection = opened.connection.clone();
+        let answers = connection.req_packed_commands(commands, 0, commands.len()).await;
+        let answers = answers.map_err(|error| self.failed(&opened, error))?;
+        let is_refused = |answer: &Value| matches!(answer, Value::ServerError(error) if is_no_primary(error.code()));
+        if answers.iter().any(is_refused) {
+            self.replace_unless_new(&opened);
+        }
+        Ok(answers)
+    }
+
+    /// The connection in use, or a new one. Callers that wait for the same attempt to connect share its result.
+    async fn opened(&self) -> Result<Arc<Opened>, RedisError> {
+        let failures = {
+            let state = self.state();
+            if let Some(opened) = &state.opened {
+                return Ok(Arc::clone(opened));
+            }
+            state.failures
+        };
+        let _opening = self.opening.lock().await;
+        {
+            let state = self.state();
+            if let Some(opened) = &state.opened {
+                return Ok(Arc::clone(opened));
+            }
+            if let Some(failure) = state.failure.as_ref().filter(|_| state.failures != failures) {
+                return Err(failure.clone());
+            }
+        }
+        let opened = self.servers.open().await;
+        let mut state = self.state();
+        match opened {
+            Ok(connection) => {
+                let since = timer_now();
+                Ok(Arc::clone(state.opened.insert(Arc::new(Opened { connection, since }))))
+            }
+            Err(error) => {
+                state.failures += 1;
+                state.failure = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn failed(&self, opened: &Arc<Opened>, error: RedisError) -> Failed {
+        let failed = Failed::of_server(error);
+        if failed.error.code().is_some_and(is_no_primary) {
+            self.replace_unless_new(opened);
+        } else if failed.is_over {
+            self.replace(opened);
+        }
+        failed
+    }
+
+    fn replace_unless_new(&self, opened: &Arc<Opened>) {
+        if opened.since.elapsed() >= KEPT {
+            self.replace(opened);
+        }
+    }
+
+    /// The next command opens a new connection. The commands that are under way on this connection go on.
+    fn replace(&self, old: &Arc<Opened>) {
+        let mut state = self.state();
+        if state.opened.as_ref().is_some_and(|opened| Arc::ptr_eq(opened, old)) {
+            state.opened = None;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,140 @@
+//! Redis Sentinels on free loopback ports.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::services::{Redis, end, on_a_free_port, ready, redis_command};
+
+/// The name under which the Sentinels monitor the primary.
+pub const NAME: &str = "orders";
+/// How long to wait until the Sentinels agree.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Three Sentinels that monitor one primary and fail over within a few seconds. Dropping this value kills them.
+#[derive(Debug)]
+pub struct Sentinels {
+    each: Vec<Sentinel>,
+}
+
+#[derive(Debug)]
+struct Sentinel {
+    child: Child,
+    _folder: TempDir,
+    port: u16,
+}
+
+impl Sentinels {
+    /// Starts Sentinels with more lines for their configuration, such as `requirepass secret`. Does not wait until they
+    /// know each other.
+    ///
+    /// # Panics
+    /// If a Sentinel cannot be started; its log is printed first.
+    #[must_use]
+    pub fn start(primary: &Redis, settings: &str) -> Self {
+        let each = (0..3).map(|_| Sentinel::start(primary, settings)).collect();
+        Self { each }
+    }
+
+    /// Waits until the Sentinels know each other, and `replicas` replicas that follow the primary.
+    ///
+    /// # Panics
+    /// If that takes too long, or if the Sentinels ask for a password.
+    pub fn wait_until_agreed(&self, primary: &Redis, replicas: usize) {
+        let agreed = format!(
+            "status=ok,address=127.0.0.1:{},slaves={replicas},sentinels={}",
+            primary.port,
+            self.each.len()
+        );
+        self.wait_for(&agreed, |sentinel| sentinel.ask("INFO sentinel").contains(&agreed));
+    }
+
+    /// Waits until each Sentinel names another primary than the one at this port, and returns the port of the new
+    /// primary.
+    ///
+    /// # Panics
+    /// If no replica is promoted.
+    #[must_use]
+    pub fn wait_until_failed_over(&self, old: u16) -> u16 {
+        let named = |sentinel: &Sentinel| {
+            let answer = sentinel.ask(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}"));
+            answer.lines().nth(4).and_then(|port| port.parse::<u16>().ok())
+        };
+        self.wait_for("a failover", |sentinel| named(sentinel).is_some_and(|port| port != old));
+        named(&self.each[0]).expect("a primary")
+    }
+
+    /// The address for `OPERATOR_STORE`, with this name of the primary.
+    #[must_use]
+    pub fn url(&self, name: &str) -> String {
+        let hosts: Vec<String> = self
+            .each
+            .iter()
+            .map(|sentinel| format!("127.0.0.1:{}", sentinel.port))
+            .collect();
+        format!("redis+sentinel://{}/{name}", hosts.join(","))
+    }
+
+    fn wait_for(&self, what: &str, is_so: impl Fn(&Sentinel) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        for sentinel in &self.each {
+            while !is_so(sentinel) {
+                assert!(
+                    Instant::now() < deadline,
+                    "no {what}: {}",
+                    sentinel.ask("INFO sentinel")
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+impl Sentinel {
+    fn start(primary: &Redis, settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (child, port) = on_a_free_port(|port| {
+            let text = format!(
+                "bind 127.0.0.1\nport {port}\ndir .\nsentinel monitor {NAME} 127.0.0.1 {} 2\n\
+                 sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 3000\n{settings}\n",
+                primary.port
+            );
+            std::fs::write(folder.path().join("sentinel.conf"), text).expect("the settings are written");
+            let mut command = redis_command(folder.path());
+            command.args(["sentinel.conf", "--sentinel"]).stdout(Stdio::piped());
+            let mut child = command.spawn().expect("the Sentinel starts");
+            let log = child.stdout.take().expect("the log is piped");
+            ready(child, log, "+monitor")
+        });
+        let sentinel = Self {
+            child,
+            _folder: folder,
+            port,
+        };
+        // Otherwise a Sentinel would leave a former primary that is back alone for eight seconds.
+        sentinel.ask("SENTINEL DEBUG publish-period 200 info-period 500");
+        sentinel
+    }
+
+    /// Sends one command and returns the whole answer.
+    fn ask(&self, command: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the Sentinel listens");
+        let mut answer = String::new();
+        stream
+            .write_all(format!("{command}\r\n").as_bytes())
+            // The Sentinel answers what it has read, and then closes the connection too.
+            .and_then(|()| stream.shutdown(Shutdown::Write))
+            .and_then(|()| stream.read_to_string(&mut answer))
+            .expect("the Sentinel answers");
+        answer
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        end(&mut self.child, "KILL");
+    }
+}
