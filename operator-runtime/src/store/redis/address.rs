@@ -48,7 +48,7 @@ impl Address {
         let server = server(url).ok_or_else(unreadable)?;
         let name = format!("Redis at {}, database {}", server.addr(), server.redis_settings().db());
         Ok(Self {
-            servers: Servers::At(server),
+            servers: Servers::At(Box::new(server)),
             replicas: options.replicas,
             name,
         })

@@ -91,7 +91,7 @@ impl RedisStore {
         let one = Connection::to_one(servers.clone()).await.map_err(failed)?;
         let connection = match servers {
             Servers::At(node) if checks::is_of_a_cluster(&one, &name).await? => {
-                Connection::to_cluster(node).await.map_err(failed)?
+                Connection::to_cluster(*node).await.map_err(failed)?
             }
             _ => one,
         };

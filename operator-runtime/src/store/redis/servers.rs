@@ -17,7 +17,7 @@ pub(super) const CONFIRM: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) enum Servers {
     /// The server at this address, or the cluster that this server belongs to.
-    At(ConnectionInfo),
+    At(Box<ConnectionInfo>),
     /// The primary that Sentinel names at the time.
     NamedBy(Arc<Sentinels>),
 }
