@@ -352,6 +352,9 @@ fn an_effect_becomes_weaker_or_a_problem_gets_another_status() {
         |earlier| {
             *earlier.effect("notify_customer") = json!("transactional");
             *earlier.effect("refund_order") = json!("read_only");
+            if earlier.format == "mcp" {
+                earlier.endpoint("refund_order")["annotations"]["readOnlyHint"] = json!(true);
+            }
         },
         &[
             "`notify_customer` is now at most once; it was transactional: this breaks callers that rely on one call having exactly one effect",

@@ -173,7 +173,12 @@ async fn a_write_that_no_replica_confirms_is_not_answered_as_done() {
     let error = claim(&other, "3").await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     drop(frozen);
-    assert!(matches!(claim(&other, "3").await.unwrap(), Swap::Held { .. }));
+    // Touching a record must not remove it, not even if it never expires.
+    let persist = "for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('PERSIST', key) end return 1";
+    assert_eq!(redis.ask(&format!("EVAL \"{persist}\" 0")), ":1");
+    for _ in 0..2 {
+        assert!(matches!(claim(&other, "3").await.unwrap(), Swap::Held { .. }));
+    }
 }
 
 #[tokio::test]

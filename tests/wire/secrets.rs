@@ -4,12 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use operator_runtime::{App, Config, endpoints, operator_api};
-use tests::process;
+use tests::process::{self, Server};
 
 /// Does nothing. Use it only in this test.
 #[operator_api(GET, "/nothing")]
@@ -122,6 +123,40 @@ fn a_file_can_hold_a_single_secret() {
             Some(found) => assert!(told[0].contains(found) && told[0].contains(&place), "{told:?}"),
         }
     }
+}
+
+/// What start-up logs before the server listens, with this many keys.
+fn logged_with_keys(count: usize) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let keys: Vec<String> = (0..count)
+        .map(|id| format!("k{id}=hush{id}hush{id}hush{id}hush{id}"))
+        .collect();
+    let mut command = Command::new(process::build("support-desk", "dev"));
+    let keys = keys.join(",");
+    let settings = [("OPERATOR_SIGNING_KEYS", keys.as_str())];
+    let mut child = Server::serving(command.arg("serve"), folder.path(), &settings)
+        .env_remove("OPERATOR_SIGNING_KEY")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut logged = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        logged += &line.unwrap();
+        if logged.contains("listening") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    logged
+}
+
+#[test]
+fn start_up_warns_of_keys_that_make_each_request_expensive() {
+    let warning = "a request is hashed once for each of the 300 signing keys";
+    let logged = logged_with_keys(300);
+    assert!(logged.contains(warning), "{logged}");
+    assert!(!logged_with_keys(200).contains("is hashed once for each"));
 }
 
 #[test]

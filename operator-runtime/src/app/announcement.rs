@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Assembled;
 
-/// Hashing as many bytes takes about a quarter of a second. Nothing is known of a caller before its request is hashed.
+/// Hashing as many bytes takes about a quarter of a second.
 const MOST_TO_HASH: usize = 256 * 1024 * 1024;
 
 pub(super) fn announce(assembled: &Assembled) {
@@ -21,7 +21,7 @@ pub(super) fn announce(assembled: &Assembled) {
     let (keys, body) = (assembled.settings.keys.count(), assembled.settings.limits.body);
     if keys.saturating_mul(body) > MOST_TO_HASH {
         tracing::warn!(
-            "each request is hashed once for each of the {keys} signing keys, also if it is refused: use fewer keys, or lower `body_limit` from {body} bytes"
+            "a request is hashed once for each of the {keys} signing keys before its caller is known: use fewer keys, or set `Config::body_limit` to less than {body} bytes"
         );
     }
     let store = assembled.pipeline.store();

@@ -23,6 +23,8 @@ pub struct Decoder<'c> {
     inputs: &'c BoundInputs,
     given: Given<'c>,
     problems: Found,
+    /// Whether all inputs are known to match their schemas, so that decoding need not check them again.
+    is_checked: bool,
 }
 
 /// The problems of inputs that were checked but not decoded.
@@ -41,6 +43,7 @@ impl Verdict {
             inputs,
             given,
             problems: Found::default(),
+            is_checked: false,
         };
         for index in 0..inputs.inputs.len() {
             decoder.check(index);
@@ -78,15 +81,17 @@ impl<First, Rest: Arguments> Arguments for (Option<First>, Rest) {
 impl<'c> Decoder<'c> {
     /// Begins to decode. All inputs of a large body are checked first.
     pub(crate) fn open(inputs: &'c BoundInputs, content: &'c Content) -> Result<Self, Error> {
-        let decoder = Self {
-            inputs,
-            given: Given::of(content)?,
-            problems: Found::default(),
-        };
-        if matches!(content, Content::Body(body) if body.len() > LARGE) {
-            Verdict::given(inputs, decoder.given.clone()).0.into_result()?;
+        let given = Given::of(content)?;
+        let is_checked = matches!(content, Content::Body(body) if body.len() > LARGE);
+        if is_checked {
+            Verdict::given(inputs, given.clone()).0.into_result()?;
         }
-        Ok(decoder)
+        Ok(Self {
+            inputs,
+            given,
+            problems: Found::default(),
+            is_checked,
+        })
     }
 
     /// Begins to decode inputs that are already checked.
@@ -100,6 +105,7 @@ impl<'c> Decoder<'c> {
             inputs,
             given: Given::of(content)?,
             problems: Found::default(),
+            is_checked: true,
         })
     }
 
@@ -239,7 +245,7 @@ impl<'c> Decoder<'c> {
     /// Whether the value matches its schema. If not, all its problems are added.
     fn holds(&mut self, input: &BoundInput, name: &str, value: Node<'_>) -> bool {
         let checked = input.checked.as_ref();
-        checked.is_none_or(|checked| checked.holds(name, value, &mut self.problems))
+        self.is_checked || checked.is_none_or(|checked| checked.holds(name, value, &mut self.problems))
     }
 
     /// Like [`holds`](Self::holds), for an input that is a single text.

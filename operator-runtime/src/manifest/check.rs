@@ -90,8 +90,11 @@ fn compare(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     }
     compare_inputs(name, &old.inputs, &new.inputs, found);
     compare_outputs(name, &old.outputs, &new.outputs, found);
-    compare_effects(old, new, found);
-    compare_hints(old, new, found);
+    let is_weaker = compare_effects(old, new, found);
+    // The hints follow from the effect, so one change is told once.
+    if !is_weaker {
+        compare_hints(old, new, found);
+    }
     compare_statuses(old, new, found);
     compare_problems(old, new, found);
 }
@@ -107,11 +110,11 @@ fn compare_places(name: &str, old: &Place, new: &Place, found: &mut Vec<Change>)
     }
 }
 
-/// Compares the effects, if both documents name them.
-fn compare_effects(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
+/// Compares the effects, if both documents name them, and returns whether the new one is weaker.
+fn compare_effects(old: &Promised, new: &Promised, found: &mut Vec<Change>) -> bool {
     let effect = |promised: &Promised| promised.guarantees.effect.as_deref().and_then(Effect::named);
     let (Some(before), Some(after)) = (effect(old), effect(new)) else {
-        return;
+        return false;
     };
     let what = format!(
         "`{}` is now {}; it was {}",
@@ -119,11 +122,13 @@ fn compare_effects(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
         after.in_words(),
         before.in_words()
     );
-    if strength(after) < strength(before) {
+    let is_weaker = strength(after) < strength(before);
+    if is_weaker {
         found.push(Change::breaking(what, relying_on(before)));
     } else if before != after {
         found.push(Change::harmless(what));
     }
+    is_weaker
 }
 
 /// Orders the effects: an endpoint may change to a greater effect without breaking callers.

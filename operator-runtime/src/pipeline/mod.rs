@@ -314,8 +314,9 @@ async fn run(
     let in_transaction = transaction.0.is_some();
     let length = invocation.body_length();
     // Outside a transaction, all but short bodies wait for a permit before they are decoded. A call in a transaction does
-    // not wait, because other transactions would wait for it, and a large body is already checked. The wait does not count toward the handler's time limit. If
-    // the wait is too long, the operation is released, because nothing has run yet.
+    // not wait, because other transactions would wait for it, and a large body is already checked. The wait does not
+    // count toward the handler's time limit. If the wait is too long, the operation is released, because nothing has run
+    // yet.
     let turn = if in_transaction || !large::takes_a_turn(length) {
         None
     } else {

@@ -14,6 +14,8 @@ use crate::causes::with_causes;
 pub use crate::record::operation::{Fingerprint, OperationId, Origin, ParseOperationIdError};
 pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State};
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod address_parts;
 pub mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod full;

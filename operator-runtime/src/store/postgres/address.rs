@@ -12,6 +12,7 @@ use super::schema::Place;
 use super::servers::label;
 use super::way::{Verified, Way};
 use crate::store::StoreError;
+use crate::store::address_parts::Parts;
 
 /// The default size of each pool. Up to this many commits can share one flush to disk.
 const POOL: usize = 16;
@@ -45,7 +46,11 @@ impl Address {
             hosts,
             path,
             options,
-        } = Parts::of(address)?;
+        } = ["postgres://", "postgresql://"]
+            .iter()
+            .find_map(|scheme| address.strip_prefix(scheme))
+            .and_then(|rest| Parts::of(rest, &['/', '?']))
+            .ok_or_else(unreadable)?;
         let options = Options::parse(options)?;
         let mut config: Config = format!("postgres:///{path}?{}", options.of_session.join("&"))
             .parse()
@@ -76,42 +81,6 @@ impl Address {
             settings: options.settings,
             opens_within,
             name,
-        })
-    }
-}
-
-/// The parts of an address, still percent-encoded.
-struct Parts<'a> {
-    /// User and password.
-    userinfo: Option<&'a str>,
-    hosts: &'a str,
-    /// The name of the database.
-    path: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Parts<'a> {
-    fn of(address: &'a str) -> Result<Self, StoreError> {
-        let rest = ["postgres://", "postgresql://"]
-            .iter()
-            .find_map(|scheme| address.strip_prefix(scheme))
-            .ok_or_else(unreadable)?;
-        let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        // An `@` after the hosts may belong to a password that contains a `/` or a `?`. Then the parts would be wrong,
-        // and messages would print some of the password.
-        if tail.contains('@') {
-            return Err(unreadable());
-        }
-        let (userinfo, hosts) = match authority.rsplit_once('@') {
-            Some((userinfo, hosts)) => (Some(userinfo), hosts),
-            None => (None, authority),
-        };
-        let (path, options) = tail.split_once('?').unwrap_or((tail, ""));
-        Ok(Self {
-            userinfo,
-            hosts,
-            path: path.strip_prefix('/').unwrap_or(path),
-            options,
         })
     }
 }

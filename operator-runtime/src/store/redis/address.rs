@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::sentinels::Sentinels;
 use super::servers::{ANSWER, Servers};
 use crate::store::StoreError;
+use crate::store::address_parts::Parts;
 
 /// The largest number of Sentinels. Each takes far more memory than its name.
 const MOST_SENTINELS: usize = 32;
@@ -26,7 +27,7 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn parse(address: &str) -> Result<Self, StoreError> {
         let (scheme, rest) = address.split_once("://").ok_or_else(unreadable)?;
-        let parts = Parts::of(rest)?;
+        let parts = Parts::of(rest, &['/', '?', '#']).ok_or_else(unreadable)?;
         if scheme.starts_with("rediss") {
             prepare_tls()?;
         }
@@ -63,7 +64,8 @@ impl Address {
             refused("does not say which primary the Sentinels monitor: write redis+sentinel://host,host,host/primary, with the name of the primary in UTF-8 and percent-encoded")
         })?;
         // The driver parses user, password and database as those of any server.
-        let at_primary = server(&format!("{scheme}://{}localhost/{db}", parts.userinfo)).ok_or_else(unreadable)?;
+        let userinfo = parts.userinfo.map_or(String::new(), |userinfo| format!("{userinfo}@"));
+        let at_primary = server(&format!("{scheme}://{userinfo}localhost/{db}")).ok_or_else(unreadable)?;
         let hosts: Vec<&str> = parts.hosts.split(',').collect();
         if hosts.len() > MOST_SENTINELS {
             return Err(refused("names more than 32 Sentinels: three or five are enough"));
@@ -87,34 +89,6 @@ impl Address {
             servers: Servers::NamedBy(Arc::new(sentinels)),
             replicas: options.replicas,
             name,
-        })
-    }
-}
-
-/// The parts of an address after its scheme, still percent-encoded.
-struct Parts<'a> {
-    /// User and password with the `@` after them, or nothing.
-    userinfo: &'a str,
-    hosts: &'a str,
-    path: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Parts<'a> {
-    fn of(rest: &'a str) -> Result<Self, StoreError> {
-        let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // An `@` after the hosts may belong to a password that contains a `/`, a `?` or a `#`. Then the parts would be
-        // wrong, and messages would print some of the password.
-        if tail.contains('@') {
-            return Err(unreadable());
-        }
-        let (userinfo, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
-        let (path, options) = tail.split_once('?').unwrap_or((tail, ""));
-        Ok(Self {
-            userinfo,
-            hosts,
-            path: path.strip_prefix('/').unwrap_or(path),
-            options,
         })
     }
 }

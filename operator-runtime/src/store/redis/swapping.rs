@@ -14,7 +14,7 @@ use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, S
 /// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.
 ///
 /// `WAIT`, which follows the script if replicas have to confirm records, waits only for writes of its own connection.
-/// So a record that an earlier connection or another process has written is touched: its expiry is set to what it is.
+/// So a record that an earlier connection or another process has written is touched: its revision is written again.
 pub(super) const SCRIPT: &str = "\
 local key, expected, revision, record, reset, keep_for = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local touches = ARGV[6] == '1'
@@ -22,7 +22,7 @@ local held = redis.call('HMGET', key, 'revision', 'written', 'first_seen', 'reco
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if held[1] and held[1] ~= expected and touches then
-  redis.call('PEXPIRE', key, redis.call('PTTL', key))
+  redis.call('HSET', key, 'revision', held[1])
 end
 if held[1] == revision then
   return 1

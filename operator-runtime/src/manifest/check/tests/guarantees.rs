@@ -1,0 +1,78 @@
+//! Tests of changed effects and of changed statuses of problems.
+
+use serde_json::json;
+
+use super::{Contract, changes, said};
+use crate::manifest::Format;
+
+/// A document of one endpoint with this effect, which answers a problem with this status.
+fn guaranteeing(format: Format, effect: &str, status: &str) -> Contract {
+    let number: u16 = status.parse().unwrap();
+    let guarantees = json!({ "effect": effect, "problems": { "not-found": [number] } });
+    let document = match format {
+        Format::Operator => {
+            let endpoint = json!({
+                "name": "find", "description": "", "url": "https://a.example/find", "method": "POST",
+                "inputs": {}, "outputs": {},
+            });
+            json!({ "endpoints": [endpoint], "guarantees": { "find": guarantees } })
+        }
+        Format::Mcp => {
+            json!({ "tools": [{ "name": "find", "_meta": { "operator-runtime/guarantees": guarantees } }] })
+        }
+        Format::OpenApi | Format::OpenApi30 => {
+            let schema = json!({ "properties": { "type": { "enum": ["urn:operator:problem:not-found"] } } });
+            let response = json!({ "content": { "application/problem+json": { "schema": schema } } });
+            let operation = json!({
+                "operationId": "find", "x-operator-effect": effect, "responses": { status: response },
+            });
+            let version = if format == Format::OpenApi { "3.1.0" } else { "3.0.3" };
+            json!({ "openapi": version, "paths": { "/find": { "post": operation } } })
+        }
+    };
+    Contract::read(format, &document.to_string()).unwrap()
+}
+
+#[test]
+fn a_weaker_effect_and_a_changed_status_break_callers_in_every_format() {
+    for format in Format::ALL {
+        let of = |effect: &str, status: &str| guaranteeing(format, effect, status);
+        let told = |before: &Contract, after: &Contract| said(before, after).remove(0);
+        assert_eq!(changes(&of("at_most_once", "404"), &of("at_most_once", "404")), []);
+        for (before, after, told_as) in [
+            (
+                "at_most_once",
+                "rerunnable",
+                "rely on one call having at most one effect",
+            ),
+            (
+                "transactional",
+                "at_most_once",
+                "rely on one call having exactly one effect",
+            ),
+            (
+                "transactional",
+                "rerunnable",
+                "rely on one call having exactly one effect",
+            ),
+            (
+                "read_only",
+                "transactional",
+                "call it without asking a person, because it changed nothing",
+            ),
+        ] {
+            let told = told(&of(before, "404"), &of(after, "404"));
+            assert!(
+                told.ends_with(&format!("this breaks callers that {told_as}")),
+                "{format:?}: {told}"
+            );
+            let back = said(&of(after, "404"), &of(before, "404"));
+            assert!(back.iter().all(|told| !told.contains("breaks")), "{back:?}");
+            assert_eq!(back.len(), 1, "{back:?}");
+        }
+        assert_eq!(
+            told(&of("read_only", "404"), &of("read_only", "410")),
+            "`find` now answers the problem `not-found` with 410; it was 404: this breaks callers that expect 404 for `not-found`"
+        );
+    }
+}
