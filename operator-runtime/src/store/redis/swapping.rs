@@ -13,8 +13,9 @@ use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, S
 /// The key expires once the time for which records are valid has passed since the last write: by then the record is
 /// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.
 ///
-/// `WAIT`, which follows the script if replicas have to confirm records, waits only for writes of its own connection.
-/// So a record that an earlier connection or another process has written is touched: its expiry is set to what it is.
+/// `WAIT`, which follows the script if replicas have to confirm records, waits only for writes of its own connection. So
+/// a record that an earlier connection or another process has written is touched: its expiry is set to what it is.
+/// (Redis 7.0 would wait for such a record anyway, later versions would not.)
 pub(super) const SCRIPT: &str = "\
 local key, expected, revision, record, reset, keep_for = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local touches = ARGV[6] == '1'
