@@ -33,7 +33,8 @@ pub(crate) fn keys(keys: Vec<String>) -> Vec<Effect> {
 pub(crate) struct Calm {
     pub(crate) told: HashMap<String, Told>,
     pub(crate) servers: Vec<Server>,
-    pub(crate) kills: usize,
+    /// What has been done to the servers, such as "12 kills".
+    pub(crate) harm: String,
 }
 
 impl Calm {
@@ -42,7 +43,7 @@ impl Calm {
         let row = Row {
             proof,
             store,
-            tried: &format!("{} kills, {} operations", self.kills, self.told.len()),
+            tried: &format!("{}, {} operations", self.harm, self.told.len()),
             lost: self.lost(storm, effects) + self.unknown(),
             doubled: self.doubled(effects),
         };
@@ -55,8 +56,8 @@ impl Calm {
             proof,
             store,
             tried: &format!(
-                "{} kills, {} operations, {} told unknown",
-                self.kills,
+                "{}, {} operations, {} told unknown",
+                self.harm,
                 self.told.len(),
                 self.unknown()
             ),

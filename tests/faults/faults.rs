@@ -10,6 +10,7 @@ mod connections;
 mod crash;
 mod disk;
 mod failing_disk;
+mod failover;
 mod figures;
 mod frozen;
 mod limits;

@@ -1,5 +1,5 @@
 //! Many callers that retry while their server is killed again and again: the program, at random moments and at each
-//! fail point, or the program's store.
+//! fail point, or the program's store, which another server may then replace.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -15,6 +15,8 @@ use crate::calm::{Calm, Told};
 const CALLERS: usize = 12;
 /// The time limit of everything.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How soon after a promotion calls must be answered again.
+const SOON: Duration = Duration::from_secs(15);
 /// Every second kill comes at a random moment, without a fail point.
 const POINTS: [&str; 4] = ["after-claim", "before-commit", "after-commit", "before-answer"];
 
@@ -64,6 +66,25 @@ impl Storm<'_> {
         })
     }
 
+    /// Lets the store's server fail again and again. `fail` returns once another server has become the primary, and
+    /// `mend` makes that server ready to fail next.
+    pub(crate) fn fail_over(&self, times: usize, mut fail: impl FnMut(usize), mut mend: impl FnMut(usize)) -> Calm {
+        let mut slowest = Duration::ZERO;
+        let calm = self.run(times, false, |_, shared| {
+            for time in 0..times {
+                shared.wait_until_busy();
+                fail(time);
+                let promoted = Instant::now();
+                shared.wait_for_answers(CALLERS);
+                slowest = slowest.max(promoted.elapsed());
+                mend(time);
+            }
+        });
+        assert!(slowest <= SOON, "calls were answered {slowest:?} after a promotion");
+        let harm = format!("{times} failovers, each <= {:.1} s", slowest.as_secs_f32());
+        Calm { harm, ..calm }
+    }
+
     fn run(&self, kills: usize, armed: bool, harm: impl FnOnce(&mut [Server], &Shared)) -> Calm {
         let begin = |number| self.start(number, 0, if armed { kills } else { 0 });
         let mut servers: Vec<_> = (0..self.servers).map(begin).collect();
@@ -83,7 +104,8 @@ impl Storm<'_> {
             shared.stop.store(true, Ordering::Release);
             callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
         });
-        Calm { told, servers, kills }
+        let harm = format!("{kills} kills");
+        Calm { told, servers, harm }
     }
 
     /// Each process in turn is killed at a random moment, and then at a fail point.
@@ -178,13 +200,17 @@ impl Shared {
 
     /// Waits until some more calls have been answered and others are under way.
     fn wait_until_busy(&self) {
+        self.wait_for_answers(5 + usize::try_from(random(10)).unwrap());
+        std::thread::sleep(Duration::from_micros(random(3_000)));
+    }
+
+    fn wait_for_answers(&self, more: usize) {
         let deadline = Instant::now() + PATIENCE;
-        let target = self.answered.load(Ordering::Acquire) + 5 + usize::try_from(random(10)).unwrap();
+        let target = self.answered.load(Ordering::Acquire) + more;
         while self.answered.load(Ordering::Acquire) < target {
             assert!(Instant::now() < deadline, "there are no answers any more");
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(Duration::from_micros(random(3_000)));
     }
 }
 

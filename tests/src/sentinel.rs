@@ -39,32 +39,50 @@ impl Sentinels {
         Self { each }
     }
 
-    /// Waits until the Sentinels know each other, and `replicas` replicas that follow the primary.
+    /// Waits until the Sentinels know each other, and `replicas` replicas that follow the primary. Returns the port of
+    /// the primary.
     ///
     /// # Panics
     /// If that takes too long, or if the Sentinels ask for a password.
-    pub fn wait_until_agreed(&self, primary: &Redis, replicas: usize) {
-        let agreed = format!(
-            "status=ok,address=127.0.0.1:{},slaves={replicas},sentinels={}",
-            primary.port,
-            self.each.len()
-        );
-        self.wait_for(&agreed, |sentinel| sentinel.ask("INFO sentinel").contains(&agreed));
+    pub fn wait_until_agreed(&self, replicas: usize) -> u16 {
+        let known = format!("slaves={replicas},sentinels={}", self.each.len());
+        let wait_for_all = || {
+            self.wait_for(&known, |sentinel| {
+                let said = sentinel.ask("INFO sentinel");
+                said.contains("status=ok") && said.contains(&known)
+            });
+        };
+        wait_for_all();
+        let port = self.named(|_| true);
+        // A Sentinel that has ended a failover forgets the replicas for a moment.
+        wait_for_all();
+        port
     }
 
-    /// Waits until each Sentinel names another primary than the one at this port, and returns the port of the new
-    /// primary.
+    /// Waits until all Sentinels name the same primary, other than the one at this port, and returns its port.
     ///
     /// # Panics
     /// If no replica is promoted.
     #[must_use]
     pub fn wait_until_failed_over(&self, old: u16) -> u16 {
+        self.named(|port| port != old)
+    }
+
+    /// Waits until all Sentinels name the same primary, and returns its port.
+    fn named(&self, is_so: impl Fn(u16) -> bool) -> u16 {
         let named = |sentinel: &Sentinel| {
             let answer = sentinel.ask(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {NAME}"));
             answer.lines().nth(4).and_then(|port| port.parse::<u16>().ok())
         };
-        self.wait_for("a failover", |sentinel| named(sentinel).is_some_and(|port| port != old));
-        named(&self.each[0]).expect("a primary")
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ports: Vec<_> = self.each.iter().map(named).collect();
+            match ports[0] {
+                Some(port) if is_so(port) && ports.iter().all(|other| *other == ports[0]) => return port,
+                _ => assert!(Instant::now() < deadline, "the Sentinels name {ports:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The address for `OPERATOR_STORE`, with this name of the primary.
@@ -99,7 +117,7 @@ impl Sentinel {
         let (child, port) = on_a_free_port(|port| {
             let text = format!(
                 "bind 127.0.0.1\nport {port}\ndir .\nsentinel monitor {NAME} 127.0.0.1 {} 2\n\
-                 sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 3000\n{settings}\n",
+                 sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 3000\n{settings}\n",
                 primary.port
             );
             std::fs::write(folder.path().join("sentinel.conf"), text).expect("the settings are written");

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 
-use super::services::{Postgres, hand_over, postgres_command};
+use tempfile::TempDir;
+
+use super::services::{Postgres, hand_over, postgres_command, spawn_postgres};
 
 impl Postgres {
     /// Starts a standby that follows this server, and waits until the standby answers readers.
@@ -11,6 +13,27 @@ impl Postgres {
     /// If the standby cannot be started.
     #[must_use]
     pub fn standby(&self) -> Self {
+        Self::start_in(self.copied(), self.settings.clone())
+    }
+
+    /// Like [`standby`](Self::standby), on the port of a server that has ended.
+    ///
+    /// # Panics
+    /// The same as for [`standby`](Self::standby).
+    #[must_use]
+    pub fn standby_at(&self, port: u16) -> Self {
+        let (folder, settings) = (self.copied(), self.settings.clone());
+        let child = spawn_postgres(folder.path(), port, &settings).unwrap_or_else(|log| panic!("{log}"));
+        Self {
+            child,
+            folder,
+            settings,
+            port,
+        }
+    }
+
+    /// A folder with a copy of the server's data, from which a standby can start.
+    fn copied(&self) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         hand_over(folder.path());
         let output = postgres_command("pg_basebackup", folder.path())
@@ -20,7 +43,7 @@ impl Postgres {
             .output()
             .expect("pg_basebackup runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Self::start_in(folder, self.settings.clone())
+        folder
     }
 
     /// Makes a standby the primary, and waits until it accepts writes.

@@ -24,7 +24,7 @@ async fn claims_reach_the_replica_that_sentinel_promotes() {
     let mut first = Redis::start(KEPT);
     let second = first.replica_with(KEPT);
     let sentinels = Sentinels::start(&first, "");
-    sentinels.wait_until_agreed(&first, 1);
+    assert_eq!(sentinels.wait_until_agreed(1), first.port);
     let store = RedisStore::connect(&sentinels.url(NAME)).await.unwrap();
     assert!(store.describe().contains(NAME), "{}", store.describe());
     let Ok(Swap::Swapped(revision)) = claim(&store, "before").await else {

@@ -56,18 +56,22 @@ impl Redis {
     /// If the server does not answer.
     #[must_use]
     pub fn ask(&self, command: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
-        stream
-            .write_all(format!("{command}\r\n").as_bytes())
-            .expect("the server takes the command");
+        self.try_ask(command).expect("the server answers")
+    }
+
+    /// Like [`ask`](Self::ask). Returns `None` if the server closes the connection.
+    #[must_use]
+    pub fn try_ask(&self, command: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
         let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-        let first = lines.next().expect("the server answers");
+        let first = lines.next()?;
         let line = if first.starts_with('$') {
             lines.next().unwrap_or_default()
         } else {
             first
         };
-        line.trim().to_owned()
+        Some(line.trim().to_owned())
     }
 
     /// Starts a replica of this server, and waits until the replica confirms writes.
@@ -101,6 +105,17 @@ impl Redis {
     /// Sends SIGKILL and waits until the server has ended.
     pub fn kill(&mut self) {
         end(&mut self.child, "KILL");
+    }
+
+    /// Starts a killed server again as a replica of the server at another port of this machine.
+    ///
+    /// # Panics
+    /// If the server does not start.
+    pub fn restart_as_a_replica_of(&mut self, port: u16) {
+        self.settings.retain(|(name, _)| name != "replicaof");
+        let setting = ("replicaof".to_owned(), format!("127.0.0.1 {port}"));
+        self.settings.push(setting);
+        self.restart();
     }
 
     /// Starts a killed server again, on the same port and in the same folder.
@@ -222,6 +237,20 @@ impl Postgres {
         let children = children.expect("the child processes are listed");
         frozen.extend(children.split_whitespace().filter_map(|id| id.parse().ok()));
         frozen
+    }
+
+    /// Sends SIGKILL to each process of the server, as if its machine had failed. The server cannot be started again.
+    ///
+    /// # Panics
+    /// If the processes cannot be found.
+    pub fn destroy(&mut self) {
+        // Frozen first, so that no process acts on the end of another.
+        let frozen = self.freeze();
+        for process in &frozen.0 {
+            signal(*process, "KILL");
+        }
+        drop(frozen);
+        let _ = self.child.wait();
     }
 
     /// Stops the server at once, so that it needs recovery as after a crash, and waits until the server has ended.
