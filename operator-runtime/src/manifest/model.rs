@@ -9,6 +9,7 @@ use super::problems::{self, Problem};
 use crate::endpoint::Endpoint;
 use crate::protocol::public_url::PublicUrl;
 use crate::schema::definitions::{self, Inline};
+use crate::schema::published::{Readers, publish};
 
 /// The description of the app.
 #[derive(Debug)]
@@ -58,12 +59,12 @@ impl Described {
 
     /// The inputs as a complete schema. A type that is used once is inlined.
     pub(crate) fn own_inputs(&self) -> Value {
-        definitions::inline(self.inputs.clone(), Inline::UsedOnce)
+        published(self.inputs.clone())
     }
 
     /// The outputs as a complete schema. A type that is used once is inlined.
     pub(crate) fn own_outputs(&self) -> Value {
-        definitions::inline(definitions::resolved_root(self.outputs.clone()), Inline::UsedOnce)
+        published(definitions::resolved_root(self.outputs.clone()))
     }
 
     /// The description's first sentence, on one line and without its full stop.
@@ -82,4 +83,12 @@ impl Described {
             .map_or(words.len(), |last| last + 1);
         words[..length].join(" ").trim_end_matches('.').to_owned()
     }
+}
+
+/// A complete schema for readers of JSON Schema. A definition is published after it is inlined, so that a description
+/// beside a reference and the description of a choice are both kept.
+fn published(schema: Value) -> Value {
+    let mut schema = definitions::inline(schema, Inline::UsedOnce);
+    publish(&mut schema, Readers::JsonSchema);
+    schema
 }

@@ -13,6 +13,7 @@ use super::problems::{self, Problem};
 use crate::problem::{PROBLEM_JSON, type_uri};
 use crate::protocol::method::Method;
 use crate::schema::definitions::{self, Shared};
+use crate::schema::published::{Readers, publish};
 
 /// The extension of an operation that contains its effect.
 pub(super) const EFFECT: &str = "x-operator-effect";
@@ -293,6 +294,7 @@ impl Writer {
     }
 
     fn in_dialect(&self, mut schema: Value) -> Value {
+        publish(&mut schema, Readers::OpenApi);
         definitions::redirect(&mut schema, "#/components/schemas/");
         match self.dialect {
             Dialect::V3_1 => {}

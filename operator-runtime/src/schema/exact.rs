@@ -47,6 +47,12 @@ pub(super) fn bound(schema: &mut Value) {
 /// Replaces formats that no standard defines by keywords of JSON Schema.
 pub(super) fn spell_out(schema: &mut Value) {
     each(schema, spell_out_one);
+    // `true` is the schema of any value, but several readers expect an object.
+    walk::rewrite(schema, &mut |schema| {
+        if schema == &Value::Bool(true) {
+            *schema = json!({});
+        }
+    });
 }
 
 /// Removes null from the schema of an optional value.
@@ -108,12 +114,6 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
         promise("maximum", most);
     }
     match format {
-        // An `f64` can represent 2^128 and 2^127 exactly.
-        "uint128" => promise("exclusiveMaximum", json!(2_f64.powi(128))),
-        "int128" => {
-            promise("minimum", json!(-(2_f64.powi(127))));
-            promise("exclusiveMaximum", json!(2_f64.powi(127)));
-        }
         "float" => {
             promise("minimum", json!(f32::MIN));
             promise("maximum", json!(f32::MAX));

@@ -2,6 +2,7 @@
 
 pub(crate) mod definitions;
 pub(crate) mod exact;
+pub(crate) mod published;
 pub(crate) mod walk;
 
 use schemars::generate::SchemaSettings;
