@@ -8,6 +8,8 @@ mod corners;
 #[path = "zoo/dates.rs"]
 mod dates;
 mod examples;
+#[path = "zoo/names.rs"]
+mod names;
 #[path = "zoo/recursive.rs"]
 mod recursive;
 #[path = "zoo/serde_forms.rs"]
@@ -101,6 +103,7 @@ fn a_call_is_carried_out_if_and_only_if_its_schema_allows_it() {
             } else {
                 value
             };
+            prop_assume!(values::is_exact(&meant));
             let expected = inputs.is_valid(&meant) && meant.is_object();
             prop_assert_eq!(answer.status == 200, expected, "{} {}", meant, &answer.body);
             prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.body);

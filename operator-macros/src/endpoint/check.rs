@@ -250,6 +250,10 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
                     errors.at(word, "only one argument can be flattened", write);
                 }
                 flattened |= options.flatten.is_some();
+                if let (Some(word), Some(Method::Get)) = (&options.lenient, method) {
+                    let wrong = "`lenient` does not apply to a GET, where the type of an input always decides";
+                    errors.at(word, wrong, "remove it");
+                }
                 is_certain &= !refuse_lists_in_get(&options, method, errors);
                 let wire = wire_name(&name, &options, errors);
                 // The name of a flattened argument is not an input. The names of its fields are compared at start-up.

@@ -19,6 +19,7 @@ pub(crate) struct Options {
     pub(crate) rename: Option<LitStr>,
     pub(crate) flatten: Option<Ident>,
     pub(crate) extract: Option<Ident>,
+    pub(crate) lenient: Option<Ident>,
     /// The names of the lints that are allowed for this input.
     pub(crate) allow: Vec<Ident>,
     pub(crate) constraints: Vec<Constraint>,
@@ -63,7 +64,7 @@ impl Constraint {
     }
 }
 
-const OPTIONS: [&str; 18] = [
+const OPTIONS: [&str; 19] = [
     "allow",
     "default",
     "min",
@@ -82,6 +83,7 @@ const OPTIONS: [&str; 18] = [
     "rename",
     "flatten",
     "extract",
+    "lenient",
 ];
 /// The lints that check an endpoint. `tests/house.rs` compares this list with the runtime's.
 const LINTS: [&str; 9] = [
@@ -149,8 +151,9 @@ impl Options {
             ),
             ("flatten", Part::Word(word)) => once(&mut self.flatten, name, Some(word.clone()), &what, errors),
             ("extract", Part::Word(word)) => once(&mut self.extract, name, Some(word.clone()), &what, errors),
+            ("lenient", Part::Word(word)) => once(&mut self.lenient, name, Some(word.clone()), &what, errors),
             ("unique_items", Part::Word(_)) => self.push(name, "UniqueItems", Value::Nothing, errors),
-            ("flatten" | "extract" | "unique_items", _) => refuse_value(name, errors),
+            ("flatten" | "extract" | "lenient" | "unique_items", _) => refuse_value(name, errors),
             (known, Part::Value(_, value)) if OPTIONS.contains(&known) => self.constrain(name, value, errors),
             (known, _) if OPTIONS.contains(&known) => refuse_missing_value(name, errors),
             (unknown, _) => errors.unknown(name, "option", unknown, &OPTIONS),

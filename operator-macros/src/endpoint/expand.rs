@@ -216,6 +216,9 @@ fn describe(method: Method, input: &Input) -> TokenStream {
         let constraints = options.constraints.iter().map(constraint);
         described.extend(quote!(.constraints(&[#(#constraints),*])));
     }
+    if options.lenient.is_some() {
+        described.extend(quote!(.lenient()));
+    }
     if !options.allow.is_empty() {
         let allowed = options.allowed();
         described.extend(quote!(.allowed(&[#(#allowed),*])));

@@ -27,9 +27,8 @@ use crate::console::page;
 use crate::console::signed::{Signed, Wanted};
 use crate::endpoint::Endpoint;
 use crate::manifest::inputs;
-use crate::manifest::model::Described;
+use crate::manifest::model::{Described, Model};
 use crate::manifest::operator::Description;
-use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind};
 use crate::protocol::randomness::NoRandomBytes;
 use crate::protocol::request::{Refusal, is_json_in_utf8};
@@ -140,15 +139,17 @@ struct Shown {
 
 async fn endpoints(State(console): State<Arc<Console>>) -> Response {
     let public_url = &console.assembled.settings.public_url;
-    let shown = |bound: &Arc<PreparedEndpoint>| Shown {
-        description: Description::from(&Described::new(bound.endpoint, public_url)),
-        examples: examples(bound.endpoint).to_string(),
-        effect: bound.endpoint.effect.in_words(),
-        is_recorded: bound.endpoint.effect.is_recorded(),
-        order: bound.endpoint.inputs.iter().map(|input| input.name).collect(),
-        source: bound.endpoint.source.to_string(),
+    let endpoints: Vec<_> = console.assembled.endpoints.iter().map(|bound| bound.endpoint).collect();
+    let model = Model::new(&endpoints, public_url);
+    let shown = |described: &Described| Shown {
+        description: Description::from(described),
+        examples: examples(described.endpoint).to_string(),
+        effect: described.endpoint.effect.in_words(),
+        is_recorded: described.endpoint.effect.is_recorded(),
+        order: described.endpoint.inputs.iter().map(|input| input.name).collect(),
+        source: described.endpoint.source.to_string(),
     };
-    json(&console.assembled.endpoints.iter().map(shown).collect::<Vec<_>>())
+    json(&model.endpoints.iter().map(shown).collect::<Vec<_>>())
 }
 
 fn examples(endpoint: &Endpoint) -> Value {

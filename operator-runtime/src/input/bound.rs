@@ -15,7 +15,7 @@ use super::explain::explain;
 use super::found::Found;
 use super::mistake::InputMistake;
 use super::rules::Rules;
-use super::{Input, TypeName, search_param};
+use super::{Input, TypeName, search_param, trial};
 use crate::protocol::method::Method;
 use crate::schema::{definitions, exact};
 
@@ -56,9 +56,14 @@ impl Checked {
         })
     }
 
+    /// Whether the value matches the schema.
+    pub(super) fn accepts(&self, value: Node<'_>) -> bool {
+        self.validator.is_valid(value)
+    }
+
     /// Whether the value matches the schema. If not, all mistakes are added to `found`.
     pub(super) fn holds(&self, name: &str, value: Node<'_>, found: &mut Found) -> bool {
-        let is_valid = self.validator.is_valid(value);
+        let is_valid = self.accepts(value);
         if !is_valid {
             let rules = self.rules.get_or_init(|| Rules::of(&self.schema));
             explain(name, rules, value, found);
@@ -140,11 +145,19 @@ impl BoundInput {
         } else {
             None
         };
-        let is_checked_first = promises_more_than_its_type(method, &schema);
+        let is_checked_first = !input.lenient && promises_more_than_its_type(method, &schema);
         let scalar = Scalar::of(&schema);
-        let checked = if is_checked_first || method == Method::Post {
-            let checked = Checked::new(schema);
-            Some(checked.map_err(|error| InputMistake::unchecked(input.name, error))?)
+        let checked = if !input.lenient && (is_checked_first || method == Method::Post) {
+            let checked = Checked::new(schema).map_err(|error| InputMistake::unchecked(input.name, error))?;
+            if let Some(tried) = input.tried
+                && let Some(what) = trial::disagreement(&checked.schema, &checked, tried)
+            {
+                return Err(InputMistake::Disagrees {
+                    input: input.label(),
+                    what,
+                });
+            }
+            Some(checked)
         } else {
             None
         };
@@ -234,7 +247,11 @@ fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>,
     let fields = schema["properties"]
         .as_object()
         .filter(|_| fields_vary.iter().all(|keyword| schema.get(keyword).is_none()));
-    let Some(properties) = fields else {
+    // schemars adds this keyword for a flattened map.
+    let is_map = schema
+        .get("additionalProperties")
+        .is_some_and(|rest| *rest != Value::Bool(false));
+    let Some(properties) = fields.filter(|_| !is_map) else {
         return Err(InputMistake::FieldsVary);
     };
     if let (Method::Get, Some((name, _))) = (method, properties.iter().find(|(_, field)| !is_scalar(field))) {

@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
 
-use super::{Decoder, Input};
+use super::{Decoder, Input, trial};
 use crate::schema;
 
 /// A type that can be an input of a POST: `DeserializeOwned + JsonSchema`.
@@ -34,7 +34,7 @@ pub trait JsonInput: Sized {
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> JsonInput for T {
-    const INPUT: Input = Input::new(None, schema::of_input::<T>, accepts_absence::<T>);
+    const INPUT: Input = Input::new(None, schema::of_input::<T>, accepts_absence::<T>).tried(trial::of::<T>);
 
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self> {
         decoder.json(index)
@@ -63,7 +63,8 @@ pub trait FlattenInput: Sized {
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned + JsonSchema> FlattenInput for T {
-    const INPUT: Input = Input::new(Some(T::schema_name), schema::of_input::<T>, accepts_absence::<T>);
+    const INPUT: Input =
+        Input::new(Some(T::schema_name), schema::of_input::<T>, accepts_absence::<T>).tried(trial::of::<T>);
 
     fn decode(decoder: &mut Decoder<'_>, index: usize) -> Option<Self> {
         decoder.flatten(index)

@@ -29,6 +29,29 @@ pub(crate) enum InputMistake {
         "the field `{field}` of a `flatten` input cannot be a search parameter, because its value may be a list or an object: use POST"
     )]
     NotOneText { field: String },
+    #[error("{input} does not work as described: {what}")]
+    Disagrees { input: String, what: Disagreement },
+}
+
+/// A value about which the schema of an input and its type disagree.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Disagreement {
+    #[error(
+        "its schema accepts {value}, but its type refuses this value ({error}). serde and schemars read the type's attributes differently: change the attributes, for example remove `deny_unknown_fields` beside `flatten` or inside a tagged enum, or take another type"
+    )]
+    Refused { value: String, error: String },
+    #[error(
+        "its schema accepts {value}, but its type refuses this value ({error}), because some crate of this program turns on serde_json's feature `arbitrary_precision`, with which serde cannot decode fractions in tagged, untagged and flattened types. `cargo tree -e features -i serde_json` names the crate: turn the feature off, or take a type without such numbers (for `rust_decimal`, turn on its feature `serde-arbitrary-precision`)"
+    )]
+    Precision { value: String, error: String },
+    #[error(
+        "its type accepts the {kind} `{name}`, which its schema does not have and which would be refused (is it a `#[serde(alias)]`?). Remove the name, or write `#[operator(lenient)]`, so that the type alone decides"
+    )]
+    Hidden { kind: &'static str, name: String },
+    #[error(
+        "its type accepts any text as a variant (`#[serde(other)]`), but its schema lists the variants, and other texts would be refused. Remove `other`, or write `#[operator(lenient)]`, so that the type alone decides"
+    )]
+    AnyChoice,
 }
 
 impl InputMistake {

@@ -29,6 +29,7 @@ mod takes;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests;
+mod trial;
 
 use std::borrow::Cow;
 
@@ -59,6 +60,10 @@ pub struct Input {
     pub(crate) flatten: Option<TypeName>,
     pub(crate) schema: fn() -> Schema,
     pub(crate) optional: fn() -> bool,
+    /// Decodes a value as the input's type; `None` for a search parameter.
+    tried: Option<fn(&serde_json::Value) -> trial::Tried>,
+    /// Whether the type alone decides which values are accepted.
+    pub(crate) lenient: bool,
     pub(crate) default: Option<fn() -> serde_json::Value>,
     pub(crate) example: Option<fn() -> serde_json::Value>,
     pub(crate) constraints: &'static [Constraint],
@@ -112,11 +117,26 @@ impl Input {
             flatten,
             schema,
             optional,
+            tried: None,
+            lenient: false,
             default: None,
             example: None,
             constraints: &[],
             allowed: &[],
         }
+    }
+
+    /// Sets how the input's type decodes a value.
+    const fn tried(mut self, tried: fn(&serde_json::Value) -> trial::Tried) -> Self {
+        self.tried = Some(tried);
+        self
+    }
+
+    /// Lets the type alone decide which values are accepted.
+    #[must_use]
+    pub const fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     /// Sets the name on the wire and the description.
@@ -153,6 +173,14 @@ impl Input {
     pub const fn example(mut self, example: fn() -> serde_json::Value) -> Self {
         self.example = Some(example);
         self
+    }
+
+    /// The input in a message.
+    fn label(&self) -> String {
+        match self.flatten {
+            Some(type_name) => format!("the flattened `{}`", type_name()),
+            None => format!("the input `{}`", self.name),
+        }
     }
 
     pub(crate) fn is_required(&self) -> bool {

@@ -112,8 +112,14 @@ fn a_recursive_input_refers_to_its_definition_and_not_to_the_root() {
     let schema = TREE.own_property();
     let text = schema.to_string();
     assert!(!text.contains(r##""$ref":"#""##), "{text}");
-    assert!(text.contains(r##""$ref":"#/$defs/Tree""##), "{text}");
-    assert!(schema["$defs"]["Tree"]["properties"]["branches"].is_object(), "{text}");
+    assert!(
+        text.contains(r##""$ref":"#/$defs/operator_runtime::input::tests::Tree""##),
+        "{text}"
+    );
+    assert!(
+        schema["$defs"]["operator_runtime::input::tests::Tree"]["properties"]["branches"].is_object(),
+        "{text}"
+    );
 
     let bound = BoundInputs::of(Method::Post, &[TREE]).unwrap();
     let content = Content::Body(r#"{"tree":{"name":"a","branches":[{"name":"","branches":[]}]}}"#.into());

@@ -114,5 +114,6 @@ fn wrapped(mut outputs: Value) -> Value {
     if let Some(definitions) = definitions {
         object["$defs"] = definitions;
     }
+    object.sort_all_objects();
     object
 }

@@ -8,8 +8,12 @@ use super::inputs;
 use super::problems::{self, Problem};
 use crate::endpoint::Endpoint;
 use crate::protocol::public_url::PublicUrl;
-use crate::schema::definitions::{self, Inline};
+use crate::schema::definitions::{self, Inline, Shared};
+use crate::schema::names::Names;
 use crate::schema::published::{Readers, publish};
+
+/// The name of OpenAPI's schema of a problem. No type of the app has this name in a document.
+pub(super) const PROBLEM: &str = "Problem";
 
 /// The description of the app.
 #[derive(Debug)]
@@ -39,6 +43,7 @@ impl Model {
             .map(|endpoint| Described::new(endpoint, public_url))
             .collect();
         endpoints.sort_by_key(|described| described.endpoint.name);
+        name_types(&mut endpoints);
         Self {
             public_url: public_url.clone(),
             endpoints,
@@ -46,8 +51,27 @@ impl Model {
     }
 }
 
+/// Gives every type one short name in all documents. A type whose output differs from its input has two schemas.
+fn name_types(endpoints: &mut [Described]) {
+    let paths = endpoints
+        .iter()
+        .flat_map(|one| [&one.inputs, &one.outputs])
+        .flat_map(definitions::names_of);
+    let mut shared = Shared::named(Names::of(paths, &[PROBLEM]));
+    for one in endpoints.iter_mut() {
+        shared.hoist(&mut one.inputs, "");
+    }
+    for one in endpoints.iter_mut() {
+        shared.hoist(&mut one.outputs, "Output");
+    }
+    for one in endpoints {
+        shared.give_back(&mut one.inputs);
+        shared.give_back(&mut one.outputs);
+    }
+}
+
 impl Described {
-    pub(crate) fn new(endpoint: &'static Endpoint, public_url: &PublicUrl) -> Self {
+    fn new(endpoint: &'static Endpoint, public_url: &PublicUrl) -> Self {
         Self {
             endpoint,
             url: public_url.published(endpoint.path),

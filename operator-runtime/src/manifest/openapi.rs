@@ -34,7 +34,7 @@ pub(crate) struct Document {
     info: Value,
     servers: Value,
     security: Value,
-    paths: Map<String, Value>,
+    paths: Value,
     components: Value,
 }
 
@@ -44,9 +44,8 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         shared: Shared::default(),
         problems: Map::new(),
     };
-    // `Problem` is added first, so that no type of the app gets this name.
     writer.shared.hoist(&mut problem_schema(), "");
-    let paths = model
+    let paths: Map<String, Value> = model
         .endpoints
         .iter()
         .map(|described| {
@@ -55,22 +54,29 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
             (described.endpoint.path.to_owned(), json!({ method: operation }))
         })
         .collect();
+    let components = json!({
+        "schemas": writer.schemas(),
+        "responses": writer.problems,
+        "securitySchemes": security_schemes(),
+    });
     Document {
         openapi: match dialect {
             Dialect::V3_1 => "3.1.0",
             Dialect::V3_0 => "3.0.3",
         },
-        info: info(model),
+        info: sorted(info(model)),
         servers: json!([{ "url": model.public_url.as_str() }]),
         // This is one requirement with three schemes, because every call needs all three headers.
-        security: json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }]),
-        paths,
-        components: json!({
-            "schemas": writer.schemas(),
-            "responses": writer.problems,
-            "securitySchemes": security_schemes(),
-        }),
+        security: sorted(json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }])),
+        paths: sorted(paths.into()),
+        components: sorted(components),
     }
+}
+
+/// Sorts the keys, so that the document is the same if a crate of the program turns on serde_json's `preserve_order`.
+fn sorted(mut value: Value) -> Value {
+    value.sort_all_objects();
+    value
 }
 
 /// The document's title, description and version. The version is a digest of the descriptions, so it changes only if a

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::names::{Names, first_free};
 use super::walk;
 
 const PREFIX: &str = "#/$defs/";
@@ -60,9 +61,18 @@ pub(crate) fn resolved(mut schema: Value, definitions: Option<&Map<String, Value
 pub(crate) struct Shared {
     definitions: Map<String, Value>,
     names: BTreeMap<String, String>,
+    short: Names,
 }
 
 impl Shared {
+    /// Definitions of types, which get these short names.
+    pub(crate) fn named(short: Names) -> Self {
+        Self {
+            short,
+            ..Self::default()
+        }
+    }
+
     /// Moves a schema's definitions here. A definition gets the suffix if a different definition already has its name.
     pub(crate) fn hoist(&mut self, schema: &mut Value, suffix: &str) {
         let own = take(schema);
@@ -89,19 +99,31 @@ impl Shared {
         }
     }
 
+    /// Adds to a schema the shared definitions that it refers to.
+    pub(crate) fn give_back(&self, schema: &mut Value) {
+        let used = uses(schema, &self.definitions);
+        let used: Map<String, Value> = used
+            .into_keys()
+            .filter_map(|name| Some((name.clone(), self.definitions.get(&name)?.clone())))
+            .collect();
+        if let (false, Some(schema)) = (used.is_empty(), schema.as_object_mut()) {
+            schema.insert("$defs".into(), used.into());
+        }
+    }
+
     /// All shared definitions.
     pub(crate) fn into_definitions(self) -> Map<String, Value> {
         self.definitions
     }
 
     fn free_name(&self, name: &str, suffix: &str) -> String {
-        let suffixed = format!("{name}{suffix}");
-        let numbered = (2_u64..).map(|number| format!("{suffixed}{number}"));
-        [name.to_owned(), suffixed.clone()]
-            .into_iter()
-            .chain(numbered)
-            .find(|name| !self.definitions.contains_key(name))
-            .unwrap_or(suffixed)
+        let name = self.short.get(name).unwrap_or(name);
+        let is_taken = |name: &str| self.definitions.contains_key(name);
+        if is_taken(name) {
+            first_free(format!("{name}{suffix}"), is_taken)
+        } else {
+            name.to_owned()
+        }
     }
 }
 
@@ -126,9 +148,23 @@ pub(crate) fn redirect(schema: &mut Value, to: &str) {
     });
 }
 
+/// A reference to the definition of that name.
+pub(super) fn reference(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
 /// The name of the definition that a schema refers to.
 pub(crate) fn name_of(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix(PREFIX)
+}
+
+/// The names of a schema's definitions.
+pub(crate) fn names_of(schema: &Value) -> impl Iterator<Item = &str> {
+    schema["$defs"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
 }
 
 fn take(schema: &mut Value) -> Map<String, Value> {
@@ -219,7 +255,7 @@ pub(crate) fn is_annotation(keyword: &str) -> bool {
 fn rename(schema: &mut Value, names: &BTreeMap<String, String>) {
     walk::rewrite(schema, &mut |schema| {
         if let Some(new) = name_of(schema).and_then(|name| names.get(name)) {
-            schema["$ref"] = format!("{PREFIX}{new}").into();
+            schema["$ref"] = reference(new).into();
         }
     });
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod definitions;
 pub(crate) mod exact;
+pub(crate) mod names;
 pub(crate) mod published;
 pub(crate) mod walk;
 
@@ -26,14 +27,11 @@ pub(crate) fn of_output<T: JsonSchema>() -> Schema {
 fn generate<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let mut generator = settings.into_generator();
     // The schema is generated as a subschema, so that a recursive type becomes a definition. Otherwise it would refer
-    // to
-    // `#`, the root, which is a different schema in the manifest.
-    let mut schema = generator.subschema_for::<T>();
+    // to `#`, the root, which is a different schema in the manifest.
+    let schema = generator.subschema_for::<T>();
     let definitions = generator.take_definitions(true);
-    if !definitions.is_empty() {
-        schema.insert("$defs".into(), definitions.into());
-    }
     let mut schema = schema.to_value();
+    names::by_path(&mut schema, definitions, &generator);
     exact::spell_out(&mut schema);
     schema
 }

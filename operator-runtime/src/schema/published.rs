@@ -44,7 +44,7 @@ const FORMATS: [&str; 19] = [
 ];
 
 /// Rewrites a schema and all its subschemas for their readers. A published schema accepts every value that the schema
-/// accepts.
+/// accepts. Its keywords are sorted, also if a crate of the program turns on serde_json's `preserve_order`.
 pub(crate) fn publish(schema: &mut Value, readers: Readers) {
     walk::rewrite(schema, &mut |schema| {
         let Some(schema) = schema.as_object_mut() else { return };
@@ -58,6 +58,7 @@ pub(crate) fn publish(schema: &mut Value, readers: Readers) {
             _ => true,
         });
     });
+    schema.sort_all_objects();
 }
 
 /// Replaces alternatives that are only texts by one `enum`, because several readers refuse `oneOf`. The description lists

@@ -2,6 +2,7 @@
 
 mod corners;
 mod dates;
+mod names;
 mod serde_forms;
 mod shapes;
 

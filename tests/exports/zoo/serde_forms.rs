@@ -15,8 +15,6 @@ pub(crate) struct Renamed {
     /// Renamed to another name.
     #[serde(rename = "last-name")]
     last_name: Option<String>,
-    /// Accepted under two names; the schema has one of them.
-    #[serde(alias = "age")]
     years: u8,
     #[deprecated]
     old_number: Option<i32>,

@@ -1,0 +1,213 @@
+//! Tries samples of an input at start-up, because serde and schemars read some attributes differently. A value that the
+//! schema accepts and the type can never decode would be a 400 that no caller understands; a value that the type accepts
+//! and the schema refuses, such as an alias, would never reach the type.
+
+mod probe;
+mod samples;
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use self::probe::{Asked, What};
+use self::samples::UNKNOWN;
+use super::bound::Checked;
+use super::document::Document;
+use super::mistake::Disagreement;
+use crate::schema::definitions;
+
+/// How an input's type decodes a value.
+#[derive(Debug)]
+pub(super) struct Tried {
+    /// Why the type refuses the value.
+    error: Option<String>,
+    asked: Vec<Asked>,
+}
+
+/// Decodes a value as `T`.
+pub(super) fn of<T: DeserializeOwned>(value: &Value) -> Tried {
+    Tried {
+        error: serde_json::from_str::<T>(&value.to_string())
+            .err()
+            .map(|error| error.to_string()),
+        asked: probe::asked::<T>(value),
+    }
+}
+
+/// The first value about which the schema and the type disagree, if the trial finds one.
+pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) -> Tried) -> Option<Disagreement> {
+    let places = Places::of(schema);
+    let mut known = BTreeSet::new();
+    let samples = samples::of(schema)
+        .into_iter()
+        .filter(|sample| accepts(checked, sample));
+    for sample in samples {
+        let Tried { error, asked } = tried(&sample);
+        if let Some(error) = error.filter(|error| is_of_derive(error)) {
+            let value = sample.to_string();
+            return Some(if error.contains("invalid type: map") && has_arbitrary_precision() {
+                Disagreement::Precision { value, error }
+            } else {
+                Disagreement::Refused { value, error }
+            });
+        }
+        for Asked { place, what } in asked {
+            if !known.insert((place.clone(), format!("{what:?}"))) {
+                continue;
+            }
+            let (kind, names) = match what {
+                What::Struct(fields) => ("field", fields),
+                What::Enum(variants) => ("variant", variants),
+                What::Tagged => ("field", [].as_slice()),
+            };
+            let shown = places.names_at(&place);
+            if let Some(hidden) = names.iter().find(|name| !shown.contains(**name)) {
+                let name = (*hidden).to_owned();
+                return Some(Disagreement::Hidden { kind, name });
+            }
+            let takes_any = |value: &Value| !accepts(checked, value) && tried(value).error.is_none();
+            if with_unknown_choices(&sample, &place, &places).iter().any(takes_any) {
+                return Some(Disagreement::AnyChoice);
+            }
+        }
+    }
+    None
+}
+
+/// Whether serde_json's feature `arbitrary_precision` is on. Without it, serde_json cannot read such a number.
+fn has_arbitrary_precision() -> bool {
+    serde_json::from_str::<serde_json::Number>("1e999").is_ok()
+}
+
+fn accepts(checked: &Checked, value: &Value) -> bool {
+    let text = value.to_string();
+    Document::of(&text).is_ok_and(|document| checked.accepts(document.root()))
+}
+
+/// Whether the error is of serde's derive and about the form of a value. Other errors, such as that of `try_from`, depend
+/// on the value.
+fn is_of_derive(error: &str) -> bool {
+    const ENTRY: [&str; 5] = ["a tuple", "tuple struct", "struct", "a map", "a sequence"];
+    match error.split_once(", expected ") {
+        // serde_json reads numbers and booleans from the keys of a map, and their schemas do not say which.
+        Some((given, expected)) if given.starts_with("invalid type: string") => {
+            ENTRY.iter().any(|form| expected.starts_with(form))
+        }
+        _ => [
+            "unknown field ",
+            "unknown variant ",
+            "invalid type: ",
+            "u128 is not supported",
+            "i128 is not supported",
+            "can only flatten ",
+        ]
+        .iter()
+        .any(|begin| error.starts_with(begin)),
+    }
+}
+
+/// The sample with an unknown text instead of each choice at that place: the text itself, or a fixed field of an object.
+fn with_unknown_choices(sample: &Value, place: &str, places: &Places<'_>) -> Vec<Value> {
+    let fixed: Vec<String> = match sample.pointer(place) {
+        Some(Value::String(_)) => vec![place.to_owned()],
+        Some(Value::Object(fields)) => {
+            let at = fields
+                .keys()
+                .map(|name| format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")));
+            at.filter(|place| places.is_fixed(place)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let with = |place: &String| {
+        let mut value = sample.clone();
+        *value.pointer_mut(place)? = UNKNOWN.into();
+        Some(value)
+    };
+    fixed.iter().filter_map(with).collect()
+}
+
+/// Finds the parts of a schema that apply to a place of a value.
+struct Places<'s> {
+    schema: &'s Value,
+    definitions: Option<&'s Map<String, Value>>,
+}
+
+impl<'s> Places<'s> {
+    fn of(schema: &'s Value) -> Self {
+        Self {
+            schema,
+            definitions: schema["$defs"].as_object(),
+        }
+    }
+
+    /// The names of the fields and choices at a place.
+    fn names_at(&self, place: &str) -> BTreeSet<&'s str> {
+        let mut names = BTreeSet::new();
+        for schema in self.at(place) {
+            names.extend(
+                schema["properties"]
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.as_str()),
+            );
+            names.extend(
+                schema["enum"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str),
+            );
+            names.extend(schema["const"].as_str());
+        }
+        names
+    }
+
+    fn is_fixed(&self, place: &str) -> bool {
+        self.at(place).iter().any(|schema| schema["const"].is_string())
+    }
+
+    fn at(&self, place: &str) -> Vec<&'s Value> {
+        let mut found = self.same(vec![self.schema]);
+        for name in place.split('/').skip(1) {
+            let name = name.replace("~1", "/").replace("~0", "~");
+            let inside = found.into_iter().flat_map(|schema| inside(schema, &name)).collect();
+            found = self.same(inside);
+        }
+        found
+    }
+
+    /// The schemas, and all that they refer to for the same value.
+    fn same(&self, mut waiting: Vec<&'s Value>) -> Vec<&'s Value> {
+        let mut found: Vec<&Value> = Vec::new();
+        while let Some(schema) = waiting.pop() {
+            if found.iter().any(|one| std::ptr::eq(*one, schema)) {
+                continue;
+            }
+            found.push(schema);
+            waiting.extend(definitions::name_of(schema).and_then(|name| self.definitions?.get(name)));
+            for keyword in ["allOf", "anyOf", "oneOf"] {
+                waiting.extend(schema[keyword].as_array().into_iter().flatten());
+            }
+        }
+        found
+    }
+}
+
+fn inside<'s>(schema: &'s Value, name: &str) -> Vec<&'s Value> {
+    let field = schema["properties"].get(name);
+    let item = name
+        .parse()
+        .ok()
+        .and_then(|index: usize| schema["prefixItems"].get(index));
+    let others = schema["patternProperties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(_, one)| one);
+    let any = ["additionalProperties", "items"]
+        .iter()
+        .filter_map(|keyword| schema.get(*keyword));
+    field.into_iter().chain(item).chain(others).chain(any).collect()
+}

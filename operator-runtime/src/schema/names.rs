@@ -1,0 +1,231 @@
+//! The names of definitions. While a schema is made, a definition is named by the path of its type, `shop::orders::Item`.
+//! In a manifest, its name is short: `Item`, or `OrdersItem` if another type of the app has the same name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use percent_encoding::percent_decode_str;
+use schemars::SchemaGenerator;
+use schemars::generate::Contract;
+use serde_json::{Map, Value};
+
+use super::{definitions, walk};
+
+/// Names the definitions of a generator by the paths of their types, with ASCII letters, digits, `.`, `_`, `-` and
+/// `::` only, and changes all references accordingly.
+pub(super) fn by_path(schema: &mut Value, definitions: Map<String, Value>, generator: &SchemaGenerator) {
+    if definitions.is_empty() {
+        return;
+    }
+    let types = Types::of(generator);
+    let mut paths = BTreeMap::new();
+    let mut taken = BTreeSet::new();
+    for name in definitions.keys() {
+        let path = first_free(path(types.id(name), name), |path| taken.contains(path));
+        taken.insert(path.clone());
+        paths.insert(name.clone(), path);
+    }
+    let definitions: Map<String, Value> = definitions
+        .into_iter()
+        .filter_map(|(name, definition)| Some((paths.get(&name)?.clone(), definition)))
+        .collect();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("$defs".into(), definitions.into());
+    }
+    walk::rewrite(schema, &mut |schema| {
+        if let Some(path) = definitions::name_of(schema).and_then(|name| paths.get(&decoded(name))) {
+            schema["$ref"] = definitions::reference(path).into();
+        }
+    });
+}
+
+/// A name in a reference, decoded from a URI fragment (RFC 3986 §2.1) and from a JSON Pointer (RFC 6901 §4).
+fn decoded(name: &str) -> String {
+    let pointer = percent_decode_str(name).decode_utf8_lossy();
+    pointer.replace("~1", "/").replace("~0", "~")
+}
+
+/// The types of a generator's definitions. schemars numbers two types of one name (`Item2`) and has no function that
+/// returns the type of a definition, but its debug output lists the types. If the output changes, definitions have no
+/// modules, and names that collide are numbered.
+struct Types(String);
+
+impl Types {
+    fn of(generator: &SchemaGenerator) -> Self {
+        let debug = format!("{generator:?}");
+        let types = debug
+            .split_once("schema_id_to_name: ")
+            .map(|(_, types)| types.to_owned());
+        Self(types.unwrap_or_default())
+    }
+
+    fn id(&self, name: &str) -> &str {
+        let ids = [Contract::Deserialize, Contract::Serialize]
+            .into_iter()
+            .filter_map(|contract| {
+                let (before, _) = self.0.split_once(&format!("\", {contract:?}): {name:?}"))?;
+                before.rsplit_once("SchemaUid(\"").map(|(_, id)| id)
+            });
+        ids.last().unwrap_or_default()
+    }
+}
+
+/// The modules in a type's id, then the name: `shop::orders::Item`.
+fn path(id: &str, name: &str) -> String {
+    // The last part of each path in the id is the name of a type.
+    let is_part = |character: char| character.is_alphanumeric() || matches!(character, '_' | ':' | '#');
+    let paths = id
+        .split(|character| !is_part(character))
+        .filter_map(|path| path.rsplit_once("::"));
+    let mut modules: Vec<&str> = Vec::new();
+    for module in paths.flat_map(|(modules, _)| modules.split("::")) {
+        if !module.is_empty() && !modules.contains(&module) {
+            modules.push(module);
+        }
+    }
+    let mut path: String = modules.iter().map(|module| format!("{}::", plain(module))).collect();
+    path.push_str(&plain(without_number(id, name)));
+    path
+}
+
+/// The name without the number that schemars appends to the second type of a name. If the number belongs to the name of
+/// the type, the type's id contains it.
+fn without_number<'n>(id: &str, name: &'n str) -> &'n str {
+    let last_word = name.rsplit('_').next().unwrap_or(name);
+    let is_own = id.is_empty() || id.split([':', '<', '>', ' ', ',', '_']).any(|word| word == last_word);
+    let bare = name.trim_end_matches(|last: char| last.is_ascii_digit());
+    if is_own || bare.is_empty() { name } else { bare }
+}
+
+/// The name with ASCII letters, digits, `.`, `_` and `-` only, as OpenAPI requires (3.1, Components Object).
+fn plain(name: &str) -> String {
+    let is_plain = |character: &char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
+    let words = name
+        .split(|character| !is_plain(&character))
+        .filter(|word| !word.is_empty());
+    let name = words.collect::<Vec<_>>().join("_");
+    if name.is_empty() { "Type".to_owned() } else { name }
+}
+
+/// The name, or the name with the first number that makes it free.
+pub(super) fn first_free(name: String, is_taken: impl Fn(&str) -> bool) -> String {
+    if !is_taken(&name) {
+        return name;
+    }
+    let numbered = (2_u64..).map(|number| format!("{name}{number}"));
+    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(name)
+}
+
+/// The short names of all types of an app, by path.
+#[derive(Debug, Default)]
+pub(crate) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Names the types with these paths. Types of the same name get the modules in which they differ before their
+    /// names. No type gets a name in `reserved`.
+    pub(crate) fn of<'p>(paths: impl IntoIterator<Item = &'p str>, reserved: &[&'p str]) -> Self {
+        let paths: BTreeSet<&str> = paths.into_iter().collect();
+        let mut by_name: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for path in reserved.iter().copied().chain(paths.iter().copied()) {
+            by_name.entry(own_name(path)).or_default().push(path);
+        }
+        let mut taken: BTreeSet<String> = reserved.iter().map(|&name| name.to_owned()).collect();
+        taken.extend(
+            by_name
+                .iter()
+                .filter(|(_, same)| same.len() == 1)
+                .map(|(name, _)| (*name).to_owned()),
+        );
+        let mut names = BTreeMap::new();
+        for (name, same) in &by_name {
+            for path in same.iter().filter(|path| !reserved.contains(path)) {
+                let short = if same.len() == 1 {
+                    (*name).to_owned()
+                } else {
+                    let free = first_free(with_modules(path, same), |name| taken.contains(name));
+                    taken.insert(free.clone());
+                    free
+                };
+                names.insert((*path).to_owned(), short);
+            }
+        }
+        Self(names)
+    }
+
+    /// The short name of the type with that path.
+    pub(crate) fn get(&self, path: &str) -> Option<&str> {
+        self.0.get(path).map(String::as_str)
+    }
+}
+
+fn own_name(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+fn modules(path: &str) -> impl Iterator<Item = &str> {
+    path.rsplit_once("::")
+        .into_iter()
+        .flat_map(|(modules, _)| modules.split("::"))
+}
+
+/// The name after the modules that the paths do not share, in Pascal case: `OrdersItem`.
+fn with_modules(path: &str, same: &[&str]) -> String {
+    let shared = |module: &&str| same.iter().all(|other| modules(other).any(|one| one == *module));
+    let mut name = String::new();
+    for word in modules(path)
+        .filter(|module| !shared(module))
+        .flat_map(|module| module.split('_'))
+    {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name.push_str(own_name(path));
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_one_name_are_named_by_the_modules_in_which_they_differ() {
+        let paths = [
+            "shop::Item",
+            "shop::order_lines::Item",
+            "shop::Problem",
+            "shop::a::b::Page_for_Item",
+            "shop::a::Page_for_Item",
+            "shop::OrderLinesItem",
+            "shop::Only",
+        ];
+        let names = Names::of(paths, &["Problem"]);
+        let short: Vec<_> = paths.iter().map(|path| names.get(path)).collect();
+        let expected = [
+            "Item",
+            "OrderLinesItem2",
+            "ShopProblem",
+            "BPage_for_Item",
+            "Page_for_Item",
+            "OrderLinesItem",
+            "Only",
+        ];
+        assert_eq!(short, expected.map(Some));
+    }
+
+    #[test]
+    fn a_path_has_only_characters_that_a_reference_and_openapi_allow() {
+        assert_eq!(path("shop::Größe", "Größe"), "shop::Gr_e");
+        assert_eq!(
+            path("shop::a::Page<{T}><shop::b::Item>", "Page<Item>"),
+            "shop::a::b::Page_Item"
+        );
+        assert_eq!(path("订单::订单", "订单"), "Type::Type");
+        assert_eq!(path("shop::a::Item", "Item2"), "shop::a::Item");
+        assert_eq!(path("shop::a::Item2", "Item2"), "shop::a::Item2");
+        assert_eq!(
+            path("shop::Page<shop::a::Item>", "Page_for_Item2"),
+            "shop::a::Page_for_Item"
+        );
+        assert_eq!(path("", "a/b~c2"), "a_b_c2");
+    }
+}

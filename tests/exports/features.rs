@@ -1,0 +1,81 @@
+//! Programs in which some crate turns on a feature of serde_json that changes how numbers are decoded or how objects are
+//! ordered. Both programs are a workspace of their own in `features/`, because features are shared in a workspace.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::caller::PUBLIC_URL;
+
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exports/features");
+
+/// Builds the program with a feature, and returns its path. Each feature has its own target folder, because the other
+/// builds would replace the program.
+fn build(feature: &str) -> PathBuf {
+    let into = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/features")
+        .join(feature);
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--features", feature, "--target-dir"])
+        .arg(&into)
+        .current_dir(HERE)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the program does not build with {feature}");
+    into.join("debug/features")
+}
+
+fn run(program: &Path, arguments: &[&str], folder: &Path) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn arbitrary_precision_is_refused_at_start_up_where_serde_cannot_decode_fractions() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run(&build("arbitrary_precision"), &["try"], folder.path());
+    for part in [
+        "The app cannot start",
+        "`numbers`",
+        "`arbitrary_precision`",
+        "cargo tree -e features -i serde_json",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for input in ["`value`", "`price`"] {
+        assert!(
+            said.contains(&format!("the input {input} does not work as described")),
+            "{input}: {said}"
+        );
+    }
+}
+
+#[test]
+fn documents_stay_valid_when_a_crate_turns_on_preserve_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, ordered) = (build("default"), build("preserve_order"));
+    let said = run(&ordered, &["try"], folder.path());
+    assert!(said.starts_with("200 "), "{said}");
+    for format in ["operator", "openapi", "openapi-3.0", "mcp"] {
+        let file = format!("{format}.json");
+        run(
+            &plain,
+            &["manifest", "--format", format, "--output", &file],
+            folder.path(),
+        );
+        let checked = run(
+            &ordered,
+            &["manifest", "--format", format, "--check", &file],
+            folder.path(),
+        );
+        let again = run(&ordered, &["manifest", "--format", format], folder.path());
+        let written = std::fs::read_to_string(folder.path().join(&file)).unwrap();
+        assert_eq!(again, written, "{format}: {checked}");
+    }
+}

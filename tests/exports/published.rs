@@ -1,0 +1,214 @@
+//! What a reader of any kind needs from a published schema, held on every document of the zoo and of the support desk.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tests::process;
+
+const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
+
+fn document(program: &Path, format: &str) -> Value {
+    serde_json::from_str(&process::run(program, &["manifest", "--format", format])).unwrap()
+}
+
+/// Calls `see` with each object in the document and its path.
+fn visit(value: &Value, path: &str, see: &mut dyn FnMut(&str, &Value)) {
+    see(path, value);
+    let inside: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, one)| (name.clone(), one)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, one)| (index.to_string(), one))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (name, one) in inside {
+        visit(one, &format!("{path}/{name}"), see);
+    }
+}
+
+fn every_document(mut see: impl FnMut(&str, &Value)) {
+    for program in [
+        process::build("support-desk", "dev"),
+        process::build_example("tests", "zoo"),
+    ] {
+        for format in FORMATS {
+            see(format, &document(&program, format));
+        }
+    }
+}
+
+#[test]
+fn no_schema_is_the_value_true() {
+    every_document(|format, document| {
+        visit(document, "", &mut |path, value| {
+            let schemas = match path.rsplit('/').next() {
+                Some("properties" | "patternProperties" | "$defs" | "schemas") => {
+                    value.as_object().into_iter().flatten()
+                }
+                _ => return,
+            };
+            for (name, schema) in schemas {
+                assert!(schema.is_object(), "{format}: {path}/{name} is {schema}");
+            }
+        });
+        visit(document, "", &mut |path, value| {
+            if path.ends_with("/items") || path.ends_with("/additionalProperties") {
+                assert_ne!(value, &json!(true), "{format}: {path}");
+            }
+        });
+    });
+}
+
+#[test]
+fn no_bound_is_beyond_the_numbers_that_every_reader_represents_exactly() {
+    let mut bounds = 0;
+    every_document(|format, document| {
+        visit(document, "", &mut |path, value| {
+            let last = path.rsplit('/').next().unwrap();
+            if ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"].contains(&last) {
+                bounds += 1;
+                let bound = value.as_f64().unwrap_or_default();
+                assert!(bound.abs() <= 9_007_199_254_740_991.0, "{format}: {path} is {value}");
+            }
+        });
+    });
+    assert!(bounds > 100, "{bounds}");
+}
+
+#[test]
+fn formats_of_number_types_are_in_openapi_only() {
+    let mut of_numbers = BTreeSet::new();
+    every_document(|format, document| {
+        visit(document, "", &mut |path, value| {
+            let Some(named) = value.as_str().filter(|_| path.ends_with("/format")) else {
+                return;
+            };
+            let is_of_a_number = named.contains("int") || ["double", "float"].contains(&named);
+            if is_of_a_number {
+                of_numbers.insert((format.to_owned(), named.to_owned()));
+            }
+            if !format.starts_with("openapi") {
+                let known = [
+                    "date",
+                    "date-time",
+                    "duration",
+                    "email",
+                    "ipv4",
+                    "ipv6",
+                    "time",
+                    "uri",
+                    "uuid",
+                ];
+                assert!(known.contains(&named), "{format}: {path} is {named}");
+            }
+        });
+    });
+    let of_uint64: Vec<&str> = of_numbers
+        .iter()
+        .filter(|(_, named)| named == "uint64")
+        .map(|(format, _)| &**format)
+        .collect();
+    assert_eq!(of_uint64, ["openapi", "openapi-3.0"]);
+}
+
+#[test]
+fn a_choice_is_one_list_whose_description_has_the_words_of_each_variant() {
+    let zoo = process::build_example("tests", "zoo");
+    let documents = FORMATS.map(|format| document(&zoo, format));
+    let inputs = |document: &Value, list: &str, schema: &str| {
+        let all = document[list].as_array().unwrap().iter();
+        all.clone().find(|one| one["name"] == "parameters").unwrap()[schema]["properties"]["three"].clone()
+    };
+    let expected = json!({
+        "description": "One of three choices.\n\n- `one`: The first.\n- `two`: The second.\n- `three`: The third. Deprecated.",
+        "enum": ["one", "two", "three"],
+        "type": "string",
+    });
+    assert_eq!(inputs(&documents[0], "endpoints", "inputs"), expected);
+    assert_eq!(inputs(&documents[3], "tools", "inputSchema"), expected);
+    assert_eq!(documents[1]["components"]["schemas"]["Which"], expected);
+    assert_eq!(documents[2]["components"]["schemas"]["Which"], expected);
+    every_document(|format, document| {
+        visit(document, "", &mut |path, value| {
+            let forms = value["oneOf"].as_array();
+            let only_texts = |forms: &Vec<Value>| {
+                forms
+                    .iter()
+                    .all(|form| form["type"] == "string" && form.get("const").is_some())
+            };
+            assert!(!forms.is_some_and(only_texts), "{format}: {path}");
+        });
+    });
+}
+
+#[test]
+fn a_tuple_says_that_no_item_follows() {
+    let mut tuples = 0;
+    every_document(|format, document| {
+        visit(document, "", &mut |path, value| {
+            if let Some(items) = value["prefixItems"].as_array() {
+                tuples += 1;
+                assert_eq!(value["items"], false, "{format}: {path}");
+                assert_eq!(value["maxItems"], items.len(), "{format}: {path}");
+            }
+        });
+    });
+    assert!(tuples > 10, "{tuples}");
+}
+
+#[test]
+fn a_type_has_one_name_in_all_documents_and_every_reference_leads_somewhere() {
+    let zoo = process::build_example("tests", "zoo");
+    let mut named = Vec::new();
+    for format in FORMATS {
+        let document = document(&zoo, format);
+        let mut names = BTreeSet::new();
+        visit(&document, "", &mut |path, value| {
+            if path.ends_with("/$defs") || path == "/components/schemas" {
+                names.extend(value.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+            }
+            let Some(reference) = value.as_str().filter(|_| path.ends_with("/$ref")) else {
+                return;
+            };
+            let pointer = reference.strip_prefix('#').unwrap();
+            // In the formats of tools, a reference leads to the schema that contains it.
+            let roots = (0..path.len())
+                .filter(|end| path.as_bytes()[*end] == b'/')
+                .map(|end| &path[..end]);
+            let found = roots
+                .filter_map(|root| document.pointer(root)?.pointer(pointer))
+                .count();
+            assert!(found > 0, "{format}: {path} refers to {reference}");
+        });
+        for name in &names {
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+            assert!(name.chars().all(is_plain), "{format}: {name}");
+        }
+        named.push(names);
+    }
+    let openapi = &named[1];
+    for name in [
+        "Gr_e",
+        "InvoicesItem",
+        "OrdersItem",
+        "InvoicesPage_Item",
+        "OrdersPage_Item",
+        "Problem",
+    ] {
+        assert!(
+            openapi.contains(name) || name == "ZooProblem",
+            "{name} is not in {openapi:?}"
+        );
+    }
+    assert!(!openapi.iter().any(|name| name.ends_with("Item2")), "{openapi:?}");
+    assert_eq!(openapi, &named[2]);
+    for tools in [&named[0], &named[3]] {
+        assert!(tools.is_subset(openapi), "{:?}", tools.difference(openapi));
+        assert!(tools.contains("Gr_e"), "{tools:?}");
+    }
+}
