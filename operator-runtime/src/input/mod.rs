@@ -61,7 +61,7 @@ pub struct Input {
     pub(crate) schema: fn() -> Schema,
     pub(crate) optional: fn() -> bool,
     /// Decodes a value as the input's type; `None` for a search parameter.
-    tried: Option<fn(&serde_json::Value) -> trial::Tried>,
+    pub(crate) tried: Option<fn(&serde_json::Value) -> trial::Tried>,
     /// Whether the type alone decides which values are accepted.
     pub(crate) lenient: bool,
     pub(crate) default: Option<fn() -> serde_json::Value>,

@@ -69,21 +69,29 @@ impl Types {
     }
 }
 
-/// The modules in a type's id, then the name: `shop::orders::Item`.
+/// The modules in a type's id, the name, and the names of the type's arguments: `shop::orders::Page:Item`.
 fn path(id: &str, name: &str) -> String {
-    // The last part of each path in the id is the name of a type.
     let is_part = |character: char| character.is_alphanumeric() || matches!(character, '_' | ':' | '#');
-    let paths = id
-        .split(|character| !is_part(character))
-        .filter_map(|path| path.rsplit_once("::"));
     let mut modules: Vec<&str> = Vec::new();
-    for module in paths.flat_map(|(modules, _)| modules.split("::")) {
-        if !module.is_empty() && !modules.contains(&module) {
-            modules.push(module);
+    let mut types = Vec::new();
+    for path in id
+        .split(|character| !is_part(character))
+        .filter(|path| !path.is_empty())
+    {
+        let (within, own) = path.rsplit_once("::").unwrap_or(("", path));
+        types.push(plain(own));
+        for module in within.split("::").filter(|module| !module.is_empty()) {
+            if !modules.contains(&module) {
+                modules.push(module);
+            }
         }
     }
     let mut path: String = modules.iter().map(|module| format!("{}::", plain(module))).collect();
     path.push_str(&plain(without_number(id, name)));
+    if id.ends_with('>') && types.len() > 1 {
+        path.push(':');
+        path.push_str(&types[1..].join("_"));
+    }
     path
 }
 
@@ -141,7 +149,7 @@ impl Names {
                 let short = if same.len() == 1 {
                     (*name).to_owned()
                 } else {
-                    let free = first_free(with_modules(path, same), |name| taken.contains(name));
+                    let free = first_free(distinct_name(path, same), |name| taken.contains(name));
                     taken.insert(free.clone());
                     free
                 };
@@ -157,30 +165,50 @@ impl Names {
     }
 }
 
+/// The name of the type itself.
 fn own_name(path: &str) -> &str {
-    path.rsplit("::").next().unwrap_or(path)
+    let name = path.rsplit("::").next().unwrap_or(path);
+    name.split(':').next().unwrap_or(name)
 }
 
 fn modules(path: &str) -> impl Iterator<Item = &str> {
-    path.rsplit_once("::")
-        .into_iter()
-        .flat_map(|(modules, _)| modules.split("::"))
+    let modules = path.rsplit_once("::").map_or("", |(modules, _)| modules);
+    modules.split("::").filter(|module| !module.is_empty())
 }
 
-/// The name after the modules that the paths do not share, in Pascal case: `OrdersItem`.
-fn with_modules(path: &str, same: &[&str]) -> String {
+/// The name after as many modules as tell the type from the others of its name, in Pascal case: `OrdersItem`. If the
+/// modules are the same, the type's arguments follow: `Page_Item`.
+fn distinct_name(path: &str, same: &[&str]) -> String {
     let shared = |module: &&str| same.iter().all(|other| modules(other).any(|one| one == *module));
+    let own = |path: &str, count: usize| {
+        let own: Vec<&str> = modules(path).filter(|module| !shared(module)).collect();
+        let mut name: String = own[own.len().saturating_sub(count)..]
+            .iter()
+            .map(|module| pascal(module))
+            .collect();
+        name.push_str(own_name(path));
+        name
+    };
     let mut name = String::new();
-    for word in modules(path)
-        .filter(|module| !shared(module))
-        .flat_map(|module| module.split('_'))
-    {
-        let mut letters = word.chars();
-        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        name.push_str(letters.as_str());
+    for count in 0..=modules(path).count() {
+        name = own(path, count);
+        if same.iter().filter(|other| own(other, count) == name).count() == 1 {
+            return name;
+        }
     }
-    name.push_str(own_name(path));
-    name
+    match path.rsplit_once("::").map_or(path, |(_, own)| own).split_once(':') {
+        Some((_, arguments)) => format!("{name}_{arguments}"),
+        None => name,
+    }
+}
+
+fn pascal(module: &str) -> String {
+    let words = module.split('_').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    words.collect()
 }
 
 #[cfg(test)]
@@ -197,6 +225,11 @@ mod tests {
             "shop::a::Page_for_Item",
             "shop::OrderLinesItem",
             "shop::Only",
+            "shop::List:Item",
+            "shop::List:Only",
+            "shop::a::b::Error",
+            "shop::a::c::Error",
+            "shop::b::c::Error",
         ];
         let names = Names::of(paths, &["Problem"]);
         let short: Vec<_> = paths.iter().map(|path| names.get(path)).collect();
@@ -208,6 +241,11 @@ mod tests {
             "Page_for_Item",
             "OrderLinesItem",
             "Only",
+            "List_Item",
+            "List_Only",
+            "BError",
+            "CError",
+            "BCError",
         ];
         assert_eq!(short, expected.map(Some));
     }

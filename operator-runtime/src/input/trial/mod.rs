@@ -19,7 +19,7 @@ use crate::schema::definitions;
 
 /// How an input's type decodes a value.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(crate) struct Tried {
     /// Why the type refuses the value.
     error: Option<String>,
     asked: Vec<Asked>,
