@@ -7,6 +7,7 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, Path, Token};
 
 use crate::error::Errors;
+use crate::options::bare;
 
 pub(crate) fn endpoints(tokens: TokenStream) -> TokenStream {
     match parse(tokens) {
@@ -25,10 +26,10 @@ fn parse(tokens: TokenStream) -> syn::Result<Vec<Path>> {
     let mut errors = Errors::default();
     let mut functions = Vec::new();
     for listed in Punctuated::<Expr, Token![,]>::parse_terminated.parse2(tokens)? {
-        match listed {
-            Expr::Path(function) if function.qself.is_none() => functions.push(function.path),
+        match bare(&listed) {
+            Expr::Path(function) if function.qself.is_none() => functions.push(function.path.clone()),
             other => errors.at(
-                &other,
+                other,
                 "`endpoints!` takes only names of functions",
                 "write them like `orders::recent_orders`",
             ),

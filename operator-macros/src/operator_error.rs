@@ -8,7 +8,7 @@ use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, Lit, LitInt, LitStr};
 
 use self::detail::{Shown, member_name};
-use crate::doc;
+use crate::doc::Description;
 use crate::error::Errors;
 use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
 use crate::span;
@@ -128,12 +128,13 @@ fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
 
 fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &Fields, errors: &mut Errors) -> Problem {
     let options = read_options(attributes, errors);
+    let before = errors.count();
     let detail = options
         .detail
         .as_ref()
-        .map_or_else(|| doc::text(attributes, errors).replace('\n', " "), LitStr::value);
+        .map_or_else(|| commented(attributes, errors), LitStr::value);
+    let is_unread = errors.count() > before || (options.detail_is_given && options.detail.is_none());
     check_internal(&options, fields, errors);
-    let is_unread = options.detail_is_given && options.detail.is_none();
     if detail.trim().is_empty() && options.internal.is_none() && !is_unread {
         errors.at(
             name,
@@ -156,6 +157,16 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
         detail,
         shown,
     }
+}
+
+/// The detail in a doc comment. The macro has to know its text, because it may contain `{field}`.
+fn commented(attributes: &[Attribute], errors: &mut Errors) -> String {
+    let comment = Description::read(attributes, errors);
+    if let Some(made) = comment.made() {
+        let wrong = "the detail of an error must be a string literal, because its `{field}`s are read before macros are expanded";
+        errors.at(made, wrong, "write it as `/// …`");
+    }
+    comment.known().unwrap_or_default().replace('\n', " ")
 }
 
 fn check_internal(options: &Options, fields: &Fields, errors: &mut Errors) {

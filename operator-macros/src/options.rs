@@ -153,11 +153,18 @@ pub(crate) fn once<T>(slot: &mut Option<T>, at: &impl ToTokens, value: Option<T>
     }
 }
 
-/// The literal. A literal that comes from a `macro_rules!` macro is wrapped in a group, which is removed here.
-pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
+/// The expression without the invisible group in which a `macro_rules!` macro wraps it.
+pub(crate) fn bare(value: &Expr) -> &Expr {
     match value {
+        Expr::Group(group) => bare(&group.expr),
+        other => other,
+    }
+}
+
+/// The literal, also if it comes from a `macro_rules!` macro.
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
+    match bare(value) {
         Expr::Lit(literal) => Some(&literal.lit),
-        Expr::Group(group) => literal(&group.expr),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, Type, parse_quote};
 
 use self::case::Case;
-use crate::doc;
+use crate::doc::Description;
 use crate::error::Errors;
 use crate::function::is_deprecated;
 use crate::options::{self, Part, once, refuse_missing_value, string};
@@ -17,7 +17,7 @@ use crate::serde_attributes;
 /// The checked type.
 struct SearchParam {
     name: Ident,
-    description: String,
+    description: Description,
     shape: Shape,
 }
 
@@ -32,7 +32,7 @@ enum Shape {
 struct Choice {
     variant: Ident,
     wire: String,
-    description: String,
+    description: Description,
     deprecated: bool,
 }
 
@@ -113,7 +113,7 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(Vec::new())
         }
     };
-    let description = doc::text(&item.attrs, &mut errors);
+    let description = Description::read(&item.attrs, &mut errors);
     errors.finish(SearchParam {
         name: item.ident.clone(),
         description,
@@ -149,7 +149,7 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
     Choice {
         variant: variant.ident.clone(),
         wire: renamed.unwrap_or_else(|| case.map_or(own.clone(), |case| case.apply(&own))),
-        description: doc::text(&variant.attrs, errors),
+        description: Description::read(&variant.attrs, errors),
         deprecated: is_deprecated(&variant.attrs),
     }
 }

@@ -173,6 +173,9 @@ pub use operator_macros::endpoints;
 /// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
 /// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
 ///
+/// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
+/// `#[doc = concat!("Counts ", stringify!($what), ".")]`. So `macro_rules!` macros can make endpoints.
+///
 /// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
 /// contain the enum itself in a field of the same name, the time to read a value doubles with each level of nesting.
@@ -271,5 +274,17 @@ pub mod __private {
     #[must_use]
     pub const fn milliseconds(milliseconds: u64) -> core::time::Duration {
         core::time::Duration::from_millis(milliseconds)
+    }
+
+    /// A description with macros in it, without the blank space around it.
+    #[must_use]
+    pub const fn trimmed(description: &'static str) -> &'static str {
+        description.trim_ascii()
+    }
+
+    /// Whether a description has no text.
+    #[must_use]
+    pub const fn is_blank(description: &str) -> bool {
+        description.is_empty()
     }
 }

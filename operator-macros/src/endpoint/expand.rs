@@ -10,7 +10,8 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::FnArg;
 use syn::ext::IdentExt as _;
 
-use super::assertions::{assertions, is_const_default};
+use super::assertions::{assertions, is_const_default, is_described};
+use super::check::UNDESCRIBED;
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::signature::Output;
 use super::tokens::{constraint, default_name};
@@ -97,7 +98,10 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     let [name_mark, path_mark] = &endpoint.marks;
     let prelude = prelude();
     let item = described(endpoint);
-    let assertions = inputs(&endpoint.arguments).flat_map(assertions);
+    let is_described = is_described(&endpoint.description, UNDESCRIBED);
+    let assertions = is_described
+        .into_iter()
+        .chain(inputs(&endpoint.arguments).flat_map(assertions));
     let defaults = inputs(&endpoint.arguments).filter_map(default_function);
     let body = quote! {{
         #prelude

@@ -5,6 +5,7 @@ use syn::{Attribute as RustAttribute, Type};
 
 use super::constraint::Options;
 use super::signature::Output;
+use crate::doc::Description;
 
 /// An endpoint without mistakes.
 pub(crate) struct Endpoint {
@@ -14,7 +15,7 @@ pub(crate) struct Endpoint {
     pub(crate) name: String,
     /// The names of two marker items: one for the endpoint's name, one for its path. See [`super::mark`].
     pub(crate) marks: [Ident; 2],
-    pub(crate) description: String,
+    pub(crate) description: Description,
     pub(crate) deprecated: bool,
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -66,6 +67,6 @@ pub(crate) enum Checked {
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) ty: Type,
-    pub(crate) description: String,
+    pub(crate) description: Description,
     pub(crate) options: Options,
 }
