@@ -13,6 +13,8 @@ mod search_param;
 mod search_params;
 mod serde_attributes;
 mod span;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 

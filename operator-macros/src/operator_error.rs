@@ -66,7 +66,7 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
         const _: () = {
             use ::operator_runtime::__private as __operator;
             impl #parameters ::core::convert::From<#name #arguments> for ::operator_runtime::Error #conditions {
-                fn from(_error: #name #arguments) -> Self {
+                fn from(_: #name #arguments) -> Self {
                     __operator::problem("", 500, false, ::std::string::String::new())
                 }
             }
@@ -276,8 +276,8 @@ fn expand(checked: &OperatorError) -> TokenStream {
         const _: () = {
             use ::operator_runtime::__private as __operator;
             impl ::core::convert::From<#name> for ::operator_runtime::Error {
-                fn from(error: #name) -> Self {
-                    match error { #(#arms),* }
+                fn from(__operator_error: #name) -> Self {
+                    match __operator_error { #(#arms),* }
                 }
             }
             impl __operator::DocumentedError for #name {
@@ -299,7 +299,7 @@ fn arm(problem: &Problem) -> TokenStream {
         shown,
     } = problem;
     if let (true, Some(member)) = (internal, fields.members().next()) {
-        return quote!(#path { #member: source } => Self::internal(source));
+        return quote!(#path { #member: __operator_source } => Self::internal(__operator_source));
     }
     let uses = |member: &syn::Member| shown.iter().find(|shown| shown.field == member_name(member));
     let each = || fields.iter().zip(fields.members());
@@ -329,7 +329,10 @@ fn arm(problem: &Problem) -> TokenStream {
 /// The variable for a field. It has the span of the field's type, because rustc reports there if the field cannot be
 /// formatted.
 fn local(member: &syn::Member, field: &syn::Field) -> Ident {
-    Ident::new(&format!("field_{}", member_name(member)), span::ends(&field.ty).0)
+    Ident::new(
+        &format!("__operator_field_{}", member_name(member)),
+        span::ends(&field.ty).0,
+    )
 }
 
 #[cfg(test)]
@@ -396,6 +399,6 @@ mod tests {
         ))
         .to_string();
         assert!(tokens.contains("\"no-such-order\""), "{tokens}");
-        assert!(!tokens.contains("field_why"), "{tokens}");
+        assert!(!tokens.contains("__operator_field_why"), "{tokens}");
     }
 }

@@ -63,20 +63,20 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
     }
     let (parameters, arguments, conditions) = generics.split_for_impl();
     let mut with_options = item.generics.clone();
-    with_options.params.push(parse_quote!(__Options));
+    with_options.params.push(parse_quote!(__OperatorOptions));
     let (with_options, ..) = with_options.split_for_impl();
     quote! {
         const _: () = {
             use ::operator_runtime::__private as __operator;
             impl #parameters ::operator_runtime::SearchParam for #name #arguments #conditions {
-                fn from_text(_text: &str) -> ::core::result::Result<Self, __operator::Expected> {
+                fn from_text(_: &::core::primitive::str) -> ::core::result::Result<Self, __operator::Expected> {
                     ::core::result::Result::Err(__operator::Expected::new(""))
                 }
                 fn schema() -> __operator::Schema {
                     __operator::choices(&[], "")
                 }
             }
-            impl #with_options __operator::Takes<__Options> for #name #arguments #conditions {}
+            impl #with_options __operator::Takes<__OperatorOptions> for #name #arguments #conditions {}
         };
     }
 }
@@ -167,10 +167,10 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
     };
     options::refuse(&field.attrs, BOUNDS_ARE_ON_ARGUMENTS, errors);
     serde_attributes::of_field(&field.attrs, errors);
-    let wrap = field
-        .ident
-        .as_ref()
-        .map_or_else(|| quote!(Self), |field| quote!(|value| Self { #field: value }));
+    let wrap = field.ident.as_ref().map_or_else(
+        || quote!(Self),
+        |field| quote!(|__operator_value| Self { #field: __operator_value }),
+    );
     Shape::Newtype {
         inner: Box::new(field.ty.clone()),
         wrap,
@@ -196,7 +196,7 @@ fn expand(checked: &SearchParam) -> TokenStream {
         description,
         shape,
     } = checked;
-    let (from_text, schema, takes) = match shape {
+    let (from_text, schema, newtype) = match shape {
         Shape::Choice(choices) => {
             let wires = choices.iter().map(|choice| &choice.wire);
             let variants = choices.iter().map(|choice| &choice.variant);
@@ -210,25 +210,15 @@ fn expand(checked: &SearchParam) -> TokenStream {
                 quote!((#wire, #description, #deprecated))
             });
             (
-                quote!(__operator::choose(text, &[#((#wires, || Self::#variants)),*])),
+                quote!(__operator::choose(__operator_text, &[#((#wires, || Self::#variants)),*])),
                 quote!(__operator::choices(&[#(#described),*], #description)),
                 None,
             )
         }
         Shape::Newtype { inner, wrap } => (
-            quote!(<#inner as __operator::SearchInput>::read(text).map(#wrap)),
+            quote!(::core::result::Result::map(<#inner as __operator::SearchInput>::read(__operator_text), #wrap)),
             quote!(<#inner as __operator::SearchInput>::described(#description)),
-            // The implementation is generic over the options, so that the inner type decides: if the inner type does
-            // not support an option, neither does this type.
-            Some(quote! {
-                #[diagnostic::do_not_recommend]
-                impl<__Options> __operator::Takes<__Options> for #name
-                where
-                    #inner: __operator::Takes<__Options>,
-                {
-                    const RANGE: __operator::Range = <#inner as __operator::Takes<__Options>>::RANGE;
-                }
-            }),
+            Some(quote!(impl __operator::Newtype for #name { type Field = #inner; })),
         ),
     };
     quote! {
@@ -236,14 +226,14 @@ fn expand(checked: &SearchParam) -> TokenStream {
             use ::operator_runtime::__private as __operator;
             #[automatically_derived]
             impl ::operator_runtime::SearchParam for #name {
-                fn from_text(text: &str) -> ::core::result::Result<Self, __operator::Expected> {
+                fn from_text(__operator_text: &::core::primitive::str) -> ::core::result::Result<Self, __operator::Expected> {
                     #from_text
                 }
                 fn schema() -> __operator::Schema {
                     #schema
                 }
             }
-            #takes
+            #newtype
         };
     }
 }

@@ -250,13 +250,15 @@ pub mod __private {
     pub use inventory::submit;
     pub use schemars::Schema;
 
+    pub use crate::endpoint::invocation::Invocation;
     pub use crate::endpoint::need::Need;
     pub use crate::endpoint::output::{Returned, answering};
     pub use crate::endpoint::state::Lent;
     pub use crate::endpoint::{Endpoint, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
-        Constraint, Expected, Input, Lists, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices, choose,
+        Constraint, Expected, Input, Lists, Newtype, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices,
+        choose,
     };
     pub use crate::problem::{ProblemSpec, problem};
     pub use crate::protocol::method::Method;

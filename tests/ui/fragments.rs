@@ -1,6 +1,7 @@
 //! Endpoints that `macro_rules!` macros make: fragments of every kind, and descriptions that rustc expands.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(clippy::needless_lifetimes, reason = "a lifetime is a fragment as well")]
 
 use std::sync::Mutex;
 

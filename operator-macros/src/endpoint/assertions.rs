@@ -61,7 +61,7 @@ fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
     let number = bound.as_number();
     let message = not_held(constraint.name.to_string().as_str(), bound, &input.ty);
     assertion(
-        &quote!(<#ty as __operator::NumberInput>::RANGE.holds(#number)),
+        &quote!(__operator::Range::holds(<#ty as __operator::NumberInput>::RANGE, #number)),
         &message,
         bound.place,
     )
@@ -99,8 +99,12 @@ fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStre
     let constraint = tokens::constraint(constraint);
     // The default is in a `const` block, because its type may have a destructor, and a constant cannot drop such a
     // value.
-    let value = quote!(__operator::Shown::<#ty>::READ.number(const { &#default() }));
-    Some(assertion(&quote!(#constraint.keeps(#value)), &message, place))
+    let value = quote!(__operator::Shown::<#ty>::__OPERATOR_READ.number(const { &#default() }));
+    Some(assertion(
+        &quote!(__operator::Constraint::keeps(#constraint, #value)),
+        &message,
+        place,
+    ))
 }
 
 /// Asserts that a literal example has the argument's type, and that a number is in the type's range.
@@ -113,12 +117,16 @@ fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
     let place = span::ends(example);
     if let Some(example) = NumberLiteral::read(example) {
         let number = example.as_number();
-        let (is_text, is_boolean, range) = (shown("IS_TEXT"), shown("IS_BOOLEAN"), shown("RANGE"));
-        let has_type = quote!(!#is_text && !#is_boolean && #range.holds(#number));
+        let (is_text, is_boolean, range) = (
+            shown("__OPERATOR_IS_TEXT"),
+            shown("__OPERATOR_IS_BOOLEAN"),
+            shown("__OPERATOR_RANGE"),
+        );
+        let has_type = quote!(!#is_text && !#is_boolean && __operator::Range::holds(#range, #number));
         return Some(assertion(&has_type, &not_held("example", &example, ty), place));
     }
     if let Some(Lit::Bool(example)) = literal(example) {
-        let (is_text, is_number) = (shown("IS_TEXT"), shown("IS_NUMBER"));
+        let (is_text, is_number) = (shown("__OPERATOR_IS_TEXT"), shown("__OPERATOR_IS_NUMBER"));
         let has_type = quote!(!#is_text && !#is_number);
         let wrong = format!("`example = {}` is not a value of `{}`", example.value, owned::shown(ty));
         return Some(assertion(
@@ -133,7 +141,7 @@ fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
     if !is_string || input.options.constraints.iter().any(is_of_strings) {
         return None;
     }
-    let (is_number, is_boolean) = (shown("IS_NUMBER"), shown("IS_BOOLEAN"));
+    let (is_number, is_boolean) = (shown("__OPERATOR_IS_NUMBER"), shown("__OPERATOR_IS_BOOLEAN"));
     let wrong = format!(
         "the example is a string, which is not a value of `{}`",
         owned::shown(ty)
