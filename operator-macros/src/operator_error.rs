@@ -11,10 +11,12 @@ use self::detail::{Shown, member_name};
 use crate::doc::Description;
 use crate::error::Errors;
 use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
+use crate::runtime::Runtime;
 use crate::span;
 
 /// The type that derives `OperatorError`. Each variant of an enum, or the struct itself, becomes one problem response.
 struct OperatorError {
+    runtime: Runtime,
     name: Ident,
     problems: Vec<Problem>,
 }
@@ -41,6 +43,8 @@ struct Options {
     detail: Option<LitStr>,
     /// Whether a detail was given, even if it is not a string literal.
     detail_is_given: bool,
+    /// The option `crate`, which only a type can have.
+    runtime: Runtime,
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -61,11 +65,16 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 /// at the endpoints that return the type.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
+    // The mistakes in the option are already reported.
+    let runtime = runtime(item, &mut Errors::default());
+    if runtime.is_missing() {
+        return TokenStream::new();
+    }
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
-            impl #parameters ::core::convert::From<#name #arguments> for ::operator_runtime::Error #conditions {
+            #runtime
+            impl #parameters ::core::convert::From<#name #arguments> for __operator::Error #conditions {
                 fn from(_: #name #arguments) -> Self {
                     __operator::problem("", 500, false, ::std::string::String::new())
                 }
@@ -87,21 +96,23 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
         );
     }
     let name = item.ident.clone();
+    let runtime = runtime(item, &mut errors);
+    runtime.check(&mut errors);
     let problems = match &item.data {
         Data::Enum(data) => {
-            options::refuse(
-                &item.attrs,
-                "write it above the variant that it is meant for",
-                &mut errors,
-            );
             let each = data.variants.iter().map(|variant| {
                 let ident = &variant.ident;
                 let write = "write it above the variant";
                 refuse_on_fields(&variant.fields, write, &mut errors);
+                let options = read_options(&variant.attrs, &mut errors);
+                if let Some(path) = &options.runtime.0 {
+                    errors.at(path, "`crate` has no effect on a variant", "write it above the enum");
+                }
                 problem(
                     quote!(#name::#ident),
                     ident,
                     &variant.attrs,
+                    &options,
                     &variant.fields,
                     &mut errors,
                 )
@@ -110,14 +121,36 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
         }
         Data::Struct(data) => {
             refuse_on_fields(&data.fields, "write it above the struct", &mut errors);
-            vec![problem(quote!(#name), &name, &item.attrs, &data.fields, &mut errors)]
+            let options = read_options(&item.attrs, &mut errors);
+            vec![problem(
+                quote!(#name),
+                &name,
+                &item.attrs,
+                &options,
+                &data.fields,
+                &mut errors,
+            )]
         }
         Data::Union(_) => {
             errors.at(&name, "`OperatorError` cannot be derived for a union", "use an enum");
             Vec::new()
         }
     };
-    errors.finish(OperatorError { name, problems })
+    errors.finish(OperatorError {
+        runtime,
+        name,
+        problems,
+    })
+}
+
+/// The option `crate`, which is above the type. A struct is also a problem, and `read_options` reads its other options.
+fn runtime(item: &DeriveInput, errors: &mut Errors) -> Runtime {
+    match &item.data {
+        Data::Struct(_) => options::of_type(&item.attrs, &mut Errors::default(), |_, _, _| {}),
+        Data::Enum(_) | Data::Union(_) => {
+            options::only_crate(&item.attrs, "write it above the variant that it is meant for", errors)
+        }
+    }
 }
 
 fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
@@ -126,15 +159,21 @@ fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
     }
 }
 
-fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &Fields, errors: &mut Errors) -> Problem {
-    let options = read_options(attributes, errors);
+fn problem(
+    path: TokenStream,
+    name: &Ident,
+    attributes: &[Attribute],
+    options: &Options,
+    fields: &Fields,
+    errors: &mut Errors,
+) -> Problem {
     let before = errors.count();
     let detail = options
         .detail
         .as_ref()
         .map_or_else(|| commented(attributes, errors), LitStr::value);
     let is_unread = errors.count() > before || (options.detail_is_given && options.detail.is_none());
-    check_internal(&options, fields, errors);
+    check_internal(options, fields, errors);
     if detail.trim().is_empty() && options.internal.is_none() && !is_unread {
         errors.at(
             name,
@@ -214,6 +253,8 @@ fn read_options(attributes: &[Attribute], errors: &mut Errors) -> Options {
             }
             ("retryable", Part::Word(_)) => once(&mut options.retryable, name, Some(()), &what, errors),
             ("internal", Part::Word(word)) => once(&mut options.internal, name, Some(word.clone()), &what, errors),
+            ("crate", Part::Value(_, value)) => options.runtime.take(name, value, errors),
+            ("crate", _) => refuse_missing_value(name, errors),
             ("status" | "detail", _) => {
                 options.detail_is_given |= name == "detail";
                 refuse_missing_value(name, errors);
@@ -259,7 +300,7 @@ fn kebab(name: &str) -> String {
 }
 
 fn expand(checked: &OperatorError) -> TokenStream {
-    let name = &checked.name;
+    let (runtime, name) = (&checked.runtime, &checked.name);
     let arms = checked.problems.iter().map(arm);
     let specs = checked.problems.iter().filter(|problem| !problem.internal).map(
         |Problem {
@@ -274,8 +315,8 @@ fn expand(checked: &OperatorError) -> TokenStream {
     );
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
-            impl ::core::convert::From<#name> for ::operator_runtime::Error {
+            #runtime
+            impl ::core::convert::From<#name> for __operator::Error {
                 fn from(__operator_error: #name) -> Self {
                     match __operator_error { #(#arms),* }
                 }

@@ -12,10 +12,12 @@ use crate::doc::Description;
 use crate::error::Errors;
 use crate::function::is_deprecated;
 use crate::options::{self, Part, once, refuse_missing_value, string};
+use crate::runtime::Runtime;
 use crate::serde_attributes;
 
 /// The checked type.
 struct SearchParam {
+    runtime: Runtime,
     name: Ident,
     description: Description,
     shape: Shape,
@@ -54,6 +56,11 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 /// at the endpoints whose arguments have this type, whatever options those arguments have.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
+    // The mistakes of the option are already reported.
+    let runtime = runtime(item, &mut Errors::default());
+    if runtime.is_missing() {
+        return TokenStream::new();
+    }
     let mut generics = item.generics.clone();
     if !generics.params.is_empty() {
         generics
@@ -67,8 +74,8 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
     let (with_options, ..) = with_options.split_for_impl();
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
-            impl #parameters ::operator_runtime::SearchParam for #name #arguments #conditions {
+            #runtime
+            impl #parameters __operator::SearchParam for #name #arguments #conditions {
                 fn from_text(_: &::core::primitive::str) -> ::core::result::Result<Self, __operator::Expected> {
                     ::core::result::Result::Err(__operator::Expected::new(""))
                 }
@@ -87,13 +94,10 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
         let wrong = "a search parameter cannot be generic";
         errors.at(&item.generics, wrong, "use concrete types");
     }
+    let runtime = runtime(item, &mut errors);
+    runtime.check(&mut errors);
     let shape = match &item.data {
         Data::Enum(data) => {
-            options::refuse(
-                &item.attrs,
-                "write it above the variant that it is meant for",
-                &mut errors,
-            );
             let case = serde_attributes::of_enum(&item.attrs, &mut errors);
             let case = case.and_then(|case| Case::parse(&case, &mut errors));
             let each = data.variants.iter();
@@ -102,7 +106,6 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(choices)
         }
         Data::Struct(data) => {
-            options::refuse(&item.attrs, BOUNDS_ARE_ON_ARGUMENTS, &mut errors);
             serde_attributes::of_struct(&item.attrs, &mut errors);
             newtype(&data.fields, &item.ident, &mut errors)
         }
@@ -115,10 +118,19 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
     };
     let description = Description::read(&item.attrs, &mut errors);
     errors.finish(SearchParam {
+        runtime,
         name: item.ident.clone(),
         description,
         shape,
     })
+}
+
+fn runtime(item: &DeriveInput, errors: &mut Errors) -> Runtime {
+    let write = match &item.data {
+        Data::Enum(_) => "write it above the variant that it is meant for",
+        Data::Struct(_) | Data::Union(_) => BOUNDS_ARE_ON_ARGUMENTS,
+    };
+    options::only_crate(&item.attrs, write, errors)
 }
 
 fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
@@ -192,6 +204,7 @@ fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<Stri
 
 fn expand(checked: &SearchParam) -> TokenStream {
     let SearchParam {
+        runtime,
         name,
         description,
         shape,
@@ -223,9 +236,9 @@ fn expand(checked: &SearchParam) -> TokenStream {
     };
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
+            #runtime
             #[automatically_derived]
-            impl ::operator_runtime::SearchParam for #name {
+            impl __operator::SearchParam for #name {
                 fn from_text(__operator_text: &::core::primitive::str) -> ::core::result::Result<Self, __operator::Expected> {
                     #from_text
                 }

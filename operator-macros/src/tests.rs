@@ -47,7 +47,7 @@ fn derived(attributes: &[Attribute], item: &TokenStream) -> TokenStream {
 fn the_sample_expands() {
     let sample = syn::parse_file(include_str!("tests/sample.rs")).unwrap();
     let mut expansions: TokenStream = sample.items.iter().map(expanded).collect();
-    let list = endpoints::endpoints(quote!(found, kept, nothing));
+    let list = endpoints::endpoints(quote!(::operator_runtime; found, kept, nothing));
     expansions.extend(quote!(const _: () = #list;));
     let expansions = syn::parse2(expansions).unwrap();
     insta::assert_snapshot!(prettyplease::unparse(&expansions));

@@ -43,6 +43,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     let conditions = function.attributes.iter().filter(condition).cloned().collect();
     if let Err(mistakes) = errors.finish(()) {
         return Err(Box::new(Refused {
+            runtime: attribute.runtime.clone(),
             mistakes,
             function: ident.clone(),
             conditions,
@@ -53,6 +54,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         }));
     }
     Ok(Endpoint {
+        runtime: attribute.runtime.clone(),
         function: ident.clone(),
         conditions,
         // Only checked names and paths are used here, because others might not give a valid identifier.

@@ -20,6 +20,7 @@ use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::signature::Output;
 use super::tokens::{constraint, default_name};
 use crate::function::Function;
+use crate::runtime::Runtime;
 use crate::span;
 
 /// The function without the attributes that only the macro reads. The body is unchanged.
@@ -53,6 +54,9 @@ pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> To
 /// all of them.
 pub(crate) fn refused(refused: &Refused, function: &Function) -> TokenStream {
     let written = mistakes(&refused.mistakes, function);
+    if refused.runtime.is_missing() {
+        return written;
+    }
     let name = Ident::new(
         &format!("endpoint_types_of_{}", refused.function.unraw()),
         Span::call_site(),
@@ -76,7 +80,7 @@ fn types(refused: &Refused) -> TokenStream {
         let (ty, answer) = (&refused.output.ty, answer(&refused.output));
         quote!(let _ = |__operator_returned: #ty| #answer;)
     });
-    let prelude = prelude();
+    let prelude = prelude(&refused.runtime);
     quote! {{
         #prelude
         #(#assertions)*
@@ -90,17 +94,19 @@ fn types(refused: &Refused) -> TokenStream {
 
 /// The imports of the expansion. Some may be unused: the macro does not know the types, so it does not know which
 /// fallback traits an endpoint needs.
-fn prelude() -> TokenStream {
+fn prelude(runtime: &Runtime) -> TokenStream {
     quote! {
         #[allow(unused_imports)]
-        use ::operator_runtime::__private::{self as __operator, fallbacks::*};
+        #runtime
+        #[allow(unused_imports)]
+        use __operator::fallbacks::*;
     }
 }
 
 pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream {
     let conditions = &endpoint.conditions;
     let [name_mark, path_mark] = &endpoint.marks;
-    let prelude = prelude();
+    let prelude = prelude(&endpoint.runtime);
     let item = described(endpoint);
     let is_described = is_described(&endpoint.description, UNDESCRIBED);
     let assertions = is_described

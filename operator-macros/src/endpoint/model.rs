@@ -6,9 +6,11 @@ use syn::{Attribute as RustAttribute, Type};
 use super::constraint::Options;
 use super::signature::Output;
 use crate::doc::Description;
+use crate::runtime::Runtime;
 
 /// An endpoint without mistakes.
 pub(crate) struct Endpoint {
+    pub(crate) runtime: Runtime,
     pub(crate) function: Ident,
     /// The `cfg` attributes of the function.
     pub(crate) conditions: Vec<RustAttribute>,
@@ -29,6 +31,7 @@ pub(crate) struct Endpoint {
 
 /// The parts of an endpoint with mistakes that are still known.
 pub(crate) struct Refused {
+    pub(crate) runtime: Runtime,
     pub(crate) mistakes: syn::Error,
     pub(crate) function: Ident,
     pub(crate) conditions: Vec<RustAttribute>,
