@@ -1,5 +1,5 @@
-//! Makes source code that tests include: the quickstart example, for the test `costs`, and the sample of the macros
-//! beside items with every name in its expansions, for the test `hygiene`.
+//! Makes source code that tests include: the quickstart example, for the test `costs`, the sample of the macros beside
+//! items with every name in its expansions, for the test `hygiene`, and endpoints with many inputs, for the test `many`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,6 +20,12 @@ fn main() {
     // The snapshot begins with a header between two lines of dashes.
     let expansions = expansions.splitn(3, "---\n").last().unwrap_or_default();
     write("shadowed.rs", &shadowed(&sample, expansions));
+    let many = [
+        ("GET", "many_searched", 256),
+        ("POST", "many_posted", 256),
+        ("GET", "nine", 9),
+    ];
+    write("many.rs", &many.map(endpoint_of).concat());
 }
 
 fn read(path: &str) -> String {
@@ -68,6 +74,18 @@ fn is_reserved(name: &str) -> bool {
     let reserved = ["__operator", "endpoint_named_", "endpoint_at_"];
     let lower = name.to_ascii_lowercase();
     reserved.iter().any(|begin| lower.starts_with(begin)) || ["self", "Self", "crate", "super", "_"].contains(&name)
+}
+
+/// An endpoint that adds up so many inputs.
+fn endpoint_of((method, name, inputs): (&str, &str, usize)) -> String {
+    let each = |write: fn(usize) -> String| (0..inputs).map(write).collect::<String>();
+    let arguments = each(|index| format!("/// The number with the index {index}.\ninput_{index}: u32,\n"));
+    let terms = each(|index| format!("input_{index},"));
+    format!(
+        "/// Adds up {inputs} numbers. Use it to add them up.
+         #[operator_api({method}, \"/{name}\")]
+         async fn {name}({arguments}) -> u32 {{ [{terms}].iter().sum() }}\n"
+    )
 }
 
 fn names(code: &str) -> BTreeSet<String> {

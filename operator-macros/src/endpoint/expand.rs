@@ -122,9 +122,9 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
     }};
     let endpoint = constant(name_mark, conditions, &body);
     let path = constant(path_mark, conditions, &quote!(()));
-    // `unused_async` is allowed, because an endpoint function must be async even if it awaits nothing.
+    // An endpoint function must be async even if it awaits nothing, and its arguments are what a caller can send.
     quote! {
-        #[allow(clippy::unused_async)]
+        #[allow(clippy::too_many_arguments, clippy::unused_async)]
         #function
         #endpoint
         #path
@@ -285,13 +285,13 @@ fn need(argument: &Checked) -> Option<TokenStream> {
 fn run(endpoint: &Endpoint) -> TokenStream {
     let mut extracted = TokenStream::new();
     let mut passed = Vec::new();
-    let mut decoded = Vec::new();
+    let (mut values, mut decodes) = (Vec::new(), Vec::new());
     for (index, argument) in endpoint.arguments.iter().enumerate() {
         passed.push(match argument {
             Checked::Input(input) => {
                 let value = format_ident!("__operator_input_{index}");
-                let decode = decode(endpoint.method, input, decoded.len());
-                decoded.push((value.clone(), decode));
+                decodes.push(decode(endpoint.method, input, decodes.len()));
+                values.push(quote!(#value));
                 quote!(#value)
             }
             Checked::Extracted { ty, .. } => {
@@ -306,8 +306,7 @@ fn run(endpoint: &Endpoint) -> TokenStream {
             }
         });
     }
-    let values = nested(decoded.iter().map(|(value, _)| quote!(#value)));
-    let decodes = nested(decoded.iter().map(|(_, decode)| decode.clone()));
+    let (values, decodes) = (nested(&values), nested(&decodes));
     let ident = &endpoint.function;
     let answer = answer(&endpoint.output);
     // In parentheses the function is a value, as it is in `identity(…)`. If rustc cannot find the function, the two
@@ -339,7 +338,16 @@ fn decode(method: Method, input: &Input, index: usize) -> TokenStream {
     }
 }
 
-/// Nested pairs: `(a, (b, ()))`.
-fn nested(items: impl DoubleEndedIterator<Item = TokenStream>) -> TokenStream {
-    items.rev().fold(quote!(()), |rest, item| quote!((#item, #rest)))
+/// Pairs of pairs, in the shape of a balanced tree: the depth of a type is limited, and each input would add a level to a
+/// list of pairs.
+fn nested(items: &[TokenStream]) -> TokenStream {
+    match items {
+        [] => quote!(()),
+        [item] => item.clone(),
+        items => {
+            let (first, rest) = items.split_at(items.len() / 2);
+            let (first, rest) = (nested(first), nested(rest));
+            quote!((#first, #rest))
+        }
+    }
 }
