@@ -1,17 +1,104 @@
-//! Makes the quickstart example available to the test `costs`, as a file that a module can include.
+//! Makes source code that tests include: the quickstart example, for the test `costs`, the sample of the macros beside
+//! items with every name in its expansions, for the test `hygiene`, and endpoints with many inputs, for the test `many`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
+use proc_macro2::{TokenStream, TokenTree};
+
 fn main() {
-    const EXAMPLE: &str = "../examples/quickstart/src/main.rs";
-    println!("cargo::rerun-if-changed={EXAMPLE}");
-    let example = fs::read_to_string(EXAMPLE).expect("the example can be read");
+    let quickstart = read("../examples/quickstart/src/main.rs");
     // `include!` accepts no `//!`.
-    let code: String = example
+    let code: String = quickstart
         .split_inclusive('\n')
         .filter(|line| !line.starts_with("//!"))
         .collect();
+    write("quickstart.rs", &code);
+    let sample = read("../operator-macros/src/tests/sample.rs");
+    let expansions = read("../operator-macros/src/snapshots/operator_macros__tests__the_sample_expands.snap");
+    // The snapshot begins with a header between two lines of dashes.
+    let expansions = expansions.splitn(3, "---\n").last().unwrap_or_default();
+    write("shadowed.rs", &shadowed(&sample, expansions));
+    let many = [
+        ("GET", "many_searched", 256),
+        ("POST", "many_posted", 256),
+        ("GET", "nine", 9),
+    ];
+    write("many.rs", &many.map(endpoint_of).concat());
+}
+
+fn read(path: &str) -> String {
+    println!("cargo::rerun-if-changed={path}");
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn write(name: &str, code: &str) {
     let folder = env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&folder).join("quickstart.rs"), code).expect("the copy can be written");
+    fs::write(Path::new(&folder).join(name), code).expect("the file can be written");
+}
+
+/// The sample in several modules. Each of them has, for every name in the expansions that is not in the sample itself,
+/// a type and a value of that name (a unit struct), a macro, and a trait that gives every type a method or a constant
+/// of that name.
+fn shadowed(sample: &str, expansions: &str) -> String {
+    let (own, mut names) = (names(sample), names(expansions));
+    names.retain(|name| !own.contains(name) && !is_reserved(name));
+    let mut code = String::new();
+    for (module, before, after) in [
+        ("methods_by_value", "fn ", "(self) where Self: Sized {}"),
+        ("methods_by_reference", "fn ", "(&self) {}"),
+        ("methods_by_mutable_reference", "fn ", "(&mut self) {}"),
+        ("constants", "const ", ": () = ();"),
+    ] {
+        code += &format!("mod {module} {{ {IMPORTS}\n");
+        for name in &names {
+            code += &format!(
+                "struct r#{name};
+                 macro_rules! r#{name} {{ () => {{ compile_error!(\"the macro `{name}` of the user\") }} }}
+                 trait Trait_{name} {{ {before} r#{name} {after} }}
+                 impl<T: ?Sized> Trait_{name} for T {{}}\n"
+            );
+        }
+        code += &format!("{sample}\n}}\n");
+    }
+    code
+}
+
+/// What the sample uses.
+const IMPORTS: &str = "use super::given;
+    use ::operator_runtime::{OperatorError, SearchParam, SearchParams, operator_api};";
+
+/// Whether the macros reserve the name: the names of their own items, and the words that cannot be raw identifiers.
+fn is_reserved(name: &str) -> bool {
+    let reserved = ["__operator", "endpoint_named_", "endpoint_at_"];
+    let lower = name.to_ascii_lowercase();
+    reserved.iter().any(|begin| lower.starts_with(begin)) || ["self", "Self", "crate", "super", "_"].contains(&name)
+}
+
+/// An endpoint that adds up so many inputs.
+fn endpoint_of((method, name, inputs): (&str, &str, usize)) -> String {
+    let each = |write: fn(usize) -> String| (0..inputs).map(write).collect::<String>();
+    let arguments = each(|index| format!("/// The number with the index {index}.\ninput_{index}: u32,\n"));
+    let terms = each(|index| format!("input_{index},"));
+    format!(
+        "/// Adds up {inputs} numbers. Use it to add them up.
+         #[operator_api({method}, \"/{name}\")]
+         async fn {name}({arguments}) -> u32 {{ [{terms}].iter().sum() }}\n"
+    )
+}
+
+fn names(code: &str) -> BTreeSet<String> {
+    fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
+        for tree in tokens {
+            match tree {
+                TokenTree::Ident(name) => drop(names.insert(name.to_string())),
+                TokenTree::Group(group) => collect(group.stream(), names),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    collect(code.parse().expect("the code consists of tokens"), &mut names);
+    names
 }

@@ -1,31 +1,90 @@
 //! Reads doc comments, which become the descriptions that an agent reads.
 
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
 use crate::error::Errors;
+use crate::options;
 
 /// Whether the attribute is (part of) a doc comment.
 pub(crate) fn is_doc(attribute: &Attribute) -> bool {
     attribute.path().is_ident("doc")
 }
 
-/// The whole doc comment, without the space at the start of each line and without blank lines around the text. Empty if
-/// there is no doc comment.
-pub(crate) fn text(attributes: &[Attribute], errors: &mut Errors) -> String {
-    let mut lines = Vec::new();
-    for attribute in attributes.iter().filter(|attribute| is_doc(attribute)) {
-        match &attribute.meta {
-            Meta::NameValue(doc) => match &doc.value {
-                Expr::Lit(ExprLit {
-                    lit: Lit::Str(line), ..
-                }) => lines.extend(comment_lines(&line.value())),
-                other => errors.at(other, "a description must be a string literal", "write it as `/// …`"),
-            },
+/// A description. Its text is known, unless parts of it are macros such as `include_str!(…)`, which rustc expands.
+#[derive(Default)]
+pub(crate) struct Description(Vec<Part>);
+
+enum Part {
+    Text(String),
+    Macro(Expr),
+}
+
+impl Description {
+    /// The whole doc comment, without the space at the start of each line and without blank lines around the text.
+    /// Empty if there is no doc comment.
+    pub(crate) fn read(attributes: &[Attribute], errors: &mut Errors) -> Self {
+        let mut parts: Vec<Part> = Vec::new();
+        for attribute in attributes.iter().filter(|attribute| is_doc(attribute)) {
             // `#[doc(hidden)]` and `#[doc(alias = "…")]` are instructions for rustdoc, not part of the text.
-            Meta::Path(_) | Meta::List(_) => {}
+            let Meta::NameValue(doc) = &attribute.meta else {
+                continue;
+            };
+            match options::bare(&doc.value) {
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(comment), ..
+                }) => {
+                    let lines = comment_lines(&comment.value()).join("\n");
+                    match parts.last_mut() {
+                        Some(Part::Text(text)) => *text = format!("{text}\n{lines}"),
+                        _ => parts.push(Part::Text(lines)),
+                    }
+                }
+                made @ Expr::Macro(_) => parts.push(Part::Macro(made.clone())),
+                other => errors.at(
+                    other,
+                    "a description must be a string literal, or a macro that expands to one",
+                    "write it as `/// …`, or like `#[doc = include_str!(\"orders.md\")]`",
+                ),
+            }
+        }
+        if let [Part::Text(text)] = parts.as_mut_slice() {
+            *text = text.trim_matches('\n').trim_end().to_owned();
+        }
+        Self(parts)
+    }
+
+    /// The text, or `None` if only rustc knows it.
+    pub(crate) fn known(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Part::Text(text)] => Some(text),
+            _ => None,
         }
     }
-    lines.join("\n").trim_matches('\n').trim_end().to_owned()
+
+    /// The first macro.
+    pub(crate) fn made(&self) -> Option<&Expr> {
+        self.0.iter().find_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Macro(made) => Some(made),
+        })
+    }
+}
+
+impl ToTokens for Description {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        if let Some(text) = self.known() {
+            return text.to_tokens(tokens);
+        }
+        // `concat!` expands the macros in it, and rustc knows the result before it evaluates constants.
+        let parts = self.0.iter().map(|part| match part {
+            Part::Text(text) => text.to_token_stream(),
+            Part::Macro(made) => made.to_token_stream(),
+        });
+        tokens.extend(quote!(__operator::trimmed(::core::concat!(#(#parts, "\n"),*))));
+    }
 }
 
 /// The lines of one `///` comment or of one `/** … */` comment, without the `*` at the start of each line.
@@ -70,10 +129,10 @@ mod tests {
     use super::*;
     use syn::parse_quote;
 
-    fn read(attributes: &[Attribute]) -> String {
+    fn read(attributes: &[Attribute]) -> Description {
         let mut errors = Errors::default();
-        let text = text(attributes, &mut errors);
-        errors.finish(text).unwrap()
+        let description = Description::read(attributes, &mut errors);
+        errors.finish(description).unwrap()
     }
 
     #[test]
@@ -84,21 +143,40 @@ mod tests {
             parse_quote!(#[doc = "   - indented"]),
             parse_quote!(#[doc(hidden)]),
         ];
-        assert_eq!(read(&lines), "Lists orders.\n\n  - indented");
+        assert_eq!(read(&lines).known(), Some("Lists orders.\n\n  - indented"));
     }
 
     #[test]
     fn a_block_comment_loses_its_stars() {
+        let block = read(&[parse_quote!(#[doc = "\n * One.\n *\n * Two.\n "])]);
+        assert_eq!(block.known(), Some("One.\n\nTwo."));
+    }
+
+    #[test]
+    fn rustc_expands_the_macros_in_a_description() {
+        let lines: Vec<Attribute> = vec![
+            parse_quote!(#[doc = " One."]),
+            parse_quote!(#[doc = " Two."]),
+            parse_quote!(#[doc = include_str!("three.md")]),
+        ];
+        let description = read(&lines);
+        assert_eq!(description.known(), None);
         assert_eq!(
-            read(&[parse_quote!(#[doc = "\n * One.\n *\n * Two.\n "])]),
-            "One.\n\nTwo."
+            description.to_token_stream().to_string(),
+            quote!(__operator::trimmed(::core::concat!(
+                "One.\nTwo.",
+                "\n",
+                include_str!("three.md"),
+                "\n"
+            )))
+            .to_string()
         );
     }
 
     #[test]
-    fn an_included_description_is_refused() {
+    fn a_description_that_is_not_text_is_refused() {
         let mut errors = Errors::default();
-        text(&[parse_quote!(#[doc = include_str!("x.md")])], &mut errors);
+        let _ = Description::read(&[parse_quote!(#[doc = TEXT])], &mut errors);
         assert!(errors.finish(()).is_err());
     }
 

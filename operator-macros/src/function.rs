@@ -1,6 +1,6 @@
 //! The annotated function. Its signature is parsed; its body is kept as unparsed tokens.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, ExprClosure, Item, Signature, TraitItemFn, Visibility, token};
@@ -11,7 +11,7 @@ pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
-    body: Group,
+    body: TokenTree,
 }
 
 impl Parse for Function {
@@ -26,8 +26,19 @@ impl Parse for Function {
             attributes,
             visibility,
             signature,
-            body: input.parse()?,
+            body: bare(input.parse()?),
         })
+    }
+}
+
+/// The block without the invisible group in which a `macro_rules!` macro wraps it.
+fn bare(block: TokenTree) -> TokenTree {
+    match block {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            let inside = group.stream().into_iter().next();
+            inside.map_or_else(|| TokenTree::Group(group), bare)
+        }
+        other => other,
     }
 }
 

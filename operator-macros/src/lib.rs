@@ -9,10 +9,13 @@ mod error;
 mod function;
 mod operator_error;
 mod options;
+mod runtime;
 mod search_param;
 mod search_params;
 mod serde_attributes;
 mod span;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 
@@ -22,7 +25,7 @@ pub fn operator_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::endpoint(attribute.into(), &item.into()).into()
 }
 
-/// Lists the endpoints that an app serves: `endpoints![recent_orders, refunds::refund_order]`.
+/// Lists the endpoints that an app serves, after the path of the runtime: `endpoints![::operator_runtime; recent_orders]`.
 #[proc_macro]
 pub fn endpoints(functions: TokenStream) -> TokenStream {
     endpoints::endpoints(functions.into()).into()

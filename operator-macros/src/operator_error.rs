@@ -8,13 +8,15 @@ use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, Lit, LitInt, LitStr};
 
 use self::detail::{Shown, member_name};
-use crate::doc;
+use crate::doc::Description;
 use crate::error::Errors;
 use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
+use crate::runtime::Runtime;
 use crate::span;
 
 /// The type that derives `OperatorError`. Each variant of an enum, or the struct itself, becomes one problem response.
 struct OperatorError {
+    runtime: Runtime,
     name: Ident,
     problems: Vec<Problem>,
 }
@@ -41,6 +43,8 @@ struct Options {
     detail: Option<LitStr>,
     /// Whether a detail was given, even if it is not a string literal.
     detail_is_given: bool,
+    /// The option `crate`, which only a type can have.
+    runtime: Runtime,
 }
 
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -61,12 +65,17 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 /// at the endpoints that return the type.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
+    // The mistakes in the option are already reported.
+    let runtime = runtime(item, &mut Errors::default());
+    if runtime.is_missing() {
+        return TokenStream::new();
+    }
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
-            impl #parameters ::core::convert::From<#name #arguments> for ::operator_runtime::Error #conditions {
-                fn from(_error: #name #arguments) -> Self {
+            #runtime
+            impl #parameters ::core::convert::From<#name #arguments> for __operator::Error #conditions {
+                fn from(_: #name #arguments) -> Self {
                     __operator::problem("", 500, false, ::std::string::String::new())
                 }
             }
@@ -87,21 +96,23 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
         );
     }
     let name = item.ident.clone();
+    let runtime = runtime(item, &mut errors);
+    runtime.check(&mut errors);
     let problems = match &item.data {
         Data::Enum(data) => {
-            options::refuse(
-                &item.attrs,
-                "write it above the variant that it is meant for",
-                &mut errors,
-            );
             let each = data.variants.iter().map(|variant| {
                 let ident = &variant.ident;
                 let write = "write it above the variant";
                 refuse_on_fields(&variant.fields, write, &mut errors);
+                let options = read_options(&variant.attrs, &mut errors);
+                if let Some(path) = &options.runtime.0 {
+                    errors.at(path, "`crate` has no effect on a variant", "write it above the enum");
+                }
                 problem(
                     quote!(#name::#ident),
                     ident,
                     &variant.attrs,
+                    &options,
                     &variant.fields,
                     &mut errors,
                 )
@@ -110,14 +121,36 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
         }
         Data::Struct(data) => {
             refuse_on_fields(&data.fields, "write it above the struct", &mut errors);
-            vec![problem(quote!(#name), &name, &item.attrs, &data.fields, &mut errors)]
+            let options = read_options(&item.attrs, &mut errors);
+            vec![problem(
+                quote!(#name),
+                &name,
+                &item.attrs,
+                &options,
+                &data.fields,
+                &mut errors,
+            )]
         }
         Data::Union(_) => {
             errors.at(&name, "`OperatorError` cannot be derived for a union", "use an enum");
             Vec::new()
         }
     };
-    errors.finish(OperatorError { name, problems })
+    errors.finish(OperatorError {
+        runtime,
+        name,
+        problems,
+    })
+}
+
+/// The option `crate`, which is above the type. A struct is also a problem, and `read_options` reads its other options.
+fn runtime(item: &DeriveInput, errors: &mut Errors) -> Runtime {
+    match &item.data {
+        Data::Struct(_) => options::of_type(&item.attrs, &mut Errors::default(), |_, _, _| {}),
+        Data::Enum(_) | Data::Union(_) => {
+            options::only_crate(&item.attrs, "write it above the variant that it is meant for", errors)
+        }
+    }
 }
 
 fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
@@ -126,14 +159,21 @@ fn refuse_on_fields(fields: &Fields, write: &str, errors: &mut Errors) {
     }
 }
 
-fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &Fields, errors: &mut Errors) -> Problem {
-    let options = read_options(attributes, errors);
+fn problem(
+    path: TokenStream,
+    name: &Ident,
+    attributes: &[Attribute],
+    options: &Options,
+    fields: &Fields,
+    errors: &mut Errors,
+) -> Problem {
+    let before = errors.count();
     let detail = options
         .detail
         .as_ref()
-        .map_or_else(|| doc::text(attributes, errors).replace('\n', " "), LitStr::value);
-    check_internal(&options, fields, errors);
-    let is_unread = options.detail_is_given && options.detail.is_none();
+        .map_or_else(|| commented(attributes, errors), LitStr::value);
+    let is_unread = errors.count() > before || (options.detail_is_given && options.detail.is_none());
+    check_internal(options, fields, errors);
     if detail.trim().is_empty() && options.internal.is_none() && !is_unread {
         errors.at(
             name,
@@ -156,6 +196,16 @@ fn problem(path: TokenStream, name: &Ident, attributes: &[Attribute], fields: &F
         detail,
         shown,
     }
+}
+
+/// The detail in a doc comment. The macro has to know its text, because it may contain `{field}`.
+fn commented(attributes: &[Attribute], errors: &mut Errors) -> String {
+    let comment = Description::read(attributes, errors);
+    if let Some(made) = comment.made() {
+        let wrong = "the detail of an error must be a string literal, because its `{field}`s are read before macros are expanded";
+        errors.at(made, wrong, "write it as `/// …`");
+    }
+    comment.known().unwrap_or_default().replace('\n', " ")
 }
 
 fn check_internal(options: &Options, fields: &Fields, errors: &mut Errors) {
@@ -203,6 +253,8 @@ fn read_options(attributes: &[Attribute], errors: &mut Errors) -> Options {
             }
             ("retryable", Part::Word(_)) => once(&mut options.retryable, name, Some(()), &what, errors),
             ("internal", Part::Word(word)) => once(&mut options.internal, name, Some(word.clone()), &what, errors),
+            ("crate", Part::Value(_, value)) => options.runtime.take(name, value, errors),
+            ("crate", _) => refuse_missing_value(name, errors),
             ("status" | "detail", _) => {
                 options.detail_is_given |= name == "detail";
                 refuse_missing_value(name, errors);
@@ -248,7 +300,7 @@ fn kebab(name: &str) -> String {
 }
 
 fn expand(checked: &OperatorError) -> TokenStream {
-    let name = &checked.name;
+    let (runtime, name) = (&checked.runtime, &checked.name);
     let arms = checked.problems.iter().map(arm);
     let specs = checked.problems.iter().filter(|problem| !problem.internal).map(
         |Problem {
@@ -263,10 +315,10 @@ fn expand(checked: &OperatorError) -> TokenStream {
     );
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
-            impl ::core::convert::From<#name> for ::operator_runtime::Error {
-                fn from(error: #name) -> Self {
-                    match error { #(#arms),* }
+            #runtime
+            impl ::core::convert::From<#name> for __operator::Error {
+                fn from(__operator_error: #name) -> Self {
+                    match __operator_error { #(#arms),* }
                 }
             }
             impl __operator::DocumentedError for #name {
@@ -288,7 +340,7 @@ fn arm(problem: &Problem) -> TokenStream {
         shown,
     } = problem;
     if let (true, Some(member)) = (internal, fields.members().next()) {
-        return quote!(#path { #member: source } => Self::internal(source));
+        return quote!(#path { #member: __operator_source } => Self::internal(__operator_source));
     }
     let uses = |member: &syn::Member| shown.iter().find(|shown| shown.field == member_name(member));
     let each = || fields.iter().zip(fields.members());
@@ -318,7 +370,10 @@ fn arm(problem: &Problem) -> TokenStream {
 /// The variable for a field. It has the span of the field's type, because rustc reports there if the field cannot be
 /// formatted.
 fn local(member: &syn::Member, field: &syn::Field) -> Ident {
-    Ident::new(&format!("field_{}", member_name(member)), span::ends(&field.ty).0)
+    Ident::new(
+        &format!("__operator_field_{}", member_name(member)),
+        span::ends(&field.ty).0,
+    )
 }
 
 #[cfg(test)]
@@ -385,6 +440,6 @@ mod tests {
         ))
         .to_string();
         assert!(tokens.contains("\"no-such-order\""), "{tokens}");
-        assert!(!tokens.contains("field_why"), "{tokens}");
+        assert!(!tokens.contains("__operator_field_why"), "{tokens}");
     }
 }

@@ -7,6 +7,7 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Expr, Lit, LitStr, Meta, Token, token};
 
 use crate::error::Errors;
+use crate::runtime::Runtime;
 
 /// One part of a comma-separated list, with its spans.
 pub(crate) enum Part {
@@ -132,6 +133,33 @@ pub(crate) fn read(
     }
 }
 
+/// Reads `#[operator(crate = …)]` on a type that derives one of our traits. For every other option, `other` is called.
+pub(crate) fn of_type(
+    attributes: &[Attribute],
+    errors: &mut Errors,
+    mut other: impl FnMut(&Ident, &Part, &mut Errors),
+) -> Runtime {
+    let mut runtime = Runtime::default();
+    read(
+        attributes,
+        "crate = \"my_wrapper::rt\"",
+        errors,
+        |name, part, errors| match part {
+            Part::Value(name, value) if name == "crate" => runtime.take(name, value, errors),
+            _ if name == "crate" => refuse_missing_value(name, errors),
+            part => other(name, part, errors),
+        },
+    );
+    runtime
+}
+
+/// Reads `#[operator(crate = …)]` on a type that has no other option, and reports all others.
+pub(crate) fn only_crate(attributes: &[Attribute], write: &str, errors: &mut Errors) -> Runtime {
+    of_type(attributes, errors, |name, _, errors| {
+        errors.at(name, format!("`{name}` has no effect here"), write);
+    })
+}
+
 /// Reports every `#[operator(…)]` in `attributes`, a place where options have no effect.
 pub(crate) fn refuse(attributes: &[Attribute], write: &str, errors: &mut Errors) {
     for attribute in operator_attributes(attributes) {
@@ -153,11 +181,18 @@ pub(crate) fn once<T>(slot: &mut Option<T>, at: &impl ToTokens, value: Option<T>
     }
 }
 
-/// The literal. A literal that comes from a `macro_rules!` macro is wrapped in a group, which is removed here.
-pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
+/// The expression without the invisible group in which a `macro_rules!` macro wraps it.
+pub(crate) fn bare(value: &Expr) -> &Expr {
     match value {
+        Expr::Group(group) => bare(&group.expr),
+        other => other,
+    }
+}
+
+/// The literal, also if it comes from a `macro_rules!` macro.
+pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
+    match bare(value) {
         Expr::Lit(literal) => Some(&literal.lit),
-        Expr::Group(group) => literal(&group.expr),
         _ => None,
     }
 }

@@ -8,16 +8,18 @@ use syn::ext::IdentExt as _;
 use syn::{Attribute, Data, DeriveInput, Fields, Type, parse_quote};
 
 use self::case::Case;
-use crate::doc;
+use crate::doc::Description;
 use crate::error::Errors;
 use crate::function::is_deprecated;
 use crate::options::{self, Part, once, refuse_missing_value, string};
+use crate::runtime::Runtime;
 use crate::serde_attributes;
 
 /// The checked type.
 struct SearchParam {
+    runtime: Runtime,
     name: Ident,
-    description: String,
+    description: Description,
     shape: Shape,
 }
 
@@ -32,7 +34,7 @@ enum Shape {
 struct Choice {
     variant: Ident,
     wire: String,
-    description: String,
+    description: Description,
     deprecated: bool,
 }
 
@@ -54,6 +56,11 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 /// at the endpoints whose arguments have this type, whatever options those arguments have.
 fn stand_in(item: &DeriveInput) -> TokenStream {
     let name = &item.ident;
+    // The mistakes of the option are already reported.
+    let runtime = runtime(item, &mut Errors::default());
+    if runtime.is_missing() {
+        return TokenStream::new();
+    }
     let mut generics = item.generics.clone();
     if !generics.params.is_empty() {
         generics
@@ -63,20 +70,20 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
     }
     let (parameters, arguments, conditions) = generics.split_for_impl();
     let mut with_options = item.generics.clone();
-    with_options.params.push(parse_quote!(__Options));
+    with_options.params.push(parse_quote!(__OperatorOptions));
     let (with_options, ..) = with_options.split_for_impl();
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
-            impl #parameters ::operator_runtime::SearchParam for #name #arguments #conditions {
-                fn from_text(_text: &str) -> ::core::result::Result<Self, __operator::Expected> {
+            #runtime
+            impl #parameters __operator::SearchParam for #name #arguments #conditions {
+                fn from_text(_: &::core::primitive::str) -> ::core::result::Result<Self, __operator::Expected> {
                     ::core::result::Result::Err(__operator::Expected::new(""))
                 }
                 fn schema() -> __operator::Schema {
                     __operator::choices(&[], "")
                 }
             }
-            impl #with_options __operator::Takes<__Options> for #name #arguments #conditions {}
+            impl #with_options __operator::Takes<__OperatorOptions> for #name #arguments #conditions {}
         };
     }
 }
@@ -87,13 +94,10 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
         let wrong = "a search parameter cannot be generic";
         errors.at(&item.generics, wrong, "use concrete types");
     }
+    let runtime = runtime(item, &mut errors);
+    runtime.check(&mut errors);
     let shape = match &item.data {
         Data::Enum(data) => {
-            options::refuse(
-                &item.attrs,
-                "write it above the variant that it is meant for",
-                &mut errors,
-            );
             let case = serde_attributes::of_enum(&item.attrs, &mut errors);
             let case = case.and_then(|case| Case::parse(&case, &mut errors));
             let each = data.variants.iter();
@@ -102,7 +106,6 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(choices)
         }
         Data::Struct(data) => {
-            options::refuse(&item.attrs, BOUNDS_ARE_ON_ARGUMENTS, &mut errors);
             serde_attributes::of_struct(&item.attrs, &mut errors);
             newtype(&data.fields, &item.ident, &mut errors)
         }
@@ -113,12 +116,21 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(Vec::new())
         }
     };
-    let description = doc::text(&item.attrs, &mut errors);
+    let description = Description::read(&item.attrs, &mut errors);
     errors.finish(SearchParam {
+        runtime,
         name: item.ident.clone(),
         description,
         shape,
     })
+}
+
+fn runtime(item: &DeriveInput, errors: &mut Errors) -> Runtime {
+    let write = match &item.data {
+        Data::Enum(_) => "write it above the variant that it is meant for",
+        Data::Struct(_) | Data::Union(_) => BOUNDS_ARE_ON_ARGUMENTS,
+    };
+    options::only_crate(&item.attrs, write, errors)
 }
 
 fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
@@ -149,7 +161,7 @@ fn choice(variant: &syn::Variant, case: Option<Case>, errors: &mut Errors) -> Ch
     Choice {
         variant: variant.ident.clone(),
         wire: renamed.unwrap_or_else(|| case.map_or(own.clone(), |case| case.apply(&own))),
-        description: doc::text(&variant.attrs, errors),
+        description: Description::read(&variant.attrs, errors),
         deprecated: is_deprecated(&variant.attrs),
     }
 }
@@ -167,10 +179,10 @@ fn newtype(fields: &Fields, name: &Ident, errors: &mut Errors) -> Shape {
     };
     options::refuse(&field.attrs, BOUNDS_ARE_ON_ARGUMENTS, errors);
     serde_attributes::of_field(&field.attrs, errors);
-    let wrap = field
-        .ident
-        .as_ref()
-        .map_or_else(|| quote!(Self), |field| quote!(|value| Self { #field: value }));
+    let wrap = field.ident.as_ref().map_or_else(
+        || quote!(Self),
+        |field| quote!(|__operator_value| Self { #field: __operator_value }),
+    );
     Shape::Newtype {
         inner: Box::new(field.ty.clone()),
         wrap,
@@ -192,11 +204,12 @@ fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<Stri
 
 fn expand(checked: &SearchParam) -> TokenStream {
     let SearchParam {
+        runtime,
         name,
         description,
         shape,
     } = checked;
-    let (from_text, schema, takes) = match shape {
+    let (from_text, schema, newtype) = match shape {
         Shape::Choice(choices) => {
             let wires = choices.iter().map(|choice| &choice.wire);
             let variants = choices.iter().map(|choice| &choice.variant);
@@ -210,40 +223,30 @@ fn expand(checked: &SearchParam) -> TokenStream {
                 quote!((#wire, #description, #deprecated))
             });
             (
-                quote!(__operator::choose(text, &[#((#wires, || Self::#variants)),*])),
+                quote!(__operator::choose(__operator_text, &[#((#wires, || Self::#variants)),*])),
                 quote!(__operator::choices(&[#(#described),*], #description)),
                 None,
             )
         }
         Shape::Newtype { inner, wrap } => (
-            quote!(<#inner as __operator::SearchInput>::read(text).map(#wrap)),
+            quote!(::core::result::Result::map(<#inner as __operator::SearchInput>::read(__operator_text), #wrap)),
             quote!(<#inner as __operator::SearchInput>::described(#description)),
-            // The implementation is generic over the options, so that the inner type decides: if the inner type does
-            // not support an option, neither does this type.
-            Some(quote! {
-                #[diagnostic::do_not_recommend]
-                impl<__Options> __operator::Takes<__Options> for #name
-                where
-                    #inner: __operator::Takes<__Options>,
-                {
-                    const RANGE: __operator::Range = <#inner as __operator::Takes<__Options>>::RANGE;
-                }
-            }),
+            Some(quote!(impl __operator::Newtype for #name { type Field = #inner; })),
         ),
     };
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
+            #runtime
             #[automatically_derived]
-            impl ::operator_runtime::SearchParam for #name {
-                fn from_text(text: &str) -> ::core::result::Result<Self, __operator::Expected> {
+            impl __operator::SearchParam for #name {
+                fn from_text(__operator_text: &::core::primitive::str) -> ::core::result::Result<Self, __operator::Expected> {
                     #from_text
                 }
                 fn schema() -> __operator::Schema {
                     #schema
                 }
             }
-            #takes
+            #newtype
         };
     }
 }

@@ -5,10 +5,12 @@ use quote::quote;
 use syn::{Data, DeriveInput, Field, Fields, Type};
 
 use crate::error::Errors;
+use crate::runtime::Runtime;
 use crate::{options, serde_attributes};
 
 /// The checked struct.
 struct SearchParams {
+    runtime: Runtime,
     name: Ident,
     fields: Vec<Required>,
 }
@@ -26,20 +28,29 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     let checked = check(&item, &mut errors);
+    let runtime = checked.runtime.clone();
     match errors.finish(checked) {
         Ok(checked) => expand(&checked),
+        Err(mistakes) if runtime.is_missing() => mistakes.to_compile_error(),
         Err(mistakes) => {
             // An empty implementation, so that rustc reports no further errors at the endpoints that use the struct.
             let (mistakes, name) = (mistakes.to_compile_error(), &item.ident);
             let (parameters, arguments, conditions) = item.generics.split_for_impl();
-            quote!(#mistakes impl #parameters ::operator_runtime::SearchParams for #name #arguments #conditions {})
+            quote! {
+                #mistakes
+                const _: () = {
+                    #runtime
+                    impl #parameters __operator::SearchParams for #name #arguments #conditions {}
+                };
+            }
         }
     }
 }
 
 fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
     let write = "remove it, and write the bounds of a field as `#[schemars(range(min = 1))]`";
-    options::refuse(&item.attrs, write, errors);
+    let runtime = options::only_crate(&item.attrs, write, errors);
+    runtime.check(errors);
     if !item.generics.params.is_empty() {
         let wrong = "a struct of search parameters cannot be generic";
         errors.at(&item.generics, wrong, "use concrete types");
@@ -56,6 +67,7 @@ fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParams {
         options::refuse(&field.attrs, write, errors);
     }
     SearchParams {
+        runtime,
         name: item.ident.clone(),
         fields: fields.iter().filter_map(required).collect(),
     }
@@ -80,14 +92,14 @@ fn required(field: &Field) -> Option<Required> {
 }
 
 fn expand(checked: &SearchParams) -> TokenStream {
-    let SearchParams { name, fields } = checked;
+    let SearchParams { runtime, name, fields } = checked;
     let fields = fields.iter().map(|required| match required {
         Required::SearchParam(ty) => quote!(let _ = <#ty as __operator::SearchInput>::INPUT;),
         Required::SearchParams(ty) => quote!(let _ = <#ty as __operator::FlattenSearch>::INPUT;),
     });
     quote! {
         const _: () = {
-            use ::operator_runtime::__private as __operator;
+            #runtime
             #(#fields)*
             impl __operator::SearchParams for #name {}
         };

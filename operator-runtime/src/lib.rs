@@ -42,6 +42,45 @@
 //!    the same database outside that transaction.
 //! 3. **The function stays an ordinary function.** Other code and tests can call it directly.
 //!
+//! # A crate of your own in between
+//! A company's own crate may re-export this one, with what every program needs. A program then depends only on that
+//! crate, and names the path in each macro. serde and schemars have the same option:
+//!
+//! ```
+//! # mod my_wrapper { pub use operator_runtime as rt; pub use serde; }
+//! // In the crate `my_wrapper`: `pub use operator_runtime as rt; pub use serde;`
+//! use my_wrapper::rt::{OperatorError, operator_api};
+//!
+//! /// A parcel.
+//! #[derive(my_wrapper::serde::Serialize, my_wrapper::rt::schemars::JsonSchema)]
+//! #[serde(crate = "my_wrapper::serde")]
+//! #[schemars(crate = "my_wrapper::rt::schemars")]
+//! struct Parcel {
+//!     weight_grams: u32,
+//! }
+//!
+//! #[derive(OperatorError)]
+//! #[operator(crate = "my_wrapper::rt")]
+//! enum NotFound {
+//!     /// There is no parcel {number}.
+//!     #[operator(status = 404)]
+//!     Parcel { number: u64 },
+//! }
+//!
+//! /// Says what a parcel weighs. Use it when a customer asks for the postage.
+//! #[operator_api(GET, "/parcel", crate = "my_wrapper::rt")]
+//! async fn parcel(
+//!     /// The number on the parcel.
+//!     number: u64,
+//! ) -> Result<Parcel, NotFound> {
+//!     Err(NotFound::Parcel { number })
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! The path may also be written without quotes, so that a `macro_rules!` macro of that crate can write
+//! `crate = $crate::rt`. `endpoints!` needs no path.
+//!
 //! # MCP
 //! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
 //! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
@@ -140,20 +179,6 @@ pub use operator_macros::SearchParam;
 /// search parameter; if it is not, the compiler reports the error at the field's type.
 /// [`SearchParams`](trait@SearchParams) has an example.
 pub use operator_macros::SearchParams;
-/// Lists the endpoints that an app serves, instead of all linked ones, for [`App::only`].
-///
-/// ```no_run
-/// use operator_runtime::{App, endpoints, operator_api};
-///
-/// /// Says whether the shop is open. Use it before a visit is promised.
-/// #[operator_api(GET, "/open")]
-/// async fn is_open() -> bool {
-///     true
-/// }
-///
-/// let app = App::new().only(endpoints![is_open]);
-/// ```
-pub use operator_macros::endpoints;
 /// Turns an async function into an endpoint: `#[operator_api(METHOD, "/path", option, …)]`.
 ///
 /// | part | meaning | default |
@@ -165,6 +190,7 @@ pub use operator_macros::endpoints;
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
 /// | `timeout = "30s"` | the longest time that the handler may run | 60 s |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
+/// | `crate = "…"` | the path of this crate, if the dependency has another name or another crate re-exports it | `::operator_runtime` |
 ///
 /// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`,
 /// `exclusive_min`,
@@ -172,6 +198,9 @@ pub use operator_macros::endpoints;
 /// `min_items`,
 /// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
 /// [`SearchParams`]), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
+///
+/// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
+/// `#[doc = concat!("Counts ", stringify!($what), ".")]`. So `macro_rules!` macros can make endpoints.
 ///
 /// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
@@ -211,13 +240,33 @@ pub use store::{ReadError, Sqlite};
 pub use transaction::{Database, Reader, Tx};
 
 // These crates have types in public signatures. They are exported so that a program can use the same versions.
-// `serde_json` is not exported: it also exports a `String`, so rustc would write `std::string::String` instead of
-// `String` in every error about an endpoint.
+// `serde_json` and `serde` are not exported: they also export a `String` and an `Option`, so rustc would write
+// `std::string::String` instead of `String` in every error about an endpoint.
 #[cfg(feature = "sqlite")]
 pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
 pub use {axum, bytes, http, http_body, schemars, tower};
+
+/// Lists the endpoints that an app serves, instead of all linked ones, for [`App::only`].
+///
+/// ```no_run
+/// use operator_runtime::{App, endpoints, operator_api};
+///
+/// /// Says whether the shop is open. Use it before a visit is promised.
+/// #[operator_api(GET, "/open")]
+/// async fn is_open() -> bool {
+///     true
+/// }
+///
+/// let app = App::new().only(endpoints![is_open]);
+/// ```
+#[macro_export]
+macro_rules! endpoints {
+    ($($functions:tt)*) => {
+        $crate::__private::endpoints!($crate; $($functions)*)
+    };
+}
 
 /// The traits that the types in an endpoint's signature must implement; the compiler names them when a type does not
 /// fit.
@@ -245,17 +294,20 @@ pub mod __private {
     pub use core::result::Result::Ok;
 
     pub use inventory::submit;
+    pub use operator_macros::endpoints;
     pub use schemars::Schema;
 
+    pub use crate::endpoint::invocation::Invocation;
     pub use crate::endpoint::need::Need;
     pub use crate::endpoint::output::{Returned, answering};
     pub use crate::endpoint::state::Lent;
     pub use crate::endpoint::{Endpoint, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
-        Constraint, Expected, Input, Lists, Number, Numbers, Range, Shown, Takes, Texts, Variant, choices, choose,
+        Constraint, Expected, Input, Lists, Newtype, Number, Numbers, Range, SearchParam, Shown, Takes, Texts, Variant,
+        choices, choose,
     };
-    pub use crate::problem::{ProblemSpec, problem};
+    pub use crate::problem::{Error, ProblemSpec, problem};
     pub use crate::protocol::method::Method;
     pub use crate::requirements::*;
 
@@ -271,5 +323,17 @@ pub mod __private {
     #[must_use]
     pub const fn milliseconds(milliseconds: u64) -> core::time::Duration {
         core::time::Duration::from_millis(milliseconds)
+    }
+
+    /// A description with macros in it, without the blank space around it.
+    #[must_use]
+    pub const fn trimmed(description: &'static str) -> &'static str {
+        description.trim_ascii()
+    }
+
+    /// Whether a description has no text.
+    #[must_use]
+    pub const fn is_blank(description: &str) -> bool {
+        description.is_empty()
     }
 }

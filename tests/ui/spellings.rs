@@ -1,11 +1,7 @@
 //! Unusual ways to write an endpoint. All of them must compile and work.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-#![allow(
-    clippy::too_many_arguments,
-    clippy::needless_lifetimes,
-    reason = "unusual spellings are what this file tests"
-)]
+#![allow(clippy::needless_lifetimes, reason = "unusual spellings are what this file tests")]
 
 use std::borrow::Cow;
 use std::num::NonZero;

@@ -1,6 +1,8 @@
 //! Assertions in the expansion. They check an input's options where only the type system or constant evaluation knows
 //! the answer.
 
+use std::fmt::Display;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Expr, GenericArgument, Lit, PathArguments, Type};
@@ -8,8 +10,11 @@ use syn::{Expr, GenericArgument, Lit, PathArguments, Type};
 use super::constraint::{Bounded, Constraint, Value};
 use super::literal::{NumberLiteral, string_of};
 use super::model::Input;
-use super::{owned, tokens};
-use crate::options::literal;
+use super::owned::{self, bare};
+use super::signature::undescribed;
+use super::tokens;
+use crate::doc::Description;
+use crate::options::{self, literal};
 use crate::span;
 
 /// One constant for each assertion. The program does not compile if the assertion is false.
@@ -29,7 +34,17 @@ pub(crate) fn assertions(input: &Input) -> Vec<TokenStream> {
     if let Some(example) = &input.options.example {
         assertions.extend(example_has_type(input, example));
     }
+    if input.options.flatten.is_none() {
+        assertions.extend(is_described(&input.description, undescribed(&input.name)));
+    }
     assertions
+}
+
+/// Asserts that a description is not blank, if only rustc knows its text.
+pub(crate) fn is_described(description: &Description, (wrong, write): (impl Display, &str)) -> Option<TokenStream> {
+    let place = span::ends(description.made()?);
+    let is_described = quote!(!__operator::is_blank(#description));
+    Some(assertion(&is_described, &format!("{wrong}: {write}"), place))
 }
 
 /// Asserts that the option applies to the type, and that a bound is in the type's range. rustc reports the first at the
@@ -46,7 +61,7 @@ fn applies(input: &Input, constraint: &Constraint) -> TokenStream {
     let number = bound.as_number();
     let message = not_held(constraint.name.to_string().as_str(), bound, &input.ty);
     assertion(
-        &quote!(<#ty as __operator::NumberInput>::RANGE.holds(#number)),
+        &quote!(__operator::Range::holds(<#ty as __operator::NumberInput>::RANGE, #number)),
         &message,
         bound.place,
     )
@@ -63,12 +78,10 @@ fn is_number_bound(constraint: &Constraint) -> bool {
     constraint.bounds() == Bounded::Numbers
 }
 
-/// Whether the expression is the name of a constant. A name that comes from a `macro_rules!` macro is wrapped in a
-/// group.
+/// Whether the expression is the name of a constant.
 fn is_path(value: &Expr) -> bool {
-    match value {
+    match options::bare(value) {
         Expr::Path(_) => true,
-        Expr::Group(group) => is_path(&group.expr),
         Expr::Paren(paren) => is_path(&paren.expr),
         _ => false,
     }
@@ -86,8 +99,12 @@ fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStre
     let constraint = tokens::constraint(constraint);
     // The default is in a `const` block, because its type may have a destructor, and a constant cannot drop such a
     // value.
-    let value = quote!(__operator::Shown::<#ty>::READ.number(const { &#default() }));
-    Some(assertion(&quote!(#constraint.keeps(#value)), &message, place))
+    let value = quote!(__operator::Shown::<#ty>::__OPERATOR_READ.number(const { &#default() }));
+    Some(assertion(
+        &quote!(__operator::Constraint::keeps(#constraint, #value)),
+        &message,
+        place,
+    ))
 }
 
 /// Asserts that a literal example has the argument's type, and that a number is in the type's range.
@@ -100,12 +117,16 @@ fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
     let place = span::ends(example);
     if let Some(example) = NumberLiteral::read(example) {
         let number = example.as_number();
-        let (is_text, is_boolean, range) = (shown("IS_TEXT"), shown("IS_BOOLEAN"), shown("RANGE"));
-        let has_type = quote!(!#is_text && !#is_boolean && #range.holds(#number));
+        let (is_text, is_boolean, range) = (
+            shown("__OPERATOR_IS_TEXT"),
+            shown("__OPERATOR_IS_BOOLEAN"),
+            shown("__OPERATOR_RANGE"),
+        );
+        let has_type = quote!(!#is_text && !#is_boolean && __operator::Range::holds(#range, #number));
         return Some(assertion(&has_type, &not_held("example", &example, ty), place));
     }
     if let Some(Lit::Bool(example)) = literal(example) {
-        let (is_text, is_number) = (shown("IS_TEXT"), shown("IS_NUMBER"));
+        let (is_text, is_number) = (shown("__OPERATOR_IS_TEXT"), shown("__OPERATOR_IS_NUMBER"));
         let has_type = quote!(!#is_text && !#is_number);
         let wrong = format!("`example = {}` is not a value of `{}`", example.value, owned::shown(ty));
         return Some(assertion(
@@ -120,7 +141,7 @@ fn example_has_type(input: &Input, example: &Expr) -> Option<TokenStream> {
     if !is_string || input.options.constraints.iter().any(is_of_strings) {
         return None;
     }
-    let (is_number, is_boolean) = (shown("IS_NUMBER"), shown("IS_BOOLEAN"));
+    let (is_number, is_boolean) = (shown("__OPERATOR_IS_NUMBER"), shown("__OPERATOR_IS_BOOLEAN"));
     let wrong = format!(
         "the example is a string, which is not a value of `{}`",
         owned::shown(ty)
@@ -144,7 +165,7 @@ fn not_held(name: &str, number: &NumberLiteral, ty: &Type) -> String {
 /// The range of an integer type or of an `Option` of one. The macro sees only tokens, so it returns `None` for aliases
 /// and for the user's own types.
 fn integer_range(ty: &Type) -> Option<(i128, i128)> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = bare(ty) else { return None };
     let last = path.path.segments.last()?;
     if let PathArguments::AngleBracketed(arguments) = &last.arguments {
         return match arguments.args.first()? {

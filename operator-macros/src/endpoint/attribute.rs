@@ -8,6 +8,7 @@ use syn::{Expr, LitStr, Token, Type};
 
 use crate::error::{Errors, nearest};
 use crate::options::{Part, once, parts, string};
+use crate::runtime::Runtime;
 
 /// `#[operator_api(…)]` as written.
 #[derive(Default)]
@@ -21,9 +22,10 @@ pub(crate) struct Attribute {
     pub(crate) effect: Option<Ident>,
     pub(crate) timeout: Option<LitStr>,
     pub(crate) errors: Vec<Type>,
+    pub(crate) runtime: Runtime,
 }
 
-const OPTIONS: [&str; 5] = ["name", "read_only", "effect", "timeout", "errors"];
+const OPTIONS: [&str; 6] = ["name", "read_only", "effect", "timeout", "errors", "crate"];
 const METHODS: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT",
 ];
@@ -37,6 +39,7 @@ impl Attribute {
         for (index, part) in parts(tokens, errors).into_iter().enumerate() {
             attribute.take(index == 0, part, errors);
         }
+        attribute.runtime.check(errors);
         attribute
     }
 
@@ -62,6 +65,7 @@ impl Attribute {
             Part::Value(name, value) if name == "effect" => {
                 once(&mut self.effect, &name, effect(&value, errors), "`effect`", errors);
             }
+            Part::Value(name, value) if name == "crate" => self.runtime.take(&name, &value, errors),
             Part::List(name, types) if name == "errors" => {
                 let types = Punctuated::<Type, Token![,]>::parse_terminated.parse2(types);
                 self.errors.extend(errors.keep(types).into_iter().flatten());
@@ -112,6 +116,7 @@ fn misplaced(name: &Ident, errors: &mut Errors) {
         "effect" => "write `effect = at_most_once` or `effect = rerunnable`",
         "timeout" => "write `timeout = \"30s\"`",
         "errors" => "write `errors(RefundError)`",
+        "crate" => "write `crate = \"my_wrapper::rt\"`",
         "path" => "write the path alone, like `\"/orders\"`",
         "method" => "write the method alone, like `GET`",
         unknown => return errors.unknown(name, "option", unknown, &OPTIONS),

@@ -11,7 +11,7 @@ use super::mark;
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::path;
 use super::signature::{self, Argument, Kind, Sorted};
-use crate::doc;
+use crate::doc::{self, Description};
 use crate::error::{Errors, nearest, suggestion};
 use crate::function::{Function, is_deprecated};
 
@@ -43,6 +43,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     let conditions = function.attributes.iter().filter(condition).cloned().collect();
     if let Err(mistakes) = errors.finish(()) {
         return Err(Box::new(Refused {
+            runtime: attribute.runtime.clone(),
             mistakes,
             function: ident.clone(),
             conditions,
@@ -53,6 +54,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         }));
     }
     Ok(Endpoint {
+        runtime: attribute.runtime.clone(),
         function: ident.clone(),
         conditions,
         // Only checked names and paths are used here, because others might not give a valid identifier.
@@ -105,19 +107,16 @@ fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) ->
     Method::of(&capitals).or_else(|| Method::of(near?))
 }
 
-fn check_description(function: &Function, name: &str, errors: &mut Errors) -> String {
+fn check_description(function: &Function, name: &str, errors: &mut Errors) -> Description {
     let before = errors.count();
-    let description = doc::text(&function.attributes, errors);
-    if errors.count() > before {
+    let description = Description::read(&function.attributes, errors);
+    let Some(text) = description.known().filter(|_| errors.count() == before) else {
         return description;
-    }
-    if description.trim().is_empty() {
-        errors.at(
-            &function.signature.ident,
-            "the endpoint needs a description",
-            "add `///` lines that tell the agent what the endpoint does and when to use it",
-        );
-    } else if doc::only_repeats(&description, name) {
+    };
+    if text.trim().is_empty() {
+        let (wrong, write) = UNDESCRIBED;
+        errors.at(&function.signature.ident, wrong, write);
+    } else if doc::only_repeats(text, name) {
         errors.at(
             &function.signature.ident,
             "the description only repeats the name",
@@ -126,6 +125,12 @@ fn check_description(function: &Function, name: &str, errors: &mut Errors) -> St
     }
     description
 }
+
+/// The error for an endpoint without a description.
+pub(crate) const UNDESCRIBED: (&str, &str) = (
+    "the endpoint needs a description",
+    "add `///` lines that tell the agent what the endpoint does and when to use it",
+);
 
 /// The name of a variant of the runtime's `Effect`.
 fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bool, errors: &mut Errors) -> Ident {

@@ -4,17 +4,23 @@
 //! rustc reports type errors at the user's own tokens. Each type is written as `<T as Trait>`, so rustc points at `T`
 //! and adds no note about the bounds of a function that the user never called. If a type is written twice, rustc still
 //! reports it once, because rustc does not repeat an identical error.
+//!
+//! Names in the user's module must not change the meaning of the expansion. So each path is complete, each method that
+//! is not called by its path has a name that begins with `__operator`, and so has each variable: a pattern `call` would
+//! match a constant `call`. `tests/ui/hygiene.rs` shadows every name that an expansion uses.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::FnArg;
 use syn::ext::IdentExt as _;
 
-use super::assertions::{assertions, is_const_default};
+use super::assertions::{assertions, is_const_default, is_described};
+use super::check::UNDESCRIBED;
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::signature::Output;
 use super::tokens::{constraint, default_name};
 use crate::function::Function;
+use crate::runtime::Runtime;
 use crate::span;
 
 /// The function without the attributes that only the macro reads. The body is unchanged.
@@ -48,6 +54,9 @@ pub(crate) fn mistakes(mistakes: &syn::Error, item: &impl quote::ToTokens) -> To
 /// all of them.
 pub(crate) fn refused(refused: &Refused, function: &Function) -> TokenStream {
     let written = mistakes(&refused.mistakes, function);
+    if refused.runtime.is_missing() {
+        return written;
+    }
     let name = Ident::new(
         &format!("endpoint_types_of_{}", refused.function.unraw()),
         Span::call_site(),
@@ -69,9 +78,9 @@ fn types(refused: &Refused) -> TokenStream {
     let errors = &refused.errors;
     let output = refused.output.is_certain.then(|| {
         let (ty, answer) = (&refused.output.ty, answer(&refused.output));
-        quote!(let _ = |returned: #ty| #answer;)
+        quote!(let _ = |__operator_returned: #ty| #answer;)
     });
-    let prelude = prelude();
+    let prelude = prelude(&refused.runtime);
     quote! {{
         #prelude
         #(#assertions)*
@@ -85,32 +94,37 @@ fn types(refused: &Refused) -> TokenStream {
 
 /// The imports of the expansion. Some may be unused: the macro does not know the types, so it does not know which
 /// fallback traits an endpoint needs.
-fn prelude() -> TokenStream {
+fn prelude(runtime: &Runtime) -> TokenStream {
     quote! {
         #[allow(unused_imports)]
-        use ::operator_runtime::__private::{self as __operator, fallbacks::*};
+        #runtime
+        #[allow(unused_imports)]
+        use __operator::fallbacks::*;
     }
 }
 
 pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream {
     let conditions = &endpoint.conditions;
     let [name_mark, path_mark] = &endpoint.marks;
-    let prelude = prelude();
+    let prelude = prelude(&endpoint.runtime);
     let item = described(endpoint);
-    let assertions = inputs(&endpoint.arguments).flat_map(assertions);
+    let is_described = is_described(&endpoint.description, UNDESCRIBED);
+    let assertions = is_described
+        .into_iter()
+        .chain(inputs(&endpoint.arguments).flat_map(assertions));
     let defaults = inputs(&endpoint.arguments).filter_map(default_function);
     let body = quote! {{
         #prelude
         #(#assertions)*
         #(#defaults)*
         #item
-        __operator::submit! { &__ENDPOINT }
+        __operator::submit! { &__OPERATOR_ENDPOINT }
     }};
     let endpoint = constant(name_mark, conditions, &body);
     let path = constant(path_mark, conditions, &quote!(()));
-    // `unused_async` is allowed, because an endpoint function must be async even if it awaits nothing.
+    // An endpoint function must be async even if it awaits nothing, and its arguments are what a caller can send.
     quote! {
-        #[allow(clippy::unused_async)]
+        #[allow(clippy::too_many_arguments, clippy::unused_async)]
         #function
         #endpoint
         #path
@@ -157,7 +171,7 @@ fn described(endpoint: &Endpoint) -> TokenStream {
     let allowed = &endpoint.allowed;
     let run = run(endpoint);
     quote! {
-        static __ENDPOINT: __operator::Endpoint = __operator::Endpoint {
+        static __OPERATOR_ENDPOINT: __operator::Endpoint = __operator::Endpoint {
             name: #name,
             description: #description,
             deprecated: #deprecated,
@@ -167,8 +181,8 @@ fn described(endpoint: &Endpoint) -> TokenStream {
             timeout: #timeout,
             inputs: &[#(#inputs),*],
             needs: &[#(#needs),*],
-            output: || __operator::Returned::<#output>::SPEC.schema(#schema),
-            problems: &[|| __operator::Returned::<#output>::SPEC.problems() #(, || <#errors as __operator::DocumentedError>::PROBLEMS)*],
+            output: || __operator::Returned::<#output>::SPEC.__operator_schema(#schema),
+            problems: &[|| __operator::Returned::<#output>::SPEC.__operator_problems() #(, || <#errors as __operator::DocumentedError>::PROBLEMS)*],
             allowed: &[#(#allowed),*],
             function: __operator::identity(#ident),
             source: __operator::Source::here(::core::module_path!()),
@@ -184,11 +198,11 @@ fn inputs(arguments: &[Checked]) -> impl Iterator<Item = &Input> {
     })
 }
 
-/// Converts `returned` to bytes or to an error. The traits have the span of the return type, so rustc reports there.
+/// Converts `__operator_returned` to bytes or to an error. The traits have the span of the return type, so rustc reports there.
 fn answer(output: &Output) -> TokenStream {
     let place = span::ends(&output.place);
     let (value, error) = (at(place, "HandlerOutput", "answer"), at(place, "HandlerError", "error"));
-    quote!(__operator::Returned(returned).answer(#value, #error))
+    quote!(__operator::Returned(__operator_returned).__operator_answer(#value, #error))
 }
 
 /// The function that converts a default or an example to JSON. It has the span of that value, so rustc reports there.
@@ -211,17 +225,17 @@ fn describe(method: Method, input: &Input) -> TokenStream {
         options,
     } = input;
     let kind = kind(method, input);
-    let mut described = quote!(<#ty as __operator::#kind>::INPUT.named(#name, #description));
+    let mut described = quote!(__operator::Input::named(<#ty as __operator::#kind>::INPUT, #name, #description));
     if !options.constraints.is_empty() {
         let constraints = options.constraints.iter().map(constraint);
-        described.extend(quote!(.constraints(&[#(#constraints),*])));
+        described = quote!(__operator::Input::constraints(#described, &[#(#constraints),*]));
     }
     if options.lenient.is_some() {
         described.extend(quote!(.lenient()));
     }
     if !options.allow.is_empty() {
         let allowed = options.allowed();
-        described.extend(quote!(.allowed(&[#(#allowed),*])));
+        described = quote!(__operator::Input::allowed(#described, &[#(#allowed),*]));
     }
     if let Some(default) = default_name(input) {
         let written = options.default.iter().flatten().next();
@@ -229,11 +243,11 @@ fn describe(method: Method, input: &Input) -> TokenStream {
         let value = schema_value(place);
         let default = Ident::new(&default.to_string(), place.0);
         let arguments = quote_spanned!(place.1=> ());
-        described.extend(quote!(.default(|| #value(#default #arguments))));
+        described = quote!(__operator::Input::default(#described, || #value(#default #arguments)));
     }
     if let Some(example) = &options.example {
         let value = schema_value(span::ends(example));
-        described.extend(quote!(.example(|| #value(#example))));
+        described = quote!(__operator::Input::example(#described, || #value(#example)));
     }
     described
 }
@@ -261,76 +275,82 @@ fn default_function(input: &Input) -> Option<TokenStream> {
 }
 
 fn need(argument: &Checked) -> Option<TokenStream> {
-    match argument {
-        Checked::Input(_) => None,
-        Checked::Borrowed { name, ty } => Some(quote!(<#ty as __operator::AppState>::NEED.named(#name))),
-        Checked::Transaction { name, ty } => Some(quote!(<#ty as __operator::TransactionArgument>::NEED.named(#name))),
-        Checked::Extracted { name, ty } => Some(quote!(<#ty as __operator::ExtractedArgument>::NEED.named(#name))),
-    }
+    let (name, need) = match argument {
+        Checked::Input(_) => return None,
+        Checked::Borrowed { name, ty } => (name, quote!(<#ty as __operator::AppState>)),
+        Checked::Transaction { name, ty } => (name, quote!(<#ty as __operator::TransactionArgument>)),
+        Checked::Extracted { name, ty } => (name, quote!(<#ty as __operator::ExtractedArgument>)),
+    };
+    Some(quote!(__operator::Need::named(#need::NEED, #name)))
 }
 
-/// The function that runs the endpoint. Its variables have the macro's own span, so they cannot clash with the user's
-/// arguments.
+/// The function that runs the endpoint.
 fn run(endpoint: &Endpoint) -> TokenStream {
-    let own = |name: &str| Ident::new(name, Span::mixed_site());
-    let (call, transaction, inputs) = (own("call"), own("transaction"), own("inputs"));
-    let numbered = |what: &str, index: usize| format_ident!("{what}_{index}", span = Span::mixed_site());
     let mut extracted = TokenStream::new();
     let mut passed = Vec::new();
-    let mut decoded = Vec::new();
+    let (mut values, mut decodes) = (Vec::new(), Vec::new());
     for (index, argument) in endpoint.arguments.iter().enumerate() {
         passed.push(match argument {
             Checked::Input(input) => {
-                let value = numbered("input", index);
-                let decode = decode(endpoint.method, input, decoded.len(), &inputs);
-                decoded.push((value.clone(), decode));
+                let value = format_ident!("__operator_input_{index}");
+                decodes.push(decode(endpoint.method, input, decodes.len()));
+                values.push(quote!(#value));
                 quote!(#value)
             }
             Checked::Extracted { ty, .. } => {
-                let value = numbered("extracted", index);
-                extracted.extend(quote!(let #value = <#ty as __operator::ExtractedArgument>::extracted(#call)?;));
+                let value = format_ident!("__operator_extracted_{index}");
+                extracted
+                    .extend(quote!(let #value = <#ty as __operator::ExtractedArgument>::extracted(__operator_call)?;));
                 quote!(#value)
             }
-            Checked::Borrowed { ty, .. } => quote!(<#ty as __operator::AppState>::borrowed(#call)?),
+            Checked::Borrowed { ty, .. } => quote!(<#ty as __operator::AppState>::borrowed(__operator_call)?),
             Checked::Transaction { ty, .. } => {
-                quote!(<#ty as __operator::TransactionArgument>::borrowed(#transaction)?)
+                quote!(<#ty as __operator::TransactionArgument>::borrowed(__operator_transaction)?)
             }
         });
     }
-    let values = nested(decoded.iter().map(|(value, _)| quote!(#value)));
-    let decodes = nested(decoded.iter().map(|(_, decode)| decode.clone()));
+    let (values, decodes) = (nested(&values), nested(&decodes));
     let ident = &endpoint.function;
     let answer = answer(&endpoint.output);
     // In parentheses the function is a value, as it is in `identity(…)`. If rustc cannot find the function, the two
     // errors are then identical, and rustc prints only one.
-    let handler = quote!(__operator::answering((#ident)(#(#passed),*), |returned| #answer));
+    let handler = quote!(__operator::answering((#ident)(#(#passed),*), |__operator_returned| #answer));
     let handler = endpoint
         .arguments
         .iter()
         .fold(handler, |future, argument| match argument {
-            Checked::Borrowed { ty, .. } => quote!(__operator::Lent::<#ty>::VALUE.of(#future)),
+            Checked::Borrowed { ty, .. } => quote!(__operator::Lent::<#ty>::VALUE.__operator_of(#future)),
             Checked::Input(_) | Checked::Transaction { .. } | Checked::Extracted { .. } => future,
         });
     let pinned = quote_spanned!(ident.span()=> __operator::Boxed::pin(#handler));
     quote! {
-        |#call, #transaction| {
+        |__operator_call, __operator_transaction| {
             #extracted
-            let #values = #call.arguments(|#inputs| #decodes)?;
+            let #values = __operator::Invocation::arguments(__operator_call, |__operator_inputs| #decodes)?;
             __operator::Ok(#pinned)
         }
     }
 }
 
-fn decode(method: Method, input: &Input, index: usize, inputs: &Ident) -> TokenStream {
+fn decode(method: Method, input: &Input, index: usize) -> TokenStream {
     let ty = &input.ty;
     let kind = kind(method, input);
     match default_name(input) {
-        None => quote!(<#ty as __operator::#kind>::decode(#inputs, #index)),
-        Some(default) => quote!(<#ty as __operator::#kind>::decode_or(#inputs, #index, #default)),
+        None => quote!(<#ty as __operator::#kind>::decode(__operator_inputs, #index)),
+        Some(default) => quote!(<#ty as __operator::#kind>::decode_or(__operator_inputs, #index, #default)),
     }
 }
 
-/// Nested pairs: `(a, (b, ()))`.
-fn nested(items: impl DoubleEndedIterator<Item = TokenStream>) -> TokenStream {
-    items.rev().fold(quote!(()), |rest, item| quote!((#item, #rest)))
+/// Pairs of pairs, in the shape of a balanced tree: the depth of a type is limited, and each input would add a level to a
+/// list of pairs.
+fn nested(items: &[TokenStream]) -> TokenStream {
+    match items {
+        [] => quote!(()),
+        [item] => item.clone(),
+        items => {
+            let (first, rest) = items.split_at(items.len() / 2);
+            let (first, rest) = (nested(first), nested(rest));
+            quote!((#first, #rest))
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::fmt;
 
 use proc_macro2::{Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, ExprLit, ExprUnary, Lit, Path, UnOp};
+use syn::{Expr, ExprUnary, Lit, Path, UnOp};
 
-use crate::options::literal;
+use crate::options::{bare, literal};
 use crate::span;
 
 /// A number literal, with or without a minus sign.
@@ -26,18 +26,14 @@ enum Number {
 
 impl NumberLiteral {
     pub(crate) fn read(value: &Expr) -> Option<Self> {
-        let (negative, literal) = match value {
-            Expr::Group(group) => return Self::read(&group.expr),
+        let (negative, number) = match bare(value) {
             Expr::Paren(paren) => return Self::read(&paren.expr),
             Expr::Unary(ExprUnary {
                 op: UnOp::Neg(_), expr, ..
             }) => (true, &**expr),
             other => (false, other),
         };
-        let Expr::Lit(ExprLit { lit, .. }) = literal else {
-            return None;
-        };
-        let number = match lit {
+        let number = match literal(number)? {
             Lit::Int(integer) => {
                 let size: i128 = integer.base10_parse().ok()?;
                 Number::Integer(if negative { -size } else { size })
@@ -151,8 +147,7 @@ pub(crate) fn string_of(value: &Expr) -> Option<String> {
     if let Some(Lit::Str(string)) = literal(value) {
         return Some(string.value());
     }
-    match value {
-        Expr::Group(group) => string_of(&group.expr),
+    match bare(value) {
         Expr::MethodCall(call) if call.args.is_empty() && keeps_string(&call.method) => string_of(&call.receiver),
         Expr::Call(call) if call.args.len() == 1 => match &*call.func {
             Expr::Path(path) if is_from_of_string(&path.path) => string_of(call.args.first()?),

@@ -5,16 +5,19 @@ use syn::{Attribute as RustAttribute, Type};
 
 use super::constraint::Options;
 use super::signature::Output;
+use crate::doc::Description;
+use crate::runtime::Runtime;
 
 /// An endpoint without mistakes.
 pub(crate) struct Endpoint {
+    pub(crate) runtime: Runtime,
     pub(crate) function: Ident,
     /// The `cfg` attributes of the function.
     pub(crate) conditions: Vec<RustAttribute>,
     pub(crate) name: String,
     /// The names of two marker items: one for the endpoint's name, one for its path. See [`super::mark`].
     pub(crate) marks: [Ident; 2],
-    pub(crate) description: String,
+    pub(crate) description: Description,
     pub(crate) deprecated: bool,
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -28,6 +31,7 @@ pub(crate) struct Endpoint {
 
 /// The parts of an endpoint with mistakes that are still known.
 pub(crate) struct Refused {
+    pub(crate) runtime: Runtime,
     pub(crate) mistakes: syn::Error,
     pub(crate) function: Ident,
     pub(crate) conditions: Vec<RustAttribute>,
@@ -66,6 +70,6 @@ pub(crate) enum Checked {
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) ty: Type,
-    pub(crate) description: String,
+    pub(crate) description: Description,
     pub(crate) options: Options,
 }

@@ -5,6 +5,15 @@ use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Type, TypeReference};
 
+/// The type without parentheses and without the invisible group in which a `macro_rules!` macro wraps it.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        other => other,
+    }
+}
+
 /// A borrowed part of a type.
 pub(crate) struct Borrow {
     /// The borrowed part as written: `&str` or `'a`.
@@ -61,7 +70,7 @@ fn find(tokens: TokenStream) -> Option<Borrow> {
 
 /// Describes a reference, with the owned type to write instead of it.
 pub(crate) fn of_reference(reference: &TypeReference) -> Borrow {
-    let owned = match &*reference.elem {
+    let owned = match bare(&reference.elem) {
         Type::Slice(slice) => format!("`Vec<{}>`", shown(&slice.elem)),
         Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
         other => format!("`{}`", shown(other)),

@@ -8,8 +8,8 @@ use syn::{Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Safety, Sign
 
 use super::bounds;
 use super::constraint::{self, Options};
-use super::owned;
-use crate::doc;
+use super::owned::{self, bare};
+use crate::doc::{self, Description};
 use crate::error::Errors;
 use crate::function::Function;
 
@@ -41,7 +41,10 @@ pub(crate) struct Argument {
 /// Where the value of an argument comes from.
 pub(crate) enum Kind {
     /// The caller.
-    Input { description: String, options: Box<Options> },
+    Input {
+        description: Description,
+        options: Box<Options>,
+    },
     /// The app, `&T`.
     Borrowed,
     /// The store, `&mut T`.
@@ -192,15 +195,6 @@ fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
     })
 }
 
-/// The type without parentheses and without the invisible group in which a `macro_rules!` macro wraps it.
-fn bare(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => bare(&group.elem),
-        Type::Paren(paren) => bare(&paren.elem),
-        other => other,
-    }
-}
-
 /// Reports `cfg` conditions on an argument. Returns whether there was one.
 fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
     let before = errors.count();
@@ -256,7 +250,7 @@ fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -
 fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Errors) -> Option<(Kind, Type)> {
     let extracted = options.extract.is_some();
     let before = errors.count();
-    let description = doc::text(&argument.attrs, errors);
+    let description = Description::read(&argument.attrs, errors);
     let is_read = errors.count() == before;
     if extracted {
         let what = "an extracted argument, which is not an input";
@@ -305,19 +299,25 @@ fn name_of(argument: &PatType, errors: &mut Errors) -> Option<Ident> {
     }
 }
 
-fn describe(name: &Ident, description: &str, errors: &mut Errors) {
+fn describe(name: &Ident, description: &Description, errors: &mut Errors) {
+    let Some(text) = description.known() else {
+        return;
+    };
     let shown = name.unraw().to_string();
-    if description.trim().is_empty() {
-        errors.at(
-            name,
-            format!("the input `{shown}` needs a description"),
-            "add a `///` line that tells the agent what the input is",
-        );
-    } else if doc::only_repeats(description, &shown) {
+    if text.trim().is_empty() {
+        let (wrong, write) = undescribed(&shown);
+        errors.at(name, wrong, write);
+    } else if doc::only_repeats(text, &shown) {
         errors.at(
             name,
             format!("the description of `{shown}` only repeats the name"),
             "add what the agent cannot guess",
         );
     }
+}
+
+/// The error for an input without a description.
+pub(crate) fn undescribed(input: &str) -> (String, &'static str) {
+    let wrong = format!("the input `{input}` needs a description");
+    (wrong, "add a `///` line that tells the agent what the input is")
 }

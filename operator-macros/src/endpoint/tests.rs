@@ -1,7 +1,7 @@
 //! Tests the whole macro on token streams, without rustc: that all mistakes are reported at once, and snapshots of
 //! expansions.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 
 use super::{endpoint, parse_and_check};
@@ -111,6 +111,39 @@ fn a_function_that_cannot_be_parsed_is_returned_as_written() {
     }
 }
 
+/// Tokens in an invisible group, as a `macro_rules!` macro passes a fragment.
+fn fragment(tokens: TokenStream) -> TokenStream {
+    TokenTree::Group(Group::new(Delimiter::None, tokens)).into()
+}
+
+#[test]
+fn messages_see_through_fragments() {
+    let (text, number, most) = (fragment(quote!(str)), fragment(quote!(u8)), fragment(quote!(300)));
+    let body = fragment(quote!({ 1 }));
+    let item = quote!(
+        /// Counts the orders. Use it to count them.
+        async fn orders(
+            word: &#text,
+            /// How many there are.
+            #[operator(max = #most, min = -#most)]
+            number: #number,
+        ) -> u8 #body
+    );
+    assert_eq!(
+        mistakes(quote!(GET), item.clone()),
+        ["an input must be owned: write `String`"]
+    );
+    let written = endpoint(quote!(GET), &item).to_string();
+    assert!(
+        written.contains("`max = 300` is out of range for `u8`: use 0 to 255"),
+        "{written}"
+    );
+    assert!(
+        written.contains("`min = -300` is out of range for `u8`: use 0 to 255"),
+        "{written}"
+    );
+}
+
 #[test]
 fn options_that_do_not_apply_are_refused() {
     for (item, refusal) in [
@@ -188,9 +221,19 @@ fn the_name_of_a_flattened_argument_does_not_clash() {
 fn an_unreadable_description_is_not_also_reported_as_missing() {
     let item = quote!(
         /// Counts the orders.
-        async fn orders(#[doc = include_str!("count.md")] count: u8) {}
+        async fn orders(#[doc = COUNT] count: u8) {}
     );
     assert_eq!(mistakes(quote!(POST), item).len(), 1);
+}
+
+#[test]
+fn descriptions_made_by_macros_expand() {
+    let item = quote! {
+        #[doc = concat!("Counts", " the orders.")]
+        /// Use it to count them.
+        async fn orders(#[doc = include_str!("count.md")] count: u8) {}
+    };
+    insta::assert_snapshot!(pretty(quote!(POST), &item));
 }
 
 #[test]

@@ -61,14 +61,14 @@ pub(super) fn member_name(member: &Member) -> String {
     }
 }
 
-/// The detail with `{field_0}` in place of `{0}`, because `format!` gives `{0}` another meaning. Escaped braces,
+/// The detail with `{__operator_field_0}` in place of `{0}`, because `format!` gives `{0}` another meaning. Escaped braces,
 /// `{{0}}`, are not changed.
 pub(super) fn with_named_fields(detail: &str, fields: &Fields) -> String {
     let name_fields = |part: &str| {
         fields.members().fold(part.to_owned(), |text, member| match member {
             Member::Unnamed(Index { index, .. }) => text
-                .replace(&format!("{{{index}}}"), &format!("{{field_{index}}}"))
-                .replace(&format!("{{{index}:"), &format!("{{field_{index}:")),
+                .replace(&format!("{{{index}}}"), &format!("{{__operator_field_{index}}}"))
+                .replace(&format!("{{{index}:"), &format!("{{__operator_field_{index}:")),
             Member::Named(_) => text,
         })
     };
@@ -86,7 +86,7 @@ mod tests {
         let fields = Fields::Unnamed(parse2::<FieldsUnnamed>(quote!((u8))).unwrap());
         assert_eq!(
             with_named_fields("Write {{0}} for {0}, {{{0:?}}}.", &fields),
-            "Write {{0}} for {field_0}, {{{field_0:?}}}."
+            "Write {{0}} for {__operator_field_0}, {{{__operator_field_0:?}}}."
         );
     }
 }

@@ -91,7 +91,8 @@ pub async fn answering<F: Future>(handler: F, answer: Write<F::Output>) -> Resul
 /// The value that a function returned. `Result` has inherent methods, and every other type gets the methods of a trait.
 /// So an alias of `Result` is recognised by its type, although the macro sees only its name. The methods have no bounds
 /// on `T` or `E`: generated code names the traits above with the spans of the user's code, so that compile errors point
-/// to that code.
+/// to that code. The names of the methods begin with `__operator`, so that no trait of the user has a method of the same
+/// name.
 pub struct Returned<R>(pub R);
 
 impl<R> Returned<R> {
@@ -104,7 +105,7 @@ impl<T, E> Returned<Result<T, E>> {
     ///
     /// # Errors
     /// The handler's error, or 500 if the value cannot be serialized.
-    pub fn answer(self, value: Write<T>, error: fn(E) -> Error) -> Result<AnswerBytes, Error> {
+    pub fn __operator_answer(self, value: Write<T>, error: fn(E) -> Error) -> Result<AnswerBytes, Error> {
         self.0.map_err(error).and_then(value)
     }
 }
@@ -115,7 +116,7 @@ pub struct ReturnedSpec<R>(PhantomData<fn() -> R>);
 impl<T, E> ReturnedSpec<Result<T, E>> {
     /// The schema of the value.
     #[must_use]
-    pub fn schema(&self, schema: Describe<T>) -> Schema {
+    pub fn __operator_schema(&self, schema: Describe<T>) -> Schema {
         schema(PhantomData)
     }
 }
@@ -123,7 +124,7 @@ impl<T, E> ReturnedSpec<Result<T, E>> {
 impl<T, E: DocumentedError> ReturnedSpec<Result<T, E>> {
     /// The problems of the error type.
     #[must_use]
-    pub fn problems(self) -> &'static [ProblemSpec] {
+    pub fn __operator_problems(self) -> &'static [ProblemSpec] {
         E::PROBLEMS
     }
 }
@@ -134,11 +135,11 @@ pub trait PlainOutput<T> {
     ///
     /// # Errors
     /// 500 if the value cannot be serialized.
-    fn answer(self, value: Write<T>, error: fn(Infallible) -> Error) -> Result<AnswerBytes, Error>;
+    fn __operator_answer(self, value: Write<T>, error: fn(Infallible) -> Error) -> Result<AnswerBytes, Error>;
 }
 
 impl<T> PlainOutput<T> for Returned<T> {
-    fn answer(self, value: Write<T>, _error: fn(Infallible) -> Error) -> Result<AnswerBytes, Error> {
+    fn __operator_answer(self, value: Write<T>, _error: fn(Infallible) -> Error) -> Result<AnswerBytes, Error> {
         value(self.0)
     }
 }
@@ -146,16 +147,16 @@ impl<T> PlainOutput<T> for Returned<T> {
 /// The description of a function that cannot fail.
 pub trait PlainSchema<T> {
     /// The schema of the value.
-    fn schema(&self, schema: Describe<T>) -> Schema;
+    fn __operator_schema(&self, schema: Describe<T>) -> Schema;
 
     /// No problems.
-    fn problems(&self) -> &'static [ProblemSpec] {
+    fn __operator_problems(&self) -> &'static [ProblemSpec] {
         &[]
     }
 }
 
 impl<T> PlainSchema<T> for ReturnedSpec<T> {
-    fn schema(&self, schema: Describe<T>) -> Schema {
+    fn __operator_schema(&self, schema: Describe<T>) -> Schema {
         schema(PhantomData)
     }
 }
@@ -164,7 +165,7 @@ impl<T> PlainSchema<T> for ReturnedSpec<T> {
 /// method lookup finds this method before the method of [`PlainSchema`].
 pub trait UndocumentedError: Sized {
     /// Every problem that an [`Error`] can be.
-    fn problems(self) -> &'static [ProblemSpec] {
+    fn __operator_problems(self) -> &'static [ProblemSpec] {
         Error::PROBLEMS
     }
 }

@@ -57,29 +57,29 @@ impl<T: Send + Sync + 'static> AppState for T {
     }
 }
 
-/// Generated code passes the handler's future through `of`. If calls can share a `T`, `of` returns the future
-/// unchanged. Otherwise `of` returns a future that is always `Send`, so that rustc reports only the type and not the
+/// Generated code passes the handler's future through `__operator_of`. If calls can share a `T`, it returns the future
+/// unchanged. Otherwise it returns a future that is always `Send`, so that rustc reports only the type and not the
 /// future as well.
 #[derive(Debug)]
 pub struct Lent<T: ?Sized>(PhantomData<fn(&T)>);
 
 impl<T: ?Sized> Lent<T> {
-    /// The value on whose methods generated code calls `of`.
+    /// The value on whose methods generated code calls `__operator_of`.
     pub const VALUE: Self = Self(PhantomData);
 }
 
 impl<T: Send + Sync + 'static> Lent<T> {
     /// The future itself.
     #[must_use]
-    pub fn of<F>(self, future: F) -> F {
+    pub fn __operator_of<F>(self, future: F) -> F {
         future
     }
 }
 
-/// Provides `of` for a `T` that is not an [`AppState`]. Such a program does not compile.
+/// Provides `__operator_of` for a `T` that is not an [`AppState`]. Such a program does not compile.
 pub trait NotLent: Sized {
     /// A future with the same output that is always `Send`.
-    fn of<F: Future>(self, _future: F) -> Pending<F::Output> {
+    fn __operator_of<F: Future>(self, _future: F) -> Pending<F::Output> {
         pending()
     }
 }

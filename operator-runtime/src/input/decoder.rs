@@ -53,7 +53,7 @@ impl Verdict {
     }
 }
 
-/// The decoded inputs in order, as `(first, (second, ()))`. They are complete if no input is `None`.
+/// The decoded inputs: one `Option`, or a pair of decoded inputs. They are complete if no input is `None`.
 pub trait Arguments {
     /// The values without the options.
     type Values;
@@ -70,11 +70,19 @@ impl Arguments for () {
     }
 }
 
-impl<First, Rest: Arguments> Arguments for (Option<First>, Rest) {
-    type Values = (First, Rest::Values);
+impl<T> Arguments for Option<T> {
+    type Values = T;
+
+    fn complete(self) -> Self {
+        self
+    }
+}
+
+impl<First: Arguments, Rest: Arguments> Arguments for (First, Rest) {
+    type Values = (First::Values, Rest::Values);
 
     fn complete(self) -> Option<Self::Values> {
-        Some((self.0?, self.1.complete()?))
+        Some((self.0.complete()?, self.1.complete()?))
     }
 }
 

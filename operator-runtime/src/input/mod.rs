@@ -46,7 +46,7 @@ pub use search_params::{FlattenSearch, SearchParams};
 pub(crate) use sentence::one_of;
 pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
-pub use takes::{ListInput, Lists, NumberInput, Numbers, Range, Takes, TextInput, Texts};
+pub use takes::{ListInput, Lists, Newtype, NumberInput, Numbers, Range, Takes, TextInput, Texts};
 
 /// The name of a type in schemas.
 pub(crate) type TypeName = fn() -> Cow<'static, str>;

@@ -3,7 +3,8 @@
 //! A constant cannot call a function of a trait, but it can use a constant of a trait. So the known properties of a
 //! type are constants of [`Shown`], which has its own constants for numbers, texts and booleans. For every other type,
 //! the compiler finds the constants of [`AnyShown`], which mean that nothing is known. A value of such a type is
-//! validated against the schema at start-up.
+//! validated against the schema at start-up. The names of the constants begin
+//! with `__OPERATOR`, so that no trait of the user has a constant of the same name.
 
 use std::marker::PhantomData;
 
@@ -16,39 +17,39 @@ pub struct Shown<T>(PhantomData<fn() -> T>);
 /// The default properties, for types about which nothing is known.
 pub trait AnyShown<T> {
     /// Whether the type is a number.
-    const IS_NUMBER: bool = false;
+    const __OPERATOR_IS_NUMBER: bool = false;
     /// Whether the type is a text.
-    const IS_TEXT: bool = false;
+    const __OPERATOR_IS_TEXT: bool = false;
     /// Whether the type is a boolean.
-    const IS_BOOLEAN: bool = false;
+    const __OPERATOR_IS_BOOLEAN: bool = false;
     /// The range of numbers that the type can represent.
-    const RANGE: Range = Range::Real;
+    const __OPERATOR_RANGE: Range = Range::Real;
     /// Reads values of the type.
-    const READ: Unread<T> = Unread(PhantomData);
+    const __OPERATOR_READ: Unread<T> = Unread(PhantomData);
 }
 
 impl<T> AnyShown<T> for Shown<T> {}
 
 impl<T: Takes<Numbers>> Shown<T> {
     /// Whether the type is a number.
-    pub const IS_NUMBER: bool = true;
+    pub const __OPERATOR_IS_NUMBER: bool = true;
     /// The range of numbers that the type can represent.
-    pub const RANGE: Range = <T as Takes<Numbers>>::RANGE;
+    pub const __OPERATOR_RANGE: Range = <T as Takes<Numbers>>::RANGE;
 }
 
 impl<T: Takes<Texts>> Shown<T> {
     /// Whether the type is a text.
-    pub const IS_TEXT: bool = true;
+    pub const __OPERATOR_IS_TEXT: bool = true;
 }
 
 impl Shown<bool> {
     /// Whether the type is a boolean.
-    pub const IS_BOOLEAN: bool = true;
+    pub const __OPERATOR_IS_BOOLEAN: bool = true;
 }
 
 impl Shown<Option<bool>> {
     /// Whether the type is a boolean.
-    pub const IS_BOOLEAN: bool = true;
+    pub const __OPERATOR_IS_BOOLEAN: bool = true;
 }
 
 /// A type whose values cannot be read in a constant.
@@ -67,7 +68,7 @@ macro_rules! integers {
     ($($integer:ident)*) => {$(
         impl Shown<$integer> {
             /// Reads values of the type.
-            pub const READ: Self = Self(PhantomData);
+            pub const __OPERATOR_READ: Self = Self(PhantomData);
 
             /// The value as a number; `None` if it is larger than any bound can be.
             #[must_use]
@@ -86,7 +87,7 @@ macro_rules! floats {
     ($($float:ident)*) => {$(
         impl Shown<$float> {
             /// Reads values of the type.
-            pub const READ: Self = Self(PhantomData);
+            pub const __OPERATOR_READ: Self = Self(PhantomData);
 
             /// The value as a number.
             #[must_use]
@@ -159,22 +160,28 @@ mod tests {
     #[test]
     fn a_constant_is_read_where_its_type_is_a_number() {
         type Cents = u32;
-        assert_eq!(Shown::<Cents>::READ.number(&50), Some(Number::Integer(50)));
-        assert_eq!(Shown::<f32>::READ.number(&0.5), Some(Number::Float(0.5)));
-        assert_eq!(Shown::<u128>::READ.number(&u128::MAX), None);
-        assert_eq!(Shown::<Option<u8>>::READ.number(&FIRST), None);
+        assert_eq!(Shown::<Cents>::__OPERATOR_READ.number(&50), Some(Number::Integer(50)));
+        assert_eq!(Shown::<f32>::__OPERATOR_READ.number(&0.5), Some(Number::Float(0.5)));
+        assert_eq!(Shown::<u128>::__OPERATOR_READ.number(&u128::MAX), None);
+        assert_eq!(Shown::<Option<u8>>::__OPERATOR_READ.number(&FIRST), None);
     }
 
     #[test]
     fn the_properties_of_a_type_are_known() {
         let known = [
-            (Shown::<Option<u8>>::IS_NUMBER, Shown::<Option<u8>>::IS_TEXT),
-            (Shown::<String>::IS_NUMBER, Shown::<String>::IS_TEXT),
-            (Shown::<bool>::IS_NUMBER, Shown::<bool>::IS_TEXT),
+            (
+                Shown::<Option<u8>>::__OPERATOR_IS_NUMBER,
+                Shown::<Option<u8>>::__OPERATOR_IS_TEXT,
+            ),
+            (
+                Shown::<String>::__OPERATOR_IS_NUMBER,
+                Shown::<String>::__OPERATOR_IS_TEXT,
+            ),
+            (Shown::<bool>::__OPERATOR_IS_NUMBER, Shown::<bool>::__OPERATOR_IS_TEXT),
         ];
         assert_eq!(known, [(true, false), (false, true), (false, false)]);
-        assert!(!Shown::<Option<u8>>::RANGE.holds(Number::Integer(300)));
-        assert!(Shown::<String>::RANGE.holds(Number::Integer(300)));
+        assert!(!Shown::<Option<u8>>::__OPERATOR_RANGE.holds(Number::Integer(300)));
+        assert!(Shown::<String>::__OPERATOR_RANGE.holds(Number::Integer(300)));
     }
 
     #[test]

@@ -17,11 +17,21 @@ pub enum Texts {}
 #[derive(Debug)]
 pub enum Lists {}
 
-/// A type that accepts the options `O`. For a struct, `#[derive(SearchParam)]` implements this trait if the field's
-/// type implements it.
+/// A type that accepts the options `O`.
 pub trait Takes<O> {
     /// The range of numbers that the type can hold. It has no meaning for other types.
     const RANGE: Range = Range::Real;
+}
+
+/// A struct with one field that derives `SearchParam`. The field's type decides which options the struct accepts.
+pub trait Newtype {
+    /// The type of the field.
+    type Field;
+}
+
+#[diagnostic::do_not_recommend]
+impl<O, T: Newtype<Field: Takes<O>>> Takes<O> for T {
+    const RANGE: Range = T::Field::RANGE;
 }
 
 /// The range of a numeric type.

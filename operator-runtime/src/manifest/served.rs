@@ -64,7 +64,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
         module: module_path!(),
     },
     run: |invocation, _| {
-        let (format, ()) = invocation.arguments(|inputs| (inputs.search_param_or(0, || Format::Operator), ()))?;
+        let format = invocation.arguments(|inputs| inputs.search_param_or(0, || Format::Operator))?;
         let document = invocation.borrowed::<Documents>()?.get(format);
         Ok(Box::pin(std::future::ready(Ok(AnswerBytes(document)))))
     },

@@ -1,0 +1,54 @@
+//! The expansions of a sample in which each macro is used, as a snapshot. `tests/ui/hygiene.rs` shadows every name in
+//! the snapshot.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Attribute, Item, Meta};
+
+use crate::{endpoint, endpoints, operator_error, search_param, search_params};
+
+/// The expansion of an item that one of the macros is on.
+fn expanded(item: &Item) -> TokenStream {
+    match item {
+        Item::Fn(function) => {
+            let mut function = function.clone();
+            let is_endpoint = |attribute: &Attribute| attribute.path().is_ident("operator_api");
+            let place = function.attrs.iter().position(is_endpoint).unwrap();
+            let attribute = function.attrs.remove(place);
+            let options = attribute.meta.require_list().unwrap().tokens.clone();
+            endpoint::endpoint(options, &function.to_token_stream())
+        }
+        Item::Enum(item) => derived(&item.attrs, &item.to_token_stream()),
+        Item::Struct(item) => derived(&item.attrs, &item.to_token_stream()),
+        other => panic!("no macro of ours is on {}", other.to_token_stream()),
+    }
+}
+
+fn derived(attributes: &[Attribute], item: &TokenStream) -> TokenStream {
+    let derives = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("derive"));
+    let mut expanded = TokenStream::new();
+    for derive in derives {
+        let Meta::List(names) = &derive.meta else { continue };
+        for name in names.tokens.to_string().split(',') {
+            expanded.extend(match name.trim() {
+                "SearchParam" => search_param::derive(item.clone()),
+                "SearchParams" => search_params::derive(item.clone()),
+                "OperatorError" => operator_error::derive(item.clone()),
+                _ => TokenStream::new(),
+            });
+        }
+    }
+    expanded
+}
+
+#[test]
+fn the_sample_expands() {
+    let sample = syn::parse_file(include_str!("tests/sample.rs")).unwrap();
+    let mut expansions: TokenStream = sample.items.iter().map(expanded).collect();
+    let list = endpoints::endpoints(quote!(::operator_runtime; found, kept, nothing));
+    expansions.extend(quote!(const _: () = #list;));
+    let expansions = syn::parse2(expansions).unwrap();
+    insta::assert_snapshot!(prettyplease::unparse(&expansions));
+}

@@ -1,0 +1,88 @@
+// A use of each macro, with every option that changes an expansion. `tests/ui/hygiene.rs` compiles these items beside
+// items with every name that their expansions use. So the items avoid names from the prelude, and derives of
+// others, which do not withstand this: `given` has aliases, and types with such derives.
+
+/// Finds things by each kind of option. Use it to see that names do not clash.
+#[deprecated]
+#[operator_api(GET, "/found", timeout = "2s", errors(Missing))]
+#[operator(allow(similar_names))]
+pub async fn found(
+    _desk: &given::Desk,
+    #[operator(extract)] _head: given::Head,
+    /// A number with bounds.
+    #[operator(default = given::MOST, min = 1, exclusive_max = 300, multiple_of = 5, allow(similar_names))]
+    number: given::Cents,
+    /// A text with bounds.
+    #[operator(min_length = 2, format = "email", example = "ana@example.com")]
+    word: given::Perhaps<given::Text>,
+    /// A text with a default.
+    #[operator(default)]
+    other: given::Text,
+    /// Which one of them.
+    which: Which,
+    /// How many there are.
+    #[operator(max = 9)]
+    counted: Counted,
+    /// How it is called.
+    #[operator(max_length = 9)]
+    named: Named,
+    /// A boolean with an example.
+    #[operator(example = true)]
+    truth: given::Truth,
+    #[operator(flatten)] rest: given::Rest,
+) -> given::Answer<given::Cents, Missing> {
+    given::found(number, word, other, rest.first, truth, which, counted.0, named.inner)
+}
+
+#[doc = concat!("Keeps a thing", ".")]
+#[operator_api(POST, "/kept")]
+pub async fn kept(
+    _tx: &mut given::Transaction,
+    /// Numbers with bounds.
+    #[operator(min_items = 1, max_items = 3, unique_items, default = given::list())]
+    numbers: given::List<given::Cents>,
+    #[doc = concat!("Which", " one.")]
+    which: given::Cents,
+    #[operator(flatten)] rest: given::Rest,
+) -> given::List<given::Cents> {
+    given::kept(numbers, which, rest.first)
+}
+
+/// Does nothing. Use it to see that this is possible.
+#[operator_api(POST, read_only)]
+pub async fn nothing() {}
+
+/// Which one it is.
+#[derive(SearchParam)]
+pub enum Which {
+    /// The first.
+    First,
+    #[deprecated]
+    Second,
+}
+
+#[derive(SearchParam)]
+pub struct Counted(given::Cents);
+
+#[derive(SearchParam)]
+pub struct Named {
+    inner: given::Text,
+}
+
+#[derive(SearchParams)]
+pub struct Page {
+    first: given::Perhaps<given::Cents>,
+}
+
+/// Why nothing is found.
+#[derive(OperatorError)]
+pub enum Missing {
+    /// There is no {word}, {word:?}.
+    #[operator(status = 404)]
+    Word { word: given::Text },
+    /// There is no {0}.
+    #[operator(retryable)]
+    Number(given::Cents),
+    #[operator(internal)]
+    Disk { cause: given::Cause },
+}
