@@ -5,6 +5,7 @@ use std::fmt;
 use super::model::{Described, Model};
 use crate::input::Input;
 
+mod iso;
 mod names;
 mod schemas;
 mod words;

@@ -143,6 +143,37 @@ fn tags_number_keyed_maps_and_times_of_day_are_checked_too() {
 }
 
 #[test]
+fn currencies_and_countries_are_no_raw_codes() {
+    let found_in = |codes: &'static str| {
+        let output = match codes {
+            "currencies" => || json_schema!({ "enum": ["EUR", "USD", "XOF", "ZWG"] }),
+            "countries" => || json_schema!({ "oneOf": [{ "const": "DE" }, { "const": "DEU" }, { "const": "GB" }] }),
+            "one currency" => || json_schema!({ "const": "CHF" }),
+            "another code beside them" => || json_schema!({ "enum": ["EUR", "USD", "POINTS"] }),
+            "no such currency" => || json_schema!({ "enum": ["EUX"] }),
+            "a subdivision" => || json_schema!({ "enum": ["DE-BY"] }),
+            _ => || json_schema!({ "enum": ["EUR_NET"] }),
+        };
+        let one = Endpoint {
+            output,
+            ..endpoint("recent_orders", GOOD)
+        };
+        found(vec![one])
+    };
+    for harmless in ["currencies", "countries", "one currency"] {
+        assert_eq!(found_in(harmless), Vec::<String>::new(), "{harmless}");
+    }
+    for code in [
+        "another code beside them",
+        "no such currency",
+        "a subdivision",
+        "joined",
+    ] {
+        assert_eq!(found_in(code), ["raw_code recent_orders: output (whole)"], "{code}");
+    }
+}
+
+#[test]
 fn names_must_differ_and_name_an_action() {
     assert_eq!(
         found(vec![endpoint("find_order", GOOD), endpoint("find_orders", GOOD)]),
