@@ -6,7 +6,9 @@ pub(crate) mod check;
 pub(crate) mod contract;
 #[cfg(feature = "cli")]
 mod difference;
+mod discriminator;
 mod guarantees;
+pub(crate) mod info;
 pub(crate) mod inputs;
 #[cfg(feature = "cli")]
 pub(crate) mod lint;

@@ -42,7 +42,10 @@ impl ValueEnum for Format {
 pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
     let endpoints = endpoints(app)?;
     let url = url(app)?;
-    let model = Model::new(&endpoints, &url);
+    let mut problems = Vec::new();
+    let info = registry::check_info(&app.info, &mut problems);
+    refused(&problems)?;
+    let model = Model::new(&endpoints, &url).with_info(info);
     let text = arguments
         .format
         .write(&model)

@@ -45,6 +45,7 @@ fn served_parts() -> Endpoint {
         path,
         effect: Effect::ReadOnly,
         timeout: *timeout,
+        tag: None,
         inputs: &[],
         needs: &[],
         output: Schema::default,
