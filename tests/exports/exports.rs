@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod openapi;
+mod readers;
 
 use std::fs;
 use std::path::Path;

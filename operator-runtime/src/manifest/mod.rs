@@ -20,6 +20,8 @@ pub(crate) mod openapi;
 mod openapi_3_0;
 pub(crate) mod operator;
 pub(crate) mod problems;
+#[cfg(feature = "cli")]
+pub(crate) mod readers;
 pub(crate) mod served;
 
 use serde::Serialize;

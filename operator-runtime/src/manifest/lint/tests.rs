@@ -13,7 +13,7 @@ use crate::protocol::public_url::PublicUrl;
 
 const GOOD: &str = "Lists a customer's latest orders, newest first. Use it when a customer asks where an order is.";
 
-fn endpoint(name: &'static str, description: &'static str) -> Endpoint {
+pub(in crate::manifest) fn endpoint(name: &'static str, description: &'static str) -> Endpoint {
     Endpoint {
         name,
         description,
@@ -64,7 +64,7 @@ fn public_url() -> PublicUrl {
 /// The names of the findings, each with its place.
 fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
     let endpoints: Vec<&'static Endpoint> = endpoints.into_iter().map(|one| &*Box::leak(Box::new(one))).collect();
-    let found = findings(&Model::new(&endpoints, &public_url()));
+    let found = findings(&Model::new(&endpoints, &public_url()), None).unwrap();
     found
         .iter()
         .map(|finding| format!("{} {}", finding.lint.name, finding.place))
