@@ -127,6 +127,7 @@ pub use endpoint::call::Call;
 pub use idempotency::effect::Effect;
 pub use idempotency::machine::Settings;
 pub use input::{Expected, SearchParam, SearchParams};
+pub use manifest::info::Info;
 /// Turns an enum into the documented errors of an endpoint: a status and a sentence for each variant.
 ///
 /// The sentence is the variant's doc comment or `#[operator(detail = "…")]`; `{field}` in the sentence shows a field.
@@ -189,6 +190,7 @@ pub use operator_macros::SearchParams;
 /// | `read_only` | a POST that changes nothing, so that no record is kept | a GET is always read-only |
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
 /// | `timeout = "30s"` | the longest time that the handler may run | 60 s |
+/// | `tag = "…"` | the heading of the endpoint in the OpenAPI document | the name of the module |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 /// | `crate = "…"` | the path of this crate, if the dependency has another name or another crate re-exports it | `::operator_runtime` |
 ///
@@ -265,6 +267,22 @@ pub use {axum, bytes, http, http_body, schemars, tower};
 macro_rules! endpoints {
     ($($functions:tt)*) => {
         $crate::__private::endpoints!($crate; $($functions)*)
+    };
+}
+
+/// An [`Info`] with the name, version, description, licence, first author and homepage of the package in
+/// which the macro is written.
+#[macro_export]
+macro_rules! info {
+    () => {
+        $crate::Info::of_package(
+            ::core::option_env!("CARGO_PKG_NAME"),
+            ::core::option_env!("CARGO_PKG_VERSION"),
+            ::core::option_env!("CARGO_PKG_DESCRIPTION"),
+            ::core::option_env!("CARGO_PKG_LICENSE"),
+            ::core::option_env!("CARGO_PKG_AUTHORS"),
+            ::core::option_env!("CARGO_PKG_HOMEPAGE"),
+        )
     };
 }
 

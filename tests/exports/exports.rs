@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod openapi;
+mod readers;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -140,32 +143,28 @@ fn typescript_types_are_generated_and_compile() {
             (process::build_example("tests", "zoo"), false),
         ] {
             let folder = documents(&program);
-            let types = folder.path().join("openapi.d.ts");
-            let document = folder.path().join(format!("{format}.json"));
-            succeed(
-                Command::new(process::installed("node/node_modules/.bin/openapi-typescript"))
-                    .arg(document)
-                    .arg("-o")
-                    .arg(&types),
-            );
-            let mut compile = Command::new(process::installed("node/node_modules/.bin/tsc"));
-            compile.args([
-                "--noEmit",
-                "--strict",
-                "--target",
-                "es2022",
-                "--moduleResolution",
-                "bundler",
-                "--module",
-                "es2022",
-            ]);
+            generate_types(folder.path(), format);
             if uses {
                 fs::copy(format!("{HERE}/use.ts"), folder.path().join("use.ts")).unwrap();
-                compile.arg("use.ts");
             }
-            succeed(compile.arg(&types).current_dir(&folder));
+            compile_types(folder.path(), uses.then_some("use.ts"));
         }
     }
+}
+
+/// Generates TypeScript types from the document in this format, as `openapi.d.ts`.
+fn generate_types(folder: &Path, format: &str) {
+    let mut generate = Command::new(process::installed("node/node_modules/.bin/openapi-typescript"));
+    let document = folder.join(format!("{format}.json"));
+    succeed(generate.arg(document).arg("-o").arg(folder.join("openapi.d.ts")));
+}
+
+/// Compiles `openapi.d.ts`, and a program that uses it.
+fn compile_types(folder: &Path, program: Option<&str>) {
+    let mut compile = Command::new(process::installed("node/node_modules/.bin/tsc"));
+    compile.args(["--noEmit", "--strict", "--target", "es2022", "--module", "es2022"]);
+    compile.args(["--moduleResolution", "bundler"]);
+    succeed(compile.args(program).arg("openapi.d.ts").current_dir(folder));
 }
 
 /// Turns on every check except two, which expect certain answers to unsigned calls. A hook signs every call.

@@ -257,3 +257,86 @@ fn dev_refuses_to_serve_its_console_to_other_machines() {
         );
     }
 }
+
+#[test]
+fn an_unknown_reader_is_answered_with_the_readers() {
+    let desk = process::build("support-desk", "dev");
+    for command in ["lint", "manifest"] {
+        let said = say(&desk, &[], &[command, "--for", "claude"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+        let readers = "[possible values: openai, anthropic, gemini, copilot, gpt-actions]";
+        assert!(said.error.contains(readers), "{said:?}");
+        let twice = say(&desk, &[], &[command, "--for", "gemini", "--for", "openai"]);
+        assert_eq!(twice.code, Some(2), "{twice:?}");
+        assert!(twice.error.contains("cannot be used multiple times"), "{twice:?}");
+        let help = say(&desk, &[], &[command, "--help"]);
+        assert!(
+            help.out.contains("--for <READER>") && help.out.contains("gpt-actions"),
+            "{help:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_gets_only_the_format_that_it_takes() {
+    let desk = process::build("support-desk", "dev");
+    let url = ("OPERATOR_PUBLIC_URL", "https://a.example");
+    for (reader, format) in [
+        ("openai", "mcp"),
+        ("anthropic", "mcp"),
+        ("gemini", "mcp"),
+        ("copilot", "mcp"),
+        ("gpt-actions", "openapi"),
+    ] {
+        let alone = say(&desk, &[url], &["manifest", "--for", reader]);
+        assert_eq!(alone.code, Some(0), "{alone:?}");
+        let with_format = say(&desk, &[url], &["manifest", "--format", format, "--for", reader]);
+        assert_eq!(with_format.out, alone.out, "{reader}");
+        for other in [
+            "operator",
+            "openapi-3.0",
+            if format == "mcp" { "openapi" } else { "mcp" },
+        ] {
+            let refused = say(&desk, &[url], &["manifest", "--format", other, "--for", reader]);
+            assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""), "{refused:?}");
+            let sentence = format!("does not take the format `{other}`: write `--format {format} --for {reader}`.\n");
+            assert!(refused.error.ends_with(&sentence), "{refused:?}");
+        }
+    }
+    let usual = say(&desk, &[url], &["manifest"]);
+    assert!(usual.out.starts_with("{\n  \"endpoints\""), "{usual:?}");
+    let actions = say(&desk, &[url], &["manifest", "--for", "gpt-actions"]);
+    assert!(
+        actions.error.starts_with("GPT Actions sends no headers of its own"),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn lint_for_a_reader_adds_its_findings_and_can_fail_on_them() {
+    let zoo = process::build_example("tests", "zoo");
+    let usual = say(&zoo, &[], &["lint"]);
+    let said = say(&zoo, &[], &["lint", "--for", "gemini"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(!usual.out.contains("unfit_for_reader"));
+    assert!(
+        said.out
+            .contains("warning[unfit_for_reader]: tagged: input value: The value has one of several forms"),
+        "{said:?}"
+    );
+    assert!(
+        said.out.contains("\n  better: Take a struct with named fields.\n"),
+        "{said:?}"
+    );
+    let desk = process::build("support-desk", "dev");
+    let clean = say(&desk, &[], &["lint", "--for", "openai", "--deny", "notes"]);
+    assert_eq!(clean.code, Some(0), "{clean:?}");
+    let actions = say(&desk, &[], &["lint", "--for", "gpt-actions", "--deny", "warnings"]);
+    assert_eq!(actions.code, Some(1), "{actions:?}");
+    assert!(
+        actions
+            .out
+            .contains("may run for 1m, but GPT Actions waits for only 45s"),
+        "{actions:?}"
+    );
+}

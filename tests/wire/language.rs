@@ -351,6 +351,32 @@ async fn lists_are_joined_and_a_second_one_is_refused() {
 }
 
 #[test]
+fn wrong_information_about_the_program_is_reported_at_start_up() {
+    let config = operator_runtime::Config::new()
+        .signing_key("op_sk_tests")
+        .public_url("https://a.example")
+        .store("memory:");
+    let app = || App::new().config(config.clone()).only(endpoints![fails]);
+    assert!(app().info(operator_runtime::info!()).check().is_ok());
+    let wrong = operator_runtime::info!()
+        .version("")
+        .server("http://api.shop.example", "");
+    let error = app().info(wrong).info(operator_runtime::info!()).check().unwrap_err();
+    let problems: Vec<String> = error.problems().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "`App::info` was called 2 times: call it once, with one `Info`.",
+            "The information in `App::info` has an empty version: write one like `1.0.0`.",
+            "The information in `App::info` has the server `http://api.shop.example`, which is not https (only a loopback host may use http): write one like `https://api.shop.example`.",
+        ]
+    );
+    let is_of_info =
+        |problem: &operator_runtime::StartProblem| problem.setting() == Some(SettingName::Method("App::info"));
+    assert!(error.problems().all(is_of_info));
+}
+
+#[test]
 fn an_empty_list_or_a_repeated_function_is_the_only_problem_reported() {
     let problems = |list| {
         let config = operator_runtime::Config::new()

@@ -6,9 +6,13 @@ mod ledger;
 
 use std::process::ExitCode;
 
-use operator_runtime::App;
+use operator_runtime::{App, info};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    App::new().postgres_setup(include_str!("tables.sql")).run().await
+    App::new()
+        .info(info!())
+        .postgres_setup(include_str!("tables.sql"))
+        .run()
+        .await
 }

@@ -8,11 +8,12 @@ mod tickets;
 
 use std::process::ExitCode;
 
-use operator_runtime::App;
+use operator_runtime::{App, info};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     App::new()
+        .info(info!())
         .state(notifications::Outbox::from_env())
         .sqlite_setup(database::set_up)
         .run()

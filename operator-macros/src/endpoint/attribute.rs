@@ -21,11 +21,12 @@ pub(crate) struct Attribute {
     pub(crate) read_only: Option<Ident>,
     pub(crate) effect: Option<Ident>,
     pub(crate) timeout: Option<LitStr>,
+    pub(crate) tag: Option<LitStr>,
     pub(crate) errors: Vec<Type>,
     pub(crate) runtime: Runtime,
 }
 
-const OPTIONS: [&str; 6] = ["name", "read_only", "effect", "timeout", "errors", "crate"];
+const OPTIONS: [&str; 7] = ["name", "read_only", "effect", "timeout", "tag", "errors", "crate"];
 const METHODS: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT",
 ];
@@ -61,6 +62,10 @@ impl Attribute {
             Part::Value(name, value) if name == "timeout" => {
                 let value = string(&value, "`timeout`", "timeout = \"30s\"", errors);
                 once(&mut self.timeout, &name, value, "`timeout`", errors);
+            }
+            Part::Value(name, value) if name == "tag" => {
+                let value = string(&value, "`tag`", "tag = \"Refunds\"", errors);
+                once(&mut self.tag, &name, value, "`tag`", errors);
             }
             Part::Value(name, value) if name == "effect" => {
                 once(&mut self.effect, &name, effect(&value, errors), "`effect`", errors);
@@ -115,6 +120,7 @@ fn misplaced(name: &Ident, errors: &mut Errors) {
         "read_only" => "write `read_only` alone",
         "effect" => "write `effect = at_most_once` or `effect = rerunnable`",
         "timeout" => "write `timeout = \"30s\"`",
+        "tag" => "write `tag = \"Refunds\"`",
         "errors" => "write `errors(RefundError)`",
         "crate" => "write `crate = \"my_wrapper::rt\"`",
         "path" => "write the path alone, like `\"/orders\"`",

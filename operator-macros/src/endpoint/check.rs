@@ -35,6 +35,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         .timeout
         .as_ref()
         .and_then(|timeout| check_timeout(timeout, &mut errors));
+    let tag = attribute.tag.as_ref().map(|tag| check_tag(tag, &mut errors));
     check_transactions(&mut arguments, method, &mut errors);
     let arguments = check_inputs(arguments, method, &mut errors);
     let deprecated = is_deprecated(&function.attributes);
@@ -66,6 +67,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         path,
         effect,
         timeout_ms,
+        tag,
         arguments,
         output,
         errors: attribute.errors.clone(),
@@ -204,6 +206,19 @@ fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
         );
     }
     milliseconds
+}
+
+/// The tag, which readers of the OpenAPI document see as a heading.
+fn check_tag(literal: &LitStr, errors: &mut Errors) -> String {
+    let tag = literal.value();
+    if tag.trim().is_empty() || tag.trim() != tag || tag.chars().any(char::is_control) {
+        errors.at(
+            literal,
+            "a tag cannot be empty, begin or end with a space, or contain control characters",
+            "write a heading, like `tag = \"Refunds\"`, or remove it",
+        );
+    }
+    tag
 }
 
 /// Reports a `&mut` argument that is not allowed. Such an argument may have any type, so nothing further is reported

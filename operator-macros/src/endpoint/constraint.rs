@@ -86,7 +86,7 @@ const OPTIONS: [&str; 19] = [
     "lenient",
 ];
 /// The lints that check an endpoint. `tests/house.rs` compares this list with the runtime's.
-const LINTS: [&str; 9] = [
+const LINTS: [&str; 10] = [
     "short_description",
     "repeated_name",
     "no_occasion",
@@ -96,6 +96,7 @@ const LINTS: [&str; 9] = [
     "time_without_zone",
     "similar_names",
     "resource_name",
+    "unfit_for_reader",
 ];
 const FORMATS: [&str; 5] = ["email", "uri", "uuid", "date", "date-time"];
 

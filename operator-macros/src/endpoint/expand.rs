@@ -164,6 +164,10 @@ fn described(endpoint: &Endpoint) -> TokenStream {
         None => quote!(__operator::None),
         Some(milliseconds) => quote!(__operator::Some(__operator::milliseconds(#milliseconds))),
     };
+    let tag = match &endpoint.tag {
+        None => quote!(__operator::None),
+        Some(tag) => quote!(__operator::Some(#tag)),
+    };
     let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
     let needs = endpoint.arguments.iter().filter_map(need);
     let Output { ty: output, place, .. } = output;
@@ -179,6 +183,7 @@ fn described(endpoint: &Endpoint) -> TokenStream {
             path: #path,
             effect: __operator::Effect::#effect,
             timeout: #timeout,
+            tag: #tag,
             inputs: &[#(#inputs),*],
             needs: &[#(#needs),*],
             output: || __operator::Returned::<#output>::SPEC.__operator_schema(#schema),

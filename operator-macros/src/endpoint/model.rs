@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     pub(crate) effect: Ident,
     pub(crate) timeout_ms: Option<u64>,
+    /// `None` if the module of the endpoint is its tag.
+    pub(crate) tag: Option<String>,
     pub(crate) arguments: Vec<Checked>,
     pub(crate) output: Output,
     pub(crate) errors: Vec<Type>,

@@ -265,7 +265,14 @@ fn a_transactional_post_expands() {
             order_id: u64,
         ) -> Result<Refund, RefundError> { refund(tx, user, order_id) }
     };
-    let attribute = quote!(POST, "/refunds", name = "refund", timeout = "30s", errors(RefundError));
+    let attribute = quote!(
+        POST,
+        "/refunds",
+        name = "refund",
+        timeout = "30s",
+        tag = "Money",
+        errors(RefundError)
+    );
     insta::assert_snapshot!(pretty(attribute, &item));
 }
 

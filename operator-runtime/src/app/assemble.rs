@@ -14,6 +14,7 @@ use crate::endpoint::arguments::ArgumentSources;
 use crate::endpoint::states::States;
 use crate::idempotency::operations::Operations;
 use crate::input::BoundInputs;
+use crate::manifest::info::Info;
 use crate::manifest::model::Model;
 use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
@@ -47,12 +48,13 @@ pub(crate) fn assemble<'a>(
 async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
     let mut problems = Vec::new();
     let mut endpoints = choose(app, &mut problems);
+    let info = registry::check_info(&app.info, &mut problems);
     let settings = config.settle(&mut problems);
     let exporter = export(config, &mut problems).await;
     let documents = settings
         .as_ref()
         .filter(|settings| settings.serves_manifest)
-        .and_then(|settings| write_manifest(&endpoints, settings, &mut problems));
+        .and_then(|settings| write_manifest(&endpoints, info, settings, &mut problems));
     if documents.is_some() {
         endpoints.push(&served::ENDPOINT);
     }
@@ -155,10 +157,11 @@ fn states(app: &App, store: Option<&dyn Store>, documents: Option<Documents>) ->
 /// The manifest that its endpoint answers with. It describes every endpoint except the manifest's own endpoint.
 fn write_manifest(
     endpoints: &[&'static Endpoint],
+    info: Option<&Info>,
     settings: &Settled,
     problems: &mut Vec<StartProblem>,
 ) -> Option<Documents> {
-    Documents::new(&Model::new(endpoints, &settings.public_url))
+    Documents::new(&Model::new(endpoints, &settings.public_url).with_info(info))
         .map_err(|error| {
             let sentence = format!("The manifest cannot be written as JSON: {error}.");
             problems.push(StartProblem::new(sentence).caused_by(error));

@@ -50,6 +50,7 @@ use crate::clock::SystemClock;
 use crate::endpoint::Endpoints;
 use crate::endpoint::state::AppState;
 use crate::endpoint::states::States;
+use crate::manifest::info::Info;
 #[cfg(feature = "cli")]
 use crate::store::BoxFuture;
 use crate::store::{Store, Trial};
@@ -88,6 +89,8 @@ pub struct App {
     config: Option<Config>,
     /// The lists that were given to `only`. Start-up refuses more than one.
     only: Vec<Endpoints>,
+    /// The values that were given to `info`. Start-up refuses more than one.
+    info: Vec<Info>,
     states: States,
     twice: Vec<&'static str>,
     before_serving: Vec<Step>,
@@ -120,6 +123,14 @@ impl App {
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
         self.only.push(endpoints);
+        self
+    }
+
+    /// Sets the title, version, licence, contact and servers that the OpenAPI document shows:
+    /// `App::new().info(info!())` takes them from `Cargo.toml`. [`Info`] shows how to set one of them.
+    #[must_use]
+    pub fn info(mut self, info: Info) -> Self {
+        self.info.push(info);
         self
     }
 

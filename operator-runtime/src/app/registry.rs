@@ -9,6 +9,7 @@ use crate::endpoint::call::Call;
 use crate::endpoint::need::{Need, NeedKind};
 use crate::endpoint::states::States;
 use crate::endpoint::{Endpoint, Endpoints};
+use crate::manifest::info::Info;
 use crate::protocol::public_url::PublicUrl;
 #[cfg(feature = "postgres")]
 use crate::store::Postgres;
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::transaction::Reader;
 
 const ONLY: SettingName = SettingName::Method("App::only");
+const INFO: SettingName = SettingName::Method("App::info");
 const STATE: SettingName = SettingName::Method("App::state");
 
 /// Every endpoint linked into the program, sorted by path.
@@ -66,6 +68,21 @@ pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Ve
         }
     }
     endpoints
+}
+
+/// What the program says about itself. Reports what the OpenAPI document cannot show.
+pub(crate) fn check_info<'a>(given: &'a [Info], problems: &mut Vec<StartProblem>) -> Option<&'a Info> {
+    let info = given.first()?;
+    if given.len() > 1 {
+        let sentence = format!(
+            "{INFO} was called {} times: call it once, with one `Info`.",
+            given.len()
+        );
+        problems.push(StartProblem::of(INFO, sentence));
+    }
+    let wrong = info.problems().into_iter();
+    problems.extend(wrong.map(|why| StartProblem::of(INFO, format!("The information in {INFO} {why}."))));
+    Some(info)
 }
 
 /// Reports endpoints that have the same name or the same path.

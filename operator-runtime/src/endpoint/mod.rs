@@ -44,6 +44,8 @@ pub struct Endpoint {
     pub effect: Effect,
     /// The handler's own time limit, if the attribute sets one.
     pub timeout: Option<Duration>,
+    /// The heading of the endpoint in the OpenAPI document, if the attribute sets one.
+    pub tag: Option<&'static str>,
     /// The arguments that the caller sends.
     pub inputs: &'static [Input],
     /// The arguments that the app provides.
@@ -90,6 +92,12 @@ impl Source {
     #[must_use]
     pub fn crate_name(&self) -> &'static str {
         self.module.split("::").next().unwrap_or(self.module)
+    }
+
+    /// The innermost module that the endpoint is in.
+    pub(crate) fn module_name(&self) -> &'static str {
+        let name = self.module.rsplit("::").next().unwrap_or(self.module);
+        name.strip_prefix("r#").unwrap_or(name)
     }
 }
 

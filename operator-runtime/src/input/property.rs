@@ -6,6 +6,16 @@ use super::{Constraint, Input, Number};
 use crate::schema::definitions::{self, Inline};
 
 impl Input {
+    /// The names on the wire: the input's own name, or those of the fields of a flattened struct.
+    pub(crate) fn names(&self) -> Vec<String> {
+        if self.flatten.is_none() {
+            return vec![self.name.to_owned()];
+        }
+        let schema = self.own_property();
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        fields.map(|(name, _)| name.clone()).collect()
+    }
+
     /// The schema with named types inlined, except recursive ones.
     pub(crate) fn own_property(&self) -> Value {
         definitions::inline(self.property(), Inline::NotRecursive)

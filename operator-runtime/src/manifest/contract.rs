@@ -195,7 +195,7 @@ impl OpenApi<'_> {
         let outputs = done.map(|response| response["content"]["application/json"]["schema"].clone());
         Ok(Promised {
             name,
-            description: text(&operation["description"]).unwrap_or_default(),
+            description: described(operation),
             place: Some(Place {
                 method,
                 url: public_url::below(self.base, path),
@@ -223,8 +223,12 @@ impl OpenApi<'_> {
             {
                 schema["$ref"] = format!("#/$defs/{name}").into();
             }
-            if let (true, Some(object)) = (self.is_3_0, schema.as_object_mut()) {
-                openapi_3_0::raise(object);
+            if let Some(object) = schema.as_object_mut() {
+                // The variants themselves say everything that a discriminator says.
+                object.remove("discriminator");
+                if self.is_3_0 {
+                    openapi_3_0::raise(object);
+                }
             }
         });
         expanded(schema)
@@ -235,6 +239,12 @@ impl OpenApi<'_> {
         let shared = reference.and_then(|to| to.strip_prefix("#/components/responses/"));
         shared.map_or(response, |name| &self.responses[name]).clone()
     }
+}
+
+/// The description of an operation, whose first sentence is the summary.
+fn described(operation: &Value) -> String {
+    let parts = ["summary", "description"].map(|part| text(&operation[part]).unwrap_or_default());
+    parts.join("\n\n")
 }
 
 /// The statuses of each problem in these responses, which may also have a range of statuses, such as `4XX`.

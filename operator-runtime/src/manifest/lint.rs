@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+pub(crate) use self::readers::For;
 use super::model::{Described, Model};
 use crate::input::Input;
 
+mod iso;
 mod names;
+mod readers;
 mod schemas;
 mod words;
 
@@ -48,6 +51,7 @@ const RAW_CODE: Lint = warning("raw_code");
 const TIME_WITHOUT_ZONE: Lint = warning("time_without_zone");
 const SIMILAR_NAMES: Lint = warning("similar_names");
 const RESOURCE_NAME: Lint = note("resource_name");
+const UNFIT_FOR_READER: Lint = warning("unfit_for_reader");
 const TOO_MANY_ENDPOINTS: Lint = note("too_many_endpoints");
 
 /// One part of a description that should be improved.
@@ -78,8 +82,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Every finding that is not turned off by an `allow`, endpoint by endpoint.
-pub(crate) fn findings(model: &Model) -> Vec<Finding> {
+/// Every finding that is not turned off by an `allow`, endpoint by endpoint, and then those for one reader.
+pub(crate) fn findings(model: &Model, reader: Option<For>) -> Result<Vec<Finding>, serde_json::Error> {
     let mut found = Vec::new();
     for described in &model.endpoints {
         let mut report = Report {
@@ -91,7 +95,10 @@ pub(crate) fn findings(model: &Model) -> Vec<Finding> {
         names::of_endpoint(&mut report);
     }
     names::of_all(model, &mut found);
-    found
+    if let Some(reader) = reader {
+        readers::of_all(model, reader, &mut found)?;
+    }
+    Ok(found)
 }
 
 /// Findings about one endpoint.
@@ -131,8 +138,12 @@ impl Report<'_> {
             what,
             better,
         };
-        // Several variants of a value may have the same field; one finding about the field is enough.
-        let is_same = |other: &Finding| other.lint == lint && other.place == finding.place;
+        // Several variants of a value may have the same field; one finding about the field is enough. A reader may refuse
+        // several things about one field.
+        let is_same = |other: &Finding| {
+            let is_about_same = lint != UNFIT_FOR_READER || other.what == finding.what;
+            other.lint == lint && other.place == finding.place && is_about_same
+        };
         if part.is_empty() || !self.found.iter().any(is_same) {
             self.found.push(finding);
         }
@@ -148,4 +159,4 @@ fn is_of(input: &Input, name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,6 +1,8 @@
 //! The format `mcp`: the result of `tools/list` (Model Context Protocol, revision 2026-07-28; the previous revision,
 //! 2025-11-25, requires less).
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -25,7 +27,7 @@ pub(crate) struct Tools {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Tool {
     pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
+    pub(crate) description: Cow<'static, str>,
     pub(crate) input_schema: Value,
     pub(crate) output_schema: Value,
     pub(crate) annotations: Annotations,
@@ -71,7 +73,7 @@ impl From<&Described> for Tool {
         let outputs = described.own_outputs();
         Self {
             name: described.endpoint.name,
-            description: described.endpoint.description,
+            description: described.endpoint.description.into(),
             input_schema: described.own_inputs(),
             output_schema: if wraps_result(&outputs) {
                 wrapped(outputs)

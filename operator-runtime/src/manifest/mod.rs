@@ -6,7 +6,9 @@ pub(crate) mod check;
 pub(crate) mod contract;
 #[cfg(feature = "cli")]
 mod difference;
+mod discriminator;
 mod guarantees;
+pub(crate) mod info;
 pub(crate) mod inputs;
 #[cfg(feature = "cli")]
 pub(crate) mod lint;
@@ -18,6 +20,8 @@ pub(crate) mod openapi;
 mod openapi_3_0;
 pub(crate) mod operator;
 pub(crate) mod problems;
+#[cfg(feature = "cli")]
+pub(crate) mod readers;
 pub(crate) mod served;
 
 use serde::Serialize;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::info::Info;
 use super::inputs;
 use super::problems::{self, Problem};
 use crate::endpoint::Endpoint;
@@ -20,6 +21,8 @@ pub(super) const PROBLEM: &str = "Problem";
 pub(crate) struct Model {
     /// Scheme, host and base path, without a trailing slash.
     pub(crate) public_url: PublicUrl,
+    /// What the program says about itself.
+    pub(crate) info: Info,
     /// The endpoints, sorted by name, because the linker's order may vary.
     pub(crate) endpoints: Vec<Described>,
 }
@@ -46,8 +49,17 @@ impl Model {
         name_types(&mut endpoints);
         Self {
             public_url: public_url.clone(),
+            info: Info::unnamed(),
             endpoints,
         }
+    }
+
+    /// The model of a program that may say something about itself.
+    pub(crate) fn with_info(mut self, info: Option<&Info>) -> Self {
+        if let Some(info) = info {
+            self.info = info.clone();
+        }
+        self
     }
 }
 
@@ -91,21 +103,44 @@ impl Described {
         published(definitions::resolved_root(self.outputs.clone()))
     }
 
+    /// The heading of the endpoint: its tag, or else the name of its module.
+    pub(crate) fn tag(&self) -> &'static str {
+        let endpoint = self.endpoint;
+        endpoint.tag.unwrap_or_else(|| endpoint.source.module_name())
+    }
+
     /// The description's first sentence, on one line and without its full stop.
     pub(crate) fn summary(&self) -> String {
-        let first_paragraph = self
-            .endpoint
-            .description
-            .lines()
-            .take_while(|line| !line.trim().is_empty());
-        let words: Vec<&str> = first_paragraph.flat_map(str::split_whitespace).collect();
-        let begins = |word: &&str| !word.starts_with(char::is_lowercase);
-        // A full stop before a lower-case letter belongs to an abbreviation.
-        let is_last = |index: usize| words[index].ends_with('.') && words.get(index + 1).is_none_or(begins);
-        let length = (0..words.len())
-            .find(|index| is_last(*index))
-            .map_or(words.len(), |last| last + 1);
-        words[..length].join(" ").trim_end_matches('.').to_owned()
+        let (summary, _) = self.first_sentence();
+        let words: Vec<&str> = summary.split_whitespace().collect();
+        words.join(" ").trim_end_matches('.').to_owned()
+    }
+
+    /// The description without its first sentence.
+    pub(crate) fn details(&self) -> &'static str {
+        self.first_sentence().1
+    }
+
+    /// The description's first sentence, and the rest of the description. A paragraph without a full stop is one
+    /// sentence.
+    fn first_sentence(&self) -> (&'static str, &'static str) {
+        let description = self.endpoint.description.trim();
+        let mut paragraph = 0;
+        for line in description.split_inclusive('\n') {
+            if line.trim().is_empty() {
+                break;
+            }
+            paragraph += line.len();
+        }
+        let full_stops = description[..paragraph].match_indices('.').map(|(at, _)| at + 1);
+        // A full stop before a lower-case letter belongs to an abbreviation, and one before a digit to a number.
+        let ends = |at: &usize| {
+            let rest = &description[*at..paragraph];
+            let next = rest.trim_start();
+            next.is_empty() || (next.len() < rest.len() && !next.starts_with(char::is_lowercase))
+        };
+        let (sentence, rest) = description.split_at(full_stops.into_iter().find(ends).unwrap_or(paragraph));
+        (sentence, rest.trim_start())
     }
 }
 

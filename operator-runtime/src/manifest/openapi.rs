@@ -1,15 +1,16 @@
 //! The formats `openapi` and `openapi-3.0`: one operation for each endpoint, with shared types and problems.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
+use super::discriminator;
 use super::model::{Described, Model};
 use super::openapi_3_0;
-use super::operator::Manifest;
 use super::problems::{self, Problem};
+use crate::input::Input;
 use crate::problem::{PROBLEM_JSON, type_uri};
 use crate::protocol::method::Method;
 use crate::schema::definitions::{self, Shared};
@@ -33,9 +34,12 @@ pub(crate) struct Document {
     openapi: &'static str,
     info: Value,
     servers: Value,
-    security: Value,
-    paths: Value,
-    components: Value,
+    tags: Value,
+    /// Null if the reader cannot send the headers.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub(super) security: Value,
+    pub(super) paths: Map<String, Value>,
+    pub(super) components: Value,
 }
 
 pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
@@ -45,15 +49,16 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         problems: Map::new(),
     };
     writer.shared.hoist(&mut problem_schema(), "");
-    let paths: Map<String, Value> = model
+    let mut paths: Map<String, Value> = model
         .endpoints
         .iter()
         .map(|described| {
             let method = described.endpoint.method.as_str().to_lowercase();
             let operation = writer.operation(described);
-            (described.endpoint.path.to_owned(), json!({ method: operation }))
+            (described.endpoint.path.to_owned(), sorted(json!({ method: operation })))
         })
         .collect();
+    paths.sort_keys();
     let components = json!({
         "schemas": writer.schemas(),
         "responses": writer.problems,
@@ -64,11 +69,12 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
             Dialect::V3_1 => "3.1.0",
             Dialect::V3_0 => "3.0.3",
         },
-        info: sorted(info(model)),
-        servers: json!([{ "url": model.public_url.as_str() }]),
+        info: sorted(model.info.to_value(dialect)),
+        servers: sorted(model.info.servers(&model.public_url)),
+        tags: sorted(tags(model)),
         // This is one requirement with three schemes, because every call needs all three headers.
         security: sorted(json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }])),
-        paths: sorted(paths.into()),
+        paths,
         components: sorted(components),
     }
 }
@@ -79,27 +85,10 @@ fn sorted(mut value: Value) -> Value {
     value
 }
 
-/// The document's title, description and version. The version is a digest of the descriptions, so it changes only if a
-/// description changes.
-fn info(model: &Model) -> Value {
-    let mut crates: Vec<&str> = model
-        .endpoints
-        .iter()
-        .map(|one| one.endpoint.source.crate_name())
-        .collect();
-    crates.sort_unstable();
-    crates.dedup();
-    let text = serde_json::to_string(&Manifest::from(model)).unwrap_or_default();
-    let digest = Sha256::digest(text.as_bytes());
-    let version = digest.iter().take(6).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    json!({
-        "title": format!("Endpoints of {}", crates.join(", ")),
-        "description": "What an AI support agent can look up and do here. Every call is signed, and every operation takes effect once, however often it is retried.",
-        "version": version,
-    })
+/// The headings of the operations, sorted.
+fn tags(model: &Model) -> Value {
+    let names: BTreeSet<&str> = model.endpoints.iter().map(Described::tag).collect();
+    names.into_iter().map(|name| json!({ "name": name })).collect()
 }
 
 fn security_schemes() -> Value {
@@ -164,9 +153,13 @@ impl Writer {
         let mut operation = json!({
             "operationId": endpoint.name,
             "summary": described.summary(),
-            "description": endpoint.description,
+            "tags": [described.tag()],
             "responses": self.responses(described),
         });
+        // The summary is not repeated, because readers show the two together.
+        if !described.details().is_empty() {
+            operation["description"] = described.details().into();
+        }
         operation[EFFECT] = endpoint.effect.name().into();
         if endpoint.deprecated {
             operation["deprecated"] = true.into();
@@ -182,15 +175,17 @@ impl Writer {
         operation
     }
 
-    /// The inputs of a GET, each a search parameter.
+    /// The inputs of a GET, each a search parameter, in the order of the arguments.
     fn parameters(&mut self, described: &Described) -> Value {
         let mut inputs = described.inputs.clone();
         self.shared.hoist(&mut inputs, "");
         let required = inputs["required"].as_array().cloned().unwrap_or_default();
-        let Some(Value::Object(properties)) = inputs.get_mut("properties").map(Value::take) else {
+        let Some(Value::Object(mut properties)) = inputs.get_mut("properties").map(Value::take) else {
             return json!([]);
         };
-        let parameters = properties.into_iter().map(|(name, mut schema)| {
+        let names = described.endpoint.inputs.iter().flat_map(Input::names);
+        let in_order: Vec<_> = names.filter_map(|name| properties.remove_entry(&name)).collect();
+        let parameters = in_order.into_iter().map(|(name, mut schema)| {
             let mut parameter = json!({
                 "name": name,
                 "in": "query",
@@ -310,7 +305,8 @@ impl Writer {
     }
 
     fn schemas(&mut self) -> Map<String, Value> {
-        let definitions = std::mem::take(&mut self.shared).into_definitions();
+        let mut definitions = std::mem::take(&mut self.shared).into_definitions();
+        discriminator::add(&mut definitions);
         definitions
             .into_iter()
             .map(|(name, schema)| (name, self.in_dialect(schema)))

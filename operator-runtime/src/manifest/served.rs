@@ -50,6 +50,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     path: "/manifest",
     effect: Effect::ReadOnly,
     timeout: None,
+    tag: None,
     inputs: &[<Format as SearchInput>::INPUT
         .named("format", "The format of the description.")
         .default(|| Format::Operator.name().into())],

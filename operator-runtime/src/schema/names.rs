@@ -87,7 +87,7 @@ fn path(id: &str, name: &str) -> String {
         }
     }
     let mut path: String = modules.iter().map(|module| format!("{}::", plain(module))).collect();
-    path.push_str(&plain(without_number(id, name)));
+    path.push_str(&plain(without_number(&id, name)));
     if id.ends_with('>') && types.len() > 1 {
         path.push(':');
         path.push_str(&types[1..].join("_"));
@@ -244,7 +244,7 @@ mod tests {
             "List_Item",
             "List_Only",
             "BError",
-            "CError",
+            "ACError",
             "BCError",
         ];
         assert_eq!(short, expected.map(Some));

@@ -62,7 +62,7 @@ pub(crate) struct Tree {
 }
 
 /// Answers with a tree. Use it to try recursion.
-#[operator_api(POST, "/zoo/tree", read_only)]
+#[operator_api(POST, "/zoo/tree", read_only, tag = "Trees and lists")]
 async fn tree(
     /// The value to try.
     value: Tree,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
@@ -13,14 +13,19 @@ use crate::app::{App, registry};
 use crate::endpoint::Endpoint;
 use crate::manifest::contract::Contract;
 use crate::manifest::model::Model;
+use crate::manifest::readers::{self, READERS, Reader};
 use crate::manifest::{Format, check};
 use crate::protocol::public_url::PublicUrl;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The format: the agent's own, OpenAPI 3.1, OpenAPI 3.0, or the tool list of an MCP client.
-    #[arg(long, value_enum, default_value_t = Format::Operator)]
-    format: Format,
+    /// The format: the agent's own, OpenAPI 3.1, OpenAPI 3.0, or the tool list of an MCP client. [default: operator, or
+    /// the format that the reader of `--for` takes]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Leave out what the agent of this vendor does not accept, and say on standard error what was left out.
+    #[arg(long = "for", value_name = "READER", value_parser = reader())]
+    reader: Option<&'static Reader>,
     /// Write the manifest to this file instead of printing it.
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     output: Option<PathBuf>,
@@ -39,21 +44,51 @@ impl ValueEnum for Format {
     }
 }
 
+/// The readers that `--for` accepts.
+pub(super) fn reader() -> impl TypedValueParser<Value = &'static Reader> {
+    let names = READERS.iter().map(|reader| reader.name);
+    PossibleValuesParser::new(names).try_map(|name| Reader::named(&name).ok_or("there is no such reader"))
+}
+
 pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
+    let format = format(arguments)?;
     let endpoints = endpoints(app)?;
     let url = url(app)?;
-    let model = Model::new(&endpoints, &url);
-    let text = arguments
-        .format
-        .write(&model)
-        .map_err(|error| format!("The manifest cannot be written as JSON: {error}."))?;
+    let mut problems = Vec::new();
+    let info = registry::check_info(&app.info, &mut problems);
+    refused(&problems)?;
+    let model = Model::new(&endpoints, &url).with_info(info);
+    let written = match arguments.reader {
+        None => format.write(&model).map(|text| (text, Vec::new())),
+        Some(reader) => readers::document(&model, reader),
+    };
+    let (text, misfits) = written.map_err(|error| format!("The manifest cannot be written as JSON: {error}."))?;
+    for misfit in misfits {
+        say(&misfit.to_string());
+    }
     match (&arguments.output, &arguments.check) {
         (Some(path), _) => {
             fs::write(path, text).map_err(|error| format!("{} cannot be written: {error}.", path.display()))?;
             Ok(ExitCode::SUCCESS)
         }
-        (None, Some(path)) => hold(path, arguments.format, &text),
+        (None, Some(path)) => hold(path, format, arguments.reader, &text),
         (None, None) => print(&text),
+    }
+}
+
+/// The format to write. An error if the reader does not take it.
+fn format(arguments: &Arguments) -> Result<Format, String> {
+    match (arguments.format, arguments.reader) {
+        (Some(format), Some(reader)) if format != reader.format => Err(format!(
+            "{} does not take the format `{}`: write `--format {} --for {}`.",
+            reader.title,
+            format.name(),
+            reader.format.name(),
+            reader.name
+        )),
+        (format, reader) => Ok(format
+            .or(reader.map(|reader| reader.format))
+            .unwrap_or(Format::Operator)),
     }
 }
 
@@ -79,13 +114,16 @@ fn url(app: &App) -> Result<PublicUrl, String> {
     Ok(here)
 }
 
-fn hold(path: &Path, format: Format, text: &str) -> Done {
+fn hold(path: &Path, format: Format, reader: Option<&Reader>, text: &str) -> Done {
     let shown = path.display();
     let kept = fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}."))?;
     if kept == text {
         return Ok(ExitCode::SUCCESS);
     }
-    let command = format!("`manifest --format {} --output {shown}`", format.name());
+    let reader = reader
+        .map(|reader| format!(" --for {}", reader.name))
+        .unwrap_or_default();
+    let command = format!("`manifest --format {}{reader} --output {shown}`", format.name());
     let before =
         Contract::read(format, &kept).map_err(|why| format!("{shown} {why}. Write the file again with {command}."))?;
     // This contract is also read from text, like the file's contract, so that both contain only what the format can

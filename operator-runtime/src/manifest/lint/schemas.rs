@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::iso;
 use super::{RAW_CODE, Report, TIME_WITHOUT_ZONE, UNDESCRIBED_INPUT, UNDESCRIBED_OUTPUT};
 use crate::schema::definitions::{self, Inline};
 
@@ -130,7 +131,11 @@ fn codes(report: &mut Report<'_>, path: &str, schema: &Value) {
     }
 }
 
+/// Whether an agent cannot say the value to a customer as it is. An agent knows how to say `EUR` or `DE`.
 fn is_code(value: &str) -> bool {
+    if iso::is_known(value) {
+        return false;
+    }
     let shouts =
         value.len() > 1 && value.chars().all(|letter| !letter.is_lowercase()) && value.chars().any(char::is_alphabetic);
     let is_joined = !value.contains(' ')

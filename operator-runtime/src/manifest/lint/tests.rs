@@ -13,7 +13,7 @@ use crate::protocol::public_url::PublicUrl;
 
 const GOOD: &str = "Lists a customer's latest orders, newest first. Use it when a customer asks where an order is.";
 
-fn endpoint(name: &'static str, description: &'static str) -> Endpoint {
+pub(in crate::manifest) fn endpoint(name: &'static str, description: &'static str) -> Endpoint {
     Endpoint {
         name,
         description,
@@ -45,6 +45,7 @@ fn served_parts() -> Endpoint {
         path,
         effect: Effect::ReadOnly,
         timeout: *timeout,
+        tag: None,
         inputs: &[],
         needs: &[],
         output: Schema::default,
@@ -63,7 +64,7 @@ fn public_url() -> PublicUrl {
 /// The names of the findings, each with its place.
 fn found(endpoints: Vec<Endpoint>) -> Vec<String> {
     let endpoints: Vec<&'static Endpoint> = endpoints.into_iter().map(|one| &*Box::leak(Box::new(one))).collect();
-    let found = findings(&Model::new(&endpoints, &public_url()));
+    let found = findings(&Model::new(&endpoints, &public_url()), None).unwrap();
     found
         .iter()
         .map(|finding| format!("{} {}", finding.lint.name, finding.place))
@@ -140,6 +141,37 @@ fn tags_number_keyed_maps_and_times_of_day_are_checked_too() {
             "raw_code recent_orders: output [].status",
         ]
     );
+}
+
+#[test]
+fn currencies_and_countries_are_no_raw_codes() {
+    let found_in = |codes: &'static str| {
+        let output = match codes {
+            "currencies" => || json_schema!({ "enum": ["EUR", "USD", "XOF", "ZWG"] }),
+            "countries" => || json_schema!({ "oneOf": [{ "const": "DE" }, { "const": "DEU" }, { "const": "GB" }] }),
+            "one currency" => || json_schema!({ "const": "CHF" }),
+            "another code beside them" => || json_schema!({ "enum": ["EUR", "USD", "POINTS"] }),
+            "no such currency" => || json_schema!({ "enum": ["EUX"] }),
+            "a subdivision" => || json_schema!({ "enum": ["DE-BY"] }),
+            _ => || json_schema!({ "enum": ["EUR_NET"] }),
+        };
+        let one = Endpoint {
+            output,
+            ..endpoint("recent_orders", GOOD)
+        };
+        found(vec![one])
+    };
+    for harmless in ["currencies", "countries", "one currency"] {
+        assert_eq!(found_in(harmless), Vec::<String>::new(), "{harmless}");
+    }
+    for code in [
+        "another code beside them",
+        "no such currency",
+        "a subdivision",
+        "joined",
+    ] {
+        assert_eq!(found_in(code), ["raw_code recent_orders: output (whole)"], "{code}");
+    }
 }
 
 #[test]
