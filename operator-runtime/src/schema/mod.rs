@@ -31,7 +31,7 @@ fn generate<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let schema = generator.subschema_for::<T>();
     let definitions = generator.take_definitions(true);
     let mut schema = schema.to_value();
-    names::by_path(&mut schema, definitions, &generator);
+    names::by_path(&mut schema, definitions, &format!("{generator:?}"));
     exact::spell_out(&mut schema);
     schema
 }

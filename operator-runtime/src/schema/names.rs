@@ -4,19 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use percent_encoding::percent_decode_str;
-use schemars::SchemaGenerator;
-use schemars::generate::Contract;
 use serde_json::{Map, Value};
 
 use super::{definitions, walk};
 
-/// Names the definitions of a generator by the paths of their types, with ASCII letters, digits, `.`, `_`, `-` and
+/// Names the definitions of a generator, whose debug output is `generator`, by the paths of their types, with ASCII letters, digits, `.`, `_`, `-` and
 /// `::` only, and changes all references accordingly.
-pub(super) fn by_path(schema: &mut Value, definitions: Map<String, Value>, generator: &SchemaGenerator) {
+pub(super) fn by_path(schema: &mut Value, definitions: Map<String, Value>, generator: &str) {
     if definitions.is_empty() {
         return;
     }
-    let types = Types::of(generator);
+    let types = Types(generator);
     let mut paths = BTreeMap::new();
     let mut taken = BTreeSet::new();
     for name in definitions.keys() {
@@ -47,25 +45,16 @@ fn decoded(name: &str) -> String {
 /// The types of a generator's definitions. schemars numbers two types of one name (`Item2`) and has no function that
 /// returns the type of a definition, but its debug output lists the types. If the output changes, definitions have no
 /// modules, and names that collide are numbered.
-struct Types(String);
+struct Types<'g>(&'g str);
 
-impl Types {
-    fn of(generator: &SchemaGenerator) -> Self {
-        let debug = format!("{generator:?}");
-        let types = debug
-            .split_once("schema_id_to_name: ")
-            .map(|(_, types)| types.to_owned());
-        Self(types.unwrap_or_default())
-    }
-
-    fn id(&self, name: &str) -> &str {
-        let ids = [Contract::Deserialize, Contract::Serialize]
-            .into_iter()
-            .filter_map(|contract| {
-                let (before, _) = self.0.split_once(&format!("\", {contract:?}): {name:?}"))?;
-                before.rsplit_once("SchemaUid(\"").map(|(_, id)| id)
-            });
-        ids.last().unwrap_or_default()
+impl<'g> Types<'g> {
+    fn id(&self, name: &str) -> &'g str {
+        let (_, types) = self.0.split_once("schema_id_to_name: ").unwrap_or_default();
+        let id = |contract| {
+            let (before, _) = types.split_once(&format!("\", {contract}): {name:?}"))?;
+            before.rsplit_once("SchemaUid(\"").map(|(_, id)| id)
+        };
+        id("Deserialize").or_else(|| id("Serialize")).unwrap_or_default()
     }
 }
 
