@@ -60,6 +60,11 @@ impl<'g> Types<'g> {
 
 /// The modules in a type's id, the name, and the names of the type's arguments: `shop::orders::Page:Item`.
 fn path(id: &str, name: &str) -> String {
+    // In the id of a type that is renamed to a template, `Page<{T}>`, the words in braces are no types.
+    let id: String = id
+        .split('{')
+        .map(|part| part.split_once('}').map_or(part, |(_, after)| after))
+        .collect();
     let is_part = |character: char| character.is_alphanumeric() || matches!(character, '_' | ':' | '#');
     let mut modules: Vec<&str> = Vec::new();
     let mut types = Vec::new();
@@ -244,14 +249,14 @@ mod tests {
         assert_eq!(path("shop::Größe", "Größe"), "shop::Gr_e");
         assert_eq!(
             path("shop::a::Page<{T}><shop::b::Item>", "Page<Item>"),
-            "shop::a::b::Page_Item"
+            "shop::a::b::Page_Item:Item"
         );
         assert_eq!(path("订单::订单", "订单"), "Type::Type");
         assert_eq!(path("shop::a::Item", "Item2"), "shop::a::Item");
         assert_eq!(path("shop::a::Item2", "Item2"), "shop::a::Item2");
         assert_eq!(
             path("shop::Page<shop::a::Item>", "Page_for_Item2"),
-            "shop::a::Page_for_Item"
+            "shop::a::Page_for_Item:Item"
         );
         assert_eq!(path("", "a/b~c2"), "a_b_c2");
     }

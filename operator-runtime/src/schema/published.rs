@@ -49,7 +49,7 @@ pub(crate) fn publish(schema: &mut Value, readers: Readers) {
     walk::rewrite(schema, &mut |schema| {
         let Some(schema) = schema.as_object_mut() else { return };
         list_choices(schema);
-        end_tuple(schema);
+        end_list(schema, readers);
         schema.retain(|keyword, value| match keyword.as_str() {
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
                 value.as_f64().is_none_or(|bound| bound.abs() <= LARGEST)
@@ -73,11 +73,8 @@ fn list_choices(schema: &mut Map<String, Value>) {
     let values: Vec<Value> = choices.iter().flat_map(|(values, _)| values.clone()).collect();
     // A value that matches two alternatives does not match their `oneOf`.
     let is_ambiguous = (1..values.len()).any(|index| values[..index].contains(&values[index]));
-    if is_ambiguous
-        || ["type", "enum", "const"]
-            .iter()
-            .any(|keyword| schema.contains_key(*keyword))
-    {
+    let has_others = ["enum", "const"].iter().any(|keyword| schema.contains_key(*keyword));
+    if is_ambiguous || has_others || !is_text(schema) {
         return;
     }
     let mut described = String::new();
@@ -120,14 +117,28 @@ fn choices_of(form: &Value) -> Option<(Vec<Value>, String)> {
     Some((values, words.join(" ")))
 }
 
+/// Whether the schema's type is a text, as far as the schema says it.
+fn is_text(schema: &Map<String, Value>) -> bool {
+    schema.get("type").is_none_or(|name| name == "string")
+}
+
 /// Says of a list with a fixed number of items that no item follows, because some readers do not conclude this from
-/// `maxItems`.
-fn end_tuple(schema: &mut Map<String, Value>) {
-    let length = schema.get("prefixItems").and_then(Value::as_array).map(Vec::len);
-    let most = schema.get("maxItems").and_then(Value::as_u64);
-    if let (Some(length), Some(most)) = (length, most)
-        && usize::try_from(most).is_ok_and(|most| most <= length)
-    {
-        schema.entry("items").or_insert(false.into());
+/// `maxItems`. Every other list gets a schema of its items, which some generators require.
+fn end_list(schema: &mut Map<String, Value>, readers: Readers) {
+    if schema.get("type") != Some(&json!("array")) {
+        return;
     }
+    let length = schema.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
+    let most = schema
+        .get("maxItems")
+        .and_then(Value::as_u64)
+        .and_then(|most| usize::try_from(most).ok());
+    let is_complete = length > 0 && most.is_some_and(|most| most <= length);
+    let items = match (is_complete, readers) {
+        (false, _) => json!({}),
+        (true, Readers::JsonSchema) => json!(false),
+        // Some generators refuse a schema that is not an object.
+        (true, Readers::OpenApi) => json!({ "not": {} }),
+    };
+    schema.entry("items").or_insert(items);
 }
