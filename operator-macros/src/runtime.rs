@@ -1,7 +1,7 @@
 //! How an expansion reaches the runtime: as `::operator_runtime`, or by the path in the option `crate`.
 
-use std::env;
 use std::sync::OnceLock;
+use std::{env, fs};
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -72,11 +72,11 @@ impl ToTokens for Runtime {
     }
 }
 
-/// Whether rustc, which runs this macro, was called with `--extern operator_runtime=…`. True if the arguments are not
-/// those of rustc, as in an editor, or are in a file.
+/// Whether rustc, which runs this macro, was called with `--extern operator_runtime=…`, or the root of the crate has
+/// `extern crate … as operator_runtime`. True if the arguments are not those of rustc, as in an editor, or are in a file.
 ///
-/// rustc's own error for a missing crate cannot name the option `crate`. A program that renames a crate by `extern crate
-/// … as operator_runtime` has to write `crate = "::operator_runtime"`.
+/// The macro has to look for the runtime itself, because rustc's own error for a missing crate cannot name the option
+/// `crate`.
 fn is_found(arguments: &[String]) -> bool {
     let mut names = arguments.iter().zip(arguments.iter().skip(1));
     let own = names.find(|(option, _)| *option == "--crate-name");
@@ -90,8 +90,15 @@ fn is_found(arguments: &[String]) -> bool {
                     name => name,
                 });
             // Options may be in front of the name: `--extern noprelude:operator_runtime=…`.
-            argument.starts_with('@') || path.rsplit(':').next() == Some("operator_runtime")
+            argument.starts_with('@')
+                || path.rsplit(':').next() == Some("operator_runtime")
+                || is_root_with_alias(argument)
         })
+}
+
+fn is_root_with_alias(argument: &str) -> bool {
+    let has_alias = |root: String| root.split_whitespace().any(|word| word == "operator_runtime;");
+    argument.ends_with(".rs") && fs::read_to_string(argument).is_ok_and(has_alias)
 }
 
 #[cfg(test)]
@@ -115,6 +122,16 @@ mod tests {
         assert!(found("clippy-driver rustc --crate-name operator_runtime src/lib.rs"));
         assert!(!found("rustc --crate-name a --extern ops=/liboperator_runtime.rlib"));
         assert!(!found("rustc --crate-name a src/lib.rs"));
+    }
+
+    #[test]
+    fn the_root_of_the_crate_may_give_the_runtime_its_name() {
+        let root = std::env::temp_dir().join(format!("operator-macros-{}.rs", std::process::id()));
+        std::fs::write(&root, "extern crate ops as operator_runtime;\n").unwrap();
+        assert!(found(&format!("rustc --crate-name a {}", root.display())));
+        std::fs::write(&root, "extern crate ops;\n").unwrap();
+        assert!(!found(&format!("rustc --crate-name a {}", root.display())));
+        std::fs::remove_file(root).unwrap();
     }
 
     #[test]

@@ -205,6 +205,9 @@ pub use operator_macros::SearchParams;
 /// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
 /// `#[doc = concat!("Counts ", stringify!($what), ".")]`. So `macro_rules!` macros can make endpoints.
 ///
+/// To leave an endpoint out of some builds, put `#[cfg(…)]` on the function. With `#[cfg_attr(…, operator_api(…))]` the
+/// function would still be there, and without the macro rustc refuses the doc comments and options of its arguments.
+///
 /// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
 /// contain the enum itself in a field of the same name, the time to read a value doubles with each level of nesting.

@@ -57,28 +57,51 @@ fn through_a_crate_that_re_exports_the_runtime() {
     assert_eq!(get(server.port, "/hello", "f", &[]).unwrap().json(), "hello");
 }
 
-#[test]
-fn where_the_runtime_is_missing_the_error_names_the_option() {
+/// What rustc says about a program with a feature that turns on mistakes.
+fn mistakes(program: &str, feature: &str) -> String {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "check",
-            "--locked",
-            "-p",
-            "linked-wrapped",
-            "--features",
-            "without-crate",
-        ])
-        .args(["--message-format", "short"])
+        .args(["check", "--locked", "-p", program, "--features", feature])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    let errors: Vec<&str> = said.lines().filter(|line| line.contains(": error")).collect();
-    assert_eq!(errors.len(), 4, "{said}");
-    for error in errors {
-        let message = include_str!("../ui/elsewhere.txt")
-            .lines()
-            .find(|line| error.ends_with(line));
-        assert!(message.is_some(), "{error}");
+    assert!(!output.status.success(), "{program} compiles with {feature}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn where_the_runtime_is_missing_the_error_names_the_option() {
+    let said = mistakes("linked-wrapped", "without-crate");
+    let expected = include_str!("../ui/elsewhere.txt").lines().last().unwrap();
+    let errors: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("error: ")).collect();
+    let (last, errors) = errors.split_last().unwrap();
+    assert!(last.starts_with("could not compile"), "{said}");
+    assert_eq!(errors, [expected; 4], "{said}");
+}
+
+#[test]
+fn where_a_feature_is_off_the_error_names_it() {
+    let said = mistakes("linked-renamed", "foreign");
+    let errors: Vec<&str> = said.split("\nerror[E0277]: ").skip(1).collect();
+    for ty in [
+        "NaiveDate",
+        "Timestamp",
+        "Decimal",
+        "Date",
+        "Url",
+        "Uuid",
+        "Bytes",
+        "Option<Uuid>",
+        "Vec<Uuid>",
+    ] {
+        let error = errors.iter().find(|error| {
+            error.contains(&format!("{ty}` cannot be"))
+                || error.starts_with(&format!("an endpoint cannot return `{ty}`"))
+        });
+        let error = error.unwrap_or_else(|| panic!("no error about {ty}: {said}"));
+        assert!(
+            error.contains("needs the feature of that name of `operator-runtime`"),
+            "{error}"
+        );
     }
+    assert_eq!(errors.len(), 9, "{said}");
 }

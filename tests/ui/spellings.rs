@@ -216,6 +216,16 @@ async fn nowhere_either(desk: &NoSuchType) -> u8 {
     1
 }
 
+/// Exists in these builds. Use it here.
+#[cfg_attr(all(), operator_api(GET, "/somewhere"))]
+async fn somewhere(
+    /// The number of a place.
+    #[operator(min = 1)]
+    place: u8,
+) -> u8 {
+    place
+}
+
 mod elsewhere {
     use operator_runtime::operator_api;
 
@@ -237,9 +247,17 @@ async fn every_spelling_is_an_endpoint() {
         .state(__private::Desk)
         .state(operator::Shelf(Mutex::new(1)))
         .state(Mutex::new(1_u8));
-    let client = Client::new(app.only(endpoints![count, elsewhere::count, defaults, names, whole, real]))
-        .await
-        .unwrap();
+    let client = Client::new(app.only(endpoints![
+        count,
+        elsewhere::count,
+        defaults,
+        names,
+        whole,
+        real,
+        somewhere
+    ]))
+    .await
+    .unwrap();
     let inputs = json!({ "not_zero": 1, "own": 2, "still": "now", "list": ["a"], "boxed": [1, 2] });
     assert_eq!(client.call("count", &inputs).await.body, json!(10));
     let defaults = client.call("defaults", &json!({ "amount": 5 })).await.body;
@@ -248,6 +266,7 @@ async fn every_spelling_is_an_endpoint() {
     assert_eq!(client.call("names", &names).await.body, json!("said"));
     assert_eq!(client.call("whole", &json!({ "first": 2 })).await.body, json!(2));
     assert_eq!(client.call("real", &json!({ "first": 2 })).await.body, json!(2.0));
+    assert_eq!(client.call("somewhere", &json!({ "place": 1 })).await.body, json!(1));
     assert_eq!(client.call("count_again", &json!({})).await.body, json!(null));
 }
 

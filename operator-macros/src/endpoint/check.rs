@@ -1,6 +1,6 @@
 //! Checks the parsed attribute and function against each other, and builds the model from both.
 
-use proc_macro2::Ident;
+use proc_macro2::{Ident, Span};
 use quote::format_ident;
 use syn::ext::IdentExt as _;
 use syn::{Attribute as RustAttribute, LitStr};
@@ -14,6 +14,7 @@ use super::signature::{self, Argument, Kind, Sorted};
 use crate::doc::{self, Description};
 use crate::error::{Errors, nearest, suggestion};
 use crate::function::{Function, is_deprecated};
+use crate::span;
 
 /// Checks everything before it returns, so that one compile reports every mistake.
 pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Endpoint, Box<Refused>> {
@@ -23,7 +24,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     let method = check_method(attribute, ident, &mut errors);
     let name = attribute.name.as_ref().map_or_else(|| own_name.clone(), LitStr::value);
     let name_place = attribute.name.as_ref().map_or_else(|| ident.span(), LitStr::span);
-    path::check_name(&name, &crate::span::moved(ident, name_place), &mut errors);
+    path::check_name(&name, &span::moved(ident, name_place), &mut errors);
     let path = path::check(attribute, &name, &mut errors);
     let path_place = attribute.path.as_ref().map_or_else(|| ident.span(), LitStr::span);
     let description = check_description(function, &own_name, &mut errors);
@@ -84,7 +85,7 @@ fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) ->
         let wrong = "the method is missing";
         let write = "write `#[operator_api(GET, \"/path\")]` to read, or `#[operator_api(POST, \"/path\")]` to change something";
         if attribute.whole.is_empty() {
-            errors.at(function, wrong, write);
+            errors.at(&span::moved(function, Span::call_site()), wrong, write);
         } else {
             errors.at(&attribute.whole, wrong, write);
         }

@@ -11,14 +11,15 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::FnArg;
 use syn::ext::IdentExt as _;
+use syn::{FnArg, Path};
 
 use super::assertions::{assertions, is_const_default, is_described};
 use super::check::UNDESCRIBED;
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::signature::Output;
 use super::tokens::{constraint, default_name};
+use crate::doc;
 use crate::function::Function;
 use crate::runtime::Runtime;
 use crate::span;
@@ -30,9 +31,11 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
     function.signature.variadic = None;
     for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {
+            // A `cfg_attr` is already refused. Its attribute may be one that only the macro reads.
+            let is_own = |name: &Path| name.is_ident("operator") || name.is_ident("cfg_attr");
             argument
                 .attrs
-                .retain(|attribute| !attribute.path().is_ident("operator") && !crate::doc::is_doc(attribute));
+                .retain(|attribute| !is_own(attribute.path()) && !doc::is_doc(attribute));
         }
     }
     function.attributes.retain(|attribute| {

@@ -4,7 +4,9 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, FnArg, GenericParam, Pat, PatType, ReturnType, Safety, Signature, Type, TypeReference};
+use syn::{
+    Attribute, FnArg, GenericParam, Pat, PatType, PathArguments, ReturnType, Safety, Signature, Type, TypeReference,
+};
 
 use super::bounds;
 use super::constraint::{self, Options};
@@ -201,12 +203,10 @@ fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
     let conditional =
         |attribute: &&Attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr");
     for attribute in argument.attrs.iter().filter(conditional) {
-        let write = "put it on the function, and write one function for each case";
-        errors.at(
-            attribute,
-            "an argument of an endpoint cannot have a `cfg` condition",
-            write,
-        );
+        let name = attribute.path().to_token_stream();
+        let wrong = format!("an argument of an endpoint cannot have a `{name}` condition");
+        let write = "put a `cfg` on the function, and write one function for each case";
+        errors.at(attribute, wrong, write);
     }
     errors.count() > before
 }
@@ -292,11 +292,37 @@ fn name_of(argument: &PatType, errors: &mut Errors) -> Option<Ident> {
     match &*argument.pat {
         Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
         pattern => {
-            let write = "write a name, and destructure the value in the body";
+            let write = "write a name, and destructure the value in the body".to_owned();
+            let write = of_extractor(pattern, &argument.ty).unwrap_or(write);
             errors.at(pattern, "an argument of an endpoint cannot be a pattern", write);
             None
         }
     }
+}
+
+/// What to write instead of a pattern such as `State(desk): State<Desk>`, as handlers of axum have it.
+fn of_extractor(pattern: &Pat, ty: &Type) -> Option<String> {
+    let (Pat::TupleStruct(pattern), Type::Path(path)) = (pattern, bare(ty)) else {
+        return None;
+    };
+    let Pat::Ident(name) = pattern.elems.first()? else {
+        return None;
+    };
+    let (name, extractor) = (&name.ident, path.path.segments.last()?);
+    let PathArguments::AngleBracketed(arguments) = &extractor.arguments else {
+        return None;
+    };
+    let inner = owned::shown(arguments.args.first()?);
+    Some(match extractor.ident.to_string().as_str() {
+        "State" => format!("borrow app state as `{name}: &{inner}`"),
+        "Query" | "Json" | "Form" => {
+            format!("take each field as an argument, or the struct as `#[operator(flatten)] {name}: {inner}`")
+        }
+        _ => format!(
+            "write `#[operator(extract)] {name}: {}`, and destructure it in the body",
+            owned::shown(ty)
+        ),
+    })
 }
 
 fn describe(name: &Ident, description: &Description, errors: &mut Errors) {

@@ -14,7 +14,7 @@ use crate::problem::Error;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be extracted from a request",
     label = "must be an axum `FromRequestParts<()>`",
-    note = "`#[operator(extract)]` needs a type that implements axum's `FromRequestParts<()>`: implement it, or remove `extract` to make the argument an input"
+    note = "`#[operator(extract)]` needs a type that implements axum's `FromRequestParts<()>`: implement it, or remove `extract` to make the argument an input; borrow app state as `&T` instead of `State<T>`, and take the fields of a body as arguments instead of `Json<T>`"
 )]
 pub trait ExtractedArgument: Sized {
     /// Tells the app that the endpoint has this extractor.

@@ -20,7 +20,8 @@ pub struct AnswerBytes(pub(crate) Bytes);
 #[diagnostic::on_unimplemented(
     message = "an endpoint cannot return `{Self}`",
     label = "must be `Serialize + JsonSchema`",
-    note = "derive both for the type: `#[derive(serde::Serialize, schemars::JsonSchema)]`"
+    note = "derive both for the type, `#[derive(serde::Serialize, schemars::JsonSchema)]`, with schemars 1",
+    note = "a type of bytes, chrono, jiff, rust_decimal, url or uuid needs the feature of that name of `operator-runtime`; a type of time needs the feature `time` and a format, `#[schemars(with = \"operator_runtime::formats::DateTime\")]`"
 )]
 pub trait HandlerOutput: Sized {
     /// The schema of the value.

@@ -16,7 +16,9 @@ use crate::schema;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a POST",
     label = "must be `DeserializeOwned + JsonSchema`",
-    note = "derive both for the type, `#[derive(serde::Deserialize, schemars::JsonSchema)]`; borrow app state as `&T`, and a transaction as `&mut Tx<Sqlite>`"
+    note = "derive both for the type, `#[derive(serde::Deserialize, schemars::JsonSchema)]`, with schemars 1; borrow app state as `&T`, and a transaction as `&mut Tx<Sqlite>`",
+    note = "a type of bytes, chrono, jiff, rust_decimal, url or uuid needs the feature of that name of `operator-runtime`; a type of time needs the feature `time` and a format, `#[schemars(with = \"operator_runtime::formats::DateTime\")]`",
+    note = "an axum extractor such as `State<T>`, `Query<T>` or `Json<T>` is not an input: borrow app state as `&T`, take each field as an argument or the struct as `#[operator(flatten)]`, and write `#[operator(extract)]` for another extractor"
 )]
 pub trait JsonInput: Sized {
     /// The description of the input, without its name.

@@ -53,7 +53,9 @@ pub trait SearchParam: Sized + Send {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an input of a GET",
     label = "is not a search parameter",
-    note = "each input of a GET is a search parameter, which holds a single value: take lists, maps and structs in a POST, or derive `SearchParam` for an enum of unit variants or a struct with one field"
+    note = "each input of a GET is a search parameter, which holds a single value: take lists, maps and structs in a POST, or derive `SearchParam` for an enum of unit variants or a struct with one field",
+    note = "a type of chrono, jiff, rust_decimal, time, url or uuid needs the feature of that name of `operator-runtime`",
+    note = "an axum extractor such as `State<T>`, `Query<T>` or `Json<T>` is not an input: borrow app state as `&T`, take each field as an argument or the struct as `#[operator(flatten)]`, and write `#[operator(extract)]` for another extractor"
 )]
 pub trait SearchInput: Sized {
     /// The description of the input, without its name.

@@ -8,6 +8,9 @@ async fn orders(
     /// What to look for.
     #[cfg(unix)]
     word: String,
+    /// How many there are.
+    #[cfg_attr(unix, operator(min = 1))]
+    count: u8,
 ) -> u8 {
     1
 }

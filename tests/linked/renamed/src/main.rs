@@ -75,6 +75,40 @@ async fn counted(
     }
 }
 
+#[cfg(feature = "foreign")]
+mod foreign {
+    use ops::operator_api;
+
+    /// Takes values of other crates. Use it to search.
+    #[operator_api(GET, "/searched", crate = ops)]
+    async fn searched(
+        /// From chrono.
+        chrono: chrono::NaiveDate,
+        /// From jiff.
+        jiff: jiff::Timestamp,
+        /// From `rust_decimal`.
+        decimal: rust_decimal::Decimal,
+        /// From time.
+        time: time::Date,
+        /// From url.
+        url: url::Url,
+        /// From uuid.
+        uuid: uuid::Uuid,
+    ) {
+    }
+
+    /// Takes and returns values of other crates. Use it to keep them.
+    #[operator_api(POST, "/kept", crate = ops)]
+    async fn kept(
+        /// From bytes.
+        bytes: bytes::Bytes,
+        /// From uuid.
+        uuid: Option<uuid::Uuid>,
+    ) -> Vec<uuid::Uuid> {
+        Vec::new()
+    }
+}
+
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     App::new().only(endpoints![shown, counted]).run().await
