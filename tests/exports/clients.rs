@@ -21,7 +21,7 @@ fn in_python(arguments: &[&str], folder: &Path) -> Output {
 /// Runs the TypeScript client. Its folder is the current one, because Node searches for imports there.
 fn in_typescript(arguments: &[&str]) -> Output {
     let node = process::installed("node/node_modules/@modelcontextprotocol").join("../..");
-    Command::new("node")
+    Command::new(process::installed("node/node_modules/.bin/node"))
         .args(["--input-type=module", "--eval", include_str!("mcp_client.mjs"), "--"])
         .args(arguments)
         .current_dir(node)

@@ -206,7 +206,8 @@ fn inputs(arguments: &[Checked]) -> impl Iterator<Item = &Input> {
     })
 }
 
-/// Converts `__operator_returned` to bytes or to an error. The traits have the span of the return type, so rustc reports there.
+/// Converts the returned value to bytes or to an error. The traits have the span of the return type, so rustc reports
+/// there.
 fn answer(output: &Output) -> TokenStream {
     let place = span::ends(&output.place);
     let (value, error) = (at(place, "HandlerOutput", "answer"), at(place, "HandlerError", "error"));

@@ -105,8 +105,7 @@ fn choices_of(form: &Value) -> Option<(Vec<Value>, String)> {
         (None, Some(Value::Array(values))) => values.clone(),
         _ => return None,
     };
-    if form.get("type") != Some(&json!("string")) || !form.keys().all(is_plain) || !values.iter().all(Value::is_string)
-    {
+    if !is_text(form) || !form.keys().all(is_plain) || !values.iter().all(Value::is_string) {
         return None;
     }
     let said = form.get("description").and_then(Value::as_str).unwrap_or_default();
@@ -125,7 +124,11 @@ fn is_text(schema: &Map<String, Value>) -> bool {
 /// Says of a list with a fixed number of items that no item follows, because some readers do not conclude this from
 /// `maxItems`. Every other list gets a schema of its items, which some generators require.
 fn end_list(schema: &mut Map<String, Value>, readers: Readers) {
-    if schema.get("type") != Some(&json!("array")) {
+    let is_list = match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(|name| name == "array"),
+        only => only.is_some_and(|name| name == "array"),
+    };
+    if !is_list {
         return;
     }
     let length = schema.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);

@@ -82,7 +82,7 @@ async fn items(
 
 /// Any JSON, in each place where a type can have it.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
-pub(crate) struct Anything {
+pub(crate) struct Untyped {
     any: serde_json::Value,
     maybe: Option<serde_json::Value>,
     list: Vec<serde_json::Value>,
@@ -91,14 +91,14 @@ pub(crate) struct Anything {
 }
 
 /// Answers with any JSON. Use it to try untyped values.
-#[operator_api(POST, "/zoo/anything", read_only)]
-async fn anything(
+#[operator_api(POST, "/zoo/untyped", read_only)]
+async fn untyped(
     /// The value to try.
-    value: Anything,
+    value: Untyped,
     /// Another value.
     other: serde_json::Value,
     /// A third value.
     third: Option<serde_json::Value>,
-) -> (Anything, serde_json::Value, Option<serde_json::Value>) {
+) -> (Untyped, serde_json::Value, Option<serde_json::Value>) {
     (value, other, third)
 }
