@@ -23,6 +23,8 @@ mod quickstart {
         app.state(Shelf(Mutex::new(HashMap::from([("teapot".to_owned(), 7)]))))
     }
 }
+#[path = "zoo/names.rs"]
+mod names;
 #[path = "zoo/recursive.rs"]
 mod recursive;
 #[path = "../../examples/support-desk/src/refunds.rs"]

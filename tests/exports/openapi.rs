@@ -64,7 +64,7 @@ fn operations_are_tagged_by_module_or_by_their_option() {
             .collect();
         assert_eq!(
             listed,
-            ["Trees and lists", "corners", "dates", "serde_forms", "shapes"],
+            ["Trees and lists", "corners", "dates", "names", "serde_forms", "shapes"],
             "{format}"
         );
         assert_eq!(used.into_iter().collect::<Vec<_>>(), listed, "{format}");

@@ -67,6 +67,20 @@ fn endpoints(program: &Path) -> Vec<Value> {
     }
 }
 
+/// Whether every number in the value is one that every reader represents exactly. The bounds of wider types are not
+/// published, so a schema does not say whether a larger number is accepted.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        #[allow(clippy::cast_precision_loss, reason = "the limit is exact")]
+        Value::Number(number) => number
+            .as_f64()
+            .is_some_and(|number| number.abs() <= values::LARGEST as f64),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(fields) => fields.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
 /// A test runner that always starts from the same seed.
 fn runner() -> TestRunner {
     let config = Config {
@@ -103,7 +117,7 @@ fn a_call_is_carried_out_if_and_only_if_its_schema_allows_it() {
             } else {
                 value
             };
-            prop_assume!(values::is_exact(&meant));
+            prop_assume!(is_exact(&meant));
             let expected = inputs.is_valid(&meant) && meant.is_object();
             prop_assert_eq!(answer.status == 200, expected, "{} {}", meant, &answer.body);
             prop_assert!(answer.status == 200 || answer.status == 400, "{}", answer.body);

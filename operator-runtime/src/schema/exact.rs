@@ -113,12 +113,9 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
         promise("minimum", least);
         promise("maximum", most);
     }
-    match format {
-        "float" => {
-            promise("minimum", json!(f32::MIN));
-            promise("maximum", json!(f32::MAX));
-        }
-        _ => {}
+    if format == "float" {
+        promise("minimum", json!(f32::MIN));
+        promise("maximum", json!(f32::MAX));
     }
 }
 
