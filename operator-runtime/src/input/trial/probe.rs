@@ -43,6 +43,16 @@ pub(super) fn asked<T: DeserializeOwned>(value: &Value) -> Vec<Asked> {
     asked.into_inner()
 }
 
+/// A name as a part of a JSON pointer.
+pub(super) fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The name that a part of a JSON pointer stands for.
+pub(super) fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}
+
 #[derive(Clone)]
 struct Probe<'de> {
     value: &'de Value,
@@ -57,10 +67,9 @@ impl<'de> Probe<'de> {
     }
 
     fn inside(&self, name: &str, value: &'de Value) -> Self {
-        let name = name.replace('~', "~0").replace('/', "~1");
         Self {
             value,
-            place: format!("{}/{name}", self.place),
+            place: format!("{}/{}", self.place, escaped(name)),
             asked: self.asked,
         }
     }
