@@ -259,6 +259,8 @@ struct Hidden {
 
 echo!(hidden, Hidden);
 
+echo!(float, f32);
+
 /// Answers with the value. Use it to try a lenient input.
 #[operator_api(POST, "/lenient", read_only)]
 async fn lenient(
@@ -374,4 +376,15 @@ async fn schemas_that_are_written_by_hand_do_not_stop_the_start() {
         assert_eq!(status, 400, "{body}");
         assert!(body.to_string().contains(part), "{part}: {body}");
     }
+}
+
+#[tokio::test]
+async fn the_largest_number_in_an_answer_is_accepted_as_an_input() {
+    for text in ["3.4028235e38", "-3.4028235e38", "3.4028234663852886e38"] {
+        let number: Value = serde_json::from_str(text).unwrap();
+        let (status, body) = answer(endpoints![float], "float", json!({ "value": number })).await;
+        assert_eq!((status, body.as_f64().unwrap().abs()), (200, 3.402_823_5e38), "{text}");
+    }
+    let (status, body) = answer(endpoints![float], "float", json!({ "value": 3.41e38 })).await;
+    assert_eq!(status, 400, "{body}");
 }
