@@ -29,8 +29,8 @@ pub(super) enum What {
     Tagged,
 }
 
-/// What a type asks for while it decodes the value. The variants of a tagged enum are decoded from a buffer, so the
-/// fields of these variants are not recorded.
+/// What a type asks for while it decodes the value. The variants of tagged and untagged enums and
+/// structs with a flattened field are decoded from a buffer, so their fields are not recorded.
 pub(super) fn asked<T: DeserializeOwned>(value: &Value) -> Vec<Asked> {
     let asked = RefCell::default();
     let probe = Probe {
