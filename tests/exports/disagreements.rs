@@ -176,6 +176,91 @@ echo!(other, Other);
 echo!(other_tag, OtherTag);
 echo!(other_in_an_option, Option<Other>);
 
+/// A variant for any other tag beside a content.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "kind", content = "of")]
+enum OtherAdjacentTag {
+    A(u8),
+    #[serde(other)]
+    Rest,
+}
+
+echo!(other_adjacent_tag, OtherAdjacentTag);
+
+/// An enum of a crate without schemas.
+#[derive(Deserialize, Serialize)]
+enum Foreign {
+    Info,
+    Warn,
+}
+
+/// Types whose schemas say less than serde does.
+#[derive(Deserialize, Serialize, JsonSchema)]
+struct Loose {
+    #[schemars(with = "String")]
+    text: Foreign,
+    #[schemars(with = "Value")]
+    any: Foreign,
+    #[schemars(with = "BTreeMap<String, u8>")]
+    keys: BTreeMap<Level, u8>,
+    #[serde(default)]
+    #[schemars(skip)]
+    hidden: bool,
+}
+
+/// A key.
+#[derive(Deserialize, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Low,
+}
+
+/// A field that the schema fixes.
+#[derive(Deserialize, Serialize, JsonSchema)]
+struct Fixed {
+    #[schemars(extend("const" = "v1"))]
+    version: String,
+}
+
+/// A tagged enum with a field that the schema fixes.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "kind")]
+enum FixedInTagged {
+    A {
+        #[schemars(extend("const" = "v1"))]
+        version: String,
+    },
+    B {
+        x: u8,
+    },
+}
+
+/// Answers with the values. Use it to try types whose schemas are written by hand.
+#[operator_api(POST, "/by_hand", read_only)]
+async fn by_hand(
+    /// Loose schemas.
+    loose: Loose,
+    /// A narrow schema.
+    fixed: Fixed,
+    /// A narrow schema.
+    tagged: FixedInTagged,
+) -> (Loose, Fixed, FixedInTagged) {
+    (loose, fixed, tagged)
+}
+
+/// A hidden field that the schema refuses.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Hidden {
+    shown: u8,
+    #[serde(default)]
+    #[schemars(skip)]
+    hidden: bool,
+}
+
+echo!(hidden, Hidden);
+
+echo!(float, f32);
+
 /// Answers with the value. Use it to try a lenient input.
 #[operator_api(POST, "/lenient", read_only)]
 async fn lenient(
@@ -232,6 +317,8 @@ fn a_value_that_serde_accepts_and_the_schema_refuses_stops_the_start() {
         (endpoints![other], "accepts any text as a variant"),
         (endpoints![other_tag], "accepts any text as a variant"),
         (endpoints![other_in_an_option], "accepts any text as a variant"),
+        (endpoints![other_adjacent_tag], "accepts any text as a variant"),
+        (endpoints![hidden], "accepts the field `hidden`"),
     ] {
         let said = refusal(endpoints);
         assert!(said.contains(what), "{what}: {said}");
@@ -271,4 +358,33 @@ async fn a_flattened_map_is_kept_inside_an_input_and_refused_as_inputs() {
     );
     let said = refusal(endpoints![flattened_rest]);
     assert!(said.contains("not a struct with a fixed set of fields"), "{said}");
+}
+
+#[tokio::test]
+async fn schemas_that_are_written_by_hand_do_not_stop_the_start() {
+    let loose = |text: &str, version: &str| {
+        json!({
+            "loose": { "text": text, "any": "Warn", "keys": { "Low": 1 }, "hidden": true },
+            "fixed": { "version": version },
+            "tagged": { "kind": "A", "version": "v1" },
+        })
+    };
+    let (status, body) = answer(endpoints![by_hand], "by_hand", loose("Info", "v1")).await;
+    assert_eq!((status, &body[0]["hidden"]), (200, &json!(true)), "{body}");
+    for (inputs, part) in [(loose("a", "v1"), "`Info` or `Warn`"), (loose("Info", "v2"), "v1")] {
+        let (status, body) = answer(endpoints![by_hand], "by_hand", inputs).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(body.to_string().contains(part), "{part}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn the_largest_number_in_an_answer_is_accepted_as_an_input() {
+    for text in ["3.4028235e38", "-3.4028235e38", "3.4028234663852886e38"] {
+        let number: Value = serde_json::from_str(text).unwrap();
+        let (status, body) = answer(endpoints![float], "float", json!({ "value": number })).await;
+        assert_eq!((status, body.as_f64().unwrap().abs()), (200, 3.402_823_5e38), "{text}");
+    }
+    let (status, body) = answer(endpoints![float], "float", json!({ "value": 3.41e38 })).await;
+    assert_eq!(status, 400, "{body}");
 }

@@ -83,6 +83,9 @@ fn each(schema: &mut Value, change: fn(&mut Map<String, Value>, &str)) {
     });
 }
 
+/// `f32::MAX` as it is printed, which is larger than `f32::MAX` itself. Decoding rounds it down.
+const LARGEST_FLOAT: f64 = 3.402_823_5e38;
+
 /// schemars' pattern of a decimal number. It allows exponents and more digits than a `rust_decimal` number can have.
 const ANY_DECIMAL: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
 
@@ -114,8 +117,8 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
         promise("maximum", most);
     }
     if format == "float" {
-        promise("minimum", json!(f32::MIN));
-        promise("maximum", json!(f32::MAX));
+        promise("minimum", json!(-LARGEST_FLOAT));
+        promise("maximum", json!(LARGEST_FLOAT));
     }
 }
 

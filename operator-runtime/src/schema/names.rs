@@ -65,6 +65,8 @@ fn path(id: &str, name: &str) -> String {
         .split('{')
         .map(|part| part.split_once('}').map_or(part, |(_, after)| after))
         .collect();
+    // A list has the id `[T]`, without which `Page<Vec<Item>>` would have the name of `Page<Item>`.
+    let id = id.replace('[', "List<");
     let is_part = |character: char| character.is_alphanumeric() || matches!(character, '_' | ':' | '#');
     let mut modules: Vec<&str> = Vec::new();
     let mut types = Vec::new();
@@ -257,6 +259,10 @@ mod tests {
         assert_eq!(
             path("shop::Page<shop::a::Item>", "Page_for_Item2"),
             "shop::a::Page_for_Item:Item"
+        );
+        assert_eq!(
+            path("shop::Page<[shop::a::Item]>", "Page_for_Array_of_Item"),
+            "shop::a::Page_for_Array_of_Item:List_Item"
         );
         assert_eq!(path("", "a/b~c2"), "a_b_c2");
     }

@@ -8,14 +8,14 @@ mod samples;
 use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use self::probe::{Asked, What};
 use self::samples::UNKNOWN;
 use super::bound::Checked;
 use super::document::Document;
 use super::mistake::Disagreement;
-use crate::schema::definitions;
+use crate::schema::{definitions, walk};
 
 /// How an input's type decodes a value.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) 
         .filter(|sample| accepts(checked, sample));
     for sample in samples {
         let Tried { error, asked } = tried(&sample);
-        if let Some(error) = error.filter(|error| is_of_derive(error)) {
+        if let Some(error) = error.filter(|error| is_of_derive(error, schema)) {
             let value = sample.to_string();
             return Some(if error.contains("invalid type: map") && has_arbitrary_precision() {
                 Disagreement::Precision { value, error }
@@ -56,18 +56,29 @@ pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) 
             if !known.insert((place.clone(), format!("{what:?}"))) {
                 continue;
             }
+            let shown = places.names_at(&place);
+            let is_hidden = |name: &&&str| {
+                let hidden = With {
+                    name,
+                    place: &place,
+                    sample: &sample,
+                };
+                !shown.contains(**name) && hidden.is_refused_by(checked, tried, &what)
+            };
             let (kind, names) = match what {
                 What::Struct(fields) => ("field", fields),
                 What::Enum(variants) => ("variant", variants),
                 What::Tagged => ("field", [].as_slice()),
             };
-            let shown = places.names_at(&place);
-            if let Some(hidden) = names.iter().find(|name| !shown.contains(**name)) {
+            if let Some(hidden) = names.iter().find(is_hidden) {
                 let name = (*hidden).to_owned();
                 return Some(Disagreement::Hidden { kind, name });
             }
             let takes_any = |value: &Value| !accepts(checked, value) && tried(value).error.is_none();
-            if with_unknown_choices(&sample, &place, &places).iter().any(takes_any) {
+            if with_unknown_choices(&sample, &place, &what, &places)
+                .iter()
+                .any(takes_any)
+            {
                 return Some(Disagreement::AnyChoice);
             }
         }
@@ -87,8 +98,13 @@ fn accepts(checked: &Checked, value: &Value) -> bool {
 
 /// Whether the error is of serde's derive and about the form of a value. Other errors, such as that of `try_from`, depend
 /// on the value.
-fn is_of_derive(error: &str) -> bool {
+fn is_of_derive(error: &str, schema: &Value) -> bool {
     const ENTRY: [&str; 5] = ["a tuple", "tuple struct", "struct", "a map", "a sequence"];
+    // The text of a sample is made up, unless the schema lists it. An enum whose schema is that of any text refuses it.
+    if let Some(given) = error.strip_prefix("unknown variant `") {
+        let name = given.split('`').next().unwrap_or(given);
+        return lists(schema, name);
+    }
     match error.split_once(", expected ") {
         // serde_json reads numbers and booleans from the keys of a map, and their schemas do not say which.
         Some((given, expected)) if given.starts_with("invalid type: string") => {
@@ -96,7 +112,6 @@ fn is_of_derive(error: &str) -> bool {
         }
         _ => [
             "unknown field ",
-            "unknown variant ",
             "invalid type: ",
             "u128 is not supported",
             "i128 is not supported",
@@ -107,24 +122,80 @@ fn is_of_derive(error: &str) -> bool {
     }
 }
 
-/// The sample with an unknown text instead of each choice at that place: the text itself, or a fixed field of an object.
-fn with_unknown_choices(sample: &Value, place: &str, places: &Places<'_>) -> Vec<Value> {
-    let fixed: Vec<String> = match sample.pointer(place) {
-        Some(Value::String(_)) => vec![place.to_owned()],
-        Some(Value::Object(fields)) => {
-            let at = fields
-                .keys()
-                .map(|name| format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")));
-            at.filter(|place| places.is_fixed(place)).collect()
+/// Whether the schema or one of its subschemas has that choice or field.
+fn lists(schema: &Value, name: &str) -> bool {
+    let is_choice = schema["const"] == name
+        || schema["enum"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one == name));
+    is_choice
+        || schema["properties"].get(name).is_some()
+        || walk::children(schema).into_iter().any(|child| lists(child, name))
+}
+
+/// A name that a type accepts at one place of a sample, and that the schema does not have at this place.
+struct With<'v> {
+    name: &'v str,
+    place: &'v str,
+    sample: &'v Value,
+}
+
+impl With<'_> {
+    /// Whether the schema refuses a value with the name. An object whose schema allows any other field accepts an alias,
+    /// but not in place of a required field, so an alias counts as refused.
+    fn is_refused_by(&self, checked: &Checked, tried: fn(&Value) -> Tried, what: &What) -> bool {
+        if matches!(what, What::Enum(_)) {
+            let mut value = self.sample.clone();
+            if let Some(choice) = value.pointer_mut(self.place) {
+                *choice = match choice.as_object().and_then(|fields| fields.values().next()) {
+                    Some(content) => json!({ self.name: content }),
+                    None => self.name.into(),
+                };
+            }
+            return !accepts(checked, &value);
         }
-        _ => Vec::new(),
-    };
-    let with = |place: &String| {
+        // serde refuses a field that is sent under two names, once it has decoded the first. The right value for an alias
+        // is that of the other name.
+        let fields = self.sample.pointer(self.place).and_then(Value::as_object);
+        let values = fields.into_iter().flat_map(Map::values);
+        values.chain([&Value::Null]).any(|value| {
+            let mut with = self.sample.clone();
+            if let Some(fields) = with.pointer_mut(self.place).and_then(Value::as_object_mut) {
+                fields.insert(self.name.to_owned(), value.clone());
+            }
+            let is_alias = |error: String| error.starts_with("duplicate field ");
+            !accepts(checked, &with) || tried(&with).error.is_some_and(is_alias)
+        })
+    }
+}
+
+/// The sample with an unknown text instead of the choice at that place: the text itself, or the tag of an object. An
+/// object is tried with the tag only, because its other fields belong to the known choice or may be fixed too.
+fn with_unknown_choices(sample: &Value, place: &str, what: &What, places: &Places<'_>) -> Vec<Value> {
+    let tag = |name: &str| json!({ name: UNKNOWN });
+    let mut choices = Vec::new();
+    match (what, sample.pointer(place)) {
+        (What::Enum(_), Some(Value::String(_))) => {
+            choices.push((place, UNKNOWN.into()));
+            // The enum may be an adjacent tag.
+            choices.extend(
+                place
+                    .rsplit_once('/')
+                    .map(|(object, name)| (object, tag(&probe::unescaped(name)))),
+            );
+        }
+        (What::Tagged, Some(Value::Object(fields))) => {
+            let is_fixed = |name: &&String| places.is_fixed(&format!("{place}/{}", probe::escaped(name)));
+            choices.extend(fields.keys().filter(is_fixed).map(|name| (place, tag(name))));
+        }
+        _ => {}
+    }
+    let with = |(place, choice): (&str, Value)| {
         let mut value = sample.clone();
-        *value.pointer_mut(place)? = UNKNOWN.into();
+        *value.pointer_mut(place)? = choice;
         Some(value)
     };
-    fixed.iter().filter_map(with).collect()
+    choices.into_iter().filter_map(with).collect()
 }
 
 /// Finds the parts of a schema that apply to a place of a value.
@@ -171,7 +242,7 @@ impl<'s> Places<'s> {
     fn at(&self, place: &str) -> Vec<&'s Value> {
         let mut found = self.same(vec![self.schema]);
         for name in place.split('/').skip(1) {
-            let name = name.replace("~1", "/").replace("~0", "~");
+            let name = probe::unescaped(name);
             let inside = found.into_iter().flat_map(|schema| inside(schema, &name)).collect();
             found = self.same(inside);
         }

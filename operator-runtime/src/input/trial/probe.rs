@@ -29,8 +29,8 @@ pub(super) enum What {
     Tagged,
 }
 
-/// What a type asks for while it decodes the value. The variants of a tagged enum are decoded from a buffer, so the
-/// fields of these variants are not recorded.
+/// What a type asks for while it decodes the value. The variants of tagged and untagged enums and
+/// structs with a flattened field are decoded from a buffer, so their fields are not recorded.
 pub(super) fn asked<T: DeserializeOwned>(value: &Value) -> Vec<Asked> {
     let asked = RefCell::default();
     let probe = Probe {
@@ -41,6 +41,16 @@ pub(super) fn asked<T: DeserializeOwned>(value: &Value) -> Vec<Asked> {
     // The caller decodes the value again and looks at the error.
     drop(T::deserialize(probe));
     asked.into_inner()
+}
+
+/// A name as a part of a JSON pointer.
+pub(super) fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The name that a part of a JSON pointer stands for.
+pub(super) fn unescaped(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
 }
 
 #[derive(Clone)]
@@ -57,10 +67,9 @@ impl<'de> Probe<'de> {
     }
 
     fn inside(&self, name: &str, value: &'de Value) -> Self {
-        let name = name.replace('~', "~0").replace('/', "~1");
         Self {
             value,
-            place: format!("{}/{name}", self.place),
+            place: format!("{}/{}", self.place, escaped(name)),
             asked: self.asked,
         }
     }

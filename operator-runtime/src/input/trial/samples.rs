@@ -131,17 +131,14 @@ impl Sampler<'_> {
                 None if required.iter().any(|one| one == name) => return Vec::new(),
                 None => {}
             }
-            varied.extend(samples.map(|sample| (name.clone(), sample)));
+            varied.push(samples.map(|sample| (name.clone(), sample)).collect());
         }
         let rest = &schema["additionalProperties"];
         if rest.is_object() {
-            varied.extend(
-                self.samples(rest, depth)
-                    .into_iter()
-                    .map(|sample| ("a".to_owned(), sample)),
-            );
+            let samples = self.samples(rest, depth).into_iter();
+            varied.push(samples.map(|sample| ("a".to_owned(), sample)).collect());
         } else if rest.is_null() && schema.get("unevaluatedProperties").is_none() {
-            varied.push((UNKNOWN.to_owned(), json!(0)));
+            varied.push(vec![(UNKNOWN.to_owned(), json!(0))]);
         }
         let with = |(name, sample): (String, Value)| {
             let mut object = plain.clone();
@@ -154,13 +151,13 @@ impl Sampler<'_> {
         if needed != plain {
             objects.push(needed.into());
         }
-        objects.extend(varied.into_iter().map(with));
+        objects.extend(in_turn(varied).into_iter().take(MOST).map(with));
         objects
     }
 }
 
 /// The samples of each list, so that no list is cut off before the others begin.
-fn in_turn(mut lists: Vec<Vec<Value>>) -> Vec<Value> {
+fn in_turn<T>(mut lists: Vec<Vec<T>>) -> Vec<T> {
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
     lists.iter_mut().for_each(|list| list.reverse());
     let mut samples = Vec::new();
