@@ -40,6 +40,9 @@ impl<D: Database> fmt::Debug for Tx<D> {
 }
 
 /// Reads a database outside the calls' transactions, on connections that cannot write and never wait for the writer.
+///
+/// If the database is out of reach and the handler returns the error with `?`, the caller gets 503 with `Retry-After`,
+/// because a read may be sent again. The error of a wrong query stays a 500.
 pub struct Reader<D: Database> {
     #[cfg_attr(
         not(any(feature = "sqlite", feature = "postgres")),

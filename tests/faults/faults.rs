@@ -23,3 +23,4 @@ mod settling;
 mod stop;
 mod storm;
 mod tls;
+mod wrong_protocol;

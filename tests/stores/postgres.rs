@@ -12,6 +12,7 @@ mod lost_claim;
 mod lost_commit;
 mod pooled;
 mod proxy;
+mod reads;
 mod roles;
 
 use std::sync::Arc;

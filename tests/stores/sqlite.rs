@@ -64,6 +64,19 @@ async fn booked(reader: &Reader<Sqlite>) -> Result<Vec<i64>, Error> {
     Ok(reading.await?)
 }
 
+/// Reads the booked entries, and takes its inputs from a body.
+#[operator_api(POST, "/booked-by-post", read_only)]
+async fn booked_by_post(reader: &Reader<Sqlite>) -> Result<Vec<i64>, Error> {
+    booked(reader).await
+}
+
+/// Reads a table that does not exist.
+#[operator_api(GET, "/wrong")]
+async fn wrong(reader: &Reader<Sqlite>) -> Result<i64, Error> {
+    let reading = reader.read(|connection| connection.query_row("SELECT n FROM nothing", (), |row| row.get(0)));
+    Ok(reading.await?)
+}
+
 async fn client() -> (tempfile::TempDir, Client) {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("operator.db")).unwrap();
@@ -71,7 +84,15 @@ async fn client() -> (tempfile::TempDir, Client) {
         .setup(|connection| connection.execute_batch("CREATE TABLE ledger (n INTEGER NOT NULL)"))
         .unwrap();
     let app = App::new()
-        .only(endpoints![endless, book, elsewhere, read_endlessly, booked])
+        .only(endpoints![
+            endless,
+            book,
+            elsewhere,
+            read_endlessly,
+            booked,
+            booked_by_post,
+            wrong
+        ])
         .store(store);
     (folder, Client::new(app).await.unwrap())
 }
@@ -117,4 +138,30 @@ async fn an_abandoned_read_frees_its_connection() {
     let reading = client.call("booked", &nothing);
     let booked = tokio::time::timeout(SOON, reading).await.expect("a connection is free");
     assert_eq!((booked.status.as_u16(), booked.body), (200, json!([])));
+}
+
+/// The file is on a disk that has gone away.
+#[tokio::test]
+async fn a_read_of_a_file_that_cannot_be_opened_may_be_sent_again() {
+    let (folder, client) = client().await;
+    let file = folder.path().join("operator.db");
+    let away = folder.path().join("away.db");
+    std::fs::rename(&file, &away).unwrap();
+    let nothing = json!({});
+    for endpoint in ["booked", "booked_by_post"] {
+        let answer = client.call(endpoint, &nothing).await;
+        let kind = &answer.body["type"];
+        assert_eq!(kind, "urn:operator:problem:store-unavailable", "{answer:?}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.retry_after.is_some()),
+            (503, true),
+            "{answer:?}"
+        );
+    }
+    std::fs::rename(&away, &file).unwrap();
+    for endpoint in ["booked", "booked_by_post"] {
+        assert_eq!(client.call(endpoint, &nothing).await.status, 200, "{endpoint}");
+    }
+    let wrong = client.call("wrong", &nothing).await;
+    assert_eq!((wrong.status.as_u16(), wrong.retry_after), (500, None), "{wrong:?}");
 }

@@ -156,7 +156,8 @@ impl Config {
         self
     }
 
-    /// The URL that callers sign: scheme, host and base path.
+    /// The URL that callers sign: scheme, host and base path. It is published as browsers and other clients write it,
+    /// `HTTPS://Api.Shop.Example:443` as `https://api.shop.example`.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(setting::PUBLIC_URL.by_method(url.into()));

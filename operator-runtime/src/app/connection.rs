@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::watched::{Phase, Watched};
+use super::wrong_protocol::Beginning;
 use crate::problem::{Error, Kind, PROBLEM_JSON};
 
 /// The most bytes that hyper gets from one read. Hyper doubles its read buffer when a read fills the buffer, and then
@@ -25,6 +26,8 @@ const LARGEST_READ: usize = 8 * 1024;
 pub(super) struct Connection {
     stream: TcpStream,
     watched: Arc<Watched>,
+    /// The first bytes that arrived, and their number.
+    beginning: (Beginning, usize),
     /// Whether the last read was a part of a head.
     in_head: bool,
     /// Whether the caller has not read the whole answer yet.
@@ -36,6 +39,7 @@ impl Connection {
         Self {
             stream,
             watched,
+            beginning: Default::default(),
             in_head: false,
             in_answer: false,
         }
@@ -59,6 +63,19 @@ impl Connection {
         }
         self.in_head = phase == Phase::Head;
         reads
+    }
+
+    /// Keeps the first bytes, which show the protocol.
+    fn begins_with(&mut self, read: &[u8]) {
+        let (beginning, known) = &mut self.beginning;
+        let unknown = &mut beginning[*known..];
+        if unknown.is_empty() {
+            return;
+        }
+        let count = read.len().min(unknown.len());
+        unknown[..count].copy_from_slice(&read[..count]);
+        *known += count;
+        self.watched.begins_with(*beginning);
     }
 
     /// Discards what the caller has not read; otherwise the kernel would keep those bytes for an unlimited time.
@@ -105,18 +122,18 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.reads()?;
-        let read = if buffer.remaining() <= LARGEST_READ {
-            let before = buffer.filled().len();
+        let before = buffer.filled().len();
+        if buffer.remaining() <= LARGEST_READ {
             ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-            buffer.filled().len() - before
         } else {
             let mut part = ReadBuf::new(buffer.initialize_unfilled_to(LARGEST_READ));
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
             let read = part.filled().len();
             buffer.advance(read);
-            read
-        };
-        if read > 0 {
+        }
+        let read = &buffer.filled()[before..];
+        if !read.is_empty() {
+            self.begins_with(read);
             self.watched.has_read()?;
         }
         Poll::Ready(Ok(()))

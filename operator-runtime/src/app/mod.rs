@@ -30,6 +30,7 @@ mod service;
 mod setup;
 mod start_error;
 mod watched;
+mod wrong_protocol;
 
 use std::convert::Infallible;
 use std::fmt;

@@ -27,6 +27,7 @@ use super::connections::{Connections, Open};
 use super::driven::Driven;
 use super::probes::{self, Readiness};
 use super::service::Service;
+use super::wrong_protocol::WrongProtocols;
 use super::{Assembled, Given, StartError, StartProblem};
 use crate::pipeline::Pipeline;
 use crate::upkeep::counting::count_while_held;
@@ -159,6 +160,7 @@ struct Server {
     http: http1::Builder,
     connections: Arc<Connections>,
     readiness: Arc<Readiness>,
+    wrong_protocols: Arc<WrongProtocols>,
     /// The longest time from the first byte of a request to the last byte of its answer.
     longest: Duration,
 }
@@ -181,6 +183,7 @@ impl Server {
             http,
             connections: Connections::new(limits),
             readiness,
+            wrong_protocols: Arc::default(),
             // The caller has the time limit for sending the request, and again for reading the answer.
             longest: slowest.unwrap_or_default().saturating_add(2 * limits.read_timeout),
         }
@@ -190,7 +193,7 @@ impl Server {
     async fn accept(&self, graceful: &GracefulShutdown) -> Infallible {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => self.take(stream, graceful).await,
+                Ok((stream, peer)) => self.take(stream, peer, graceful).await,
                 // Most likely, there are no free file descriptors. During the pause, some connections may end.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -201,14 +204,14 @@ impl Server {
     }
 
     /// Serves a connection, or refuses it if the server is full.
-    async fn take(&self, stream: TcpStream, graceful: &GracefulShutdown) {
+    async fn take(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) {
         match self.connections.admit().await {
-            Some(open) => self.serve(stream, open, graceful),
+            Some(open) => self.serve(stream, peer, open, graceful),
             None => refuse(&stream),
         }
     }
 
-    fn serve(&self, stream: TcpStream, open: Open, graceful: &GracefulShutdown) {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, open: Open, graceful: &GracefulShutdown) {
         // Answers are small and complete; with Nagle's algorithm, the kernel would delay them.
         let _ = stream.set_nodelay(true);
         let watched = Arc::clone(&open.watched);
@@ -233,8 +236,12 @@ impl Server {
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);
         let connection = Driven::new(graceful.watch(connection));
         open.woken_by(connection.waker());
+        let wrong_protocols = Arc::clone(&self.wrong_protocols);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
+                if error.is_parse() && !error.is_parse_too_large() {
+                    wrong_protocols.note(peer, open.watched.beginning());
+                }
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(open);

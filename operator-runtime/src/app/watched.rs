@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::connections::Connections;
+use super::wrong_protocol::Beginning;
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ pub(super) struct Watched {
     in_call: AtomicBool,
     /// The bytes of answers that the caller has not read yet.
     answer: AtomicU64,
+    /// The first bytes that arrived, as one number.
+    beginning: AtomicU64,
     waker: OnceLock<Waker>,
     connections: Arc<Connections>,
 }
@@ -88,6 +91,7 @@ impl Watched {
             moment: AtomicU64::new(connections.now().of(Phase::Idle).0),
             in_call: AtomicBool::new(false),
             answer: AtomicU64::new(0),
+            beginning: AtomicU64::new(0),
             waker: OnceLock::new(),
             connections,
         }
@@ -112,6 +116,14 @@ impl Watched {
 
     pub(super) fn answer_bytes(&self) -> u64 {
         self.answer.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begins_with(&self, beginning: Beginning) {
+        self.beginning.store(u64::from_ne_bytes(beginning), Ordering::Relaxed);
+    }
+
+    pub(super) fn beginning(&self) -> Beginning {
+        self.beginning.load(Ordering::Relaxed).to_ne_bytes()
     }
 
     /// Closes the connection, unless its phase has changed since `moment`.

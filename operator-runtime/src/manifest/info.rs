@@ -1,5 +1,7 @@
 //! What an OpenAPI document says about the program: title, version, licence, contact and servers.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::openapi::Dialect;
@@ -203,7 +205,8 @@ impl Info {
                     "has the server `{url}`, which {why}: write one like `https://api.shop.example`"
                 ));
             }
-            if self.servers[..index].iter().any(|other| other.url == *url) {
+            let others = &self.servers[..index];
+            if others.iter().any(|other| published(&other.url) == published(url)) {
                 problems.push(format!("has the server `{url}` twice: remove one"));
             }
         }
@@ -243,6 +246,7 @@ impl Info {
         let of_program = json!({ "url": public_url.as_str() });
         let mut servers = vec![of_program];
         for Server { url, description } in &self.servers {
+            let url = published(url);
             let server = json!({ "url": url, "description": description });
             if url == public_url.as_str() {
                 servers[0] = server;
@@ -252,6 +256,11 @@ impl Info {
         }
         servers.into()
     }
+}
+
+/// The URL of a server as callers sign it.
+fn published(url: &str) -> Cow<'_, str> {
+    PublicUrl::parse(url).map_or(Cow::Borrowed(url), |url| Cow::Owned(url.to_string()))
 }
 
 impl License {
@@ -357,7 +366,7 @@ mod tests {
                 { "url": "https://sandbox.shop.example", "description": "For trials." },
             ])
         );
-        let info = info.server("https://api.shop.example", "For customers.");
+        let info = info.server("HTTPS://Api.Shop.Example:443", "For customers.");
         assert_eq!(info.servers(&here)[0]["description"], "For customers.");
         assert_eq!(info.servers(&here).as_array().unwrap().len(), 2);
     }
@@ -370,7 +379,7 @@ mod tests {
             .contact_url("shop.example")
             .server("http://api.shop.example", "")
             .server("https://a.example", "")
-            .server("https://a.example/", "");
+            .server("https://A.example:443/", "");
         let problems = info.problems();
         let begins = [
             "has an empty title: write",
@@ -379,7 +388,7 @@ mod tests {
             "has the contact URL `shop.example`, which is not a web address: write",
             "has the contact `ana`, which is not an e-mail address: write",
             "has the server `http://api.shop.example`, which is not https",
-            "has the server `https://a.example` twice: remove one",
+            "has the server `https://A.example:443` twice: remove one",
         ];
         assert_eq!(problems.len(), begins.len(), "{problems:#?}");
         for (problem, begin) in problems.iter().zip(begins) {

@@ -82,7 +82,6 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
         add(Problem::of(Kind::StillRunning));
         add(Problem::of(Kind::KeyReused));
         add(Problem::of(Kind::ResponseNotKept));
-        add(Problem::of(Kind::Unavailable));
         add(Problem::of(Kind::StoreFull));
         add(Problem::of(Kind::OutcomeNotRecorded));
     }
@@ -128,5 +127,7 @@ fn of_any_endpoint() -> Vec<Kind> {
         refused(Refusal::ContentType),
         Kind::Full,
         Kind::Stopping,
+        // A read-only endpoint may read the store's database.
+        Kind::Unavailable,
     ]
 }

@@ -27,7 +27,7 @@ use self::detached::Detached;
 use self::execution::{Stopped, execute};
 use self::operation::Operation;
 use self::prepared::PreparedEndpoint;
-use self::reply::{Reply, not_recorded, not_taken_up, refuse, reply_of, reply_of_record, response_of};
+use self::reply::{Reply, not_recorded, not_taken_up, out_of_reach, refuse, reply_of, reply_of_record, response_of};
 use self::under_way::UnderWay;
 use crate::causes::with_causes;
 use crate::clock::Clock;
@@ -46,7 +46,7 @@ use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::request::{Unverified, Verified};
 use crate::record::Response;
 use crate::record::operation::OperationId;
-use crate::store::{BoxFuture, StoreError, is_conflict};
+use crate::store::{BoxFuture, StoreError, is_conflict, is_out_of_reach};
 
 const JSON: &str = "application/json";
 
@@ -360,6 +360,12 @@ async fn run(
         Ok(Err(error)) => {
             if let Some(cause) = error.cause() {
                 tracing::error!(status = error.status().as_u16(), cause = %with_causes(cause), "the handler failed");
+            }
+            // A handler that may not run again may have taken effect, so its caller must not be asked to send the call
+            // again.
+            let may_run_again = endpoint.endpoint.effect.may_run_again();
+            if may_run_again && error.kind() == Kind::Internal && is_out_of_reach(&error) {
+                return refused(&out_of_reach());
             }
             refused(&error)
         }

@@ -139,6 +139,12 @@ pub(crate) fn not_taken_up(error: &StoreError) -> Error {
     )
 }
 
+/// The error of a call whose handler could not reach its database, and may run again.
+pub(crate) fn out_of_reach() -> Error {
+    let detail = "The server could not reach its database and stopped this call. It is safe to send the call again.";
+    Error::new(Kind::Unavailable, detail)
+}
+
 /// The error of a call whose handler had started, but whose transaction the store did not commit.
 pub(crate) fn undone(error: &StoreError) -> Error {
     tracing::error!(%error, "a transaction was not committed");

@@ -118,7 +118,12 @@ impl Kind {
             ),
             Self::Unavailable => again(
                 2,
-                row("store-unavailable", 503, "Nothing was started", O::StoreUnavailable),
+                row(
+                    "store-unavailable",
+                    503,
+                    "The store is unavailable",
+                    O::StoreUnavailable,
+                ),
             ),
             Self::StoreFull => again(
                 UNTIL_THERE_IS_ROOM,

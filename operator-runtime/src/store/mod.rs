@@ -208,6 +208,27 @@ pub enum StoreError {
     Address(String),
 }
 
+impl StoreError {
+    /// Whether a later attempt may succeed without a change to the program or to the store.
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Full { .. }
+            | Self::Unavailable { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Crowded { .. }
+            | Self::Locked { .. }
+            | Self::Interrupted { .. }
+            | Self::Closed { .. } => true,
+            Self::Unreadable { .. }
+            | Self::TooNew { .. }
+            | Self::NotReady { .. }
+            | Self::TransactionEnded
+            | Self::EndedByHandler
+            | Self::Address(_) => false,
+        }
+    }
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 impl StoreError {
     /// [`Full`](Self::Full) if the source says that there is no space left, otherwise
@@ -374,6 +395,22 @@ pub(crate) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
     }
     let _ = error;
     false
+}
+
+/// Whether the handler's error, or one of its sources, says that a database was out of reach or busy. Then the handler may
+/// succeed when it runs again. The error of a wrong query does not count.
+pub(crate) fn is_out_of_reach(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| {
+        #[cfg(feature = "postgres")]
+        if error.downcast_ref().is_some_and(postgres::is_out_of_reach) {
+            return true;
+        }
+        #[cfg(feature = "sqlite")]
+        if sqlite::is_out_of_reach(error) {
+            return true;
+        }
+        error.downcast_ref().is_some_and(StoreError::is_temporary)
+    })
 }
 
 /// An open transaction.

@@ -36,6 +36,7 @@ use crate::transaction::{Database, Reader, Tx, sealed};
 
 pub use self::reader::Reading;
 pub use self::session::Session;
+pub(super) use self::session::is_out_of_reach;
 
 /// Postgres, as in `Tx<Postgres>` and `Reader<Postgres>`.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! One connection: the driver's client, its prepared statements, and the meaning of its errors.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 use std::pin::pin;
@@ -279,6 +280,16 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
         ]
         .contains(&code)
     })
+}
+
+/// Whether the connection failed, or Postgres ended or refused the session or the statement for a reason that may be
+/// temporary.
+pub(in crate::store) fn is_out_of_reach(error: &tokio_postgres::Error) -> bool {
+    let refuses = [&SqlState::CANNOT_CONNECT_NOW, &SqlState::TOO_MANY_CONNECTIONS];
+    match error.code() {
+        Some(code) => interrupts(Some(code)) || refuses.contains(&code),
+        None => error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>),
+    }
 }
 
 pub(super) async fn in_time<T, E: Into<Failure>>(asking: impl Future<Output = Result<T, E>>) -> Result<T, Failure> {

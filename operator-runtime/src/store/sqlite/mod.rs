@@ -36,6 +36,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::transaction::{Database, Reader, Tx, sealed};
 
 pub use self::reader::ReadError;
+pub(super) use self::reader::is_out_of_reach;
 
 /// SQLite, as in `Tx<Sqlite>` and `Reader<Sqlite>`.
 #[derive(Debug, Clone, Copy)]

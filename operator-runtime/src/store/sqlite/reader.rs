@@ -1,5 +1,6 @@
 //! The pool of read-only connections, which never wait for the writer.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -26,6 +27,26 @@ pub enum ReadError {
     /// The store has been closed.
     #[error("the database is closed; the program is shutting down")]
     Closed,
+}
+
+/// Whether the file could not be read for a reason that may be temporary.
+pub(in crate::store) fn is_out_of_reach(error: &(dyn Error + 'static)) -> bool {
+    use rusqlite::ErrorCode as Code;
+    if let Some(ReadError::Closed) = error.downcast_ref() {
+        return true;
+    }
+    let code = error.downcast_ref().and_then(rusqlite::Error::sqlite_error_code);
+    matches!(
+        code,
+        Some(
+            Code::CannotOpen
+                | Code::SystemIoFailure
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::FileLockingProtocolFailed
+                | Code::DiskFull
+        )
+    )
 }
 
 #[derive(Debug, Clone)]
