@@ -223,7 +223,7 @@ impl Console {
         // The page sends a body inside a JSON string, which is longer than the body itself.
         limits.body = limits.body.saturating_mul(2).saturating_add(64 * 1024);
         let mut reading = Reading::of(request.into_body());
-        let body = reading.finish(limits, &self.assembled.room).await?;
+        let (body, _) = reading.finish(limits, &self.assembled.room).await?;
         serde_json::from_slice(&body).map_err(|error| {
             Error::malformed(format!(
                 "The page's request is not understood ({error}): load the page again."

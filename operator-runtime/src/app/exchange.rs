@@ -69,7 +69,7 @@ impl Served {
                 return Ok(method_not_allowed(&head, endpoint.endpoint.method.as_str()));
             }
             let reply = match reading.finish(assembled.settings.limits, &assembled.room).await {
-                Ok(body) => pipeline.answer(endpoint, head, body).await,
+                Ok((body, room)) => pipeline.answer(endpoint, head, body, room).await,
                 Err(error) => turned_away(&head, &error),
             };
             Ok(respond(reply))

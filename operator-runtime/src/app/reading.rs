@@ -9,7 +9,7 @@ use http_body::Body;
 use tokio::time::timeout_at;
 
 use super::Limits;
-use super::room::BodyRoom;
+use super::room::{BodyRoom, Held};
 use crate::clock::timer_now;
 use crate::problem::{Error, Kind};
 
@@ -27,15 +27,15 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         Self(body)
     }
 
-    /// Reads the whole body.
-    pub(super) async fn finish(&mut self, limits: Limits, room: &BodyRoom) -> Result<Bytes, Error> {
+    /// Reads the whole body. Its room is held until the caller drops it.
+    pub(super) async fn finish<'r>(&mut self, limits: Limits, room: &'r BodyRoom) -> Result<(Bytes, Held<'r>), Error> {
         if self.0.size_hint().lower() > limits.body as u64 {
             return Err(too_large(limits.body));
         }
         // Most bodies have already arrived in one piece. Such a body needs no timer and no copy.
         match poll_fn(|context| Poll::Ready(self.arrived(context))).await? {
             Arrived::Whole(body) if body.len() > limits.body => Err(too_large(limits.body)),
-            Arrived::Whole(body) => Ok(body),
+            Arrived::Whole(body) => Ok((body, room.nothing())),
             // This future is boxed, so that the outer future stays small for a body that has already arrived.
             Arrived::Part(pieces) => Box::pin(self.finish_in_time(pieces, limits, room)).await,
         }
@@ -58,7 +58,12 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
         })
     }
 
-    async fn finish_in_time(&mut self, arrived: [Bytes; 2], limits: Limits, room: &BodyRoom) -> Result<Bytes, Error> {
+    async fn finish_in_time<'r>(
+        &mut self,
+        arrived: [Bytes; 2],
+        limits: Limits,
+        room: &'r BodyRoom,
+    ) -> Result<(Bytes, Held<'r>), Error> {
         let began = timer_now();
         let upper = self.0.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
         let arrived_length = arrived.iter().map(Bytes::len).sum::<usize>();
@@ -82,7 +87,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reading<B> {
             let piece = timeout_at(began + limit, poll_fn(|context| self.poll_piece(context)));
             match piece.await.map_err(|_| too_slow(limit, limits))?? {
                 Some(piece) => received = push(piece)?,
-                None => return Ok(whole.into_bytes()),
+                None => return Ok(whole.complete()),
             }
         }
     }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::problem::{Error, Kind};
 
-/// The bytes that are left for request bodies that are being read. The callers of these requests are not verified yet,
-/// so the memory for all bodies together is bounded.
+/// The bytes that are left for request bodies whose callers are not verified yet. The memory for all these bodies together
+/// is bounded.
 pub(crate) struct BodyRoom(AtomicUsize);
 
 impl BodyRoom {
@@ -18,11 +18,15 @@ impl BodyRoom {
     /// An empty body, which may grow to `most` bytes.
     pub(super) fn body(&self, most: usize) -> Growing<'_> {
         Growing {
-            room: self,
             bytes: Vec::new(),
-            held: 0,
+            held: self.nothing(),
             most,
         }
+    }
+
+    /// The room of a body that has none, because it is in the buffer of its connection.
+    pub(super) fn nothing(&self) -> Held<'_> {
+        Held { room: self, bytes: 0 }
     }
 
     fn take(&self, bytes: usize) -> Result<(), Error> {
@@ -41,17 +45,27 @@ impl BodyRoom {
     }
 }
 
-/// A body that is being read. Its whole capacity, including spare capacity, is taken from the `BodyRoom`, and is given
-/// back when the body is complete or dropped.
-pub(super) struct Growing<'r> {
+/// Bytes that are taken from a `BodyRoom`, and given back when this value is dropped.
+pub(super) struct Held<'r> {
     room: &'r BodyRoom,
+    bytes: usize,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.room.give_back(self.bytes);
+    }
+}
+
+/// A body that is being read. Its whole capacity, including spare capacity, is taken from the `BodyRoom`.
+pub(super) struct Growing<'r> {
     bytes: Vec<u8>,
-    /// The bytes taken from `room`, which is the capacity of `bytes`.
-    held: usize,
+    /// The room of the capacity of `bytes`.
+    held: Held<'r>,
     most: usize,
 }
 
-impl Growing<'_> {
+impl<'r> Growing<'r> {
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -59,26 +73,21 @@ impl Growing<'_> {
     /// Adds a piece. The caller must refuse a piece that would make the body longer than `most`.
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Error> {
         let needed = self.bytes.len().saturating_add(piece.len());
-        if needed > self.held {
+        if needed > self.held.bytes {
             // The capacity doubles, so that not every small piece causes a copy, but it never exceeds the maximum
             // length of the body.
-            let capacity = needed.max(self.most.min(self.held.saturating_mul(2)));
-            self.room.take(capacity - self.held)?;
-            self.held = capacity;
+            let capacity = needed.max(self.most.min(self.held.bytes.saturating_mul(2)));
+            self.held.room.take(capacity - self.held.bytes)?;
+            self.held.bytes = capacity;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(piece);
         Ok(())
     }
 
-    pub(super) fn into_bytes(mut self) -> Bytes {
-        std::mem::take(&mut self.bytes).into()
-    }
-}
-
-impl Drop for Growing<'_> {
-    fn drop(&mut self) {
-        self.room.give_back(self.held);
+    /// The complete body, and its room.
+    pub(super) fn complete(self) -> (Bytes, Held<'r>) {
+        (self.bytes.into(), self.held)
     }
 }
 
@@ -102,7 +111,10 @@ mod tests {
             body.bytes.capacity() <= 5000,
             "the buffer is larger than the body can become"
         );
-        assert_eq!(body.into_bytes(), vec![7; 4900]);
+        let (body, held) = body.complete();
+        assert_eq!(body, vec![7; 4900]);
+        assert_eq!(left(&room), 10_000 - held.bytes);
+        drop(held);
         assert_eq!(left(&room), 10_000);
     }
 

@@ -17,7 +17,7 @@ use super::mistake::InputMistake;
 use super::rules::Rules;
 use super::{Input, TypeName, search_param, trial};
 use crate::protocol::method::Method;
-use crate::schema::{definitions, exact};
+use crate::schema::{definitions, exact, walk};
 
 /// The inputs of one endpoint.
 pub(crate) struct BoundInputs {
@@ -32,6 +32,8 @@ pub(super) struct BoundInput {
     pub(super) scalar: Scalar,
     /// Whether a caller must send the input. It is `false` for a flattened input, whose schema lists what it requires.
     pub(super) is_required: bool,
+    /// Whether serde may try several forms of a value one after the other.
+    pub(super) has_forms: bool,
     /// Whether a value is validated against its schema before it is decoded.
     pub(super) is_checked_first: bool,
     /// The schema and its validator. They are always present for a POST, because validation reports all mistakes of a
@@ -147,6 +149,7 @@ impl BoundInput {
         };
         let is_checked_first = !input.lenient && promises_more_than_its_type(method, &schema);
         let scalar = Scalar::of(&schema);
+        let has_forms = has_untagged_forms(&schema);
         let checked = if !input.lenient && (is_checked_first || method == Method::Post) {
             let checked = Checked::new(schema).map_err(|error| InputMistake::unchecked(input.name, error))?;
             if let Some(tried) = input.tried
@@ -167,6 +170,7 @@ impl BoundInput {
             fields,
             scalar,
             is_required: input.flatten.is_none() && input.is_required(),
+            has_forms,
             is_checked_first,
             checked,
         })
@@ -261,6 +265,15 @@ fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>,
         .iter()
         .map(|(name, field)| (name.clone(), Scalar::of(field)))
         .collect())
+}
+
+/// Whether the schema has an `anyOf` of more than a form and null: schemars describes untagged enums by it.
+fn has_untagged_forms(schema: &Value) -> bool {
+    let is_null = |form: &&Value| form["type"] == "null";
+    let forms = schema["anyOf"]
+        .as_array()
+        .map(|forms| forms.iter().filter(|form| !is_null(form)).count());
+    forms.is_some_and(|forms| forms > 1) || walk::children(schema).into_iter().any(has_untagged_forms)
 }
 
 fn is_scalar(schema: &Value) -> bool {

@@ -165,7 +165,9 @@ impl<'c> Decoder<'c> {
         let object = self.object_of(input)?;
         let document = self.readable("", &object)?;
         let holds = self.holds(input, "", document.root());
-        holds.then(|| self.decode("", &object, &document)).flatten()
+        holds
+            .then(|| self.decode("", &object, &document, input.has_forms))
+            .flatten()
     }
 
     /// Finishes decoding: adds the unknown inputs, and returns all problems.
@@ -218,16 +220,24 @@ impl<'c> Decoder<'c> {
         if !self.holds(input, input.name, document.root()) {
             return Some(None);
         }
-        Some(self.decode(input.name, text, &document))
+        Some(self.decode(input.name, text, &document, input.has_forms))
     }
 
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
-    /// function accepts it too.
-    fn decode<T: DeserializeOwned>(&mut self, name: &str, text: &str, document: &Document<'_>) -> Option<T> {
-        if let Ok(decoded) = serde_json::from_str(text) {
+    /// function accepts it too: if `has_forms` says that serde may try several forms, with the first attempt, because
+    /// an attempt that fails can take very long.
+    fn decode<T: DeserializeOwned>(
+        &mut self,
+        name: &str,
+        text: &str,
+        document: &Document<'_>,
+        has_forms: bool,
+    ) -> Option<T> {
+        let whole = has_forms.then(|| document.with_whole_numbers()).flatten();
+        if let Ok(decoded) = serde_json::from_str(whole.as_deref().unwrap_or(text)) {
             return Some(decoded);
         }
-        let whole = document.with_whole_numbers();
+        let whole = whole.or_else(|| document.with_whole_numbers());
         let text = whole.as_deref().unwrap_or(text);
         serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
             .map_err(|error| {

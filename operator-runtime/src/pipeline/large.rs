@@ -23,9 +23,16 @@ const LARGE: usize = 16 * 1024;
 /// As many bytes are hashed in well under a millisecond. A body is hashed once for each key.
 const LARGE_TO_HASH: usize = 256 * 1024;
 
+/// The permits to hash large bodies of callers that are not verified yet. They are not the permits to decode, because
+/// such callers could take all of those.
+static HASHES: LazyLock<Semaphore> = LazyLock::new(permits);
+/// The permits to decode bodies of verified callers.
+static TURNS: LazyLock<Semaphore> = LazyLock::new(permits);
+
 /// One permit for every two processors, so that half of the processors stay free for calls with small bodies.
-static TURNS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, |count| count.get() / 2).max(1)));
+fn permits() -> Semaphore {
+    Semaphore::new(available_parallelism().map_or(1, |count| count.get() / 2).max(1))
+}
 
 /// The longest that a call waits for a permit.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -47,15 +54,24 @@ pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
     length.saturating_mul(keys) > LARGE_TO_HASH
 }
 
-/// Waits for the permit to work on a body.
+/// Waits for the permit to decode a body.
 pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
     // `acquire` fails only on a closed semaphore, and nothing closes this one.
     TURNS.acquire().await.ok()
 }
 
-/// Waits for a permit, and works on a large body of a call that has not claimed its operation.
-pub(super) async fn in_turn<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
-    let turn = timeout(LONGEST_WAIT, turn()).await;
+/// Waits for a permit, and checks a large body of a call that has not claimed its operation.
+pub(super) async fn check_in_turn<T>(check: impl FnOnce() -> T) -> Result<T, Error> {
+    in_turn(&TURNS, check).await
+}
+
+/// Waits for a permit, and hashes a large body of a caller that is not verified yet.
+pub(super) async fn hash_in_turn<T>(hash: impl FnOnce() -> T) -> Result<T, Error> {
+    in_turn(&HASHES, hash).await
+}
+
+async fn in_turn<T>(permits: &Semaphore, work: impl FnOnce() -> T) -> Result<T, Error> {
+    let turn = timeout(LONGEST_WAIT, permits.acquire()).await;
     let turn = turn.map_err(|_| Error::new(Kind::Full, WAITED_TOO_LONG))?;
     let done = aside(work);
     drop(turn);
@@ -68,4 +84,27 @@ pub(super) async fn in_turn<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
 pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
     let has_others = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
     if has_others { block_in_place(work) } else { work() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_waits_five_seconds_for_its_turn_to_be_hashed_and_is_not_held_up_by_decoding() {
+        let decoding = TURNS
+            .acquire_many(u32::try_from(TURNS.available_permits()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(hash_in_turn(|| 1).await.unwrap(), 1);
+        let hashing = HASHES
+            .acquire_many(u32::try_from(HASHES.available_permits()).unwrap())
+            .await
+            .unwrap();
+        let began = tokio::time::Instant::now();
+        let refusal = hash_in_turn(|| 1).await.unwrap_err();
+        assert_eq!((refusal.status().as_u16(), began.elapsed().as_secs()), (503, 5));
+        drop((decoding, hashing));
+    }
 }

@@ -75,16 +75,17 @@ impl Pipeline {
         }
     }
 
-    /// Answers a call whose whole body has arrived.
+    /// Answers a call whose whole body has arrived. `room` is dropped once the body is verified.
     pub(crate) fn answer<'p>(
         &'p self,
         endpoint: &'p Arc<PreparedEndpoint>,
         head: Parts,
         body: Bytes,
+        room: impl Send + 'p,
     ) -> impl Future<Output = Reply> + Send + 'p {
         // `open` is called outside the future, so that the future does not store head and body.
         Self::carry_out(if large::is_large_to_hash(body.len(), endpoint.keys.count()) {
-            Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body)))
+            Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {
             Opening::Done(self.open(endpoint, head, body))
         })
@@ -132,8 +133,11 @@ impl Pipeline {
         endpoint: &'p Arc<PreparedEndpoint>,
         head: Parts,
         body: Bytes,
+        room: impl Send,
     ) -> Result<Begun<'p>, Reply> {
-        match large::in_turn(|| self.open(endpoint, head, body)).await {
+        let begun = large::hash_in_turn(|| self.open(endpoint, head, body)).await;
+        drop(room);
+        match begun {
             Ok(begun) => begun,
             Err(error) => {
                 let reply = Reply::from_error(&error);

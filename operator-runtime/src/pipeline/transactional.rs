@@ -59,7 +59,7 @@ impl Pipeline {
 /// Checks the inputs of a large body before the transaction begins, because other transactions wait for this one.
 async fn check_large(invocation: &mut Invocation) -> Result<(), Error> {
     if large::is_large(invocation.body_length()) {
-        large::in_turn(|| invocation.check()).await?;
+        large::check_in_turn(|| invocation.check()).await?;
     }
     Ok(())
 }

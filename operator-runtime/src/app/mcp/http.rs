@@ -92,7 +92,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         .finish(door.assembled.settings.limits, &door.assembled.room)
         .await
     {
-        Ok(body) => body,
+        Ok((body, _)) => body,
         Err(error) => return Ok(refused(&error)),
     };
     if count_values(&body) > MOST_VALUES {

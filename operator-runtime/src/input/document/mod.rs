@@ -153,6 +153,18 @@ fn string(text: &str, entry: Entry) -> Cow<'_, str> {
     }
 }
 
+/// The number as the validator sees it. A number such as 3.0000000000000000001, which an `f64` rounds to a whole number,
+/// becomes the next number that is not whole. Otherwise the validator would accept the number as an integer, and only
+/// serde would refuse it.
+fn number(text: &str) -> Option<Number> {
+    let number: Number = serde_json::from_str(text).ok()?;
+    let rounded = number.as_f64().filter(|rounded| rounded.fract() == 0.0);
+    match rounded {
+        Some(rounded) if is_fraction(text) && whole(text).is_none() => Number::from_f64(rounded.next_up()),
+        _ => Some(number),
+    }
+}
+
 /// The exact digits of a whole number that is written with a fraction or an exponent; `None` if the number is not
 /// whole, or too large for every integer type of Rust.
 fn whole(number: &str) -> Option<String> {
@@ -290,7 +302,7 @@ impl<'a> Node<'a> {
         match self {
             Self::At(document, index) => {
                 let entry = document.entry(index);
-                (entry.kind == Kind::Number).then(|| serde_json::from_str(document.slice(entry)).ok())?
+                (entry.kind == Kind::Number).then(|| number(document.slice(entry)))?
             }
             Self::Text(_) => None,
         }
