@@ -116,12 +116,9 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
         promise("minimum", least);
         promise("maximum", most);
     }
-    match format {
-        "float" => {
-            promise("minimum", json!(-LARGEST_FLOAT));
-            promise("maximum", json!(LARGEST_FLOAT));
-        }
-        _ => {}
+    if format == "float" {
+        promise("minimum", json!(-LARGEST_FLOAT));
+        promise("maximum", json!(LARGEST_FLOAT));
     }
 }
 
