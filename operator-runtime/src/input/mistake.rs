@@ -37,7 +37,7 @@ pub(crate) enum InputMistake {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Disagreement {
     #[error(
-        "its schema accepts {value}, but its type refuses this value ({error}). serde and schemars read the type's attributes differently: change the attributes, for example remove `deny_unknown_fields` beside `flatten` or inside a tagged enum, take another type, or write `#[operator(lenient)]`, so that the type alone decides"
+        "its schema accepts {value}, but its type refuses this value ({error}). serde and schemars read the type's attributes differently: change the attributes, for example remove `deny_unknown_fields` beside `flatten` or inside a tagged enum, take another type, or write `#[operator(lenient)]` (in a POST), so that the type alone decides"
     )]
     Refused { value: String, error: String },
     #[error(
@@ -45,11 +45,11 @@ pub(crate) enum Disagreement {
     )]
     Precision { value: String, error: String },
     #[error(
-        "its type accepts the {kind} `{name}`, which its schema does not have (is it a `#[serde(alias)]`, or does only schemars skip it?). Remove the name, skip it with `#[serde(skip_deserializing)]`, or write `#[operator(lenient)]`, so that the type alone decides"
+        "its type accepts the {kind} `{name}`, which its schema does not have (is it a `#[serde(alias)]`, or does only schemars skip it?). Remove the name, skip it with `#[serde(skip_deserializing)]`, or write `#[operator(lenient)]` (in a POST), so that the type alone decides"
     )]
     Hidden { kind: &'static str, name: String },
     #[error(
-        "its type accepts any text as a variant (`#[serde(other)]`), but its schema lists the variants, and other texts would be refused. Remove `other`, or write `#[operator(lenient)]`, so that the type alone decides"
+        "its type accepts any text as a variant (`#[serde(other)]`), but its schema lists the variants, and other texts would be refused. Remove `other`, or write `#[operator(lenient)]` (in a POST), so that the type alone decides"
     )]
     AnyChoice,
 }

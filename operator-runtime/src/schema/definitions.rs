@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::names::{Names, first_free};
 use super::walk;
@@ -227,8 +227,12 @@ fn put(schema: &mut Value, definitions: &Map<String, Value>) {
 /// Merges a definition into the schema that refers to it. The schema's own annotations are kept. If both have the same
 /// constraint, the definition goes into `allOf`, so that both constraints apply.
 fn merge(schema: &mut Value, definition: Value) {
-    let (Some(own), Value::Object(definition)) = (schema.as_object_mut(), definition) else {
-        return;
+    let Some(own) = schema.as_object_mut() else { return };
+    let definition = match definition {
+        Value::Object(definition) => definition,
+        // The schema of an enum without variants, which accepts no value.
+        Value::Bool(false) => Map::from_iter([("not".to_owned(), json!({}))]),
+        _ => Map::new(),
     };
     own.remove("$ref");
     let clashes = |keyword: &String| own.contains_key(keyword) && !is_annotation(keyword);
@@ -258,4 +262,16 @@ fn rename(schema: &mut Value, names: &BTreeMap<String, String>) {
             schema["$ref"] = reference(new).into();
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_definition_that_accepts_nothing_is_inlined() {
+        let schema = json!({ "items": { "$ref": "#/$defs/Never" }, "$defs": { "Never": false } });
+        let inlined = inline(schema, Inline::NotRecursive);
+        assert_eq!(inlined, json!({ "items": { "not": {} } }));
+    }
 }
