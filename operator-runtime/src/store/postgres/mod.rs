@@ -49,12 +49,17 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
-/// The SQL that creates or upgrades the tables of this store. SQL comments at the end list the rights that the role of
+/// The SQL that creates or upgrades the tables of this store and of the program. SQL comments at the end list the rights that the role of
 /// a running program needs.
 #[cfg(feature = "cli")]
-pub(super) fn migration(address: &str) -> Result<String, StoreError> {
+pub(super) fn migration(address: &str, setup: Option<&str>) -> Result<String, StoreError> {
     let schema = Address::parse(address)?.schema;
-    Ok(format!("{}{}", schema.migration(), schema.grants()))
+    let setup = setup.map(|setup| {
+        let note = schema.note(setup);
+        format!("\n-- The program's own tables:\nBEGIN READ WRITE;\n{note}{setup}\n;\nCOMMIT;\n")
+    });
+    let [migration, grants] = [schema.migration(), schema.grants()];
+    Ok(format!("{migration}{grants}{}", setup.unwrap_or_default()))
 }
 
 /// Parses an address without connecting.
@@ -77,6 +82,7 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 pub struct PostgresStore {
     name: Arc<str>,
     servers: Arc<Servers>,
+    schema: schema::Place,
     sql: Statements,
     revisions: Revisions,
     /// Connections for single statements.
@@ -137,6 +143,7 @@ impl PostgresStore {
         session.give_back();
         Ok(Self {
             sql: Statements::new(&schema),
+            schema,
             revisions,
             records,
             handlers,
@@ -161,6 +168,19 @@ impl PostgresStore {
         let done = schema::under_its_lock(&session, session.batch_execute(sql)).await;
         // After an error the session may still be in its transaction, so it is not given back.
         done.map_err(|source| StoreError::unavailable(&self.name, "run the program's set-up", source))?;
+        session.give_back();
+        Ok(())
+    }
+
+    /// Runs a program's set-up, unless it has run before and `again` is false.
+    pub(crate) async fn set_up(&self, sql: &str, again: bool) -> Result<(), StoreError> {
+        let has_run = async |session: &Session| schema::has_run(session, &self.schema, sql).await;
+        if !again && self.ask("read which set-ups have run", has_run).await? {
+            return Ok(());
+        }
+        let session = self.records.acquire().await?;
+        // After an error the session may still be in its transaction, so it is not given back.
+        schema::set_up(&session, &self.schema, sql, &self.name).await?;
         session.give_back();
         Ok(())
     }
