@@ -89,6 +89,8 @@ pub struct PostgresStore {
     records: Pool,
     /// Connections for handlers' transactions.
     handlers: Pool,
+    /// One connection, so that [`Store::ping`] need not wait for calls. It shares the idle connections of `records`.
+    probes: Pool,
     reader: Arc<Reader<Postgres>>,
     warning: Option<String>,
 }
@@ -100,7 +102,8 @@ impl PostgresStore {
     /// transactions, and connections for single statements (default: 16 each).
     ///
     /// TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or `require`, the server's certificate must be
-    /// valid for the host name; with `verify-ca`, the name is not checked. The trusted root certificates come from the
+    /// valid for the host name; with `verify-ca`, the name is not checked. `sslmode=prefer`, which is libpq's default, and
+    /// `allow` mean the same as `disable`: no TLS, because both accept a server without TLS. The trusted root certificates come from the
     /// system, from `SSL_CERT_FILE`, or from `sslrootcert=FILE`. If the address has no password, the password comes
     /// from `PGPASSWORD`, or from the file that `PGPASSFILE` names (default: `~/.pgpass`).
     ///
@@ -147,6 +150,7 @@ impl PostgresStore {
             revisions,
             records,
             handlers,
+            probes: pool(Use::Records, 1),
             reader: Arc::new(Reader {
                 pool: pool(Use::Readers, address::READERS),
             }),
@@ -269,6 +273,21 @@ impl Store for PostgresStore {
         }))
     }
 
+    /// Calls that use all connections, or all sessions that the server allows, do not mean that the server is out of
+    /// reach.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            let id = OperationId::new("", "");
+            let listing = async |session: &Session| records::list(session, &self.sql, &(id..=id), None, 1).await;
+            let asked = match self.probes.acquire_now().await {
+                Ok(session) => session.ask(listing).await.map(drop),
+                Err(StoreError::Crowded { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            asked.map_err(|failure| failure.of_store(&self.name, "list its records"))
+        })
+    }
+
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(self.ask("count its records", async move |session| {
             records::count(session, &self.sql, lease).await
@@ -297,7 +316,7 @@ impl Store for PostgresStore {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        for pool in [&self.records, &self.handlers, &self.reader.pool] {
+        for pool in [&self.records, &self.handlers, &self.probes, &self.reader.pool] {
             pool.close();
         }
         Box::pin(std::future::ready(()))
