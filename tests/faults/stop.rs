@@ -91,6 +91,29 @@ fn on_redis_a_running_call_is_finished_and_its_outcome_recorded() {
     is_ended_and_kept("Redis", &redis.url(), &["/charge", "/ring"], charges_in);
 }
 
+/// A signal that comes later than this is a second one.
+const AFTER_THE_SAME: Duration = Duration::from_millis(600);
+
+/// A wrapper passes on a signal that the whole process group has got already.
+#[test]
+fn signals_that_come_together_do_not_cut_the_stop_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let mut server = Server::start_with(&program, folder.path(), &STORE);
+    let gate = Gate::new(folder.path(), "together");
+    let (port, body) = (server.port, gate.body());
+    let calling = std::thread::spawn(move || post(port, "/charge", "together", &body));
+    gate.wait_until_reached();
+    server.terminate();
+    server.terminate();
+    server.interrupt();
+    std::thread::sleep(AFTER_THE_SAME);
+    assert!(!server.has_ended());
+    gate.open();
+    assert_eq!(calling.join().unwrap().unwrap().status, 200);
+    assert_eq!(server.exit_code(), Some(0));
+}
+
 #[test]
 fn a_second_signal_ends_the_process_at_once_with_a_failure() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,6 +126,7 @@ fn a_second_signal_ends_the_process_at_once_with_a_failure() {
         gate.wait_until_reached();
         server.terminate();
         server.wait_until_closed();
+        std::thread::sleep(AFTER_THE_SAME);
         server.terminate();
         assert_eq!(server.exit_code(), Some(1), "{path}");
         assert!(calling.join().unwrap().is_err(), "nobody was there to answer");

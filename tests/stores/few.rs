@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use operator_runtime::store::{PostgresStore, Store, Swap};
 use operator_runtime::testing::Client;
+use operator_runtime::tokio_postgres::{self, NoTls};
 use operator_runtime::{App, Config, Settings, endpoints};
 use serde_json::json;
 use tests::services::Postgres as Server;
@@ -140,4 +141,45 @@ async fn claims_without_a_session_end_after_the_wait() {
     assert!(error.contains("in use") && error.contains("max_connections"), "{error}");
     drop(readers);
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
+}
+
+/// Takes all sessions of the server for readers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_sessions_are_all_in_use_by_calls_is_within_reach() {
+    let (_server, url) = with_few_sessions().await;
+    let store = connect(&url).await;
+    let mut reading = Vec::new();
+    for _ in 0..SESSIONS {
+        reading.push(store.reader().session().await.unwrap());
+    }
+    let ping = tokio::time::timeout(Duration::from_secs(2), store.ping()).await;
+    ping.expect("the probe does not wait for calls").unwrap();
+}
+
+/// The only connection for records waits for a lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_that_is_in_use_by_calls_does_not_put_the_server_out_of_reach() {
+    let mut server = Server::start(&[]);
+    let store = std::sync::Arc::new(connect(&format!("{}?pool=1", server.url())).await);
+    let (admin, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock = "BEGIN; LOCK TABLE operator_operations IN EXCLUSIVE MODE";
+    admin.batch_execute(lock).await.unwrap();
+    let claiming = tokio::spawn({
+        let store = store.clone();
+        async move { claim(&store, "waits").await }
+    });
+    let waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while admin.query(waits, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for _ in 0..3 {
+        let ping = tokio::time::timeout(Duration::from_secs(2), store.ping()).await;
+        ping.expect("the probe does not wait for calls").unwrap();
+    }
+    assert!(!claiming.is_finished());
+    admin.batch_execute("ROLLBACK").await.unwrap();
+    assert!(matches!(claiming.await.unwrap(), Ok(Swap::Swapped(_))));
+    server.kill();
+    assert!(store.ping().await.is_err(), "a killed server is out of reach");
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use operator_runtime::store::{PostgresStore, Store, StoreError, Swap, contract};
+use operator_runtime::testing::Client;
 use operator_runtime::tokio_postgres::{self, NoTls};
+use operator_runtime::{App, endpoints, operator_api};
 use tests::process::build_into;
 use tests::services::Postgres as Server;
 
@@ -110,6 +112,16 @@ async fn migrate_makes_the_tables_or_prints_the_sql_that_does() {
     let store = connect(&as_clerk(&server, "?schema=ops")).await;
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
     as_owner(&server, "SELECT count(*) FROM ledger").await;
+    // What the administrator has run lets the program start as a role that may not change tables.
+    let served = Command::new(&program)
+        .arg("operations")
+        .arg("list")
+        .env("OPERATOR_STORE", as_clerk(&server, "?schema=ops"))
+        .output()
+        .unwrap();
+    assert!(served.status.success(), "{served:?}");
+    let setup = include_str!("../../examples/billing/src/tables.sql");
+    start(&as_clerk(&server, "?schema=ops"), setup).await.unwrap();
 
     let made = migrate(&program, &server.url(), &[]);
     let said = String::from_utf8(made.stdout).unwrap();
@@ -124,4 +136,78 @@ async fn migrate_makes_the_tables_or_prints_the_sql_that_does() {
         !other.status.success() && said.contains("set OPERATOR_STORE to the address of one"),
         "{said}"
     );
+}
+
+/// Starts an app with a set-up of its own tables.
+async fn start(url: &str, setup: &'static str) -> Result<(), String> {
+    let store = connect(url).await;
+    let app = App::new().only(endpoints![noted]).store(store).postgres_setup(setup);
+    Client::new(app).await.map(drop).map_err(|error| error.to_string())
+}
+
+/// The notes.
+#[operator_api(GET, "/noted")]
+async fn noted() -> u32 {
+    0
+}
+
+/// A set-up that shows how often it has run.
+const NOTES: &str = "CREATE TABLE IF NOT EXISTS notes (note text); INSERT INTO notes VALUES ('set up')";
+
+async fn notes(server: &Server) -> i64 {
+    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let counted = client.query_one("SELECT count(*) FROM notes", &[]).await.unwrap();
+    counted.get(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_programs_set_up_runs_when_its_text_changes_and_needs_no_rights_otherwise() {
+    let server = Server::start(&[]);
+    let mut starting = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let url = server.url();
+        starting.spawn(async move { start(&url, NOTES).await });
+    }
+    for started in starting.join_all().await {
+        started.unwrap();
+    }
+    let first = notes(&server).await;
+    start(&server.url(), NOTES).await.unwrap();
+    assert_eq!(notes(&server).await, first, "the text has not changed");
+
+    let rights = "CREATE ROLE clerk LOGIN; GRANT SELECT ON operator_schema TO clerk;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON operator_operations TO clerk";
+    as_owner(&server, rights).await;
+    let clerk = as_clerk(&server, "");
+    start(&clerk, NOTES).await.unwrap();
+    let changed = "CREATE TABLE IF NOT EXISTS notes (note text); CREATE TABLE more (note text)";
+    let refused = start(&clerk, changed).await.unwrap_err();
+    assert!(
+        refused.contains("may not run it") && refused.contains("run `migrate`"),
+        "{refused}"
+    );
+    start(&server.url(), changed).await.unwrap();
+    // Both texts have run, so programs of both versions start during a rolling upgrade.
+    for text in [NOTES, changed] {
+        start(&clerk, text).await.unwrap();
+    }
+    assert_eq!(notes(&server).await, first);
+    // A set-up that fails has not run.
+    let wrong = "CREATE TABLE half (a int); nonsense";
+    for _ in 0..2 {
+        let refused = start(&server.url(), wrong).await.unwrap_err();
+        assert!(refused.contains("nonsense"), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_the_first_version_are_upgraded() {
+    let server = Server::start(&[]);
+    start(&server.url(), NOTES).await.unwrap();
+    as_owner(&server, "ALTER TABLE operator_schema DROP COLUMN setup; DELETE FROM operator_schema; INSERT INTO operator_schema VALUES (1)").await;
+    for _ in 0..2 {
+        start(&server.url(), NOTES).await.unwrap();
+        assert_eq!(notes(&server).await, 2);
+    }
 }

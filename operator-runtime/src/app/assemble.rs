@@ -82,7 +82,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     let store = store.map_err(|problem| problems.push(problem)).ok();
     let store_setting = app.store_setting(config);
     if let Some(store) = &store {
-        setup::run(app, store, store_setting, &mut problems).await;
+        setup::run(app, store, store_setting, setup::Runs::IfChanged, &mut problems).await;
     }
     let mut states = states(app, store.as_deref(), documents);
     registry::check_needs(&endpoints, &states, store.as_deref(), store_setting, &mut problems);

@@ -213,9 +213,13 @@ impl App {
         self
     }
 
-    /// Creates the program's own tables, in the Postgres database of the store. The SQL runs at each start, in one
-    /// transaction, so use `CREATE TABLE IF NOT EXISTS`. If several processes start together, they run it one after the
-    /// other.
+    /// Creates the program's own tables, in the Postgres database of the store. The SQL runs in one transaction, when the
+    /// program starts with a text that the database has not run yet. A changed text runs as a whole, so use
+    /// `CREATE TABLE IF NOT EXISTS`. If several processes start together, they run it one after the other.
+    ///
+    /// If the program's role may not run the SQL, start-up fails: run the command `migrate` as a role that may, or give
+    /// the output of `migrate --print` to a database administrator. `migrate` always runs the SQL, for example after a
+    /// table was dropped.
     #[cfg(feature = "postgres")]
     #[must_use]
     pub fn postgres_setup(mut self, sql: &'static str) -> Self {

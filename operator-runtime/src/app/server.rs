@@ -53,7 +53,7 @@ pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, Star
 }
 
 /// Serves the endpoints and the other routes in `beside` until SIGTERM or SIGINT. After SIGTERM, the server goes on for
-/// `stop_delay`, so that load balancers can see at `/readyz` that it is about to end. A second signal exits with a
+/// `stop_delay`, so that load balancers can see at `/readyz` that it is about to end. A later second signal exits with a
 /// failure, because it aborts running calls, and their leases then have to expire.
 pub(crate) async fn serve(
     listening: Listening,
@@ -90,7 +90,7 @@ pub(crate) async fn serve(
     tracing::info!("stopping: {closes}, and running calls are finished (a second signal stops at once)");
     tokio::select! {
         () = server.stop(connections, &assembled.pipeline, delay, linger) => tracing::info!("stopped"),
-        _ = signals.next() => stop_at_once(),
+        () = signals.again() => stop_at_once(),
     }
     closing.abort();
     sweeping.abort();
@@ -101,6 +101,10 @@ pub(crate) async fn serve(
 /// How long an idle connection may still send a call after the port was closed. A proxy may have chosen the connection
 /// for a call before the proxy knew that the server stops.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// A wrapper such as a shell, `npm run` or `cargo run` may pass on a signal that the kernel has already sent to the whole
+/// process group. The process then gets two signals within this time.
+const SAME: Duration = Duration::from_millis(500);
 
 /// Exits the process although handlers are running. Shutting the runtime down instead would wait for handlers that
 /// block.
@@ -123,6 +127,20 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits for a second signal. A signal that follows the first within [`SAME`] belongs to the same request to stop, so
+    /// it is ignored.
+    pub(super) async fn again(&mut self) {
+        let mut same = pin!(tokio::time::sleep(SAME));
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.next() => tracing::info!("a signal that followed another one at once was ignored"),
+                () = &mut same => break,
+            }
+        }
+        self.next().await;
     }
 
     pub(super) async fn next(&mut self) -> Signalled {

@@ -9,6 +9,16 @@ use crate::store::PostgresStore;
 use crate::store::SqliteStore;
 use crate::store::Store;
 
+/// When a Postgres setup runs. A SQLite setup is a function, so it runs at each start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// If the database has not run this SQL yet.
+    IfChanged,
+    /// Also if the database has run it, for example because a table was dropped since.
+    #[cfg(feature = "cli")]
+    Again,
+}
+
 /// Runs the app's SQLite or Postgres setup. Reports a problem if the store is a different database. `store_setting` is
 /// the name by which the store was given.
 #[cfg_attr(
@@ -19,6 +29,7 @@ pub(super) async fn run(
     app: &App,
     store: &Arc<dyn Store>,
     store_setting: SettingName,
+    runs: Runs,
     problems: &mut Vec<StartProblem>,
 ) {
     #[cfg(feature = "sqlite")]
@@ -27,9 +38,9 @@ pub(super) async fn run(
     }
     #[cfg(feature = "postgres")]
     if let Some(sql) = &app.postgres_setup {
-        problems.extend(in_postgres(sql, store, store_setting).await.err());
+        problems.extend(in_postgres(sql, store, store_setting, runs).await.err());
     }
-    let _ = (app, store, store_setting, problems);
+    let _ = (app, store, store_setting, runs, problems);
 }
 
 #[cfg(feature = "sqlite")]
@@ -65,11 +76,12 @@ async fn in_postgres(
     sql: &'static str,
     store: &Arc<dyn Store>,
     store_setting: SettingName,
+    runs: Runs,
 ) -> Result<(), StartProblem> {
     const SETTING: SettingName = SettingName::Method("App::postgres_setup");
     match store.built_in().and_then(|store| store.downcast_ref::<PostgresStore>()) {
         Some(postgres) => {
-            let made = postgres.setup(sql).await;
+            let made = postgres.set_up(sql, runs != Runs::IfChanged).await;
             made.map_err(|error| StartProblem::of(SETTING, error.to_string()).caused_by(error))
         }
         None => Err(StartProblem::of(

@@ -249,6 +249,11 @@ impl Pipeline {
         self.operations.store().close().await;
     }
 
+    /// Whether [`drain`](Self::drain) has begun, so that the store may be closed.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.running.is_closed()
+    }
+
     /// Removes one batch of expired records, and returns how many it removed.
     pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
         self.operations.sweep().await

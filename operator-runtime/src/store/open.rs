@@ -116,12 +116,12 @@ fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
 /// The SQL that makes or upgrades the tables of the store that `address` names; `None` if a store of this kind needs no
 /// SQL from outside.
 #[cfg(feature = "cli")]
-pub(crate) fn migration(address: &str) -> Result<Option<String>, StoreError> {
+pub(crate) fn migration(address: &str, setup: Option<&str>) -> Result<Option<String>, StoreError> {
     #[cfg(feature = "postgres")]
     if let Some(("postgres" | "postgresql", _)) = address.split_once(':') {
-        return super::postgres::migration(address).map(Some);
+        return super::postgres::migration(address, setup).map(Some);
     }
-    let _ = address;
+    let _ = (address, setup);
     Ok(None)
 }
 

@@ -24,7 +24,9 @@ async fn count(pipeline: Arc<Pipeline>) -> Duration {
     let started = timer_now();
     let counted = pipeline.count_records().await;
     let pause = EVERY.max(started.elapsed() * AT_MOST_A_HUNDREDTH);
-    if let Err(error) = counted {
+    if let Err(error) = counted
+        && !pipeline.is_draining()
+    {
         let seconds = pause.as_secs();
         tracing::warn!(%error, "the store's records could not be counted; the next attempt is in {seconds} s");
     }

@@ -30,6 +30,8 @@ async fn sweep(pipeline: Arc<Pipeline>) -> Duration {
     match pipeline.sweep().await {
         Ok(SWEEP..) => begun.elapsed().max(BREATH),
         Ok(_) => SWEEP_EVERY,
+        // The store was closed meanwhile.
+        Err(_) if pipeline.is_draining() => SWEEP_EVERY,
         Err(error) => {
             tracing::warn!(%error, "expired operations could not be removed; the next attempt is in a minute");
             SWEEP_EVERY
@@ -63,6 +65,16 @@ mod tests {
         tokio::time::sleep(SWEEP_EVERY * 3).await;
         assert!(!sweeping.is_finished());
         drop(pipeline);
+        sweeping.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sweeping_ends_when_the_pipeline_is_drained() {
+        let pipeline = pipeline(store::open("memory:").await.unwrap());
+        let sweeping = sweep_while_held(&pipeline);
+        tokio::time::sleep(SWEEP_EVERY).await;
+        pipeline.drain().await;
+        tokio::time::sleep(SWEEP_EVERY).await;
         sweeping.await.unwrap();
     }
 

@@ -31,7 +31,7 @@ pub(super) async fn run(app: App) -> Done {
         if !told_to_stop {
             signals.next().await;
         }
-        signals.next().await;
+        signals.again().await;
     };
     tokio::select! {
         () = assembled.pipeline.drain() => {}

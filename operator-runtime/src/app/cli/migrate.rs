@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::{Done, print, refused, said, settings};
 use crate::app::assemble::open_store;
-use crate::app::{App, Config, Given, setup};
+use crate::app::setup::{self, Runs};
+use crate::app::{App, Config, Given};
 use crate::store;
 
 #[derive(Debug, Args)]
@@ -24,7 +25,7 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Done {
     // Opening a store upgrades its tables.
     let opened = open_store(app, &config).await.map_err(said)?;
     let mut problems = Vec::new();
-    setup::run(app, &opened, app.store_setting(&config), &mut problems).await;
+    setup::run(app, &opened, app.store_setting(&config), Runs::Again, &mut problems).await;
     let done = format!("The tables of {} are up to date.\n", opened.describe());
     opened.close().await;
     refused(&problems)?;
@@ -40,20 +41,14 @@ fn print_sql(app: &App, config: &Config) -> Done {
         ));
     }
     let Given { value, setting } = config.store_url().map_err(said)?;
-    match store::migration(value).map_err(|error| store::not_opened(&setting.to_string(), value, &error))? {
-        Some(sql) => print(&with_setup(app, sql)),
+    #[cfg(feature = "postgres")]
+    let own = app.postgres_setup;
+    #[cfg(not(feature = "postgres"))]
+    let own = None;
+    match store::migration(value, own).map_err(|error| store::not_opened(&setting.to_string(), value, &error))? {
+        Some(sql) => print(&sql),
         None => Err(format!(
             "`--print` works only with a Postgres store: set {setting} to the address of one, or run `migrate` without `--print`."
         )),
     }
-}
-
-/// The store's SQL, and then the program's own.
-fn with_setup(app: &App, sql: String) -> String {
-    #[cfg(feature = "postgres")]
-    if let Some(setup) = app.postgres_setup {
-        return format!("{sql}\n-- The program's own tables:\nBEGIN READ WRITE;\n{setup}\n;\nCOMMIT;\n");
-    }
-    let _ = app;
-    sql
 }

@@ -49,12 +49,17 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
-/// The SQL that creates or upgrades the tables of this store. SQL comments at the end list the rights that the role of
+/// The SQL that creates or upgrades the tables of this store and of the program. SQL comments at the end list the rights that the role of
 /// a running program needs.
 #[cfg(feature = "cli")]
-pub(super) fn migration(address: &str) -> Result<String, StoreError> {
+pub(super) fn migration(address: &str, setup: Option<&str>) -> Result<String, StoreError> {
     let schema = Address::parse(address)?.schema;
-    Ok(format!("{}{}", schema.migration(), schema.grants()))
+    let setup = setup.map(|setup| {
+        let note = schema.note(setup);
+        format!("\n-- The program's own tables:\nBEGIN READ WRITE;\n{note}{setup}\n;\nCOMMIT;\n")
+    });
+    let [migration, grants] = [schema.migration(), schema.grants()];
+    Ok(format!("{migration}{grants}{}", setup.unwrap_or_default()))
 }
 
 /// Parses an address without connecting.
@@ -77,12 +82,15 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 pub struct PostgresStore {
     name: Arc<str>,
     servers: Arc<Servers>,
+    schema: schema::Place,
     sql: Statements,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
     /// Connections for handlers' transactions.
     handlers: Pool,
+    /// One connection, so that [`Store::ping`] need not wait for calls. It shares the idle connections of `records`.
+    probes: Pool,
     reader: Arc<Reader<Postgres>>,
     warning: Option<String>,
 }
@@ -94,7 +102,8 @@ impl PostgresStore {
     /// transactions, and connections for single statements (default: 16 each).
     ///
     /// TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or `require`, the server's certificate must be
-    /// valid for the host name; with `verify-ca`, the name is not checked. The trusted root certificates come from the
+    /// valid for the host name; with `verify-ca`, the name is not checked. `sslmode=prefer`, which is libpq's default, and
+    /// `allow` mean the same as `disable`: no TLS, because both accept a server without TLS. The trusted root certificates come from the
     /// system, from `SSL_CERT_FILE`, or from `sslrootcert=FILE`. If the address has no password, the password comes
     /// from `PGPASSWORD`, or from the file that `PGPASSFILE` names (default: `~/.pgpass`).
     ///
@@ -137,9 +146,11 @@ impl PostgresStore {
         session.give_back();
         Ok(Self {
             sql: Statements::new(&schema),
+            schema,
             revisions,
             records,
             handlers,
+            probes: pool(Use::Records, 1),
             reader: Arc::new(Reader {
                 pool: pool(Use::Readers, address::READERS),
             }),
@@ -161,6 +172,19 @@ impl PostgresStore {
         let done = schema::under_its_lock(&session, session.batch_execute(sql)).await;
         // After an error the session may still be in its transaction, so it is not given back.
         done.map_err(|source| StoreError::unavailable(&self.name, "run the program's set-up", source))?;
+        session.give_back();
+        Ok(())
+    }
+
+    /// Runs a program's set-up, unless it has run before and `again` is false.
+    pub(crate) async fn set_up(&self, sql: &str, again: bool) -> Result<(), StoreError> {
+        let has_run = async |session: &Session| schema::has_run(session, &self.schema, sql).await;
+        if !again && self.ask("read which set-ups have run", has_run).await? {
+            return Ok(());
+        }
+        let session = self.records.acquire().await?;
+        // After an error the session may still be in its transaction, so it is not given back.
+        schema::set_up(&session, &self.schema, sql, &self.name).await?;
         session.give_back();
         Ok(())
     }
@@ -249,6 +273,21 @@ impl Store for PostgresStore {
         }))
     }
 
+    /// Calls that use all connections, or all sessions that the server allows, do not mean that the server is out of
+    /// reach.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            let id = OperationId::new("", "");
+            let listing = async |session: &Session| records::list(session, &self.sql, &(id..=id), None, 1).await;
+            let asked = match self.probes.acquire_now().await {
+                Ok(session) => session.ask(listing).await.map(drop),
+                Err(StoreError::Crowded { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            asked.map_err(|failure| failure.of_store(&self.name, "list its records"))
+        })
+    }
+
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(self.ask("count its records", async move |session| {
             records::count(session, &self.sql, lease).await
@@ -277,7 +316,7 @@ impl Store for PostgresStore {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        for pool in [&self.records, &self.handlers, &self.reader.pool] {
+        for pool in [&self.records, &self.handlers, &self.probes, &self.reader.pool] {
             pool.close();
         }
         Box::pin(std::future::ready(()))

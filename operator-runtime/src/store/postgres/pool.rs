@@ -67,8 +67,16 @@ impl Pool {
 
     /// Waits for a connection, at most as long as a call may wait. Fails earlier if the server cannot be reached.
     pub(super) async fn acquire(&self) -> Result<Pooled, StoreError> {
+        self.acquire_within(self.0.servers.wait()).await
+    }
+
+    /// Like [`acquire`](Self::acquire), but does not wait while all connections are in use or the server is full.
+    pub(super) async fn acquire_now(&self) -> Result<Pooled, StoreError> {
+        self.acquire_within(Duration::ZERO).await
+    }
+
+    async fn acquire_within(&self, waits: Duration) -> Result<Pooled, StoreError> {
         let shared = &self.0;
-        let waits = shared.servers.wait();
         let now = timer_now();
         let until = now.checked_add(waits).unwrap_or(now + LONGEST);
         let permit = timeout_at(until, shared.permits.clone().acquire_owned()).await;

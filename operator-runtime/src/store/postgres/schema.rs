@@ -1,5 +1,6 @@
 //! Reads the version of the tables, and creates or upgrades them.
 
+use sha2::{Digest as _, Sha256};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
@@ -15,7 +16,8 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 /// While `uncommitted` is true, the record's foreign key refers to a row that cannot exist. Postgres checks the key at
 /// commit. So the transaction cannot be committed before the store has completed its record, whatever SQL a handler
 /// runs.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE {schema}operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
     CREATE TABLE {schema}operator_operations (
         id bytea NOT NULL PRIMARY KEY,
@@ -27,10 +29,15 @@ const MIGRATIONS: [&str; 1] = ["
             REFERENCES {schema}operator_nothing DEFERRABLE INITIALLY DEFERRED
     );
     CREATE INDEX operator_operations_first_seen ON {schema}operator_operations (first_seen);
-"];
+",
+    // Besides the row with the version, there is a row with version 0 for each set-up of a program that has run.
+    "
+    ALTER TABLE {schema}operator_schema ADD COLUMN setup text;
+",
+];
 
 /// The newest schema that this version knows.
-const KNOWN: u32 = 1;
+const KNOWN: u32 = 2;
 const _: () = assert!(
     MIGRATIONS.len() == KNOWN as usize,
     "there must be exactly one migration per schema version"
@@ -38,6 +45,8 @@ const _: () = assert!(
 
 const IS_THERE: &str = "SELECT to_regclass('{schema}operator_schema') IS NOT NULL";
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM {schema}operator_schema";
+/// The programs' set-ups that have run, by the hashes of their SQL.
+const HAS_RUN: &str = "SELECT EXISTS (SELECT FROM {schema}operator_schema WHERE setup = $1)";
 /// The rights on the records' table that the role lacks.
 const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS need (needed, place)
@@ -82,12 +91,22 @@ impl Place {
         for (migration, version) in MIGRATIONS.iter().zip(1..) {
             sql += &format!(
                 "DO $operator$ BEGIN IF ({VERSION}) < {version} THEN{migration}    \
-                 DELETE FROM {{schema}}operator_schema;\n    INSERT INTO {{schema}}operator_schema VALUES ({version});\n\
+                 DELETE FROM {{schema}}operator_schema WHERE version > 0;\n    \
+                 INSERT INTO {{schema}}operator_schema (version) VALUES ({version});\n\
                  END IF; END $operator$;\n"
             );
         }
         sql += "COMMIT;\n";
         self.sql(&sql)
+    }
+
+    /// The SQL that notes that a program's set-up has run. It is part of the set-up's transaction.
+    pub(super) fn note(&self, setup: &str) -> String {
+        let hash = hash(setup);
+        self.sql(&format!(
+            "DELETE FROM {{schema}}operator_schema WHERE setup = '{hash}';\n\
+             INSERT INTO {{schema}}operator_schema (version, setup) VALUES (0, '{hash}');\n"
+        ))
     }
 
     /// The rights that the role of a serving program needs, as comments.
@@ -101,6 +120,35 @@ impl Place {
                 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}operator_operations TO the_role;\n";
         self.sql(&sql)
     }
+}
+
+/// Runs a program's set-up in a transaction, and notes that it has run.
+pub(super) async fn set_up(session: &Session, place: &Place, sql: &str, name: &str) -> Result<(), StoreError> {
+    let work = async {
+        session.batch_execute(&place.note(sql)).await?;
+        session.batch_execute(sql).await
+    };
+    let done = under_its_lock(session, work).await.map_err(Failure::from);
+    done.map_err(|failure| match failure {
+        failure if failure.is_denied() => StoreError::NotReady {
+            store: name.to_owned(),
+            why: format!(
+                "has not run this version of the program's set-up, and its role may not run it ({failure}): run `migrate` with the address of a role that may, or give the output of `migrate --print` to a database administrator"
+            ),
+        },
+        Failure::Driver(source) => StoreError::unavailable(name, "run the program's set-up", source),
+        failure => failure.of_store(name, "run the program's set-up"),
+    })
+}
+
+/// Whether this set-up has run.
+pub(super) async fn has_run(session: &Session, place: &Place, sql: &str) -> Result<bool, Failure> {
+    let row = session::in_time(session.query_one(&place.sql(HAS_RUN), &[&hash(sql)])).await?;
+    Ok(row.try_get(0)?)
+}
+
+fn hash(sql: &str) -> String {
+    const_hex::encode(Sha256::digest(sql))
 }
 
 /// Runs `work` in a transaction under the advisory lock, so that no two processes run a set-up at the same time.

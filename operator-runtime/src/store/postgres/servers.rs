@@ -116,27 +116,26 @@ impl Servers {
 
     /// Every address of every host, in the order in which to try them.
     async fn candidates(&self, failures: &mut Vec<(String, Failure)>) -> Vec<(Place, Config)> {
-        let mut candidates = Vec::new();
-        for (host, config) in self.hosts.iter().enumerate() {
+        let lookups = self.hosts.iter().map(|config| {
             let (Some(Host::Tcp(name)), []) = (config.get_hosts().first(), config.get_hostaddrs()) else {
-                candidates.push((Place { host, address: None }, config.clone()));
-                continue;
+                return None;
             };
             let port = config.get_ports().first().copied().unwrap_or(5432);
-            let found = lookup_host((name.as_str(), port)).map_err(Failure::NoAddress);
-            let found = match session::within(self.limit, found).await {
-                Ok(found) => found,
-                Err(failure) => {
-                    failures.push((label(config), failure));
-                    continue;
-                }
-            };
-            candidates.extend(found.map(|found| {
-                let address = Some(found.ip());
-                let mut config = config.clone();
-                config.hostaddr(found.ip());
-                (Place { host, address }, config)
-            }));
+            let found = lookup_host((name.clone(), port)).map_err(Failure::NoAddress);
+            Some(session::within(self.limit, found))
+        });
+        let mut candidates = Vec::new();
+        for ((host, config), found) in self.hosts.iter().enumerate().zip(together(lookups).await) {
+            match found {
+                None => candidates.push((Place { host, address: None }, config.clone())),
+                Some(Ok(found)) => candidates.extend(found.map(|found| {
+                    let address = Some(found.ip());
+                    let mut config = config.clone();
+                    config.hostaddr(found.ip());
+                    (Place { host, address }, config)
+                })),
+                Some(Err(failure)) => failures.push((label(config), failure)),
+            }
         }
         let experience = self.experience();
         candidates.sort_by_key(|(place, _)| match Some(*place) {
@@ -216,6 +215,23 @@ impl Servers {
     }
 }
 
+/// Runs futures together, so that their times do not add up, and returns their outputs in order.
+async fn together<F>(futures: impl Iterator<Item = Option<F>>) -> Vec<Option<F::Output>>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    // All futures are spawned before the first one is awaited.
+    let running: Vec<_> = futures.map(|future| future.map(tokio::spawn)).collect();
+    let mut outputs = Vec::with_capacity(running.len());
+    for task in running {
+        outputs.push(match task {
+            Some(task) => task.await.ok(),
+            None => None,
+        });
+    }
+    outputs
+}
+
 /// The host and port of a configuration.
 pub(super) fn label(config: &Config) -> String {
     let host = match config.get_hosts().first() {
@@ -265,5 +281,25 @@ impl std::error::Error for NotOpened {
 impl fmt::Debug for Servers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Servers").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::together;
+    use crate::clock::timer_now;
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_lookups_do_not_add_up() {
+        let slow = |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            seconds
+        };
+        let begun = timer_now();
+        let found = together([Some(slow(3)), None, Some(slow(1)), Some(slow(2))].into_iter()).await;
+        assert_eq!(found, [Some(3), None, Some(1), Some(2)]);
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
     }
 }
