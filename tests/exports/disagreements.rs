@@ -201,6 +201,10 @@ struct Loose {
     text: Foreign,
     #[schemars(with = "Value")]
     any: Foreign,
+    #[schemars(with = "Value")]
+    number: u8,
+    #[schemars(with = "Value")]
+    object: Fixed,
     #[schemars(with = "BTreeMap<String, u8>")]
     keys: BTreeMap<Level, u8>,
     #[serde(default)]
@@ -364,7 +368,7 @@ async fn a_flattened_map_is_kept_inside_an_input_and_refused_as_inputs() {
 async fn schemas_that_are_written_by_hand_do_not_stop_the_start() {
     let loose = |text: &str, version: &str| {
         json!({
-            "loose": { "text": text, "any": "Warn", "keys": { "Low": 1 }, "hidden": true },
+            "loose": { "text": text, "any": "Warn", "number": 1, "object": { "version": "any" }, "keys": { "Low": 1 }, "hidden": true },
             "fixed": { "version": version },
             "tagged": { "kind": "A", "version": "v1" },
         })

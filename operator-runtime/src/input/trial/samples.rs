@@ -67,7 +67,8 @@ impl Sampler<'_> {
             }
             Value::String(name) => self.of_type(name, schema, depth),
             _ if schema.get("properties").is_some() => self.of_type("object", schema, depth),
-            _ => vec![json!(1)],
+            // Any value: the type may well accept only some, and the schema does not say which.
+            _ => vec![UNKNOWN.into()],
         }
     }
 
