@@ -84,7 +84,10 @@ impl Shared {
     /// Runs `work`. When `caller` is dropped, nobody waits for the result, so the running statement is interrupted.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>, caller: Weak<()>) -> rusqlite::Result<T> {
         let idle = self.idle().pop();
-        #[allow(unused_mut, reason = "the oldest accepted rusqlite takes the handler by a shared reference")]
+        #[allow(
+            unused_mut,
+            reason = "the oldest accepted rusqlite takes the handler by a shared reference"
+        )]
         let mut connection = match idle {
             Some(connection) => connection,
             None => connection::open_for_reading(&self.path)?,
