@@ -1,14 +1,19 @@
 //! A client that signs its calls and works within the process, for the tests of programs with endpoints.
 
+use std::any::{TypeId, type_name};
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::app::{App, Assembled, Service, StartError, StartProblem, assemble};
 use crate::clock::{Clock as _, ManualClock};
@@ -16,7 +21,11 @@ use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::randomness;
 use crate::protocol::signature::Keys;
-use crate::store::MemoryStore;
+use crate::store::{
+    BoxFuture, Fingerprint, FirstSeen, MemoryStore, OperationId, Origin, Proposal, Record, Store, StoreError,
+    Transaction, Verdict, Work,
+};
+use crate::transaction::{Database, Tx};
 
 const SECRET: &str = "op_sk_testing";
 /// The limit of the in-memory store, in bytes. It is more than any test stores.
@@ -194,6 +203,92 @@ impl Client {
         request.headers_mut().extend(self.headers.clone());
         request
     }
+}
+
+/// The time limit for a test's statements.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs `test` in a transaction of the store, with the [`Tx`] that a handler would get, and then undoes everything that
+/// it wrote. This tests a function that takes `&mut Tx` without an endpoint around it.
+///
+/// ```standalone_crate
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use operator_runtime::{Sqlite, Tx, rusqlite, store::SqliteStore, testing};
+///
+/// fn book(tx: &mut Tx<Sqlite>, cents: i64) -> rusqlite::Result<i64> {
+///     tx.execute("INSERT INTO ledger VALUES (?1)", [cents])?;
+///     tx.query_row("SELECT sum(cents) FROM ledger", (), |row| row.get(0))
+/// }
+///
+/// # let folder = std::env::temp_dir().join(format!("operator-testing-{}.db", std::process::id()));
+/// let store = SqliteStore::open(&folder)?;
+/// store.setup(|connection| connection.execute_batch("CREATE TABLE ledger (cents INTEGER NOT NULL)"))?;
+/// for _ in 0..2 {
+///     let sum = testing::transaction(&store, |tx: &mut Tx<Sqlite>| Box::pin(async move { book(tx, 5) })).await;
+///     assert_eq!(sum?, 5, "the first transaction was undone");
+/// }
+/// # std::fs::remove_file(folder)?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "sqlite"))] fn main() {}
+/// ```
+///
+/// With Postgres, write `Tx<Postgres>`, a [`PostgresStore`](crate::store::PostgresStore), and `.await` after each query.
+///
+/// # Panics
+/// If `test` panics, if the store has no transactions of this database, or if the transaction cannot be started.
+pub async fn transaction<D: Database, T: Send + 'static>(
+    store: &dyn Store,
+    test: impl for<'t> FnOnce(&'t mut Tx<D>) -> BoxFuture<'t, T> + Send + 'static,
+) -> T {
+    let transactions = store.transactions();
+    let Some(transactions) = transactions.filter(|found| found.handle_type() == TypeId::of::<Tx<D>>()) else {
+        panic!("{} has no transactions with {}", store.describe(), type_name::<Tx<D>>());
+    };
+    let (result, tested) = oneshot::channel();
+    let work: Work = Box::new(move |transaction| {
+        Box::pin(async move {
+            let begun = begin(transaction).await;
+            let outcome = match (begun, transaction.handle().downcast_mut()) {
+                (Ok(()), Some(tx)) => Ok(caught(test(tx)).await),
+                (begun, _) => Err(begun.err()),
+            };
+            // Nobody receives the result if the caller was dropped.
+            let _ = result.send(outcome);
+            Verdict::RollBack
+        })
+    });
+    let ended = transactions.transact(LIMIT, work).await;
+    match tested.await {
+        Ok(Ok(Ok(value))) => value,
+        Ok(Ok(Err(panicked))) => resume_unwind(panicked),
+        Ok(Err(error)) => panic!("the transaction did not begin: {error:?}"),
+        Err(_) => panic!("the transaction did not begin: {ended:?}"),
+    }
+}
+
+/// Begins a transaction as that of a call begins: with the record of an operation.
+async fn begin(transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+    let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
+    let claim = Proposal {
+        id: OperationId::new("operator-runtime", "testing::transaction"),
+        expected: None,
+        new: Arc::new(record),
+        first_seen: FirstSeen::Keep,
+    };
+    transaction.swap(claim).wait().await?;
+    transaction.savepoint().wait().await
+}
+
+/// The output of a future, or the payload of its panic.
+async fn caught<T>(mut future: BoxFuture<'_, T>) -> std::thread::Result<T> {
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        },
+    )
+    .await
 }
 
 fn pairs_of(inputs: &Value) -> Vec<(String, String)> {
