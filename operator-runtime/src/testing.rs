@@ -17,9 +17,12 @@ use tokio::sync::oneshot;
 
 use crate::app::{App, Assembled, Service, StartError, StartProblem, assemble};
 use crate::clock::{Clock as _, ManualClock};
+use crate::endpoint::call::Call;
+use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::randomness;
+use crate::protocol::request::Unverified;
 use crate::protocol::signature::Keys;
 use crate::store::{
     BoxFuture, Fingerprint, FirstSeen, MemoryStore, OperationId, Origin, Proposal, Record, Store, StoreError,
@@ -173,15 +176,61 @@ impl Client {
         }
     }
 
-    fn request(&self, name: &str, inputs: &Value) -> Request<Full<Bytes>> {
+    /// The [`Call`] that a handler would get for a call of this endpoint, to test a function that takes `&Call`. The
+    /// endpoint's handler does not run.
+    ///
+    /// ```standalone_crate
+    /// use operator_runtime::{App, Call, operator_api, testing::Client};
+    /// use serde_json::json;
+    ///
+    /// fn payment_key(call: &Call) -> String {
+    ///     format!("{}-{}", call.tenant(), call.idempotency_key())
+    /// }
+    ///
+    /// /// Pays. Use it when a customer asks for it.
+    /// #[operator_api(POST, "/payments")]
+    /// async fn pay(call: &Call) -> String {
+    ///     payment_key(call)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let client = Client::new(App::new()).await.unwrap().with_idempotency_key("k");
+    /// assert_eq!(payment_key(&client.to_call("pay", &json!({}))), "default-k");
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If the app has no endpoint with this name, or does not accept the client's signature; the message says why.
+    #[must_use]
+    pub fn to_call(&self, endpoint: &str, inputs: &Value) -> Call {
+        let request = self.request(endpoint, inputs);
+        let prepared = self.endpoint(endpoint);
+        // The body of a GET is not signed.
+        let body = match prepared.endpoint.method {
+            Method::Get => Bytes::new(),
+            Method::Post => inputs.to_string().into(),
+        };
+        let verified = Unverified::parse(prepared.endpoint.method, request.uri().query(), request.headers(), body)
+            .and_then(|unverified| unverified.verify(&prepared.keys, self.clock.unix_seconds()));
+        let kept = verified.unwrap_or_else(|refusal| panic!("{refusal}")).keep();
+        Call {
+            endpoint: prepared.endpoint.name,
+            kept,
+            headers: request.headers().clone(),
+        }
+    }
+
+    fn endpoint(&self, name: &str) -> &PreparedEndpoint {
         let found = self
             .assembled
             .endpoints
             .iter()
             .find(|endpoint| endpoint.endpoint.name == name);
-        let Some(endpoint) = found.map(|bound| bound.endpoint) else {
-            panic!("the app has no endpoint `{name}`");
-        };
+        found.unwrap_or_else(|| panic!("the app has no endpoint `{name}`"))
+    }
+
+    fn request(&self, name: &str, inputs: &Value) -> Request<Full<Bytes>> {
+        let endpoint = self.endpoint(name).endpoint;
         let settings = &self.assembled.settings;
         let url = settings.public_url.published(endpoint.path);
         let call = match endpoint.method {
