@@ -1,22 +1,34 @@
 //! A client that signs its calls and works within the process, for the tests of programs with endpoints.
 
+use std::any::{TypeId, type_name};
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use crate::app::{App, Assembled, Service, StartError, StartProblem, assemble};
 use crate::clock::{Clock as _, ManualClock};
+use crate::endpoint::call::Call;
+use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::randomness;
+use crate::protocol::request::Unverified;
 use crate::protocol::signature::Keys;
-use crate::store::MemoryStore;
+use crate::store::{
+    BoxFuture, Fingerprint, FirstSeen, MemoryStore, OperationId, Origin, Proposal, Record, Store, StoreError,
+    Transaction, Verdict, Work,
+};
+use crate::transaction::{Database, Tx};
 
 const SECRET: &str = "op_sk_testing";
 /// The limit of the in-memory store, in bytes. It is more than any test stores.
@@ -164,15 +176,61 @@ impl Client {
         }
     }
 
-    fn request(&self, name: &str, inputs: &Value) -> Request<Full<Bytes>> {
+    /// The [`Call`] that a handler would get for a call of this endpoint, to test a function that takes `&Call`. The
+    /// endpoint's handler does not run.
+    ///
+    /// ```standalone_crate
+    /// use operator_runtime::{App, Call, operator_api, testing::Client};
+    /// use serde_json::json;
+    ///
+    /// fn payment_key(call: &Call) -> String {
+    ///     format!("{}-{}", call.tenant(), call.idempotency_key())
+    /// }
+    ///
+    /// /// Pays. Use it when a customer asks for it.
+    /// #[operator_api(POST, "/payments")]
+    /// async fn pay(call: &Call) -> String {
+    ///     payment_key(call)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let client = Client::new(App::new()).await.unwrap().with_idempotency_key("k");
+    /// assert_eq!(payment_key(&client.to_call("pay", &json!({}))), "default-k");
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If the app has no endpoint with this name, or does not accept the client's signature; the message says why.
+    #[must_use]
+    pub fn to_call(&self, endpoint: &str, inputs: &Value) -> Call {
+        let request = self.request(endpoint, inputs);
+        let prepared = self.endpoint(endpoint);
+        // The body of a GET is not signed.
+        let body = match prepared.endpoint.method {
+            Method::Get => Bytes::new(),
+            Method::Post => inputs.to_string().into(),
+        };
+        let verified = Unverified::parse(prepared.endpoint.method, request.uri().query(), request.headers(), body)
+            .and_then(|unverified| unverified.verify(&prepared.keys, self.clock.unix_seconds()));
+        let kept = verified.unwrap_or_else(|refusal| panic!("{refusal}")).keep();
+        Call {
+            endpoint: prepared.endpoint.name,
+            kept,
+            headers: request.headers().clone(),
+        }
+    }
+
+    fn endpoint(&self, name: &str) -> &PreparedEndpoint {
         let found = self
             .assembled
             .endpoints
             .iter()
             .find(|endpoint| endpoint.endpoint.name == name);
-        let Some(endpoint) = found.map(|bound| bound.endpoint) else {
-            panic!("the app has no endpoint `{name}`");
-        };
+        found.unwrap_or_else(|| panic!("the app has no endpoint `{name}`"))
+    }
+
+    fn request(&self, name: &str, inputs: &Value) -> Request<Full<Bytes>> {
+        let endpoint = self.endpoint(name).endpoint;
         let settings = &self.assembled.settings;
         let url = settings.public_url.published(endpoint.path);
         let call = match endpoint.method {
@@ -194,6 +252,92 @@ impl Client {
         request.headers_mut().extend(self.headers.clone());
         request
     }
+}
+
+/// The time limit for a test's statements.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs `test` in a transaction of the store, with the [`Tx`] that a handler would get, and then undoes everything that
+/// it wrote. This tests a function that takes `&mut Tx` without an endpoint around it.
+///
+/// ```standalone_crate
+/// # #[cfg(feature = "sqlite")]
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use operator_runtime::{Sqlite, Tx, rusqlite, store::SqliteStore, testing};
+///
+/// fn book(tx: &mut Tx<Sqlite>, cents: i64) -> rusqlite::Result<i64> {
+///     tx.execute("INSERT INTO ledger VALUES (?1)", [cents])?;
+///     tx.query_row("SELECT sum(cents) FROM ledger", (), |row| row.get(0))
+/// }
+///
+/// # let folder = std::env::temp_dir().join(format!("operator-testing-{}.db", std::process::id()));
+/// let store = SqliteStore::open(&folder)?;
+/// store.setup(|connection| connection.execute_batch("CREATE TABLE ledger (cents INTEGER NOT NULL)"))?;
+/// for _ in 0..2 {
+///     let sum = testing::transaction(&store, |tx: &mut Tx<Sqlite>| Box::pin(async move { book(tx, 5) })).await;
+///     assert_eq!(sum?, 5, "the first transaction was undone");
+/// }
+/// # std::fs::remove_file(folder)?;
+/// # Ok(()) }
+/// # #[cfg(not(feature = "sqlite"))] fn main() {}
+/// ```
+///
+/// With Postgres, write `Tx<Postgres>`, a [`PostgresStore`](crate::store::PostgresStore), and `.await` after each query.
+///
+/// # Panics
+/// If `test` panics, if the store has no transactions of this database, or if the transaction cannot be started.
+pub async fn transaction<D: Database, T: Send + 'static>(
+    store: &dyn Store,
+    test: impl for<'t> FnOnce(&'t mut Tx<D>) -> BoxFuture<'t, T> + Send + 'static,
+) -> T {
+    let transactions = store.transactions();
+    let Some(transactions) = transactions.filter(|found| found.handle_type() == TypeId::of::<Tx<D>>()) else {
+        panic!("{} has no transactions with {}", store.describe(), type_name::<Tx<D>>());
+    };
+    let (result, tested) = oneshot::channel();
+    let work: Work = Box::new(move |transaction| {
+        Box::pin(async move {
+            let begun = begin(transaction).await;
+            let outcome = match (begun, transaction.handle().downcast_mut()) {
+                (Ok(()), Some(tx)) => Ok(caught(test(tx)).await),
+                (begun, _) => Err(begun.err()),
+            };
+            // Nobody receives the result if the caller was dropped.
+            let _ = result.send(outcome);
+            Verdict::RollBack
+        })
+    });
+    let ended = transactions.transact(LIMIT, work).await;
+    match tested.await {
+        Ok(Ok(Ok(value))) => value,
+        Ok(Ok(Err(panicked))) => resume_unwind(panicked),
+        Ok(Err(error)) => panic!("the transaction did not begin: {error:?}"),
+        Err(_) => panic!("the transaction did not begin: {ended:?}"),
+    }
+}
+
+/// Begins a transaction as that of a call begins: with the record of an operation.
+async fn begin(transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+    let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
+    let claim = Proposal {
+        id: OperationId::new("operator-runtime", "testing::transaction"),
+        expected: None,
+        new: Arc::new(record),
+        first_seen: FirstSeen::Keep,
+    };
+    transaction.swap(claim).wait().await?;
+    transaction.savepoint().wait().await
+}
+
+/// The output of a future, or the payload of its panic.
+async fn caught<T>(mut future: BoxFuture<'_, T>) -> std::thread::Result<T> {
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        },
+    )
+    .await
 }
 
 fn pairs_of(inputs: &Value) -> Vec<(String, String)> {

@@ -1,8 +1,9 @@
-//! Two servers behind nginx with its defaults are restarted one after the other, under load: no attempt of a caller fails.
+//! Two servers behind nginx are restarted one after the other, under load: no attempt of a caller fails. nginx has its
+//! defaults, or keeps its connections to servers that also hold thousands of idle connections.
 
 use std::collections::HashSet;
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
@@ -19,6 +20,19 @@ const CALLERS: usize = 8;
 /// How often each of the two servers is restarted.
 const RESTARTS: usize = 5;
 
+/// The idle connections that are held open at both servers together.
+const IDLE: usize = 5_000;
+/// The number of files that this process and each server may open: for all idle connections, and a quarter more, because a
+/// server uses only three quarters of its files for connections.
+const FILES: usize = 16_384;
+
+/// How nginx treats its connections to the servers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upstream {
+    Defaults,
+    KeptAlive,
+}
+
 /// An nginx of this test's own, which is ended when this value is dropped.
 struct Nginx {
     child: Child,
@@ -26,12 +40,19 @@ struct Nginx {
 }
 
 impl Nginx {
-    fn start(folder: &Path, servers: &[Server]) -> Self {
+    fn start(folder: &Path, servers: &[Server], kept: Upstream) -> Self {
         let port = free_port();
         let upstream: String = servers
             .iter()
             .map(|server| format!("server 127.0.0.1:{};", server.port))
             .collect();
+        let (keeps, passes) = match kept {
+            Upstream::Defaults => ("", ""),
+            Upstream::KeptAlive => (
+                "keepalive 32; keepalive_timeout 60s;",
+                "proxy_http_version 1.1; proxy_set_header Connection \"\";",
+            ),
+        };
         let shown = folder.display();
         let config = format!(
             "daemon off; pid {shown}/nginx.pid; error_log {shown}/nginx.log; worker_processes 1;
@@ -40,8 +61,8 @@ impl Nginx {
                 access_log off;
                 client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy; fastcgi_temp_path {shown}/fastcgi;
                 uwsgi_temp_path {shown}/uwsgi; scgi_temp_path {shown}/scgi;
-                upstream support {{ {upstream} }}
-                server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://support; }} }}
+                upstream support {{ {upstream} {keeps} }}
+                server {{ listen 127.0.0.1:{port}; location / {{ {passes} proxy_pass http://support; }} }}
             }}"
         );
         let file = folder.join("nginx.conf");
@@ -102,8 +123,43 @@ fn charges(folder: &Path) -> usize {
     lines(&folder.join("ledger")).len()
 }
 
+/// Connections to a server on which a request was answered, and which then stay open.
+fn idle_connections(port: u16, count: usize) -> Vec<TcpStream> {
+    let connect = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, *b"HTTP/1.1 200 OK");
+        stream
+    };
+    std::iter::repeat_with(connect).take(count).collect()
+}
+
+/// Raises the limit of open files of this process, which the servers inherit.
+fn allow_files() {
+    let pid = std::process::id().to_string();
+    let raised = Command::new("prlimit")
+        .args(["--pid", &pid, &format!("--nofile={FILES}:")])
+        .status();
+    assert!(
+        raised.unwrap().success(),
+        "the hard limit of open files is below {FILES}"
+    );
+}
+
 #[test]
 fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
+    no_attempt_fails(Upstream::Defaults, 0, "rolling restarts behind nginx");
+}
+
+#[test]
+fn no_attempt_fails_if_nginx_keeps_its_connections_and_thousands_are_idle() {
+    allow_files();
+    no_attempt_fails(Upstream::KeptAlive, IDLE, "rolling restarts, 5000 idle connections");
+}
+
+fn no_attempt_fails(kept: Upstream, idle: usize, proof: &str) {
     let postgres = Postgres::start(&[]);
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
@@ -119,7 +175,8 @@ fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
         Server::start_with(&program, &folders[index], &environment)
     };
     let mut servers = [0, 1].map(|index| start(index, &format!("127.0.0.1:{}", free_port())));
-    let nginx = Nginx::start(folder.path(), &servers);
+    let nginx = Nginx::start(folder.path(), &servers, kept);
+    let mut held = [0, 1].map(|index: usize| idle_connections(servers[index].port, idle / 2));
     let (is_over, calls, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let over = End(&is_over);
@@ -145,6 +202,7 @@ fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
                 servers[index].terminate();
                 assert_eq!(servers[index].exit_code(), Some(0));
                 servers[index] = start(index, &listen);
+                held[index] = idle_connections(servers[index].port, idle / 2);
                 // nginx uses the server again ten seconds after it could not connect.
                 let before = charges(&folders[index]);
                 let deadline = Instant::now() + Duration::from_secs(60);
@@ -165,7 +223,7 @@ fn no_attempt_fails_while_servers_behind_nginx_are_restarted() {
         .collect();
     let keys: HashSet<&String> = charged.iter().collect();
     let row = Row {
-        proof: "rolling restarts behind nginx",
+        proof,
         store: "Postgres",
         tried: &format!("{} restarts, no attempt failed", 2 * RESTARTS),
         lost: calls.saturating_sub(keys.len()),

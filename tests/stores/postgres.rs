@@ -21,7 +21,7 @@ use std::time::Duration;
 use operator_runtime::store::{
     Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Proposal, Record, Store, StoreError, Swap, contract,
 };
-use operator_runtime::testing::{Answer, Client};
+use operator_runtime::testing::{self, Answer, Client};
 use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api, tokio_postgres};
 use serde_json::json;
 use tests::proof::Row;
@@ -377,4 +377,30 @@ async fn a_pool_in_use_refuses_in_time_and_a_closed_pool_says_so() {
     assert!(error.unwrap().unwrap_err().to_string().contains("?pool=N"));
     store.close().await;
     assert!(matches!(claim(&store, "1").await, Err(StoreError::Closed { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_is_tested_in_a_transaction_that_is_undone() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    store.setup(TABLES).await.unwrap();
+    for _ in 0..2 {
+        let counted = testing::transaction(&store, |tx: &mut Tx<Postgres>| {
+            Box::pin(async move {
+                book(tx, "tested").await.unwrap();
+                let counted = tx.query_one("SELECT count(*) FROM ledger", &[]).await.unwrap();
+                counted.get::<_, i64>(0)
+            })
+        });
+        assert_eq!(counted.await, 1);
+    }
+    let failing = tokio::spawn(async move {
+        testing::transaction(&store, |_: &mut Tx<Postgres>| {
+            Box::pin(async { panic!("a failed assertion") })
+        })
+        .await
+    });
+    let panicked = failing.await.unwrap_err().into_panic();
+    assert_eq!(panicked.downcast_ref(), Some(&"a failed assertion"));
+    assert_eq!(ledger(&server.url()).await, Vec::<String>::new());
 }
