@@ -115,8 +115,10 @@ fn a_worker_thread_is_left_for_other_calls_while_many_bodies_are_decoded() {
         .unwrap();
     runtime.block_on(async {
         let _guard = ONE_TEST.lock().await;
-        close_the_gate();
+        // Start-up decodes samples of each input.
+        open_the_gate();
         let client = Client::new(App::new().only(endpoints![gated, quick])).await.unwrap();
+        close_the_gate();
         let medium = json!({ "text": "x".repeat(3_000) });
         let mut calls = JoinSet::new();
         for _ in 0..permits() + 2 {
@@ -145,11 +147,12 @@ fn a_worker_thread_is_left_for_other_calls_while_many_bodies_are_decoded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanwhile() {
     let _guard = ONE_TEST.lock().await;
-    close_the_gate();
+    open_the_gate();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("large.db")).unwrap();
     let app = App::new().store(store).only(endpoints![gated, quick, charge, deposit]);
     let client = Client::new(app).await.unwrap();
+    close_the_gate();
     let long = json!({ "text": "x".repeat(70_000) });
     let mut large = JoinSet::new();
     for _ in 0..permits() {

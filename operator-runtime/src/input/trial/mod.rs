@@ -37,6 +37,9 @@ pub(super) fn of<T: DeserializeOwned>(value: &Value) -> Tried {
 
 /// The first value about which the schema and the type disagree, if the trial finds one.
 pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) -> Tried) -> Option<Disagreement> {
+    if is_one_scalar(schema) {
+        return None;
+    }
     let places = Places::of(schema);
     let mut known = BTreeSet::new();
     let samples = samples::of(schema)
@@ -84,6 +87,17 @@ pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) 
         }
     }
     None
+}
+
+/// Whether the schema is that of a single text, whole number or boolean, about which nobody can disagree.
+fn is_one_scalar(schema: &Value) -> bool {
+    let has_choices = ["allOf", "anyOf", "const", "enum", "oneOf"]
+        .iter()
+        .any(|keyword| schema.get(*keyword).is_some());
+    !has_choices
+        && ["boolean", "integer", "string"]
+            .iter()
+            .any(|name| schema["type"] == *name)
 }
 
 /// Whether serde_json's feature `arbitrary_precision` is on. Without it, serde_json cannot read such a number.
