@@ -362,9 +362,10 @@ impl App {
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
         let listening = server::listen(assembled.settings.listen).await?;
+        let signals = server::Signals::new()?;
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
         let stop_delay = assembled.settings.stop_delay;
-        server::serve(listening, Arc::new(assembled), axum::Router::new(), stop_delay).await
+        server::serve(listening, signals, Arc::new(assembled), axum::Router::new(), stop_delay).await
     }
 
     /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and

@@ -1,7 +1,6 @@
 //! The HTTP server: listening, connections and their limits, and a graceful stop.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -57,15 +56,12 @@ pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, Star
 /// failure, because it aborts running calls, and their leases then have to expire.
 pub(crate) async fn serve(
     listening: Listening,
+    mut signals: Signals,
     assembled: Arc<Assembled>,
     beside: Router,
     stop_delay: Duration,
 ) -> Result<(), StartError> {
     let Listening { listener, .. } = listening;
-    let mut signals = Signals::new().map_err(|error| {
-        let sentence = format!("The program cannot wait for the signals SIGTERM and SIGINT: {error}.");
-        StartProblem::new(sentence).caused_by(error)
-    })?;
     let server = Server::new(listener, &assembled, beside);
     // This task runs until all connections have ended, including those that are accepted during the stop.
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
@@ -116,16 +112,24 @@ pub(super) fn stop_at_once() -> ! {
 }
 
 /// The signals that ask the process to stop.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Begins to wait for the signals. Before that, each of them kills the process, so this function is called before the
+    /// program says that it listens.
+    pub(super) fn new() -> Result<Self, StartError> {
+        let waiting = |kind| {
+            signal(kind).map_err(|error| {
+                let sentence = format!("The program cannot wait for the signals SIGTERM and SIGINT: {error}.");
+                StartError::from(StartProblem::new(sentence).caused_by(error))
+            })
+        };
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            terminate: waiting(SignalKind::terminate())?,
+            interrupt: waiting(SignalKind::interrupt())?,
         })
     }
 

@@ -44,9 +44,11 @@ pub(super) async fn run(app: App) -> Done {
     } else {
         key_file.display().to_string()
     };
+    let signals = server::Signals::new().map_err(|error| error.to_string())?;
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
     server::serve(
         listening,
+        signals,
         assembled,
         console.unwrap_or_else(Router::new),
         Duration::ZERO,

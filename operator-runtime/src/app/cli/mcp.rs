@@ -19,7 +19,7 @@ pub(super) async fn run(app: App) -> Done {
         .await
         .map_err(|error| error.to_string())?;
     announcement::announce(&assembled);
-    let mut signals = Signals::new().map_err(|error| format!("The program cannot wait for signals: {error}."))?;
+    let mut signals = Signals::new().map_err(|error| error.to_string())?;
     let sweeping = sweep_while_held(&assembled.pipeline);
     let (served, told_to_stop) = tokio::select! {
         served = mcp::stdio::serve(&assembled) => (served, false),
