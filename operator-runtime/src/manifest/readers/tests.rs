@@ -295,7 +295,7 @@ fn what_a_reader_cannot_read_is_said_in_the_description() {
     let (about, _) = fitted(SCHEMAS[9], "openai");
     assert_eq!(
         about,
-        json!({ "type": "string", "enum": ["a", "b", "c"], "description": "What the customer says.\n- `a`: First." })
+        json!({ "type": "string", "enum": ["a", "b", "c"], "description": "What the customer says.\n\n- `a`: First." })
     );
 }
 
