@@ -11,7 +11,7 @@ async fn orders(
     count: u8,
     #[operator(flatten, lenient)] more: More,
 ) -> String {
-    kind
+    format!("{kind} {count} {}", more.one)
 }
 
 /// More.
