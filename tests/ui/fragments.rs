@@ -274,7 +274,9 @@ async fn macros_make_descriptions() {
     assert_eq!(description(&manifest, "cups", Some("number")), "The number of cups.");
     let about = include_str!("about_teapots.md").trim_end();
     assert_eq!(description(&manifest, "included", None), about);
-    assert_eq!(description(&manifest, "cups", Some("page")), about);
+    let one_line = about.split_whitespace().collect::<Vec<_>>().join(" ");
+    let pages = format!("{about}\n\n- `First`: The first.\n- `Last`: {one_line}");
+    assert_eq!(description(&manifest, "cups", Some("page")), pages);
     let schema = <Page as SearchParam>::schema().to_value();
     assert_eq!(schema["description"], "Which page it is.");
 }
