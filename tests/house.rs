@@ -124,7 +124,7 @@ fn one_place_calls_a_handler() {
         .sum();
     assert_eq!(places, 1);
     assert_eq!(
-        say(&["(endpoint.endpoint.run)("], &["pipeline/mod.rs"]),
+        say(&["(endpoint.endpoint.run)("], &["pipeline/attempt.rs"]),
         Vec::<String>::new()
     );
 }

@@ -2,6 +2,7 @@
 //! No other module calls handlers.
 
 mod account;
+mod attempt;
 mod detached;
 pub(crate) mod execution;
 mod large;
@@ -13,42 +14,32 @@ mod under_way;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
 use self::account::Account;
+use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
 use self::detached::Detached;
-use self::execution::{Stopped, execute};
 use self::operation::Operation;
 use self::prepared::PreparedEndpoint;
-use self::reply::{Reply, not_recorded, not_taken_up, out_of_reach, refuse, reply_of, reply_of_record, response_of};
+use self::reply::{Reply, refuse};
 use self::under_way::UnderWay;
-use crate::causes::with_causes;
 use crate::clock::Clock;
-use crate::endpoint::invocation::{Invocation, TransactionSlot};
-use crate::endpoint::output::AnswerBytes;
+use crate::endpoint::invocation::Invocation;
 use crate::fail_point::FailPoint;
-use crate::idempotency::admission::{Asked, Claim};
-use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::lease::Lease;
 use crate::idempotency::operations::Operations;
-use crate::idempotency::outcome::{Answer, HandlerOutcome};
 use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::request::{Unverified, Verified};
-use crate::record::Response;
 use crate::record::operation::OperationId;
-use crate::store::{BoxFuture, StoreError, is_conflict, is_out_of_reach};
-
-const JSON: &str = "application/json";
+use crate::store::{BoxFuture, StoreError};
 
 /// The state that all endpoints of an app share.
 pub(crate) struct Pipeline {
@@ -310,199 +301,4 @@ enum Begun<'p> {
     Read(BoxFuture<'p, Reply>),
     Change(Detached<'p, Reply>),
     Transact(BoxFuture<'p, Reply>),
-}
-
-/// Runs the handler. No other function calls a handler.
-async fn run(
-    endpoint: &PreparedEndpoint,
-    mut invocation: Invocation,
-    limit: Duration,
-    transaction: TransactionSlot<'_>,
-    mut lease: Option<&mut Lease>,
-) -> HandlerOutcome {
-    let in_transaction = transaction.0.is_some();
-    let length = invocation.body_length();
-    // Outside a transaction, all but short bodies wait for a permit before they are decoded. A call in a transaction does
-    // not wait, because other transactions would wait for it, and a large body is already checked. The wait does not
-    // count toward the handler's time limit. If the wait is too long, the operation is released, because nothing has run
-    // yet.
-    let turn = if in_transaction || !large::takes_a_turn(length) {
-        None
-    } else {
-        match Box::pin(execute(large::turn(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
-            Ok(turn) => turn,
-            Err(_) => return refused(&Error::retryable(large::WAITED_TOO_LONG)),
-        }
-    };
-    let handler = async move {
-        if invocation.extracts() {
-            // The extractors' future is boxed, so that a call without extractors does not reserve space for it.
-            Box::pin(invocation.extract()).await?;
-        }
-        let start = || (endpoint.endpoint.run)(&mut invocation, transaction);
-        let handler = if large::is_large(length) {
-            large::aside(start)
-        } else {
-            start()
-        };
-        drop(turn);
-        handler?.await
-    };
-    match execute(handler, limit, lease).await {
-        Ok(Ok(AnswerBytes(body))) => HandlerOutcome::Finished {
-            response: Response {
-                status: StatusCode::OK,
-                content_type: JSON.into(),
-                body,
-            },
-            kind: None,
-        },
-        Ok(Err(error)) if in_transaction && is_conflict(&error) => HandlerOutcome::Conflict,
-        Ok(Err(error)) if error.kind() == Kind::Unwritable => {
-            let cause = error.cause().map(|cause| with_causes(cause));
-            tracing::error!(
-                cause,
-                "the value that the handler returned could not be serialized as JSON"
-            );
-            HandlerOutcome::Panicked
-        }
-        Ok(Err(error)) => {
-            if let Some(cause) = error.cause() {
-                tracing::error!(status = error.status().as_u16(), cause = %with_causes(cause), "the handler failed");
-            }
-            // A handler that may not run again may have taken effect, so its caller must not be asked to send the call
-            // again.
-            let may_run_again = endpoint.endpoint.effect.may_run_again();
-            if may_run_again && error.kind() == Kind::Internal && is_out_of_reach(&error) {
-                return refused(&out_of_reach());
-            }
-            refused(&error)
-        }
-        Err(Stopped::Panicked(message)) => {
-            tracing::error!(%message, "the handler panicked");
-            HandlerOutcome::Panicked
-        }
-        Err(Stopped::TimedOut) => {
-            tracing::error!(
-                limit_s = limit.as_secs_f64(),
-                "the handler exceeded its time limit: make it faster, or raise the endpoint's `timeout` or the setting `handler_timeout`"
-            );
-            HandlerOutcome::TimedOut
-        }
-    }
-}
-
-fn refused(error: &Error) -> HandlerOutcome {
-    HandlerOutcome::Finished {
-        response: response_of(error),
-        kind: Some(error.kind()),
-    }
-}
-
-async fn read(invocation: Invocation, permit: OwnedSemaphorePermit, account: Account) -> Reply {
-    let limit = account.endpoint().max_execution;
-    let answer = match run(account.endpoint(), invocation, limit, TransactionSlot(None), None).await {
-        HandlerOutcome::Finished { response, kind } => Answer::Response { response, kind },
-        HandlerOutcome::Panicked => Answer::Failed,
-        HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
-    };
-    drop(permit);
-    account.close(reply_of(answer, Effect::ReadOnly, None))
-}
-
-fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint) -> Asked<'i> {
-    Asked {
-        id: operation.id,
-        first: &operation.first,
-        effect: endpoint.endpoint.effect,
-        max_execution: endpoint.max_execution,
-        meter: &endpoint.meter,
-    }
-}
-
-/// Returns the lease, or the reply to a call that must not run.
-fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Result<Lease, Reply> {
-    Err(match claim {
-        Ok(Claim::Run(lease)) => return Ok(lease),
-        Ok(Claim::Told(recorded)) => reply_of_record(recorded, id),
-        Err(refused) => Reply::from_error(&not_taken_up(&refused.take_back())),
-    })
-}
-
-/// Waits for the lease of an operation, and then runs the attempt.
-#[allow(
-    clippy::manual_async_fn,
-    reason = "the future of an `async fn` would store the arguments twice"
-)]
-fn attempt_when_granted(
-    operations: Operations,
-    operation: Operation,
-    invocation: Invocation,
-    permit: OwnedSemaphorePermit,
-    account: Account,
-) -> impl Future<Output = Reply> + Send {
-    async move {
-        let claim = operations.admit(&asked(&operation, account.endpoint())).await;
-        match granted(claim, operation.id) {
-            Ok(lease) => attempt(lease, operation.id, invocation, permit, account).await,
-            Err(reply) => account.close(reply),
-        }
-    }
-}
-
-/// Runs the handler under the lease of its operation, and records the outcome.
-#[allow(
-    clippy::manual_async_fn,
-    reason = "the future of an `async fn` would store the arguments twice"
-)]
-fn attempt(
-    mut lease: Lease,
-    id: OperationId,
-    invocation: Invocation,
-    permit: OwnedSemaphorePermit,
-    account: Account,
-) -> impl Future<Output = Reply> + Send {
-    async move {
-        FailPoint::AfterClaim.pass();
-        let endpoint = account.endpoint();
-        let limit = endpoint.max_execution;
-        let outcome = run(endpoint, invocation, limit, TransactionSlot(None), Some(&mut lease)).await;
-        FailPoint::BeforeCommit.pass();
-        let recorded = lease.complete(outcome).await;
-        FailPoint::AfterCommit.pass();
-        let effect = account.endpoint().endpoint.effect;
-        if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut)) {
-            account.endpoint().meter.unknown.increment(1);
-        }
-        let reply = match recorded {
-            Ok(answer) => reply_of(answer, effect, Some(id)),
-            Err(error) => {
-                tracing::error!(%error, "the outcome of a handler was not recorded: check the store");
-                Reply::from_error(&not_recorded())
-            }
-        };
-        // The permit is held until the outcome is recorded, so that recording counts toward the limit of concurrent
-        // calls.
-        drop(permit);
-        account.close(reply)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tracing::instrument::Instrumented;
-
-    use super::{attempt, attempt_when_granted};
-
-    /// The future is boxed together with its span. Blocks of up to 1,032 bytes come from glibc's cache of freed blocks.
-    #[test]
-    fn the_future_of_an_attempt_fits_a_cached_allocation() {
-        for size in [of_future(attempt), of_future(attempt_when_granted)] {
-            assert!(size <= 1032, "the future of an attempt has grown to {size} bytes");
-        }
-    }
-
-    fn of_future<A, B, C, D, E, F>(_call: impl Fn(A, B, C, D, E) -> F) -> usize {
-        size_of::<Instrumented<F>>()
-    }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tracing::{Instrument as _, Span};
 
+use super::attempt::run;
 use super::detached::Detached;
 use super::large;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
-use super::{Admitted, Pipeline, run};
+use super::{Admitted, Pipeline};
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::idempotency::effect::Effect;
 use crate::idempotency::operations::Operations;

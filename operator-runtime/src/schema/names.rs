@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::{definitions, walk};
 
-/// Names the definitions of a generator, whose debug output is `generator`, by the paths of their types, with ASCII letters, digits, `.`, `_`, `-` and
-/// `::` only, and changes all references accordingly.
+/// Names the definitions of a generator, whose debug output is `generator`, by the paths of their types, and changes all
+/// references accordingly. A path has only ASCII letters, digits, `.`, `_`, `-` and `:`.
 pub(super) fn by_path(schema: &mut Value, definitions: Map<String, Value>, generator: &str) {
     if definitions.is_empty() {
         return;
