@@ -195,12 +195,11 @@ pub use operator_macros::SearchParams;
 /// | `crate = "…"` | the path of this crate, if the dependency has another name or another crate re-exports it | `::operator_runtime` |
 ///
 /// Options of an input, in `#[operator(…)]` before the argument: `default`, `default = …`; `min`, `max`,
-/// `exclusive_min`,
-/// `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for strings;
-/// `min_items`,
-/// `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for a struct that derives
-/// [`SearchParams`]), `lenient` (in a POST: the schema describes the input, but its type alone decides which values are
-/// accepted, for example under a `#[serde(alias)]`), `allow(lint)`. With `extract`, the argument is not an input but the value of an axum extractor.
+/// `exclusive_min`, `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for
+/// strings; `min_items`, `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for
+/// a struct that derives [`SearchParams`]), `lenient` (in a POST: the schema describes the input, but its type alone
+/// decides which values are accepted, for example under a `#[serde(alias)]`), `allow(lint)`. With `extract`, the
+/// argument is not an input but the value of an axum extractor.
 ///
 /// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
 /// `#[doc = concat!("Counts ", stringify!($what), ".")]`. So `macro_rules!` macros can make endpoints.

@@ -301,7 +301,7 @@ pub(crate) fn compile<F: Json>(schema: &Value) -> Result<Validator<F>, jsonschem
         .build(schema)
 }
 
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     email_address::EmailAddress::is_valid(text)
 }
 

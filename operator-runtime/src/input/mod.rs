@@ -36,9 +36,9 @@ use std::borrow::Cow;
 use schemars::Schema;
 use serde::Serialize;
 
-pub(crate) use bound::BoundInputs;
 #[cfg(feature = "cli")]
 pub(crate) use bound::compile;
+pub(crate) use bound::{BoundInputs, is_email};
 pub(crate) use decoder::{Arguments, Decoder, Verdict};
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};

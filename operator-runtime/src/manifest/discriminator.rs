@@ -1,9 +1,11 @@
 //! Gives tagged unions a `discriminator`, and each of their variants a name, because OpenAPI finds a variant only by a
 //! reference (OpenAPI 3.1.0 §4.8.25: inline schemas are not considered).
 
+use heck::ToUpperCamelCase as _;
 use serde_json::{Map, Value, json};
 
 use crate::schema::definitions::is_annotation;
+use crate::schema::names::first_free;
 
 /// Rewrites every definition that is only a choice between objects with one tag. Other unions stay as they are: they
 /// have no property whose value decides alone.
@@ -16,12 +18,7 @@ pub(super) fn add(definitions: &mut Map<String, Value>) {
         let names: Vec<String> = values.iter().map(|value| variant_name(&union, value)).collect();
         let mut free = Vec::with_capacity(names.len());
         for name in names {
-            let numbered = (2_u64..).map(|number| format!("{name}{number}"));
-            let is_free = |name: &String| !definitions.contains_key(name);
-            let name = std::iter::once(name.clone())
-                .chain(numbered)
-                .find(is_free)
-                .unwrap_or(name);
+            let name = first_free(name, |name| definitions.contains_key(name));
             definitions.insert(name.clone(), Value::Null);
             free.push(name);
         }
@@ -75,25 +72,11 @@ fn value_of(variant: &Value, property: &str) -> Option<String> {
 
 /// The union's name and the tag's value in Pascal case. Names of components are ASCII.
 fn variant_name(union: &str, value: &str) -> String {
-    let mut name = union.to_owned();
-    let before = name.len();
-    for word in value
-        .split(|letter: char| !letter.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        let (first, rest) = word.split_at(1);
-        name.push_str(&first.to_ascii_uppercase());
-        // `SCREAMING_CASE` becomes `ScreamingCase`; `camelCase` stays.
-        if rest.bytes().any(|letter| letter.is_ascii_lowercase()) {
-            name.push_str(rest);
-        } else {
-            name.push_str(&rest.to_ascii_lowercase());
-        }
-    }
-    if name.len() == before {
-        name.push_str("Variant");
-    }
-    name
+    let value = value
+        .replace(|letter: char| !letter.is_ascii_alphanumeric(), " ")
+        .to_upper_camel_case();
+    let value = if value.is_empty() { "Variant" } else { &value };
+    format!("{union}{value}")
 }
 
 /// Moves a reference into `allOf`, because many generators ignore the keywords beside a reference.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::openapi::Dialect;
+use crate::input::is_email;
 use crate::protocol::public_url::PublicUrl;
 
 /// What the OpenAPI document says about the program, for [`App::info`](crate::App::info).
@@ -288,10 +289,6 @@ fn is_spdx_expression(text: &str) -> bool {
             0 => is_identifier(word),
             _ => ["AND", "OR", "WITH"].contains(word),
         })
-}
-
-fn is_email(text: &str) -> bool {
-    email_address::EmailAddress::is_valid(text)
 }
 
 fn is_web_url(text: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::endpoint::Endpoint;
 use crate::protocol::public_url::PublicUrl;
 use crate::schema::definitions::{self, Inline, Shared};
 use crate::schema::names::Names;
-use crate::schema::published::{Readers, publish};
+use crate::schema::published::{Within, publish};
 
 /// The name of OpenAPI's schema of a problem. No type of the app has this name in a document.
 pub(super) const PROBLEM: &str = "Problem";
@@ -148,6 +148,6 @@ impl Described {
 /// beside a reference and the description of a choice are both kept.
 fn published(schema: Value) -> Value {
     let mut schema = definitions::inline(schema, Inline::UsedOnce);
-    publish(&mut schema, Readers::JsonSchema);
+    publish(&mut schema, Within::JsonSchema);
     schema
 }

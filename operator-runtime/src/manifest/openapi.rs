@@ -14,7 +14,7 @@ use crate::input::Input;
 use crate::problem::{PROBLEM_JSON, type_uri};
 use crate::protocol::method::Method;
 use crate::schema::definitions::{self, Shared};
-use crate::schema::published::{Readers, publish};
+use crate::schema::published::{Within, publish};
 
 /// The extension of an operation that contains its effect.
 pub(super) const EFFECT: &str = "x-operator-effect";
@@ -295,7 +295,7 @@ impl Writer {
     }
 
     fn in_dialect(&self, mut schema: Value) -> Value {
-        publish(&mut schema, Readers::OpenApi);
+        publish(&mut schema, Within::OpenApi);
         definitions::redirect(&mut schema, "#/components/schemas/");
         match self.dialect {
             Dialect::V3_1 => {}

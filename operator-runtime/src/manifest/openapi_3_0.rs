@@ -26,7 +26,6 @@ const UNKNOWN: [&str; 14] = [
 /// Converts a schema and every schema inside it to 3.0.
 pub(super) fn lower(schema: &mut Value) {
     walk::rewrite(schema, &mut |schema| match schema {
-        Value::Bool(true) => *schema = json!({}),
         Value::Bool(false) => *schema = json!({ "not": {} }),
         Value::Object(object) => lower_one(object),
         _ => {}

@@ -7,6 +7,7 @@ mod shape;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests;
+mod unite;
 
 pub(crate) use document::document;
 

@@ -1,5 +1,6 @@
 //! Generates the JSON Schemas of types. This is the only file that uses schemars' generator.
 
+pub(crate) mod choices;
 pub(crate) mod definitions;
 pub(crate) mod exact;
 pub(crate) mod names;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use heck::ToUpperCamelCase as _;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -111,7 +112,7 @@ fn plain(name: &str) -> String {
 }
 
 /// The name, or the name with the first number that makes it free.
-pub(super) fn first_free(name: String, is_taken: impl Fn(&str) -> bool) -> String {
+pub(crate) fn first_free(name: String, is_taken: impl Fn(&str) -> bool) -> String {
     if !is_taken(&name) {
         return name;
     }
@@ -180,7 +181,7 @@ fn distinct_name(path: &str, same: &[&str]) -> String {
         let own: Vec<&str> = modules(path).filter(|module| !shared(module)).collect();
         let mut name: String = own[own.len().saturating_sub(count)..]
             .iter()
-            .map(|module| pascal(module))
+            .map(|module| module.to_upper_camel_case())
             .collect();
         name.push_str(own_name(path));
         name
@@ -196,15 +197,6 @@ fn distinct_name(path: &str, same: &[&str]) -> String {
         Some((_, arguments)) => format!("{name}_{arguments}"),
         None => name,
     }
-}
-
-fn pascal(module: &str) -> String {
-    let words = module.split('_').map(|word| {
-        let mut letters = word.chars();
-        let first = letters.next().map(|first| first.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect::<String>()
-    });
-    words.collect()
 }
 
 #[cfg(test)]

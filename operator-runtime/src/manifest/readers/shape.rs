@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::cut::{cut, length};
+use super::unite::{absorb, joined, shared_type, take_only_form};
 use super::{Form, Reader};
+use crate::schema::choices::Choices;
 use crate::schema::definitions;
 
 /// A part of a schema that a reader does not accept.
@@ -51,9 +53,6 @@ impl Fitting<'_> {
     }
 
     fn visit(&mut self, path: &str, schema: &mut Value) {
-        if *schema == Value::Bool(true) {
-            *schema = json!({});
-        }
         let Some(object) = schema.as_object_mut() else {
             return;
         };
@@ -137,8 +136,8 @@ impl Fitting<'_> {
         let Some(Value::Array(forms)) = object.remove("oneOf") else {
             return false;
         };
-        if let Some((values, words)) = constants(&forms) {
-            choose(object, values, &words);
+        if let Some(choices) = Choices::of(&forms) {
+            choices.write_to(object);
         } else if object.contains_key("anyOf") {
             let instead = "the document does not list the forms of one of them";
             self.report(path, "The value has two lists of forms", SPLIT, instead);
@@ -163,8 +162,8 @@ impl Fitting<'_> {
         for form in forms.iter_mut().filter_map(Value::as_object_mut) {
             self.unite(path, form);
         }
-        if let Some((values, words)) = constants(&forms) {
-            choose(object, values, &words);
+        if let Some(choices) = Choices::of(&forms) {
+            choices.write_to(object);
         } else if forms.iter().all(|form| form["properties"].is_object()) {
             let instead = "the document has one object with the fields of all forms";
             self.report(path, "The value has one of several forms", SPLIT, instead);
@@ -301,11 +300,9 @@ impl Fitting<'_> {
         let Some(known) = self.reader.keywords else {
             return;
         };
-        let is_map = ["additionalProperties", "patternProperties"].iter().any(|keyword| {
-            object
-                .get(*keyword)
-                .is_some_and(|inner| inner.is_object() || *inner == true)
-        });
+        let is_map = ["additionalProperties", "patternProperties"]
+            .iter()
+            .any(|keyword| object.get(*keyword).is_some_and(Value::is_object));
         if is_map && !path.is_empty() {
             let better = "Take a list of structs, each with a key and a value.";
             let instead = "the document has an object without fields";
@@ -359,147 +356,6 @@ impl Fitting<'_> {
 fn named<'o>(object: &'o mut Map<String, Value>, keyword: &str) -> impl Iterator<Item = (&'o String, &'o mut Value)> {
     let schemas = object.get_mut(keyword).and_then(Value::as_object_mut);
     schemas.into_iter().flatten()
-}
-
-/// Removes null from the forms. If only one form is left, it takes the place of the choice. Returns whether it did.
-fn take_only_form(object: &mut Map<String, Value>, keyword: &str) -> bool {
-    let Some(forms) = object.get_mut(keyword).and_then(Value::as_array_mut) else {
-        return false;
-    };
-    let is_null = |form: &Value| form["type"] == "null" || form.get("const") == Some(&Value::Null);
-    if !forms.iter().all(is_null) {
-        forms.retain(|form| !is_null(form));
-    }
-    let [only] = forms.as_mut_slice() else {
-        return false;
-    };
-    let only = only.take();
-    object.remove(keyword);
-    absorb(object, only);
-    true
-}
-
-/// The values of forms that are all constants, and what their descriptions say.
-fn constants(forms: &[Value]) -> Option<(Vec<Value>, String)> {
-    let mut all = Vec::new();
-    let mut words = String::new();
-    for form in forms {
-        let values = match (form.get("const"), form.get("enum")) {
-            (Some(value), _) => vec![value.clone()],
-            (None, Some(Value::Array(values))) => values.clone(),
-            _ => return None,
-        };
-        if let Some(description) = form.get("description").and_then(Value::as_str) {
-            for value in &values {
-                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                words += &format!("\n- `{shown}`: {description}");
-            }
-        }
-        all.extend(values);
-    }
-    (!all.is_empty()).then_some((all, words))
-}
-
-/// The type that all forms have, if it is a type without parts. The inner value is `None` if no form has a type.
-fn shared_type(forms: &[Value]) -> Option<Option<Value>> {
-    let first = forms.first()?.get("type");
-    let has_parts = |one: &Value| ["object", "array"].iter().any(|name| one == name) || one.is_array();
-    let is_shared = forms.iter().all(|form| form.is_object() && form.get("type") == first);
-    let rules = ["$ref", "oneOf", "anyOf", "allOf", "properties", "items"];
-    let is_plain = forms
-        .iter()
-        .all(|form| rules.iter().all(|keyword| form.get(*keyword).is_none()));
-    (is_shared && is_plain && !first.is_some_and(has_parts)).then(|| first.cloned())
-}
-
-/// Makes a schema of a choice between values.
-fn choose(object: &mut Map<String, Value>, values: Vec<Value>, words: &str) {
-    if values.iter().all(Value::is_string) {
-        object.insert("type".into(), "string".into());
-    }
-    object.insert("enum".into(), values.into());
-    if !words.is_empty() {
-        let description = object.get("description").and_then(Value::as_str).unwrap_or_default();
-        object.insert(
-            "description".into(),
-            format!("{description}{words}").trim_start().into(),
-        );
-    }
-}
-
-/// One object with the fields of all forms. Only fields that all forms require are required.
-fn joined(forms: &[Value]) -> Value {
-    let mut fields = Map::new();
-    let mut words = String::new();
-    for form in forms {
-        for (name, field) in form["properties"].as_object().into_iter().flatten() {
-            match fields.get_mut(name) {
-                None => {
-                    fields.insert(name.clone(), field.clone());
-                }
-                Some(known) => join_values(known, field),
-            }
-        }
-        if let Some(description) = form.get("description").and_then(Value::as_str) {
-            words += &format!("\n- {description}");
-        }
-    }
-    let is_required = |form: &Value, name: &str| {
-        let mut required = form["required"].as_array().into_iter().flatten();
-        required.any(|one| one == name)
-    };
-    let required: Vec<&String> = fields
-        .keys()
-        .filter(|name| forms.iter().all(|form| is_required(form, name)))
-        .collect();
-    let mut object = json!({ "type": "object", "required": required });
-    object["properties"] = fields.into();
-    if !words.is_empty() {
-        object["description"] = words.trim_start().into();
-    }
-    object
-}
-
-/// Adds the constants of a field to those of the same field in another form.
-fn join_values(known: &mut Value, other: &Value) {
-    let values = |field: &Value| match (field.get("const"), field.get("enum")) {
-        (Some(value), _) => Some(vec![value.clone()]),
-        (None, Some(Value::Array(values))) => Some(values.clone()),
-        _ => None,
-    };
-    if let (Some(mut all), Some(more), Some(object)) = (values(known), values(other), known.as_object_mut()) {
-        all.extend(
-            more.into_iter()
-                .filter(|value| !all.contains(value))
-                .collect::<Vec<_>>(),
-        );
-        object.remove("const");
-        object.insert("enum".into(), all.into());
-    }
-}
-
-/// Adds the keywords of a schema to those of another schema, whose own keywords are kept.
-fn absorb(object: &mut Map<String, Value>, part: Value) {
-    let Value::Object(part) = part else { return };
-    for (keyword, value) in part {
-        match (object.get_mut(&keyword), value) {
-            (Some(Value::Object(own)), Value::Object(other)) if keyword == "properties" => {
-                for (name, field) in other {
-                    own.entry(name).or_insert(field);
-                }
-            }
-            (Some(Value::Array(own)), Value::Array(other)) if keyword == "required" => {
-                let new: Vec<Value> = other.into_iter().filter(|name| !own.contains(name)).collect();
-                own.extend(new);
-            }
-            // A part that allows no further field would forbid the fields beside it.
-            (Some(own), Value::Bool(true)) if keyword == "additionalProperties" => *own = true.into(),
-            (Some(_), _) => {}
-            (None, value) => {
-                object.insert(keyword, value);
-            }
-        }
-    }
 }
 
 /// Whether a keyword is about values of this type.
