@@ -52,21 +52,21 @@ fn each_document(mut generate: impl FnMut(&Path, &str)) {
     }
 }
 
-/// A tool that npm has installed, run by the Node.js that npm has installed.
-fn node(tool: &str) -> Command {
-    let bin = process::installed("node/node_modules/.bin");
-    let mut command = Command::new(bin.join(tool));
+/// An installed tool, which finds the other tools of its folder first, for example the Node.js that npm has installed.
+fn tool(folder: &str, name: &str) -> Command {
+    let bin = process::installed(folder);
+    let mut command = Command::new(bin.join(name));
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", bin.display()));
     command
 }
 
-fn python(tool: &str) -> Command {
-    let bin = process::installed("python/bin");
-    let mut command = Command::new(bin.join(tool));
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{}:{path}", bin.display()));
-    command
+fn node(name: &str) -> Command {
+    tool("node/node_modules/.bin", name)
+}
+
+fn python(name: &str) -> Command {
+    tool("python/bin", name)
 }
 
 fn said(output: &Output) -> String {
@@ -242,9 +242,10 @@ fn both_major_versions_of_the_mcp_client_for_typescript_list_every_tool() {
             .iter()
             .filter_map(|one| one["name"].as_str())
             .collect();
-        let arguments = [program.to_str().unwrap(), folder.path().to_str().unwrap()];
-        for client in [include_str!("tools_1.mjs"), include_str!("tools_2.mjs")] {
-            assert_eq!(script(client, &arguments), tools.join(" "), "{}", program.display());
+        let (program, folder) = (program.to_str().unwrap(), folder.path().to_str().unwrap());
+        for version in ["1", "2"] {
+            let listed = script(include_str!("tools.mjs"), &[version, program, folder]);
+            assert_eq!(listed, tools.join(" "), "{program}, version {version}");
         }
     }
 }

@@ -106,3 +106,26 @@ pub(super) fn absorb(object: &mut Map<String, Value>, part: Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_allows_any_field_opens_the_whole_and_other_rules_of_the_whole_stay() {
+        let mut whole = Map::from_iter([
+            ("additionalProperties".to_owned(), json!(false)),
+            ("type".to_owned(), json!("object")),
+        ]);
+        absorb(
+            &mut whole,
+            json!({ "additionalProperties": { "type": "string" }, "type": "string" }),
+        );
+        assert_eq!(whole["additionalProperties"], json!(false));
+        absorb(&mut whole, json!({ "additionalProperties": {} }));
+        assert_eq!(
+            Value::from(whole),
+            json!({ "additionalProperties": {}, "type": "object" })
+        );
+    }
+}
