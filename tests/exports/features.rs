@@ -62,20 +62,21 @@ fn documents_stay_valid_when_a_crate_turns_on_preserve_order() {
     let (plain, ordered) = (build("default"), build("preserve_order"));
     let said = run(&ordered, &["try"], folder.path());
     assert!(said.starts_with("200 "), "{said}");
-    for format in ["operator", "openapi", "openapi-3.0", "mcp"] {
-        let file = format!("{format}.json");
-        run(
-            &plain,
-            &["manifest", "--format", format, "--output", &file],
-            folder.path(),
-        );
-        let checked = run(
-            &ordered,
-            &["manifest", "--format", format, "--check", &file],
-            folder.path(),
-        );
-        let again = run(&ordered, &["manifest", "--format", format], folder.path());
-        let written = std::fs::read_to_string(folder.path().join(&file)).unwrap();
-        assert_eq!(again, written, "{format}: {checked}");
+    for options in [
+        ["--format", "operator"],
+        ["--format", "openapi"],
+        ["--format", "openapi-3.0"],
+        ["--format", "mcp"],
+        ["--for", "openai"],
+        ["--for", "gemini"],
+        ["--for", "gpt-actions"],
+    ] {
+        let manifest =
+            |program: &Path, more: &[&str]| run(program, &[&["manifest"], &options[..], more].concat(), folder.path());
+        manifest(&plain, &["--output", "document.json"]);
+        let checked = manifest(&ordered, &["--check", "document.json"]);
+        manifest(&ordered, &["--output", "again.json"]);
+        let read = |file| std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert_eq!(read("again.json"), read("document.json"), "{options:?}: {checked}");
     }
 }

@@ -95,12 +95,18 @@ impl Described {
 
     /// The inputs as a complete schema. A type that is used once is inlined.
     pub(crate) fn own_inputs(&self) -> Value {
-        published(self.inputs.clone())
+        published(self.inputs.clone(), Inline::UsedOnce)
+    }
+
+    /// The inputs as a complete schema in which only recursive types have names.
+    #[cfg(feature = "cli")]
+    pub(crate) fn inlined_inputs(&self) -> Value {
+        published(self.inputs.clone(), Inline::NotRecursive)
     }
 
     /// The outputs as a complete schema. A type that is used once is inlined.
     pub(crate) fn own_outputs(&self) -> Value {
-        published(definitions::resolved_root(self.outputs.clone()))
+        published(definitions::resolved_root(self.outputs.clone()), Inline::UsedOnce)
     }
 
     /// The heading of the endpoint: its tag, or else the name of its module.
@@ -132,22 +138,33 @@ impl Described {
             }
             paragraph += line.len();
         }
-        let full_stops = description[..paragraph].match_indices('.').map(|(at, _)| at + 1);
-        // A full stop before a lower-case letter belongs to an abbreviation, and one before a digit to a number.
-        let ends = |at: &usize| {
-            let rest = &description[*at..paragraph];
-            let next = rest.trim_start();
-            next.is_empty() || (next.len() < rest.len() && !next.starts_with(char::is_lowercase))
-        };
-        let (sentence, rest) = description.split_at(full_stops.into_iter().find(ends).unwrap_or(paragraph));
+        let is_full_stop = |end: &usize| description[..*end].ends_with('.');
+        let end = sentence_ends(&description[..paragraph]).find(is_full_stop);
+        let (sentence, rest) = description.split_at(end.unwrap_or(paragraph));
         (sentence, rest.trim_start())
     }
 }
 
+/// Where the sentences of a text end. A full stop before a lower-case letter belongs to an abbreviation, and one inside a
+/// word to a number.
+pub(in crate::manifest) fn sentence_ends(text: &str) -> impl Iterator<Item = usize> {
+    text.char_indices().filter_map(|(at, letter)| {
+        let end = at + letter.len_utf8();
+        let rest = &text[end..];
+        let next = rest.trim_start();
+        let is_end = match letter {
+            '。' | '！' | '？' => true,
+            '.' | '!' | '?' => next.is_empty() || (next.len() < rest.len() && !next.starts_with(char::is_lowercase)),
+            _ => false,
+        };
+        is_end.then_some(end)
+    })
+}
+
 /// A complete schema for readers of JSON Schema. A definition is published after it is inlined, so that a description
 /// beside a reference and the description of a choice are both kept.
-fn published(schema: Value) -> Value {
-    let mut schema = definitions::inline(schema, Inline::UsedOnce);
+fn published(schema: Value, which: Inline) -> Value {
+    let mut schema = definitions::inline(schema, which);
     publish(&mut schema, Within::JsonSchema);
     schema
 }

@@ -12,6 +12,7 @@ mod unite;
 pub(crate) use document::document;
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Format;
 
@@ -34,7 +35,7 @@ pub(crate) struct Reader {
     input_names: Option<InputNames>,
     most_tools: Option<usize>,
     /// How long the reader waits for an answer.
-    pub(crate) most_seconds: Option<u64>,
+    pub(crate) most_wait: Option<Duration>,
     /// The forms of schemas that make the reader refuse a tool.
     refuses: &'static [Form],
     /// The keywords that the reader knows, if it refuses others.
@@ -87,7 +88,7 @@ pub(crate) static READERS: [Reader; 5] = [
         longest_input: None,
         input_names: None,
         most_tools: Some(128),
-        most_seconds: None,
+        most_wait: None,
         refuses: &[Form::OneOf, Form::AllOf, Form::Tuple],
         keywords: None,
         text_formats: None,
@@ -109,7 +110,7 @@ pub(crate) static READERS: [Reader; 5] = [
             may_begin_with_digit: true,
         }),
         most_tools: None,
-        most_seconds: Some(300),
+        most_wait: Some(Duration::from_secs(300)),
         refuses: &[],
         keywords: None,
         text_formats: None,
@@ -135,7 +136,7 @@ pub(crate) static READERS: [Reader; 5] = [
             may_begin_with_digit: false,
         }),
         most_tools: Some(128),
-        most_seconds: None,
+        most_wait: None,
         refuses: &[
             Form::Reference,
             Form::OneOf,
@@ -181,7 +182,7 @@ pub(crate) static READERS: [Reader; 5] = [
         longest_input: None,
         input_names: None,
         most_tools: Some(128),
-        most_seconds: Some(120),
+        most_wait: Some(Duration::from_secs(120)),
         refuses: &[
             Form::Reference,
             Form::OneOf,
@@ -206,7 +207,7 @@ pub(crate) static READERS: [Reader; 5] = [
         longest_input: Some(700),
         input_names: None,
         most_tools: None,
-        most_seconds: Some(45),
+        most_wait: Some(Duration::from_secs(45)),
         refuses: &[],
         keywords: None,
         text_formats: None,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use humantime::format_duration as shown;
+
 use super::{Finding, Report, UNFIT_FOR_READER};
 use crate::manifest::model::Model;
 use crate::manifest::readers::{self, Misfit, Place, Reader};
@@ -18,7 +20,7 @@ pub(super) fn of_all(model: &Model, of: For, found: &mut Vec<Finding>) -> Result
     for misfit in misfits {
         add(model, misfit, found);
     }
-    if let Some(most) = of.reader.most_seconds.map(Duration::from_secs) {
+    if let Some(most) = of.reader.most_wait {
         times(model, of, most, found);
     }
     Ok(())
@@ -57,7 +59,7 @@ fn of_app(place: String, what: String, better: &str) -> Finding {
 /// Reports handlers that may run for longer than the reader waits. The reader then reports a failure, although the
 /// handler goes on.
 fn times(model: &Model, of: For, most: Duration, found: &mut Vec<Finding>) {
-    let (title, shown) = (of.reader.title, |time| humantime::format_duration(time));
+    let title = of.reader.title;
     let mut is_default = false;
     for described in &model.endpoints {
         match described.endpoint.timeout {

@@ -1,5 +1,7 @@
 //! Shortens a description to the number of characters that a reader accepts.
 
+use crate::manifest::model::sentence_ends;
+
 /// The number of characters, counted as UTF-16 units: some readers count these, and no reader counts more.
 pub(super) fn length(text: &str) -> usize {
     text.encode_utf16().count()
@@ -12,8 +14,8 @@ pub(super) fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let all = beginning(text, most);
-    if let Some(end) = sentence_end(all, &text[all.len()..]) {
-        return all[..end].to_owned();
+    if let Some(end) = sentence_ends(text).take_while(|end| *end <= all.len()).last() {
+        return text[..end].to_owned();
     }
     let with_ellipsis = beginning(text, most.saturating_sub(1));
     let ends_word = text[with_ellipsis.len()..].starts_with(char::is_whitespace);
@@ -38,21 +40,6 @@ fn beginning(text: &str, most: usize) -> &str {
     &text[..end.map_or(text.len(), |(at, _)| at)]
 }
 
-/// Where the last complete sentence ends, if the text goes on with `rest`.
-fn sentence_end(text: &str, rest: &str) -> Option<usize> {
-    let mut ends = text.char_indices().rev().filter_map(|(at, letter)| {
-        let end = at + letter.len_utf8();
-        let next = text[end..].chars().chain(rest.chars()).next();
-        let is_end = match letter {
-            '。' | '！' | '？' => true,
-            '.' | '!' | '?' => next.is_none_or(char::is_whitespace),
-            _ => false,
-        };
-        is_end.then_some(end)
-    });
-    ends.next()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +49,10 @@ mod tests {
         assert_eq!(cut("One. Two.", 9), "One. Two.");
         assert_eq!(cut("One. Two.", 8), "One.");
         assert_eq!(cut("One. Two.", 4), "One.");
+        assert_eq!(
+            cut("Finds an order, e.g. by its number.", 25),
+            "Finds an order, e.g. by…"
+        );
         assert_eq!(cut("Version 2.5 is here", 12), "Version 2.5…");
         assert_eq!(cut("Three words here", 12), "Three words…");
         assert_eq!(cut("Three words here", 11), "Three…");

@@ -9,7 +9,6 @@ use crate::manifest::mcp::{Tool, Tools};
 use crate::manifest::model::{Described, Model};
 use crate::manifest::openapi::{self, Dialect};
 use crate::manifest::{Format, to_text};
-use crate::schema::definitions::{self, Inline};
 
 const LEFT_OUT: &str = "the document does not have the endpoint";
 
@@ -62,7 +61,7 @@ fn fitted_tool(described: &Described, mut tool: Tool, reader: &Reader, found: &m
         return None;
     }
     if reader.refuses(Form::Reference) {
-        tool.input_schema = definitions::inline(described.inputs.clone(), Inline::NotRecursive);
+        tool.input_schema = described.inlined_inputs();
         if let Some(recursive) = tool.input_schema["$defs"]
             .as_object()
             .and_then(|types| types.keys().next())
@@ -151,6 +150,9 @@ fn of_operations(model: &Model, reader: &Reader, found: &mut Vec<Misfit>) -> ope
             instead: "the document does not have the three headers of a signed call".to_owned(),
         });
     }
+    // What was fitted is sorted again, so that the document does not depend on serde_json's `preserve_order`.
+    document.paths.values_mut().for_each(Value::sort_all_objects);
+    document.components.sort_all_objects();
     document
 }
 
@@ -171,11 +173,25 @@ fn fit_operation(described: &Described, operation: &mut Value, reader: &Reader, 
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let input = parameter["name"].as_str().unwrap_or_default().to_owned();
-        // The description of a parameter is beside its schema.
-        for mut one in shape::fit(reader, parameter) {
-            one.path = format!("{input}{}", one.path);
+        // The description of a parameter is beside its schema; it is fitted as a part of the schema.
+        let mut schema = parameter["schema"].take();
+        move_description(parameter, &mut schema);
+        for mut one in shape::fit(reader, &mut schema) {
+            one.path = match one.path.as_str() {
+                "" => input.clone(),
+                path if path.starts_with('[') => format!("{input}{path}"),
+                path => format!("{input}.{path}"),
+            };
             found.push(of_input(name, one));
         }
+        move_description(&mut schema, parameter);
+        parameter["schema"] = schema;
+    }
+}
+
+fn move_description(from: &mut Value, to: &mut Value) {
+    if let (Some(from), Some(to)) = (from.as_object_mut(), to.as_object_mut()) {
+        to.extend(from.remove_entry("description"));
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) fn fit(reader: &Reader, schema: &mut Value) -> Vec<Found> {
         found: Vec::new(),
     };
     fitting.visit("", schema);
+    schema.sort_all_objects();
     // Several variants may have the same field; one report about the field is enough.
     let mut seen = BTreeSet::new();
     fitting

@@ -14,10 +14,10 @@ use super::{Form, Misfit, Place, READERS, Reader, document, shape};
 use crate::endpoint::Endpoint;
 use crate::idempotency::effect::Effect;
 use crate::input::{Input, JsonInput, SearchInput};
+use crate::manifest::Format;
 use crate::manifest::lint::tests::endpoint;
 use crate::manifest::lint::{self, For};
 use crate::manifest::model::Model;
-use crate::manifest::{Format, to_text};
 use crate::protocol::method::Method;
 use crate::protocol::public_url::PublicUrl;
 
@@ -106,6 +106,11 @@ fn refused(schema: &Value, reader: &Reader) -> Option<String> {
     }
     if reader.refuses(Form::Tuple) && schema["type"] == "array" && !schema["items"].is_object() {
         return Some("no items".to_owned());
+    }
+    if let (Some(known), Some(format)) = (reader.text_formats, schema["format"].as_str())
+        && !known.contains(&format)
+    {
+        return Some(format!("format {format}"));
     }
     let known = |keyword: &String| reader.keywords.is_none_or(|known| known.contains(&keyword.as_str()));
     if let Some(keyword) = object.keys().find(|keyword| !known(keyword)) {
@@ -254,7 +259,7 @@ fn forms_of_one_type_become_that_type_where_there_are_no_unions() {
         "{misfits:?}"
     );
     let (about, _) = fitted(
-        || json_schema!({ "type": "array", "prefixItems": [{ "type": "integer", "maximum": 255 }, { "type": "integer" }] }),
+        || json_schema!({ "type": "array", "prefixItems": [{ "type": "integer", "maximum": 255 }, { "type": "integer" }], "minItems": 2, "maxItems": 2 }),
         "copilot",
     );
     assert_eq!(about["items"], json!({ "type": "integer" }));
