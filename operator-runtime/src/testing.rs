@@ -112,7 +112,7 @@ impl Client {
         randomness::fill(&mut run).map_err(|error| StartProblem::new(error.to_string()).caused_by(error))?;
         Ok(Self {
             service: Service::new(&assembled),
-            signer: assembled.settings.keys.clone(),
+            signer: assembled.settings.credentials.keys.clone(),
             assembled,
             clock,
             idempotency_key: None,
@@ -210,8 +210,10 @@ impl Client {
             Method::Get => Bytes::new(),
             Method::Post => inputs.to_string().into(),
         };
-        let verified = Unverified::parse(prepared.endpoint.method, request.uri().query(), request.headers(), body)
-            .and_then(|unverified| unverified.verify(&prepared.keys, self.clock.unix_seconds()));
+        let (method, credentials) = (prepared.endpoint.method, prepared.credentials.load());
+        let (query, headers) = (request.uri().query(), request.headers());
+        let verified = Unverified::parse(method, query, headers, body, credentials.accepted())
+            .and_then(|it| it.verify(&credentials, request.extensions(), self.clock.unix_seconds()));
         let kept = verified.unwrap_or_else(|refusal| panic!("{refusal}")).keep();
         Call {
             endpoint: prepared.endpoint.name,

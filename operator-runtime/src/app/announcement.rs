@@ -15,10 +15,14 @@ pub(super) fn announce(assembled: &Assembled) {
     for (name, endpoints) in crates {
         tracing::info!("{endpoints} endpoints from the crate {name}");
     }
-    for name in assembled.settings.keys.weak() {
+    let credentials = &assembled.settings.credentials;
+    for name in credentials.keys.weak() {
         tracing::warn!("the signing key {name:?} is so short that it can be guessed: make a new one with `keygen`");
     }
-    let (keys, body) = (assembled.settings.keys.count(), assembled.settings.limits.body);
+    for name in credentials.api_keys.weak() {
+        tracing::warn!("the API key {name:?} is so short that it can be guessed: make a new one with `keygen`");
+    }
+    let (keys, body) = (credentials.keys.count(), assembled.settings.limits.body);
     if keys.saturating_mul(body) > MOST_TO_HASH {
         tracing::warn!(
             "a request is hashed once for each of the {keys} signing keys before its caller is known: use fewer keys, or set `Config::body_limit` to less than {body} bytes"
@@ -34,9 +38,9 @@ pub(super) fn announce(assembled: &Assembled) {
 /// Logs the URL for MCP clients, if there are tokens for them.
 pub(super) fn announce_mcp(assembled: &Assembled) {
     #[cfg(feature = "mcp")]
-    if assembled.settings.mcp_tokens.is_some() {
+    if assembled.settings.serves_mcp() {
         let url = assembled.settings.public_url.published(super::mcp::http::PATH);
-        tracing::info!("MCP clients with a token can connect to: {url}");
+        tracing::info!("MCP clients with an API key can connect to: {url}");
     }
     let _ = assembled;
 }

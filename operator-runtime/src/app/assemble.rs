@@ -5,6 +5,8 @@ use std::any::TypeId;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::before_serving;
 use super::room::BodyRoom;
 use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, registry, setup};
@@ -20,11 +22,16 @@ use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
 use crate::pipeline::Pipeline;
 use crate::pipeline::prepared::PreparedEndpoint;
+use crate::protocol::credentials::Credentials;
 use crate::store::{self, BoxFuture, Store};
 
 /// An app that is ready to answer calls.
 pub(crate) struct Assembled {
     pub(crate) settings: Settled,
+    /// The settings as they were given, which name the files of credentials.
+    pub(super) config: Config,
+    /// The credentials in use, which are replaced when their files change.
+    pub(crate) credentials: ArcSwap<Credentials>,
     pub(crate) endpoints: Vec<Arc<PreparedEndpoint>>,
     pub(crate) pipeline: Arc<Pipeline>,
     /// The memory for all request bodies that are being read.
@@ -69,11 +76,11 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
             &mut problems,
         );
         #[cfg(feature = "mcp")]
-        if settings.mcp_tokens.is_some() {
+        if settings.serves_mcp() {
             registry::check_mcp_path(
                 &endpoints,
                 &settings.public_url,
-                config.mcp_tokens_setting(),
+                config.tokens_setting(),
                 &mut problems,
             );
         }
@@ -101,6 +108,8 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency);
     Ok(Assembled {
         room: BodyRoom::new(settings.limits.memory_for_bodies),
+        config: config.clone(),
+        credentials: ArcSwap::new(Arc::clone(&settings.credentials)),
         settings,
         endpoints,
         pipeline: Arc::new(pipeline),
@@ -172,7 +181,7 @@ fn write_manifest(
 fn bind(endpoint: &'static Endpoint, inputs: BoundInputs, settings: &Settled, states: &States) -> PreparedEndpoint {
     PreparedEndpoint {
         endpoint,
-        keys: settings.keys.bind(&settings.public_url.published(endpoint.path)),
+        credentials: ArcSwap::from_pointee(settings.credentials.bind(&settings.public_url.published(endpoint.path))),
         arguments: Arc::new(ArgumentSources {
             endpoint: endpoint.name,
             inputs,

@@ -1,5 +1,6 @@
 //! The settings of an app, from the environment or from builder methods. `settled` checks them.
 
+mod credentials;
 mod limits;
 mod secret_file;
 mod setting;
@@ -54,7 +55,15 @@ pub struct Config {
     stop_delay: Result<Option<Given<Duration>>, StartProblem>,
     metrics: Option<Given<Address>>,
     count_records: bool,
-    mcp_tokens: Option<Given<String>>,
+    verifying_keys: Option<Given<String>>,
+    api_keys: Option<Given<String>>,
+    oauth_issuer: Option<Given<String>>,
+    oauth_audience: Option<Given<String>>,
+    oauth_tenant_claim: Option<Given<String>>,
+    tls_cert: Option<Given<String>>,
+    tls_key: Option<Given<String>>,
+    client_ca: Option<Given<String>>,
+    clients: Option<Given<String>>,
     /// Environment variables that are not UTF-8.
     unreadable: Vec<&'static str>,
     /// Whether the settings were read from the environment. Then the message about a missing setting also names its
@@ -94,7 +103,15 @@ impl Config {
             stop_delay: Ok(None),
             metrics: None,
             count_records: false,
-            mcp_tokens: None,
+            verifying_keys: None,
+            api_keys: None,
+            oauth_issuer: None,
+            oauth_audience: None,
+            oauth_tenant_claim: None,
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
+            clients: None,
             unreadable: Vec::new(),
             is_from_environment: false,
             limits: Limits::default(),
@@ -104,8 +121,10 @@ impl Config {
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
     /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`,
-    /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`, `OPERATOR_METRICS` and
-    /// `OPERATOR_MCP_TOKENS`.
+    /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`, `OPERATOR_METRICS`,
+    /// `OPERATOR_VERIFYING_KEYS`, `OPERATOR_API_KEYS`, `OPERATOR_OAUTH_ISSUER`, `OPERATOR_OAUTH_AUDIENCE`,
+    /// `OPERATOR_OAUTH_TENANT_CLAIM`, `OPERATOR_TLS_CERT`, `OPERATOR_TLS_KEY`, `OPERATOR_CLIENT_CA` and
+    /// `OPERATOR_CLIENTS`.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
@@ -128,7 +147,15 @@ impl Config {
             serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
             stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
             metrics: read(setting::METRICS).map(address),
-            mcp_tokens: read(setting::MCP_TOKENS),
+            verifying_keys: read(setting::VERIFYING_KEYS),
+            api_keys: read(setting::API_KEYS).or_else(|| read(setting::MCP_TOKENS)),
+            oauth_issuer: read(setting::OAUTH_ISSUER),
+            oauth_audience: read(setting::OAUTH_AUDIENCE),
+            oauth_tenant_claim: read(setting::OAUTH_TENANT_CLAIM),
+            tls_cert: read(setting::TLS_CERT),
+            tls_key: read(setting::TLS_KEY),
+            client_ca: read(setting::CLIENT_CA),
+            clients: read(setting::CLIENTS),
             unreadable,
             is_from_environment: true,
             ..Self::new()
@@ -217,12 +244,77 @@ impl Config {
         self
     }
 
-    /// The tokens of the clients that may call over MCP, at `/mcp`: a list of `[tenant/]id=token`, separated by commas,
-    /// or `@FILE` to read them from a file with one token per line. Unless set, MCP is not served.
-    #[cfg(feature = "mcp")]
+    /// The public keys of callers that sign with Ed25519: a list of `[tenant/]id=KEY`, separated by commas, or `@FILE` to
+    /// read them from a file with one key per line. A key is the base64 of its 32 bytes or of its SPKI, or `file:PATH` of
+    /// a PEM.
+    ///
+    /// Such a caller sends the same headers and signs the same payload as one with a signing key. `X-Signature` then has
+    /// 128 hexadecimal digits.
     #[must_use]
-    pub fn mcp_tokens(mut self, tokens: impl Into<String>) -> Self {
-        self.mcp_tokens = Some(setting::MCP_TOKENS.by_method(tokens.into()));
+    pub fn verifying_keys(mut self, keys: impl Into<String>) -> Self {
+        self.verifying_keys = Some(setting::VERIFYING_KEYS.by_method(keys.into()));
+        self
+    }
+
+    /// The tokens of callers that do not sign: a list of `[tenant/]id=TOKEN`, separated by commas, or `@FILE` to read
+    /// them from a file with one token per line. A caller sends its token as `Authorization: Bearer TOKEN` or as
+    /// `X-API-Key: TOKEN`.
+    ///
+    /// With the feature `mcp`, clients with an API key may also call over MCP, at `/mcp`.
+    #[must_use]
+    pub fn api_keys(mut self, keys: impl Into<String>) -> Self {
+        self.api_keys = Some(setting::API_KEYS.by_method(keys.into()));
+        self
+    }
+
+    /// The OAuth issuer whose access tokens (RFC 9068) callers may send as `Authorization: Bearer …`, as its metadata
+    /// names it, such as `https://login.example.com`. Needs the feature `oauth`.
+    ///
+    /// The issuer's keys are fetched at start-up, and again when a token names a key that is not known, but at most once
+    /// a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act` for one that
+    /// changes something, unless the endpoint names a scope of its own.
+    #[must_use]
+    pub fn oauth_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.oauth_issuer = Some(setting::OAUTH_ISSUER.by_method(issuer.into()));
+        self
+    }
+
+    /// The audience that access tokens must name in `aud`; the public URL unless set.
+    #[must_use]
+    pub fn oauth_audience(mut self, audience: impl Into<String>) -> Self {
+        self.oauth_audience = Some(setting::OAUTH_AUDIENCE.by_method(audience.into()));
+        self
+    }
+
+    /// The claim of an access token that names the tenant. A token without it is refused. Unless set, all clients of the
+    /// issuer belong to the tenant `default`.
+    #[must_use]
+    pub fn oauth_tenant_claim(mut self, claim: impl Into<String>) -> Self {
+        self.oauth_tenant_claim = Some(setting::OAUTH_TENANT_CLAIM.by_method(claim.into()));
+        self
+    }
+
+    /// The files of the certificate and of its private key, both in PEM, with which [`App::serve`](crate::App::serve)
+    /// speaks https. Needs the feature `tls`. The command `dev` always speaks http.
+    ///
+    /// The files are read again within ten seconds after they have changed, and on SIGHUP. If they cannot be used, the
+    /// old certificate stays in use, and the log says why.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.tls_cert = Some(setting::TLS_CERT.by_method(certificate.into()));
+        self.tls_key = Some(setting::TLS_KEY.by_method(key.into()));
+        self
+    }
+
+    /// Asks each caller for a client certificate. `authorities` is the file of the authorities that issue such
+    /// certificates, in PEM. `clients` is a list of `[tenant/]id=NAME`, separated by commas, or `@FILE`; NAME is a DNS
+    /// name or a URI in the certificate, or `sha256:` and the certificate's digest. Needs [`tls`](Self::tls).
+    ///
+    /// If there are other credentials, a call needs both, and its tenant and id are those of the other credential.
+    #[must_use]
+    pub fn clients(mut self, authorities: impl Into<String>, clients: impl Into<String>) -> Self {
+        self.client_ca = Some(setting::CLIENT_CA.by_method(authorities.into()));
+        self.clients = Some(setting::CLIENTS.by_method(clients.into()));
         self
     }
 
@@ -328,10 +420,10 @@ impl Config {
     }
 
     /// The settings for `mcp` over standard input. Nothing is signed there, so a key and a URL are filled in if they
-    /// are not given. The MCP tokens are removed, because only HTTP checks them.
+    /// are not given. The API keys are removed, because only HTTP checks them.
     #[cfg(all(feature = "cli", feature = "mcp"))]
     pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, NoRandomBytes> {
-        self.mcp_tokens = None;
+        self.api_keys = None;
         // The process does not listen, so any valid URL works here.
         self.or_else_development(SocketAddr::from(LISTEN), generate_secret)
     }

@@ -22,9 +22,16 @@ use crate::problem::{Error, Kind, PROBLEM_JSON};
 /// keeps the buffer while the connection is idle.
 const LARGEST_READ: usize = 8 * 1024;
 
+/// The stream of a connection.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    #[cfg(feature = "tls")]
+    Encrypted(Box<super::tls::Encrypted>),
+}
+
 /// The stream that hyper reads and writes.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     watched: Arc<Watched>,
     /// The first bytes that arrived, and their number.
     beginning: (Beginning, usize),
@@ -35,7 +42,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, watched: Arc<Watched>) -> Self {
+    pub(super) fn new(stream: Stream, watched: Arc<Watched>) -> Self {
         Self {
             stream,
             watched,
@@ -58,11 +65,26 @@ impl Connection {
                 Phase::Overdue => head_too_slow(self.watched.connections().read_timeout()),
                 _ => too_many(),
             };
-            // A write error is ignored: it means that the caller has already disconnected.
-            let _ = self.stream.try_write(&answer);
+            self.stream.try_write(&answer);
         }
         self.in_head = phase == Phase::Head;
         reads
+    }
+
+    /// Waits until the handshake is over. It has the time limit of a head, and counts as an unfinished head.
+    #[cfg(feature = "tls")]
+    fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Stream::Encrypted(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(()));
+        };
+        match stream.poll_handshake(context) {
+            Poll::Pending => {
+                self.watched.shakes_hands()?;
+                Poll::Pending
+            }
+            Poll::Ready(Ok(true)) => Poll::Ready(self.watched.shook_hands()),
+            Poll::Ready(ended) => Poll::Ready(ended.map(drop)),
+        }
     }
 
     /// Keeps the first bytes, which show the protocol.
@@ -81,10 +103,44 @@ impl Connection {
     /// Discards what the caller has not read; otherwise the kernel would keep those bytes for an unlimited time.
     fn give_up(&self) {
         if self.in_answer {
-            let _ = self.stream.set_zero_linger();
+            self.stream.discard();
         }
     }
 }
+
+impl Stream {
+    /// Writes what the kernel takes at once. Does nothing on an encrypted stream, because encrypted bytes must not be cut
+    /// off; its caller only sees that the connection is closed.
+    fn try_write(&self, bytes: &[u8]) {
+        match self {
+            // A write error is ignored: it means that the caller has already disconnected.
+            Self::Plain(stream) => drop(stream.try_write(bytes)),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(_) => {}
+        }
+    }
+
+    /// Makes the kernel discard what the caller has not read when the connection is closed.
+    fn discard(&self) {
+        let _ = match self {
+            Self::Plain(stream) => stream.set_zero_linger(),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => stream.tcp().map_or(Ok(()), TcpStream::set_zero_linger),
+        };
+    }
+
+    /// Calls `with` with the stream, whichever it is.
+    fn io<R>(&mut self, with: impl FnOnce(Pin<&mut (dyn Io + Send)>) -> R) -> R {
+        match self {
+            Self::Plain(stream) => with(Pin::new(stream)),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => with(Pin::new(&mut **stream)),
+        }
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
 
 /// Refuses a connection because the server is full.
 pub(super) fn refuse(stream: &TcpStream) {
@@ -121,13 +177,15 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        #[cfg(feature = "tls")]
+        ready!(self.poll_handshake(context))?;
         self.reads()?;
         let before = buffer.filled().len();
         if buffer.remaining() <= LARGEST_READ {
-            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            ready!(self.stream.io(|stream| stream.poll_read(context, buffer)))?;
         } else {
             let mut part = ReadBuf::new(buffer.initialize_unfilled_to(LARGEST_READ));
-            ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
+            ready!(self.stream.io(|stream| stream.poll_read(context, &mut part)))?;
             let read = part.filled().len();
             buffer.advance(read);
         }
@@ -152,7 +210,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         self.in_head = false;
         self.watched.writes().inspect_err(|_| self.give_up())?;
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        let written = self.stream.io(|stream| stream.poll_write_vectored(context, bytes));
         if written.is_pending() {
             self.in_answer = true;
             self.watched.waits_for_reader()?;
@@ -161,18 +219,22 @@ impl AsyncWrite for Connection {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Stream::Encrypted(stream) => stream.is_write_vectored(),
+        }
     }
 
     /// Called by hyper after everything has been written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        ready!(self.stream.io(|stream| stream.poll_flush(context)))?;
         self.in_answer = false;
         Poll::Ready(self.watched.has_written())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream.io(|stream| stream.poll_shutdown(context))
     }
 }
 

@@ -203,7 +203,7 @@ async fn compare(State(console): State<Arc<Console>>, request: Request) -> Respo
     let server = Server {
         public_url: &settings.public_url,
         endpoints: &console.assembled.endpoints,
-        keys: &settings.keys,
+        keys: &settings.credentials.keys,
         now: console.clock.unix_seconds(),
     };
     match question {
@@ -240,7 +240,7 @@ impl Console {
             .ok_or_else(|| Error::not_found(format!("There is no endpoint `{name}`: load the page again.")))?;
         let now = self.clock.unix_seconds();
         wanted
-            .sign(bound.endpoint, &settings.public_url, &settings.keys, now)
+            .sign(bound.endpoint, &settings.public_url, &settings.credentials.keys, now)
             .map_err(Error::malformed)
     }
 

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -110,6 +110,9 @@ pub(super) fn respond(reply: Reply) -> Response<Full<Bytes>> {
     headers.insert(CONTENT_TYPE, content_type(reply.content_type));
     if reply.replayed {
         headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    if let Some(challenge) = reply.challenge.and_then(|text| HeaderValue::try_from(&*text).ok()) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -16,6 +16,8 @@ mod exchange;
 #[cfg(feature = "prometheus")]
 mod exporter;
 mod host;
+#[cfg(feature = "oauth")]
+mod issuer;
 #[cfg(feature = "cli")]
 mod log;
 #[cfg(feature = "mcp")]
@@ -24,11 +26,14 @@ mod probes;
 mod reading;
 pub(crate) mod registry;
 mod room;
+mod rotation;
 mod router;
 mod server;
 mod service;
 mod setup;
 mod start_error;
+#[cfg(feature = "tls")]
+mod tls;
 mod watched;
 mod wrong_protocol;
 
@@ -47,6 +52,7 @@ pub use host::Host;
 pub(crate) use service::Service;
 pub use start_error::{StartError, StartProblem};
 
+use self::rotation::rotate_while_held;
 use crate::clock::SystemClock;
 use crate::endpoint::Endpoints;
 use crate::endpoint::state::AppState;
@@ -342,7 +348,10 @@ impl App {
         if assembled.settings.counts_records {
             count_while_held(&assembled.pipeline);
         }
-        Ok(Host::new(Arc::new(assembled)))
+        let assembled = Arc::new(assembled);
+        rotation::fetch_keys(&assembled).await;
+        rotate_while_held(&assembled);
+        Ok(Host::new(assembled))
     }
 
     /// Listens and answers until SIGTERM or SIGINT, and then finishes the running calls.
@@ -361,6 +370,7 @@ impl App {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
+        rotation::fetch_keys(&assembled).await;
         let listening = server::listen(assembled.settings.listen).await?;
         let signals = server::Signals::new()?;
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");

@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use arc_swap::ArcSwap;
 use axum::Router;
 use futures_util::future::TryFutureExt as _;
 use http::header::CONNECTION;
@@ -16,16 +18,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
+#[cfg(feature = "tls")]
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::closing::{HANDSHAKE, ignore_new_connections};
-use super::connection::{Arriving, Connection, refuse};
+use super::connection::{Arriving, Connection, Stream, refuse};
 use super::connections::{Connections, Open};
 use super::driven::Driven;
 use super::probes::{self, Readiness};
+use super::rotation::rotate_while_held;
 use super::service::Service;
+#[cfg(feature = "tls")]
+use super::tls::{Encrypted, Presented};
 use super::wrong_protocol::WrongProtocols;
 use super::{Assembled, Given, StartError, StartProblem};
 use crate::pipeline::Pipeline;
@@ -62,11 +69,17 @@ pub(crate) async fn serve(
     stop_delay: Duration,
 ) -> Result<(), StartError> {
     let Listening { listener, .. } = listening;
-    let server = Server::new(listener, &assembled, beside);
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS is set"))]
+    let mut server = Server::new(listener, &assembled, beside);
+    #[cfg(feature = "tls")]
+    {
+        server.tls.clone_from(&assembled.settings.tls);
+    }
     // This task runs until all connections have ended, including those that are accepted during the stop.
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
     let sweeping = sweep_while_held(&assembled.pipeline);
     let counts_records = assembled.settings.counts_records;
+    let rotating = rotate_while_held(&assembled);
     let counting = counts_records.then(|| count_while_held(&assembled.pipeline));
     let connections = GracefulShutdown::new();
     let signal = tokio::select! {
@@ -90,6 +103,7 @@ pub(crate) async fn serve(
     }
     closing.abort();
     sweeping.abort();
+    rotating.abort();
     counting.inspect(JoinHandle::abort);
     Ok(())
 }
@@ -183,6 +197,9 @@ struct Server {
     connections: Arc<Connections>,
     readiness: Arc<Readiness>,
     wrong_protocols: Arc<WrongProtocols>,
+    /// The certificate, if the server speaks https.
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// The longest time from the first byte of a request to the last byte of its answer.
     longest: Duration,
 }
@@ -206,6 +223,8 @@ impl Server {
             connections: Connections::new(limits),
             readiness,
             wrong_protocols: Arc::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
             // The caller has the time limit for sending the request, and again for reading the answer.
             longest: slowest.unwrap_or_default().saturating_add(2 * limits.read_timeout),
         }
@@ -237,13 +256,22 @@ impl Server {
         // Answers are small and complete; with Nagle's algorithm, the kernel would delay them.
         let _ = stream.set_nodelay(true);
         let watched = Arc::clone(&open.watched);
+        #[cfg(feature = "tls")]
+        let (stream, presented) = self.encrypted(stream);
+        #[cfg(not(feature = "tls"))]
+        let stream = Stream::Plain(stream);
         let connection = Connection::new(stream, Arc::clone(&watched));
         let service = self.service.clone();
         let readiness = Arc::clone(&self.readiness);
         let answer = service_fn(move |request: Request<Incoming>| {
             watched.call_begins();
             let is_last = readiness.is_stopping() || head_size(&request) > LARGEST_HEAD_KEPT;
-            let request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
+            #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS adds something"))]
+            let mut request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
+            #[cfg(feature = "tls")]
+            if let Some(certificates) = presented.as_ref().and_then(|presented| presented.get()) {
+                request.extensions_mut().insert(certificates.clone());
+            }
             let watched = Arc::clone(&watched);
             service.answer(request).map_ok(move |mut response| {
                 watched.call_ends(response.body().size_hint().lower());
@@ -268,6 +296,19 @@ impl Server {
             }
             drop(open);
         });
+    }
+
+    /// The stream, encrypted if the server speaks https, and the certificates that the client will have presented.
+    #[cfg(feature = "tls")]
+    fn encrypted(&self, stream: TcpStream) -> (Stream, Option<Presented>) {
+        match &self.tls {
+            None => (Stream::Plain(stream), None),
+            Some(tls) => {
+                let presented = Presented::default();
+                let encrypted = Encrypted::new(tls.load_full(), stream, Arc::clone(&presented));
+                (Stream::Encrypted(Box::new(encrypted)), Some(presented))
+            }
+        }
     }
 
     /// Closes the port after `delay`, waits for the calls on connections, then for detached calls, and then closes the

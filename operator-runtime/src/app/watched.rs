@@ -186,6 +186,25 @@ impl Watched {
         }
     }
 
+    /// Called while a handshake is going on, which is treated as an unfinished head.
+    #[cfg(feature = "tls")]
+    pub(super) fn shakes_hands(&self) -> io::Result<()> {
+        match self.phase() {
+            Phase::Idle => {
+                self.enter_untimed(Phase::Asking)?;
+                self.reads()
+            }
+            phase if phase.is_closed() => Err(closed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Called when the handshake is over.
+    #[cfg(feature = "tls")]
+    pub(super) fn shook_hands(&self) -> io::Result<()> {
+        self.enter_now(Phase::Idle)
+    }
+
     /// Called when bytes have been read. Returns an error if the server has closed the connection meanwhile.
     pub(super) fn has_read(&self) -> io::Result<()> {
         match self.phase() {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
 use super::mistakes::{Mistake, Parts, Seen, mistakes};
 use super::pasted::Pasted;
 use crate::endpoint::Endpoint;
 use crate::input::nearest;
 use crate::pipeline::prepared::PreparedEndpoint;
+use crate::protocol::credentials::Accepted;
 use crate::protocol::envelope::parse_hex;
 use crate::protocol::method::Method;
 use crate::protocol::parameters::Parameters;
@@ -81,7 +82,7 @@ impl Request {
         };
         Ok(Self {
             signature: parse_hex(header("x-signature").as_bytes())
-                .ok_or_else(|| Refusal::SignatureShape.to_string())?,
+                .ok_or_else(|| Refusal::SignatureShape(Accepted::default()).to_string())?,
             stale,
             mistakes: mistakes(&right, &seen),
             right,
@@ -110,8 +111,10 @@ fn refused(
     body: &str,
     now: u64,
 ) -> Result<Option<String>, String> {
-    let verified = Unverified::parse(bound.endpoint.method, query, headers, Bytes::from(body.to_owned()))
-        .and_then(|unverified| unverified.verify(&bound.keys, now));
+    let credentials = bound.credentials.load();
+    let body = Bytes::from(body.to_owned());
+    let verified = Unverified::parse(bound.endpoint.method, query, headers, body, credentials.accepted())
+        .and_then(|unverified| unverified.verify(&credentials, &Extensions::new(), now));
     match verified {
         Ok(_) | Err(Refusal::Signature { .. }) => Ok(None),
         Err(stale @ (Refusal::Stale(_) | Refusal::Milliseconds)) => Ok(Some(stale.to_string())),

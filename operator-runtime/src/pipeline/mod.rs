@@ -37,6 +37,10 @@ use crate::idempotency::operations::Operations;
 use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
+#[cfg(feature = "mcp")]
+use crate::protocol::credentials::Credentials;
+#[cfg(feature = "mcp")]
+use crate::protocol::request::Refusal;
 use crate::protocol::request::{Unverified, Verified};
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
@@ -75,7 +79,9 @@ impl Pipeline {
         room: impl Send + 'p,
     ) -> impl Future<Output = Reply> + Send + 'p {
         // `open` is called outside the future, so that the future does not store head and body.
-        Self::carry_out(if large::is_large_to_hash(body.len(), endpoint.keys.count()) {
+        let credentials = endpoint.credentials.load();
+        let waits = large::is_large_to_hash(body.len(), credentials.hashes()) || credentials.all().needs_fetch(&head.headers);
+        Self::carry_out(if waits {
             Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {
             Opening::Done(self.open(endpoint, head, body))
@@ -106,8 +112,9 @@ impl Pipeline {
 
     fn open(&self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Result<Begun<'_>, Reply> {
         let method = endpoint.endpoint.method;
-        let verified = Unverified::parse(method, head.uri.query(), &head.headers, body)
-            .and_then(|unverified| unverified.verify(&endpoint.keys, self.clock.unix_seconds()))
+        let credentials = endpoint.credentials.load();
+        let verified = Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
+            .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
             .map_err(|refusal| {
                 endpoint.meter.call(Outcome::NotVerified);
                 refuse(endpoint, refusal)
@@ -117,7 +124,7 @@ impl Pipeline {
         Ok(self.begin(invocation, call, claimed))
     }
 
-    /// Opens a call whose body takes long to hash. The caller is not known yet, so the call waits for its turn before it
+    /// Opens a call whose body takes long to hash, or whose caller can be verified only after a fetch. The caller is not known yet, so the call waits for its turn before it
     /// takes a permit to run.
     async fn open_in_turn<'p>(
         &'p self,
@@ -126,6 +133,7 @@ impl Pipeline {
         body: Bytes,
         room: impl Send,
     ) -> Result<Begun<'p>, Reply> {
+        endpoint.credentials.load_full().all().fetch(&head.headers).await;
         let begun = large::hash_in_turn(|| self.open(endpoint, head, body)).await;
         drop(room);
         match begun {
@@ -136,6 +144,12 @@ impl Pipeline {
                 Err(reply)
             }
         }
+    }
+
+    /// Verifies the caller of a request over MCP.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn bearer(&self, credentials: &Credentials, head: &Parts) -> Result<Bearer, Refusal> {
+        Bearer::of(credentials, &head.headers, &head.extensions, self.clock.unix_seconds())
     }
 
     /// Answers a call over MCP, which is authenticated by a bearer token instead of a signature.
@@ -162,8 +176,10 @@ impl Pipeline {
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
+            tenant = verified.key().tenant(),
             key_id = verified.key().id(),
-            idempotency_key = verified.idempotency_key(),
+            scheme = verified.caller().scheme().word(),
+            idempotency_key = verified.idempotency_key().unwrap_or_default(),
         );
         let account = Account::open(endpoint, &span);
         span.in_scope(|| match self.claim(endpoint, verified) {

@@ -17,7 +17,7 @@ impl Operation {
     /// The operation of a verified call to `endpoint`.
     pub(crate) fn of(endpoint: &PreparedEndpoint, verified: &Verified<'_>) -> Self {
         let endpoint = endpoint.endpoint;
-        let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key());
+        let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key().unwrap_or_default());
         let fingerprint = Fingerprint::new(
             endpoint.method.as_str(),
             endpoint.path,

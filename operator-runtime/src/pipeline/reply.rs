@@ -20,6 +20,8 @@ pub(crate) struct Reply {
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) body: Bytes,
     pub(crate) replayed: bool,
+    /// The value of `WWW-Authenticate`.
+    pub(crate) challenge: Option<Box<str>>,
     /// The kind of error. `None` if the reply is a handler's value or a replay.
     kind: Option<Kind>,
 }
@@ -36,6 +38,7 @@ impl Reply {
             content_type: response.content_type,
             body: response.body,
             replayed: false,
+            challenge: None,
             kind,
         }
     }
@@ -119,7 +122,11 @@ pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
     } else {
         tracing::warn!(endpoint = name, reason = %refusal, "refused");
     }
-    Reply::from_error(&refusal.into())
+    let challenge = endpoint.credentials.load().all().challenge(&refusal, "");
+    Reply {
+        challenge: challenge.map(Into::into),
+        ..Reply::from_error(&refusal.into())
+    }
 }
 
 /// The error of a call whose handler did not start, because the store failed.

@@ -149,7 +149,10 @@ impl Kind {
             Self::Refused("malformed-request", status) => {
                 row("malformed-request", status, "The request is malformed", O::NotVerified)
             }
-            Self::Refused(slug, status) => row(slug, status, "The request was refused", O::NotVerified),
+            Self::Refused(slug, status) => Row {
+                retry_after: (status >= 500).then_some(5),
+                ..row(slug, status, "The request was refused", O::NotVerified)
+            },
             Self::Declared(slug, status, retryable) => Row {
                 retry_after: retryable.then_some(1),
                 ..row(slug, status, "The request cannot be carried out", by_status(status))

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::credentials::Accepted;
 use super::freshness::TOLERANCE;
 
 /// The reason why a request is refused.
@@ -10,7 +11,29 @@ pub(crate) enum Refusal {
     HeaderMissing(&'static str),
     HeaderTwice(&'static str),
     Timestamp,
-    SignatureShape,
+    SignatureShape(Accepted),
+    /// The request has no credential that this server reads.
+    NoCredential(Accepted),
+    TwoCredentials,
+    /// The request has a credential of a kind for which the server has none.
+    NotAccepted(&'static str, Accepted),
+    /// `Authorization: Bearer` without a token.
+    Authorization,
+    UnknownApiKey,
+    /// An access token that is not valid for this server, and why.
+    #[cfg(feature = "oauth")]
+    AccessToken(String),
+    /// The issuer's keys are not known, so no access token can be checked.
+    #[cfg(feature = "oauth")]
+    NoIssuer,
+    /// The connection's client certificate does not vouch for anybody, and why.
+    #[cfg(feature = "tls")]
+    Certificate(String),
+    /// The certificate is valid, but belongs to nobody whom the server knows.
+    #[cfg(feature = "tls")]
+    UnknownCertificate(String),
+    /// The access token lacks the scope that the endpoint needs.
+    Scope(&'static str),
     ContentEncoding,
     ContentType,
     /// The timestamp's difference from the server's clock in seconds; negative if the timestamp is behind the clock.
@@ -26,6 +49,7 @@ pub(crate) enum Refusal {
         payload_sha256: String,
     },
     IdempotencyKey,
+    TwoIdempotencyKeys,
     BodyOnGet,
     QueryOnPost,
     ParameterTwice,
@@ -45,13 +69,26 @@ impl Refusal {
 
     fn row(&self) -> (&'static str, u16) {
         match self {
-            Self::HeaderMissing(_) | Self::HeaderTwice(_) | Self::Timestamp | Self::SignatureShape => {
+            Self::HeaderMissing(_) | Self::HeaderTwice(_) | Self::Timestamp | Self::SignatureShape(_) => {
                 ("malformed-signature", 401)
             }
+            Self::NoCredential(_) | Self::NotAccepted(..) | Self::Authorization => ("no-credential", 401),
+            Self::TwoCredentials => ("two-credentials", 401),
+            Self::UnknownApiKey => ("unknown-api-key", 401),
+            #[cfg(feature = "oauth")]
+            Self::AccessToken(_) => ("invalid-token", 401),
+            #[cfg(feature = "oauth")]
+            Self::NoIssuer => ("issuer-unreachable", 503),
+            #[cfg(feature = "tls")]
+            Self::Certificate(_) => ("invalid-certificate", 401),
+            #[cfg(feature = "tls")]
+            Self::UnknownCertificate(_) => ("unknown-certificate", 403),
+            Self::Scope(_) => ("insufficient-scope", 403),
             Self::Stale(_) | Self::Milliseconds => ("stale-timestamp", 401),
             Self::Signature { .. } => ("signature-mismatch", 401),
             Self::ContentEncoding | Self::ContentType => ("unsupported-media-type", 415),
             Self::IdempotencyKey
+            | Self::TwoIdempotencyKeys
             | Self::BodyOnGet
             | Self::QueryOnPost
             | Self::ParameterTwice
@@ -73,9 +110,42 @@ impl fmt::Display for Refusal {
             ),
             Self::Timestamp => formatter
                 .write_str("X-Timestamp must be whole seconds since 1970-01-01 UTC: 1 to 15 digits and nothing else."),
-            Self::SignatureShape => {
-                formatter.write_str("X-Signature must be 64 hexadecimal digits, the HMAC-SHA256 of the payload.")
+            Self::SignatureShape(accepted) => formatter.write_str(match (accepted.hmac, accepted.ed25519) {
+                (_, false) => "X-Signature must be 64 hexadecimal digits, the HMAC-SHA256 of the payload.",
+                (false, true) => "X-Signature must be 128 hexadecimal digits, the Ed25519 signature of the payload.",
+                (true, true) => {
+                    "X-Signature must be 64 hexadecimal digits, the HMAC-SHA256 of the payload, or 128 hexadecimal digits, its Ed25519 signature."
+                }
+            }),
+            Self::NoCredential(accepted) => write!(formatter, "The request does not show who sends it: {accepted}."),
+            Self::TwoCredentials => formatter.write_str(
+                "The request has two credentials: send only one of a signature, `Authorization: Bearer …` and `X-API-Key`.",
+            ),
+            Self::NotAccepted(what, accepted) => {
+                write!(formatter, "This server does not accept {what}: {accepted}.")
             }
+            Self::Authorization => formatter
+                .write_str("The header Authorization has no token: send it once, as `Authorization: Bearer TOKEN`."),
+            Self::UnknownApiKey => {
+                formatter.write_str("The API key is not valid for this server: check it, and whether it was replaced.")
+            }
+            #[cfg(feature = "oauth")]
+            Self::AccessToken(why) => write!(formatter, "The access token {why}."),
+            #[cfg(feature = "oauth")]
+            Self::NoIssuer => formatter.write_str(
+                "The server cannot check access tokens now, because it cannot fetch the keys of their issuer. Send the call again.",
+            ),
+            #[cfg(feature = "tls")]
+            Self::Certificate(why) => write!(formatter, "The client certificate {why}."),
+            #[cfg(feature = "tls")]
+            Self::UnknownCertificate(names) => write!(
+                formatter,
+                "The client certificate is valid, but belongs to no client of this server ({names}): use the certificate that the server's operators know."
+            ),
+            Self::Scope(scope) => write!(
+                formatter,
+                "The access token lacks the scope `{scope}`, which this endpoint needs: ask the issuer for a token with that scope."
+            ),
             Self::ContentEncoding => {
                 formatter.write_str("The body must not be compressed: send it without Content-Encoding.")
             }
@@ -108,6 +178,9 @@ impl fmt::Display for Refusal {
             Self::IdempotencyKey => {
                 formatter.write_str("X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon.")
             }
+            Self::TwoIdempotencyKeys => formatter.write_str(
+                "X-Idempotency-Key and Idempotency-Key have different values: send one of them, or the same value in both.",
+            ),
             Self::BodyOnGet => formatter.write_str("A GET must not have a body: send its inputs as search parameters."),
             Self::QueryOnPost => formatter.write_str(
                 "A POST must not have search parameters, not even a bare `?`: send its inputs as the JSON body.",

@@ -3,36 +3,38 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
 
-use super::envelope::{Envelope, Header, Headers};
+use super::caller::Caller;
+use super::credentials::{Accepted, BoundCredentials};
+use super::envelope::{Credential, Envelope, Header, Headers};
 use super::freshness;
 pub(crate) use super::parameters::Parameters;
 use super::python_json;
 pub(crate) use super::refusal::Refusal;
-use super::signature::{BoundKeys, KeyName};
+use super::secrets::KeyName;
 use crate::protocol::method::Method;
 
-/// A well-formed request whose signature is not verified yet.
+/// A well-formed request whose caller is not verified yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'h> {
     envelope: Envelope<'h>,
     content_type: Option<&'h HeaderValue>,
     /// `None` if a parameter is not UTF-8, so that the signed payload cannot be computed.
     content: Option<Content>,
-    /// A mistake that is reported only if the signature is valid.
+    /// A mistake that is reported only to a caller that is verified.
     mistake: Option<Refusal>,
 }
 
-/// A request with a valid signature or a valid bearer token.
+/// A request whose caller is verified.
 ///
 /// Only verification makes a `Verified`. A `Verified` borrows from the request's headers, so that no header is copied
 /// for a call whose handler does not run.
 #[derive(Debug)]
 pub(crate) struct Verified<'h> {
-    idempotency_key: &'h HeaderValue,
+    idempotency_key: Option<&'h HeaderValue>,
     timestamp: u64,
-    key: KeyName,
+    caller: Caller,
     content_type: Option<&'h HeaderValue>,
     content: Content,
 }
@@ -40,13 +42,13 @@ pub(crate) struct Verified<'h> {
 /// The part of a verified request that a handler can use.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    idempotency_key: HeaderValue,
+    idempotency_key: Option<HeaderValue>,
     timestamp: u64,
-    key: KeyName,
+    caller: Caller,
     content: Content,
 }
 
-/// The signed content of a request.
+/// The content of a request, which a signature covers.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     /// The parameters of a GET.
@@ -61,14 +63,15 @@ impl<'h> Unverified<'h> {
         query: Option<&str>,
         headers: &'h HeaderMap,
         body: Bytes,
+        accepted: Accepted,
     ) -> Result<Self, Refusal> {
         let headers = Headers::find(headers);
-        let envelope = Envelope::parse(&headers)?;
+        let mut envelope = Envelope::parse(&headers, accepted)?;
         if headers.encoded {
             return Err(Refusal::ContentEncoding);
         }
         let content_type = content_type(method, headers.content_type)?;
-        let mut mistake = (!envelope.idempotency_key_is_valid()).then_some(Refusal::IdempotencyKey);
+        let mut mistake = envelope.mistake.take();
         let content = match method {
             Method::Get => {
                 mistake = mistake.or_else(|| (!body.is_empty()).then_some(Refusal::BodyOnGet));
@@ -92,25 +95,44 @@ impl<'h> Unverified<'h> {
         })
     }
 
-    /// Checks the timestamp, the signature, and then the mistakes that only the holder of a key may see. `now` is in
-    /// seconds since 1970-01-01 UTC.
-    pub(crate) fn verify(self, keys: &BoundKeys, now: u64) -> Result<Verified<'h>, Refusal> {
-        let timestamp = self.envelope.timestamp;
-        if let Some(seconds) = freshness::staleness(timestamp, now) {
-            return Err(match freshness::staleness(timestamp / 1000, now) {
-                None => Refusal::Milliseconds,
-                Some(_) => Refusal::Stale(seconds),
-            });
-        }
-        let content = self.content.ok_or(Refusal::ParameterNotUtf8)?;
-        let key = keys.verify(&self.envelope, &content.signed());
-        let key = key.map_err(|refusal| content.name_parameters(refusal))?;
+    /// Verifies the caller, and then reports the mistakes that only a verified caller may see. `connection` has the
+    /// client's certificate, if there is one. `now` is in seconds since 1970-01-01 UTC.
+    pub(crate) fn verify(
+        self,
+        credentials: &BoundCredentials,
+        connection: &Extensions,
+        now: u64,
+    ) -> Result<Verified<'h>, Refusal> {
+        let certified = credentials.all().certified(connection, now)?;
+        let (caller, timestamp, content) = match &self.envelope.credential {
+            Credential::Signature(signed) => {
+                let timestamp = signed.timestamp;
+                if let Some(seconds) = freshness::staleness(timestamp, now) {
+                    return Err(match freshness::staleness(timestamp / 1000, now) {
+                        None => Refusal::Milliseconds,
+                        Some(_) => Refusal::Stale(seconds),
+                    });
+                }
+                let content = self.content.ok_or(Refusal::ParameterNotUtf8)?;
+                let caller = credentials.signer(signed, &content.signed());
+                let caller = caller.map_err(|refusal| content.name_parameters(refusal))?;
+                (caller, timestamp, content)
+            }
+            Credential::Nothing => {
+                let caller = certified.ok_or_else(|| Refusal::NoCredential(credentials.accepted()))?;
+                (caller, now, self.content.ok_or(Refusal::ParameterNotUtf8)?)
+            }
+            token => {
+                let caller = credentials.all().holder(token, now)?;
+                (caller, now, self.content.ok_or(Refusal::ParameterNotUtf8)?)
+            }
+        };
         match self.mistake {
             Some(mistake) => Err(mistake),
             None => Ok(Verified {
                 idempotency_key: self.envelope.idempotency_key,
-                timestamp: self.envelope.timestamp,
-                key,
+                timestamp,
+                caller,
                 content_type: self.content_type,
                 content,
             }),
@@ -152,23 +174,33 @@ impl Content {
 impl<'h> Verified<'h> {
     /// Makes the request of a caller with a bearer token. Only the module `bearer` calls this function.
     #[cfg(feature = "mcp")]
-    pub(super) fn of_bearer(key: KeyName, idempotency_key: &'h HeaderValue, arguments: Bytes, now: u64) -> Self {
+    pub(super) fn of_bearer(
+        caller: Caller,
+        idempotency_key: Option<&'h HeaderValue>,
+        arguments: Bytes,
+        now: u64,
+    ) -> Self {
         static JSON: HeaderValue = HeaderValue::from_static("application/json");
         Self {
             idempotency_key,
             timestamp: now,
-            key,
+            caller,
             content_type: Some(&JSON),
             content: Content::Body(arguments),
         }
     }
 
-    pub(crate) fn idempotency_key(&self) -> &'h str {
-        text(self.idempotency_key)
+    /// The caller's key for the operation, if the caller sent one. Signed requests always have one.
+    pub(crate) fn idempotency_key(&self) -> Option<&'h str> {
+        self.idempotency_key.map(text)
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     pub(crate) fn key(&self) -> &KeyName {
-        &self.key
+        self.caller.name()
     }
 
     /// The content type as received; empty if there is none.
@@ -187,17 +219,18 @@ impl<'h> Verified<'h> {
     /// Returns the part of the request that a handler needs, as an owned value: the handler may outlive the request.
     pub(crate) fn keep(self) -> Kept {
         Kept {
-            idempotency_key: self.idempotency_key.clone(),
+            idempotency_key: self.idempotency_key.cloned(),
             timestamp: self.timestamp,
-            key: self.key,
+            caller: self.caller,
             content: self.content,
         }
     }
 }
 
 impl Kept {
+    /// The caller's key for the operation; empty if the caller sent none.
     pub(crate) fn idempotency_key(&self) -> &str {
-        text(&self.idempotency_key)
+        self.idempotency_key.as_ref().map(text).unwrap_or_default()
     }
 
     pub(crate) fn timestamp(&self) -> u64 {
@@ -205,7 +238,7 @@ impl Kept {
     }
 
     pub(crate) fn key(&self) -> &KeyName {
-        &self.key
+        self.caller.name()
     }
 
     pub(crate) fn content(&self) -> &Content {

@@ -23,6 +23,12 @@ pub(super) fn problem(part: Part, text: &str) -> Option<String> {
     }
 }
 
+/// Whether a text can name a tenant.
+#[cfg(feature = "oauth")]
+pub(super) fn is_tenant(text: &str) -> bool {
+    name_problem("tenant", text).is_none()
+}
+
 fn name_problem(what: &str, text: &str) -> Option<String> {
     let is_right = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     let length = text.chars().count();

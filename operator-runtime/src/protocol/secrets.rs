@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::secret_text::{self, Part};
 
 /// The largest number of problems reported for one list, because a file of another kind has a problem in every line.
-const MOST_PROBLEMS: usize = 20;
+pub(super) const MOST_PROBLEMS: usize = 20;
 
 /// A secret and its name.
 #[derive(Clone)]
@@ -44,6 +44,11 @@ pub(crate) struct SecretsError(Vec<String>);
 impl SecretsError {
     pub(crate) fn new(problem: String) -> Self {
         Self(vec![problem])
+    }
+
+    /// The sentences, of which there is at least one.
+    pub(super) fn of(problems: Vec<String>) -> Self {
+        Self(problems)
     }
 
     pub(crate) fn into_problems(self) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Signing keys: rotation, HMAC states prepared for each endpoint, and comparison in constant time.
+//! Signing keys: HMAC-SHA256, rotation, HMAC states prepared for each endpoint, and comparison in constant time.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq as _};
 #[cfg(feature = "cli")]
 use zeroize::Zeroizing;
 
-use super::envelope::Envelope;
+use super::envelope::Signed;
 use super::payload;
 #[cfg(feature = "cli")]
 use super::randomness::{self, NoRandomBytes};
@@ -19,7 +19,7 @@ use super::secrets::{self, Secret, SecretsError};
 type State = Hmac<Sha256>;
 
 /// All accepted keys, in order. The first key signs.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Keys(Vec<Secret>);
 
 impl Keys {
@@ -39,11 +39,14 @@ impl Keys {
         secrets::parse_lines(place, lines).map(Self)
     }
 
-    /// The first key whose secret is also in `others`.
-    #[cfg(feature = "mcp")]
-    pub(super) fn in_common<'k>(&'k self, others: &'k [Secret]) -> Option<&'k KeyName> {
-        let is_shared = |key: &&Secret| others.iter().any(|other| other.text == key.text);
-        self.0.iter().find(is_shared).map(|key| &key.name)
+    /// The name of each key and the SHA-256 of its secret.
+    pub(super) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
+        let digest = |key: &Secret| Sha256::digest(key.text.as_bytes()).into();
+        self.0.iter().map(move |key| (&key.name, digest(key)))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The keys that are short enough to be guessed.
@@ -164,22 +167,27 @@ impl BoundKeys {
         self.states.len()
     }
 
-    /// Returns the key that signed the content. All keys are tried, and each signature is compared completely, in
-    /// constant time.
-    pub(super) fn verify(&self, envelope: &Envelope<'_>, content: &[u8]) -> Result<KeyName, Refusal> {
+    /// Returns the key that made the signature of the content. All keys are tried, and each signature is compared
+    /// completely, in constant time.
+    pub(super) fn verify(
+        &self,
+        signed: &Signed<'_>,
+        signature: &[u8; 32],
+        content: &[u8],
+    ) -> Result<KeyName, Refusal> {
         let mut matching = u32::MAX;
         for (index, (_, state)) in (0_u32..).zip(&self.states) {
             let mut state = state.clone();
-            feed(envelope, content, &mut |bytes| state.update(bytes));
-            let matches = same(&state.finalize().into_bytes().into(), &envelope.signature);
+            feed(signed, content, &mut |bytes| state.update(bytes));
+            let matches = same(&state.finalize().into_bytes().into(), signature);
             matching.conditional_assign(&index, matches);
         }
         let key = usize::try_from(matching).ok().and_then(|index| self.states.get(index));
         key.map(|(name, _)| name.clone())
-            .ok_or_else(|| self.mismatch(envelope, content))
+            .ok_or_else(|| self.mismatch(signed, content))
     }
 
-    fn mismatch(&self, envelope: &Envelope<'_>, content: &[u8]) -> Refusal {
+    fn mismatch(&self, signed: &Signed<'_>, content: &[u8]) -> Refusal {
         let mut digest = Sha256::new();
         let mut length = 0;
         let mut sink = |bytes: &[u8]| {
@@ -188,7 +196,7 @@ impl BoundKeys {
         };
         sink(self.url.as_bytes());
         sink(b":");
-        feed(envelope, content, &mut sink);
+        feed(signed, content, &mut sink);
         Refusal::Signature {
             url: self.url.to_string(),
             parameters: None,
@@ -206,9 +214,9 @@ fn same(left: &[u8; 32], right: &[u8; 32]) -> Choice {
     })
 }
 
-fn feed(envelope: &Envelope<'_>, content: &[u8], sink: &mut impl FnMut(&[u8])) {
-    let key = envelope.idempotency_key.as_bytes();
-    payload::after_url(key, envelope.timestamp_text.as_bytes(), content, sink);
+fn feed(signed: &Signed<'_>, content: &[u8], sink: &mut impl FnMut(&[u8])) {
+    let key = signed.idempotency_key.as_bytes();
+    payload::after_url(key, signed.timestamp_text.as_bytes(), content, sink);
 }
 
 /// The signed content of a GET with these parameters, which must have no duplicate names.

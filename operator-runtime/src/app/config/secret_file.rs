@@ -26,6 +26,8 @@ const READABLE_BY_ALL: u32 = 0o004;
 pub(super) struct SecretFile<'s> {
     path: &'s str,
     setting: SettingName,
+    /// Whether everybody may read the file, because it contains only a public key.
+    is_public: bool,
 }
 
 /// What was read from a file.
@@ -41,7 +43,30 @@ impl<'s> SecretFile<'s> {
     pub(super) fn of(given: &'s Given<String>) -> Option<Self> {
         let path = given.value.strip_prefix('@')?;
         let setting = given.setting;
-        Some(Self { path, setting })
+        Some(Self {
+            path,
+            setting,
+            is_public: false,
+        })
+    }
+
+    /// The file at this path.
+    #[cfg(feature = "tls")]
+    pub(super) fn of_path(path: &'s str, setting: SettingName) -> Self {
+        Self {
+            path,
+            setting,
+            is_public: false,
+        }
+    }
+
+    /// The file of a public key. Others must not write it, but everybody may read it.
+    pub(super) fn of_public_key(path: &'s str, setting: SettingName) -> Self {
+        Self {
+            path,
+            setting,
+            is_public: true,
+        }
     }
 
     /// How messages name the file.
@@ -128,7 +153,7 @@ impl<'s> SecretFile<'s> {
                 "The file {place} can be written by others, who could add their own secrets: run `chmod 600 {path}`."
             )));
         }
-        if mode & READABLE_BY_ALL != 0 {
+        if mode & READABLE_BY_ALL != 0 && !self.is_public {
             tracing::warn!(
                 "everybody on this machine may read the secrets in the file {place}: run `chmod 600 {path}`"
             );

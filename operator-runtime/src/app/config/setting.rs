@@ -44,7 +44,17 @@ pub(crate) const STORE: Names = names("Config::store", "OPERATOR_STORE");
 pub(crate) const SERVE_MANIFEST: Names = names("Config::serve_manifest", "OPERATOR_SERVE_MANIFEST");
 pub(crate) const STOP_DELAY: Names = names("Config::stop_delay", "OPERATOR_STOP_DELAY");
 pub(crate) const METRICS: Names = names("Config::metrics", "OPERATOR_METRICS");
-pub(crate) const MCP_TOKENS: Names = names("Config::mcp_tokens", "OPERATOR_MCP_TOKENS");
+pub(crate) const VERIFYING_KEYS: Names = names("Config::verifying_keys", "OPERATOR_VERIFYING_KEYS");
+pub(crate) const API_KEYS: Names = names("Config::api_keys", "OPERATOR_API_KEYS");
+pub(crate) const OAUTH_ISSUER: Names = names("Config::oauth_issuer", "OPERATOR_OAUTH_ISSUER");
+pub(crate) const OAUTH_AUDIENCE: Names = names("Config::oauth_audience", "OPERATOR_OAUTH_AUDIENCE");
+pub(crate) const OAUTH_TENANT_CLAIM: Names = names("Config::oauth_tenant_claim", "OPERATOR_OAUTH_TENANT_CLAIM");
+pub(crate) const TLS_CERT: Names = names("Config::tls", "OPERATOR_TLS_CERT");
+pub(crate) const TLS_KEY: Names = names("Config::tls", "OPERATOR_TLS_KEY");
+pub(crate) const CLIENT_CA: Names = names("Config::clients", "OPERATOR_CLIENT_CA");
+pub(crate) const CLIENTS: Names = names("Config::clients", "OPERATOR_CLIENTS");
+/// The earlier name of [`API_KEYS`], which is still read.
+pub(crate) const MCP_TOKENS: Names = names("Config::api_keys", "OPERATOR_MCP_TOKENS");
 
 const fn names(method: &'static str, variable: &'static str) -> Names {
     Names { method, variable }

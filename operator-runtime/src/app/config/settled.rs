@@ -2,37 +2,51 @@
 
 use std::net::SocketAddr;
 use std::str::ParseBoolError;
+use std::sync::Arc;
 use std::time::Duration;
+
+#[cfg(feature = "tls")]
+use arc_swap::ArcSwap;
+#[cfg(feature = "tls")]
+use rustls::ServerConfig;
 
 use super::secret_file::{Contents, SecretFile};
 use super::setting::{self, Given, Names, SettingName};
 use super::{Address, Config, LISTEN, Limits};
 use crate::app::start_error::StartProblem;
-#[cfg(feature = "mcp")]
-use crate::protocol::bearer::Tokens;
+use crate::protocol::credentials::Credentials;
 use crate::protocol::public_url::PublicUrl;
-use crate::protocol::secrets::SecretsError;
-use crate::protocol::signature::Keys;
 
 /// Settings that have been checked.
 pub(crate) struct Settled {
-    pub(crate) keys: Keys,
+    /// The credentials at start-up. Those that are in files may change later.
+    pub(crate) credentials: Arc<Credentials>,
+    /// The certificate of the server, which is replaced when its files change; `None` if `serve` speaks http.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub(crate) public_url: PublicUrl,
     pub(crate) listen: Given<SocketAddr>,
     pub(crate) limits: Limits,
     pub(crate) serves_manifest: bool,
     pub(crate) stop_delay: Duration,
     pub(crate) counts_records: bool,
-    /// The tokens of MCP clients. `/mcp` is served only if there are any.
+}
+
+impl Settled {
+    /// Whether `/mcp` is served: its clients send an API key or an access token.
     #[cfg(feature = "mcp")]
-    pub(crate) mcp_tokens: Option<Tokens>,
+    pub(crate) fn serves_mcp(&self) -> bool {
+        self.credentials.accepted().has_tokens()
+    }
 }
 
 impl Config {
     /// Checks every setting and reports every problem.
     pub(crate) fn settle(&self, problems: &mut Vec<StartProblem>) -> Option<Settled> {
         problems.extend(self.unreadable());
-        let keys = self.keys().map_err(|several| problems.extend(several));
+        let credentials = self.credentials().map_err(|several| problems.extend(several));
+        #[cfg(feature = "tls")]
+        let tls = self.tls_config().map_err(|several| problems.extend(several));
         let public_url = self.settle_public_url();
         let public_url = public_url.and_then(|url| url.ok_or_else(|| self.no_public_url()));
         let public_url = public_url.map_err(|problem| problems.push(problem));
@@ -40,30 +54,21 @@ impl Config {
         let serves_manifest = self.serve_manifest.clone();
         let serves_manifest = serves_manifest.map_err(|problem| problems.push(problem));
         let stop_delay = self.settle_stop_delay().map_err(|problem| problems.push(problem));
-        #[cfg(feature = "mcp")]
-        let mcp_tokens = self
-            .settle_mcp_tokens(keys.as_ref().ok())
-            .map_err(|several| problems.extend(several));
-        #[cfg(not(feature = "mcp"))]
-        problems.extend(self.mcp_tokens.as_ref().map(|given| {
-            let setting = given.setting;
-            StartProblem::of(setting, format!("{setting} is set, and {}", crate::app::WITHOUT_MCP))
-        }));
         problems.extend(self.limits.problems());
         problems.extend(self.operations.problems().into_iter().map(|problem| {
             let setting = SettingName::Method("Config::operations");
             StartProblem::of(setting, format!("In {setting}: {problem}"))
         }));
         Some(Settled {
-            keys: keys.ok()?,
+            credentials: Arc::new(credentials.ok()?),
+            #[cfg(feature = "tls")]
+            tls: tls.ok()?.map(|tls| Arc::new(ArcSwap::from_pointee(tls))),
             public_url: public_url.ok()?,
             listen: listen.ok()?,
             limits: self.limits,
             serves_manifest: serves_manifest.ok()?,
             stop_delay: stop_delay.ok()?,
             counts_records: self.count_records || self.metrics.is_some(),
-            #[cfg(feature = "mcp")]
-            mcp_tokens: mcp_tokens.ok()?,
         })
     }
 
@@ -105,12 +110,6 @@ impl Config {
     /// The name by which the public URL was given, or the names by which it can be given.
     pub(crate) fn public_url_setting(&self) -> SettingName {
         self.setting_of(self.public_url.as_ref(), setting::PUBLIC_URL)
-    }
-
-    /// The name by which the MCP tokens were given, or the names by which they can be given.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn mcp_tokens_setting(&self) -> SettingName {
-        self.setting_of(self.mcp_tokens.as_ref(), setting::MCP_TOKENS)
     }
 
     /// The URL at which `dev` serves if no public URL is set.
@@ -157,41 +156,6 @@ impl Config {
             let sentence = format!("The value of {name} is not UTF-8, so it cannot be used: set {name} again.");
             StartProblem::of(SettingName::Variable(name), sentence)
         })
-    }
-
-    pub(crate) fn keys(&self) -> Result<Keys, Vec<StartProblem>> {
-        match (&self.signing_key, &self.signing_keys) {
-            (None, None) => {
-                let setting = self.unset(setting::SIGNING_KEY);
-                Err(vec![StartProblem::of(
-                    setting,
-                    format!(
-                        "There is no signing key: set {setting} to the secret that the agent signs with (`keygen` makes one)."
-                    ),
-                )])
-            }
-            (Some(one), Some(several)) => Err(vec![StartProblem::of(
-                several.setting,
-                format!(
-                    "{} and {} are both set: keep only the one that contains the agent's keys.",
-                    one.setting, several.setting
-                ),
-            )]),
-            (Some(given), None) => read_secrets(given, Keys::single, Keys::single),
-            (None, Some(given)) => read_secrets(given, Keys::parse, Keys::parse_lines),
-        }
-    }
-
-    #[cfg(feature = "mcp")]
-    fn settle_mcp_tokens(&self, keys: Option<&Keys>) -> Result<Option<Tokens>, Vec<StartProblem>> {
-        let read = |given| {
-            read_secrets(
-                given,
-                |place, list| Tokens::parse(place, list, keys),
-                |place, lines| Tokens::parse_lines(place, lines, keys),
-            )
-        };
-        self.mcp_tokens.as_ref().map(read).transpose()
     }
 
     fn settle_stop_delay(&self) -> Result<Duration, StartProblem> {
@@ -264,25 +228,6 @@ fn address(given: &Given<Address>, example: &str) -> Result<Given<SocketAddr>, S
     }
 }
 
-/// Reads secrets from the setting, or from the file that the setting names.
-fn read_secrets<T>(
-    given: &Given<String>,
-    parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-    parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-) -> Result<T, Vec<StartProblem>> {
-    let setting = given.setting;
-    let Some(file) = SecretFile::of(given) else {
-        return parse(&setting.to_string(), &given.value).map_err(|error| problems_of(setting, error));
-    };
-    let Contents { text, mut problems } = file.read();
-    match text.map(|text| parse_file(&file.place(), &text)) {
-        Some(Ok(secrets)) if problems.is_empty() => return Ok(secrets),
-        Some(Err(error)) => problems.extend(problems_of(setting, error)),
-        Some(Ok(_)) | None => {}
-    }
-    Err(problems)
-}
-
 /// The address of a store in a file: one line, with or without a line end after it.
 fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
     let Contents { text, problems } = file.read();
@@ -301,9 +246,4 @@ fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
         ))),
         address => Ok(address.to_owned()),
     }
-}
-
-fn problems_of(setting: SettingName, error: SecretsError) -> Vec<StartProblem> {
-    let sentences = error.into_problems().into_iter();
-    sentences.map(|sentence| StartProblem::of(setting, sentence)).collect()
 }

@@ -22,14 +22,16 @@ use crate::app::reading::Reading;
 use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
 use crate::problem::{Error, Kind};
-use crate::protocol::bearer::{Bearer, NoBearer};
+use crate::protocol::bearer::Bearer;
+use crate::protocol::credentials::Credentials;
+use crate::protocol::request::Refusal;
 
 /// The path, which is also served below the base path of the public URL.
 pub(in crate::app) const PATH: &str = "/mcp";
 
 /// Adds `/mcp`, if tokens are configured.
 pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> Router {
-    if assembled.settings.mcp_tokens.is_none() {
+    if !assembled.settings.serves_mcp() {
         return router;
     }
     let door = Arc::new(Door {
@@ -81,13 +83,15 @@ fn config(settings: &Settled) -> StreamableHttpServerConfig {
 
 async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallible> {
     let (mut head, body) = request.into_parts();
-    let tokens = door.assembled.settings.mcp_tokens.as_ref();
-    let bearer = match tokens.map_or(Err(NoBearer::Unknown), |tokens| tokens.bearer(&head.headers)) {
+    let credentials = door.assembled.credentials.load_full();
+    credentials.fetch(&head.headers).await;
+    let bearer = match door.tools.pipeline.bearer(&credentials, &head) {
         Ok(bearer) => bearer,
-        Err(reason) => return Ok(unauthorized(reason)),
+        Err(refusal) => return Ok(turned_away(&credentials, refusal)),
     };
-    // The header is removed, so that no extractor of a handler sees the token.
+    // The headers are removed, so that no extractor of a handler sees the token.
     head.headers.remove(AUTHORIZATION);
+    head.headers.remove("x-api-key");
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
         .await
@@ -182,11 +186,13 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
     StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), door.config.clone())
 }
 
-fn unauthorized(reason: NoBearer) -> Response {
-    tracing::warn!("refused at {PATH}: {reason}");
-    let error = Error::new(Kind::Refused("no-bearer", 401), reason.to_string());
-    let mut response = refused(&error);
-    let challenge = HeaderValue::from_static(reason.challenge());
-    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+/// The answer to a client that is not verified, or may not do what it asks for.
+fn turned_away(credentials: &Credentials, refusal: Refusal) -> Response {
+    tracing::warn!("refused at {PATH}: {refusal}");
+    let challenge = credentials.challenge(&refusal, PATH);
+    let mut response = refused(&refusal.into());
+    if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }

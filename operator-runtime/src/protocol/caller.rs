@@ -1,0 +1,100 @@
+//! Who makes a call: the name of the credential, the scheme that it belongs to, and the scopes of the call.
+
+#[cfg(feature = "oauth")]
+use std::sync::Arc;
+
+use super::secrets::KeyName;
+
+/// The scheme by which a call was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Hmac,
+    Ed25519,
+    ApiKey,
+    #[cfg(feature = "oauth")]
+    OAuth,
+    #[cfg(feature = "tls")]
+    Certificate,
+    /// The person who started the process calls over its standard input.
+    #[cfg(all(feature = "cli", feature = "mcp"))]
+    Stdio,
+}
+
+impl Scheme {
+    /// The scheme's name in the log.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Hmac => "hmac",
+            Self::Ed25519 => "ed25519",
+            Self::ApiKey => "api-key",
+            #[cfg(feature = "oauth")]
+            Self::OAuth => "oauth",
+            #[cfg(feature = "tls")]
+            Self::Certificate => "mtls",
+            #[cfg(all(feature = "cli", feature = "mcp"))]
+            Self::Stdio => "stdio",
+        }
+    }
+}
+
+/// What a caller may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scopes {
+    /// Everything, which is so for every credential but an access token.
+    All,
+    /// The scopes of an access token, separated by spaces (RFC 6749 §3.3).
+    #[cfg(feature = "oauth")]
+    Only(Arc<str>),
+}
+
+impl Scopes {
+    /// Whether they contain `scope`.
+    #[cfg_attr(not(feature = "oauth"), expect(unused_variables, reason = "only access tokens have scopes"))]
+    fn contain(&self, scope: &str) -> bool {
+        match self {
+            Self::All => true,
+            #[cfg(feature = "oauth")]
+            Self::Only(scopes) => scopes.split(' ').any(|own| own == scope),
+        }
+    }
+}
+
+/// The caller of a verified request. Only verification makes a `Caller`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    name: KeyName,
+    scheme: Scheme,
+    scopes: Scopes,
+}
+
+impl Caller {
+    /// The holder of a credential that may do everything.
+    pub(super) fn of(scheme: Scheme, name: KeyName) -> Self {
+        let scopes = Scopes::All;
+        Self { name, scheme, scopes }
+    }
+
+    /// The client of an access token with these scopes.
+    #[cfg(feature = "oauth")]
+    pub(super) fn of_token(name: KeyName, scopes: &str) -> Self {
+        Self {
+            name,
+            scheme: Scheme::OAuth,
+            scopes: Scopes::Only(scopes.into()),
+        }
+    }
+
+    /// The tenant and the id of the credential.
+    pub(crate) fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Whether the caller may do what needs `scope`.
+    pub(crate) fn may(&self, scope: &str) -> bool {
+        self.scopes.contain(scope)
+    }
+}

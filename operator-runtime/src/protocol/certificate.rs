@@ -1,0 +1,215 @@
+//! Client certificates: which client the certificate of a connection belongs to.
+//!
+//! The handshake only proves that the client has the certificate's private key. Whether the certificate is valid, and
+//! whose it is, is decided for the requests, so that the answer can say what is wrong, and so that a certificate that
+//! expires or is removed while its connection is open is refused too.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Extensions;
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use sha2::{Digest as _, Sha256};
+use webpki::EndEntityCert;
+
+use super::caller::{Caller, Scheme};
+use super::envelope::parse_hex;
+use super::refusal::Refusal;
+use super::secrets::{self, KeyName, MOST_PROBLEMS, SecretsError};
+
+/// A certificate is verified again after this many seconds.
+const VALID_FOR: u64 = 60;
+/// The most names of an unknown certificate that the answer shows.
+const MOST_NAMES: usize = 5;
+
+/// The clients that may call, and the authorities that issue their certificates.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    list: Arc<ClientList>,
+    authorities: Arc<dyn ClientCertVerifier>,
+}
+
+/// The clients, each with the name that its certificate has.
+#[derive(Debug, Default)]
+pub(crate) struct ClientList(Vec<(KeyName, ClientName)>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum ClientName {
+    Dns(String),
+    Uri(String),
+    /// The SHA-256 digest of the certificate.
+    Digest([u8; 32]),
+}
+
+/// The certificates that a connection's client sent, with its own first; empty if it sent none.
+#[derive(Clone)]
+pub(crate) struct PeerCertificates(Arc<Peer>);
+
+struct Peer {
+    chain: Vec<CertificateDer<'static>>,
+    last: Mutex<Option<Verdict>>,
+}
+
+/// What was found out about a client: by which list, when, and who it is.
+struct Verdict {
+    list: Arc<ClientList>,
+    at: u64,
+    caller: Result<Caller, Refusal>,
+}
+
+impl PeerCertificates {
+    pub(crate) fn new(chain: &[CertificateDer<'_>]) -> Self {
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned());
+        Self(Arc::new(Peer {
+            chain: chain.collect(),
+            last: Mutex::default(),
+        }))
+    }
+}
+
+impl ClientList {
+    /// Parses a comma-separated list of `[tenant/]id=NAME`.
+    pub(crate) fn parse(place: &str, list: &str) -> Result<Self, SecretsError> {
+        Self::of(place, secrets::parse(place, list)?)
+    }
+
+    /// Parses lines of `[tenant/]id=NAME`.
+    pub(crate) fn parse_lines(place: &str, lines: &str) -> Result<Self, SecretsError> {
+        Self::of(place, secrets::parse_lines(place, lines)?)
+    }
+
+    fn of(place: &str, given: Vec<secrets::Secret>) -> Result<Self, SecretsError> {
+        let mut clients = Vec::new();
+        let mut problems = Vec::new();
+        for secrets::Secret { name, text } in given {
+            match ClientName::parse(&text) {
+                Some(client) => clients.push((name, client)),
+                None => problems.push(format!(
+                    "{place}: the client {name:?} has no name that a certificate can have: write a DNS name, a URI such as `spiffe://example.com/agent`, or `sha256:` and the 64 hexadecimal digits of the certificate's digest."
+                )),
+            }
+        }
+        problems.truncate(MOST_PROBLEMS);
+        if problems.is_empty() {
+            Ok(Self(clients))
+        } else {
+            Err(SecretsError::of(problems))
+        }
+    }
+
+    fn find(&self, names: &[ClientName]) -> Option<&KeyName> {
+        let client = self.0.iter().find(|(_, client)| names.contains(client));
+        client.map(|(name, _)| name)
+    }
+}
+
+impl ClientName {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(digest) = text.strip_prefix("sha256:") {
+            let digits: Vec<u8> = digest.bytes().filter(|byte| *byte != b':').collect();
+            return parse_hex(&digits).map(Self::Digest);
+        }
+        if text.contains("://") {
+            return Some(Self::Uri(text.to_owned()));
+        }
+        let is_dns = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'*');
+        text.bytes().all(is_dns).then(|| Self::Dns(text.to_ascii_lowercase()))
+    }
+
+    /// All names of a certificate.
+    fn all(certificate: &CertificateDer<'_>, parsed: &EndEntityCert<'_>) -> Vec<Self> {
+        let dns = parsed.valid_dns_names().map(|name| Self::Dns(name.to_ascii_lowercase()));
+        let uris = parsed.valid_uri_names().map(|name| Self::Uri(name.to_owned()));
+        let digest = Self::Digest(Sha256::digest(certificate).into());
+        dns.chain(uris).chain([digest]).collect()
+    }
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Uri(name) => formatter.write_str(name),
+            Self::Digest(digest) => write!(formatter, "sha256:{}", const_hex::encode(digest)),
+        }
+    }
+}
+
+impl Clients {
+    pub(crate) fn new(list: ClientList, authorities: Arc<dyn ClientCertVerifier>) -> Self {
+        Self {
+            list: Arc::new(list),
+            authorities,
+        }
+    }
+
+    /// The name of each client and the SHA-256 of what its certificate is known by.
+    pub(super) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
+        let clients = self.list.0.iter();
+        clients.map(|(name, client)| (name, Sha256::digest(client.to_string()).into()))
+    }
+
+    /// The client to whom the connection's certificate belongs. `now` is in seconds since 1970-01-01 UTC.
+    pub(super) fn holder(&self, connection: &Extensions, now: u64) -> Result<Caller, Refusal> {
+        let missing = || Refusal::Certificate("is missing: connect with the certificate of a client".to_owned());
+        let peer = connection.get::<PeerCertificates>().ok_or_else(missing)?;
+        let (own, issuers) = peer.0.chain.split_first().ok_or_else(missing)?;
+        let mut last = peer.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verdict) = &*last
+            && Arc::ptr_eq(&verdict.list, &self.list)
+            && now.abs_diff(verdict.at) < VALID_FOR
+        {
+            return verdict.caller.clone();
+        }
+        let caller = self.verify(own, issuers, now);
+        *last = Some(Verdict {
+            list: Arc::clone(&self.list),
+            at: now,
+            caller: caller.clone(),
+        });
+        caller
+    }
+
+    fn verify(&self, own: &CertificateDer<'_>, issuers: &[CertificateDer<'_>], now: u64) -> Result<Caller, Refusal> {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        let verified = self.authorities.verify_client_cert(own, issuers, time);
+        verified.map_err(|error| Refusal::Certificate(why(&error)))?;
+        let unreadable = |_| Refusal::Certificate("cannot be read: make a new one".to_owned());
+        let parsed = EndEntityCert::try_from(own).map_err(unreadable)?;
+        let names = ClientName::all(own, &parsed);
+        match self.list.find(&names) {
+            Some(name) => Ok(Caller::of(Scheme::Certificate, name.clone())),
+            None => {
+                let shown = names.iter().rev().take(MOST_NAMES).map(ClientName::to_string);
+                Err(Refusal::UnknownCertificate(shown.collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
+}
+
+/// Why a certificate is not valid, as a clause.
+fn why(error: &rustls::Error) -> String {
+    let rustls::Error::InvalidCertificate(error) = error else {
+        return format!("is not valid: {error}");
+    };
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "has expired: ask for a new one".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet: check the clocks".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "is not issued by an authority that this server knows: use a certificate of its authority".to_owned()
+        }
+        error => format!("is not valid: {error}"),
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(formatter)
+    }
+}

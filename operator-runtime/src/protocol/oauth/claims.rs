@@ -1,0 +1,64 @@
+//! What a verified token claims (RFC 9068 §2.2, §4). A pure function.
+
+use serde_json::{Map, Value};
+
+use super::Expected;
+use crate::protocol::caller::Caller;
+use crate::protocol::secret_text;
+use crate::protocol::secrets::KeyName;
+
+/// The difference between the clocks of issuer and server that is tolerated, in seconds.
+const LEEWAY: f64 = 60.0;
+/// The longest id of a caller, in bytes.
+const LONGEST_ID: usize = 255;
+
+/// The caller that the claims name. The error is a clause that follows "The access token".
+pub(super) fn caller(claims: &Map<String, Value>, expected: &Expected, now: u64) -> Result<Caller, String> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(&expected.issuer) {
+        return Err(format!(
+            "is of another issuer: send one of {}",
+            expected.issuer
+        ));
+    }
+    if !values(claims.get("aud")).any(|audience| audience == expected.audience) {
+        return Err(format!(
+            "is for another audience: ask the issuer for a token for the resource {}",
+            expected.audience
+        ));
+    }
+    #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+    let now = now as f64;
+    let time = |name: &str| claims.get(name).map(|value| value.as_f64().unwrap_or(f64::NAN));
+    let expires = time("exp").ok_or("has no `exp`, so it would never expire")?;
+    // Each comparison is false for a claim that is no number.
+    if !(now < expires + LEEWAY) {
+        return Err("has expired: ask the issuer for a new one".to_owned());
+    }
+    let has_begun = |name: &str| time(name).is_none_or(|begins| begins <= now + LEEWAY);
+    if !has_begun("nbf") || !has_begun("iat") {
+        return Err("is not valid yet: check the clocks of the issuer and of the server".to_owned());
+    }
+    let id = text("client_id").or_else(|| text("sub")).unwrap_or_default();
+    if id.is_empty() || id.len() > LONGEST_ID || id.chars().any(char::is_control) {
+        return Err("names its client neither in `client_id` nor in `sub`".to_owned());
+    }
+    let tenant = match &expected.tenant_claim {
+        None => "default",
+        Some(claim) => text(claim)
+            .filter(|tenant| secret_text::is_tenant(tenant))
+            .ok_or_else(|| {
+                format!("names no tenant in the claim `{claim}`: 1 to 64 letters, digits, `.`, `_` or `-`")
+            })?,
+    };
+    let scopes = values(claims.get("scope").or_else(|| claims.get("scp")));
+    let scopes: Vec<&str> = scopes.flat_map(|scope| scope.split(' ')).collect();
+    Ok(Caller::of_token(KeyName::new(tenant, id), &scopes.join(" ")))
+}
+
+/// The texts of a claim that is one text or a list of texts.
+fn values(claim: Option<&Value>) -> impl Iterator<Item = &str> {
+    let several = claim.and_then(Value::as_array).into_iter().flatten();
+    let one = claim.into_iter().chain(several);
+    one.filter_map(Value::as_str)
+}
