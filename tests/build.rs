@@ -1,5 +1,7 @@
-//! Makes source code that tests include: the quickstart example, for the test `costs`, the sample of the macros beside
-//! items with every name in its expansions, for the test `hygiene`, and endpoints with many inputs, for the test `many`.
+//! Makes source code that tests include:
+//! - for the test `costs`, the quickstart example;
+//! - for the test `hygiene`, the sample of the macros beside items with every name in its expansions;
+//! - for the test `many`, endpoints with many inputs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -76,22 +78,25 @@ fn is_reserved(name: &str) -> bool {
     reserved.iter().any(|begin| lower.starts_with(begin)) || ["self", "Self", "crate", "super", "_"].contains(&name)
 }
 
-/// An endpoint that adds up so many inputs.
+/// An endpoint that returns its inputs in the order of its arguments.
 fn endpoint_of((method, name, inputs): (&str, &str, usize)) -> String {
     let each = |write: fn(usize) -> String| (0..inputs).map(write).collect::<String>();
     let arguments = each(|index| format!("/// The number with the index {index}.\ninput_{index}: u32,\n"));
-    let terms = each(|index| format!("input_{index},"));
+    let values = each(|index| format!("input_{index},"));
     format!(
-        "/// Adds up {inputs} numbers. Use it to add them up.
+        "/// Returns {inputs} numbers. Use it to see their order.
          #[operator_api({method}, \"/{name}\")]
-         async fn {name}({arguments}) -> u32 {{ [{terms}].iter().sum() }}\n"
+         async fn {name}({arguments}) -> Vec<u32> {{ vec![{values}] }}\n"
     )
 }
 
+/// The names in the code, except the options in `#[operator(…)]`, which rustc does not look up.
 fn names(code: &str) -> BTreeSet<String> {
     fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
-        for tree in tokens {
+        let mut trees = tokens.into_iter();
+        while let Some(tree) = trees.next() {
             match tree {
+                TokenTree::Ident(name) if name == "operator" => drop(trees.next()),
                 TokenTree::Ident(name) => drop(names.insert(name.to_string())),
                 TokenTree::Group(group) => collect(group.stream(), names),
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}

@@ -78,12 +78,14 @@ impl ToTokens for Description {
         if let Some(text) = self.known() {
             return text.to_tokens(tokens);
         }
-        // `concat!` expands the macros in it, and rustc knows the result before it evaluates constants.
+        // rustc expands the macros inside `concat!`, so the description is a constant.
         let parts = self.0.iter().map(|part| match part {
             Part::Text(text) => text.to_token_stream(),
             Part::Macro(made) => made.to_token_stream(),
         });
-        tokens.extend(quote!(__operator::trimmed(::core::concat!(#(#parts, "\n"),*))));
+        tokens.extend(quote!(::core::primitive::str::trim_ascii(
+            ::core::concat!(#(#parts, "\n"),*)
+        )));
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(description.known(), None);
         assert_eq!(
             description.to_token_stream().to_string(),
-            quote!(__operator::trimmed(::core::concat!(
+            quote!(::core::primitive::str::trim_ascii(::core::concat!(
                 "One.\nTwo.",
                 "\n",
                 include_str!("three.md"),

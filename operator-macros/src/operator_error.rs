@@ -52,10 +52,13 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
         Ok(item) => item,
         Err(unread) => return unread.to_compile_error(),
     };
-    match check(&item) {
+    let mut errors = Errors::default();
+    let checked = check(&item, &mut errors);
+    let runtime = checked.runtime.clone();
+    match errors.finish(checked) {
         Ok(checked) => expand(&checked),
         Err(mistakes) => {
-            let (mistakes, stand_in) = (mistakes.to_compile_error(), stand_in(&item));
+            let (mistakes, stand_in) = (mistakes.to_compile_error(), stand_in(&item, &runtime));
             quote!(#mistakes #stand_in)
         }
     }
@@ -63,10 +66,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 
 /// Empty implementations, generated when the real ones could not be derived. With them, rustc reports no further errors
 /// at the endpoints that return the type.
-fn stand_in(item: &DeriveInput) -> TokenStream {
+fn stand_in(item: &DeriveInput, runtime: &Runtime) -> TokenStream {
     let name = &item.ident;
-    // The mistakes in the option are already reported.
-    let runtime = runtime(item, &mut Errors::default());
     if runtime.is_missing() {
         return TokenStream::new();
     }
@@ -86,8 +87,7 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
     }
 }
 
-fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
-    let mut errors = Errors::default();
+fn check(item: &DeriveInput, errors: &mut Errors) -> OperatorError {
     if !item.generics.params.is_empty() {
         errors.at(
             &item.generics,
@@ -96,15 +96,15 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
         );
     }
     let name = item.ident.clone();
-    let runtime = runtime(item, &mut errors);
-    runtime.check(&mut errors);
-    let problems = match &item.data {
+    let above_a_variant = "write it above the variant that it is meant for";
+    let (runtime, problems) = match &item.data {
         Data::Enum(data) => {
+            let runtime = options::only_crate(&item.attrs, above_a_variant, errors);
             let each = data.variants.iter().map(|variant| {
                 let ident = &variant.ident;
                 let write = "write it above the variant";
-                refuse_on_fields(&variant.fields, write, &mut errors);
-                let options = read_options(&variant.attrs, &mut errors);
+                refuse_on_fields(&variant.fields, write, errors);
+                let options = read_options(&variant.attrs, errors);
                 if let Some(path) = &options.runtime.0 {
                     errors.at(path, "`crate` has no effect on a variant", "write it above the enum");
                 }
@@ -114,42 +114,27 @@ fn check(item: &DeriveInput) -> syn::Result<OperatorError> {
                     &variant.attrs,
                     &options,
                     &variant.fields,
-                    &mut errors,
+                    errors,
                 )
             });
-            each.collect()
+            (runtime, each.collect())
         }
         Data::Struct(data) => {
-            refuse_on_fields(&data.fields, "write it above the struct", &mut errors);
-            let options = read_options(&item.attrs, &mut errors);
-            vec![problem(
-                quote!(#name),
-                &name,
-                &item.attrs,
-                &options,
-                &data.fields,
-                &mut errors,
-            )]
+            refuse_on_fields(&data.fields, "write it above the struct", errors);
+            let options = read_options(&item.attrs, errors);
+            let problem = problem(quote!(#name), &name, &item.attrs, &options, &data.fields, errors);
+            (options.runtime, vec![problem])
         }
         Data::Union(_) => {
             errors.at(&name, "`OperatorError` cannot be derived for a union", "use an enum");
-            Vec::new()
+            (options::only_crate(&item.attrs, above_a_variant, errors), Vec::new())
         }
     };
-    errors.finish(OperatorError {
+    runtime.check(errors);
+    OperatorError {
         runtime,
         name,
         problems,
-    })
-}
-
-/// The option `crate`, which is above the type. A struct is also a problem, and `read_options` reads its other options.
-fn runtime(item: &DeriveInput, errors: &mut Errors) -> Runtime {
-    match &item.data {
-        Data::Struct(_) => options::of_type(&item.attrs, &mut Errors::default(), |_, _, _| {}),
-        Data::Enum(_) | Data::Union(_) => {
-            options::only_crate(&item.attrs, "write it above the variant that it is meant for", errors)
-        }
     }
 }
 
@@ -379,11 +364,14 @@ fn local(member: &syn::Member, field: &syn::Field) -> Ident {
 #[cfg(test)]
 mod tests {
     use super::{check, derive};
+    use crate::error::Errors;
     use proc_macro2::TokenStream;
     use quote::quote;
 
     fn mistakes(item: TokenStream) -> Vec<String> {
-        let refused = check(&syn::parse2(item).unwrap()).err().unwrap();
+        let mut errors = Errors::default();
+        let checked = check(&syn::parse2(item).unwrap(), &mut errors);
+        let refused = errors.finish(checked).err().unwrap();
         refused.into_iter().map(|mistake| mistake.to_string()).collect()
     }
 

@@ -133,31 +133,17 @@ pub(crate) fn read(
     }
 }
 
-/// Reads `#[operator(crate = …)]` on a type that derives one of our traits. For every other option, `other` is called.
-pub(crate) fn of_type(
-    attributes: &[Attribute],
-    errors: &mut Errors,
-    mut other: impl FnMut(&Ident, &Part, &mut Errors),
-) -> Runtime {
-    let mut runtime = Runtime::default();
-    read(
-        attributes,
-        "crate = \"my_wrapper::rt\"",
-        errors,
-        |name, part, errors| match part {
-            Part::Value(name, value) if name == "crate" => runtime.take(name, value, errors),
-            _ if name == "crate" => refuse_missing_value(name, errors),
-            part => other(name, part, errors),
-        },
-    );
-    runtime
-}
-
-/// Reads `#[operator(crate = …)]` on a type that has no other option, and reports all others.
+/// Reads `#[operator(crate = …)]` on a type that derives one of our traits. Reports every other option; the message says
+/// to `write` it elsewhere.
 pub(crate) fn only_crate(attributes: &[Attribute], write: &str, errors: &mut Errors) -> Runtime {
-    of_type(attributes, errors, |name, _, errors| {
-        errors.at(name, format!("`{name}` has no effect here"), write);
-    })
+    let mut runtime = Runtime::default();
+    let example = "crate = \"my_wrapper::rt\"";
+    read(attributes, example, errors, |name, part, errors| match part {
+        Part::Value(name, value) if name == "crate" => runtime.take(name, value, errors),
+        _ if name == "crate" => refuse_missing_value(name, errors),
+        _ => errors.at(name, format!("`{name}` has no effect here"), write),
+    });
+    runtime
 }
 
 /// Reports every `#[operator(…)]` in `attributes`, a place where options have no effect.

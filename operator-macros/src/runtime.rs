@@ -58,7 +58,7 @@ impl Runtime {
     }
 }
 
-/// The import of the items for generated code as `__operator`.
+/// Imports the runtime's items for generated code as `__operator`.
 impl ToTokens for Runtime {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         tokens.extend(match &self.0 {
@@ -80,8 +80,9 @@ impl ToTokens for Runtime {
 fn is_found(arguments: &[String]) -> bool {
     let mut names = arguments.iter().zip(arguments.iter().skip(1));
     let own = names.find(|(option, _)| *option == "--crate-name");
-    let is_unknown = own.is_none_or(|(_, name)| name == "operator_runtime");
-    is_unknown
+    // rustc's arguments are unknown, or this crate is the runtime itself.
+    let is_not_looked_for = own.is_none_or(|(_, name)| name == "operator_runtime");
+    is_not_looked_for
         || arguments.iter().any(|argument| {
             let path = argument
                 .split_once('=')

@@ -43,10 +43,13 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
         Ok(item) => item,
         Err(unread) => return unread.to_compile_error(),
     };
-    match check(&item) {
+    let mut errors = Errors::default();
+    let checked = check(&item, &mut errors);
+    let runtime = checked.runtime.clone();
+    match errors.finish(checked) {
         Ok(checked) => expand(&checked),
         Err(mistakes) => {
-            let (mistakes, stand_in) = (mistakes.to_compile_error(), stand_in(&item));
+            let (mistakes, stand_in) = (mistakes.to_compile_error(), stand_in(&item, &runtime));
             quote!(#mistakes #stand_in)
         }
     }
@@ -54,10 +57,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 
 /// An implementation that is generated when the real one could not be derived. With it, rustc reports no further errors
 /// at the endpoints whose arguments have this type, whatever options those arguments have.
-fn stand_in(item: &DeriveInput) -> TokenStream {
+fn stand_in(item: &DeriveInput, runtime: &Runtime) -> TokenStream {
     let name = &item.ident;
-    // The mistakes of the option are already reported.
-    let runtime = runtime(item, &mut Errors::default());
     if runtime.is_missing() {
         return TokenStream::new();
     }
@@ -88,26 +89,29 @@ fn stand_in(item: &DeriveInput) -> TokenStream {
     }
 }
 
-fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
-    let mut errors = Errors::default();
+fn check(item: &DeriveInput, errors: &mut Errors) -> SearchParam {
     if !item.generics.params.is_empty() {
         let wrong = "a search parameter cannot be generic";
         errors.at(&item.generics, wrong, "use concrete types");
     }
-    let runtime = runtime(item, &mut errors);
-    runtime.check(&mut errors);
+    let write = match &item.data {
+        Data::Enum(_) => "write it above the variant that it is meant for",
+        Data::Struct(_) | Data::Union(_) => BOUNDS_ARE_ON_ARGUMENTS,
+    };
+    let runtime = options::only_crate(&item.attrs, write, errors);
+    runtime.check(errors);
     let shape = match &item.data {
         Data::Enum(data) => {
-            let case = serde_attributes::of_enum(&item.attrs, &mut errors);
-            let case = case.and_then(|case| Case::parse(&case, &mut errors));
+            let case = serde_attributes::of_enum(&item.attrs, errors);
+            let case = case.and_then(|case| Case::parse(&case, errors));
             let each = data.variants.iter();
-            let choices: Vec<Choice> = each.map(|variant| choice(variant, case, &mut errors)).collect();
-            refuse_clashes(&item.ident, &choices, &mut errors);
+            let choices: Vec<Choice> = each.map(|variant| choice(variant, case, errors)).collect();
+            refuse_clashes(&item.ident, &choices, errors);
             Shape::Choice(choices)
         }
         Data::Struct(data) => {
-            serde_attributes::of_struct(&item.attrs, &mut errors);
-            newtype(&data.fields, &item.ident, &mut errors)
+            serde_attributes::of_struct(&item.attrs, errors);
+            newtype(&data.fields, &item.ident, errors)
         }
         Data::Union(_) => {
             let wrong = "`SearchParam` cannot be derived for a union";
@@ -116,21 +120,13 @@ fn check(item: &DeriveInput) -> syn::Result<SearchParam> {
             Shape::Choice(Vec::new())
         }
     };
-    let description = Description::read(&item.attrs, &mut errors);
-    errors.finish(SearchParam {
+    let description = Description::read(&item.attrs, errors);
+    SearchParam {
         runtime,
         name: item.ident.clone(),
         description,
         shape,
-    })
-}
-
-fn runtime(item: &DeriveInput, errors: &mut Errors) -> Runtime {
-    let write = match &item.data {
-        Data::Enum(_) => "write it above the variant that it is meant for",
-        Data::Struct(_) | Data::Union(_) => BOUNDS_ARE_ON_ARGUMENTS,
-    };
-    options::only_crate(&item.attrs, write, errors)
+    }
 }
 
 fn refuse_clashes(name: &Ident, choices: &[Choice], errors: &mut Errors) {
@@ -254,11 +250,14 @@ fn expand(checked: &SearchParam) -> TokenStream {
 #[cfg(test)]
 mod tests {
     use super::check;
+    use crate::error::Errors;
     use quote::quote;
 
     fn mistakes(item: proc_macro2::TokenStream) -> Vec<String> {
-        let checked = syn::parse2(item).and_then(|item| check(&item));
-        checked
+        let mut errors = Errors::default();
+        let checked = check(&syn::parse2(item).unwrap(), &mut errors);
+        errors
+            .finish(checked)
             .err()
             .into_iter()
             .flatten()

@@ -198,7 +198,7 @@ pub use operator_macros::SearchParams;
 /// `exclusive_min`, `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for
 /// strings; `min_items`, `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for
 /// a struct that derives [`SearchParams`]), `lenient` (in a POST: the schema describes the input, but its type alone
-/// decides which values are accepted, for example under a `#[serde(alias)]`), `allow(lint)`. With `extract`, the
+/// decides which values are accepted, for example a second name from `#[serde(alias)]`), `allow(lint)`. With `extract`, the
 /// argument is not an input but the value of an axum extractor.
 ///
 /// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
@@ -344,17 +344,5 @@ pub mod __private {
     #[must_use]
     pub const fn milliseconds(milliseconds: u64) -> core::time::Duration {
         core::time::Duration::from_millis(milliseconds)
-    }
-
-    /// A description with macros in it, without the blank space around it.
-    #[must_use]
-    pub const fn trimmed(description: &'static str) -> &'static str {
-        description.trim_ascii()
-    }
-
-    /// Whether a description has no text.
-    #[must_use]
-    pub const fn is_blank(description: &str) -> bool {
-        description.is_empty()
     }
 }

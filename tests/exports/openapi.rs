@@ -109,7 +109,8 @@ fn the_summary_and_the_description_repeat_nothing_and_lose_nothing() {
     ] {
         let folder = documents(&program);
         let manifest = json(&folder.path().join("operator.json"));
-        in_each_format(&program, |format, document| {
+        for format in FORMATS {
+            let document = json(&folder.path().join(format!("{format}.json")));
             for operation in operations(&document) {
                 let mut endpoints = manifest["endpoints"].as_array().unwrap().iter();
                 let endpoint = endpoints.find(|one| one["name"] == operation["operationId"]).unwrap();
@@ -124,7 +125,7 @@ fn the_summary_and_the_description_repeat_nothing_and_lose_nothing() {
                     "{format}"
                 );
             }
-        });
+        }
     }
 }
 

@@ -254,7 +254,7 @@ fn integer(schema: &Value) -> BoxedStrategy<Value> {
             .map(i128::from)
             .or(schema[keyword].as_u64().map(i128::from))
     };
-    // Wider bounds of a type are not published.
+    // A schema without a bound is of a wider type, whose bounds are not published.
     let least = bound("minimum").unwrap_or(-LARGEST);
     let most = bound("maximum").unwrap_or(LARGEST);
     let plain =

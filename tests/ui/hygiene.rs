@@ -71,11 +71,11 @@ macro_rules! call {
         let folder = tempfile::tempdir().unwrap();
         let store = store::open(&format!("sqlite:{}", folder.path().join("operator.db").display())).await.unwrap();
         let client = Client::new(App::new().state(given::Desk).store(store).only(listed)).await.unwrap();
-        let inputs = json!({ "which": "First", "truth": true, "first": 3, "counted": 9, "named": "a" });
+        let inputs = json!({ "which": "First", "truth": true, "first": 3, "counted": 9, "spelled": "a" });
         assert_eq!(client.call("found", &inputs).await.body, json!(23));
         assert_eq!(client.call("kept", &json!({ "which": 2, "first": 3 })).await.body, json!([1, 2, 3]));
         assert_eq!(client.call("nothing", &json!({})).await.status, 200);
-        let missing = Error::from($module::Missing::Number(7));
+        let missing = Error::from($module::Missing::Amount(7));
         assert_eq!(missing.detail(), "There is no 7.");
     }};
 }

@@ -23,32 +23,8 @@ async fn every_one_of_many_inputs_arrives_at_its_argument() {
         .unwrap();
     for (name, count) in [("many_searched", 256), ("many_posted", 256), ("nine", 9)] {
         let answer = client.call(name, &inputs(count)).await;
-        assert_eq!(answer.body, json!((0..count).sum::<u32>()), "{name}");
+        assert_eq!(answer.body, (0..count).collect::<Value>(), "{name}");
         let refused = client.call(name, &json!({})).await;
         assert_eq!(refused.status, 400, "{name}");
     }
-}
-
-/// Joins words in the order of the arguments. Use it to see that order.
-#[operator_api(POST, "/in-order", read_only)]
-async fn in_order(
-    /// The word at the front.
-    first: String,
-    /// The word behind it.
-    second: String,
-    /// The word in the middle.
-    third: String,
-    /// The word after that.
-    fourth: String,
-    /// The word at the end.
-    fifth: String,
-) -> String {
-    [first, second, third, fourth, fifth].concat()
-}
-
-#[tokio::test]
-async fn inputs_keep_their_order() {
-    let client = Client::new(App::new().only(endpoints![in_order])).await.unwrap();
-    let inputs = json!({ "fifth": "e", "second": "b", "first": "a", "fourth": "d", "third": "c" });
-    assert_eq!(client.call("in_order", &inputs).await.body, "abcde");
 }

@@ -43,7 +43,7 @@ pub(crate) fn assertions(input: &Input) -> Vec<TokenStream> {
 /// Asserts that a description is not blank, if only rustc knows its text.
 pub(crate) fn is_described(description: &Description, (wrong, write): (impl Display, &str)) -> Option<TokenStream> {
     let place = span::ends(description.made()?);
-    let is_described = quote!(!__operator::is_blank(#description));
+    let is_described = quote!(!::core::primitive::str::is_empty(#description));
     Some(assertion(&is_described, &format!("{wrong}: {write}"), place))
 }
 
@@ -99,7 +99,7 @@ fn default_satisfies(input: &Input, constraint: &Constraint) -> Option<TokenStre
     let constraint = tokens::constraint(constraint);
     // The default is in a `const` block, because its type may have a destructor, and a constant cannot drop such a
     // value.
-    let value = quote!(__operator::Shown::<#ty>::__OPERATOR_READ.number(const { &#default() }));
+    let value = quote!(__operator::Shown::<#ty>::__OPERATOR_READ.__operator_number(const { &#default() }));
     Some(assertion(
         &quote!(__operator::Constraint::keeps(#constraint, #value)),
         &message,

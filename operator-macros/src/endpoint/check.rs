@@ -272,7 +272,7 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
                 }
                 flattened |= options.flatten.is_some();
                 if let (Some(word), Some(Method::Get)) = (&options.lenient, method) {
-                    let wrong = "`lenient` does not apply to a GET, where the type of an input always decides";
+                    let wrong = "`lenient` does not apply to a GET, where the type of an input always decides which values are accepted";
                     errors.at(word, wrong, "remove it");
                 }
                 is_certain &= !refuse_lists_in_get(&options, method, errors);

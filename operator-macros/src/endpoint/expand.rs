@@ -7,7 +7,7 @@
 //!
 //! Names in the user's module must not change the meaning of the expansion. So each path is complete, each method that
 //! is not called by its path has a name that begins with `__operator`, and so has each variable: a pattern `call` would
-//! match a constant `call`. `tests/ui/hygiene.rs` shadows every name that an expansion uses.
+//! match a constant `call`. `tests/ui/hygiene.rs` shadows every name in the expansions of `tests/sample.rs`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -31,7 +31,7 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
     function.signature.variadic = None;
     for argument in &mut function.signature.inputs {
         if let FnArg::Typed(argument) = argument {
-            // A `cfg_attr` is already refused. Its attribute may be one that only the macro reads.
+            // A `cfg_attr` is already reported. It may hide an attribute that only the macro reads.
             let is_own = |name: &Path| name.is_ident("operator") || name.is_ident("cfg_attr");
             argument
                 .attrs
@@ -240,7 +240,7 @@ fn describe(method: Method, input: &Input) -> TokenStream {
         described = quote!(__operator::Input::constraints(#described, &[#(#constraints),*]));
     }
     if options.lenient.is_some() {
-        described.extend(quote!(.lenient()));
+        described = quote!(__operator::Input::lenient(#described));
     }
     if !options.allow.is_empty() {
         let allowed = options.allowed();

@@ -257,12 +257,14 @@ fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Er
         options.refuse_all_but(&["extract"], what, errors);
     } else if options.flatten.is_some() {
         options = options.of_flattened(errors);
-    } else if let (Pat::Ident(pattern), true) = (&*argument.pat, is_read) {
-        describe(&pattern.ident, &description, errors);
-    }
-    if options.lenient.is_some() {
-        let what = "a lenient input, whose type alone decides which values are accepted";
-        options.refuse_all_but(&["allow", "default", "example", "lenient", "rename"], what, errors);
+    } else {
+        if let (Pat::Ident(pattern), true) = (&*argument.pat, is_read) {
+            describe(&pattern.ident, &description, errors);
+        }
+        if options.lenient.is_some() {
+            let what = "a lenient input, whose type alone decides which values are accepted";
+            options.refuse_all_but(&["allow", "default", "example", "lenient", "rename"], what, errors);
+        }
     }
     if let Some(token) = word("impl", ty) {
         let wrong = "an input cannot be `impl …`, because its schema is generated from the type";

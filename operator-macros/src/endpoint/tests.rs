@@ -151,6 +151,7 @@ fn options_that_do_not_apply_are_refused() {
             quote!(#[operator(extract, rename = "x")] user: User),
             "`rename` does not",
         ),
+        (quote!(#[operator(extract, lenient)] user: User), "`lenient` does not"),
         (quote!(#[operator(flatten, default)] page: Page), "`default` does not"),
         (quote!(#[operator(min = 1)] desk: &Desk), "`min` does not"),
         (quote!(#[operator(extract)] desk: &Desk), "`extract` does not"),

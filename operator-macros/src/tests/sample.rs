@@ -1,6 +1,7 @@
-// A use of each macro, with every option that changes an expansion. `tests/ui/hygiene.rs` compiles these items beside
-// items with every name that their expansions use. So the items avoid names from the prelude, and derives of
-// others, which do not withstand this: `given` has aliases, and types with such derives.
+// A use of each macro, with options of every kind. `tests/ui/hygiene.rs` compiles these items beside items with every
+// name in their expansions. Names of the prelude and derives of other crates would then mean something else, so these
+// items use the aliases and types of `given` instead. An item or argument here must not have a name that an expansion
+// uses, because that name would not be shadowed.
 
 /// Finds things by each kind of option. Use it to see that names do not clash.
 #[deprecated]
@@ -25,13 +26,13 @@ pub async fn found(
     counted: Counted,
     /// How it is called.
     #[operator(max_length = 9)]
-    named: Named,
+    spelled: Named,
     /// A boolean with an example.
     #[operator(example = true)]
     truth: given::Truth,
     #[operator(flatten)] rest: given::Rest,
 ) -> given::Answer<given::Cents, Missing> {
-    given::found(number, word, other, rest.first, truth, which, counted.0, named.inner)
+    given::found(number, word, other, rest.first, truth, which, counted.0, spelled.inner)
 }
 
 #[doc = concat!("Keeps a thing", ".")]
@@ -42,6 +43,7 @@ pub async fn kept(
     #[operator(min_items = 1, max_items = 3, unique_items, default = given::list())]
     numbers: given::List<given::Cents>,
     #[doc = concat!("Which", " one.")]
+    #[operator(lenient)]
     which: given::Cents,
     #[operator(flatten)] rest: given::Rest,
 ) -> given::List<given::Cents> {
@@ -82,7 +84,7 @@ pub enum Missing {
     Word { word: given::Text },
     /// There is no {0}.
     #[operator(retryable)]
-    Number(given::Cents),
+    Amount(given::Cents),
     #[operator(internal)]
     Disk { cause: given::Cause },
 }

@@ -3,8 +3,8 @@
 //! A constant cannot call a function of a trait, but it can use a constant of a trait. So the known properties of a
 //! type are constants of [`Shown`], which has its own constants for numbers, texts and booleans. For every other type,
 //! the compiler finds the constants of [`AnyShown`], which mean that nothing is known. A value of such a type is
-//! validated against the schema at start-up. The names of the constants begin
-//! with `__OPERATOR`, so that no trait of the user has a constant of the same name.
+//! validated against the schema at start-up. The names of the constants and
+//! of the method begin with `__operator`, so that no trait of the user has an item of the same name.
 
 use std::marker::PhantomData;
 
@@ -59,7 +59,7 @@ pub struct Unread<T>(PhantomData<fn() -> T>);
 impl<T> Unread<T> {
     /// Always `None`, because the value is not known.
     #[must_use]
-    pub const fn number(self, _value: &T) -> Option<Number> {
+    pub const fn __operator_number(self, _value: &T) -> Option<Number> {
         None
     }
 }
@@ -73,7 +73,7 @@ macro_rules! integers {
             /// The value as a number; `None` if it is larger than any bound can be.
             #[must_use]
             #[allow(clippy::cast_possible_wrap, clippy::cast_lossless, reason = "a value above `i128::MAX` is `None`")]
-            pub const fn number(self, value: &$integer) -> Option<Number> {
+            pub const fn __operator_number(self, value: &$integer) -> Option<Number> {
                 let number = *value as i128;
                 if $integer::MIN == 0 && number < 0 { None } else { Some(Number::Integer(number)) }
             }
@@ -92,7 +92,7 @@ macro_rules! floats {
             /// The value as a number.
             #[must_use]
             #[allow(clippy::cast_lossless, reason = "`From` cannot be used in constants")]
-            pub const fn number(self, value: &$float) -> Option<Number> {
+            pub const fn __operator_number(self, value: &$float) -> Option<Number> {
                 Some(Number::Float(*value as f64))
             }
         }
@@ -160,10 +160,16 @@ mod tests {
     #[test]
     fn a_constant_is_read_where_its_type_is_a_number() {
         type Cents = u32;
-        assert_eq!(Shown::<Cents>::__OPERATOR_READ.number(&50), Some(Number::Integer(50)));
-        assert_eq!(Shown::<f32>::__OPERATOR_READ.number(&0.5), Some(Number::Float(0.5)));
-        assert_eq!(Shown::<u128>::__OPERATOR_READ.number(&u128::MAX), None);
-        assert_eq!(Shown::<Option<u8>>::__OPERATOR_READ.number(&FIRST), None);
+        assert_eq!(
+            Shown::<Cents>::__OPERATOR_READ.__operator_number(&50),
+            Some(Number::Integer(50))
+        );
+        assert_eq!(
+            Shown::<f32>::__OPERATOR_READ.__operator_number(&0.5),
+            Some(Number::Float(0.5))
+        );
+        assert_eq!(Shown::<u128>::__OPERATOR_READ.__operator_number(&u128::MAX), None);
+        assert_eq!(Shown::<Option<u8>>::__OPERATOR_READ.__operator_number(&FIRST), None);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A program whose inputs are the ones that serde_json's features change. `features call-all` prints what each answers.
+//! A program whose inputs are the ones that serde_json's features change. `features try` calls the endpoint and prints
+//! its answer.
 
 use std::process::ExitCode;
 
