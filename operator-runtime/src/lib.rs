@@ -322,7 +322,7 @@ pub mod __private {
     pub use crate::endpoint::need::Need;
     pub use crate::endpoint::output::{Returned, answering};
     pub use crate::endpoint::state::Lent;
-    pub use crate::endpoint::{Endpoint, Source, chosen, identity};
+    pub use crate::endpoint::{Endpoint, InputKey, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
         Constraint, Expected, Input, Lists, Newtype, Number, Numbers, Range, SearchParam, Shown, Takes, Texts, Variant,

@@ -7,6 +7,7 @@ use syn::{Attribute as RustAttribute, LitStr};
 
 use super::attribute::Attribute;
 use super::constraint::{self, Bounded, Options};
+use super::key;
 use super::mark;
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::path;
@@ -38,6 +39,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         .and_then(|timeout| check_timeout(timeout, &mut errors));
     let tag = attribute.tag.as_ref().map(|tag| check_tag(tag, &mut errors));
     check_transactions(&mut arguments, method, &mut errors);
+    let key = key::check(attribute, &arguments, method, &mut errors);
     let arguments = check_inputs(arguments, method, &mut errors);
     let deprecated = is_deprecated(&function.attributes);
     let allowed = constraint::allowed(&function.attributes, &mut errors);
@@ -67,6 +69,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         method: method.unwrap_or(Method::Post),
         path,
         effect,
+        key,
         timeout_ms,
         tag,
         arguments,

@@ -22,6 +22,8 @@ pub(crate) struct Endpoint {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) effect: Ident,
+    /// The wire names of the inputs that identify an operation; empty without the option `key`.
+    pub(crate) key: Vec<String>,
     pub(crate) timeout_ms: Option<u64>,
     /// `None` if the module of the endpoint is its tag.
     pub(crate) tag: Option<String>,

@@ -42,6 +42,8 @@ pub struct Endpoint {
     pub path: &'static str,
     /// What the handler changes, which decides what a retry may do.
     pub effect: Effect,
+    /// What identifies the operation of a caller that sends no idempotency key, if the attribute says so.
+    pub key: Option<InputKey>,
     /// The handler's own time limit, if the attribute sets one.
     pub timeout: Option<Duration>,
     /// The heading of the endpoint in the OpenAPI document, if the attribute sets one.
@@ -62,6 +64,15 @@ pub struct Endpoint {
     pub source: Source,
     /// Decodes the inputs and calls the function.
     pub run: for<'t> fn(&'t mut Invocation, TransactionSlot<'t>) -> Result<Running<'t>, Error>,
+}
+
+/// The inputs that identify an operation, for callers that send no idempotency key.
+#[derive(Debug)]
+pub struct InputKey {
+    /// The names of the inputs on the wire.
+    pub inputs: &'static [&'static str],
+    /// Decodes every input of the endpoint, so that a call with a wrong input is refused before it is recorded.
+    pub decode: fn(&Invocation) -> Result<(), Error>,
 }
 
 /// Where an endpoint is defined.

@@ -49,6 +49,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     method: Method::Get,
     path: "/manifest",
     effect: Effect::ReadOnly,
+    key: None,
     timeout: None,
     tag: None,
     inputs: &[<Format as SearchInput>::INPUT

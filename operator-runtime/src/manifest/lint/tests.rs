@@ -44,6 +44,7 @@ fn served_parts() -> Endpoint {
         method: Method::Get,
         path,
         effect: Effect::ReadOnly,
+        key: None,
         timeout: *timeout,
         tag: None,
         inputs: &[],
