@@ -27,7 +27,11 @@ impl TryFrom<u32> for Cents {
     type Error = &'static str;
 
     fn try_from(cents: u32) -> Result<Self, Self::Error> {
-        if cents == 7 { Err("7 cents bring bad luck") } else { Ok(Self(cents)) }
+        if cents == 7 {
+            Err("7 cents bring bad luck")
+        } else {
+            Ok(Self(cents))
+        }
     }
 }
 
@@ -49,7 +53,11 @@ async fn refund(
 ) -> String {
     done.lock().unwrap().push(call.idempotency_key().to_owned());
     let named = if request.is_some() { "named" } else { "plain" };
-    format!("{named} {order_id}: {} for {}", cents.0, reason.unwrap_or_default().len())
+    format!(
+        "{named} {order_id}: {} for {}",
+        cents.0,
+        reason.unwrap_or_default().len()
+    )
 }
 
 impl serde::Serialize for Cents {
@@ -199,6 +207,25 @@ async fn a_signed_call_keeps_its_own_key() {
         assert!(answer.status == 200 && !answer.replayed, "{answer:?}");
     }
     assert!(done.lock().unwrap().iter().all(|key| key.starts_with("testing-")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_openapi_document_has_an_optional_key_where_inputs_name_the_operation() {
+    let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
+    let app = app(&Done::default()).config(config.serve_manifest(true));
+    let client = Client::new(app).await.unwrap();
+    for format in ["openapi", "openapi-3.0"] {
+        let document = client.call("manifest", &json!({ "format": format })).await.body;
+        let header = &document["paths"]["/refunds"]["post"]["parameters"][0];
+        assert_eq!(
+            (&header["in"], &header["required"]),
+            (&json!("header"), &json!(false)),
+            "{document}"
+        );
+        let text = header["description"].as_str().unwrap();
+        assert!(text.contains("`order_id`, `request_id`"), "{text}");
+        assert_eq!(document["paths"]["/bell"]["post"].get("parameters"), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

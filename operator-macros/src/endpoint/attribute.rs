@@ -89,7 +89,13 @@ impl Attribute {
             }
             Part::List(name, inputs) if name == "key" => {
                 let inputs = names(&name, inputs, errors);
-                once(&mut self.key, &name.clone(), inputs.map(|inputs| (name, inputs)), "`key`", errors);
+                once(
+                    &mut self.key,
+                    &name.clone(),
+                    inputs.map(|inputs| (name, inputs)),
+                    "`key`",
+                    errors,
+                );
             }
             Part::Value(name, value) if name == "method" => {
                 misplaced(&name, errors);
@@ -154,7 +160,8 @@ fn names(key: &Ident, inputs: TokenStream, errors: &mut Errors) -> Option<Vec<Id
         errors.at(key, wrong, "write `key(order_id)`, or remove it");
         return None;
     }
-    let parser = |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
+    let parser =
+        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
     let names = parser.parse2(inputs.clone());
     if names.is_err() {
         errors.at(

@@ -62,7 +62,11 @@ fn input(name: &Ident, arguments: &[Argument], errors: &mut Errors) -> Option<St
             let inputs: Vec<String> = arguments.iter().filter_map(named).collect();
             let known: Vec<&str> = inputs.iter().map(String::as_str).collect();
             if known.is_empty() {
-                errors.at(name, format!("there is no input `{shown}`"), "remove `key`, or add the input");
+                errors.at(
+                    name,
+                    format!("there is no input `{shown}`"),
+                    "remove `key`, or add the input",
+                );
             } else {
                 errors.unknown(name, "input", &shown, &known);
             }

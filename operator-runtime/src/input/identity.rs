@@ -118,7 +118,9 @@ mod tests {
     const INPUTS: [Input; 3] = [
         <u64 as JsonInput>::INPUT.named("order", "The order."),
         <Option<String> as JsonInput>::INPUT.named("about", "The subject."),
-        <u64 as JsonInput>::INPUT.named("limit", "The limit.").default(|| json!(5)),
+        <u64 as JsonInput>::INPUT
+            .named("limit", "The limit.")
+            .default(|| json!(5)),
     ];
 
     fn text(body: &'static str) -> String {
