@@ -86,7 +86,8 @@
 //! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
 //! it, over standard input and output. If `OPERATOR_MCP_TOKENS` is set, `/mcp` answers clients that send one of those
 //! bearer tokens, over streamable HTTP. Each `tools/call` is a new operation, unless the client sends an idempotency
-//! key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation.
+//! key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation. Without a key,
+//! calls of an endpoint with `key(…)` are one operation if these inputs are the same.
 //!
 //! # Features
 //! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
@@ -189,6 +190,7 @@ pub use operator_macros::SearchParams;
 /// | `name = "…"` | the name by which the agent refers to the endpoint | the function's name |
 /// | `read_only` | a POST that changes nothing, so that no record is kept | a GET is always read-only |
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
+/// | `key(a, b)` | the inputs that identify an operation if the caller sends no idempotency key | the caller must send a key |
 /// | `timeout = "30s"` | the longest time that the handler may run | 60 s |
 /// | `tag = "…"` | the heading of the endpoint in the OpenAPI document | the name of the module |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
@@ -322,7 +324,7 @@ pub mod __private {
     pub use crate::endpoint::need::Need;
     pub use crate::endpoint::output::{Returned, answering};
     pub use crate::endpoint::state::Lent;
-    pub use crate::endpoint::{Endpoint, Source, chosen, identity};
+    pub use crate::endpoint::{Endpoint, InputKey, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
         Constraint, Expected, Input, Lists, Newtype, Number, Numbers, Range, SearchParam, Shown, Takes, Texts, Variant,

@@ -219,6 +219,7 @@ impl Client {
             endpoint: prepared.endpoint.name,
             kept,
             headers: request.headers().clone(),
+            key_of_content: None,
         }
     }
 

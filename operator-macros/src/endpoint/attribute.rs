@@ -2,7 +2,8 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
-use syn::parse::Parser as _;
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Expr, LitStr, Token, Type};
 
@@ -21,12 +22,25 @@ pub(crate) struct Attribute {
     pub(crate) read_only: Option<Ident>,
     pub(crate) effect: Option<Ident>,
     pub(crate) timeout: Option<LitStr>,
+    pub(crate) scope: Option<LitStr>,
     pub(crate) tag: Option<LitStr>,
     pub(crate) errors: Vec<Type>,
+    /// `key` with the names in its parentheses.
+    pub(crate) key: Option<(Ident, Vec<Ident>)>,
     pub(crate) runtime: Runtime,
 }
 
-const OPTIONS: [&str; 7] = ["name", "read_only", "effect", "timeout", "tag", "errors", "crate"];
+const OPTIONS: [&str; 9] = [
+    "name",
+    "read_only",
+    "effect",
+    "timeout",
+    "scope",
+    "tag",
+    "errors",
+    "key",
+    "crate",
+];
 const METHODS: [&str; 9] = [
     "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT",
 ];
@@ -63,6 +77,10 @@ impl Attribute {
                 let value = string(&value, "`timeout`", "timeout = \"30s\"", errors);
                 once(&mut self.timeout, &name, value, "`timeout`", errors);
             }
+            Part::Value(name, value) if name == "scope" => {
+                let value = string(&value, "`scope`", "scope = \"refunds:write\"", errors);
+                once(&mut self.scope, &name, value, "`scope`", errors);
+            }
             Part::Value(name, value) if name == "tag" => {
                 let value = string(&value, "`tag`", "tag = \"Refunds\"", errors);
                 once(&mut self.tag, &name, value, "`tag`", errors);
@@ -74,6 +92,16 @@ impl Attribute {
             Part::List(name, types) if name == "errors" => {
                 let types = Punctuated::<Type, Token![,]>::parse_terminated.parse2(types);
                 self.errors.extend(errors.keep(types).into_iter().flatten());
+            }
+            Part::List(name, inputs) if name == "key" => {
+                let inputs = names(&name, inputs, errors);
+                once(
+                    &mut self.key,
+                    &name.clone(),
+                    inputs.map(|inputs| (name, inputs)),
+                    "`key`",
+                    errors,
+                );
             }
             Part::Value(name, value) if name == "method" => {
                 misplaced(&name, errors);
@@ -120,14 +148,36 @@ fn misplaced(name: &Ident, errors: &mut Errors) {
         "read_only" => "write `read_only` alone",
         "effect" => "write `effect = at_most_once` or `effect = rerunnable`",
         "timeout" => "write `timeout = \"30s\"`",
+        "scope" => "write `scope = \"refunds:write\"`",
         "tag" => "write `tag = \"Refunds\"`",
         "errors" => "write `errors(RefundError)`",
+        "key" => "write `key(order_id)`",
         "crate" => "write `crate = \"my_wrapper::rt\"`",
         "path" => "write the path alone, like `\"/orders\"`",
         "method" => "write the method alone, like `GET`",
         unknown => return errors.unknown(name, "option", unknown, &OPTIONS),
     };
     errors.at(name, format!("wrong syntax for `{name}`"), form);
+}
+
+/// The names in `key(…)`.
+fn names(key: &Ident, inputs: TokenStream, errors: &mut Errors) -> Option<Vec<Ident>> {
+    if inputs.is_empty() {
+        let wrong = "`key` must name the inputs that identify an operation";
+        errors.at(key, wrong, "write `key(order_id)`, or remove it");
+        return None;
+    }
+    let parser =
+        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
+    let names = parser.parse2(inputs.clone());
+    if names.is_err() {
+        errors.at(
+            &inputs,
+            "`key` takes names of inputs, separated by commas",
+            "write `key(order_id, request_id)`",
+        );
+    }
+    Some(names.ok()?.into_iter().collect())
 }
 
 fn path_string(value: &Expr, errors: &mut Errors) -> Option<LitStr> {

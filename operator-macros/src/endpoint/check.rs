@@ -7,6 +7,7 @@ use syn::{Attribute as RustAttribute, LitStr};
 
 use super::attribute::Attribute;
 use super::constraint::{self, Bounded, Options};
+use super::key;
 use super::mark;
 use super::model::{Checked, Endpoint, Input, Method, Refused};
 use super::path;
@@ -36,8 +37,10 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         .timeout
         .as_ref()
         .and_then(|timeout| check_timeout(timeout, &mut errors));
+    let scope = attribute.scope.as_ref().map(|scope| check_scope(scope, &mut errors));
     let tag = attribute.tag.as_ref().map(|tag| check_tag(tag, &mut errors));
     check_transactions(&mut arguments, method, &mut errors);
+    let key = key::check(attribute, &arguments, method, &mut errors);
     let arguments = check_inputs(arguments, method, &mut errors);
     let deprecated = is_deprecated(&function.attributes);
     let allowed = constraint::allowed(&function.attributes, &mut errors);
@@ -67,7 +70,9 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         method: method.unwrap_or(Method::Post),
         path,
         effect,
+        key,
         timeout_ms,
+        scope,
         tag,
         arguments,
         output,
@@ -207,6 +212,20 @@ fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
         );
     }
     milliseconds
+}
+
+/// The scope of an access token (RFC 6749 §3.3).
+fn check_scope(literal: &LitStr, errors: &mut Errors) -> String {
+    let scope = literal.value();
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if scope.is_empty() || !scope.bytes().all(is_allowed) {
+        errors.at(
+            literal,
+            "a scope is one word of visible ASCII characters without quotes and backslashes",
+            "write a scope of the issuer, like `scope = \"refunds:write\"`, or remove it",
+        );
+    }
+    scope
 }
 
 /// The tag, which readers of the OpenAPI document see as a heading.

@@ -167,10 +167,12 @@ fn described(endpoint: &Endpoint) -> TokenStream {
         None => quote!(__operator::None),
         Some(milliseconds) => quote!(__operator::Some(__operator::milliseconds(#milliseconds))),
     };
-    let tag = match &endpoint.tag {
+    let text = |text: &Option<String>| match text {
         None => quote!(__operator::None),
-        Some(tag) => quote!(__operator::Some(#tag)),
+        Some(text) => quote!(__operator::Some(#text)),
     };
+    let (scope, tag) = (text(&endpoint.scope), text(&endpoint.tag));
+    let key = key(endpoint);
     let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
     let needs = endpoint.arguments.iter().filter_map(need);
     let Output { ty: output, place, .. } = output;
@@ -185,7 +187,9 @@ fn described(endpoint: &Endpoint) -> TokenStream {
             method: __operator::Method::#method,
             path: #path,
             effect: __operator::Effect::#effect,
+            key: #key,
             timeout: #timeout,
+            scope: #scope,
             tag: #tag,
             inputs: &[#(#inputs),*],
             needs: &[#(#needs),*],
@@ -293,16 +297,39 @@ fn need(argument: &Checked) -> Option<TokenStream> {
     Some(quote!(__operator::Need::named(#need::NEED, #name)))
 }
 
+/// The inputs that identify an operation, and how to decode all inputs before the operation is claimed.
+fn key(endpoint: &Endpoint) -> TokenStream {
+    let names = &endpoint.key;
+    if names.is_empty() {
+        return quote!(__operator::None);
+    }
+    let decodes = decodes(endpoint);
+    quote! {
+        __operator::Some(__operator::InputKey {
+            inputs: &[#(#names),*],
+            decode: |__operator_call| __operator::Invocation::decodes(__operator_call, |__operator_inputs| #decodes),
+        })
+    }
+}
+
+/// The expression that decodes every input.
+fn decodes(endpoint: &Endpoint) -> TokenStream {
+    let decodes: Vec<_> = inputs(&endpoint.arguments)
+        .enumerate()
+        .map(|(index, input)| decode(endpoint.method, input, index))
+        .collect();
+    nested(&decodes)
+}
+
 /// The function that runs the endpoint.
 fn run(endpoint: &Endpoint) -> TokenStream {
     let mut extracted = TokenStream::new();
     let mut passed = Vec::new();
-    let (mut values, mut decodes) = (Vec::new(), Vec::new());
+    let mut values = Vec::new();
     for (index, argument) in endpoint.arguments.iter().enumerate() {
         passed.push(match argument {
-            Checked::Input(input) => {
+            Checked::Input(_) => {
                 let value = format_ident!("__operator_input_{index}");
-                decodes.push(decode(endpoint.method, input, decodes.len()));
                 values.push(quote!(#value));
                 quote!(#value)
             }
@@ -318,7 +345,7 @@ fn run(endpoint: &Endpoint) -> TokenStream {
             }
         });
     }
-    let (values, decodes) = (nested(&values), nested(&decodes));
+    let (values, decodes) = (nested(&values), decodes(endpoint));
     let ident = &endpoint.function;
     let answer = answer(&endpoint.output);
     // In parentheses the function is a value, as it is in `identity(…)`. If rustc cannot find the function, the two

@@ -7,6 +7,7 @@ mod bounds;
 mod check;
 mod constraint;
 mod expand;
+mod key;
 mod literal;
 mod mark;
 mod model;

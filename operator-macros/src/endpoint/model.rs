@@ -22,7 +22,10 @@ pub(crate) struct Endpoint {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) effect: Ident,
+    /// The wire names of the inputs that identify an operation; empty without the option `key`.
+    pub(crate) key: Vec<String>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) scope: Option<String>,
     /// `None` if the module of the endpoint is its tag.
     pub(crate) tag: Option<String>,
     pub(crate) arguments: Vec<Checked>,

@@ -272,7 +272,8 @@ fn a_transactional_post_expands() {
         name = "refund",
         timeout = "30s",
         tag = "Money",
-        errors(RefundError)
+        errors(RefundError),
+        key(order_id)
     );
     insta::assert_snapshot!(pretty(attribute, &item));
 }

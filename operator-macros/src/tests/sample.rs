@@ -36,7 +36,7 @@ pub async fn found(
 }
 
 #[doc = concat!("Keeps a thing", ".")]
-#[operator_api(POST, "/kept")]
+#[operator_api(POST, "/kept", key(which))]
 pub async fn kept(
     _tx: &mut given::Transaction,
     /// Numbers with bounds.

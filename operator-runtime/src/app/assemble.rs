@@ -77,12 +77,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         );
         #[cfg(feature = "mcp")]
         if settings.serves_mcp() {
-            registry::check_mcp_path(
-                &endpoints,
-                &settings.public_url,
-                config.tokens_setting(),
-                &mut problems,
-            );
+            registry::check_mcp_path(&endpoints, &settings.public_url, config.tokens_setting(), &mut problems);
         }
     }
     let store = open_store(app, config).await;

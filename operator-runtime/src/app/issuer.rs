@@ -77,7 +77,9 @@ fn places(issuer: &str) -> [String; 2] {
 /// Trusts the certificates of this system, because an issuer may be inside a company.
 fn agent() -> Agent {
     let system = rustls_native_certs::load_native_certs().certs;
-    let certificates = system.iter().map(|certificate| Certificate::from_der(certificate).to_owned());
+    let certificates = system
+        .iter()
+        .map(|certificate| Certificate::from_der(certificate).to_owned());
     let certificates = RootCerts::Specific(std::sync::Arc::new(certificates.collect()));
     let config = Agent::config_builder()
         .timeout_global(Some(LONGEST))
@@ -92,7 +94,12 @@ fn read(agent: &Agent, url: &str) -> Result<Vec<u8>, String> {
         error => format!("{url} cannot be fetched: {error}."),
     };
     let mut response = agent.get(url).call().map_err(failed)?;
-    response.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(failed)
+    response
+        .body_mut()
+        .with_config()
+        .limit(LARGEST)
+        .read_to_vec()
+        .map_err(failed)
 }
 
 #[cfg(test)]
@@ -102,7 +109,10 @@ mod tests {
     #[test]
     fn metadata_is_below_the_issuer_or_before_its_path() {
         let [below, before] = places("https://login.example.com/tenant/");
-        assert_eq!(below, "https://login.example.com/tenant/.well-known/openid-configuration");
+        assert_eq!(
+            below,
+            "https://login.example.com/tenant/.well-known/openid-configuration"
+        );
         assert_eq!(
             before,
             "https://login.example.com/.well-known/oauth-authorization-server/tenant"

@@ -23,6 +23,8 @@ mod log;
 #[cfg(feature = "mcp")]
 mod mcp;
 mod probes;
+#[cfg(feature = "oauth")]
+mod protected_resource;
 mod reading;
 pub(crate) mod registry;
 mod room;

@@ -51,7 +51,10 @@ pub(super) fn rotate_while_held(assembled: &Arc<Assembled>) -> JoinHandle<()> {
 }
 
 /// Fetches the issuer's keys, if there is an issuer.
-#[cfg_attr(not(feature = "oauth"), expect(clippy::unused_async, reason = "only an issuer is waited for"))]
+#[cfg_attr(
+    not(feature = "oauth"),
+    expect(clippy::unused_async, reason = "only an issuer is waited for")
+)]
 pub(super) async fn fetch_keys(assembled: &Assembled) {
     #[cfg(feature = "oauth")]
     if let Some(issuer) = &assembled.credentials.load_full().issuer {

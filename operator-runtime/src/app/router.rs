@@ -14,10 +14,10 @@ use crate::pipeline::reply::Reply;
 use crate::problem::Error;
 use crate::protocol::method::Method;
 
-/// A route for each path of each endpoint, and the route of MCP.
+/// A route for each path of each endpoint, and the routes beside the endpoints.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
     let router = Served::all(assembled).fold(Router::new(), |router, (paths, served)| route(router, &paths, &served));
-    with_mcp(router, assembled)
+    beside_endpoints(router, assembled)
 }
 
 /// Adds a route for each path of the endpoint. The route is for the endpoint's method, so that a host can have a route
@@ -35,11 +35,12 @@ pub(super) fn route(router: Router, paths: &[String], served: &Arc<Served>) -> R
     })
 }
 
-/// Adds the route of MCP, if MCP is served.
-pub(super) fn with_mcp(router: Router, assembled: &Arc<Assembled>) -> Router {
+/// Adds the routes of the app that are not endpoints: MCP, and the document for OAuth clients.
+pub(super) fn beside_endpoints(router: Router, assembled: &Arc<Assembled>) -> Router {
     #[cfg(feature = "mcp")]
     let router = super::mcp::http::route(router, assembled);
-    #[cfg(not(feature = "mcp"))]
+    #[cfg(feature = "oauth")]
+    let router = super::protected_resource::route(router, assembled);
     let _ = assembled;
     router
 }

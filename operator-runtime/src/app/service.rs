@@ -15,7 +15,7 @@ use tower::Service as _;
 
 use super::Assembled;
 use super::exchange::{Served, no_such_path};
-use super::router::{route, with_mcp};
+use super::router::{beside_endpoints, route};
 
 /// The body of an answer: a complete body from an endpoint, or any body from an axum route.
 pub(super) type Answer = Either<Full<Bytes>, Body>;
@@ -40,7 +40,7 @@ impl Service {
     /// A service with the routes `beside` the endpoints.
     pub(super) fn with(assembled: &Arc<Assembled>, beside: Router) -> Self {
         let mut endpoints = HashMap::new();
-        let mut beside = with_mcp(beside, assembled);
+        let mut beside = beside_endpoints(beside, assembled);
         for (paths, served) in Served::all(assembled) {
             if served.extracts() {
                 beside = route(beside, &paths, &served);

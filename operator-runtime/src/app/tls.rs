@@ -52,9 +52,9 @@ pub(super) fn config(
         Some(authorities) => config.with_client_cert_verifier(Arc::new(Asking(authorities))),
         None => config.with_no_client_auth(),
     };
-    let mut config = config.with_single_cert(chain, key).map_err(|error| {
-        format!("The certificate and the key do not belong together, or cannot be used: {error}.")
-    })?;
+    let mut config = config
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("The certificate and the key do not belong together, or cannot be used: {error}."))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

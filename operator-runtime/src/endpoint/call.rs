@@ -26,13 +26,15 @@ use crate::protocol::request::Kept;
 /// User code cannot construct a `Call`:
 ///
 /// ```compile_fail,E0451
-/// let forged = operator_runtime::Call { endpoint: "whoami", kept: unreachable!(), headers: unreachable!() };
+/// let forged = operator_runtime::Call { endpoint: "whoami", kept: unreachable!(), headers: unreachable!(), key_of_content: None };
 /// ```
 #[derive(Debug)]
 pub struct Call {
     pub(crate) endpoint: &'static str,
     pub(crate) kept: Kept,
     pub(crate) headers: HeaderMap,
+    /// The operation's key, if the content of the request makes it.
+    pub(crate) key_of_content: Option<Box<str>>,
 }
 
 impl Call {
@@ -42,6 +44,7 @@ impl Call {
             endpoint: self.endpoint,
             kept: self.kept.clone(),
             headers: self.headers.clone(),
+            key_of_content: self.key_of_content.clone(),
         }
     }
 
@@ -51,10 +54,13 @@ impl Call {
         self.endpoint
     }
 
-    /// The caller's key for this operation. Each retry sends the same key, and no other operation uses it for 24 hours.
+    /// The key of this operation, which is the same for each retry. A caller that sends a key uses it for no other
+    /// operation within 24 hours. If the caller sends none, the inputs that the endpoint's `key(…)` names make the key:
+    /// `inputs-` and 64 hexadecimal digits.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
-        self.kept.idempotency_key()
+        let of_content = self.key_of_content.as_deref();
+        of_content.unwrap_or_else(|| self.kept.idempotency_key())
     }
 
     /// When this attempt was signed, by the caller's clock, or when it was received over MCP. The precision is one

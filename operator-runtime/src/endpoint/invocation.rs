@@ -43,6 +43,7 @@ impl Invocation {
             endpoint: sources.endpoint,
             kept,
             headers,
+            key_of_content: None,
         };
         Self(Box::new(Inner {
             sources,
@@ -51,6 +52,15 @@ impl Invocation {
             extracted: Vec::new(),
             verdict: None,
         }))
+    }
+
+    pub(crate) fn call(&self) -> &Call {
+        &self.0.call
+    }
+
+    /// Sets the operation's key, which the content of the request makes.
+    pub(crate) fn identify(&mut self, key: &str) {
+        self.0.call.key_of_content = Some(key.into());
     }
 
     /// Whether the endpoint has extractors, which [`extract`](Self::extract) runs.
@@ -125,6 +135,14 @@ impl Invocation {
         arguments
             .complete()
             .ok_or_else(|| Error::internal("an input was neither decoded nor refused"))
+    }
+
+    /// Decodes every input, and drops the values.
+    ///
+    /// # Errors
+    /// Those of [`arguments`](Self::arguments).
+    pub fn decodes<A: Arguments>(&self, decode: impl FnOnce(&mut Decoder<'_>) -> A) -> Result<(), Error> {
+        self.arguments(decode).map(drop)
     }
 
     pub(crate) fn borrowed<T: 'static>(&self) -> Result<&T, Error> {

@@ -42,8 +42,12 @@ pub struct Endpoint {
     pub path: &'static str,
     /// What the handler changes, which decides what a retry may do.
     pub effect: Effect,
+    /// What identifies the operation of a caller that sends no idempotency key, if the attribute says so.
+    pub key: Option<InputKey>,
     /// The handler's own time limit, if the attribute sets one.
     pub timeout: Option<Duration>,
+    /// The scope that an access token needs, if the attribute sets one.
+    pub scope: Option<&'static str>,
     /// The heading of the endpoint in the OpenAPI document, if the attribute sets one.
     pub tag: Option<&'static str>,
     /// The arguments that the caller sends.
@@ -62,6 +66,26 @@ pub struct Endpoint {
     pub source: Source,
     /// Decodes the inputs and calls the function.
     pub run: for<'t> fn(&'t mut Invocation, TransactionSlot<'t>) -> Result<Running<'t>, Error>,
+}
+
+/// The inputs that identify an operation, for callers that send no idempotency key.
+#[derive(Debug)]
+pub struct InputKey {
+    /// The names of the inputs on the wire.
+    pub inputs: &'static [&'static str],
+    /// Decodes every input of the endpoint, so that a call with a wrong input is refused before it is recorded.
+    pub decode: fn(&Invocation) -> Result<(), Error>,
+}
+
+impl Endpoint {
+    /// The scope that an access token needs to call the endpoint.
+    pub(crate) fn scope(&self) -> &'static str {
+        self.scope.unwrap_or(if self.effect.is_recorded() {
+            "operator:act"
+        } else {
+            "operator:read"
+        })
+    }
 }
 
 /// Where an endpoint is defined.

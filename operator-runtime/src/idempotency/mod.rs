@@ -19,6 +19,15 @@
 //! [`Settings::ttl`](crate::Settings::ttl) sets another time. One hour is longer than the agent retries (five minutes),
 //! and shorter than the day after which the agent may use a key again.
 //!
+//! # Callers without a key
+//! For a caller that sends no key, `#[operator_api(POST, "/refunds", key(order_id, request_id))]` makes the key from
+//! inputs: all calls of a tenant to that endpoint with the same values are one operation. The values are compared, not
+//! their spelling: the order of an object's fields does not matter, `1.0` is `1`, and an input that is left out has its
+//! default. All inputs are decoded before the operation is claimed, so that a call with a wrong input leaves no record.
+//! Every other answer is kept as usual: after a 404, the same inputs get the 404 for one hour. If the caller sends a key,
+//! the key counts. A call that changes something and has neither is refused with 400. A key from a header and a key from
+//! inputs never name the same operation.
+//!
 //! # What an endpoint declares
 //! | the endpoint | its effects | after a crash in the middle |
 //! |---|---|---|

@@ -10,6 +10,7 @@ use super::discriminator;
 use super::model::{Described, Model};
 use super::openapi_3_0;
 use super::problems::{self, Problem};
+use crate::endpoint::InputKey;
 use crate::input::Input;
 use crate::problem::{PROBLEM_JSON, type_uri};
 use crate::protocol::method::Method;
@@ -164,6 +165,9 @@ impl Writer {
         if endpoint.deprecated {
             operation["deprecated"] = true.into();
         }
+        if let Some(key) = &endpoint.key {
+            operation["parameters"] = json!([self.key_header(key)]);
+        }
         match endpoint.method {
             Method::Get => operation["parameters"] = self.parameters(described),
             Method::Post => {
@@ -173,6 +177,22 @@ impl Writer {
             }
         }
         operation
+    }
+
+    /// The header that a caller may leave out, because inputs name the operation. Callers that sign send
+    /// `X-Idempotency-Key` in any case.
+    fn key_header(&self, key: &InputKey) -> Value {
+        let inputs: Vec<String> = key.inputs.iter().map(|name| format!("`{name}`")).collect();
+        json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": false,
+            "description": format!(
+                "The key of one operation, the same on each retry. Without a key, calls with the same {} are one operation.",
+                inputs.join(", ")
+            ),
+            "schema": self.in_dialect(json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-9;-~]+$" })),
+        })
     }
 
     /// The inputs of a GET, each a search parameter, in the order of the arguments.

@@ -49,7 +49,9 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     method: Method::Get,
     path: "/manifest",
     effect: Effect::ReadOnly,
+    key: None,
     timeout: None,
+    scope: None,
     tag: None,
     inputs: &[<Format as SearchInput>::INPUT
         .named("format", "The format of the description.")

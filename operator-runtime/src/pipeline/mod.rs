@@ -24,11 +24,12 @@ use tracing::{Instrument as _, Span};
 use self::account::Account;
 use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
 use self::detached::Detached;
-use self::operation::Operation;
+use self::operation::{Decoded, Operation};
 use self::prepared::PreparedEndpoint;
 use self::reply::{Reply, refuse};
 use self::under_way::UnderWay;
 use crate::clock::Clock;
+use crate::endpoint::InputKey;
 use crate::endpoint::invocation::Invocation;
 use crate::fail_point::FailPoint;
 use crate::idempotency::effect::Effect;
@@ -37,11 +38,10 @@ use crate::idempotency::operations::Operations;
 use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
+use crate::protocol::caller::Caller;
 #[cfg(feature = "mcp")]
 use crate::protocol::credentials::Credentials;
-#[cfg(feature = "mcp")]
-use crate::protocol::request::Refusal;
-use crate::protocol::request::{Unverified, Verified};
+use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
 
@@ -80,11 +80,12 @@ impl Pipeline {
     ) -> impl Future<Output = Reply> + Send + 'p {
         // `open` is called outside the future, so that the future does not store head and body.
         let credentials = endpoint.credentials.load();
-        let waits = large::is_large_to_hash(body.len(), credentials.hashes()) || credentials.all().needs_fetch(&head.headers);
+        let waits =
+            large::is_large_to_hash(body.len(), credentials.hashes()) || credentials.all().needs_fetch(&head.headers);
         Self::carry_out(if waits {
             Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {
-            Opening::Done(self.open(endpoint, head, body))
+            self.open(endpoint, head, body)
         })
     }
 
@@ -110,22 +111,32 @@ impl Pipeline {
         }
     }
 
-    fn open(&self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Result<Begun<'_>, Reply> {
+    fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
+        match self.verify(endpoint, &head, body) {
+            Ok((kept, next)) => self.go_on(endpoint, next, kept, head),
+            Err(reply) => Opening::Done(Err(reply)),
+        }
+    }
+
+    fn verify(&self, endpoint: &Arc<PreparedEndpoint>, head: &Parts, body: Bytes) -> Result<(Kept, Next), Reply> {
         let method = endpoint.endpoint.method;
         let credentials = endpoint.credentials.load();
         let verified = Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
+            .and_then(|verified| match endpoint.endpoint.scope() {
+                scope if verified.caller().may(scope) => Ok(verified),
+                scope => Err(Refusal::Scope(scope)),
+            })
             .map_err(|refusal| {
                 endpoint.meter.call(Outcome::NotVerified);
                 refuse(endpoint, refusal)
             })?;
-        let (call, claimed) = self.admit(endpoint, &verified)?;
-        let invocation = Invocation::new(Arc::clone(&endpoint.arguments), verified.keep(), head);
-        Ok(self.begin(invocation, call, claimed))
+        let next = self.admit(endpoint, &verified)?;
+        Ok((verified.keep(), next))
     }
 
-    /// Opens a call whose body takes long to hash, or whose caller can be verified only after a fetch. The caller is not known yet, so the call waits for its turn before it
-    /// takes a permit to run.
+    /// Opens a call whose body takes long to hash, or whose caller can be verified only after a fetch. The caller is not
+    /// known yet, so the call waits for its turn before it takes a permit to run.
     async fn open_in_turn<'p>(
         &'p self,
         endpoint: &'p Arc<PreparedEndpoint>,
@@ -134,15 +145,12 @@ impl Pipeline {
         room: impl Send,
     ) -> Result<Begun<'p>, Reply> {
         endpoint.credentials.load_full().all().fetch(&head.headers).await;
-        let begun = large::hash_in_turn(|| self.open(endpoint, head, body)).await;
+        let opening = large::hash_in_turn(|| self.open(endpoint, head, body)).await;
         drop(room);
-        match begun {
-            Ok(begun) => begun,
-            Err(error) => {
-                let reply = Reply::from_error(&error);
-                endpoint.meter.call(reply.outcome());
-                Err(reply)
-            }
+        match opening {
+            Ok(Opening::Done(begun)) => begun,
+            Ok(Opening::Waiting(begun)) => begun.await,
+            Err(error) => Err(turned_away(endpoint, &error)),
         }
     }
 
@@ -152,59 +160,119 @@ impl Pipeline {
         Bearer::of(credentials, &head.headers, &head.extensions, self.clock.unix_seconds())
     }
 
-    /// Answers a call over MCP, which is authenticated by a bearer token instead of a signature.
+    /// Answers a call over MCP, which is authenticated by a bearer token instead of a signature. `is_named` says
+    /// whether the key of the tool call names its operation; otherwise the inputs do.
     #[cfg(feature = "mcp")]
     pub(crate) fn answer_bearer<'p>(
         &'p self,
         bearer: &Bearer,
         endpoint: &Arc<PreparedEndpoint>,
         tool_call: ToolCall,
+        is_named: bool,
     ) -> impl Future<Output = Reply> + Send + 'p {
         let ToolCall { key, arguments, head } = tool_call;
-        let verified = bearer.vouch(&key, arguments, self.clock.unix_seconds());
-        let begun = self.admit(endpoint, &verified).map(|(call, claimed)| {
-            let invocation = Invocation::new(Arc::clone(&endpoint.arguments), verified.keep(), head);
-            self.begin(invocation, call, claimed)
-        });
+        let verified = bearer.vouch(is_named.then_some(&key), arguments, self.clock.unix_seconds());
+        let opening = match self.admit(endpoint, &verified) {
+            Ok(next) => self.go_on(endpoint, next, verified.keep(), head),
+            Err(reply) => Opening::Done(Err(reply)),
+        };
         // This future may run outside of a connection, so the tracker makes shutdown wait for it.
-        self.running.track_future(Self::carry_out(Opening::Done(begun)))
+        self.running.track_future(Self::carry_out(opening))
     }
 
     /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
     /// [`Invocation`] is made.
-    fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<(Admitted, Claimed), Reply> {
+    fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<Next, Reply> {
+        let given = verified.idempotency_key();
+        if let (None, Some(key)) = (given, &endpoint.endpoint.key) {
+            return Ok(Next::Decode(key, verified.body().len()));
+        }
+        let operation = || Operation::of_header(endpoint.endpoint, verified, given);
+        let key = given.unwrap_or_default();
+        let (call, claimed) = self.claim(endpoint, verified.caller(), key, operation)?;
+        Ok(Next::Run(call, claimed))
+    }
+
+    /// Goes on with a verified call, outside of the borrow of its head.
+    fn go_on<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, next: Next, kept: Kept, head: Parts) -> Opening<'p> {
+        match next {
+            Next::Run(call, claimed) => {
+                let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
+                Opening::Done(Ok(self.begin(invocation, call, claimed)))
+            }
+            Next::Decode(key, length) => {
+                let decoding = Arc::clone(endpoint);
+                let decode = move || Decoded::of(decoding, key, kept, head);
+                if large::takes_a_turn(length) {
+                    Opening::Waiting(Box::pin(self.decode_in_turn(Arc::clone(endpoint), decode)))
+                } else {
+                    Opening::Done(self.claim_decoded(decode()))
+                }
+            }
+        }
+    }
+
+    /// Waits for the call's turn to be decoded, which does not count toward any time limit of the handler.
+    async fn decode_in_turn(
+        &self,
+        endpoint: Arc<PreparedEndpoint>,
+        decode: impl FnOnce() -> Decoded + Send,
+    ) -> Result<Begun<'_>, Reply> {
+        match large::check_in_turn(decode).await {
+            Ok(decoded) => self.claim_decoded(decoded),
+            Err(error) => Err(turned_away(&endpoint, &error)),
+        }
+    }
+
+    fn claim_decoded(&self, decoded: Decoded) -> Result<Begun<'_>, Reply> {
+        let Decoded {
+            endpoint,
+            invocation,
+            operation,
+        } = decoded;
+        let key = invocation.call().idempotency_key();
+        let (call, claimed) = self.claim(&endpoint, invocation.call().kept.caller(), key, || operation.map(Some))?;
+        Ok(self.begin(invocation, call, claimed))
+    }
+
+    /// Claims the call's operation, if the call changes something.
+    fn claim(
+        &self,
+        endpoint: &Arc<PreparedEndpoint>,
+        caller: &Caller,
+        idempotency_key: &str,
+        operation: impl FnOnce() -> Result<Option<Operation>, Error>,
+    ) -> Result<(Admitted, Claimed), Reply> {
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
-            tenant = verified.key().tenant(),
-            key_id = verified.key().id(),
-            scheme = verified.caller().scheme().word(),
-            idempotency_key = verified.idempotency_key().unwrap_or_default(),
+            tenant = caller.name().tenant(),
+            key_id = caller.name().id(),
+            scheme = caller.scheme().word(),
+            idempotency_key,
         );
         let account = Account::open(endpoint, &span);
-        span.in_scope(|| match self.claim(endpoint, verified) {
+        span.in_scope(|| match self.claim_at_once(endpoint, operation) {
             Ok((permit, claimed)) => Ok((permit, account, claimed)),
             Err(reply) => Err(account.close(reply)),
         })
         .map(|(permit, account, claimed)| (Admitted { permit, account, span }, claimed))
     }
 
-    fn claim(
+    fn claim_at_once(
         &self,
         endpoint: &PreparedEndpoint,
-        verified: &Verified<'_>,
+        operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(OwnedSemaphorePermit, Claimed), Reply> {
         let permit = self.permit()?;
-        let claimed = match endpoint.endpoint.effect {
-            Effect::ReadOnly => Claimed::Nothing,
-            Effect::Transactional => Claimed::InTransaction(Operation::of(endpoint, verified)),
-            Effect::AtMostOnce | Effect::Rerunnable => {
-                let operation = Operation::of(endpoint, verified);
-                match self.operations.admit_at_once(&asked(&operation, endpoint)) {
-                    Some(claim) => Claimed::Granted(granted(claim, operation.id)?, operation.id),
-                    None => Claimed::Awaited(operation),
-                }
-            }
+        let operation = operation().map_err(|error| Reply::from_error(&error))?;
+        let claimed = match operation {
+            None => Claimed::Nothing,
+            Some(operation) if endpoint.endpoint.effect == Effect::Transactional => Claimed::InTransaction(operation),
+            Some(operation) => match self.operations.admit_at_once(&asked(&operation, endpoint)) {
+                Some(claim) => Claimed::Granted(granted(claim, operation.id)?, operation.id),
+                None => Claimed::Awaited(operation),
+            },
         };
         Ok((permit, claimed))
     }
@@ -285,11 +353,26 @@ impl Pipeline {
     }
 }
 
+/// Counts and answers a call for whose body there was no turn.
+fn turned_away(endpoint: &PreparedEndpoint, error: &Error) -> Reply {
+    let reply = Reply::from_error(error);
+    endpoint.meter.call(reply.outcome());
+    reply
+}
+
 /// A verified call with a permit to run.
 struct Admitted {
     permit: OwnedSemaphorePermit,
     account: Account,
     span: Span,
+}
+
+/// What comes after a call is verified.
+enum Next {
+    /// Run the call.
+    Run(Admitted, Claimed),
+    /// Decode the inputs, which name the operation, and then claim the operation. The number is the length of the body.
+    Decode(&'static InputKey, usize),
 }
 
 /// The state of a call's claim on its operation.

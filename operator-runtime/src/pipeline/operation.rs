@@ -1,11 +1,17 @@
-//! Identifies the operation of a call.
+//! Finds the operation of a call: by the key in a header, or by the content of the request.
 
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::prepared::PreparedEndpoint;
-use crate::protocol::request::Verified;
+use crate::endpoint::invocation::Invocation;
+use crate::endpoint::{Endpoint, InputKey};
+use crate::input::identity;
+use crate::problem::Error;
+use crate::protocol::request::{Kept, Verified};
 use crate::record::Record;
-use crate::record::operation::{Fingerprint, OperationId, Origin};
+use crate::record::operation::{Fingerprint, KeySource, OperationId, Origin};
 
 /// The operation of a call, and the record that the operation's first attempt writes.
 pub(crate) struct Operation {
@@ -14,22 +20,77 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// The operation of a verified call to `endpoint`.
-    pub(crate) fn of(endpoint: &PreparedEndpoint, verified: &Verified<'_>) -> Self {
-        let endpoint = endpoint.endpoint;
-        let (tenant, idempotency_key) = (verified.key().tenant(), verified.idempotency_key().unwrap_or_default());
+    /// The operation of a call whose caller sends this key in a header. Returns `None` if the endpoint is read-only,
+    /// because such a call has no operation.
+    ///
+    /// # Errors
+    /// 400 if the call changes something and has no key.
+    pub(super) fn of_header(
+        endpoint: &Endpoint,
+        verified: &Verified<'_>,
+        key: Option<&str>,
+    ) -> Result<Option<Self>, Error> {
+        if !endpoint.effect.is_recorded() {
+            return Ok(None);
+        }
+        let key = key.ok_or_else(unnamed)?;
         let fingerprint = Fingerprint::new(
             endpoint.method.as_str(),
             endpoint.path,
             verified.content_type(),
             verified.body(),
         );
+        let tenant = verified.key().tenant();
+        Ok(Some(Self {
+            id: OperationId::new(tenant, key),
+            first: first(fingerprint, endpoint, key, tenant),
+        }))
+    }
+
+    /// The operation that a key made from the content of the request names. The key is all that has to be the same in
+    /// each retry.
+    fn of_content(source: KeySource, endpoint: &Endpoint, tenant: &str, key: &str) -> Self {
         Self {
-            id: OperationId::new(tenant, idempotency_key),
-            first: Arc::new(Record::first(
-                fingerprint,
-                Origin::new(endpoint.name, idempotency_key, tenant),
-            )),
+            id: OperationId::of_content(source, tenant, key),
+            first: first(Fingerprint::of_content(source, key), endpoint, key, tenant),
+        }
+    }
+}
+
+fn first(fingerprint: Fingerprint, endpoint: &Endpoint, key: &str, tenant: &str) -> Arc<Record> {
+    Arc::new(Record::first(fingerprint, Origin::new(endpoint.name, key, tenant)))
+}
+
+/// The error of a call whose operation nothing names.
+fn unnamed() -> Error {
+    let detail = "This call changes something, so it needs an idempotency key, and it has none: send the header X-Idempotency-Key or Idempotency-Key, with the same value on each retry.";
+    Error::malformed(detail.to_owned())
+}
+
+/// A call whose content was decoded before its operation is claimed, because the content names the operation.
+pub(super) struct Decoded {
+    pub(super) endpoint: Arc<PreparedEndpoint>,
+    pub(super) invocation: Invocation,
+    /// The operation and its key, or what is wrong with the content.
+    pub(super) operation: Result<Operation, Error>,
+}
+
+impl Decoded {
+    pub(super) fn of(endpoint: Arc<PreparedEndpoint>, key: &InputKey, kept: Kept, head: Parts) -> Self {
+        let mut invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
+        let inputs = (key.decode)(&invocation)
+            .and_then(|()| identity(endpoint.endpoint.inputs, key.inputs, invocation.call().kept.content()));
+        let operation = inputs.map(|inputs| {
+            let tenant = invocation.call().kept.key().tenant();
+            let key = KeySource::key_of_inputs(tenant, endpoint.endpoint.name, &inputs);
+            let operation = Operation::of_content(KeySource::Inputs, endpoint.endpoint, tenant, &key);
+            invocation.identify(&key);
+            operation
+        });
+        Self {
+            endpoint,
+            invocation,
+            operation,
         }
     }
 }

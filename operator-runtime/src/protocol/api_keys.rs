@@ -104,7 +104,10 @@ impl ApiKeys {
 /// Shows the names of the API keys, never the keys.
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.0.iter().map(|key| &key.name)).finish()
+        formatter
+            .debug_list()
+            .entries(self.0.iter().map(|key| &key.name))
+            .finish()
     }
 }
 

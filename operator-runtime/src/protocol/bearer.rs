@@ -62,8 +62,8 @@ impl Bearer {
 
     /// Makes a `Verified` for a call from this caller, without a signature. (A signed call becomes `Verified` when its
     /// signature is verified.) `now` is in seconds since 1970-01-01 UTC.
-    pub(crate) fn vouch<'k>(&self, key: &'k IdempotencyKey, arguments: Bytes, now: u64) -> Verified<'k> {
-        Verified::of_bearer(self.0.clone(), Some(&key.0), arguments, now)
+    pub(crate) fn vouch<'k>(&self, key: Option<&'k IdempotencyKey>, arguments: Bytes, now: u64) -> Verified<'k> {
+        Verified::of_bearer(self.0.clone(), key.map(|key| &key.0), arguments, now)
     }
 }
 

@@ -49,7 +49,10 @@ pub(crate) enum Scopes {
 
 impl Scopes {
     /// Whether they contain `scope`.
-    #[cfg_attr(not(feature = "oauth"), expect(unused_variables, reason = "only access tokens have scopes"))]
+    #[cfg_attr(
+        not(feature = "oauth"),
+        expect(unused_variables, reason = "only access tokens have scopes")
+    )]
     fn contain(&self, scope: &str) -> bool {
         match self {
             Self::All => true,

@@ -121,7 +121,9 @@ impl ClientName {
 
     /// All names of a certificate.
     fn all(certificate: &CertificateDer<'_>, parsed: &EndEntityCert<'_>) -> Vec<Self> {
-        let dns = parsed.valid_dns_names().map(|name| Self::Dns(name.to_ascii_lowercase()));
+        let dns = parsed
+            .valid_dns_names()
+            .map(|name| Self::Dns(name.to_ascii_lowercase()));
         let uris = parsed.valid_uri_names().map(|name| Self::Uri(name.to_owned()));
         let digest = Self::Digest(Sha256::digest(certificate).into());
         dns.chain(uris).chain([digest]).collect()

@@ -45,14 +45,6 @@ pub(crate) struct BoundCredentials {
 }
 
 impl Credentials {
-    /// Credentials with only these signing keys.
-    pub(crate) fn of_keys(keys: Keys) -> Self {
-        Self {
-            keys,
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn accepted(&self) -> Accepted {
         Accepted {
             hmac: !self.keys.is_empty(),
@@ -130,7 +122,10 @@ impl Credentials {
     }
 
     /// Fetches the issuer's keys, if the request needs it.
-    #[cfg_attr(not(feature = "oauth"), expect(clippy::unused_async, reason = "only an issuer is waited for"))]
+    #[cfg_attr(
+        not(feature = "oauth"),
+        expect(clippy::unused_async, reason = "only an issuer is waited for")
+    )]
     pub(crate) async fn fetch(&self, headers: &HeaderMap) {
         #[cfg(feature = "oauth")]
         if let Some(issuer) = self.issuer.as_ref().filter(|issuer| issuer.is_worth_a_fetch(headers)) {
@@ -168,6 +163,17 @@ impl Credentials {
 }
 
 impl BoundCredentials {
+    /// Only these signing keys, for the endpoint with this URL.
+    #[cfg(test)]
+    pub(super) fn of_keys(keys: &Keys, url: &str) -> Self {
+        let keys = keys.clone();
+        Arc::new(Credentials {
+            keys,
+            ..Credentials::default()
+        })
+        .bind(url)
+    }
+
     pub(crate) fn accepted(&self) -> Accepted {
         self.accepted
     }
@@ -261,7 +267,12 @@ impl fmt::Display for Accepted {
                 "connect with a client certificate",
             ),
         ];
-        let ways = ways.into_iter().filter_map(|(is_accepted, way)| is_accepted.then_some(way));
+        let ways = ways
+            .into_iter()
+            .filter_map(|(is_accepted, way)| is_accepted.then_some(way));
         formatter.write_str(&ways.collect::<Vec<_>>().join(", or "))
     }
 }
+
+#[cfg(test)]
+mod tests;

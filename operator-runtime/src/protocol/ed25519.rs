@@ -123,10 +123,7 @@ fn parse(text: &str, read: ReadFile<'_>) -> Result<VerifyingKey, String> {
             return Err(format!("is a private key, which must stay with the caller: {WRITE}"));
         }
         other => {
-            return Err(format!(
-                "has {} bytes and is not an Ed25519 key: {WRITE}",
-                other.len()
-            ));
+            return Err(format!("has {} bytes and is not an Ed25519 key: {WRITE}", other.len()));
         }
     };
     let key = VerifyingKey::from_bytes(&bytes).map_err(|_| format!("is not a point of the curve: {WRITE}"))?;
@@ -169,6 +166,9 @@ fn of_pem(pem: &str) -> Result<Zeroizing<Vec<u8>>, String> {
 /// Shows the names of the keys.
 impl fmt::Debug for VerifyingKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        formatter
+            .debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
     }
 }

@@ -237,6 +237,10 @@ impl Kept {
         self.timestamp
     }
 
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     pub(crate) fn key(&self) -> &KeyName {
         self.caller.name()
     }

@@ -169,12 +169,7 @@ impl BoundKeys {
 
     /// Returns the key that made the signature of the content. All keys are tried, and each signature is compared
     /// completely, in constant time.
-    pub(super) fn verify(
-        &self,
-        signed: &Signed<'_>,
-        signature: &[u8; 32],
-        content: &[u8],
-    ) -> Result<KeyName, Refusal> {
+    pub(super) fn verify(&self, signed: &Signed<'_>, signature: &[u8; 32], content: &[u8]) -> Result<KeyName, Refusal> {
         let mut matching = u32::MAX;
         for (index, (_, state)) in (0_u32..).zip(&self.states) {
             let mut state = state.clone();

@@ -1,8 +1,9 @@
 //! Tests of verification: key rotation, malformed requests, and attempts to forge a signature.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
 
+use super::credentials::BoundCredentials;
 use super::request::{Kept, Refusal, Unverified, Verified};
 use super::signature::Keys;
 use crate::protocol::method::Method;
@@ -39,8 +40,9 @@ impl Attempt {
             self.query,
             &headers,
             Bytes::from_static(self.body.as_bytes()),
+            BoundCredentials::of_keys(accepted, URL).accepted(),
         )?
-        .verify(&accepted.bind(URL), NOW)
+        .verify(&BoundCredentials::of_keys(accepted, URL), &Extensions::new(), NOW)
         .map(Verified::keep)
     }
 }
@@ -216,9 +218,10 @@ fn a_refusal_shows_neither_key_nor_signature() {
 fn a_refused_get_names_the_parameters_that_are_signed() {
     let told = |query: Option<&str>| {
         let headers = Attempt::default().signed_by(&Keys::single("the test", "guess").unwrap());
-        let unverified = Unverified::parse(Method::Get, query, &headers, Bytes::new()).unwrap();
-        let bound = Keys::single("the test", "s3cret").unwrap().bind(URL);
-        unverified.verify(&bound, NOW).unwrap_err().to_string()
+        let bound = BoundCredentials::of_keys(&Keys::single("the test", "s3cret").unwrap(), URL);
+        let unverified = Unverified::parse(Method::Get, query, &headers, Bytes::new(), bound.accepted()).unwrap();
+        let refusal = unverified.verify(&bound, &Extensions::new(), NOW).unwrap_err();
+        refusal.to_string()
     };
     let names = told(Some("order=17&amount=h%C3%BCsh&amount_in=EUR"));
     assert!(

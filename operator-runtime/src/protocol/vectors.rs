@@ -2,9 +2,10 @@
 //! parts is detected.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
+use super::credentials::BoundCredentials;
 use super::request::{Content, Kept, Refusal, Unverified, Verified};
 use super::signature::{Keys, content_of_parameters};
 use crate::protocol::method::Method;
@@ -50,9 +51,10 @@ impl Vector {
         insert("x-timestamp", &self.timestamp);
         insert("x-signature", &self.signature);
         let query = (self.method() == Method::Get).then_some(self.query.as_str());
-        let keys = Keys::single("the test", &self.signing_key).unwrap().bind(&self.url);
-        Unverified::parse(self.method(), query, &headers, self.body())?
-            .verify(&keys, self.timestamp.parse().unwrap())
+        let keys = Keys::single("the test", &self.signing_key).unwrap();
+        let credentials = BoundCredentials::of_keys(&keys, &self.url);
+        Unverified::parse(self.method(), query, &headers, self.body(), credentials.accepted())?
+            .verify(&credentials, &Extensions::new(), self.timestamp.parse().unwrap())
             .map(Verified::keep)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The id of an operation: SHA-256 over tenant and idempotency key.
+/// The id of an operation: SHA-256 over tenant and idempotency key, and over the kind of a key that no header contains.
 ///
 /// The tenant is part of the id, so that no tenant sees the responses of another tenant. The signing key is not part of
 /// the id, so that operations keep their ids when keys are rotated.
@@ -15,10 +15,16 @@ use sha2::{Digest, Sha256};
 pub struct OperationId([u8; 32]);
 
 impl OperationId {
-    /// The id of the operation with this `idempotency_key` of this `tenant`.
+    /// The id of the operation for which a caller of this `tenant` sends this `idempotency_key` in a header.
     #[must_use]
     pub fn new(tenant: &str, idempotency_key: &str) -> Self {
         Self(hash([tenant.as_bytes(), idempotency_key.as_bytes()]))
+    }
+
+    /// The id of the operation with this key, of which the content of a request is the source. It differs from every id
+    /// of a header's key, because the number of hashed parts differs.
+    pub(crate) fn of_content(source: KeySource, tenant: &str, key: &str) -> Self {
+        Self(hash([source.name(), tenant, key].map(str::as_bytes)))
     }
 
     /// The 32 bytes under which a store keeps the record.
@@ -37,6 +43,29 @@ impl OperationId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+}
+
+/// Which part of a request's content is the key of its operation. The source is part of the operation's id, so that keys
+/// of different sources never name the same operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// The inputs that the endpoint's `key(…)` names.
+    Inputs,
+}
+
+impl KeySource {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Inputs => "inputs",
+        }
+    }
+
+    /// The key that these inputs make: the same for each call of this tenant with the same inputs. A handler may pass the
+    /// key on to another system, so the tenant is part of it: two tenants may have an order of the same number.
+    pub(crate) fn key_of_inputs(tenant: &str, endpoint: &str, inputs: &str) -> String {
+        let digest = hash([tenant, endpoint, inputs].map(str::as_bytes));
+        format!("{}-{}", Self::Inputs.name(), const_hex::encode(digest))
     }
 }
 
@@ -131,7 +160,7 @@ impl Origin {
         self.part(0)
     }
 
-    /// The caller's idempotency key for the operation, which a handler may have passed on to other systems.
+    /// The operation's idempotency key, which a handler may have passed on to other systems.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
         self.part(1)
@@ -167,7 +196,8 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// The fingerprint of a request: SHA-256 over method, path, content type and raw body.
+/// The fingerprint of a request: SHA-256 over method, path, content type and raw body, or over the key that the request's
+/// content makes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
@@ -181,6 +211,11 @@ impl Fingerprint {
             content_type.as_bytes(),
             body,
         ]))
+    }
+
+    /// The fingerprint of every request with this key, which is made from all that identifies such a request.
+    pub(crate) fn of_content(source: KeySource, key: &str) -> Self {
+        Self(hash([source.name(), key].map(str::as_bytes)))
     }
 
     /// The 32 bytes of the hash.
@@ -223,6 +258,40 @@ mod tests {
         assert_ne!(OperationId::new("ab", "c"), OperationId::new("a", "bc"));
         assert_ne!(OperationId::new("", "abc"), OperationId::new("abc", ""));
         assert_eq!(OperationId::new("a", "b"), OperationId::new("a", "b"));
+    }
+
+    /// Joins parts as they are hashed.
+    fn hashed(parts: &[&str]) -> Vec<u8> {
+        let part = |part: &&str| [&(part.len() as u64).to_be_bytes(), part.as_bytes()].concat();
+        parts.iter().flat_map(part).collect()
+    }
+
+    #[test]
+    fn the_content_of_a_request_never_names_the_operation_of_a_header() {
+        let of_content = OperationId::of_content(KeySource::Inputs, "a", "b");
+        assert_eq!(
+            of_content.as_bytes(),
+            &<[u8; 32]>::from(Sha256::digest(hashed(&["inputs", "a", "b"])))
+        );
+        // A header's key for which the first two parts are the same: the whole text is longer than that of the header.
+        assert!(hashed(&["inputs", "a", "b"]).starts_with(&hashed(&["inputs", "a"])));
+        assert_ne!(of_content, OperationId::new("inputs", "a"));
+        assert_ne!(of_content, OperationId::new("a", "b"));
+        assert_ne!(of_content, OperationId::of_content(KeySource::Inputs, "b", "b"));
+    }
+
+    #[test]
+    fn the_key_that_inputs_make_depends_on_tenant_endpoint_and_inputs() {
+        let keys = [
+            KeySource::key_of_inputs("a", "refund", "{}"),
+            KeySource::key_of_inputs("b", "refund", "{}"),
+            KeySource::key_of_inputs("a", "charge", "{}"),
+            KeySource::key_of_inputs("a", "refund", "[]"),
+        ];
+        let distinct: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+        assert_eq!(keys[0].len(), "inputs-".len() + 64);
+        assert_eq!(keys[0], KeySource::key_of_inputs("a", "refund", "{}"));
     }
 
     #[test]

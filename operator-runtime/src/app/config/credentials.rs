@@ -10,12 +10,12 @@ use rustls::ServerConfig;
 use rustls::server::danger::ClientCertVerifier;
 use zeroize::Zeroizing;
 
+use super::Config;
 use super::secret_file::{Contents, SecretFile};
 use super::setting::{self, Given, SettingName};
-use super::Config;
-use crate::app::start_error::StartProblem;
 #[cfg(feature = "oauth")]
 use crate::app::issuer;
+use crate::app::start_error::StartProblem;
 #[cfg(feature = "tls")]
 use crate::app::tls;
 use crate::protocol::api_keys::ApiKeys;
@@ -45,11 +45,17 @@ impl Config {
         } else {
             Some(Keys::default())
         };
-        let verifying_keys = self.settle_verifying_keys().map_err(|several| problems.extend(several)).ok();
+        let verifying_keys = self
+            .settle_verifying_keys()
+            .map_err(|several| problems.extend(several))
+            .ok();
         let api_keys = self.settle_api_keys(keys.as_ref());
         let api_keys = api_keys.map_err(|several| problems.extend(several)).ok();
         let issuer = self.issuer().map_err(|several| problems.extend(several)).ok();
-        let clients = self.settle_clients().map_err(|several| problems.extend(several)).unwrap_or_default();
+        let clients = self
+            .settle_clients()
+            .map_err(|several| problems.extend(several))
+            .unwrap_or_default();
         #[cfg(not(feature = "tls"))]
         let () = clients;
         match (keys, verifying_keys, api_keys, issuer) {
@@ -149,7 +155,9 @@ impl Config {
         let url = self.settle_public_url().ok().flatten();
         let audience = self.oauth_audience.as_ref().map(|audience| audience.value.clone());
         let expected = Expected {
-            audience: audience.or_else(|| url.as_ref().map(PublicUrl::to_string)).unwrap_or_default(),
+            audience: audience
+                .or_else(|| url.as_ref().map(PublicUrl::to_string))
+                .unwrap_or_default(),
             metadata: url.map(|url| url.published(METADATA)).unwrap_or_default(),
             issuer: value.clone(),
             tenant_claim: self.oauth_tenant_claim.as_ref().map(|claim| claim.value.clone()),
@@ -184,7 +192,9 @@ impl Config {
     pub(crate) fn tokens_setting(&self) -> SettingName {
         match (&self.api_keys, &self.oauth_issuer) {
             (None, Some(issuer)) => issuer.setting,
-            (given, _) => given.as_ref().map_or(self.unset(setting::API_KEYS), |given| given.setting),
+            (given, _) => given
+                .as_ref()
+                .map_or(self.unset(setting::API_KEYS), |given| given.setting),
         }
     }
 
@@ -201,10 +211,13 @@ impl Config {
         let lists = lists.filter_map(|given| given.value.strip_prefix('@'));
         let named = [&self.tls_cert, &self.tls_key, &self.client_ca].into_iter().flatten();
         let named = named.map(|given| given.value.as_str());
-        let keys = self.verifying_keys.iter().flat_map(|given| match given.value.strip_prefix('@') {
-            None => key_files(&given.value),
-            Some(path) => key_files(&fs::read_to_string(path).unwrap_or_default()),
-        });
+        let keys = self
+            .verifying_keys
+            .iter()
+            .flat_map(|given| match given.value.strip_prefix('@') {
+                None => key_files(&given.value),
+                Some(path) => key_files(&fs::read_to_string(path).unwrap_or_default()),
+            });
         lists.chain(named).map(str::to_owned).chain(keys).collect()
     }
 }
@@ -242,7 +255,10 @@ impl Config {
             Some(StartProblem::of(setting, sentence))
         });
         let mut problems: Vec<StartProblem> = lacking.collect();
-        if let (false, Some(given)) = (cfg!(feature = "tls"), self.tls_cert.as_ref().or(self.client_ca.as_ref())) {
+        if let (false, Some(given)) = (
+            cfg!(feature = "tls"),
+            self.tls_cert.as_ref().or(self.client_ca.as_ref()),
+        ) {
             let setting = given.setting;
             let sentence = format!(
                 "{setting} is set, but this program was built without TLS: turn it on with `operator-runtime = {{ features = [\"tls\"] }}` in its Cargo.toml, or leave {setting} unset."
@@ -269,7 +285,11 @@ impl Config {
         };
         let chain = pem_file(certificate, Is::Public)?;
         let private = pem_file(key, Is::Secret)?;
-        let authorities = self.client_ca.as_ref().map(|given| self.authorities(given)).transpose()?;
+        let authorities = self
+            .client_ca
+            .as_ref()
+            .map(|given| self.authorities(given))
+            .transpose()?;
         let config = tls::config(chain.as_bytes(), private.as_bytes(), authorities);
         let config = config.map_err(|sentence| {
             let (certificate, key) = (&certificate.value, &key.value);

@@ -7,10 +7,10 @@ use super::tools::ToolEndpoint;
 use super::{IDEMPOTENCY_KEY, PROBLEM, REPLAYED};
 use crate::pipeline::reply::Reply;
 
-/// The result of a tool; `key` is the operation's key.
-pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: &str) -> CallToolResult {
+/// The result of a tool; `key` is the operation's key, by which the client can repeat the call.
+pub(super) fn result_of(reply: &Reply, tool: &ToolEndpoint, key: Option<&str>) -> CallToolResult {
     let mut meta = MetaObject::new();
-    if tool.bound.endpoint.effect.is_recorded() {
+    if let Some(key) = key.filter(|_| tool.bound.endpoint.effect.is_recorded()) {
         meta.insert(IDEMPOTENCY_KEY.to_owned(), json!(key));
     }
     if reply.replayed {

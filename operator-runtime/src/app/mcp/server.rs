@@ -37,7 +37,9 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools.list.clone()))
+        Ok(ListToolsResult::with_all_items(
+            self.tools.list_for(self.bearer.caller()),
+        ))
     }
 
     async fn call_tool(
@@ -52,7 +54,11 @@ impl ServerHandler for Server {
                 None,
             )
         })?;
-        let key = idempotency_key(&context)?;
+        let given = idempotency_key(&context)?;
+        let key = match &given {
+            Some(key) => key.clone(),
+            None => IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None))?,
+        };
         let arguments = request.arguments.unwrap_or_default();
         if tool.may_mistake(&arguments) {
             let sentence = "A whole number with more than 64 bits cannot be sent over MCP, because its last digits would be lost: send a smaller number.";
@@ -66,9 +72,13 @@ impl ServerHandler for Server {
             arguments: Bytes::from(arguments),
             head: head(tool, context.extensions.get::<Parts>()),
         };
-        let answering = self.tools.pipeline.answer_bearer(&self.bearer, &tool.bound, call);
+        // If the client sends no key, the inputs may name the operation. Then the client is told no key, because such a
+        // key would name another operation if the client sent it.
+        let is_named = given.is_some() || tool.bound.endpoint.key.is_none();
+        let pipeline = &self.tools.pipeline;
+        let answering = pipeline.answer_bearer(&self.bearer, &tool.bound, call, is_named);
         tokio::select! {
-            reply = answering => Ok(result_of(&reply, tool, key.as_str()).into()),
+            reply = answering => Ok(result_of(&reply, tool, is_named.then(|| key.as_str())).into()),
             // The client no longer waits for the answer. If the call changes something and has started, it continues
             // until its outcome is recorded.
             () = context.ct.cancelled() => Err(ErrorData::internal_error("The client cancelled the call.", None)),
@@ -76,16 +86,17 @@ impl ServerHandler for Server {
     }
 }
 
-/// The client's idempotency key. If the client sends none, this is a random key, so that the call is a new operation.
-fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<IdempotencyKey, ErrorData> {
+/// The client's idempotency key, if the client sends one.
+fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<Option<IdempotencyKey>, ErrorData> {
     let Some(given) = context.meta.get(IDEMPOTENCY_KEY) else {
-        return IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None));
+        return Ok(None);
     };
-    given.as_str().and_then(IdempotencyKey::of_client).ok_or_else(|| {
+    let key = given.as_str().and_then(IdempotencyKey::of_client).ok_or_else(|| {
         let sentence =
             format!("`{IDEMPOTENCY_KEY}` in `_meta` must be 1 to 255 visible ASCII characters without a colon.");
         ErrorData::invalid_params(sentence, None)
-    })
+    })?;
+    Ok(Some(key))
 }
 
 /// The head that the endpoint's extractors read: the endpoint's own method and path and, over HTTP, the headers of the

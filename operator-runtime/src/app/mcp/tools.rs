@@ -11,6 +11,7 @@ use crate::manifest::model::Model;
 use crate::manifest::served;
 use crate::pipeline::Pipeline;
 use crate::pipeline::prepared::PreparedEndpoint;
+use crate::protocol::caller::Caller;
 
 /// All tools: every endpoint except the manifest, because `tools/list` already describes the tools.
 pub(super) struct Tools {
@@ -69,6 +70,19 @@ impl Tools {
             endpoints: endpoints.collect(),
             list: mcp::Tools::from(&model).tools.into_iter().map(described).collect(),
         }
+    }
+
+    /// The tools that the caller may call.
+    pub(super) fn list_for(&self, caller: &Caller) -> Vec<Tool> {
+        let all = self.list.iter().zip(&self.endpoints);
+        let allowed = all.filter(|(_, tool)| caller.may(tool.bound.endpoint.scope()));
+        allowed.map(|(described, _)| described.clone()).collect()
+    }
+
+    /// The scope that the caller lacks for this tool.
+    pub(super) fn lacking(&self, caller: &Caller, name: &str) -> Option<&'static str> {
+        let scope = self.find(name)?.bound.endpoint.scope();
+        (!caller.may(scope)).then_some(scope)
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&ToolEndpoint> {

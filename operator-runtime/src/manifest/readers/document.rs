@@ -170,6 +170,11 @@ fn fit_operation(described: &Described, operation: &mut Value, reader: &Reader, 
         let of_body = shape::fit(reader, body).into_iter();
         found.extend(of_body.map(|one| of_input(name, one)));
     }
+    if !reader.sends_headers
+        && let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut)
+    {
+        parameters.retain(|parameter| parameter["in"] != "header");
+    }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
         let input = parameter["name"].as_str().unwrap_or_default().to_owned();

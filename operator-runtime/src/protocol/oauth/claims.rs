@@ -16,10 +16,7 @@ const LONGEST_ID: usize = 255;
 pub(super) fn caller(claims: &Map<String, Value>, expected: &Expected, now: u64) -> Result<Caller, String> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(&expected.issuer) {
-        return Err(format!(
-            "is of another issuer: send one of {}",
-            expected.issuer
-        ));
+        return Err(format!("is of another issuer: send one of {}", expected.issuer));
     }
     if !values(claims.get("aud")).any(|audience| audience == expected.audience) {
         return Err(format!(

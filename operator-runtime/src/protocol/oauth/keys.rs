@@ -28,9 +28,15 @@ pub(super) struct IssuerKey {
 
 #[derive(Clone, Debug)]
 enum Material {
-    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
     /// An uncompressed point, or a key of Ed25519, and the name of its curve.
-    Curve { curve: &'static str, point: Vec<u8> },
+    Curve {
+        curve: &'static str,
+        point: Vec<u8>,
+    },
 }
 
 /// A key as it is written (RFC 7517 §4, RFC 7518 §6).
@@ -124,8 +130,11 @@ impl IssuerKey {
                 };
                 key.verify(parameters, message, signature).is_ok()
             }),
-            (Material::Curve { curve, point }, _) if fits => on_curve(curve, algorithm)
-                .map(|algorithm| UnparsedPublicKey::new(algorithm, point).verify(message, signature).is_ok()),
+            (Material::Curve { curve, point }, _) if fits => on_curve(curve, algorithm).map(|algorithm| {
+                UnparsedPublicKey::new(algorithm, point)
+                    .verify(message, signature)
+                    .is_ok()
+            }),
             _ => None,
         };
         match verified {

@@ -83,7 +83,12 @@ impl Issuer {
         let Some(token) = bearer_jwt(headers).and_then(|token| Token::parse(token).ok()) else {
             return false;
         };
-        let is_known = self.keys.load().as_ref().as_ref().is_some_and(|keys| token.key(keys).is_some());
+        let is_known = self
+            .keys
+            .load()
+            .as_ref()
+            .as_ref()
+            .is_some_and(|keys| token.key(keys).is_some());
         // If the lock is taken, a fetch is under way.
         !is_known && self.fetched.try_lock().map_or(true, |fetched| is_due(*fetched))
     }

@@ -1,6 +1,7 @@
 //! What documents for one reader leave out, and what the lint says about it.
 
 use super::*;
+use crate::endpoint::InputKey;
 
 #[test]
 fn a_long_name_is_never_shortened_because_the_server_would_not_know_it() {
@@ -115,6 +116,10 @@ fn the_openapi_document_for_gpt_actions_keeps_within_its_limits() {
     let about: &'static str = "Some words. ".repeat(90).leak();
     let post = Endpoint {
         path: "/post",
+        key: Some(InputKey {
+            inputs: &["about"],
+            decode: |_| Ok(()),
+        }),
         inputs: Vec::leak(vec![<String as JsonInput>::INPUT.named("about", about)]),
         ..endpoint("post_order", details)
     };
@@ -141,6 +146,7 @@ fn the_openapi_document_for_gpt_actions_keeps_within_its_limits() {
     }
     assert_eq!(get["x-openai-isConsequential"], false);
     assert_eq!(post["x-openai-isConsequential"], true);
+    assert_eq!(post["parameters"], json!([]));
     assert!(document.get("security").is_none() && document["components"].get("securitySchemes").is_none());
     let said: Vec<String> = misfits.iter().map(Misfit::to_string).collect();
     assert_eq!(said.len(), 5, "{said:#?}");

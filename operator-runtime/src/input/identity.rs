@@ -1,0 +1,181 @@
+//! The inputs that identify an operation, as text: equal inputs give equal text, however the caller writes them.
+//!
+//! The text is JSON without spaces. The fields of each object are sorted by name, and strings are written with as few
+//! escapes as possible. A number is its exact decimal digits, without zeros at either end, and then the exponent, unless
+//! that is 0: `1`, `1.0` and `10e-1` are `1`, and 1500 is `15e2`. No digit is rounded, because two large numbers must
+//! not become one operation (RFC 8785 would round them to an `f64`).
+
+use std::fmt::Write as _;
+
+use jsonschema::json::Node as _;
+
+use super::Input;
+use super::document::{Document, Node};
+use super::found::Found;
+use super::given::Given;
+use super::sentence;
+use crate::problem::Error;
+use crate::protocol::request::Content;
+
+/// The inputs called `names` as the text of one object. An input that is left out has its default, or else null.
+///
+/// # Errors
+/// 400 if the content is not an object, or if one of these inputs could be read in two ways, such as an object with the
+/// same field twice.
+pub(crate) fn identity(inputs: &[Input], names: &[&str], content: &Content) -> Result<String, Error> {
+    let mut given = Given::of(content)?;
+    let mut found = Found::default();
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    let mut text = String::from("{");
+    for (index, name) in sorted.into_iter().enumerate() {
+        let default = || {
+            let input = inputs.iter().find(|input| input.name == name);
+            let default = input.and_then(|input| input.default).map(|default| default());
+            default.unwrap_or_default().to_string()
+        };
+        let value = given.take_field(name).map_or_else(default, |raw| raw.get().to_owned());
+        write_separator(index, &mut text);
+        write_string(name, &mut text);
+        text.push(':');
+        match Document::of(&value) {
+            Ok(document) => write_value(document.root(), &mut text),
+            Err(why) => found.push(|| sentence::unreadable(name, &why)),
+        }
+    }
+    text.push('}');
+    found.into_result().map(|()| text)
+}
+
+/// The recursion ends, because a document has at most 127 levels.
+fn write_value(value: Node<'_>, text: &mut String) {
+    if value.is_object() {
+        let mut members: Vec<_> = value.members().collect();
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        text.push('{');
+        for (index, (name, value)) in members.into_iter().enumerate() {
+            write_separator(index, text);
+            write_string(&name, text);
+            text.push(':');
+            write_value(value, text);
+        }
+        text.push('}');
+    } else if value.as_array().is_some() {
+        text.push('[');
+        for (index, item) in value.items().enumerate() {
+            write_separator(index, text);
+            write_value(item, text);
+        }
+        text.push(']');
+    } else if let Some(string) = value.as_string() {
+        write_string(&string, text);
+    } else if value.is_number() {
+        write_number(value.written().unwrap_or_default(), text);
+    } else {
+        text.push_str(value.written().unwrap_or_default());
+    }
+}
+
+fn write_separator(index: usize, text: &mut String) {
+    if index > 0 {
+        text.push(',');
+    }
+}
+
+fn write_string(string: &str, text: &mut String) {
+    text.push_str(&serde_json::Value::from(string).to_string());
+}
+
+fn write_number(number: &str, text: &mut String) {
+    let (unsigned, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (sign, unsigned) = unsigned.strip_prefix('-').map_or(("", unsigned), |rest| ("-", rest));
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = [whole, fraction].concat();
+    let significant = digits.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return text.push('0');
+    }
+    let zeros = digits.len() - digits.trim_end_matches('0').len();
+    let shift = i64::try_from(zeros).ok().zip(i64::try_from(fraction.len()).ok());
+    let shift = shift.and_then(|(zeros, fraction)| zeros.checked_sub(fraction));
+    let exponent = exponent.parse::<i64>().ok().zip(shift);
+    let _ = match exponent.and_then(|(exponent, shift)| exponent.checked_add(shift)) {
+        Some(0) => write!(text, "{sign}{significant}"),
+        Some(exponent) => write!(text, "{sign}{significant}e{exponent}"),
+        // An exponent beyond 64 bits. The number is too small for every type of number, so its spelling does not matter.
+        None => write!(text, "{number}"),
+    };
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use serde_json::json;
+
+    use super::{Content, identity};
+    use crate::input::{Input, JsonInput};
+
+    const INPUTS: [Input; 3] = [
+        <u64 as JsonInput>::INPUT.named("order", "The order."),
+        <Option<String> as JsonInput>::INPUT.named("about", "The subject."),
+        <u64 as JsonInput>::INPUT
+            .named("limit", "The limit.")
+            .default(|| json!(5)),
+    ];
+
+    fn text(body: &'static str) -> String {
+        identity(&INPUTS, &["order", "about", "limit"], &Content::Body(body.into())).unwrap()
+    }
+
+    #[test]
+    fn the_order_and_the_spelling_of_the_inputs_do_not_matter() {
+        let plain = text(r#"{"order":{"b":[1,2],"a":"é"},"about":null,"limit":5}"#);
+        assert_eq!(plain, r#"{"about":null,"limit":5,"order":{"a":"é","b":[1,2]}}"#);
+        for same in [
+            "{ \"limit\": 5.0, \"about\": null,\n\"order\": { \"\\u0061\": \"\\u00e9\", \"b\": [ 10e-1, 0.2e1 ] } }",
+            r#"{"order":{"a":"é","b":[1,2]}}"#,
+            r#"{"order":{"a":"é","b":[1,2]},"reason":"another input"}"#,
+        ] {
+            assert_eq!(text(same), plain, "{same}");
+        }
+        assert_ne!(text(r#"{"order":{"a":"é","b":[2,1]}}"#), plain);
+    }
+
+    #[test]
+    fn numbers_are_equal_exactly_if_their_values_are() {
+        let of = |number: &str| {
+            let body = format!(r#"{{"order":{number}}}"#);
+            identity(&INPUTS, &["order"], &Content::Body(body.into())).unwrap()
+        };
+        for same in [
+            ["0", "-0"],
+            ["0.000", "0e9999999999999999999999"],
+            ["1500", "1.5E+3"],
+            ["-0.10", "-1e-1"],
+            ["100000000000000000000", "1e20"],
+        ] {
+            assert_eq!(of(same[0]), of(same[1]), "{same:?}");
+        }
+        for different in [
+            ["1", "-1"],
+            ["1", "10"],
+            ["9007199254740993", "9007199254740992"],
+            ["0.1", "0.1000000000000000055"],
+            ["1e-99999999999999999999", "1e-99999999999999999998"],
+        ] {
+            assert_ne!(of(different[0]), of(different[1]), "{different:?}");
+        }
+        assert_eq!(of("1500"), r#"{"order":15e2}"#);
+    }
+
+    #[test]
+    fn an_input_that_can_be_read_in_two_ways_is_refused() {
+        let content = Content::Body(r#"{"order":{"a":1,"a":2}}"#.into());
+        let error = identity(&INPUTS, &["order"], &content).unwrap_err();
+        assert_eq!(error.status(), 400);
+        assert_eq!(
+            error.detail(),
+            "`order` contains an object with the field `a` twice: give each field once."
+        );
+    }
+}
