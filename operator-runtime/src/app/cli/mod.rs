@@ -1,6 +1,7 @@
 //! The program's command line, with one file for each subcommand.
 
 mod call;
+mod caller;
 mod dev;
 mod endpoints;
 mod key_file;
