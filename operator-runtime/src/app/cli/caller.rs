@@ -180,7 +180,7 @@ pub(super) fn json_of(schema: &Value, value: String) -> Value {
 }
 
 /// Whether a schema lists this JSON type.
-fn takes(schema: &Value, kind: &str) -> bool {
+pub(super) fn takes(schema: &Value, kind: &str) -> bool {
     match &schema["type"] {
         Value::String(only) => only == kind,
         Value::Array(several) => several.iter().any(|one| one == kind),
