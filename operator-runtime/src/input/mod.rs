@@ -49,6 +49,8 @@ pub(crate) use sentence::one_of;
 pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
 pub use takes::{ListInput, Lists, Newtype, NumberInput, Numbers, Range, Takes, TextInput, Texts};
+#[cfg(feature = "cli")]
+pub(crate) use trial::samples::of as samples_of;
 
 /// The name of a type in schemas.
 pub(crate) type TypeName = fn() -> Cow<'static, str>;

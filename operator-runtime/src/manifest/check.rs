@@ -112,7 +112,7 @@ fn compare_places(name: &str, old: &Place, new: &Place, found: &mut Vec<Change>)
 
 /// Compares the effects, if both documents name them, and returns whether the new one is weaker.
 fn compare_effects(old: &Promised, new: &Promised, found: &mut Vec<Change>) -> bool {
-    let effect = |promised: &Promised| promised.guarantees.effect.as_deref().and_then(Effect::named);
+    let effect = |promised: &Promised| promised.guarantees.effect();
     let (Some(before), Some(after)) = (effect(old), effect(new)) else {
         return false;
     };

@@ -87,8 +87,20 @@ pub(crate) enum NotADocument {
     UnnamedOperation { method: String, path: String },
 }
 
+/// Reads a document in the format `operator`.
+///
+/// # Errors
+/// If the text is not such a document; the error says why.
+pub(crate) fn manifest(text: &str) -> Result<Manifest, NotADocument> {
+    manifest_of(serde_json::from_str(text).map_err(NotADocument::Json)?)
+}
+
+fn manifest_of(document: Value) -> Result<Manifest, NotADocument> {
+    serde_json::from_value(document).map_err(NotADocument::Manifest)
+}
+
 fn of_operator(document: Value) -> Result<Contract, NotADocument> {
-    let mut manifest: Manifest = serde_json::from_value(document).map_err(NotADocument::Manifest)?;
+    let mut manifest = manifest_of(document)?;
     let mut guarantees = std::mem::take(&mut manifest.guarantees);
     let endpoints = manifest.endpoints.into_iter().map(|one| Promised {
         guarantees: guarantees.remove(&one.name).unwrap_or_default(),

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::model::Described;
+#[cfg(feature = "cli")]
+use crate::idempotency::effect::Effect;
 
 /// The guarantees of one endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,14 @@ pub(crate) struct Guarantees {
     /// The statuses of each problem that the endpoint's error types document, by the last part of the problem's type URI.
     #[serde(default)]
     pub(super) problems: BTreeMap<String, BTreeSet<u16>>,
+}
+
+#[cfg(feature = "cli")]
+impl Guarantees {
+    /// The effect; `None` if the document does not have it, or if it is an effect that this version does not know.
+    pub(super) fn effect(&self) -> Option<Effect> {
+        self.effect.as_deref().and_then(Effect::named)
+    }
 }
 
 impl From<&Described> for Guarantees {

@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use super::guarantees::Guarantees;
 use super::model::{Described, Model};
+#[cfg(feature = "cli")]
+use crate::idempotency::effect::Effect;
+#[cfg(feature = "cli")]
+use crate::protocol::method::Method;
 
 /// The whole document.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +31,16 @@ pub(crate) struct Description {
     pub(crate) method: String,
     pub(crate) inputs: Value,
     pub(crate) outputs: Value,
+}
+
+#[cfg(feature = "cli")]
+impl Manifest {
+    /// Whether a call of the endpoint may change something. A GET never does; a POST does unless the document says that
+    /// the endpoint only reads.
+    pub(crate) fn may_change(&self, endpoint: &Description) -> bool {
+        let effect = self.guarantees.get(&endpoint.name).and_then(Guarantees::effect);
+        endpoint.method != Method::Get.as_str() && effect.is_none_or(Effect::is_recorded)
+    }
 }
 
 impl From<&Model> for Manifest {

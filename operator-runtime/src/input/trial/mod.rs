@@ -3,7 +3,7 @@
 //! and the schema refuses, such as an alias, would never reach the type.
 
 mod probe;
-mod samples;
+pub(super) mod samples;
 
 use std::collections::BTreeSet;
 

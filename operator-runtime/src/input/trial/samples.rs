@@ -14,7 +14,7 @@ const MOST: usize = 32;
 const DEPTH: usize = 3;
 
 /// Samples of a schema. Constraints such as `pattern` and `not` are ignored, so some samples may not match the schema.
-pub(super) fn of(schema: &Value) -> Vec<Value> {
+pub(crate) fn of(schema: &Value) -> Vec<Value> {
     let definitions = schema["$defs"].as_object();
     Sampler { definitions }.samples(schema, DEPTH)
 }

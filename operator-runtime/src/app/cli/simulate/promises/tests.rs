@@ -1,0 +1,211 @@
+//! Judgements of answers that no test server gives.
+
+use std::time::Duration;
+
+use super::super::attempt::{Answer, Exchange, Lost};
+use super::super::exercise::{Control, HungUp, Seen, Unsent};
+use super::super::request::{Request, Wrong};
+use super::{PROMISES, Verdict};
+use crate::protocol::method::Method;
+
+const RETRY: &str = "a retry after the answer gets the same answer";
+const DUPLICATES: &str = "of duplicates sent at once, one acts";
+const HANG_UP: &str = "a caller that hangs up and retries acts once";
+const OTHER: &str = "other inputs under a used key are refused";
+const SPLIT: &str = "a payload that can be split in two ways is refused";
+const NO_EFFECT: &str = "a refused request does not act";
+const ANSWERED: &str = "a correct call is answered";
+
+fn exchange(status: u16, body: &str) -> Exchange {
+    Exchange {
+        request: Request::unsigned("http://127.0.0.1:1", 1_800_000_000),
+        answer: Ok(Answer {
+            status,
+            body: body.into(),
+            retry_after: None,
+        }),
+        took: Duration::ZERO,
+    }
+}
+
+fn id(id: u32) -> Exchange {
+    exchange(200, &format!(r#"{{"id":{id}}}"#))
+}
+
+fn hung_up(retry: u32, later: u32) -> HungUp {
+    HungUp {
+        retry: id(retry),
+        later: id(later),
+    }
+}
+
+/// What a server answers that keeps every promise. Its operations have the ids 1, 2 and 3.
+fn faultless() -> Seen {
+    Seen {
+        changes: true,
+        method: Method::Post,
+        plain: id(1),
+        again: Ok(id(1)),
+        other_inputs: Ok(exchange(422, "")),
+        refusals: Wrong::ALL.map(|wrong| (wrong, Ok(exchange(401, "")))).into(),
+        spelled: Vec::new(),
+        duplicates: vec![id(2), id(2)],
+        hung_up: Some(hung_up(3, 3)),
+        control: None,
+        now: 1_800_000_000,
+    }
+}
+
+/// The first word of the verdict on a promise.
+fn verdict(seen: &Seen, promise: &str) -> &'static str {
+    let promise = PROMISES.iter().find(|one| one.text == promise).unwrap();
+    match (promise.judge)(seen) {
+        None => "none",
+        Some(Verdict::Held(_)) => "held",
+        Some(Verdict::NotShown(_)) => "not shown",
+        Some(Verdict::Broken { .. }) => "broken",
+    }
+}
+
+#[test]
+fn a_faultless_server_holds_every_promise_about_a_post() {
+    let seen = faultless();
+    let verdicts = PROMISES.iter().map(|promise| verdict(&seen, promise.text));
+    let verdicts: Vec<_> = verdicts.collect();
+    assert_eq!(verdicts[..13], ["held"; 13]);
+    assert_eq!(verdicts[13..], ["none"; 2]);
+}
+
+#[test]
+fn a_retry_with_another_answer_breaks_the_promise() {
+    let mut seen = faultless();
+    seen.again = Ok(id(4));
+    assert_eq!(verdict(&seen, RETRY), "broken");
+    seen.again = Ok(exchange(201, r#"{"id":1}"#));
+    assert_eq!(verdict(&seen, RETRY), "broken", "another status");
+}
+
+#[test]
+fn equal_answers_of_all_operations_show_nothing() {
+    let done = || exchange(200, r#"{"sent":true}"#);
+    let mut seen = faultless();
+    (seen.plain, seen.again, seen.duplicates) = (done(), Ok(done()), vec![done(), done()]);
+    seen.hung_up = Some(HungUp {
+        retry: done(),
+        later: done(),
+    });
+    for promise in [RETRY, DUPLICATES, HANG_UP, NO_EFFECT] {
+        assert_eq!(verdict(&seen, promise), "not shown", "{promise}");
+    }
+    assert_eq!(verdict(&seen, OTHER), "held");
+}
+
+#[test]
+fn duplicates_must_all_get_the_one_answer() {
+    let mut seen = faultless();
+    seen.duplicates = vec![id(2), id(3)];
+    assert_eq!(verdict(&seen, DUPLICATES), "broken");
+    // Without `Retry-After`, a caller does not ask again, so it never gets the answer.
+    seen.duplicates = vec![id(2), exchange(409, "")];
+    assert_eq!(verdict(&seen, DUPLICATES), "broken");
+    seen.duplicates = vec![id(2), exchange(503, "")];
+    assert_eq!(verdict(&seen, DUPLICATES), "not shown", "the time was over");
+    seen.duplicates = Vec::new();
+    assert_eq!(verdict(&seen, DUPLICATES), "not shown");
+}
+
+#[test]
+fn a_hang_up_that_acts_twice_must_show_twice() {
+    let mut seen = faultless();
+    seen.hung_up = Some(hung_up(3, 4));
+    assert_eq!(verdict(&seen, HANG_UP), "broken", "two answers");
+    // The id went on by two, once for the caller that hung up.
+    seen.hung_up = Some(hung_up(4, 4));
+    assert_eq!(verdict(&seen, HANG_UP), "not shown");
+    let control = |second_hang_up| Control {
+        steady: [id(5), id(6)],
+        after_refusals: id(7),
+        hung_up: hung_up(second_hang_up, second_hang_up),
+    };
+    seen.control = Some(control(9));
+    assert_eq!(verdict(&seen, HANG_UP), "broken");
+    seen.control = Some(control(8));
+    assert_eq!(
+        verdict(&seen, HANG_UP),
+        "not shown",
+        "another caller may have been at work"
+    );
+    // The number goes on by two with each operation, so nothing acted twice.
+    seen.hung_up = Some(hung_up(4, 4));
+    seen.control = Some(Control {
+        steady: [id(6), id(8)],
+        after_refusals: id(10),
+        hung_up: hung_up(12, 12),
+    });
+    assert_eq!(verdict(&seen, HANG_UP), "held");
+}
+
+#[test]
+fn a_refused_request_that_acts_must_show_twice() {
+    let mut seen = faultless();
+    seen.duplicates = vec![id(3), id(3)];
+    seen.hung_up = Some(hung_up(4, 4));
+    let control = |after_refusals| Control {
+        steady: [id(5), id(6)],
+        after_refusals: id(after_refusals),
+        hung_up: hung_up(after_refusals + 1, after_refusals + 1),
+    };
+    seen.control = Some(control(8));
+    assert_eq!(verdict(&seen, NO_EFFECT), "broken");
+    assert_eq!(verdict(&seen, HANG_UP), "held");
+    seen.control = Some(control(7));
+    assert_eq!(verdict(&seen, NO_EFFECT), "not shown");
+}
+
+#[test]
+fn only_some_statuses_refuse() {
+    for (status, expected) in [
+        (400, "held"),
+        (403, "held"),
+        (200, "broken"),
+        (404, "broken"),
+        (500, "broken"),
+        (503, "not shown"),
+    ] {
+        let mut seen = faultless();
+        let split = seen.refusals.iter_mut().find(|(wrong, _)| *wrong == Wrong::Split);
+        split.unwrap().1 = Ok(exchange(status, ""));
+        assert_eq!(verdict(&seen, SPLIT), expected, "{status}");
+    }
+    for (status, expected) in [(409, "held"), (400, "held"), (200, "broken"), (404, "not shown")] {
+        let mut seen = faultless();
+        seen.other_inputs = Ok(exchange(status, ""));
+        assert_eq!(verdict(&seen, OTHER), expected, "{status}");
+    }
+    let mut seen = faultless();
+    seen.other_inputs = Err(Unsent::Impossible("there are none"));
+    assert_eq!(verdict(&seen, OTHER), "not shown");
+}
+
+#[test]
+fn without_an_answer_to_the_correct_call_nothing_else_is_shown() {
+    for (status, expected) in [
+        (401, "broken"),
+        (500, "broken"),
+        (307, "broken"),
+        (400, "not shown"),
+        (404, "not shown"),
+    ] {
+        let mut seen = faultless();
+        (seen.plain, seen.refusals) = (exchange(status, ""), Vec::new());
+        assert_eq!(verdict(&seen, ANSWERED), expected, "{status}");
+        for promise in [RETRY, DUPLICATES, HANG_UP, OTHER, SPLIT, NO_EFFECT] {
+            assert_eq!(verdict(&seen, promise), "not shown", "{status}: {promise}");
+        }
+    }
+    let mut seen = faultless();
+    seen.plain.answer = Err(Lost::Failed("reset".to_owned()));
+    assert_eq!(verdict(&seen, ANSWERED), "broken");
+    seen.plain.answer = Err(Lost::Late);
+    assert_eq!(verdict(&seen, ANSWERED), "not shown");
+}
