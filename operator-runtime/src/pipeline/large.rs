@@ -90,22 +90,17 @@ pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
 mod tests {
     use super::*;
 
-    fn take_all(permits: &Semaphore) -> Vec<SemaphorePermit<'_>> {
-        std::iter::from_fn(|| permits.try_acquire().ok()).collect()
-    }
-
+    /// The permits here belong to this test: tests that run at the same time use those of the process.
     #[tokio::test(start_paused = true)]
-    async fn a_body_waits_five_seconds_for_its_turn_to_be_hashed_and_is_not_held_up_by_decoding() {
-        let decoding = take_all(&TURNS);
-        assert!(hash_in_turn(|| ()).await.is_ok());
-        let hashing = take_all(&HASHES);
-        assert!(
-            timeout(Duration::from_millis(4_900), hash_in_turn(|| ()))
-                .await
-                .is_err()
-        );
-        let refusal = timeout(Duration::from_millis(5_100), hash_in_turn(|| ())).await;
+    async fn a_body_waits_five_seconds_for_its_turn_and_is_then_refused() {
+        let none = Semaphore::new(0);
+        let patient = timeout(Duration::from_millis(4_900), in_turn(&none, || ())).await;
+        assert!(patient.is_err());
+        let refusal = timeout(Duration::from_millis(5_100), in_turn(&none, || ())).await;
         assert!(refusal.is_ok_and(|refusal| refusal.is_err_and(|error| error.kind() == Kind::Full)));
-        drop((decoding, hashing));
+        none.add_permits(1);
+        for _ in 0..2 {
+            assert!(in_turn(&none, || ()).await.is_ok(), "a permit is given back");
+        }
     }
 }
