@@ -166,7 +166,7 @@ impl<'c> Decoder<'c> {
         let document = self.readable("", &object)?;
         let holds = self.holds(input, "", document.root());
         holds
-            .then(|| self.decode("", &object, &document, input.has_forms))
+            .then(|| self.decode("", &object, &document, input.has_forms()))
             .flatten()
     }
 
@@ -220,7 +220,7 @@ impl<'c> Decoder<'c> {
         if !self.holds(input, input.name, document.root()) {
             return Some(None);
         }
-        Some(self.decode(input.name, text, &document, input.has_forms))
+        Some(self.decode(input.name, text, &document, input.has_forms()))
     }
 
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
