@@ -2,7 +2,7 @@
 //! type.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 use std::sync::OnceLock;
 
@@ -22,6 +22,8 @@ use crate::schema::{definitions, exact, walk};
 /// The inputs of one endpoint.
 pub(crate) struct BoundInputs {
     pub(super) inputs: Vec<BoundInput>,
+    /// The names under which a caller sends the inputs, each with its place among them.
+    places: HashMap<String, usize>,
 }
 
 /// One input.
@@ -108,18 +110,24 @@ impl BoundInputs {
             .collect();
         refuse_one_name_for_two(&bound, &mut mistakes);
         if mistakes.is_empty() {
-            Ok(Self { inputs: bound })
+            let names = bound.iter().flat_map(BoundInput::names).map(str::to_owned);
+            Ok(Self {
+                places: names.zip(0..).collect(),
+                inputs: bound,
+            })
         } else {
             Err(mistakes)
         }
     }
 
-    /// Whether there is an input of that name.
-    pub(super) fn know(&self, name: &str) -> bool {
-        self.inputs.iter().any(|input| match &input.fields {
-            Some(fields) => fields.contains_key(name),
-            None => input.name == name,
-        })
+    /// The place of a name among the names of all inputs, if it is one of them.
+    pub(super) fn place_of(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// The number of names.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
     }
 
     /// The names of all inputs.

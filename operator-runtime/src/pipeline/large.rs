@@ -20,7 +20,7 @@ const IN_TURN: usize = 2 * 1024;
 /// a longer body would delay other calls.
 const LARGE: usize = 16 * 1024;
 
-/// As many bytes are hashed in well under a millisecond. A body is hashed once for each key.
+/// As many bytes are hashed in well under a millisecond. A body or query is hashed once for each key.
 const LARGE_TO_HASH: usize = 256 * 1024;
 
 /// The permits to hash large bodies of callers that are not verified yet. They are not the permits to decode, because
@@ -49,7 +49,7 @@ pub(super) fn is_large(length: usize) -> bool {
     length > LARGE
 }
 
-/// Whether a body of that length is hashed under a permit.
+/// Whether a body or query of that length is hashed under a permit.
 pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
     length.saturating_mul(keys) > LARGE_TO_HASH
 }

@@ -74,8 +74,10 @@ impl Pipeline {
         body: Bytes,
         room: impl Send + 'p,
     ) -> impl Future<Output = Reply> + Send + 'p {
+        // The query of a GET is hashed instead of a body. The server limits the length of a head.
+        let hashed = head.uri.query().map_or(0, str::len) + body.len();
         // `open` is called outside the future, so that the future does not store head and body.
-        Self::carry_out(if large::is_large_to_hash(body.len(), endpoint.keys.count()) {
+        Self::carry_out(if large::is_large_to_hash(hashed, endpoint.keys.count()) {
             Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {
             Opening::Done(self.open(endpoint, head, body))
@@ -117,7 +119,7 @@ impl Pipeline {
         Ok(self.begin(invocation, call, claimed))
     }
 
-    /// Opens a call whose body takes long to hash. The caller is not known yet, so the call waits for its turn before it
+    /// Opens a call whose body or query takes long to hash. The caller is not known yet, so the call waits for its turn before it
     /// takes a permit to run.
     async fn open_in_turn<'p>(
         &'p self,
@@ -291,7 +293,7 @@ enum Claimed {
 /// A call that is being verified and admitted.
 enum Opening<'p> {
     Done(Result<Begun<'p>, Reply>),
-    /// The call waits for its turn, because its body takes long to hash.
+    /// The call waits for its turn, because its body or query takes long to hash.
     Waiting(BoxFuture<'p, Result<Begun<'p>, Reply>>),
 }
 

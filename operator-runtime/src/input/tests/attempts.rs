@@ -229,7 +229,7 @@ fn a_long_value_of_many_levels_is_decoded() {
     let value = (0..6).fold("[0,1.5,\"two\"]".to_owned(), |inner, _| wide(&inner));
     assert!(value.len() > 500_000, "{}", value.len());
     assert_eq!(decoded::<Json>(&value).told, "");
-    assert_eq!(decoded::<Json>(&nested(120, r#"{"a":[$,1,"b"]}"#, "2")).told, "");
+    assert_eq!(decoded::<Json>(&nested(60, r#"{"a":[$,1,"b"]}"#, "2")).told, "");
 }
 
 /// The type alone decides about a lenient input, but not how often its values may be decoded.

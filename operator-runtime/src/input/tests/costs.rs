@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroI8;
+use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::told_of;
+use crate::clock::timer_now;
 use crate::input::bound::compile;
 use crate::input::{BoundInputs, Decoder, Input, JsonInput, Verdict};
 use crate::protocol::method::Method;
@@ -211,4 +213,27 @@ fn a_long_body_is_not_decoded_if_another_input_is_refused() {
     );
     assert_eq!(decoder.json::<u8>(1), Some(1));
     assert!(decoder.finish().is_ok());
+}
+
+/// The shortest of a few times that it takes to refuse a body of a megabyte of unknown names.
+fn time_to_refuse_many_names(inputs: usize) -> Duration {
+    let inputs: Vec<Input> = (0..inputs)
+        .map(|index| <u8 as JsonInput>::INPUT.named(format!("input_{index}").leak(), ""))
+        .collect();
+    let bound = BoundInputs::of(Method::Post, &inputs).unwrap();
+    let names: Vec<String> = (0..100_000).map(|index| format!("\"{index:x}\":0")).collect();
+    let content = Content::Body(format!("{{{}}}", names.join(",")).into());
+    let refuse = || {
+        let begun = timer_now();
+        assert!(Decoder::open(&bound, &content).is_err());
+        begun.elapsed()
+    };
+    (0..5).map(|_| refuse()).min().unwrap_or_default()
+}
+
+#[test]
+fn many_names_for_many_inputs_take_no_longer_than_for_one() {
+    let (one, many) = (time_to_refuse_many_names(1), time_to_refuse_many_names(256));
+    // A look at each input for each name, or the other way round, takes far longer.
+    assert!(many < 4 * one, "{one:?} for one input, {many:?} for 256");
 }
