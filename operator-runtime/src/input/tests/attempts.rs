@@ -244,3 +244,95 @@ fn a_lenient_input_is_bounded_as_well() {
         assert_eq!(told, expected, "{depth}");
     }
 }
+
+/// The same recursion in serde's other representations.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "op")]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum Inside {
+    Not { of: Box<Inside> },
+    Is { number: Leaf, text: Option<char> },
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum Outside {
+    Not(Box<Outside>),
+    Is { number: Leaf, text: Option<char> },
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "op", content = "of")]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum Beside {
+    Not(Box<Beside>),
+    Is { number: Leaf, text: Option<char> },
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum Untagged {
+    Not { not: Box<Untagged> },
+    Or { or: Vec<Untagged> },
+    Is { number: Leaf, text: Option<char> },
+}
+
+/// Whatever the notation of the innermost number and text, a value of any representation is decoded or refused at a
+/// bounded cost. The test of the bounds is in `decoded`.
+#[test]
+fn no_notation_is_costly_in_any_representation() {
+    let digits = "1".repeat(5_000);
+    let numbers = [
+        ("1", true),
+        ("1.0", true),
+        ("1e0", true),
+        ("0.1E+1", true),
+        ("-0", true),
+        ("-0.0e-5", true),
+        ("13", false),
+        ("13.0", false),
+        ("130e-1", false),
+        ("1e400", false),
+        ("1e-400", false),
+        ("-1e-30", false),
+        ("1e99999999999999999999", false),
+        ("0e99999999999999999999", true),
+        (&digits, false),
+        (&format!("0.{digits}"), false),
+        (&format!("1.{}", "0".repeat(5_000)), true),
+        (&format!("1{}e-5000", "0".repeat(5_000)), true),
+    ];
+    let texts = [
+        (r#""A""#, true),
+        (r#""\u0041""#, true),
+        (r#""\ud83d\ude00""#, true),
+        (r#""\u0041\u0041""#, false),
+    ];
+    let numbers = numbers.into_iter().map(|(number, is_right)| (number, "null", is_right));
+    let texts = texts.into_iter().map(|(text, is_right)| ("1", text, is_right));
+    for (number, text, is_right) in numbers.chain(texts) {
+        for depth in [1, 8, 60] {
+            let fields = format!(r#""number":{number},"\u0074ext":{text}"#);
+            let within = |around: &str, innermost: &str| nested(depth, around, &innermost.replace('$', &fields));
+            let all = [
+                decoded::<Inside>(&within(r#"{"\u006fp":"Not","of":$}"#, r#"{"op":"Is",$}"#)),
+                decoded::<Outside>(&within(r#"{"N\u006ft":$}"#, r#"{"Is":{$}}"#)),
+                decoded::<Beside>(&within(r#"{"of":$,"op":"Not"}"#, r#"{"of":{$},"op":"\u0049s"}"#)),
+                decoded::<Untagged>(&within(r#"{"n\u006ft":$}"#, "{$}")),
+                decoded::<Untagged>(&within(r#"{"or":[$]}"#, "{$}")),
+            ];
+            for outcome in all {
+                assert_eq!(
+                    outcome.told.is_empty(),
+                    is_right,
+                    "{number} {text} {depth}: {}",
+                    outcome.told
+                );
+                // Serde also asks the type of a missing field, at each level.
+                let most = 2 * (depth + 1);
+                assert!(outcome.leaves <= most, "{number} {text} {depth}: {}", outcome.leaves);
+            }
+        }
+    }
+}
