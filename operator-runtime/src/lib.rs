@@ -211,7 +211,9 @@ pub use operator_macros::SearchParams;
 ///
 /// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
-/// contain the enum itself in a field of the same name, the time to read a value doubles with each level of nesting.
+/// contain the enum itself in a field of the same name, the time to read a value can double with each level of nesting.
+/// A value for which this would take too long is a 400, even if its last attempt would succeed: in such an enum, values
+/// of about ten levels are refused.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
 /// converts into an [`Error`]. Every mistake is a compile error that says what to write instead.

@@ -2,14 +2,13 @@
 
 use std::any::{TypeId, type_name};
 use std::fmt;
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::FutureExt as _;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use serde_json::Value;
@@ -21,7 +20,7 @@ use crate::endpoint::call::Call;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
-use crate::protocol::randomness;
+use crate::protocol::randomness::{self, NoRandomBytes};
 use crate::protocol::request::Unverified;
 use crate::protocol::signature::Keys;
 use crate::store::{
@@ -108,8 +107,7 @@ impl Client {
         let app = app.or_else_store(|| MemoryStore::with(MEMORY, clock.clone()));
         let assembled = assemble(&app, &config, clock.clone()).await?;
         let assembled = Arc::new(assembled);
-        let mut run = [0; 8];
-        randomness::fill(&mut run).map_err(|error| StartProblem::new(error.to_string()).caused_by(error))?;
+        let run = random_name().map_err(|error| StartProblem::new(error.to_string()).caused_by(error))?;
         Ok(Self {
             service: Service::new(&assembled),
             signer: assembled.settings.credentials.keys.clone(),
@@ -117,7 +115,7 @@ impl Client {
             clock,
             idempotency_key: None,
             headers: HeaderMap::new(),
-            run: const_hex::encode(run).into(),
+            run: run.into(),
             calls: Arc::default(),
         })
     }
@@ -162,7 +160,7 @@ impl Client {
     /// If the app has no endpoint with this name, because then the test is wrong.
     pub async fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
         let request = self.request(endpoint, inputs);
-        let Ok(response) = self.service.answer(request).await;
+        let Ok(response) = self.service.answer(request.map(Full::new)).await;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -203,22 +201,16 @@ impl Client {
     /// If the app has no endpoint with this name, or does not accept the client's signature; the message says why.
     #[must_use]
     pub fn to_call(&self, endpoint: &str, inputs: &Value) -> Call {
-        let request = self.request(endpoint, inputs);
+        let (head, body) = self.request(endpoint, inputs).into_parts();
         let prepared = self.endpoint(endpoint);
-        // The body of a GET is not signed.
-        let body = match prepared.endpoint.method {
-            Method::Get => Bytes::new(),
-            Method::Post => inputs.to_string().into(),
-        };
         let (method, credentials) = (prepared.endpoint.method, prepared.credentials.load());
-        let (query, headers) = (request.uri().query(), request.headers());
-        let verified = Unverified::parse(method, query, headers, body, credentials.accepted())
-            .and_then(|it| it.verify(&credentials, request.extensions(), self.clock.unix_seconds()));
+        let verified = Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
+            .and_then(|it| it.verify(&credentials, &head.extensions, self.clock.unix_seconds()));
         let kept = verified.unwrap_or_else(|refusal| panic!("{refusal}")).keep();
         Call {
             endpoint: prepared.endpoint.name,
             kept,
-            headers: request.headers().clone(),
+            headers: head.headers,
             key_of_content: None,
         }
     }
@@ -232,7 +224,7 @@ impl Client {
         found.unwrap_or_else(|| panic!("the app has no endpoint `{name}`"))
     }
 
-    fn request(&self, name: &str, inputs: &Value) -> Request<Full<Bytes>> {
+    fn request(&self, name: &str, inputs: &Value) -> Request<Bytes> {
         let endpoint = self.endpoint(name).endpoint;
         let settings = &self.assembled.settings;
         let url = settings.public_url.published(endpoint.path);
@@ -250,7 +242,7 @@ impl Client {
             .header("x-idempotency-key", key)
             .header("x-timestamp", timestamp)
             .header("x-signature", signature)
-            .body(Full::from(call.body));
+            .body(Bytes::from(call.body));
         let mut request = request.unwrap_or_else(|error| panic!("the call cannot be made: {error}"));
         request.headers_mut().extend(self.headers.clone());
         request
@@ -297,12 +289,14 @@ pub async fn transaction<D: Database, T: Send + 'static>(
     let Some(transactions) = transactions.filter(|found| found.handle_type() == TypeId::of::<Tx<D>>()) else {
         panic!("{} has no transactions with {}", store.describe(), type_name::<Tx<D>>());
     };
+    // Random, so that tests that run at the same time on one database do not wait for each other.
+    let name = random_name().unwrap_or_else(|error| panic!("{error}"));
     let (result, tested) = oneshot::channel();
     let work: Work = Box::new(move |transaction| {
         Box::pin(async move {
-            let begun = begin(transaction).await;
+            let begun = begin(transaction, &name).await;
             let outcome = match (begun, transaction.handle().downcast_mut()) {
-                (Ok(()), Some(tx)) => Ok(caught(test(tx)).await),
+                (Ok(()), Some(tx)) => Ok(AssertUnwindSafe(test(tx)).catch_unwind().await),
                 (begun, _) => Err(begun.err()),
             };
             // Nobody receives the result if the caller was dropped.
@@ -320,10 +314,10 @@ pub async fn transaction<D: Database, T: Send + 'static>(
 }
 
 /// Begins a transaction as that of a call begins: with the record of an operation.
-async fn begin(transaction: &mut dyn Transaction) -> Result<(), StoreError> {
+async fn begin(transaction: &mut dyn Transaction, key: &str) -> Result<(), StoreError> {
     let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
     let claim = Proposal {
-        id: OperationId::new("operator-runtime", "testing::transaction"),
+        id: OperationId::new("operator-runtime", key),
         expected: None,
         new: Arc::new(record),
         first_seen: FirstSeen::Keep,
@@ -332,15 +326,11 @@ async fn begin(transaction: &mut dyn Transaction) -> Result<(), StoreError> {
     transaction.savepoint().wait().await
 }
 
-/// The output of a future, or the payload of its panic.
-async fn caught<T>(mut future: BoxFuture<'_, T>) -> std::thread::Result<T> {
-    poll_fn(
-        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(polled) => polled.map(Ok),
-            Err(panicked) => Poll::Ready(Err(panicked)),
-        },
-    )
-    .await
+/// A name that no other test and no earlier run uses.
+fn random_name() -> Result<String, NoRandomBytes> {
+    let mut bytes = [0; 8];
+    randomness::fill(&mut bytes)?;
+    Ok(const_hex::encode(bytes))
 }
 
 fn pairs_of(inputs: &Value) -> Vec<(String, String)> {

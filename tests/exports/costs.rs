@@ -83,11 +83,10 @@ fn worst_requests(caller: &Caller) {
                 400,
                 "{name} {depth}"
             );
-            // At each level, serde tries each variant of this type again. How long this takes is not under our control.
-            if *name != "alike" {
-                let status = caller.call(name, &json!({ "value": right })).status;
-                assert!(status == 200 || depth > 50, "{name} {depth}: {status}");
-            }
+            // Of the forms that look alike, serde might try each again at each level.
+            let deepest = if matches!(*name, "alike" | "picky") { 7 } else { 50 };
+            let status = caller.call(name, &json!({ "value": right })).status;
+            assert!(status == 200 || depth > deepest, "{name} {depth}: {status}");
         }
     }
 }

@@ -81,6 +81,34 @@ fn requests_before_the_end_of_standard_input_are_answered() {
 }
 
 #[test]
+fn a_message_that_is_too_large_is_answered_with_an_error_and_the_next_one_as_usual() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Started::start(folder.path());
+    let many = tool_call("notify_customer", &json!({ "message": vec![json!({}); 50_000] }), "k");
+    let long = tool_call("notify_customer", &json!({ "message": "a".repeat(1024 * 1024) }), "k");
+    let commas = tool_call("notify_customer", &json!({ "message": ",\"[{:\\".repeat(50_000) }), "k");
+    for message in [INITIALIZE, INITIALIZED, &many, &long, &commas] {
+        server.say(message);
+    }
+    drop(server.child.stdin.take());
+    let mut answers: Vec<Value> = std::iter::from_fn(|| server.next()).collect();
+    // Answers may overtake each other.
+    answers.sort_by_key(|answer| (answer["id"].as_u64(), answer["result"].is_object()));
+    let [too_long, begun, too_many, called] = answers.as_slice() else {
+        panic!("{answers:#?}");
+    };
+    assert_eq!(begun["id"], 0);
+    let said = |answer: &Value| answer["error"]["message"].as_str().unwrap().to_owned();
+    assert!(said(too_long).contains("longer than 1048576 bytes"), "{too_long}");
+    assert!(
+        too_many["id"] == 1 && said(too_many).contains("50000 JSON values"),
+        "{too_many}"
+    );
+    assert!(called["id"] == 1 && called["result"].is_object(), "{called}");
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
 fn a_signal_ends_the_server_although_standard_input_stays_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Started::start(folder.path());

@@ -35,6 +35,18 @@ pub(crate) fn requests() -> Vec<Worst> {
             "must be a number, and \"1\" was given",
         ),
         worst(
+            "a value for its type, at depth 7",
+            "picky",
+            json!({ "value": nested("picky", 7, json!({ "three": 1 })) }),
+            "did not match any variant",
+        ),
+        worst(
+            "a value for its type, at depth 60",
+            "picky",
+            json!({ "value": nested("picky", 60, json!({ "three": 1 })) }),
+            "is nested too deeply for its size",
+        ),
+        worst(
             "a list of items of the wrong type",
             "many",
             json!({ "contacts": zeros(BODY / 2) }),
@@ -133,7 +145,7 @@ fn chain(depth: usize, wrong: &Value) -> Value {
 }
 
 /// The endpoints with recursive types.
-pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike"];
+pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike", "picky"];
 
 /// A valid value without nested values of the same type.
 pub(crate) fn leaf(endpoint: &str) -> Value {
@@ -142,7 +154,7 @@ pub(crate) fn leaf(endpoint: &str) -> Value {
         "chain" => json!({ "kind": "End", "value": 1 }),
         "outer" => json!({ "Number": 1 }),
         "beside" => json!({ "is": "Number", "of": 1.5 }),
-        "alike" => json!({ "three": 1 }),
+        "alike" | "picky" => json!({ "three": 2 }),
         _ => json!(1.5),
     }
 }
@@ -163,9 +175,9 @@ pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
         ("beside", 0) => json!({ "is": "Not", "of": inner }),
         ("beside", 1) => json!({ "is": "All", "of": [leaf("beside"), inner] }),
         ("beside", _) => json!({ "is": "Named", "of": { "a": inner } }),
-        ("alike", 0) => json!({ "inner": inner, "one": 1 }),
-        ("alike", 1) => json!({ "inner": inner, "two": 2 }),
-        ("alike", _) => json!({ "inner": inner, "three": 3 }),
+        ("alike" | "picky", 0) => json!({ "inner": inner, "one": 1 }),
+        ("alike" | "picky", 1) => json!({ "inner": inner, "two": 2 }),
+        ("alike" | "picky", _) => json!({ "inner": inner, "three": 4 }),
         (_, 0) => json!([inner, true]),
         (_, _) => json!({ "a": inner }),
     })

@@ -88,13 +88,13 @@ fn where_a_feature_is_off_the_error_names_it() {
     let errors: Vec<&str> = said.split("\nerror[E0277]: ").skip(1).collect();
     for ty in [
         "NaiveDate",
-        "Timestamp",
+        "jiff::Timestamp",
         "Decimal",
-        "Date",
+        "time::Date",
         "Url",
         "Uuid",
-        "Bytes",
-        "Option<Uuid>",
+        "bytes::Bytes",
+        "std::option::Option<Uuid>",
         "Vec<Uuid>",
     ] {
         let error = errors.iter().find(|error| {

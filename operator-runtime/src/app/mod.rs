@@ -135,8 +135,9 @@ impl App {
         self
     }
 
-    /// Sets the title, version, licence, contact and servers that the OpenAPI document shows:
-    /// `App::new().info(info!())` takes them from `Cargo.toml`. [`Info`] shows how to set one of them.
+    /// Sets what the OpenAPI document says about the program: title, version, description, licence, contact and further
+    /// servers. `App::new().info(info!())` takes all but the servers from `Cargo.toml`, and the methods of [`Info`] set
+    /// each of them.
     #[must_use]
     pub fn info(mut self, info: Info) -> Self {
         self.info.push(info);
@@ -223,7 +224,7 @@ impl App {
 
     /// Creates the program's own tables, in the Postgres database of the store. The SQL runs in one transaction, when the
     /// program starts with a text that the database has not run yet. A changed text runs as a whole, so use
-    /// `CREATE TABLE IF NOT EXISTS`. If several processes start together, they run it one after the other.
+    /// `CREATE TABLE IF NOT EXISTS`. If several processes start together, only one of them runs it.
     ///
     /// If the program's role may not run the SQL, start-up fails: run the command `migrate` as a role that may, or give
     /// the output of `migrate --print` to a database administrator. `migrate` always runs the SQL, for example after a
@@ -356,15 +357,16 @@ impl App {
         Ok(Host::new(assembled))
     }
 
-    /// Listens and answers until SIGTERM or SIGINT, and then finishes the running calls.
+    /// Listens and answers calls until SIGTERM or SIGINT, finishes the running calls, and then returns.
     ///
     /// `/livez` and `/readyz` answer probes without a signature. After SIGTERM, `/readyz` answers 503, and the server
-    /// still answers calls for [`Config::stop_delay`], so that load balancers can choose other servers. Then it closes
-    /// the port. Calls on open connections are still answered, and each answer closes its connection. After SIGINT, the
-    /// port is closed at once.
+    /// still accepts connections and answers calls for [`Config::stop_delay`], so that load balancers can choose other
+    /// servers. Then the server closes the port. Calls on connections that are still open are answered, and each answer
+    /// closes its connection. After SIGINT, the server closes the port at once.
     ///
-    /// A second signal exits the process with status 1 at once. A retry of a call that was still running then waits
-    /// until that call's lease has expired.
+    /// A second SIGTERM or SIGINT ends the process at once, with exit status 1. A retry of a call that was running may then
+    /// have to wait until that call's lease has expired. A second signal within 0.5 s of the first is ignored, because it
+    /// may be a copy: a shell or a wrapper may pass on a signal that the process has already got.
     ///
     /// # Errors
     /// Every problem that start-up finds, in one message; or that the server cannot listen on the address.

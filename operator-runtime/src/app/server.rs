@@ -59,8 +59,8 @@ pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, Star
 }
 
 /// Serves the endpoints and the other routes in `beside` until SIGTERM or SIGINT. After SIGTERM, the server goes on for
-/// `stop_delay`, so that load balancers can see at `/readyz` that it is about to end. A later second signal exits with a
-/// failure, because it aborts running calls, and their leases then have to expire.
+/// `stop_delay`, so that load balancers can see at `/readyz` that it is about to end. A second signal, unless it comes
+/// within [`SAME`], exits with a failure: it aborts running calls, and their leases then have to expire.
 pub(crate) async fn serve(
     listening: Listening,
     mut signals: Signals,
@@ -96,7 +96,9 @@ pub(crate) async fn serve(
         0.0 => "the port closes".to_owned(),
         seconds => format!("the port closes in {seconds} s"),
     };
-    tracing::info!("stopping: {closes}, and running calls are finished (a second signal stops at once)");
+    tracing::info!(
+        "stopping: {closes}, and running calls are finished (a second signal, after half a second, stops at once)"
+    );
     tokio::select! {
         () = server.stop(connections, &assembled.pipeline, delay, linger) => tracing::info!("stopped"),
         () = signals.again() => stop_at_once(),
@@ -147,14 +149,13 @@ impl Signals {
         })
     }
 
-    /// Waits for a second signal. A signal that follows the first within [`SAME`] belongs to the same request to stop, so
-    /// it is ignored.
+    /// Waits for a second signal. A signal within [`SAME`] of the first may be a copy of the first, so it is ignored.
     pub(super) async fn again(&mut self) {
         let mut same = pin!(tokio::time::sleep(SAME));
         loop {
             tokio::select! {
                 biased;
-                _ = self.next() => tracing::info!("a signal that followed another one at once was ignored"),
+                _ = self.next() => tracing::info!("a second signal within half a second was ignored: it may be a copy of the first"),
                 () = &mut same => break,
             }
         }

@@ -26,7 +26,7 @@ enum Protocol {
 }
 
 impl Protocol {
-    const COUNT: usize = 5;
+    const COUNT: usize = Self::Unknown as usize + 1;
 
     fn of(beginning: Beginning) -> Self {
         match &beginning {
@@ -102,6 +102,33 @@ impl WrongProtocols {
 mod tests {
     use super::{PAUSE, Protocol, WrongProtocols};
     use crate::clock::timer_now;
+
+    #[test]
+    fn the_first_bytes_tell_the_protocols_apart() {
+        let begins_with =
+            |text: &[u8]| Protocol::of(std::array::from_fn(|index| text.get(index).copied().unwrap_or(0)));
+        for hello in [
+            *b"\x16\x03\x01\x02\x00\x01\x00\x01",
+            *b"\x16\x03\x03\x00\xf8\x01\x00\x00",
+        ] {
+            assert_eq!(begins_with(&hello), Protocol::Tls);
+        }
+        assert_eq!(begins_with(b"PROXY TCP4 192.0.2.1"), Protocol::ProxyV1);
+        assert_eq!(begins_with(b"PROXY UNKNOWN\r\n"), Protocol::ProxyV1);
+        assert_eq!(begins_with(b"\r\n\r\n\0\r\nQUIT\n"), Protocol::ProxyV2);
+        assert_eq!(begins_with(b"\r\n\r\n\0"), Protocol::ProxyV2);
+        assert_eq!(begins_with(b"PRI * HTTP/2.0\r\n"), Protocol::Http2);
+        for other in [
+            "PROXYING",
+            "PRINTING",
+            "\r\n\r\nGET /",
+            "\x16\x02",
+            "",
+            "SSH-2.0-OpenSSH",
+        ] {
+            assert_eq!(begins_with(other.as_bytes()), Protocol::Unknown, "{other:?}");
+        }
+    }
 
     #[test]
     fn each_protocol_has_a_line_per_minute_of_its_own() {

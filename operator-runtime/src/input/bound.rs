@@ -2,7 +2,7 @@
 //! type.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 use std::sync::OnceLock;
 
@@ -15,13 +15,15 @@ use super::explain::explain;
 use super::found::Found;
 use super::mistake::InputMistake;
 use super::rules::Rules;
-use super::{Input, TypeName, search_param, trial};
+use super::{Input, TypeName, attempts, search_param, sentence, trial};
 use crate::protocol::method::Method;
 use crate::schema::{definitions, exact, walk};
 
 /// The inputs of one endpoint.
 pub(crate) struct BoundInputs {
     pub(super) inputs: Vec<BoundInput>,
+    /// The names under which a caller sends the inputs, each with its place among them.
+    places: HashMap<String, usize>,
 }
 
 /// One input.
@@ -32,27 +34,29 @@ pub(super) struct BoundInput {
     pub(super) scalar: Scalar,
     /// Whether a caller must send the input. It is `false` for a flattened input, whose schema lists what it requires.
     pub(super) is_required: bool,
-    /// Whether serde may try several forms of a value one after the other.
-    pub(super) has_forms: bool,
-    /// Whether a value is validated against its schema before it is decoded.
+    /// Whether a value is checked before it is decoded.
     pub(super) is_checked_first: bool,
-    /// The schema and its validator. They are always present for a POST, because validation reports all mistakes of a
-    /// value, but decoding reports only the first one.
+    /// What a value is checked against. It is present for almost every input of a POST, because validation reports all
+    /// mistakes of a value, but decoding reports only the first one.
     pub(super) checked: Option<Checked>,
 }
 
 /// A schema and its validator.
 pub(super) struct Checked {
     schema: Value,
-    validator: Validator<Indexed>,
-    /// The rules are built when a value is refused for the first time, because most inputs never refuse a value.
+    /// `None` if the type alone decides which values are accepted.
+    validator: Option<Validator<Indexed>>,
+    /// Whether serde may try several forms of a value one after the other.
+    pub(super) has_forms: bool,
+    /// The rules are built when they are needed for the first time, because most inputs never refuse a value.
     rules: OnceLock<Rules>,
 }
 
 impl Checked {
-    fn new(schema: Value) -> Result<Self, jsonschema::ValidationError<'static>> {
+    fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
         Ok(Self {
-            validator: compile(&schema)?,
+            validator: if is_lenient { None } else { Some(compile(&schema)?) },
+            has_forms: has_untagged_forms(&schema),
             schema,
             rules: OnceLock::new(),
         })
@@ -60,17 +64,24 @@ impl Checked {
 
     /// Whether the value matches the schema.
     pub(super) fn accepts(&self, value: Node<'_>) -> bool {
-        self.validator.is_valid(value)
+        self.validator
+            .as_ref()
+            .is_none_or(|validator| validator.is_valid(value))
     }
 
-    /// Whether the value matches the schema. If not, all mistakes are added to `found`.
+    /// Whether the value matches the schema and can be decoded in few attempts. If not, all mistakes are added to
+    /// `found`.
     pub(super) fn holds(&self, name: &str, value: Node<'_>, found: &mut Found) -> bool {
-        let is_valid = self.accepts(value);
-        if !is_valid {
-            let rules = self.rules.get_or_init(|| Rules::of(&self.schema));
-            explain(name, rules, value, found);
+        let rules = || self.rules.get_or_init(|| Rules::of(&self.schema));
+        if !self.accepts(value) {
+            explain(name, rules(), value, found);
+            return false;
         }
-        is_valid
+        if self.has_forms && !attempts::are_few(rules(), value) {
+            found.push(|| sentence::too_many_attempts(name));
+            return false;
+        }
+        true
     }
 }
 
@@ -99,18 +110,24 @@ impl BoundInputs {
             .collect();
         refuse_one_name_for_two(&bound, &mut mistakes);
         if mistakes.is_empty() {
-            Ok(Self { inputs: bound })
+            let names = bound.iter().flat_map(BoundInput::names).map(str::to_owned);
+            Ok(Self {
+                places: names.zip(0..).collect(),
+                inputs: bound,
+            })
         } else {
             Err(mistakes)
         }
     }
 
-    /// Whether there is an input of that name.
-    pub(super) fn know(&self, name: &str) -> bool {
-        self.inputs.iter().any(|input| match &input.fields {
-            Some(fields) => fields.contains_key(name),
-            None => input.name == name,
-        })
+    /// The place of a name among the names of all inputs, if it is one of them.
+    pub(super) fn place_of(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// The number of names.
+    pub(super) fn places(&self) -> usize {
+        self.places.len()
     }
 
     /// The names of all inputs.
@@ -147,12 +164,16 @@ impl BoundInput {
         } else {
             None
         };
-        let is_checked_first = !input.lenient && promises_more_than_its_type(method, &schema);
+        let is_checked_first = if input.lenient {
+            has_untagged_forms(&schema)
+        } else {
+            promises_more_than_its_type(method, &schema)
+        };
         let scalar = Scalar::of(&schema);
-        let has_forms = has_untagged_forms(&schema);
-        let checked = if !input.lenient && (is_checked_first || method == Method::Post) {
-            let checked = Checked::new(schema).map_err(|error| InputMistake::unchecked(input.name, error))?;
-            if let Some(tried) = input.tried
+        let checked = if is_checked_first || (!input.lenient && method == Method::Post) {
+            let checked =
+                Checked::new(schema, input.lenient).map_err(|error| InputMistake::unchecked(input.name, error))?;
+            if let Some(tried) = input.tried.filter(|_| !input.lenient)
                 && let Some(what) = trial::disagreement(&checked.schema, &checked, tried)
             {
                 return Err(InputMistake::Disagrees {
@@ -170,7 +191,6 @@ impl BoundInput {
             fields,
             scalar,
             is_required: input.flatten.is_none() && input.is_required(),
-            has_forms,
             is_checked_first,
             checked,
         })
@@ -181,6 +201,11 @@ impl BoundInput {
         let own = self.fields.is_none().then_some(self.name);
         own.into_iter()
             .chain(self.fields.iter().flatten().map(|(name, _)| name.as_str()))
+    }
+
+    /// Whether serde may try several forms of a value one after the other.
+    pub(super) fn has_forms(&self) -> bool {
+        self.checked.as_ref().is_some_and(|checked| checked.has_forms)
     }
 
     /// Describes the input or field with that name, for a message.

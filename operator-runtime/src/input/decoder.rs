@@ -35,7 +35,8 @@ impl Verdict {
     /// Checks that all inputs are known, match their schemas, and are given if they are required. Returns `None` if the
     /// content cannot be split into inputs.
     pub(crate) fn of(inputs: &BoundInputs, content: &Content) -> Option<Self> {
-        Given::of(content).ok().map(|given| Self::given(inputs, given))
+        let given = Given::of(inputs, content).ok();
+        given.map(|given| Self::given(inputs, given))
     }
 
     fn given(inputs: &BoundInputs, given: Given<'_>) -> Self {
@@ -89,7 +90,7 @@ impl<First: Arguments, Rest: Arguments> Arguments for (First, Rest) {
 impl<'c> Decoder<'c> {
     /// Begins to decode. All inputs of a large body are checked first.
     pub(crate) fn open(inputs: &'c BoundInputs, content: &'c Content) -> Result<Self, Error> {
-        let given = Given::of(content)?;
+        let given = Given::of(inputs, content)?;
         let is_checked = matches!(content, Content::Body(body) if body.len() > LARGE);
         if is_checked {
             Verdict::given(inputs, given.clone()).0.into_result()?;
@@ -111,7 +112,7 @@ impl<'c> Decoder<'c> {
         verdict.0.clone().into_result()?;
         Ok(Self {
             inputs,
-            given: Given::of(content)?,
+            given: Given::of(inputs, content)?,
             problems: Found::default(),
             is_checked: true,
         })
@@ -166,7 +167,7 @@ impl<'c> Decoder<'c> {
         let document = self.readable("", &object)?;
         let holds = self.holds(input, "", document.root());
         holds
-            .then(|| self.decode("", &object, &document, input.has_forms))
+            .then(|| self.decode("", &object, &document, input.has_forms()))
             .flatten()
     }
 
@@ -220,7 +221,7 @@ impl<'c> Decoder<'c> {
         if !self.holds(input, input.name, document.root()) {
             return Some(None);
         }
-        Some(self.decode(input.name, text, &document, input.has_forms))
+        Some(self.decode(input.name, text, &document, input.has_forms()))
     }
 
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
@@ -305,7 +306,7 @@ impl<'c> Decoder<'c> {
         for (name, scalar) in input.fields.iter().flatten() {
             let value = match &self.given {
                 Given::Search { .. } => self.given.parameter(name).map(|text| scalar.to_json(text)),
-                Given::Json(_) => self.given.take_field(name).map(|raw| raw.get().into()),
+                Given::Json { .. } => self.given.take_field(name).map(|raw| raw.get().into()),
             };
             let Some(value) = value else { continue };
             if let Err(why) = Document::nested_in(1, &value) {

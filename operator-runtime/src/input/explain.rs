@@ -314,7 +314,7 @@ impl<'f, 'v> Meant<'f, 'v> {
         if let [only] = forms {
             return Self::Form(only.id);
         }
-        let tagged = retain(forms, |form| has_its_tags(form, value));
+        let tagged = retain(forms, |form| form.has_its_tags(value));
         match tagged.as_slice() {
             [only] => return Self::Form(only.id),
             [] => return wrong_tag(forms, value).unwrap_or(Self::Unclear),
@@ -342,16 +342,6 @@ impl<'f, 'v> Meant<'f, 'v> {
 
 fn retain<'f>(forms: &[&'f Form], keep: impl Fn(&Form) -> bool) -> Vec<&'f Form> {
     forms.iter().copied().filter(|form| keep(form)).collect()
-}
-
-/// Whether all tag fields of the value have the values that the form requires.
-fn has_its_tags(form: &Form, value: Node<'_>) -> bool {
-    form.shape.fixed.iter().all(|(field, fixed)| {
-        let is_required = form.shape.required.contains(field);
-        value
-            .field(field)
-            .is_none_or(|given| !is_required || given.equals_value(fixed))
-    })
 }
 
 /// The field that every form requires, with a different fixed value in each form.

@@ -19,20 +19,24 @@ pub(super) enum Given<'c> {
         /// The number of parameters that belong to an input.
         taken: usize,
     },
-    Json(Fields<'c>),
+    Json {
+        inputs: &'c BoundInputs,
+        fields: Fields<'c>,
+    },
 }
 
 impl<'c> Given<'c> {
-    pub(super) fn of(content: &'c Content) -> Result<Self, Error> {
+    pub(super) fn of(inputs: &'c BoundInputs, content: &'c Content) -> Result<Self, Error> {
         Ok(match content {
             Content::Parameters(parameters) => Self::Search { parameters, taken: 0 },
             Content::Body(body) => {
                 // UTF-8 is checked once for the whole body, rather than for each of its strings.
                 let fields = match std::str::from_utf8(body) {
-                    Ok(text) => serde_json::from_str(text),
-                    Err(_) => serde_json::from_slice(body),
+                    Ok(text) => Fields::read(inputs, serde_json::Deserializer::from_str(text)),
+                    Err(_) => Fields::read(inputs, serde_json::Deserializer::from_slice(body)),
                 };
-                Self::Json(fields.map_err(|error| not_an_object(body, &error))?)
+                let fields = fields.map_err(|error| not_an_object(body, &error))?;
+                Self::Json { inputs, fields }
             }
         })
     }
@@ -41,7 +45,7 @@ impl<'c> Given<'c> {
     pub(super) fn parameter(&mut self, name: &str) -> Option<&'c str> {
         match self {
             Self::Search { parameters, taken } => parameters.get(name).inspect(|_| *taken += 1),
-            Self::Json(_) => None,
+            Self::Json { .. } => None,
         }
     }
 
@@ -50,34 +54,32 @@ impl<'c> Given<'c> {
     pub(super) fn text(&mut self, name: &str, scalar: Scalar) -> Option<Text<'c>> {
         match self {
             Self::Search { .. } => self.parameter(name).map(|text| Text::Fits(Cow::Borrowed(text))),
-            Self::Json(_) => self.take_field(name).map(|raw| Text::of(raw, scalar)),
+            Self::Json { .. } => self.take_field(name).map(|raw| Text::of(raw, scalar)),
         }
     }
 
     /// Removes and returns the body's field with that name. Call this exactly once for each input.
     pub(super) fn take_field(&mut self, name: &str) -> Option<&'c RawValue> {
         match self {
-            Self::Json(Fields(fields)) => {
-                let place = fields.iter().position(|(field, _)| field == name)?;
-                Some(fields.remove(place).1)
-            }
+            Self::Json { inputs, fields } => fields.take(inputs.place_of(name)?),
             Self::Search { .. } => None,
         }
     }
 
     /// Adds the problems of unknown and duplicate names. Call this after all inputs have been read.
     pub(super) fn refuse_rest(&self, inputs: &BoundInputs, found: &mut Found) {
+        let is_known = |name: &str| inputs.place_of(name).is_some();
         match self {
             // Every parameter belongs to an input, because `Parameters` has no duplicate names.
             Self::Search { parameters, taken } if *taken == parameters.len() => {}
             Self::Search { parameters, .. } => {
-                for (name, _) in parameters.iter().filter(|(name, _)| !inputs.know(name)) {
+                for (name, _) in parameters.iter().filter(|(name, _)| !is_known(name)) {
                     found.push(|| unknown(inputs, name));
                 }
             }
-            Self::Json(Fields(fields)) => {
-                for (name, _) in fields {
-                    if inputs.know(name) {
+            Self::Json { fields, .. } => {
+                for name in &fields.rest {
+                    if is_known(name) {
                         found.push(|| twice(name));
                     } else {
                         found.push(|| unknown(inputs, name));
@@ -113,7 +115,7 @@ impl std::fmt::Debug for Given<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Search { .. } => "search parameters",
-            Self::Json(_) => "fields of a JSON object",
+            Self::Json { .. } => "fields of a JSON object",
         })
     }
 }

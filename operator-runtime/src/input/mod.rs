@@ -1,5 +1,6 @@
 //! Inputs: how the macro describes them, and how a verified call is decoded into arguments.
 
+mod attempts;
 mod bound;
 mod decoder;
 mod document;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use jsonschema::Validator;
+use jsonschema::json::Node as _;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
@@ -67,7 +68,7 @@ pub(super) struct Forms {
     /// The values of all forms, if each form has fixed values.
     pub(super) choices: Option<Vec<String>>,
     /// Whether a value must match exactly one form: `oneOf`.
-    only_one: bool,
+    pub(super) only_one: bool,
     schemas: Value,
     definitions: Option<Arc<Value>>,
     any: OnceLock<Option<Validator<Indexed>>>,
@@ -222,7 +223,25 @@ impl Rule {
     }
 }
 
+impl Form {
+    /// Whether all tag fields of the value have the values that the form requires.
+    pub(super) fn has_its_tags(&self, value: Node<'_>) -> bool {
+        self.shape.fixed.iter().all(|(field, fixed)| {
+            let is_required = self.shape.required.contains(field);
+            value
+                .field(field)
+                .is_none_or(|given| !is_required || given.equals_value(fixed))
+        })
+    }
+}
+
 impl Forms {
+    /// Whether serde tries one form after the other: schemars describes untagged enums by `anyOf`, and also optional
+    /// values, by a form and null.
+    pub(super) fn are_tried_in_turn(&self) -> bool {
+        !self.only_one && self.forms.iter().filter(|form| !form.shape.is_null()).count() > 1
+    }
+
     /// Whether the value matches at least one form.
     pub(super) fn any_fits(&self, value: Node<'_>) -> bool {
         let any = self.any.get_or_init(|| self.compile("anyOf"));

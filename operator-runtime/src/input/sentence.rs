@@ -133,6 +133,20 @@ pub(super) fn unreadable(input: &str, why: &Unreadable) -> InputProblem {
     }
 }
 
+/// The problem of a value that serde would decode too often, because it has forms in forms.
+pub(super) fn too_many_attempts(input: &str) -> InputProblem {
+    let value = match input {
+        "" => "The object with the inputs".to_owned(),
+        name => format!("`{name}`"),
+    };
+    InputProblem {
+        input: input.to_owned(),
+        detail: format!(
+            "{value} is nested too deeply for its size: its parts may have several forms, and to try all of them would take too long. Use fewer levels, or a shorter value."
+        ),
+    }
+}
+
 /// Removes the position from a serde message, because the position counts within one input, not within the whole body.
 pub(super) fn without_position(words: &str) -> &str {
     words.split(" at line ").next().unwrap_or(words)

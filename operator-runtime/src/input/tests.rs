@@ -1,5 +1,6 @@
 //! Tests of decoding: unusual and wrong bodies, and the error messages that the caller gets.
 
+mod attempts;
 mod costs;
 
 use schemars::JsonSchema;

@@ -1,13 +1,17 @@
 //! Runs one handler's future: catches panics, enforces the time limit and renews the lease.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::any::Any;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use crate::idempotency::lease::Lease;
+use futures_util::future::FutureExt as _;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::idempotency::lease::Lease;
 
 /// Why a handler did not return.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,58 +51,42 @@ pub(crate) async fn execute<T>(
     limit: Duration,
     held: Option<&mut impl Held>,
 ) -> Result<T, Stopped> {
-    let mut handler = std::pin::pin!(handler);
-    let mut handler = CatchUnwind(handler.as_mut());
-    match poll_fn(|context| Poll::Ready(Pin::new(&mut handler).poll(context))).await {
-        Poll::Ready(ended) => ended,
+    // This is unwind-safe, because a future that has panicked is dropped and never polled again.
+    let mut handler = pin!(AssertUnwindSafe(handler).catch_unwind());
+    let ended = match poll_fn(|context| Poll::Ready(handler.as_mut().poll(context))).await {
+        Poll::Ready(ended) => Some(ended),
         // The timers' future is boxed, so that the future of a handler that is ready at once does not reserve space for
         // it.
-        Poll::Pending => Box::pin(timeout(limit, renewing(handler, held)))
-            .await
-            .unwrap_or(Err(Stopped::TimedOut)),
-    }
+        Poll::Pending => Box::pin(timeout(limit, renewing(handler, held))).await.ok(),
+    };
+    let ended = ended.ok_or(Stopped::TimedOut)?;
+    ended.map_err(|panic| Stopped::Panicked(message(&*panic)))
 }
 
-async fn renewing<T>(
-    mut handler: impl Future<Output = Result<T, Stopped>> + Unpin,
-    held: Option<&mut impl Held>,
-) -> Result<T, Stopped> {
+/// Awaits the handler and renews `held` until the handler has ended.
+async fn renewing<T>(mut handler: impl Future<Output = T> + Unpin, held: Option<&mut impl Held>) -> T {
     let Some(held) = held else {
         return handler.await;
     };
-    let mut ticks = interval(held.renew_every());
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
-    let renewals = async {
-        loop {
-            ticks.tick().await;
-            held.renew().await;
-        }
-    };
-    let mut renewals = std::pin::pin!(renewals);
     // Both are polled together, so that the handler makes progress while a renewal waits for the store.
     tokio::select! {
         biased;
         ended = &mut handler => ended,
-        () = &mut renewals => Err(Stopped::TimedOut),
+        never = renewals(held) => match never {},
     }
 }
 
-struct CatchUnwind<'h, F>(Pin<&'h mut F>);
-
-impl<F: Future> Future for CatchUnwind<'_, F> {
-    type Output = Result<F::Output, Stopped>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // This is unwind-safe, because a future that has panicked is dropped and never polled again.
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(Stopped::Panicked(message(&*panic)))),
-        }
+async fn renewals(held: &mut impl Held) -> Infallible {
+    let mut ticks = interval(held.renew_every());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        held.renew().await;
     }
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
+fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")

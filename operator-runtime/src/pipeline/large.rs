@@ -20,7 +20,7 @@ const IN_TURN: usize = 2 * 1024;
 /// a longer body would delay other calls.
 const LARGE: usize = 16 * 1024;
 
-/// As many bytes are hashed in well under a millisecond. A body is hashed once for each key.
+/// As many bytes are hashed in well under a millisecond. A body or query is hashed once for each key.
 const LARGE_TO_HASH: usize = 256 * 1024;
 
 /// The permits to hash large bodies of callers that are not verified yet. They are not the permits to decode, because
@@ -49,7 +49,7 @@ pub(super) fn is_large(length: usize) -> bool {
     length > LARGE
 }
 
-/// Whether a body of that length is hashed under a permit.
+/// Whether a body or query of that length is hashed under a permit.
 pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
     length.saturating_mul(keys) > LARGE_TO_HASH
 }
@@ -90,22 +90,17 @@ pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
 mod tests {
     use super::*;
 
-    fn take_all(permits: &Semaphore) -> Vec<SemaphorePermit<'_>> {
-        std::iter::from_fn(|| permits.try_acquire().ok()).collect()
-    }
-
+    /// The permits here belong to this test: tests that run at the same time use those of the process.
     #[tokio::test(start_paused = true)]
-    async fn a_body_waits_five_seconds_for_its_turn_to_be_hashed_and_is_not_held_up_by_decoding() {
-        let decoding = take_all(&TURNS);
-        assert!(hash_in_turn(|| ()).await.is_ok());
-        let hashing = take_all(&HASHES);
-        assert!(
-            timeout(Duration::from_millis(4_900), hash_in_turn(|| ()))
-                .await
-                .is_err()
-        );
-        let refusal = timeout(Duration::from_millis(5_100), hash_in_turn(|| ())).await;
+    async fn a_body_waits_five_seconds_for_its_turn_and_is_then_refused() {
+        let none = Semaphore::new(0);
+        let patient = timeout(Duration::from_millis(4_900), in_turn(&none, || ())).await;
+        assert!(patient.is_err());
+        let refusal = timeout(Duration::from_millis(5_100), in_turn(&none, || ())).await;
         assert!(refusal.is_ok_and(|refusal| refusal.is_err_and(|error| error.kind() == Kind::Full)));
-        drop((decoding, hashing));
+        none.add_permits(1);
+        for _ in 0..2 {
+            assert!(in_turn(&none, || ()).await.is_ok(), "a permit is given back");
+        }
     }
 }

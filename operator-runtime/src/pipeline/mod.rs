@@ -78,10 +78,12 @@ impl Pipeline {
         body: Bytes,
         room: impl Send + 'p,
     ) -> impl Future<Output = Reply> + Send + 'p {
+        // The query of a GET is hashed instead of a body. The server limits the length of a head.
+        let hashed = head.uri.query().map_or(0, str::len) + body.len();
         // `open` is called outside the future, so that the future does not store head and body.
         let credentials = endpoint.credentials.load();
         let waits =
-            large::is_large_to_hash(body.len(), credentials.hashes()) || credentials.all().needs_fetch(&head.headers);
+            large::is_large_to_hash(hashed, credentials.hashes()) || credentials.all().needs_fetch(&head.headers);
         Self::carry_out(if waits {
             Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {
@@ -135,8 +137,8 @@ impl Pipeline {
         Ok((verified.keep(), next))
     }
 
-    /// Opens a call whose body takes long to hash, or whose caller can be verified only after a fetch. The caller is not
-    /// known yet, so the call waits for its turn before it takes a permit to run.
+    /// Opens a call whose body or query takes long to hash, or whose caller can be verified only after a fetch. The caller
+    /// is not known yet, so the call waits for its turn before it takes a permit to run.
     async fn open_in_turn<'p>(
         &'p self,
         endpoint: &'p Arc<PreparedEndpoint>,
@@ -390,7 +392,7 @@ enum Claimed {
 /// A call that is being verified and admitted.
 enum Opening<'p> {
     Done(Result<Begun<'p>, Reply>),
-    /// The call waits for its turn, because its body takes long to hash.
+    /// The call waits for its turn, because its body or query takes long to hash.
     Waiting(BoxFuture<'p, Result<Begun<'p>, Reply>>),
 }
 

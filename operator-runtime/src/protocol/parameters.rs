@@ -70,7 +70,11 @@ impl Parameters {
 
     /// The value of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+        let found = self
+            .pairs
+            .binary_search_by(|pair| self.text[pair.start..pair.middle].cmp(name));
+        let pair = self.pairs.get(found.ok()?)?;
+        Some(&self.text[pair.middle..pair.end])
     }
 
     /// The number of pairs.

@@ -120,6 +120,42 @@ async fn alike(
     value
 }
 
+/// An even number, which its schema does not say.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "u8")]
+#[schemars(with = "u8")]
+pub(crate) struct Even(u8);
+
+impl TryFrom<u8> for Even {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        if number.is_multiple_of(2) {
+            Ok(Self(number))
+        } else {
+            Err("is odd")
+        }
+    }
+}
+
+/// An untagged enum whose variants look alike, and whose innermost value only its type can refuse.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Picky {
+    One { inner: Box<Picky>, one: Option<u8> },
+    Two { inner: Box<Picky>, two: Option<u8> },
+    Three { inner: Option<Box<Picky>>, three: Even },
+}
+
+/// Answers with one of several similar forms. Use it to try values that fit their schema but not their type.
+#[operator_api(POST, "/zoo/picky", read_only)]
+async fn picky(
+    /// The value to try.
+    value: Picky,
+) -> Picky {
+    value
+}
+
 /// A struct that contains itself.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Node {

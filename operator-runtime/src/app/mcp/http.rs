@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tower::service_fn;
 
+use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::reading::Reading;
 use crate::app::router::refused;
@@ -49,9 +50,6 @@ pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> R
     router.route_service(PATH, service)
 }
 
-/// The largest number of JSON values in one message. rmcp parses a message into a tree, in which a value takes up to
-/// 640 bytes, so a body of 1 MiB could take 190 MiB.
-const MOST_VALUES: usize = 50_000;
 /// The longest error text of rmcp that is turned into a problem document, in bytes.
 const MOST_WORDS: usize = 4096;
 
@@ -101,10 +99,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok((body, _)) => body,
         Err(error) => return Ok(refused(&error)),
     };
-    if count_values(&body) > MOST_VALUES {
-        let detail = format!(
-            "The message has more than {MOST_VALUES} JSON values, which is this server's limit for MCP: send fewer values in one call."
-        );
+    if let Err(detail) = check_values(&body) {
         return Ok(refused(&Error::new(Kind::TooLarge, detail)));
     }
     if let Some(scope) = called(&body).and_then(|name| door.tools.lacking(bearer.caller(), &name)) {
@@ -138,21 +133,6 @@ fn called(body: &[u8]) -> Option<Cow<'_, str>> {
     }
     let message: Message<'_> = serde_json::from_slice(body).ok()?;
     (message.method == "tools/call").then_some(message.params.name)
-}
-
-/// At least the number of values in a JSON text. For a text that is not JSON, the result means nothing.
-fn count_values(text: &[u8]) -> usize {
-    let (mut is_string, mut is_escaped) = (false, false);
-    let begins = text.iter().filter(|byte| {
-        let begins = !is_string && matches!(byte, b',' | b':' | b'[' | b'{');
-        (is_string, is_escaped) = match byte {
-            b'"' => (is_string == is_escaped, false),
-            b'\\' => (is_string, is_string && !is_escaped),
-            _ => (is_string, false),
-        };
-        begins
-    });
-    1 + begins.count()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

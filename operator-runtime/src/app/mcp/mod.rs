@@ -3,6 +3,7 @@
 pub(super) mod http;
 mod outcome;
 mod server;
+mod size;
 #[cfg(feature = "cli")]
 pub(super) mod stdio;
 mod tools;

@@ -261,6 +261,21 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Like [`size`](Self::size), but a string with escapes counts for each 32 bytes, because it cannot be borrowed from
+    /// the text.
+    pub(super) fn weight(self) -> usize {
+        let Self::At(document, index) = self else {
+            return 1;
+        };
+        let inside = index as usize..document.entry(index).next as usize;
+        let entries = document.entries.get(inside).unwrap_or_default();
+        let weight = |entry: &Entry| match entry.kind {
+            Kind::Escaped => 1 + document.slice(*entry).len() / 32,
+            _ => 1,
+        };
+        entries.iter().map(weight).sum()
+    }
+
     /// The number of items, fields or characters.
     pub(super) fn length(self) -> usize {
         match self.entry() {

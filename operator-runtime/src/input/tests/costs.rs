@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroI8;
+use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{told_by, told_of};
+use super::told_of;
+use crate::clock::timer_now;
 use crate::input::bound::compile;
 use crate::input::{BoundInputs, Decoder, Input, JsonInput, Verdict};
 use crate::protocol::method::Method;
@@ -15,7 +17,7 @@ use crate::protocol::request::Content;
 use crate::schema::published::FORMATS;
 
 /// Fails if more was allocated at once than a refusal of a body of this length may take.
-fn assert_cheap(allocated: &AllocationInfo, length: usize) {
+pub(super) fn assert_cheap(allocated: &AllocationInfo, length: usize) {
     let most = 32 * (1024 * 1024 + length as u64);
     assert!(allocated.bytes_max < most, "{} bytes for {length}", allocated.bytes_max);
 }
@@ -213,57 +215,25 @@ fn a_long_body_is_not_decoded_if_another_input_is_refused() {
     assert!(decoder.finish().is_ok());
 }
 
-thread_local! {
-    static LEAVES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-/// A number that counts how often serde decodes it.
-#[derive(JsonSchema)]
-struct Leaf(#[allow(dead_code, reason = "only its schema is of interest")] u8);
-
-impl<'de> Deserialize<'de> for Leaf {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        LEAVES.set(LEAVES.get() + 1);
-        u8::deserialize(deserializer).map(Self)
-    }
-}
-
-/// Forms that serde tries one after the other, at each level again if one of them does not fit.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-enum Alike {
-    One { inner: Box<Alike>, one: Option<u8> },
-    Two { inner: Box<Alike>, two: Option<u8> },
-    Three { inner: Option<Box<Alike>>, three: Leaf },
+/// The shortest of a few times that it takes to refuse a body of a megabyte of unknown names.
+fn time_to_refuse_many_names(inputs: usize) -> Duration {
+    let inputs: Vec<Input> = (0..inputs)
+        .map(|index| <u8 as JsonInput>::INPUT.named(format!("input_{index}").leak(), ""))
+        .collect();
+    let bound = BoundInputs::of(Method::Post, &inputs).unwrap();
+    let names: Vec<String> = (0..100_000).map(|index| format!("\"{index:x}\":0")).collect();
+    let content = Content::Body(format!("{{{}}}", names.join(",")).into());
+    let refuse = || {
+        let begun = timer_now();
+        assert!(Decoder::open(&bound, &content).is_err());
+        begun.elapsed()
+    };
+    (0..5).map(|_| refuse()).min().unwrap_or_default()
 }
 
 #[test]
-fn the_notation_of_a_number_does_not_multiply_the_attempts_of_serde() {
-    const VALUE: &[Input] = &[<Alike as JsonInput>::INPUT.named("value", "")];
-    let bound = BoundInputs::of(Method::Post, VALUE).unwrap();
-    let attempts = |number: &str| {
-        let deepest = format!(r#"{{"three":{number}}}"#);
-        let value = (0..9).fold(deepest, |inner, _| format!(r#"{{"inner":{inner},"three":1}}"#));
-        let content = Content::Body(format!(r#"{{"value":{value}}}"#).into());
-        LEAVES.set(0);
-        let told = told_by(&bound, &content, |decoder| decoder.json::<Alike>(0).is_some());
-        (told, LEAVES.get())
-    };
-    let (told, plain) = attempts("3");
-    assert_eq!(told, "");
-    for number in ["3.0", "3e0", "30e-1", "-0", "-0.0"] {
-        assert_eq!(attempts(number), (String::new(), plain), "{number}");
-    }
-    for number in [
-        "3.0000000000000000001",
-        "2.9999999999999999999",
-        "1e-400",
-        "300.5",
-        "-1e-30",
-    ] {
-        let (told, attempts) = attempts(number);
-        assert!(told.starts_with("`value"), "{number}: {told}");
-        assert_eq!(attempts, 0, "{number}: {told}");
-    }
+fn many_names_for_many_inputs_take_no_longer_than_for_one() {
+    let (one, many) = (time_to_refuse_many_names(1), time_to_refuse_many_names(256));
+    // A look at each input for each name, or the other way round, takes far longer.
+    assert!(many < 4 * one, "{one:?} for one input, {many:?} for 256");
 }

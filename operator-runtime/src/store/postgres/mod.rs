@@ -49,17 +49,15 @@ impl Database for Postgres {
     type Pool = Pool;
 }
 
-/// The SQL that creates or upgrades the tables of this store and of the program. SQL comments at the end list the rights that the role of
-/// a running program needs.
+/// The SQL that creates or upgrades the tables of this store and of the program. SQL comments at the end list the rights
+/// that the role of a running program needs.
 #[cfg(feature = "cli")]
 pub(super) fn migration(address: &str, setup: Option<&str>) -> Result<String, StoreError> {
     let schema = Address::parse(address)?.schema;
-    let setup = setup.map(|setup| {
-        let note = schema.note(setup);
-        format!("\n-- The program's own tables:\nBEGIN READ WRITE;\n{note}{setup}\n;\nCOMMIT;\n")
-    });
+    let setup = setup.map(|setup| schema.setup(setup)).unwrap_or_default();
+    // The grants come last, because an error message says that they are at the end.
     let [migration, grants] = [schema.migration(), schema.grants()];
-    Ok(format!("{migration}{grants}{}", setup.unwrap_or_default()))
+    Ok(format!("{migration}{setup}{grants}"))
 }
 
 /// Parses an address without connecting.
@@ -178,13 +176,14 @@ impl PostgresStore {
 
     /// Runs a program's set-up, unless it has run before and `again` is false.
     pub(crate) async fn set_up(&self, sql: &str, again: bool) -> Result<(), StoreError> {
-        let has_run = async |session: &Session| schema::has_run(session, &self.schema, sql).await;
+        // Asked before the lock too, so that a start does not wait for the set-up of a new version.
+        let has_run = async |session: &Session| session::in_time(schema::has_run(session, &self.schema, sql)).await;
         if !again && self.ask("read which set-ups have run", has_run).await? {
             return Ok(());
         }
         let session = self.records.acquire().await?;
         // After an error the session may still be in its transaction, so it is not given back.
-        schema::set_up(&session, &self.schema, sql, &self.name).await?;
+        schema::set_up(&session, &self.schema, sql, again, &self.name).await?;
         session.give_back();
         Ok(())
     }

@@ -7,6 +7,10 @@ use tokio_postgres::error::SqlState;
 use super::session::{self, Failure, Session};
 use crate::store::StoreError;
 
+/// Begins a set-up. At this level, whatever default the database has, a statement after the lock sees what the last holder
+/// of the lock committed.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+
 /// The advisory lock for set-ups. Its two numbers are the ASCII codes of "oper" and "ator", so that other programs are
 /// unlikely to use them.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
@@ -80,7 +84,7 @@ impl Place {
     /// The SQL that creates the tables, or upgrades them from any earlier version; it changes nothing if they are up to
     /// date.
     pub(super) fn migration(&self) -> String {
-        let mut sql = format!("BEGIN READ WRITE;\n{LOCK};\nSET LOCAL client_min_messages = warning;\n");
+        let mut sql = format!("{BEGIN};\n{LOCK};\nSET LOCAL client_min_messages = warning;\n");
         if let Some(name) = &self.0 {
             let literal = name.replace('\'', "''");
             sql += &format!(
@@ -101,7 +105,7 @@ impl Place {
     }
 
     /// The SQL that notes that a program's set-up has run. It is part of the set-up's transaction.
-    pub(super) fn note(&self, setup: &str) -> String {
+    fn note(&self, setup: &str) -> String {
         let hash = hash(setup);
         self.sql(&format!(
             "DELETE FROM {{schema}}operator_schema WHERE setup = '{hash}';\n\
@@ -109,10 +113,18 @@ impl Place {
         ))
     }
 
+    /// The SQL that runs a program's set-up and notes that it has run.
+    #[cfg(feature = "cli")]
+    pub(super) fn setup(&self, setup: &str) -> String {
+        let note = self.note(setup);
+        format!("\n-- The program's own tables:\n{BEGIN};\n{LOCK};\n{note}{setup}\n;\nCOMMIT;\n")
+    }
+
     /// The rights that the role of a serving program needs, as comments.
     #[cfg(feature = "cli")]
     pub(super) fn grants(&self) -> String {
-        let mut sql = "-- The role that `serve` connects with needs these rights, and no others:\n".to_owned();
+        let mut sql = "\n-- The role that `serve` connects with needs these rights, and those that the handlers need on other tables:\n"
+            .to_owned();
         if let Some(name) = &self.0 {
             sql += &format!("-- GRANT USAGE ON SCHEMA {name} TO the_role;\n");
         }
@@ -122,11 +134,21 @@ impl Place {
     }
 }
 
-/// Runs a program's set-up in a transaction, and notes that it has run.
-pub(super) async fn set_up(session: &Session, place: &Place, sql: &str, name: &str) -> Result<(), StoreError> {
+/// Runs a program's set-up in a transaction, and notes that it has run. Unless `again` is true, a set-up that has run
+/// before does not run: another server may have run it while this one waited for the lock.
+pub(super) async fn set_up(
+    session: &Session,
+    place: &Place,
+    sql: &str,
+    again: bool,
+    name: &str,
+) -> Result<(), StoreError> {
     let work = async {
-        session.batch_execute(&place.note(sql)).await?;
-        session.batch_execute(sql).await
+        if again || !has_run(session, place, sql).await? {
+            session.batch_execute(&place.note(sql)).await?;
+            session.batch_execute(sql).await?;
+        }
+        Ok(())
     };
     let done = under_its_lock(session, work).await.map_err(Failure::from);
     done.map_err(|failure| match failure {
@@ -142,9 +164,8 @@ pub(super) async fn set_up(session: &Session, place: &Place, sql: &str, name: &s
 }
 
 /// Whether this set-up has run.
-pub(super) async fn has_run(session: &Session, place: &Place, sql: &str) -> Result<bool, Failure> {
-    let row = session::in_time(session.query_one(&place.sql(HAS_RUN), &[&hash(sql)])).await?;
-    Ok(row.try_get(0)?)
+pub(super) async fn has_run(session: &Session, place: &Place, sql: &str) -> Result<bool, Error> {
+    session.query_one(&place.sql(HAS_RUN), &[&hash(sql)]).await?.try_get(0)
 }
 
 fn hash(sql: &str) -> String {
@@ -156,7 +177,7 @@ pub(super) async fn under_its_lock<T>(
     session: &Session,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    session.batch_execute("BEGIN READ WRITE").await?;
+    session.batch_execute(BEGIN).await?;
     session.batch_execute(LOCK).await?;
     let done = work.await?;
     session.batch_execute("COMMIT").await?;

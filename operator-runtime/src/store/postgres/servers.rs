@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryFutureExt as _;
+use futures_util::future::{OptionFuture, TryFutureExt as _, join_all};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use tokio_postgres::Config;
@@ -118,14 +118,16 @@ impl Servers {
     async fn candidates(&self, failures: &mut Vec<(String, Failure)>) -> Vec<(Place, Config)> {
         let lookups = self.hosts.iter().map(|config| {
             let (Some(Host::Tcp(name)), []) = (config.get_hosts().first(), config.get_hostaddrs()) else {
-                return None;
+                return OptionFuture::from(None);
             };
             let port = config.get_ports().first().copied().unwrap_or(5432);
-            let found = lookup_host((name.clone(), port)).map_err(Failure::NoAddress);
-            Some(session::within(self.limit, found))
+            let found = lookup_host((name.as_str(), port)).map_err(Failure::NoAddress);
+            Some(session::within(self.limit, found)).into()
         });
+        // All at once, so that the times of slow lookups do not add up.
+        let found = join_all(lookups).await;
         let mut candidates = Vec::new();
-        for ((host, config), found) in self.hosts.iter().enumerate().zip(together(lookups).await) {
+        for ((host, config), found) in self.hosts.iter().enumerate().zip(found) {
             match found {
                 None => candidates.push((Place { host, address: None }, config.clone())),
                 Some(Ok(found)) => candidates.extend(found.map(|found| {
@@ -215,23 +217,6 @@ impl Servers {
     }
 }
 
-/// Runs futures together, so that their times do not add up, and returns their outputs in order.
-async fn together<F>(futures: impl Iterator<Item = Option<F>>) -> Vec<Option<F::Output>>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    // All futures are spawned before the first one is awaited.
-    let running: Vec<_> = futures.map(|future| future.map(tokio::spawn)).collect();
-    let mut outputs = Vec::with_capacity(running.len());
-    for task in running {
-        outputs.push(match task {
-            Some(task) => task.await.ok(),
-            None => None,
-        });
-    }
-    outputs
-}
-
 /// The host and port of a configuration.
 pub(super) fn label(config: &Config) -> String {
     let host = match config.get_hosts().first() {
@@ -281,25 +266,5 @@ impl std::error::Error for NotOpened {
 impl fmt::Debug for Servers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Servers").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::together;
-    use crate::clock::timer_now;
-
-    #[tokio::test(start_paused = true)]
-    async fn slow_lookups_do_not_add_up() {
-        let slow = |seconds| async move {
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-            seconds
-        };
-        let begun = timer_now();
-        let found = together([Some(slow(3)), None, Some(slow(1)), Some(slow(2))].into_iter()).await;
-        assert_eq!(found, [Some(3), None, Some(1), Some(2)]);
-        assert_eq!(begun.elapsed(), Duration::from_secs(3));
     }
 }

@@ -1,0 +1,126 @@
+//! Bounds how much serde does to decode a value of several forms.
+//!
+//! Serde reads an untagged enum into a buffer, and decodes the buffer as each variant until one variant fits. In a type
+//! that contains itself, each level does this again for what is inside: it copies the inner buffer, and an inner value
+//! that no variant fits makes each outer level try its other variants too. So the work can grow exponentially with the
+//! depth. A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the
+//! worst case is counted before serde begins: that each variant decodes all its fields and then does not fit.
+
+use super::document::Node;
+use super::rules::{Forms, Id, Rule, Rules};
+
+/// The steps that any value may take: one for each value that a variant decodes or a buffer copies. They take about ten
+/// milliseconds.
+const STEPS: usize = 256 * 1024;
+/// The further steps for each value and name in the input. Without them, a long value of simple forms could not be
+/// decoded.
+const STEPS_PER_VALUE: usize = 64;
+
+/// The values that all buffers together may contain at one time: these, and twice those of the input, because the first
+/// two buffers are needed for any form in a form. A value in a buffer takes 32 bytes.
+const BUFFERED: usize = 256 * 1024;
+
+/// Whether serde can decode the value within the bounds, whatever the types of its parts refuse.
+pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
+    let input = value.weight();
+    let mut counting = Counting {
+        rules,
+        steps_left: STEPS + STEPS_PER_VALUE * input,
+        most_buffered: BUFFERED + 2 * input,
+        waiting: Vec::new(),
+    };
+    counting.count(value).is_some()
+}
+
+/// A value that serde decodes by a rule. If a place is decoded several times, each time is counted.
+struct Decoding<'v> {
+    value: Node<'v>,
+    rule: Id,
+    /// The values in the buffers that exist meanwhile.
+    buffered: usize,
+}
+
+struct Counting<'c> {
+    rules: &'c Rules,
+    steps_left: usize,
+    most_buffered: usize,
+    waiting: Vec<Decoding<'c>>,
+}
+
+impl<'c> Counting<'c> {
+    /// Counts everything, or returns `None` as soon as it is too much.
+    fn count(&mut self, value: Node<'c>) -> Option<()> {
+        self.add(value, 0, 0)?;
+        while let Some(next) = self.waiting.pop() {
+            self.step(&next)?;
+        }
+        Some(())
+    }
+
+    fn add(&mut self, value: Node<'c>, rule: Id, buffered: usize) -> Option<()> {
+        self.spend(1)?;
+        // A value without further rules and without content is only counted.
+        let is_more = |rule: &Rule| !rule.is_alone() || value.size() > 1;
+        if self.rules.get(rule).is_some_and(is_more) {
+            self.waiting.push(Decoding { value, rule, buffered });
+        }
+        Some(())
+    }
+
+    fn step(&mut self, decoding: &Decoding<'c>) -> Option<()> {
+        let &Decoding { value, rule, buffered } = decoding;
+        let rules = self.rules;
+        let Some(rule) = rules.get(rule) else {
+            return Some(());
+        };
+        for same in &rule.same {
+            self.add(value, *same, buffered)?;
+        }
+        for forms in &rule.forms {
+            let buffered = buffered + self.buffer(forms, value)?;
+            (buffered <= self.most_buffered).then_some(())?;
+            for form in forms
+                .forms
+                .iter()
+                .filter(|form| !forms.only_one || form.has_its_tags(value))
+            {
+                self.add(value, form.id, buffered)?;
+            }
+        }
+        for (index, item) in value.items().enumerate() {
+            if let Some(rule) = rule.first.get(index).or(rule.items.as_ref()) {
+                self.add(item, *rule, buffered)?;
+            }
+        }
+        // Serde also decodes a list as a struct, in the order of the fields in the type, which the schema does not say.
+        for item in value.items().take(rule.fields.len()) {
+            for rule in rule.fields.values() {
+                self.add(item, *rule, buffered)?;
+            }
+        }
+        let mut fields = Vec::new();
+        for (name, field) in value.members() {
+            rule.rules_of_field(&name, &mut fields);
+            for rule in fields.drain(..) {
+                self.add(field, rule, buffered)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Counts the buffer for a value of these forms, and each form. Returns the values in the buffer.
+    fn buffer(&mut self, forms: &Forms, value: Node<'_>) -> Option<usize> {
+        self.spend(forms.forms.len())?;
+        if !forms.are_tried_in_turn() {
+            return Some(0);
+        }
+        let weight = value.weight();
+        self.spend(weight)?;
+        Some(weight)
+    }
+
+    fn spend(&mut self, steps: usize) -> Option<()> {
+        self.steps_left = self.steps_left.checked_sub(steps)?;
+        Some(())
+    }
+}
