@@ -4,6 +4,7 @@
 mod account;
 mod attempt;
 mod detached;
+pub(crate) mod events;
 pub(crate) mod execution;
 mod large;
 pub(crate) mod operation;
@@ -29,7 +30,6 @@ use self::prepared::PreparedEndpoint;
 use self::reply::{Reply, refuse};
 use self::under_way::UnderWay;
 use crate::clock::Clock;
-use crate::endpoint::InputKey;
 use crate::endpoint::invocation::Invocation;
 use crate::fail_point::FailPoint;
 use crate::idempotency::effect::Effect;
@@ -107,28 +107,24 @@ impl Pipeline {
     }
 
     fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
-        match self.verify(endpoint, &head, body) {
+        let next = self.verify(endpoint, &head, body).and_then(|verified| {
+            let given = Some(verified.idempotency_key());
+            let next = self.admit(endpoint, &verified, given)?;
+            Ok((verified.keep(), next))
+        });
+        match next {
             Ok((kept, next)) => self.go_on(endpoint, next, kept, head),
             Err(reply) => Opening::Done(Err(reply)),
         }
     }
 
-    fn verify(
-        &self,
-        endpoint: &Arc<PreparedEndpoint>,
-        head: &Parts,
-        body: Bytes,
-    ) -> Result<(Kept, Next), Reply> {
-        let method = endpoint.endpoint.method;
-        let verified = Unverified::parse(method, head.uri.query(), &head.headers, body)
+    fn verify<'h>(&self, endpoint: &PreparedEndpoint, head: &'h Parts, body: Bytes) -> Result<Verified<'h>, Reply> {
+        Unverified::parse(endpoint.endpoint.method, head.uri.query(), &head.headers, body)
             .and_then(|unverified| unverified.verify(&endpoint.keys, self.clock.unix_seconds()))
             .map_err(|refusal| {
                 endpoint.meter.call(Outcome::NotVerified);
                 refuse(endpoint, refusal)
-            })?;
-        let given = Some(verified.idempotency_key());
-        let next = self.admit(endpoint, &verified, given)?;
-        Ok((verified.keep(), next))
+            })
     }
 
     /// Opens a call whose body takes long to hash. The caller is not known yet, so the call waits for its turn before it
@@ -178,8 +174,11 @@ impl Pipeline {
         verified: &Verified<'_>,
         given: Option<&str>,
     ) -> Result<Next, Reply> {
-        if let (None, Some(key)) = (given, &endpoint.endpoint.key) {
-            return Ok(Next::Decode(key, verified.body().len()));
+        let is_named_by_content = endpoint.events.is_some() || (given.is_none() && endpoint.endpoint.key.is_some());
+        if is_named_by_content {
+            return Ok(Next::Decode {
+                length: verified.body().len(),
+            });
         }
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
@@ -194,13 +193,13 @@ impl Pipeline {
                 let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
                 Opening::Done(Ok(self.begin(invocation, call, claimed)))
             }
-            Next::Decode(key, length) => {
+            Next::Decode { length } => {
                 let decoding = Arc::clone(endpoint);
-                let decode = move || Decoded::of(decoding, key, kept, head);
+                let decode = move || decode(decoding, kept, head);
                 if large::takes_a_turn(length) {
                     Opening::Waiting(Box::pin(self.decode_in_turn(Arc::clone(endpoint), decode)))
                 } else {
-                    Opening::Done(self.claim_decoded(decode()))
+                    Opening::Done(self.claim_decoded(endpoint, decode()))
                 }
             }
         }
@@ -210,20 +209,22 @@ impl Pipeline {
     async fn decode_in_turn(
         &self,
         endpoint: Arc<PreparedEndpoint>,
-        decode: impl FnOnce() -> Decoded + Send,
+        decode: impl FnOnce() -> Result<Decoded, Reply> + Send,
     ) -> Result<Begun<'_>, Reply> {
         match large::check_in_turn(decode).await {
-            Ok(decoded) => self.claim_decoded(decoded),
+            Ok(decoded) => self.claim_decoded(&endpoint, decoded),
             Err(error) => Err(turned_away(&endpoint, &error)),
         }
     }
 
-    fn claim_decoded(&self, decoded: Decoded) -> Result<Begun<'_>, Reply> {
+    /// Claims the operation that the content names. `entered` is the endpoint at which the call arrived; an event goes on
+    /// with the endpoint of its handler.
+    fn claim_decoded(&self, entered: &PreparedEndpoint, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
         let Decoded {
             endpoint,
             invocation,
             operation,
-        } = decoded;
+        } = decoded.inspect_err(|reply| entered.meter.call(reply.outcome()))?;
         let key = invocation.call().idempotency_key();
         let (call, claimed) = self.claim(&endpoint, invocation.call().kept.key(), key, || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
@@ -345,6 +346,14 @@ impl Pipeline {
     }
 }
 
+/// Decodes a call before its operation is claimed.
+fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
+    match &endpoint.events {
+        Some(handlers) => handlers.decode(kept, head),
+        None => Ok(Decoded::of_inputs(endpoint, kept, head)),
+    }
+}
+
 /// Counts and answers a call for whose body there was no turn.
 fn turned_away(endpoint: &PreparedEndpoint, error: &Error) -> Reply {
     let reply = Reply::from_error(error);
@@ -363,8 +372,11 @@ struct Admitted {
 enum Next {
     /// Run the call.
     Run(Admitted, Claimed),
-    /// Decode the inputs, which name the operation, and then claim the operation. The number is the length of the body.
-    Decode(&'static InputKey, usize),
+    /// Decode the content, which names the operation, and then claim the operation.
+    Decode {
+        /// The length of the body.
+        length: usize,
+    },
 }
 
 /// The state of a call's claim on its operation.

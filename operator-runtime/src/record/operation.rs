@@ -52,12 +52,15 @@ impl OperationId {
 pub(crate) enum KeySource {
     /// The inputs that the endpoint's `key(…)` names.
     Inputs,
+    /// The id of an event.
+    Event,
 }
 
 impl KeySource {
     fn name(self) -> &'static str {
         match self {
             Self::Inputs => "inputs",
+            Self::Event => "event",
         }
     }
 
@@ -269,12 +272,20 @@ mod tests {
     #[test]
     fn the_content_of_a_request_never_names_the_operation_of_a_header() {
         let of_content = OperationId::of_content(KeySource::Inputs, "a", "b");
-        assert_eq!(of_content.as_bytes(), &<[u8; 32]>::from(Sha256::digest(hashed(&["inputs", "a", "b"]))));
+        assert_eq!(
+            of_content.as_bytes(),
+            &<[u8; 32]>::from(Sha256::digest(hashed(&["inputs", "a", "b"])))
+        );
         // A header's key for which the first two parts are the same: the whole text is longer than that of the header.
         assert!(hashed(&["inputs", "a", "b"]).starts_with(&hashed(&["inputs", "a"])));
         assert_ne!(of_content, OperationId::new("inputs", "a"));
         assert_ne!(of_content, OperationId::new("a", "b"));
         assert_ne!(of_content, OperationId::of_content(KeySource::Inputs, "b", "b"));
+        assert_ne!(of_content, OperationId::of_content(KeySource::Event, "a", "b"));
+        assert_ne!(
+            Fingerprint::of_content(KeySource::Inputs, "b"),
+            Fingerprint::of_content(KeySource::Event, "b")
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The program's command line, with one file for each subcommand.
 
 mod call;
+mod caller;
 mod dev;
 mod endpoints;
 mod key_file;
@@ -11,6 +12,7 @@ mod mcp;
 mod migrate;
 mod operations;
 mod serve;
+mod trigger;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,8 @@ enum Command {
     Endpoints,
     /// Call an endpoint with a signed request, as the agent does.
     Call(call::Arguments),
+    /// Send a sample of an event, as the agent does.
+    Trigger(trigger::Arguments),
     /// Look up operations in the store, and settle those whose outcome is unknown.
     #[command(subcommand)]
     Operations(operations::Command),
@@ -80,6 +84,7 @@ pub(super) async fn run(app: App) -> ExitCode {
         Command::Lint(arguments) => lint::run(&app, &arguments),
         Command::Endpoints => endpoints::run(&app),
         Command::Call(arguments) => call::run(&app, arguments).await,
+        Command::Trigger(arguments) => trigger::run(&app, arguments).await,
         Command::Operations(command) => operations::run(&app, command).await,
         Command::Migrate(arguments) => migrate::run(&app, &arguments).await,
         Command::Mcp => match log::install() {

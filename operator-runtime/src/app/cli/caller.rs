@@ -1,0 +1,206 @@
+//! What `call` and `simulate` share: where a call goes, the key that signs it, and the inputs that a person types.
+
+use std::io::ErrorKind;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::{key_file, lines, said};
+use crate::app::Config;
+use crate::input::nearest;
+use crate::protocol::envelope::is_idempotency_key;
+use crate::protocol::method::Method;
+use crate::protocol::outgoing::Outgoing;
+use crate::protocol::public_url::PublicUrl;
+use crate::protocol::signature::{Keys, generate_secret};
+
+/// The options that say where a call goes and which key signs it.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The public URL of the server [default: `OPERATOR_PUBLIC_URL`, or else the URL of `dev` on this machine].
+    #[arg(long)]
+    pub(super) url: Option<String>,
+    /// The address to send to, if it is not the public URL: `http://127.0.0.1:8080`.
+    #[arg(long, value_name = "URL")]
+    at: Option<String>,
+    /// The signing key [default: the first key in the environment, or else the key of `dev`].
+    #[arg(long, value_name = "SECRET")]
+    key: Option<String>,
+}
+
+impl Options {
+    /// The public URL that calls are signed for.
+    pub(super) fn base(&self, config: &Config) -> Result<PublicUrl, String> {
+        if let Some(url) = &self.url {
+            return PublicUrl::parse(url).map_err(|why| {
+                format!("The public URL `{url}` {why}: `--url` takes scheme, host and base path, such as https://api.example.com/support.")
+            });
+        }
+        match config.settle_public_url().map_err(said)? {
+            Some(url) => Ok(url),
+            None => config.url_of_this_machine().map_err(said),
+        }
+    }
+
+    /// The address to send to, if it is not the public URL. Unlike a public URL, the address of another machine may
+    /// begin with `http`, because the machine may be in an internal network.
+    pub(super) fn address(&self) -> Result<Option<&str>, String> {
+        let Some(at) = self.at.as_deref() else {
+            return Ok(None);
+        };
+        let is_one = at.parse().is_ok_and(|uri: http::Uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some() && !at.contains(['?', '#'])
+        });
+        if is_one {
+            Ok(Some(at.trim_end_matches('/')))
+        } else {
+            Err(format!(
+                "`{at}` is not an address to send to: give `--at` a scheme and a host, such as http://127.0.0.1:8080."
+            ))
+        }
+    }
+
+    /// The keys, of which the first one signs.
+    pub(super) fn keys(&self, config: &Config) -> Result<Keys, String> {
+        if let Some(secret) = &self.key {
+            return Keys::single("`--key`", secret).map_err(|error| error.to_string());
+        }
+        if config.has_keys() {
+            return config.keys().map_err(|problems| lines(&problems));
+        }
+        let path = key_file::path();
+        match key_file::read(&path)? {
+            Some(secret) => Keys::single(&key_file::place(&path), &secret).map_err(|error| error.to_string()),
+            None => Err(format!(
+                "There is no signing key: give `--key`, set OPERATOR_SIGNING_KEY, or run the command in the folder of `dev`, which contains the file {}.",
+                path.display()
+            )),
+        }
+    }
+}
+
+/// The given idempotency key, or a new one.
+pub(super) fn idempotency_key(given: Option<String>) -> Result<String, String> {
+    match given {
+        Some(key) if !is_idempotency_key(key.as_bytes()) => Err(format!(
+            "`{key}` is not an idempotency key: use 1 to 255 visible ASCII characters without a colon."
+        )),
+        Some(key) => Ok(key),
+        None => {
+            let random = generate_secret().map_err(|error| error.to_string())?;
+            Ok(random.trim_start_matches("op_sk_").chars().take(32).collect())
+        }
+    }
+}
+
+/// The message about the name of an endpoint that does not exist.
+pub(super) fn unknown_endpoint(name: &str, names: &[&str]) -> String {
+    match nearest(name, names.iter().copied()) {
+        Some(near) => format!("There is no endpoint `{name}`; did you mean `{near}`?"),
+        None => format!("There is no endpoint `{name}`; the endpoints are {}.", names.join(", ")),
+    }
+}
+
+/// The inputs of one call, in the form in which the method sends them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Inputs {
+    /// The search parameters of a GET.
+    Parameters(Vec<(String, String)>),
+    /// The JSON object of a POST.
+    Object(Map<String, Value>),
+}
+
+impl Inputs {
+    /// Reads inputs that a person typed as `name=value`. `schema` is the schema of all inputs as one object.
+    pub(super) fn typed(method: Method, schema: &Value, typed: &[String]) -> Result<Self, String> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for input in typed {
+            let (name, value) = input
+                .split_once('=')
+                .ok_or_else(|| format!("`{input}` is not an input: write `name=value`."))?;
+            pairs.push((name.to_owned(), value.to_owned()));
+        }
+        match method {
+            Method::Get => {
+                for (index, (name, _)) in pairs.iter().enumerate() {
+                    if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
+                        return Err(given_twice(name));
+                    }
+                }
+                Ok(Self::Parameters(pairs))
+            }
+            Method::Post => object(schema, pairs).map(Self::Object),
+        }
+    }
+
+    /// The call with these inputs.
+    pub(super) fn outgoing(&self, url: &str) -> Outgoing {
+        match self {
+            Self::Parameters(pairs) => Outgoing::get(url.to_owned(), pairs),
+            Self::Object(object) => Outgoing::post(url.to_owned(), Value::from(object.clone()).to_string()),
+        }
+    }
+}
+
+/// The JSON body. Each value gets the JSON type that its schema names. An input that is a list may be given several
+/// times, once for each item.
+fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Map<String, Value>, String> {
+    let mut object = Map::new();
+    for (name, value) in pairs {
+        let property = &schema["properties"][&name];
+        if takes(property, "array") {
+            let list = object.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+            let items = match serde_json::from_str(&value) {
+                Ok(Value::Array(items)) => items,
+                _ => vec![json_of(&property["items"], value)],
+            };
+            if let Value::Array(list) = list {
+                list.extend(items);
+            }
+        } else if object.contains_key(&name) {
+            return Err(given_twice(&name));
+        } else {
+            object.insert(name, json_of(property, value));
+        }
+    }
+    Ok(object)
+}
+
+fn given_twice(name: &str) -> String {
+    format!("`{name}` is given twice, but it takes only one value: give `{name}` once.")
+}
+
+/// A string if the schema allows strings; otherwise the value is parsed as JSON.
+pub(super) fn json_of(schema: &Value, value: String) -> Value {
+    let is_choice = schema["type"].is_null() && schema.get("oneOf").or(schema.get("enum")).is_some();
+    if is_choice || takes(schema, "string") {
+        return Value::String(value);
+    }
+    serde_json::from_str(&value).unwrap_or(Value::String(value))
+}
+
+/// Whether a schema lists this JSON type.
+pub(super) fn takes(schema: &Value, kind: &str) -> bool {
+    match &schema["type"] {
+        Value::String(only) => only == kind,
+        Value::Array(several) => several.iter().any(|one| one == kind),
+        _ => false,
+    }
+}
+
+/// Says why there is no answer; if no connection was made, the message asks whether a server is running.
+pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
+    let unreached = match error {
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::TimedOut
+        ),
+        _ => false,
+    };
+    let question = if unreached { " Is the server running there?" } else { "" };
+    format!("{target} did not answer: {error}.{question}")
+}
