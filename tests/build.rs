@@ -69,11 +69,11 @@ fn shadowed(sample: &str, expansions: &str) -> String {
 
 /// What the sample uses.
 const IMPORTS: &str = "use super::given;
-    use ::operator_runtime::{OperatorError, SearchParam, SearchParams, operator_api};";
+    use ::operator_runtime::{OperatorError, SearchParam, SearchParams, operator_api, operator_event};";
 
 /// Whether the macros reserve the name: the names of their own items, and the words that cannot be raw identifiers.
 fn is_reserved(name: &str) -> bool {
-    let reserved = ["__operator", "endpoint_named_", "endpoint_at_"];
+    let reserved = ["__operator", "endpoint_named_", "endpoint_at_", "handler_of_"];
     let lower = name.to_ascii_lowercase();
     reserved.iter().any(|begin| lower.starts_with(begin)) || ["self", "Self", "crate", "super", "_"].contains(&name)
 }

@@ -20,7 +20,7 @@ impl Parse for Function {
         let visibility = input.parse()?;
         let signature = input.parse()?;
         if !input.peek(token::Brace) {
-            return Err(input.error("an endpoint function must have a body: write `{ … }`"));
+            return Err(input.error("the function must have a body: write `{ … }`"));
         }
         Ok(Self {
             attributes,
@@ -59,7 +59,7 @@ pub(crate) fn is_deprecated(attributes: &[Attribute]) -> bool {
 }
 
 /// The error for an item that is not a function with a body. It is reported at the item's name.
-pub(crate) fn not_a_function(item: &TokenStream) -> syn::Error {
+pub(crate) fn not_a_function(attribute: &str, item: &TokenStream) -> syn::Error {
     let (kind, place) = match other_item(item) {
         Some(other) => other,
         // The item is a function that cannot be parsed, for example while it is being typed. The parser's own error
@@ -72,7 +72,7 @@ pub(crate) fn not_a_function(item: &TokenStream) -> syn::Error {
         None => ("this item", first(item)),
     };
     let write = "put it on a free `async fn` with a body";
-    syn::Error::new_spanned(place, format!("`#[operator_api]` cannot be applied to {kind}: {write}"))
+    syn::Error::new_spanned(place, format!("`#[{attribute}]` cannot be applied to {kind}: {write}"))
 }
 
 /// The kind of an item that is not a function with a body, and the tokens at which to report it.

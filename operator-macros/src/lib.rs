@@ -11,6 +11,7 @@ mod doc;
 mod endpoint;
 mod endpoints;
 mod error;
+mod event;
 mod function;
 mod operator_error;
 mod options;
@@ -27,6 +28,11 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn operator_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::endpoint(attribute.into(), &item.into()).into()
+}
+
+#[proc_macro_attribute]
+pub fn operator_event(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    event::handler(attribute.into(), &item.into()).into()
 }
 
 #[proc_macro]

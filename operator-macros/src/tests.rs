@@ -5,18 +5,22 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute, Item, Meta};
 
-use crate::{endpoint, endpoints, operator_error, search_param, search_params};
+use crate::{endpoint, endpoints, event, operator_error, search_param, search_params};
 
 /// The expansion of an item that one of the macros is on.
 fn expanded(item: &Item) -> TokenStream {
     match item {
         Item::Fn(function) => {
             let mut function = function.clone();
-            let is_endpoint = |attribute: &Attribute| attribute.path().is_ident("operator_api");
-            let place = function.attrs.iter().position(is_endpoint).unwrap();
+            let is_event = |attribute: &Attribute| attribute.path().is_ident("operator_event");
+            let is_ours = |attribute: &Attribute| attribute.path().is_ident("operator_api") || is_event(attribute);
+            let place = function.attrs.iter().position(is_ours).unwrap();
             let attribute = function.attrs.remove(place);
             let options = attribute.meta.require_list().unwrap().tokens.clone();
-            endpoint::endpoint(options, &function.to_token_stream())
+            match is_event(&attribute) {
+                true => event::handler(options, &function.to_token_stream()),
+                false => endpoint::endpoint(options, &function.to_token_stream()),
+            }
         }
         Item::Enum(item) => derived(&item.attrs, &item.to_token_stream()),
         Item::Struct(item) => derived(&item.attrs, &item.to_token_stream()),

@@ -100,6 +100,7 @@ pub mod clock;
 #[cfg(feature = "cli")]
 mod console;
 mod endpoint;
+pub mod events;
 mod fail_point;
 pub mod formats;
 #[cfg(fuzzing)]
@@ -241,6 +242,19 @@ pub use operator_macros::SearchParams;
 /// # fn main() {}
 /// ```
 pub use operator_macros::operator_api;
+/// Turns an async function into a handler of one type of event: `#[operator_event("conversation.setup", option, …)]`.
+///
+/// | part | meaning | default |
+/// |---|---|---|
+/// | `"conversation.setup"` | the type of the events: one that this version knows | required |
+/// | `custom = "…"` | instead: a type that this version does not know | |
+/// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `rerunnable` for `conversation.setup`, otherwise `at_most_once`; transactional with a [`Tx`] |
+/// | `timeout = "30s"` | the longest time that the handler may run | 3 s for `conversation.setup`, otherwise 60 s |
+/// | `crate = "…"` | the path of this crate, as for [`operator_api`] | `::operator_runtime` |
+///
+/// A borrowed argument comes from the app, as for an endpoint, and `&Event` is the [event](events::Event). One argument
+/// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. The module [`events`] has an example.
+pub use operator_macros::operator_event;
 pub use problem::Error;
 #[cfg(feature = "postgres")]
 pub use store::Postgres;
@@ -299,6 +313,7 @@ macro_rules! info {
 /// User code neither implements nor names these traits: each is implemented for every type that has the usual traits,
 /// which the trait's documentation lists.
 pub mod requirements {
+    pub use crate::endpoint::event::{ContextOutput, EventOutput, EventPayload};
     pub use crate::endpoint::extract::ExtractedArgument;
     pub use crate::endpoint::invocation::TransactionArgument;
     pub use crate::endpoint::output::{AnswerBytes, HandlerError, HandlerOutput};
@@ -322,6 +337,9 @@ pub mod __private {
     pub use operator_macros::endpoints;
     pub use schemars::Schema;
 
+    pub use serde::de::IgnoredAny;
+
+    pub use crate::endpoint::event::EventHandler;
     pub use crate::endpoint::invocation::Invocation;
     pub use crate::endpoint::need::Need;
     pub use crate::endpoint::output::{Returned, answering};
@@ -335,6 +353,11 @@ pub mod __private {
     pub use crate::problem::{Error, ProblemSpec, problem};
     pub use crate::protocol::method::Method;
     pub use crate::requirements::*;
+
+    /// The fields of the events that this version knows, for documents.
+    pub mod event_fields {
+        pub use crate::events::described::{CONVERSATION_ENDED, CONVERSATION_SETUP, CUSTOM, CUSTOM_FIELDS_UPDATED};
+    }
 
     /// Traits whose methods apply if a type has no inherent method of the same name. They are imported as `_`, so that
     /// no trait shadows a name in the user's code.

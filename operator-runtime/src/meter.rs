@@ -17,6 +17,7 @@ const TAKEOVERS: &str = "operator_takeovers_total";
 const UNKNOWN: &str = "operator_unknown_outcomes_total";
 const TRANSACTION: &str = "operator_transaction_seconds";
 const SLOW_TRANSACTIONS: &str = "operator_slow_transactions_total";
+const SLOW_SETUPS: &str = "operator_slow_setups_total";
 const STORE: &str = "operator_store_seconds";
 const RECORDS: &str = "operator_records";
 const LOG_LINES_LOST: &str = "operator_log_lines_lost_total";
@@ -59,6 +60,11 @@ pub(crate) fn describe() {
         Unit::Count,
         "Handlers that kept their transaction open for more than 0.1 s."
     );
+    metrics::describe_counter!(
+        SLOW_SETUPS,
+        Unit::Count,
+        "Handlers of `conversation.setup` that took more than 0.5 s while a person waited."
+    );
     metrics::describe_histogram!(STORE, Unit::Seconds, "How long the store took, by store operation.");
     metrics::describe_gauge!(
         RECORDS,
@@ -71,6 +77,11 @@ pub(crate) fn describe() {
 #[cfg(feature = "cli")]
 pub(crate) fn log_line_lost() {
     metrics::counter!(LOG_LINES_LOST).increment(1);
+}
+
+/// Counts the slow runs of a handler that a person waits for.
+pub(crate) fn slow_setups(event_type: &'static str) -> Counter {
+    metrics::counter!(SLOW_SETUPS, "endpoint" => event_type)
 }
 
 /// The metrics of one endpoint.

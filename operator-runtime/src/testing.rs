@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::app::{App, Assembled, Service, StartError, StartProblem, assemble};
@@ -159,7 +159,37 @@ impl Client {
     /// # Panics
     /// If the app has no endpoint with this name, because then the test is wrong.
     pub async fn call(&self, endpoint: &str, inputs: &Value) -> Answer {
-        let request = self.request(endpoint, inputs);
+        self.send(self.request(self.endpoint(endpoint), inputs)).await
+    }
+
+    /// Sends an event, as the agent does. The fields that `event` leaves out are filled in: each event has a new `id`,
+    /// unless the test sets one.
+    ///
+    /// The [module `events`](crate::events) has an example.
+    ///
+    /// # Panics
+    /// If the app has no handler of events, or if `event` is not a JSON object, because then the test is wrong.
+    pub async fn event(&self, event: &Value) -> Answer {
+        let mut endpoints = self.assembled.endpoints.iter();
+        let entrance = endpoints.find(|endpoint| endpoint.events.is_some());
+        let entrance = entrance.unwrap_or_else(|| panic!("the app has no handler of events"));
+        let given = event.as_object();
+        let given = given.unwrap_or_else(|| panic!("an event is a JSON object, and this is not: {event}"));
+        let mut event = json!({
+            "id": format!("ev_testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed)),
+            "created_at": "2023-11-14T22:13:20Z",
+            "agent_id": "ca_testing@v0",
+            "livemode": false,
+            "conversation_id": "conv_testing",
+            "experimental": false,
+        });
+        if let Some(fields) = event.as_object_mut() {
+            fields.extend(given.clone());
+        }
+        self.send(self.request(entrance, &event)).await
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Answer {
         let Ok(response) = self.service.answer(request.map(Full::new)).await;
         let (head, body) = response.into_parts();
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
@@ -201,8 +231,8 @@ impl Client {
     /// If the app has no endpoint with this name, or does not accept the client's signature; the message says why.
     #[must_use]
     pub fn to_call(&self, endpoint: &str, inputs: &Value) -> Call {
-        let (head, body) = self.request(endpoint, inputs).into_parts();
         let prepared = self.endpoint(endpoint);
+        let (head, body) = self.request(prepared, inputs).into_parts();
         let (method, credentials) = (prepared.endpoint.method, prepared.credentials.load());
         let verified = Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .and_then(|it| it.verify(&credentials, &head.extensions, self.clock.unix_seconds()));
@@ -216,18 +246,15 @@ impl Client {
     }
 
     fn endpoint(&self, name: &str) -> &PreparedEndpoint {
-        let found = self
-            .assembled
-            .endpoints
-            .iter()
-            .find(|endpoint| endpoint.endpoint.name == name);
+        let mut endpoints = self.assembled.own_endpoints();
+        let found = endpoints.find(|endpoint| endpoint.endpoint.name == name);
         found.unwrap_or_else(|| panic!("the app has no endpoint `{name}`"))
     }
 
-    fn request(&self, name: &str, inputs: &Value) -> Request<Bytes> {
-        let endpoint = self.endpoint(name).endpoint;
+    fn request(&self, prepared: &PreparedEndpoint, inputs: &Value) -> Request<Bytes> {
+        let endpoint = prepared.endpoint;
         let settings = &self.assembled.settings;
-        let url = settings.public_url.published(endpoint.path);
+        let url = settings.public_url.published(prepared.path);
         let call = match endpoint.method {
             Method::Get => Outgoing::get(url, &pairs_of(inputs)),
             Method::Post => Outgoing::post(url, inputs.to_string()),
@@ -238,7 +265,7 @@ impl Client {
         let signature = call.sign(&self.signer, &key, timestamp);
         let request = Request::builder()
             .method(endpoint.method.as_str())
-            .uri(call.target(endpoint.path))
+            .uri(call.target(prepared.path))
             .header("x-idempotency-key", key)
             .header("x-timestamp", timestamp)
             .header("x-signature", signature)

@@ -34,6 +34,8 @@ mod given {
     pub(super) type Answer<T, E> = Result<T, E>;
     pub(super) type Transaction = Tx<Sqlite>;
     pub(super) type Cause = std::fmt::Error;
+    pub(super) type Event = operator_runtime::events::Event;
+    pub(super) type Context = operator_runtime::events::Context;
 
     pub(super) const MOST: u16 = 20;
 
@@ -44,6 +46,14 @@ mod given {
 
     pub(super) fn list() -> Vec<u16> {
         vec![1]
+    }
+
+    pub(super) fn answer<E>(cents: Cents) -> Result<Cents, E> {
+        Ok(cents)
+    }
+
+    pub(super) fn context() -> Context {
+        Context::new().variable("tier", "gold")
     }
 
     pub(super) fn kept(numbers: Vec<u16>, which: u16, first: Option<u16>) -> Vec<u16> {
@@ -67,7 +77,7 @@ mod given {
 /// Calls the sample in one of the modules.
 macro_rules! call {
     ($module:ident) => {{
-        let listed = endpoints![$module::found, $module::kept, $module::nothing];
+        let listed = endpoints![$module::found, $module::kept, $module::nothing, $module::happened, $module::begun];
         let folder = tempfile::tempdir().unwrap();
         let store = store::open(&format!("sqlite:{}", folder.path().join("operator.db").display())).await.unwrap();
         let client = Client::new(App::new().state(given::Desk).store(store).only(listed)).await.unwrap();
@@ -75,6 +85,10 @@ macro_rules! call {
         assert_eq!(client.call("found", &inputs).await.body, json!(23));
         assert_eq!(client.call("kept", &json!({ "which": 2, "first": 3 })).await.body, json!([1, 2, 3]));
         assert_eq!(client.call("nothing", &json!({})).await.status, 200);
+        let begun = client.event(&json!({ "payload": { "type": "conversation.setup" } })).await;
+        assert_eq!(begun.body["context"]["$variables"]["tier"], "gold");
+        let happened = client.event(&json!({ "payload": { "type": "sample.happened" } })).await;
+        assert_eq!(happened.status, 400, "the payload is not a number");
         let missing = Error::from($module::Missing::Amount(7));
         assert_eq!(missing.detail(), "There is no 7.");
     }};

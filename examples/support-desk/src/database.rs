@@ -6,6 +6,11 @@ use operator_runtime::rusqlite::{Connection, Result};
 pub(crate) fn set_up(connection: &Connection) -> Result<()> {
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS customers (email TEXT PRIMARY KEY) STRICT;
+         CREATE TABLE IF NOT EXISTS contacts (
+             phone TEXT PRIMARY KEY,
+             email TEXT NOT NULL REFERENCES customers (email),
+             name TEXT NOT NULL
+         ) STRICT;
          CREATE TABLE IF NOT EXISTS orders (
              order_id INTEGER PRIMARY KEY,
              email TEXT NOT NULL REFERENCES customers (email),
@@ -28,6 +33,11 @@ pub(crate) fn set_up(connection: &Connection) -> Result<()> {
              body TEXT NOT NULL,
              priority TEXT NOT NULL,
              tags TEXT NOT NULL
+         ) STRICT;
+         CREATE TABLE IF NOT EXISTS notes (
+             note_id INTEGER PRIMARY KEY,
+             conversation_id TEXT,
+             status TEXT NOT NULL
          ) STRICT;",
     )?;
     seed(connection)
@@ -104,6 +114,17 @@ fn seed(connection: &Connection) -> Result<()> {
         connection.execute(
             "INSERT OR IGNORE INTO orders (order_id, email, placed_at, status, total_cents) VALUES (?1, ?2, ?3, ?4, ?5)",
             (order_id, email, placed_at, status, total_cents),
+        )?;
+    }
+    let contacts = [
+        ("+493012345678", "ana@example.com", "Ana"),
+        ("+493012345679", "ben@example.com", "Ben"),
+        ("+34910123456", "josé@example.com", "José"),
+    ];
+    for contact in contacts {
+        connection.execute(
+            "INSERT OR IGNORE INTO contacts (phone, email, name) VALUES (?1, ?2, ?3)",
+            contact,
         )?;
     }
     Ok(())

@@ -1,5 +1,7 @@
-//! A shop's support desk: the endpoints with which an agent helps the shop's customers.
+//! A shop's support desk: the endpoints with which an agent helps the shop's customers, and the handlers of the agent's
+//! events.
 
+mod conversations;
 mod database;
 mod notifications;
 mod orders;

@@ -64,6 +64,17 @@ async fn recent_orders(
     }
 }
 
+/// The customer's orders that are neither delivered nor returned, newest first.
+pub(crate) fn open_orders(connection: &Connection, email: &str) -> SqlResult<Vec<Order>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT order_id, placed_at, status, total_cents FROM orders
+         WHERE email = ?1 AND status NOT LIKE 'Delivered%' AND status NOT LIKE 'Returned%'
+         ORDER BY placed_at DESC, order_id DESC LIMIT 20",
+    )?;
+    let rows = statement.query_map((email,), Order::from_row)?;
+    rows.collect()
+}
+
 /// Which orders to find: every condition that is given must hold.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

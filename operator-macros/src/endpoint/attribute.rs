@@ -184,7 +184,7 @@ fn path_string(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
     string(value, "the path", "\"/orders\"", errors)
 }
 
-fn effect(value: &Expr, errors: &mut Errors) -> Option<Ident> {
+pub(crate) fn effect(value: &Expr, errors: &mut Errors) -> Option<Ident> {
     let word = syn::parse2(quote!(#value)).ok();
     if word.is_none() {
         errors.at(

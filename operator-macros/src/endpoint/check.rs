@@ -9,7 +9,7 @@ use super::attribute::Attribute;
 use super::constraint::{self, Bounded, Options};
 use super::key;
 use super::mark;
-use super::model::{Checked, Endpoint, Input, Method, Refused};
+use super::model::{Checked, Endpoint, Input, Method, Refused, Role};
 use super::path;
 use super::signature::{self, Argument, Kind, Sorted};
 use crate::doc::{self, Description};
@@ -19,7 +19,7 @@ use crate::span;
 
 /// Checks everything before it returns, so that one compile reports every mistake.
 pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Endpoint, Box<Refused>> {
-    let Sorted { mut arguments, output } = signature::sorted(function, &mut errors);
+    let Sorted { mut arguments, output } = signature::sorted(function, Role::Endpoint, &mut errors);
     let ident = &function.signature.ident;
     let own_name = ident.unraw().to_string();
     let method = check_method(attribute, ident, &mut errors);
@@ -39,7 +39,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         .and_then(|timeout| check_timeout(timeout, &mut errors));
     let scope = attribute.scope.as_ref().map(|scope| check_scope(scope, &mut errors));
     let tag = attribute.tag.as_ref().map(|tag| check_tag(tag, &mut errors));
-    check_transactions(&mut arguments, method, &mut errors);
+    check_transactions(&mut arguments, method, Role::Endpoint, &mut errors);
     let key = key::check(attribute, &arguments, method, &mut errors);
     let arguments = check_inputs(arguments, method, &mut errors);
     let deprecated = is_deprecated(&function.attributes);
@@ -48,6 +48,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     let conditions = function.attributes.iter().filter(condition).cloned().collect();
     if let Err(mistakes) = errors.finish(()) {
         return Err(Box::new(Refused {
+            role: Role::Endpoint,
             runtime: attribute.runtime.clone(),
             mistakes,
             function: ident.clone(),
@@ -59,11 +60,12 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         }));
     }
     Ok(Endpoint {
+        role: Role::Endpoint,
         runtime: attribute.runtime.clone(),
         function: ident.clone(),
         conditions,
         // Only checked names and paths are used here, because others might not give a valid identifier.
-        marks: [mark::of_name(&name, name_place), mark::of_path(&path, path_place)],
+        marks: (mark::of_name(&name, name_place), Some(mark::of_path(&path, path_place))),
         name,
         description,
         // The method is never `None` here, because a missing method is a mistake.
@@ -147,17 +149,24 @@ fn check_effect(attribute: &Attribute, method: Option<Method>, transactional: bo
         _ if transactional => "Transactional",
         (_, Some(Method::Get)) => "ReadOnly",
         _ if attribute.read_only.is_some() => "ReadOnly",
-        (None, _) => "AtMostOnce",
-        (Some(effect), _) => match effect.to_string().as_str() {
-            "at_most_once" => "AtMostOnce",
-            "rerunnable" => "Rerunnable",
-            other => {
-                errors.unknown(effect, "effect", other, &["at_most_once", "rerunnable"]);
-                "AtMostOnce"
-            }
-        },
+        (effect, _) => named_effect(effect.as_ref(), "AtMostOnce", errors),
     };
     format_ident!("{variant}")
+}
+
+/// The variant of the effect with this name, or else the default.
+pub(crate) fn named_effect(effect: Option<&Ident>, default: &'static str, errors: &mut Errors) -> &'static str {
+    let Some(effect) = effect else {
+        return default;
+    };
+    match effect.to_string().as_str() {
+        "at_most_once" => "AtMostOnce",
+        "rerunnable" => "Rerunnable",
+        other => {
+            errors.unknown(effect, "effect", other, &["at_most_once", "rerunnable"]);
+            default
+        }
+    }
 }
 
 /// Reports `read_only` and `effect` if the method or a transaction already decides the effect.
@@ -183,17 +192,18 @@ fn refuse_effect(attribute: &Attribute, method: Option<Method>, transactional: b
                 "remove `effect` or `read_only`",
             );
         } else if transactional {
-            errors.at(
-                effect,
-                "`effect` does not apply to an endpoint with a transaction",
-                "remove it",
-            );
+            refuse_effect_of_transaction(effect, Role::Endpoint, errors);
         }
     }
 }
 
+pub(crate) fn refuse_effect_of_transaction(effect: &Ident, role: Role, errors: &mut Errors) {
+    let wrong = format!("`effect` does not apply to {role} with a transaction");
+    errors.at(effect, wrong, "remove it");
+}
+
 /// The timeout in milliseconds.
-fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
+pub(crate) fn check_timeout(literal: &LitStr, errors: &mut Errors) -> Option<u64> {
     let text = literal.value();
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
     let factor = match &text[digits.len()..] {
@@ -243,7 +253,7 @@ fn check_tag(literal: &LitStr, errors: &mut Errors) -> String {
 
 /// Reports a `&mut` argument that is not allowed. Such an argument may have any type, so nothing further is reported
 /// about its type.
-fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors: &mut Errors) {
+pub(crate) fn check_transactions(arguments: &mut [Argument], method: Option<Method>, role: Role, errors: &mut Errors) {
     let transactions = arguments
         .iter_mut()
         .filter(|argument| matches!(argument.kind, Kind::Transaction));
@@ -251,7 +261,7 @@ fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors
         if index > 0 {
             errors.at(
                 &transaction.ty,
-                "an endpoint can have only one `&mut` argument, its transaction",
+                format!("{role} can have only one `&mut` argument, its transaction"),
                 "keep one, and borrow app state as `&T`",
             );
         } else if method == Some(Method::Get) {
@@ -268,7 +278,7 @@ fn check_transactions(arguments: &mut [Argument], method: Option<Method>, errors
 }
 
 /// Returns the arguments that no mistake affects.
-fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut Errors) -> Vec<Checked> {
+pub(crate) fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut Errors) -> Vec<Checked> {
     let mut names: Vec<String> = Vec::new();
     let mut flattened = false;
     let mut checked = Vec::new();
@@ -284,6 +294,7 @@ fn check_inputs(arguments: Vec<Argument>, method: Option<Method>, errors: &mut E
             Kind::Borrowed => Checked::Borrowed { name: own, ty },
             Kind::Transaction => Checked::Transaction { name: own, ty },
             Kind::Extracted => Checked::Extracted { name: own, ty },
+            Kind::Payload => Checked::Payload { ty },
             Kind::Input { description, options } => {
                 if let Some(word) = options.flatten.as_ref().filter(|_| flattened) {
                     let write = "combine both into one struct";

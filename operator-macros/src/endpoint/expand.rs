@@ -12,12 +12,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
-use syn::{FnArg, Path};
+use syn::{FnArg, Path, Type};
 
 use super::assertions::{assertions, is_const_default, is_described};
 use super::check::UNDESCRIBED;
-use super::model::{Checked, Endpoint, Input, Method, Refused};
-use super::signature::Output;
+use super::model::{Checked, Endpoint, Input, Method, Refused, Role};
+use super::signature::{Output, is_ours};
 use super::tokens::{constraint, default_name};
 use crate::doc;
 use crate::function::Function;
@@ -38,10 +38,9 @@ pub(crate) fn cleaned(mut function: Function) -> Function {
                 .retain(|attribute| !is_own(attribute.path()) && !doc::is_doc(attribute));
         }
     }
-    function.attributes.retain(|attribute| {
-        let name = attribute.path().segments.last();
-        name.is_none_or(|segment| segment.ident != "operator_api" && segment.ident != "operator")
-    });
+    function
+        .attributes
+        .retain(|attribute| !is_ours(attribute) && !attribute.path().is_ident("operator"));
     function
 }
 
@@ -80,7 +79,7 @@ fn types(refused: &Refused) -> TokenStream {
     let needs = refused.arguments.iter().filter_map(need);
     let errors = &refused.errors;
     let output = refused.output.is_certain.then(|| {
-        let (ty, answer) = (&refused.output.ty, answer(&refused.output));
+        let (ty, answer) = (&refused.output.ty, answer(&refused.output, refused.role));
         quote!(let _ = |__operator_returned: #ty| #answer;)
     });
     let prelude = prelude(&refused.runtime);
@@ -108,10 +107,13 @@ fn prelude(runtime: &Runtime) -> TokenStream {
 
 pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream {
     let conditions = &endpoint.conditions;
-    let [name_mark, path_mark] = &endpoint.marks;
+    let (own_mark, further_mark) = &endpoint.marks;
     let prelude = prelude(&endpoint.runtime);
     let item = described(endpoint);
-    let is_described = is_described(&endpoint.description, UNDESCRIBED);
+    let is_described = match endpoint.role {
+        Role::Endpoint => is_described(&endpoint.description, UNDESCRIBED),
+        Role::Event { .. } => None,
+    };
     let assertions = is_described
         .into_iter()
         .chain(inputs(&endpoint.arguments).flat_map(assertions));
@@ -123,14 +125,16 @@ pub(crate) fn endpoint(endpoint: &Endpoint, function: &Function) -> TokenStream 
         #item
         __operator::submit! { &__OPERATOR_ENDPOINT }
     }};
-    let endpoint = constant(name_mark, conditions, &body);
-    let path = constant(path_mark, conditions, &quote!(()));
+    let endpoint = constant(own_mark, conditions, &body);
+    let further = further_mark
+        .as_ref()
+        .map(|mark| constant(mark, conditions, &quote!(())));
     // An endpoint function must be async even if it awaits nothing, and its arguments are what a caller can send.
     quote! {
         #[allow(clippy::too_many_arguments, clippy::unused_async)]
         #function
         #endpoint
-        #path
+        #further
     }
 }
 
@@ -146,8 +150,32 @@ fn constant(name: &Ident, conditions: &[syn::Attribute], value: &TokenStream) ->
     }
 }
 
-/// The static that describes and runs the endpoint.
+/// The static that describes and runs the endpoint or the event handler.
 fn described(endpoint: &Endpoint) -> TokenStream {
+    let described = described_endpoint(endpoint);
+    if endpoint.role == Role::Endpoint {
+        return quote!(static __OPERATOR_ENDPOINT: __operator::Endpoint = #described;);
+    }
+    let name = endpoint.function.unraw().to_string();
+    let payload = payload(endpoint).map_or_else(|| quote!(__operator::IgnoredAny), |ty| quote!(#ty));
+    quote! {
+        static __OPERATOR_ENDPOINT: __operator::EventHandler = __operator::EventHandler {
+            name: #name,
+            endpoint: #described,
+            decode: <#payload as __operator::EventPayload>::check,
+        };
+    }
+}
+
+/// The type of the payload, if the function takes it.
+fn payload(endpoint: &Endpoint) -> Option<&Type> {
+    endpoint.arguments.iter().find_map(|argument| match argument {
+        Checked::Payload { ty } => Some(ty),
+        _ => None,
+    })
+}
+
+fn described_endpoint(endpoint: &Endpoint) -> TokenStream {
     let Endpoint {
         name,
         description,
@@ -173,14 +201,23 @@ fn described(endpoint: &Endpoint) -> TokenStream {
     };
     let (scope, tag) = (text(&endpoint.scope), text(&endpoint.tag));
     let key = key(endpoint);
-    let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
+    let inputs = match endpoint.role {
+        Role::Endpoint => {
+            let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
+            quote!(&[#(#inputs),*])
+        }
+        Role::Event { fields, .. } => {
+            let fields = Ident::new(fields, Span::call_site());
+            quote!(&__operator::event_fields::#fields)
+        }
+    };
     let needs = endpoint.arguments.iter().filter_map(need);
     let Output { ty: output, place, .. } = output;
-    let schema = at(span::ends(place), "HandlerOutput", "schema");
+    let schema = at(span::ends(place), endpoint.role.output(), "schema");
     let allowed = &endpoint.allowed;
     let run = run(endpoint);
     quote! {
-        static __OPERATOR_ENDPOINT: __operator::Endpoint = __operator::Endpoint {
+        __operator::Endpoint {
             name: #name,
             description: #description,
             deprecated: #deprecated,
@@ -191,7 +228,7 @@ fn described(endpoint: &Endpoint) -> TokenStream {
             timeout: #timeout,
             scope: #scope,
             tag: #tag,
-            inputs: &[#(#inputs),*],
+            inputs: #inputs,
             needs: &[#(#needs),*],
             output: || __operator::Returned::<#output>::SPEC.__operator_schema(#schema),
             problems: &[|| __operator::Returned::<#output>::SPEC.__operator_problems() #(, || <#errors as __operator::DocumentedError>::PROBLEMS)*],
@@ -199,22 +236,25 @@ fn described(endpoint: &Endpoint) -> TokenStream {
             function: __operator::identity(#ident),
             source: __operator::Source::here(::core::module_path!()),
             run: #run,
-        };
+        }
     }
 }
 
 fn inputs(arguments: &[Checked]) -> impl Iterator<Item = &Input> {
     arguments.iter().filter_map(|argument| match argument {
         Checked::Input(input) => Some(&**input),
-        Checked::Borrowed { .. } | Checked::Transaction { .. } | Checked::Extracted { .. } => None,
+        Checked::Borrowed { .. }
+        | Checked::Transaction { .. }
+        | Checked::Extracted { .. }
+        | Checked::Payload { .. } => None,
     })
 }
 
 /// Converts the returned value to bytes or to an error. The traits have the span of the return type, so rustc reports
 /// there.
-fn answer(output: &Output) -> TokenStream {
+fn answer(output: &Output, role: Role) -> TokenStream {
     let place = span::ends(&output.place);
-    let (value, error) = (at(place, "HandlerOutput", "answer"), at(place, "HandlerError", "error"));
+    let (value, error) = (at(place, role.output(), "answer"), at(place, "HandlerError", "error"));
     quote!(__operator::Returned(__operator_returned).__operator_answer(#value, #error))
 }
 
@@ -289,7 +329,7 @@ fn default_function(input: &Input) -> Option<TokenStream> {
 
 fn need(argument: &Checked) -> Option<TokenStream> {
     let (name, need) = match argument {
-        Checked::Input(_) => return None,
+        Checked::Input(_) | Checked::Payload { .. } => return None,
         Checked::Borrowed { name, ty } => (name, quote!(<#ty as __operator::AppState>)),
         Checked::Transaction { name, ty } => (name, quote!(<#ty as __operator::TransactionArgument>)),
         Checked::Extracted { name, ty } => (name, quote!(<#ty as __operator::ExtractedArgument>)),
@@ -323,7 +363,7 @@ fn decodes(endpoint: &Endpoint) -> TokenStream {
 
 /// The function that runs the endpoint.
 fn run(endpoint: &Endpoint) -> TokenStream {
-    let mut extracted = TokenStream::new();
+    let mut taken = TokenStream::new();
     let mut passed = Vec::new();
     let mut values = Vec::new();
     for (index, argument) in endpoint.arguments.iter().enumerate() {
@@ -335,19 +375,29 @@ fn run(endpoint: &Endpoint) -> TokenStream {
             }
             Checked::Extracted { ty, .. } => {
                 let value = format_ident!("__operator_extracted_{index}");
-                extracted
-                    .extend(quote!(let #value = <#ty as __operator::ExtractedArgument>::extracted(__operator_call)?;));
+                taken.extend(quote!(let #value = <#ty as __operator::ExtractedArgument>::extracted(__operator_call)?;));
                 quote!(#value)
             }
             Checked::Borrowed { ty, .. } => quote!(<#ty as __operator::AppState>::borrowed(__operator_call)?),
             Checked::Transaction { ty, .. } => {
                 quote!(<#ty as __operator::TransactionArgument>::borrowed(__operator_transaction)?)
             }
+            Checked::Payload { ty } => {
+                taken.extend(
+                    quote!(let __operator_payload = <#ty as __operator::EventPayload>::decode(__operator_call)?;),
+                );
+                quote!(__operator_payload)
+            }
         });
     }
-    let (values, decodes) = (nested(&values), decodes(endpoint));
+    if endpoint.role == Role::Endpoint {
+        let (values, decodes) = (nested(&values), decodes(endpoint));
+        taken.extend(
+            quote!(let #values = __operator::Invocation::arguments(__operator_call, |__operator_inputs| #decodes)?;),
+        );
+    }
     let ident = &endpoint.function;
-    let answer = answer(&endpoint.output);
+    let answer = answer(&endpoint.output, endpoint.role);
     // In parentheses the function is a value, as it is in `identity(…)`. If rustc cannot find the function, the two
     // errors are then identical, and rustc prints only one.
     let handler = quote!(__operator::answering((#ident)(#(#passed),*), |__operator_returned| #answer));
@@ -356,13 +406,14 @@ fn run(endpoint: &Endpoint) -> TokenStream {
         .iter()
         .fold(handler, |future, argument| match argument {
             Checked::Borrowed { ty, .. } => quote!(__operator::Lent::<#ty>::VALUE.__operator_of(#future)),
-            Checked::Input(_) | Checked::Transaction { .. } | Checked::Extracted { .. } => future,
+            Checked::Input(_) | Checked::Transaction { .. } | Checked::Extracted { .. } | Checked::Payload { .. } => {
+                future
+            }
         });
     let pinned = quote_spanned!(ident.span()=> __operator::Boxed::pin(#handler));
     quote! {
         |__operator_call, __operator_transaction| {
-            #extracted
-            let #values = __operator::Invocation::arguments(__operator_call, |__operator_inputs| #decodes)?;
+            #taken
             __operator::Ok(#pinned)
         }
     }

@@ -52,7 +52,7 @@ fn input(name: &Ident, arguments: &[Argument], errors: &mut Errors) -> Option<St
                 None
             }
             Kind::Input { options, .. } => Some(wire_name(shown, options)),
-            Kind::Borrowed | Kind::Transaction | Kind::Extracted => {
+            Kind::Borrowed | Kind::Transaction | Kind::Extracted | Kind::Payload => {
                 let wrong = format!("`{shown}` is not an input, so no caller sends it");
                 errors.at(name, wrong, "name owned arguments in `key`");
                 None

@@ -8,11 +8,21 @@ pub(crate) fn of_name(name: &str, place: Span) -> Ident {
     Ident::new(&format!("endpoint_named_{name}"), place)
 }
 
-/// The name of the item that marks an endpoint's path. Letters and digits are kept, and each other character becomes an
-/// escape of two characters, so that different paths give different names.
+/// The name of the item that marks an endpoint's path.
 pub(crate) fn of_path(path: &str, place: Span) -> Ident {
-    let mut word = "endpoint_at".to_owned();
-    for letter in path.chars() {
+    escaped("endpoint_at", path, place)
+}
+
+/// The name of the item that marks the type of events that a function handles.
+pub(crate) fn of_event(event_type: &str, place: Span) -> Ident {
+    escaped("handler_of_", event_type, place)
+}
+
+/// An identifier. Letters and digits are kept, and each other character becomes an escape of two characters, so that
+/// different texts give different names.
+fn escaped(beginning: &str, text: &str, place: Span) -> Ident {
+    let mut word = beginning.to_owned();
+    for letter in text.chars() {
         match letter {
             '/' => word.push_str("__"),
             '_' => word.push_str("_u"),

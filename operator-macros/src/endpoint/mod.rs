@@ -2,19 +2,19 @@
 //! mistake.
 
 mod assertions;
-mod attribute;
+pub(crate) mod attribute;
 mod bounds;
-mod check;
+pub(crate) mod check;
 mod constraint;
-mod expand;
+pub(crate) mod expand;
 mod key;
 mod literal;
-mod mark;
-mod model;
+pub(crate) mod mark;
+pub(crate) mod model;
 mod owned;
 mod path;
 mod pattern;
-mod signature;
+pub(crate) mod signature;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -29,7 +29,7 @@ use crate::function::{self, Function};
 
 pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStream {
     let Ok(function) = syn::parse2::<Function>(item.clone()) else {
-        return not_a_function(item);
+        return not_a_function("operator_api", item);
     };
     match parse_and_check(attribute, &function) {
         Ok(endpoint) => expand::endpoint(&endpoint, &expand::cleaned(function)),
@@ -43,8 +43,9 @@ fn parse_and_check(attribute: TokenStream, function: &Function) -> Result<Endpoi
     check::check(&attribute, function, errors)
 }
 
-fn not_a_function(item: &TokenStream) -> TokenStream {
-    let mistake = function::not_a_function(item);
+/// The mistake of an attribute on anything but a function.
+pub(crate) fn not_a_function(attribute: &str, item: &TokenStream) -> TokenStream {
+    let mistake = function::not_a_function(attribute, item);
     // If the macro is used where an expression is expected, it can return only one expression. Any other item is
     // returned as written, even if it cannot be parsed, so that an editor can complete a function that is still being
     // typed.

@@ -1,5 +1,7 @@
 //! The checked endpoint, from which the expansion is generated.
 
+use std::fmt;
+
 use proc_macro2::Ident;
 use syn::{Attribute as RustAttribute, Type};
 
@@ -8,15 +10,57 @@ use super::signature::Output;
 use crate::doc::Description;
 use crate::runtime::Runtime;
 
-/// An endpoint without mistakes.
+/// What the function is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Endpoint,
+    /// The events of a type; `fields` is the runtime's description of their fields.
+    Event {
+        is_setup: bool,
+        fields: &'static str,
+    },
+}
+
+impl Role {
+    pub(crate) fn is_event(self) -> bool {
+        self != Self::Endpoint
+    }
+
+    /// An argument that the caller sends.
+    pub(crate) fn owned(self) -> &'static str {
+        if self.is_event() { "a payload" } else { "an input" }
+    }
+
+    /// The trait of the returned value.
+    pub(crate) fn output(self) -> &'static str {
+        match self {
+            Self::Endpoint => "HandlerOutput",
+            Self::Event { is_setup: true, .. } => "ContextOutput",
+            Self::Event { is_setup: false, .. } => "EventOutput",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.is_event() {
+            "an event handler"
+        } else {
+            "an endpoint"
+        })
+    }
+}
+
+/// An endpoint or an event handler without mistakes.
 pub(crate) struct Endpoint {
+    pub(crate) role: Role,
     pub(crate) runtime: Runtime,
     pub(crate) function: Ident,
     /// The `cfg` attributes of the function.
     pub(crate) conditions: Vec<RustAttribute>,
     pub(crate) name: String,
-    /// The names of two marker items: one for the endpoint's name, one for its path. See [`super::mark`].
-    pub(crate) marks: [Ident; 2],
+    /// The name of the item that contains the endpoint, and that of a further marker item. See [`super::mark`].
+    pub(crate) marks: (Ident, Option<Ident>),
     pub(crate) description: Description,
     pub(crate) deprecated: bool,
     pub(crate) method: Method,
@@ -36,6 +80,7 @@ pub(crate) struct Endpoint {
 
 /// The parts of an endpoint with mistakes that are still known.
 pub(crate) struct Refused {
+    pub(crate) role: Role,
     pub(crate) runtime: Runtime,
     pub(crate) mistakes: syn::Error,
     pub(crate) function: Ident,
@@ -70,6 +115,7 @@ pub(crate) enum Checked {
     Borrowed { name: String, ty: Type },
     Transaction { name: String, ty: Type },
     Extracted { name: String, ty: Type },
+    Payload { ty: Type },
 }
 
 pub(crate) struct Input {

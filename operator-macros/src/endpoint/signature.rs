@@ -10,6 +10,7 @@ use syn::{
 
 use super::bounds;
 use super::constraint::{self, Options};
+use super::model::Role;
 use super::owned::{self, bare};
 use crate::doc::{self, Description};
 use crate::error::Errors;
@@ -53,15 +54,17 @@ pub(crate) enum Kind {
     Transaction,
     /// An axum extractor.
     Extracted,
+    /// The event.
+    Payload,
 }
 
 /// Returns the arguments that could be sorted, and the return type.
-pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
-    let is_free = check_function(function, errors);
-    let mut output = output(&function.signature, errors);
+pub(crate) fn sorted(function: &Function, role: Role, errors: &mut Errors) -> Sorted {
+    let is_free = check_function(function, role, errors);
+    let mut output = output(&function.signature, role, errors);
     output.is_certain &= is_free;
     let inputs = function.signature.inputs.iter();
-    let mut arguments: Vec<Argument> = inputs.filter_map(|argument| sort(argument, errors)).collect();
+    let mut arguments: Vec<Argument> = inputs.filter_map(|argument| sort(argument, role, errors)).collect();
     for argument in &mut arguments {
         argument.is_certain &= is_free;
     }
@@ -70,40 +73,40 @@ pub(crate) fn sorted(function: &Function, errors: &mut Errors) -> Sorted {
 
 /// Checks the function. Returns whether the types in its signature have the same meaning outside it: they use neither
 /// generic parameters nor `Self`.
-fn check_function(function: &Function, errors: &mut Errors) -> bool {
+fn check_function(function: &Function, role: Role, errors: &mut Errors) -> bool {
     let signature = &function.signature;
     if signature.asyncness.is_none() {
         let write = "write `async fn`";
-        errors.at(&signature.fn_token, "an endpoint function must be async", write);
+        errors.at(&signature.fn_token, format!("{role} function must be async"), write);
     }
     if let Safety::Unsafe(token) = &signature.safety {
         let write = "remove `unsafe`, and use an `unsafe` block in the body";
-        errors.at(token, "an endpoint function cannot be unsafe", write);
+        errors.at(token, format!("{role} function cannot be unsafe"), write);
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "an endpoint function cannot be extern", "remove `extern`");
+        errors.at(abi, format!("{role} function cannot be extern"), "remove `extern`");
     }
     if let Some(token) = &signature.constness {
-        errors.at(token, "an endpoint function cannot be const", "remove `const`");
+        errors.at(token, format!("{role} function cannot be const"), "remove `const`");
     }
     if let Some(variadic) = &signature.variadic {
-        let wrong = "an endpoint function cannot be variadic";
+        let wrong = format!("{role} function cannot be variadic");
         errors.at(variadic, wrong, "write one argument for each input");
     }
-    let is_free = check_types(signature, errors);
-    for attribute in function
-        .attributes
-        .iter()
-        .filter(|attribute| is_operator_api(attribute))
-    {
-        let write = "remove the second `#[operator_api]`, or write a second function that calls this one";
-        errors.at(attribute, "a function can be only one endpoint", write);
+    let is_free = check_types(signature, role, errors);
+    for attribute in function.attributes.iter().filter(|attribute| is_ours(attribute)) {
+        let write = "remove the second attribute, or write a second function that calls this one";
+        errors.at(
+            attribute,
+            "a function can be only one endpoint or one event handler",
+            write,
+        );
     }
     is_free
 }
 
 /// Reports `Self` and generic parameters. Returns whether there are none.
-fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
+fn check_types(signature: &Signature, role: Role, errors: &mut Errors) -> bool {
     let before = errors.count();
     let mut types = signature.inputs.iter().filter_map(|argument| match argument {
         FnArg::Typed(argument) => Some(&argument.ty),
@@ -114,7 +117,7 @@ fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
         .or_else(|| word("Self", &signature.output));
     if let Some(token) = of_impl {
         let write = "move it out of the `impl`, and write the name of the type";
-        errors.at(&token, "an endpoint is a free function, so it has no `Self`", write);
+        errors.at(&token, format!("{role} is a free function, so it has no `Self`"), write);
     }
     for parameter in &signature.generics.params {
         let (what, concrete) = match parameter {
@@ -124,14 +127,14 @@ fn check_types(signature: &Signature, errors: &mut Errors) -> bool {
         };
         errors.at(
             parameter,
-            format!("an endpoint cannot be generic over {what}"),
+            format!("{role} cannot be generic over {what}"),
             format!("use concrete {concrete}"),
         );
     }
     errors.count() == before && signature.receiver().is_none()
 }
 
-fn output(signature: &Signature, errors: &mut Errors) -> Output {
+fn output(signature: &Signature, role: Role, errors: &mut Errors) -> Output {
     let ReturnType::Type(_, ty) = &signature.output else {
         return Output {
             ty: quote!(()),
@@ -142,9 +145,9 @@ fn output(signature: &Signature, errors: &mut Errors) -> Output {
     let before = errors.count();
     if let Some(borrow) = owned::short_borrow(ty) {
         let write = format!("return {}", borrow.owned);
-        errors.at(&borrow.tokens, "an endpoint cannot return borrowed data", write);
+        errors.at(&borrow.tokens, format!("{role} cannot return borrowed data"), write);
     } else if let Some(token) = word("impl", ty) {
-        let wrong = "an endpoint cannot return `impl …`, because its schema is generated from the type";
+        let wrong = format!("{role} cannot return `impl …`, because its schema is generated from the type");
         errors.at(&token, wrong, "write the name of the type");
     }
     Output {
@@ -166,27 +169,28 @@ fn word(word: &str, tokens: &impl ToTokens) -> Option<TokenTree> {
     find(word, tokens.to_token_stream())
 }
 
-fn is_operator_api(attribute: &Attribute) -> bool {
+/// Whether the attribute makes a function an endpoint or an event handler.
+pub(crate) fn is_ours(attribute: &Attribute) -> bool {
     let name = attribute.path().segments.last();
-    name.is_some_and(|segment| segment.ident == "operator_api")
+    name.is_some_and(|segment| segment.ident == "operator_api" || segment.ident == "operator_event")
 }
 
-fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
+fn sort(argument: &FnArg, role: Role, errors: &mut Errors) -> Option<Argument> {
     let argument = match argument {
         FnArg::Receiver(receiver) => {
             let write = "write a free function that borrows what it needs, like `desk: &Desk`";
-            errors.at(receiver, "an endpoint cannot take `self`", write);
+            errors.at(receiver, format!("{role} cannot take `self`"), write);
             return None;
         }
         FnArg::Typed(argument) => argument,
     };
     let options = constraint::parse(&argument.attrs, errors);
     bounds::check(&options, errors);
-    let is_certain = options.are_read && !refuse_conditions(argument, errors);
-    let name = name_of(argument, errors);
+    let is_certain = options.are_read && !refuse_conditions(argument, role, errors);
+    let name = name_of(argument, role, errors);
     let sorted = match bare(&argument.ty) {
-        Type::Reference(reference) => borrowed(reference, &options, errors),
-        owned => by_value(argument, owned, options, errors),
+        Type::Reference(reference) => borrowed(reference, &options, role, errors),
+        owned => by_value(argument, owned, options, role, errors),
     };
     let (name, (kind, ty)) = (name?, sorted?);
     Some(Argument {
@@ -198,26 +202,27 @@ fn sort(argument: &FnArg, errors: &mut Errors) -> Option<Argument> {
 }
 
 /// Reports `cfg` conditions on an argument. Returns whether there was one.
-fn refuse_conditions(argument: &PatType, errors: &mut Errors) -> bool {
+fn refuse_conditions(argument: &PatType, role: Role, errors: &mut Errors) -> bool {
     let before = errors.count();
     let conditional =
         |attribute: &&Attribute| attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr");
     for attribute in argument.attrs.iter().filter(conditional) {
         let name = attribute.path().to_token_stream();
-        let wrong = format!("an argument of an endpoint cannot have a `{name}` condition");
+        let wrong = format!("an argument of {role} cannot have a `{name}` condition");
         let write = "put a `cfg` on the function, and write one function for each case";
         errors.at(attribute, wrong, write);
     }
     errors.count() > before
 }
 
-fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -> Option<(Kind, Type)> {
+fn borrowed(reference: &TypeReference, options: &Options, role: Role, errors: &mut Errors) -> Option<(Kind, Type)> {
     options.refuse_all_but(&[], "a borrowed argument, which is not an input", errors);
     let ty = bare(&reference.elem).clone();
     let is_text = matches!(&ty, Type::Path(path) if path.path.is_ident("str"));
     if is_text || matches!(ty, Type::Slice(_)) {
         let borrow = owned::of_reference(reference);
-        errors.at(reference, "an input must be owned", format!("write {}", borrow.owned));
+        let wrong = format!("{} must be owned", role.owned());
+        errors.at(reference, wrong, format!("write {}", borrow.owned));
         return None;
     }
     if let Some(token) = word("impl", &ty) {
@@ -247,13 +252,22 @@ fn borrowed(reference: &TypeReference, options: &Options, errors: &mut Errors) -
     Some((kind, ty))
 }
 
-fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Errors) -> Option<(Kind, Type)> {
+fn by_value(
+    argument: &PatType,
+    ty: &Type,
+    mut options: Options,
+    role: Role,
+    errors: &mut Errors,
+) -> Option<(Kind, Type)> {
     let extracted = options.extract.is_some();
     let before = errors.count();
     let description = Description::read(&argument.attrs, errors);
     let is_read = errors.count() == before;
     if extracted {
         let what = "an extracted argument, which is not an input";
+        options.refuse_all_but(&["extract"], what, errors);
+    } else if role.is_event() {
+        let what = "the payload of an event";
         options.refuse_all_but(&["extract"], what, errors);
     } else if options.flatten.is_some() {
         options = options.of_flattened(errors);
@@ -267,20 +281,22 @@ fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Er
         }
     }
     if let Some(token) = word("impl", ty) {
-        let wrong = "an input cannot be `impl …`, because its schema is generated from the type";
+        let wrong = format!("{} cannot be `impl …`, because it is decoded as one type", role.owned());
         errors.at(&token, wrong, "write the name of the type");
         return None;
     }
     if let Some(borrow) = owned::borrow(ty) {
         errors.at(
             &borrow.tokens,
-            "an input must be owned",
+            format!("{} must be owned", role.owned()),
             format!("write {}", borrow.owned),
         );
         return None;
     }
     let kind = if extracted {
         Kind::Extracted
+    } else if role.is_event() {
+        Kind::Payload
     } else {
         Kind::Input {
             description,
@@ -290,13 +306,13 @@ fn by_value(argument: &PatType, ty: &Type, mut options: Options, errors: &mut Er
     Some((kind, ty.clone()))
 }
 
-fn name_of(argument: &PatType, errors: &mut Errors) -> Option<Ident> {
+fn name_of(argument: &PatType, role: Role, errors: &mut Errors) -> Option<Ident> {
     match &*argument.pat {
         Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => Some(pattern.ident.clone()),
         pattern => {
             let write = "write a name, and destructure the value in the body".to_owned();
             let write = of_extractor(pattern, &argument.ty).unwrap_or(write);
-            errors.at(pattern, "an argument of an endpoint cannot be a pattern", write);
+            errors.at(pattern, format!("an argument of {role} cannot be a pattern"), write);
             None
         }
     }

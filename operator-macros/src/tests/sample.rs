@@ -54,6 +54,23 @@ pub async fn kept(
 #[operator_api(POST, read_only)]
 pub async fn nothing() {}
 
+/// Notes that something has happened.
+#[operator_event(custom = "sample.happened", timeout = "2s")]
+pub async fn happened(
+    _tx: &mut given::Transaction,
+    _event: &given::Event,
+    #[operator(extract)] _head: given::Head,
+    payload: given::Cents,
+) -> given::Answer<given::Cents, Missing> {
+    given::answer(payload)
+}
+
+/// Gives the agent a context.
+#[operator_event("conversation.setup")]
+pub async fn begun() -> given::Context {
+    given::context()
+}
+
 /// Which one it is.
 #[derive(SearchParam)]
 pub enum Which {

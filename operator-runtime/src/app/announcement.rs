@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::Assembled;
+use crate::endpoint::Endpoint;
 
 /// Hashing as many bytes takes about a quarter of a second.
 const MOST_TO_HASH: usize = 256 * 1024 * 1024;
 
 pub(super) fn announce(assembled: &Assembled) {
-    let mut crates = BTreeMap::<&str, usize>::new();
-    for endpoint in &assembled.endpoints {
-        *crates.entry(endpoint.endpoint.source.crate_name()).or_default() += 1;
-    }
-    for (name, endpoints) in crates {
+    for (name, endpoints) in by_crate(assembled.own_endpoints().map(|bound| bound.endpoint)) {
         tracing::info!("{endpoints} endpoints from the crate {name}");
+    }
+    for (name, handlers) in by_crate(assembled.handlers.iter().map(|handler| &handler.endpoint)) {
+        tracing::info!("{handlers} handlers of events from the crate {name}");
     }
     let credentials = &assembled.settings.credentials;
     for name in credentials.keys.weak() {
@@ -33,6 +33,15 @@ pub(super) fn announce(assembled: &Assembled) {
     if let Some(warning) = store.warning() {
         tracing::warn!("{warning}");
     }
+}
+
+/// How many of the endpoints are in each crate.
+fn by_crate<'e>(endpoints: impl Iterator<Item = &'e Endpoint>) -> BTreeMap<&'static str, usize> {
+    let mut crates = BTreeMap::new();
+    for endpoint in endpoints {
+        *crates.entry(endpoint.source.crate_name()).or_default() += 1;
+    }
+    crates
 }
 
 /// Logs the URL for MCP clients, if there are tokens for them.

@@ -13,14 +13,17 @@ use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, 
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
 use crate::endpoint::arguments::ArgumentSources;
+use crate::endpoint::call::Call;
+use crate::endpoint::event::{EVENTS, EventHandler};
 use crate::endpoint::states::States;
+use crate::events::{self, Event};
 use crate::idempotency::operations::Operations;
 use crate::input::BoundInputs;
-use crate::manifest::info::Info;
 use crate::manifest::model::Model;
 use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
 use crate::pipeline::Pipeline;
+use crate::pipeline::events::Handlers;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::credentials::Credentials;
 use crate::store::{self, BoxFuture, Store};
@@ -32,7 +35,10 @@ pub(crate) struct Assembled {
     pub(super) config: Config,
     /// The credentials in use, which are replaced when their files change.
     pub(crate) credentials: ArcSwap<Credentials>,
+    /// The endpoints of the app, and the endpoint at which events arrive, if the app has handlers of events.
     pub(crate) endpoints: Vec<Arc<PreparedEndpoint>>,
+    pub(crate) handlers: Vec<&'static EventHandler>,
+    pub(crate) events_path: &'static str,
     pub(crate) pipeline: Arc<Pipeline>,
     /// The memory for all request bodies that are being read.
     pub(crate) room: BodyRoom,
@@ -55,20 +61,32 @@ pub(crate) fn assemble<'a>(
 async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) -> Result<Assembled, StartError> {
     let mut problems = Vec::new();
     let mut endpoints = choose(app, &mut problems);
+    let handlers = registry::select_handlers(&app.only);
+    let events_path = registry::events_path(&app.events_paths);
     let info = registry::check_info(&app.info, &mut problems);
     let settings = config.settle(&mut problems);
     let exporter = export(config, &mut problems).await;
     let documents = settings
         .as_ref()
         .filter(|settings| settings.serves_manifest)
-        .and_then(|settings| write_manifest(&endpoints, info, settings, &mut problems));
+        .and_then(|settings| {
+            let model = Model::new(&endpoints, &settings.public_url)
+                .with_info(info)
+                .with_events(&handlers, events_path);
+            write_manifest(&model, &mut problems)
+        });
     if documents.is_some() {
         endpoints.push(&served::ENDPOINT);
     }
     registry::check_unique(&endpoints, &mut problems);
+    registry::check_handlers(&endpoints, &handlers, &mut problems);
     registry::check_probes(&endpoints, &mut problems);
-    check_lifetimes(&endpoints, config, &mut problems);
+    let of_handlers = || handlers.iter().map(|handler| &handler.endpoint);
+    check_lifetimes(endpoints.iter().copied().chain(of_handlers()), config, &mut problems);
     if let Some(settings) = &settings {
+        if !handlers.is_empty() {
+            registry::check_events_path(&endpoints, &app.events_paths, &settings.public_url, &mut problems);
+        }
         registry::check_base_path(
             &endpoints,
             &settings.public_url,
@@ -87,18 +105,29 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         setup::run(app, store, store_setting, setup::Runs::IfChanged, &mut problems).await;
     }
     let mut states = states(app, store.as_deref(), documents);
-    registry::check_needs(&endpoints, &states, store.as_deref(), store_setting, &mut problems);
+    let mut check_needs = |endpoints: Vec<&'static Endpoint>, own: &[TypeId]| {
+        registry::check_needs(endpoints, own, &states, store.as_deref(), store_setting, &mut problems);
+    };
+    check_needs(endpoints.clone(), &[TypeId::of::<Call>()]);
+    check_needs(of_handlers().collect(), &[TypeId::of::<Call>(), TypeId::of::<Event>()]);
     let inputs = bind_inputs(&endpoints, &mut problems);
     let (Some(settings), Some(store), true) = (settings, store, problems.is_empty()) else {
         return Err(StartError::new(problems));
     };
     before_serving::run(&app.before_serving, &mut states).await?;
     meter::describe();
-    let endpoints = endpoints
+    let binding = Binding {
+        settings: &settings,
+        states: &states,
+    };
+    let mut endpoints: Vec<_> = endpoints
         .into_iter()
         .zip(inputs)
-        .map(|(endpoint, inputs)| Arc::new(bind(endpoint, inputs, &settings, &states)))
+        .map(|(endpoint, inputs)| Arc::new(binding.bind(endpoint, endpoint.path, inputs)))
         .collect();
+    if !handlers.is_empty() {
+        endpoints.push(Arc::new(binding.bind_events(&handlers, events_path)));
+    }
     let operations = Operations::new(store, config.operations);
     let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency);
     Ok(Assembled {
@@ -107,9 +136,18 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         credentials: ArcSwap::new(Arc::clone(&settings.credentials)),
         settings,
         endpoints,
+        handlers,
+        events_path,
         pipeline: Arc::new(pipeline),
         _exporter: exporter,
     })
+}
+
+impl Assembled {
+    /// The endpoints of the app, without that of the events.
+    pub(crate) fn own_endpoints(&self) -> impl Iterator<Item = &Arc<PreparedEndpoint>> {
+        self.endpoints.iter().filter(|endpoint| endpoint.events.is_none())
+    }
 }
 
 #[cfg(feature = "prometheus")]
@@ -159,13 +197,8 @@ fn states(app: &App, store: Option<&dyn Store>, documents: Option<Documents>) ->
 }
 
 /// The manifest that its endpoint answers with. It describes every endpoint except the manifest's own endpoint.
-fn write_manifest(
-    endpoints: &[&'static Endpoint],
-    info: Option<&Info>,
-    settings: &Settled,
-    problems: &mut Vec<StartProblem>,
-) -> Option<Documents> {
-    Documents::new(&Model::new(endpoints, &settings.public_url).with_info(info))
+fn write_manifest(model: &Model, problems: &mut Vec<StartProblem>) -> Option<Documents> {
+    Documents::new(model)
         .map_err(|error| {
             let sentence = format!("The manifest cannot be written as JSON: {error}.");
             problems.push(StartProblem::new(sentence).caused_by(error));
@@ -173,18 +206,50 @@ fn write_manifest(
         .ok()
 }
 
-fn bind(endpoint: &'static Endpoint, inputs: BoundInputs, settings: &Settled, states: &States) -> PreparedEndpoint {
-    PreparedEndpoint {
-        endpoint,
-        credentials: ArcSwap::from_pointee(settings.credentials.bind(&settings.public_url.published(endpoint.path))),
-        arguments: Arc::new(ArgumentSources {
-            endpoint: endpoint.name,
-            inputs,
-            states: states.clone(),
-            needs: endpoint.needs,
-        }),
-        max_execution: max_execution(endpoint, settings.limits.handler_timeout),
-        meter: CallMeter::of(endpoint.name),
+/// What all endpoints are bound to.
+struct Binding<'a> {
+    settings: &'a Settled,
+    states: &'a States,
+}
+
+impl Binding<'_> {
+    fn bind(&self, endpoint: &'static Endpoint, path: &'static str, inputs: BoundInputs) -> PreparedEndpoint {
+        let Self { settings, states } = self;
+        PreparedEndpoint {
+            endpoint,
+            path,
+            credentials: ArcSwap::from_pointee(settings.credentials.bind(&settings.public_url.published(path))),
+            arguments: Arc::new(ArgumentSources {
+                endpoint: endpoint.name,
+                inputs,
+                states: (*states).clone(),
+                needs: endpoint.needs,
+            }),
+            max_execution: max_execution(endpoint, settings.limits.handler_timeout),
+            meter: CallMeter::of(endpoint.name),
+            slow: None,
+            events: None,
+        }
+    }
+
+    /// The endpoint at which the events arrive. A payload is decoded by its handler, so it has no inputs.
+    fn bind_events(&self, handlers: &[&'static EventHandler], path: &'static str) -> PreparedEndpoint {
+        let default = self.settings.limits.handler_timeout;
+        let longest = handlers.iter().map(|handler| max_execution(&handler.endpoint, default));
+        let max_execution = longest.max().unwrap_or(default);
+        let bound = handlers.iter().map(|handler| {
+            let name = handler.endpoint.name;
+            let prepared = PreparedEndpoint {
+                slow: (name == events::SETUP).then(|| meter::slow_setups(name)),
+                ..self.bind(&handler.endpoint, path, BoundInputs::default())
+            };
+            (*handler, Arc::new(prepared))
+        });
+        PreparedEndpoint {
+            max_execution,
+            events: Some(Handlers::new(bound)),
+            ..self.bind(&EVENTS, path, BoundInputs::default())
+        }
     }
 }
 
@@ -193,8 +258,12 @@ fn max_execution(endpoint: &Endpoint, default: Duration) -> Duration {
 }
 
 /// Checks for each endpoint whose calls are recorded that a record is kept for longer than callers may retry.
-fn check_lifetimes(endpoints: &[&'static Endpoint], config: &Config, problems: &mut Vec<StartProblem>) {
-    for endpoint in endpoints.iter().filter(|endpoint| endpoint.effect.is_recorded()) {
+fn check_lifetimes(
+    endpoints: impl Iterator<Item = &'static Endpoint>,
+    config: &Config,
+    problems: &mut Vec<StartProblem>,
+) {
+    for endpoint in endpoints.filter(|endpoint| endpoint.effect.is_recorded()) {
         let longest = max_execution(endpoint, config.limits.handler_timeout);
         if let Err(problem) = config.operations.check(longest) {
             let sentence = format!("`{}` ({}): {problem}", endpoint.name, endpoint.source);

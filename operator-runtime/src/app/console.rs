@@ -25,8 +25,6 @@ use crate::console::comparison::{Question, Server};
 use crate::console::guard::{Asked, Guard};
 use crate::console::page;
 use crate::console::signed::{Signed, Wanted};
-use crate::endpoint::Endpoint;
-use crate::manifest::inputs;
 use crate::manifest::model::{Described, Model};
 use crate::manifest::operator::Description;
 use crate::problem::{Error, Kind};
@@ -50,14 +48,11 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
         path.strip_prefix(page::PATH)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let endpoint = assembled
-        .endpoints
-        .iter()
-        .map(|bound| bound.endpoint)
-        .find(|endpoint| is_taken(endpoint.path) || is_taken(&public_url.published_path(endpoint.path)))?;
+    let mut all = assembled.endpoints.iter();
+    let bound = all.find(|bound| is_taken(bound.path) || is_taken(&public_url.published_path(bound.path)))?;
     Some(format!(
         "`{}` ({}) answers at `{}`, which is the path of the console, so this run has no console: give the endpoint another path.",
-        endpoint.name, endpoint.source, endpoint.path
+        bound.endpoint.name, bound.endpoint.source, bound.path
     ))
 }
 
@@ -139,21 +134,29 @@ struct Shown {
 
 async fn endpoints(State(console): State<Arc<Console>>) -> Response {
     let public_url = &console.assembled.settings.public_url;
-    let endpoints: Vec<_> = console.assembled.endpoints.iter().map(|bound| bound.endpoint).collect();
-    let model = Model::new(&endpoints, public_url);
+    let assembled = &console.assembled;
+    let endpoints: Vec<_> = assembled.own_endpoints().map(|bound| bound.endpoint).collect();
+    let model = Model::new(&endpoints, public_url).with_events(&assembled.handlers, assembled.events_path);
     let shown = |described: &Described| Shown {
         description: Description::from(described),
-        examples: examples(described.endpoint).to_string(),
+        examples: examples(described).to_string(),
         effect: described.endpoint.effect.in_words(),
         is_recorded: described.endpoint.effect.is_recorded(),
         order: described.endpoint.inputs.iter().map(|input| input.name).collect(),
         source: described.endpoint.source.to_string(),
     };
-    json(&model.endpoints.iter().map(shown).collect::<Vec<_>>())
+    json(
+        &model
+            .endpoints
+            .iter()
+            .chain(&model.events)
+            .map(shown)
+            .collect::<Vec<_>>(),
+    )
 }
 
-fn examples(endpoint: &Endpoint) -> Value {
-    let inputs = inputs::of_inputs(endpoint);
+fn examples(described: &Described) -> Value {
+    let inputs = described.inlined_inputs();
     let properties = inputs["properties"].as_object().into_iter().flatten();
     properties
         .filter_map(|(name, property)| Some((name.clone(), property["examples"].get(0)?.clone())))
@@ -234,13 +237,18 @@ impl Console {
     fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {
         let settings = &self.assembled.settings;
         let name = wanted.endpoint.as_str();
-        let mut all = self.assembled.endpoints.iter();
-        let bound = all
-            .find(|bound| bound.endpoint.name == name)
-            .ok_or_else(|| Error::not_found(format!("There is no endpoint `{name}`: load the page again.")))?;
+        let mut endpoints = self.assembled.own_endpoints();
+        let mut handlers = self.assembled.handlers.iter();
+        let bound = endpoints.find(|bound| bound.endpoint.name == name);
+        let place = bound.map(|bound| (bound.endpoint.method, bound.path)).or_else(|| {
+            let handler = handlers.find(|handler| handler.endpoint.name == name)?;
+            Some((handler.endpoint.method, self.assembled.events_path))
+        });
+        let place =
+            place.ok_or_else(|| Error::not_found(format!("There is no endpoint `{name}`: load the page again.")))?;
         let now = self.clock.unix_seconds();
         wanted
-            .sign(bound.endpoint, &settings.public_url, &settings.credentials.keys, now)
+            .sign(place, &settings.public_url, &settings.credentials.keys, now)
             .map_err(Error::malformed)
     }
 

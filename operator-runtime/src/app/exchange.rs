@@ -13,6 +13,7 @@ use http_body_util::Full;
 
 use super::Assembled;
 use super::reading::Reading;
+use crate::pipeline::events::Handlers;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
@@ -30,7 +31,7 @@ impl Served {
     /// path, the base path followed by its own path.
     pub(super) fn all(assembled: &Arc<Assembled>) -> impl Iterator<Item = (Vec<String>, Arc<Self>)> {
         assembled.endpoints.iter().map(|endpoint| {
-            let path = endpoint.endpoint.path;
+            let path = endpoint.path;
             let mut paths = vec![path.to_owned()];
             let public_url = &assembled.settings.public_url;
             if !public_url.base_path().is_empty() {
@@ -46,7 +47,8 @@ impl Served {
 
     /// Whether an axum extractor of the endpoint reads the request's head.
     pub(super) fn extracts(&self) -> bool {
-        self.endpoint.arguments.extracts()
+        let of_events = self.endpoint.events.as_ref();
+        self.endpoint.arguments.extracts() || of_events.is_some_and(Handlers::extract)
     }
 
     pub(super) fn method(&self) -> Method {

@@ -102,6 +102,8 @@ pub struct App {
     info: Vec<Info>,
     states: States,
     twice: Vec<&'static str>,
+    /// The paths that were given to `events_path`. Start-up refuses more than one.
+    events_paths: Vec<&'static str>,
     before_serving: Vec<Step>,
     store: Option<Given<Arc<dyn Store>>>,
     #[cfg(feature = "sqlite")]
@@ -127,11 +129,32 @@ impl App {
         self
     }
 
-    /// Serves only these endpoints: `App::new().only(endpoints![recent_orders, refund_order])`. Call this method only
+    /// Serves only these endpoints and handlers of events: `App::new().only(endpoints![recent_orders, refund_order])`. Call this method only
     /// once; [`Endpoints`] says how to join several lists.
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
         self.only.push(endpoints);
+        self
+    }
+
+    /// Sets the path at which the agent's [events](crate::events) arrive, below the public URL. The default is `/events`.
+    /// A program without a handler of events has no such path.
+    ///
+    /// ```
+    /// use operator_runtime::{App, Error, operator_event, testing::Client};
+    ///
+    /// /// Notes that a conversation has ended.
+    /// #[operator_event("conversation.ended")]
+    /// async fn ended() {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let app = App::new().events_path("/agent/events");
+    /// # assert!(Client::new(app).await.is_ok());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events_path(mut self, path: &'static str) -> Self {
+        self.events_paths.push(path);
         self
     }
 
@@ -382,7 +405,7 @@ impl App {
         server::serve(listening, signals, Arc::new(assembled), axum::Router::new(), stop_delay).await
     }
 
-    /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `operations`, `keygen`, and
+    /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `trigger`, `operations`, `keygen`, and
     /// `mcp` with the feature of that name.
     #[cfg(feature = "cli")]
     pub async fn run(self) -> std::process::ExitCode {

@@ -5,10 +5,11 @@ use std::any::TypeId;
 use std::collections::HashMap;
 
 use super::{SettingName, StartProblem, probes};
-use crate::endpoint::call::Call;
+use crate::endpoint::event::{EVENTS, EventHandler};
 use crate::endpoint::need::{Need, NeedKind};
 use crate::endpoint::states::States;
 use crate::endpoint::{Endpoint, Endpoints};
+use crate::events::Event;
 use crate::manifest::info::Info;
 use crate::protocol::public_url::PublicUrl;
 #[cfg(feature = "postgres")]
@@ -21,7 +22,17 @@ use crate::transaction::Reader;
 
 const ONLY: SettingName = SettingName::Method("App::only");
 const INFO: SettingName = SettingName::Method("App::info");
+const EVENTS_PATH: SettingName = SettingName::Method("App::events_path");
 const STATE: SettingName = SettingName::Method("App::state");
+
+/// The path of the MCP server, if the program has one.
+const MCP_PATH: Option<&str> = {
+    #[cfg(feature = "mcp")]
+    let path = Some(super::mcp::http::PATH);
+    #[cfg(not(feature = "mcp"))]
+    let path = None;
+    path
+};
 
 /// Every endpoint linked into the program, sorted by path.
 pub(crate) fn linked() -> Vec<&'static Endpoint> {
@@ -30,12 +41,34 @@ pub(crate) fn linked() -> Vec<&'static Endpoint> {
     endpoints
 }
 
+/// Every handler of events linked into the program, sorted by the type of its events.
+fn linked_handlers() -> Vec<&'static EventHandler> {
+    let mut handlers: Vec<_> = inventory::iter::<&'static EventHandler>.into_iter().copied().collect();
+    let source = |handler: &EventHandler| (handler.endpoint.source.file, handler.endpoint.source.line);
+    handlers.sort_by_key(|handler| (handler.endpoint.name, source(handler)));
+    handlers
+}
+
+/// The handlers of events in the list, or every linked handler if there is no list.
+pub(crate) fn select_handlers(only: &[Endpoints]) -> Vec<&'static EventHandler> {
+    let mut handlers = linked_handlers();
+    if let Some(Endpoints(chosen)) = only.first() {
+        let is_chosen = |handler: &EventHandler| {
+            chosen
+                .iter()
+                .any(|(function, _)| *function == (handler.endpoint.function)())
+        };
+        handlers.retain(|handler| is_chosen(handler));
+    }
+    handlers
+}
+
 /// The endpoints in the list, or every linked endpoint if there is no list. Reports a problem if there are no
 /// endpoints, or if a listed function is not an endpoint or is listed twice.
 pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     let linked = linked();
     let [Endpoints(chosen), others @ ..] = only else {
-        if linked.is_empty() {
+        if linked.is_empty() && linked_handlers().is_empty() {
             problems.push(StartProblem::new("No endpoint is linked into this program: annotate a function with `#[operator_api(…)]`; if the function is in a library crate, also write `use that_crate as _;` in the program."));
         }
         return linked;
@@ -50,6 +83,7 @@ pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Ve
     if chosen.is_empty() {
         problems.push(StartProblem::of(ONLY, format!("The list of {ONLY} is empty: name the endpoints in `endpoints![…]`, or leave {ONLY} out to serve every linked endpoint.")));
     }
+    let handlers = linked_handlers();
     let mut endpoints = Vec::new();
     for (index, (function, name)) in chosen.iter().enumerate() {
         if chosen[..index].iter().any(|(earlier, _)| earlier == function) {
@@ -61,6 +95,9 @@ pub(crate) fn select(only: &[Endpoints], problems: &mut Vec<StartProblem>) -> Ve
         }
         match linked.iter().find(|endpoint| (endpoint.function)() == *function) {
             Some(endpoint) => endpoints.push(*endpoint),
+            None if handlers
+                .iter()
+                .any(|handler| (handler.endpoint.function)() == *function) => {}
             None => problems.push(StartProblem::of(
                 ONLY,
                 format!("`{name}` in {ONLY} is not an endpoint: put `#[operator_api(…)]` on the function."),
@@ -106,6 +143,87 @@ pub(crate) fn check_unique(endpoints: &[&'static Endpoint], problems: &mut Vec<S
     }
 }
 
+/// Reports two handlers of one type of event, and a handler whose type is the name of an endpoint, which would hide the
+/// one behind the other in the log and in the metrics.
+pub(crate) fn check_handlers(
+    endpoints: &[&'static Endpoint],
+    handlers: &[&'static EventHandler],
+    problems: &mut Vec<StartProblem>,
+) {
+    for pair in handlers.windows(2) {
+        if let [one, other] = pair
+            && one.endpoint.name == other.endpoint.name
+        {
+            problems.push(StartProblem::new(format!(
+                "Two handlers are for the event `{}`, `{}` ({}) and `{}` ({}): remove one, or let one call the other.",
+                one.endpoint.name, one.name, one.endpoint.source, other.name, other.endpoint.source
+            )));
+        }
+    }
+    for handler in handlers {
+        let event_type = handler.endpoint.name;
+        if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.name == event_type) {
+            problems.push(StartProblem::new(format!(
+                "The endpoint at {} has the name `{event_type}`, which is the type of the events of `{}` ({}): give the endpoint another `name = \"…\"`.",
+                endpoint.source, handler.name, handler.endpoint.source
+            )));
+        }
+    }
+}
+
+/// Reports a path of the events that is not a path, or at which something else answers, with or without the base path of
+/// the public URL.
+pub(crate) fn check_events_path(
+    endpoints: &[&'static Endpoint],
+    given: &[&'static str],
+    public_url: &PublicUrl,
+    problems: &mut Vec<StartProblem>,
+) {
+    if given.len() > 1 {
+        let sentence = format!("{EVENTS_PATH} was called {} times: call it once.", given.len());
+        problems.push(StartProblem::of(EVENTS_PATH, sentence));
+    }
+    let path = events_path(given);
+    if !is_path(path) {
+        problems.push(StartProblem::of(EVENTS_PATH, format!(
+            "The path `{path}` of the events is not a path: give {EVENTS_PATH} one like `/events`, of ASCII letters, digits, `-`, `_`, `.`, `~` and `/`, with no `/` at its end."
+        )));
+    }
+    if probes::PATHS.contains(&path) || MCP_PATH == Some(path) {
+        problems.push(StartProblem::of(EVENTS_PATH, format!(
+            "The path `{path}` of the events is that of a probe or of the MCP server: give {EVENTS_PATH} another path."
+        )));
+    }
+    for endpoint in endpoints
+        .iter()
+        .filter(|endpoint| clashes(endpoint.path, path, public_url))
+    {
+        problems.push(StartProblem::of(EVENTS_PATH, format!(
+            "`{}` ({}) answers at `{}`, which is the path of the events: give the endpoint another path, or the events with {EVENTS_PATH}.",
+            endpoint.name, endpoint.source, endpoint.path
+        )));
+    }
+}
+
+/// The path at which the events arrive.
+pub(crate) fn events_path(given: &[&'static str]) -> &'static str {
+    given.first().copied().unwrap_or(EVENTS.path)
+}
+
+fn is_path(path: &str) -> bool {
+    let is_segment = |segment: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        !matches!(segment, "" | "." | "..") && segment.bytes().all(is_allowed)
+    };
+    path.strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(is_segment))
+}
+
+/// Whether two paths are the same path, if each of them is also served below the base path of the public URL.
+fn clashes(one: &str, other: &str, public_url: &PublicUrl) -> bool {
+    one == other || one == public_url.published_path(other) || public_url.published_path(one) == other
+}
+
 /// Reports an endpoint at the path of a probe.
 pub(crate) fn check_probes(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) {
     let clashes = endpoints
@@ -142,10 +260,12 @@ pub(crate) fn check_base_path(
     }
 }
 
-/// Reports the values and transactions that endpoints need and the app does not provide. If the store could not be
+/// Reports the values and transactions that endpoints need and the app does not provide. The types `own` belong to each
+/// call. If the store could not be
 /// opened, the needs that a store provides are not checked, because another problem already reports the store.
 pub(crate) fn check_needs(
-    endpoints: &[&'static Endpoint],
+    endpoints: impl IntoIterator<Item = &'static Endpoint>,
+    own: &[TypeId],
     states: &States,
     store: Option<&dyn Store>,
     store_setting: SettingName,
@@ -157,7 +277,7 @@ pub(crate) fn check_needs(
             let provided = match need.kind {
                 NeedKind::Extracted(_) => true,
                 NeedKind::Borrowed if is_of_a_store(id) => store.is_none() || states.contains(id),
-                NeedKind::Borrowed => id == TypeId::of::<Call>() || states.contains(id),
+                NeedKind::Borrowed => own.contains(&id) || states.contains(id),
                 NeedKind::Transaction => store.is_none_or(|store| {
                     store
                         .transactions()
@@ -175,6 +295,9 @@ fn lacking(endpoint: &Endpoint, need: &Need, store: SettingName) -> StartProblem
     let (name, argument, source) = (endpoint.name, need.argument, endpoint.source);
     let shown = last_segments((need.type_name)());
     match need.kind {
+        NeedKind::Borrowed if (need.type_id)() == TypeId::of::<Event>() => StartProblem::new(format!(
+            "`{name}` borrows `{argument}: &{shown}`, which only a handler of events has: handle events in a function with `#[operator_event(…)]` ({source})."
+        )),
         NeedKind::Borrowed if !is_of_a_store((need.type_id)()) => StartProblem::of(
             STATE,
             format!(

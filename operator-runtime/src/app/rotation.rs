@@ -106,7 +106,7 @@ fn put(assembled: &Assembled, #[allow(unused_mut, reason = "only an issuer is ke
     report(&old, &new);
     let new = Arc::new(new);
     for endpoint in &assembled.endpoints {
-        let url = assembled.settings.public_url.published(endpoint.endpoint.path);
+        let url = assembled.settings.public_url.published(endpoint.path);
         endpoint.credentials.store(Arc::new(new.bind(&url)));
     }
     assembled.credentials.store(new);

@@ -68,7 +68,7 @@ impl Request {
             Method::Post => (Vec::new(), pasted.body),
         };
         let right = Parts {
-            url: server.public_url.published(endpoint.path),
+            url: server.public_url.published(bound.path),
             idempotency_key: header("x-idempotency-key").to_owned(),
             timestamp: header("x-timestamp").to_owned(),
             content,
@@ -143,11 +143,11 @@ fn find<'s>(path: &str, server: &'s Server<'_>) -> Result<&'s PreparedEndpoint, 
         .strip_prefix(server.public_url.base_path())
         .filter(|below| below.starts_with('/'))
         .unwrap_or(path);
-    let named = |path: &str| server.endpoints.iter().find(|bound| bound.endpoint.path == path);
+    let named = |path: &str| server.endpoints.iter().find(|bound| bound.path == path);
     if let Some(bound) = named(below).or_else(|| named(path)) {
         return Ok(bound);
     }
-    let paths = server.endpoints.iter().map(|bound| bound.endpoint.path);
+    let paths = server.endpoints.iter().map(|bound| bound.path);
     Err(match nearest(below, paths) {
         Some(near) => format!("There is no endpoint at `{path}`; did you mean `{near}`?"),
         None => format!("There is no endpoint at `{path}`."),

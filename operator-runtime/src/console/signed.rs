@@ -5,7 +5,6 @@ use http::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::endpoint::Endpoint;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::public_url::PublicUrl;
@@ -48,17 +47,17 @@ struct Payload {
 }
 
 impl Wanted {
-    /// Signs the call with a timestamp in seconds since 1970-01-01 UTC. An error is a message for the person at the
-    /// form.
+    /// Signs the call to the endpoint with this method and path, with a timestamp in seconds since 1970-01-01 UTC. An
+    /// error is a message for the person at the form.
     pub(crate) fn sign(
         &self,
-        endpoint: &Endpoint,
+        (method, path): (Method, &str),
         public_url: &PublicUrl,
         keys: &Keys,
         timestamp: u64,
     ) -> Result<Signed, String> {
-        let url = public_url.published(endpoint.path);
-        let call = match endpoint.method {
+        let url = public_url.published(path);
+        let call = match method {
             Method::Get => Outgoing::get(url, &parameters(&self.inputs)?),
             Method::Post => Outgoing::post(url, self.inputs.clone()),
         };
@@ -74,7 +73,7 @@ impl Wanted {
         Ok(Signed {
             method: call.method.as_str(),
             url: call.target(&call.url),
-            target: call.target(endpoint.path),
+            target: call.target(path),
             payload: Payload {
                 url: call.url,
                 idempotency_key: self.idempotency_key.clone(),

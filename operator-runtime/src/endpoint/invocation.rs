@@ -9,6 +9,7 @@ use http::request::Parts;
 use super::arguments::ArgumentSources;
 use super::call::Call;
 use super::need::{Need, NeedKind};
+use crate::events::Event;
 use crate::input::{Arguments, Decoder, Verdict};
 use crate::problem::Error;
 use crate::protocol::request::{Content, Kept};
@@ -23,6 +24,8 @@ pub struct Invocation(Box<Inner>);
 struct Inner {
     sources: Arc<ArgumentSources>,
     call: Call,
+    /// The event, if the request is one.
+    event: Option<Arc<Event>>,
     /// The request's head, kept only if the endpoint has extractors. The head is boxed, because few endpoints have
     /// extractors.
     head: Option<Box<Parts>>,
@@ -48,10 +51,19 @@ impl Invocation {
         Self(Box::new(Inner {
             sources,
             call,
+            event: None,
             head,
             extracted: Vec::new(),
             verdict: None,
         }))
+    }
+
+    /// The invocation of an event's handler.
+    pub(crate) fn of_event(sources: Arc<ArgumentSources>, kept: Kept, head: Parts, event: Event) -> Self {
+        let mut invocation = Self::new(sources, kept, head);
+        invocation.identify(&event.id);
+        invocation.0.event = Some(Arc::new(event));
+        invocation
     }
 
     pub(crate) fn call(&self) -> &Call {
@@ -100,6 +112,7 @@ impl Invocation {
         let Inner {
             sources,
             call,
+            event,
             head,
             verdict,
             ..
@@ -107,14 +120,19 @@ impl Invocation {
         Self(Box::new(Inner {
             sources: Arc::clone(sources),
             call: call.again(),
+            event: event.clone(),
             head: head.clone(),
             extracted: Vec::new(),
             verdict: verdict.clone(),
         }))
     }
 
-    /// Checks every input, and remembers the result for [`arguments`](Self::arguments).
+    /// Checks every input, and remembers the result for [`arguments`](Self::arguments). An event has no inputs, and its
+    /// payload is already checked.
     pub(crate) fn check(&mut self) {
+        if self.0.event.is_some() {
+            return;
+        }
         self.0.verdict = Verdict::of(&self.0.sources.inputs, self.0.call.kept.content());
     }
 
@@ -145,15 +163,17 @@ impl Invocation {
         self.arguments(decode).map(drop)
     }
 
+    /// The event.
+    pub(crate) fn event(&self) -> Result<&Event, Error> {
+        let event = self.0.event.as_deref();
+        event.ok_or_else(|| Error::internal("the request is not an event"))
+    }
+
     pub(crate) fn borrowed<T: 'static>(&self) -> Result<&T, Error> {
-        (&self.0.call as &dyn Any).downcast_ref::<T>().map_or_else(
-            || {
-                self.0.sources.states.get::<T>().ok_or_else(|| {
-                    Error::internal(format!("no value of type {} was given to App::state", type_name::<T>()))
-                })
-            },
-            Ok,
-        )
+        let call = (&self.0.call as &dyn Any).downcast_ref();
+        let event = || (self.0.event.as_deref()? as &dyn Any).downcast_ref();
+        let found = call.or_else(event).or_else(|| self.0.sources.states.get::<T>());
+        found.ok_or_else(|| Error::internal(format!("no value of type {} was given to App::state", type_name::<T>())))
     }
 
     /// Takes the first extracted value of this type that no argument has taken yet.

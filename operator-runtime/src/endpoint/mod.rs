@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod call;
+pub(crate) mod event;
 pub(crate) mod extract;
 pub(crate) mod invocation;
 pub(crate) mod need;

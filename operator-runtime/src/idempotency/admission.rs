@@ -71,7 +71,7 @@ impl Operations {
     }
 
     async fn claim_when_ended(&self, asked: &Asked<'_>) -> Result<Claim, NotAdmitted> {
-        let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait));
+        let mut deadline = pin!(tokio::time::sleep(self.0.settings.wait.min(asked.longest_wait)));
         let mut pause = POLL.0;
         loop {
             // The wake-up is registered before the claim. Otherwise the duplicate would miss an attempt that ends
@@ -174,6 +174,8 @@ pub(crate) struct Asked<'m> {
     pub(crate) first: &'m Arc<Record>,
     pub(crate) effect: Effect,
     pub(crate) max_execution: Duration,
+    /// How long this request waits for a running attempt, if that is shorter than the setting.
+    pub(crate) longest_wait: Duration,
     pub(crate) meter: &'m CallMeter,
 }
 

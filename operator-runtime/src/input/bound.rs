@@ -20,6 +20,7 @@ use crate::protocol::method::Method;
 use crate::schema::{definitions, exact, walk};
 
 /// The inputs of one endpoint.
+#[derive(Default)]
 pub(crate) struct BoundInputs {
     pub(super) inputs: Vec<BoundInput>,
     /// The names under which a caller sends the inputs, each with its place among them.

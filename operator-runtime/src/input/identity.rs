@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use jsonschema::json::Node as _;
 
 use super::Input;
+use super::bound::BoundInputs;
 use super::document::{Document, Node};
 use super::found::Found;
 use super::given::Given;
@@ -22,8 +23,13 @@ use crate::protocol::request::Content;
 /// # Errors
 /// 400 if the content is not an object, or if one of these inputs could be read in two ways, such as an object with the
 /// same field twice.
-pub(crate) fn identity(inputs: &[Input], names: &[&str], content: &Content) -> Result<String, Error> {
-    let mut given = Given::of(content)?;
+pub(crate) fn identity(
+    bound: &BoundInputs,
+    inputs: &[Input],
+    names: &[&str],
+    content: &Content,
+) -> Result<String, Error> {
+    let mut given = Given::of(bound, content)?;
     let mut found = Found::default();
     let mut sorted = names.to_vec();
     sorted.sort_unstable();
@@ -113,7 +119,9 @@ mod tests {
     use serde_json::json;
 
     use super::{Content, identity};
-    use crate::input::{Input, JsonInput};
+    use crate::input::{BoundInputs, Input, JsonInput};
+    use crate::problem::Error;
+    use crate::protocol::method::Method;
 
     const INPUTS: [Input; 3] = [
         <u64 as JsonInput>::INPUT.named("order", "The order."),
@@ -123,8 +131,13 @@ mod tests {
             .default(|| json!(5)),
     ];
 
+    fn identified(names: &[&str], content: &Content) -> Result<String, Error> {
+        let bound = BoundInputs::of(Method::Post, &INPUTS).unwrap();
+        identity(&bound, &INPUTS, names, content)
+    }
+
     fn text(body: &'static str) -> String {
-        identity(&INPUTS, &["order", "about", "limit"], &Content::Body(body.into())).unwrap()
+        identified(&["order", "about", "limit"], &Content::Body(body.into())).unwrap()
     }
 
     #[test]
@@ -145,7 +158,7 @@ mod tests {
     fn numbers_are_equal_exactly_if_their_values_are() {
         let of = |number: &str| {
             let body = format!(r#"{{"order":{number}}}"#);
-            identity(&INPUTS, &["order"], &Content::Body(body.into())).unwrap()
+            identified(&["order"], &Content::Body(body.into())).unwrap()
         };
         for same in [
             ["0", "-0"],
@@ -171,7 +184,7 @@ mod tests {
     #[test]
     fn an_input_that_can_be_read_in_two_ways_is_refused() {
         let content = Content::Body(r#"{"order":{"a":1,"a":2}}"#.into());
-        let error = identity(&INPUTS, &["order"], &content).unwrap_err();
+        let error = identified(&["order"], &content).unwrap_err();
         assert_eq!(error.status(), 400);
         assert_eq!(
             error.detail(),

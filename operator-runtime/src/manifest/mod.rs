@@ -7,6 +7,7 @@ pub(crate) mod contract;
 #[cfg(feature = "cli")]
 mod difference;
 mod discriminator;
+pub(crate) mod events;
 mod guarantees;
 pub(crate) mod info;
 pub(crate) mod inputs;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::info::Info;
-use super::inputs;
 use super::problems::{self, Problem};
+use super::{events, inputs};
 use crate::endpoint::Endpoint;
+use crate::endpoint::event::EventHandler;
 use crate::protocol::public_url::PublicUrl;
 use crate::schema::definitions::{self, Inline, Shared};
 use crate::schema::names::Names;
@@ -25,6 +26,8 @@ pub(crate) struct Model {
     pub(crate) info: Info,
     /// The endpoints, sorted by name, because the linker's order may vary.
     pub(crate) endpoints: Vec<Described>,
+    /// The events that the app handles, sorted by type. Only OpenAPI 3.1 and the console show them.
+    pub(crate) events: Vec<Described>,
 }
 
 /// The description of an endpoint.
@@ -51,7 +54,17 @@ impl Model {
             public_url: public_url.clone(),
             info: Info::unnamed(),
             endpoints,
+            events: Vec::new(),
         }
+    }
+
+    /// The model with the events that the app handles, which arrive at this path.
+    pub(crate) fn with_events(mut self, handlers: &[&'static EventHandler], path: &str) -> Self {
+        let described = handlers
+            .iter()
+            .map(|handler| events::described(handler, path, &self.public_url));
+        self.events = described.collect();
+        self
     }
 
     /// The model of a program that may say something about itself.
@@ -84,9 +97,14 @@ fn name_types(endpoints: &mut [Described]) {
 
 impl Described {
     fn new(endpoint: &'static Endpoint, public_url: &PublicUrl) -> Self {
+        Self::at(endpoint, public_url.published(endpoint.path))
+    }
+
+    /// The description of an endpoint that answers at this URL.
+    pub(super) fn at(endpoint: &'static Endpoint, url: String) -> Self {
         Self {
             endpoint,
-            url: public_url.published(endpoint.path),
+            url,
             inputs: inputs::with_definitions(endpoint),
             outputs: (endpoint.output)().to_value(),
             problems: problems::of(endpoint),

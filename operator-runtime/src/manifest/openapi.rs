@@ -40,6 +40,9 @@ pub(crate) struct Document {
     #[serde(skip_serializing_if = "Value::is_null")]
     pub(super) security: Value,
     pub(super) paths: Map<String, Value>,
+    /// What the agent sends without being asked. OpenAPI 3.0 cannot express it.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    webhooks: Map<String, Value>,
     pub(super) components: Value,
 }
 
@@ -60,6 +63,12 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         })
         .collect();
     paths.sort_keys();
+    let events = model.events.iter().filter(|_| dialect == Dialect::V3_1);
+    let webhooks = events.map(|described| {
+        let operation = writer.operation(described);
+        (described.endpoint.name.to_owned(), sorted(json!({ "post": operation })))
+    });
+    let webhooks = webhooks.collect();
     let components = json!({
         "schemas": writer.schemas(),
         "responses": writer.problems,
@@ -72,10 +81,11 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         },
         info: sorted(model.info.to_value(dialect)),
         servers: sorted(model.info.servers(&model.public_url)),
-        tags: sorted(tags(model)),
+        tags: sorted(tags(model, dialect)),
         // This is one requirement with three schemes, because every call needs all three headers.
         security: sorted(json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }])),
         paths,
+        webhooks,
         components: sorted(components),
     }
 }
@@ -87,8 +97,9 @@ fn sorted(mut value: Value) -> Value {
 }
 
 /// The headings of the operations, sorted.
-fn tags(model: &Model) -> Value {
-    let names: BTreeSet<&str> = model.endpoints.iter().map(Described::tag).collect();
+fn tags(model: &Model, dialect: Dialect) -> Value {
+    let events = model.events.iter().filter(|_| dialect == Dialect::V3_1);
+    let names: BTreeSet<&str> = model.endpoints.iter().chain(events).map(Described::tag).collect();
     names.into_iter().map(|name| json!({ "name": name })).collect()
 }
 

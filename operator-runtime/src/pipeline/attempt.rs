@@ -13,6 +13,7 @@ use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record, response_of};
 use crate::causes::with_causes;
+use crate::clock::timer_now;
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::endpoint::output::AnswerBytes;
 use crate::fail_point::FailPoint;
@@ -65,7 +66,10 @@ pub(super) async fn run(
         drop(turn);
         handler?.await
     };
-    match execute(handler, limit, lease).await {
+    let started = endpoint.slow.is_some().then(timer_now);
+    let ended = execute(handler, limit, lease).await;
+    endpoint.note_pause(started);
+    match ended {
         Ok(Ok(AnswerBytes(body))) => HandlerOutcome::Finished {
             response: Response {
                 status: StatusCode::OK,
@@ -134,6 +138,7 @@ pub(super) fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint
         first: &operation.first,
         effect: endpoint.endpoint.effect,
         max_execution: endpoint.max_execution,
+        longest_wait: endpoint.longest_wait(),
         meter: &endpoint.meter,
     }
 }

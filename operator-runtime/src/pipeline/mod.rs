@@ -4,6 +4,7 @@
 mod account;
 mod attempt;
 mod detached;
+pub(crate) mod events;
 pub(crate) mod execution;
 mod large;
 pub(crate) mod operation;
@@ -29,7 +30,6 @@ use self::prepared::PreparedEndpoint;
 use self::reply::{Reply, refuse};
 use self::under_way::UnderWay;
 use crate::clock::Clock;
-use crate::endpoint::InputKey;
 use crate::endpoint::invocation::Invocation;
 use crate::fail_point::FailPoint;
 use crate::idempotency::effect::Effect;
@@ -114,16 +114,18 @@ impl Pipeline {
     }
 
     fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
-        match self.verify(endpoint, &head, body) {
-            Ok((kept, next)) => self.go_on(endpoint, next, kept, head),
+        let verified = self.verify(endpoint, &head, body);
+        let next = verified.and_then(|verified| Ok((self.admit(endpoint, &verified)?, verified.keep())));
+        match next {
+            Ok((next, kept)) => self.go_on(endpoint, next, kept, head),
             Err(reply) => Opening::Done(Err(reply)),
         }
     }
 
-    fn verify(&self, endpoint: &Arc<PreparedEndpoint>, head: &Parts, body: Bytes) -> Result<(Kept, Next), Reply> {
+    fn verify<'h>(&self, endpoint: &PreparedEndpoint, head: &'h Parts, body: Bytes) -> Result<Verified<'h>, Reply> {
         let method = endpoint.endpoint.method;
         let credentials = endpoint.credentials.load();
-        let verified = Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
+        Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
             .and_then(|verified| match endpoint.endpoint.scope() {
                 scope if verified.caller().may(scope) => Ok(verified),
@@ -132,9 +134,7 @@ impl Pipeline {
             .map_err(|refusal| {
                 endpoint.meter.call(Outcome::NotVerified);
                 refuse(endpoint, refusal)
-            })?;
-        let next = self.admit(endpoint, &verified)?;
-        Ok((verified.keep(), next))
+            })
     }
 
     /// Opens a call whose body or query takes long to hash, or whose caller can be verified only after a fetch. The caller
@@ -186,8 +186,11 @@ impl Pipeline {
     /// [`Invocation`] is made.
     fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<Next, Reply> {
         let given = verified.idempotency_key();
-        if let (None, Some(key)) = (given, &endpoint.endpoint.key) {
-            return Ok(Next::Decode(key, verified.body().len()));
+        let is_named_by_content = endpoint.events.is_some() || (given.is_none() && endpoint.endpoint.key.is_some());
+        if is_named_by_content {
+            return Ok(Next::Decode {
+                length: verified.body().len(),
+            });
         }
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
@@ -202,13 +205,13 @@ impl Pipeline {
                 let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
                 Opening::Done(Ok(self.begin(invocation, call, claimed)))
             }
-            Next::Decode(key, length) => {
+            Next::Decode { length } => {
                 let decoding = Arc::clone(endpoint);
-                let decode = move || Decoded::of(decoding, key, kept, head);
+                let decode = move || decode(decoding, kept, head);
                 if large::takes_a_turn(length) {
                     Opening::Waiting(Box::pin(self.decode_in_turn(Arc::clone(endpoint), decode)))
                 } else {
-                    Opening::Done(self.claim_decoded(decode()))
+                    Opening::Done(self.claim_decoded(endpoint, decode()))
                 }
             }
         }
@@ -218,20 +221,22 @@ impl Pipeline {
     async fn decode_in_turn(
         &self,
         endpoint: Arc<PreparedEndpoint>,
-        decode: impl FnOnce() -> Decoded + Send,
+        decode: impl FnOnce() -> Result<Decoded, Reply> + Send,
     ) -> Result<Begun<'_>, Reply> {
         match large::check_in_turn(decode).await {
-            Ok(decoded) => self.claim_decoded(decoded),
+            Ok(decoded) => self.claim_decoded(&endpoint, decoded),
             Err(error) => Err(turned_away(&endpoint, &error)),
         }
     }
 
-    fn claim_decoded(&self, decoded: Decoded) -> Result<Begun<'_>, Reply> {
+    /// Claims the operation that the content names. `entered` is the endpoint at which the call arrived; an event goes on
+    /// with the endpoint of its handler.
+    fn claim_decoded(&self, entered: &PreparedEndpoint, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
         let Decoded {
             endpoint,
             invocation,
             operation,
-        } = decoded;
+        } = decoded.inspect_err(|reply| entered.meter.call(reply.outcome()))?;
         let key = invocation.call().idempotency_key();
         let (call, claimed) = self.claim(&endpoint, invocation.call().kept.caller(), key, || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
@@ -355,6 +360,14 @@ impl Pipeline {
     }
 }
 
+/// Decodes a call before its operation is claimed.
+fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
+    match &endpoint.events {
+        Some(handlers) => handlers.decode(kept, head),
+        None => Ok(Decoded::of_inputs(endpoint, kept, head)),
+    }
+}
+
 /// Counts and answers a call for whose body there was no turn.
 fn turned_away(endpoint: &PreparedEndpoint, error: &Error) -> Reply {
     let reply = Reply::from_error(error);
@@ -373,8 +386,11 @@ struct Admitted {
 enum Next {
     /// Run the call.
     Run(Admitted, Claimed),
-    /// Decode the inputs, which name the operation, and then claim the operation. The number is the length of the body.
-    Decode(&'static InputKey, usize),
+    /// Decode the content, which names the operation, and then claim the operation.
+    Decode {
+        /// The length of the body.
+        length: usize,
+    },
 }
 
 /// The state of a call's claim on its operation.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::prepared::PreparedEndpoint;
+use crate::endpoint::Endpoint;
 use crate::endpoint::invocation::Invocation;
-use crate::endpoint::{Endpoint, InputKey};
 use crate::input::identity;
 use crate::problem::Error;
 use crate::protocol::request::{Kept, Verified};
@@ -49,7 +49,7 @@ impl Operation {
 
     /// The operation that a key made from the content of the request names. The key is all that has to be the same in
     /// each retry.
-    fn of_content(source: KeySource, endpoint: &Endpoint, tenant: &str, key: &str) -> Self {
+    pub(super) fn of_content(source: KeySource, endpoint: &Endpoint, tenant: &str, key: &str) -> Self {
         Self {
             id: OperationId::of_content(source, tenant, key),
             first: first(Fingerprint::of_content(source, key), endpoint, key, tenant),
@@ -76,14 +76,10 @@ pub(super) struct Decoded {
 }
 
 impl Decoded {
-    pub(super) fn of(endpoint: Arc<PreparedEndpoint>, key: &InputKey, kept: Kept, head: Parts) -> Self {
+    /// A call whose inputs name its operation.
+    pub(super) fn of_inputs(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Self {
         let mut invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
-        let inputs = (key.decode)(&invocation)
-            .and_then(|()| identity(endpoint.endpoint.inputs, key.inputs, invocation.call().kept.content()));
-        let operation = inputs.map(|inputs| {
-            let tenant = invocation.call().kept.key().tenant();
-            let key = KeySource::key_of_inputs(tenant, endpoint.endpoint.name, &inputs);
-            let operation = Operation::of_content(KeySource::Inputs, endpoint.endpoint, tenant, &key);
+        let operation = operation_of_inputs(&endpoint, &invocation).map(|(operation, key)| {
             invocation.identify(&key);
             operation
         });
@@ -93,4 +89,16 @@ impl Decoded {
             operation,
         }
     }
+}
+
+/// The operation that the inputs name, and its key.
+fn operation_of_inputs(prepared: &PreparedEndpoint, invocation: &Invocation) -> Result<(Operation, String), Error> {
+    let endpoint = prepared.endpoint;
+    let key = endpoint.key.as_ref().ok_or_else(unnamed)?;
+    (key.decode)(invocation)?;
+    let kept = &invocation.call().kept;
+    let inputs = identity(&prepared.arguments.inputs, endpoint.inputs, key.inputs, kept.content())?;
+    let tenant = kept.key().tenant();
+    let key = KeySource::key_of_inputs(tenant, endpoint.name, &inputs);
+    Ok((Operation::of_content(KeySource::Inputs, endpoint, tenant, &key), key))
 }

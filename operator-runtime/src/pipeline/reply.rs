@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use http::StatusCode;
 
 use crate::idempotency::effect::Effect;
 use crate::idempotency::outcome::{Answer, Recorded};
@@ -29,6 +30,16 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) fn from_error(error: &Error) -> Self {
         Self::of(response_of(error), Some(error.kind()))
+    }
+
+    /// The reply to an event that no handler answers.
+    pub(crate) fn empty_object() -> Self {
+        let response = Response {
+            status: StatusCode::OK,
+            content_type: "application/json".into(),
+            body: Bytes::from_static(b"{}"),
+        };
+        Self::of(response, None)
     }
 
     /// The reply of a call that ran: a value, or an error of `kind`.

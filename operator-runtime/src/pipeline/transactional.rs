@@ -29,7 +29,7 @@ impl Pipeline {
         let operations = self.operations.clone();
         let progress = Arc::new(Progress::default());
         let waited_too_long = waited_too_long(
-            operations.settings().wait,
+            operations.settings().wait.min(account.endpoint().longest_wait()),
             taken_up.is_duplicate(),
             Arc::clone(&progress),
         );

@@ -52,12 +52,15 @@ impl OperationId {
 pub(crate) enum KeySource {
     /// The inputs that the endpoint's `key(…)` names.
     Inputs,
+    /// The id of an event.
+    Event,
 }
 
 impl KeySource {
     fn name(self) -> &'static str {
         match self {
             Self::Inputs => "inputs",
+            Self::Event => "event",
         }
     }
 
@@ -278,6 +281,11 @@ mod tests {
         assert_ne!(of_content, OperationId::new("inputs", "a"));
         assert_ne!(of_content, OperationId::new("a", "b"));
         assert_ne!(of_content, OperationId::of_content(KeySource::Inputs, "b", "b"));
+        assert_ne!(of_content, OperationId::of_content(KeySource::Event, "a", "b"));
+        assert_ne!(
+            Fingerprint::of_content(KeySource::Inputs, "b"),
+            Fingerprint::of_content(KeySource::Event, "b")
+        );
     }
 
     #[test]

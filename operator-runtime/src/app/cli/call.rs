@@ -28,11 +28,18 @@ pub(super) struct Arguments {
     #[arg(value_name = "INPUT=VALUE")]
     inputs: Vec<String>,
     #[command(flatten)]
+    sending: Sending,
+}
+
+/// How often and where to send a request.
+#[derive(Debug, Args)]
+pub(super) struct Sending {
+    #[command(flatten)]
     options: caller::Options,
     /// The operation's idempotency key [default: a new random key].
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// How many times to send the call, with the same idempotency key.
+    /// How many times to send the request, with the same idempotency key.
     #[arg(long, default_value_t = 1, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
 }
@@ -74,19 +81,26 @@ pub(super) fn example(endpoint: &Endpoint, url: &PublicUrl, listens: SocketAddr)
 pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
     let endpoint = find(app, &arguments.name)?;
     let config = settings(app)?;
-    let base = arguments.options.base(&config)?;
-    let at = arguments.options.address()?;
-    let idempotency_key = caller::idempotency_key(arguments.idempotency_key)?;
-    let keys = arguments.options.keys(&config)?;
     let inputs = Inputs::typed(endpoint.method, &inputs::of_inputs(endpoint), &arguments.inputs)?;
-    let call = inputs.outgoing(&base.published(endpoint.path));
-    let target = at.map_or_else(|| call.url.clone(), |at| below(at, endpoint.path));
-    // The calls are sent from a thread for blocking work, because the HTTP client blocks.
-    let sending =
-        tokio::task::spawn_blocking(move || send_all(&call, &target, &keys, &idempotency_key, arguments.repeat));
-    sending
-        .await
-        .map_err(|error| format!("The call was interrupted: {error}."))?
+    arguments.sending.send(&config, endpoint.path, &inputs).await
+}
+
+impl Sending {
+    /// Sends the inputs to the path, and prints the answers.
+    pub(super) async fn send(self, config: &Config, path: &str, inputs: &Inputs) -> Done {
+        let base = self.options.base(config)?;
+        let at = self.options.address()?;
+        let idempotency_key = caller::idempotency_key(self.idempotency_key)?;
+        let keys = self.options.keys(config)?;
+        let call = inputs.outgoing(&base.published(path));
+        let target = at.map_or_else(|| call.url.clone(), |at| below(at, path));
+        // The calls are sent from a thread for blocking work, because the HTTP client blocks.
+        let sending =
+            tokio::task::spawn_blocking(move || send_all(&call, &target, &keys, &idempotency_key, self.repeat));
+        sending
+            .await
+            .map_err(|error| format!("The call was interrupted: {error}."))?
+    }
 }
 
 fn find(app: &App, name: &str) -> Result<&'static Endpoint, String> {

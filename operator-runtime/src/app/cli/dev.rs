@@ -60,12 +60,12 @@ pub(super) async fn run(app: App) -> Done {
 
 /// The text that is printed at start: the address, the endpoints, and how to try one.
 fn welcome(assembled: &Assembled, address: SocketAddr, has_console: bool, key: &str) -> String {
-    let endpoints_of_app: Vec<_> = assembled.endpoints.iter().map(|endpoint| endpoint.endpoint).collect();
+    let endpoints_of_app: Vec<_> = assembled.own_endpoints().map(|endpoint| endpoint.endpoint).collect();
     let mut text = format!(
         "\nServing at http://{address}, with the public URL {}\n\n",
         assembled.settings.public_url
     );
-    text += &endpoints::table(&endpoints_of_app);
+    text += &endpoints::table(&endpoints_of_app, &assembled.handlers, assembled.events_path);
     if has_console {
         let _ = write!(text, "\nTry them in the browser:\n\n    http://{address}/console\n");
     }

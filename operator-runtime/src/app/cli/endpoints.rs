@@ -1,25 +1,33 @@
-//! `endpoints`: prints a table of the endpoints that are linked into the program.
+//! `endpoints`: prints a table of the endpoints and handlers of events that are linked into the program.
 
 use std::fmt::Write as _;
 
 use super::{Done, print, refused};
 use crate::app::{App, registry};
 use crate::endpoint::Endpoint;
+use crate::endpoint::event::EventHandler;
 
 pub(super) fn run(app: &App) -> Done {
     let mut problems = Vec::new();
     let endpoints = registry::select(&app.only, &mut problems);
     refused(&problems)?;
-    print(&table(&endpoints))
+    let handlers = registry::select_handlers(&app.only);
+    print(&table(&endpoints, &handlers, registry::events_path(&app.events_paths)))
 }
 
-/// Method, path, name, effect and the first line of each description.
-pub(super) fn table(endpoints: &[&'static Endpoint]) -> String {
-    let rows = endpoints.iter().map(|endpoint| {
+/// Method, path, name, effect and the first line of each description, also of the events, which arrive at `events_path`.
+pub(super) fn table(
+    endpoints: &[&'static Endpoint],
+    handlers: &[&'static EventHandler],
+    events_path: &'static str,
+) -> String {
+    let endpoints = endpoints.iter().map(|endpoint| (*endpoint, endpoint.path));
+    let events = handlers.iter().map(|handler| (&handler.endpoint, events_path));
+    let rows = endpoints.chain(events).map(|(endpoint, path)| {
         let first = endpoint.description.lines().next().unwrap_or_default();
         [
             endpoint.method.as_str(),
-            endpoint.path,
+            path,
             endpoint.name,
             endpoint.effect.in_words(),
             first,

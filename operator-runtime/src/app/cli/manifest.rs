@@ -57,7 +57,12 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Done {
     let mut problems = Vec::new();
     let info = registry::check_info(&app.info, &mut problems);
     refused(&problems)?;
-    let model = Model::new(&endpoints, &url).with_info(info);
+    let mut model = Model::new(&endpoints, &url).with_info(info);
+    // The agents of other vendors send no events.
+    if arguments.reader.is_none() {
+        let handlers = registry::select_handlers(&app.only);
+        model = model.with_events(&handlers, registry::events_path(&app.events_paths));
+    }
     let written = match arguments.reader {
         None => format.write(&model).map(|text| (text, Vec::new())),
         Some(reader) => readers::document(&model, reader),

@@ -13,6 +13,7 @@ mod migrate;
 mod operations;
 mod serve;
 mod simulate;
+mod trigger;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ enum Command {
     Call(call::Arguments),
     /// Call endpoints as the agent does, with its retries and with mistakes made on purpose, and judge the answers.
     Simulate(simulate::Arguments),
+    /// Send a sample of an event, as the agent does.
+    Trigger(trigger::Arguments),
     /// Look up operations in the store, and settle those whose outcome is unknown.
     #[command(subcommand)]
     Operations(operations::Command),
@@ -85,6 +88,7 @@ pub(super) async fn run(app: App) -> ExitCode {
         Command::Endpoints => endpoints::run(&app),
         Command::Call(arguments) => call::run(&app, arguments).await,
         Command::Simulate(arguments) => simulate::run(&app, arguments).await,
+        Command::Trigger(arguments) => trigger::run(&app, arguments).await,
         Command::Operations(command) => operations::run(&app, command).await,
         Command::Migrate(arguments) => migrate::run(&app, &arguments).await,
         Command::Mcp => match log::install() {

@@ -53,7 +53,7 @@ impl Tools {
     /// The tools of an app.
     pub(super) fn new(assembled: &Assembled) -> Self {
         let is_tool = |bound: &&Arc<PreparedEndpoint>| !std::ptr::eq(bound.endpoint, &raw const served::ENDPOINT);
-        let mut bound: Vec<_> = assembled.endpoints.iter().filter(is_tool).collect();
+        let mut bound: Vec<_> = assembled.own_endpoints().filter(is_tool).collect();
         bound.sort_by_key(|bound| bound.endpoint.name);
         let endpoints: Vec<_> = bound.iter().map(|bound| bound.endpoint).collect();
         let model = Model::new(&endpoints, &assembled.settings.public_url);

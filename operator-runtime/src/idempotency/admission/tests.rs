@@ -53,6 +53,7 @@ async fn admit(operations: &Operations, body: &str, effect: Effect) -> Result<Cl
         first: &Arc::new(first(body)),
         effect,
         max_execution: MINUTE,
+        longest_wait: Duration::MAX,
         meter: &CallMeter::of("refund_order"),
     };
     operations.admit(&asked).await

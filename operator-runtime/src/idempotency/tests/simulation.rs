@@ -180,6 +180,7 @@ impl<'w> Simulation<'w> {
                 first: &first,
                 effect,
                 max_execution: MAX_EXECUTION,
+                longest_wait: Duration::MAX,
                 meter: &CallMeter::of("refund_order"),
             };
             operations.admit(&asked).await

@@ -63,7 +63,7 @@ impl Desk {
         }
         Ok(Self {
             operations: Operations::new(store, config.operations),
-            endpoints: registry::select(&app.only, &mut Vec::new()),
+            endpoints: recorded(app),
         })
     }
 
@@ -163,4 +163,12 @@ mod tests {
             assert_eq!(ids(no_digits), None, "{no_digits}");
         }
     }
+}
+
+/// The endpoints and handlers of events whose operations are in the store.
+fn recorded(app: &App) -> Vec<&'static Endpoint> {
+    let mut endpoints = registry::select(&app.only, &mut Vec::new());
+    let handlers = registry::select_handlers(&app.only);
+    endpoints.extend(handlers.into_iter().map(|handler| &handler.endpoint));
+    endpoints
 }

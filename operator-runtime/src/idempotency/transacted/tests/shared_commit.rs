@@ -114,6 +114,7 @@ impl Queue {
             first: &first("mail"),
             effect: Effect::AtMostOnce,
             max_execution: MINUTE,
+            longest_wait: Duration::MAX,
             meter: &CallMeter::of("mail"),
         };
         self.desk.operations.admit(&asked).await.expect("the store answers")

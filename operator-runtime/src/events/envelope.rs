@@ -1,0 +1,211 @@
+//! The envelope of an event: what every type of event has.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::problem::{Error, InputProblem};
+
+/// An event without its payload. A handler borrows it as an argument of type `&Event`.
+///
+/// ```
+/// use operator_runtime::events::{ConversationEnded, ConversationStatus, Event};
+///
+/// // In a test of a function that takes an event:
+/// let body = r#"{ "id": "ev_1", "payload": { "type": "conversation.ended", "status": "busy" } }"#;
+/// let event = Event::parse(body).unwrap();
+/// assert_eq!((event.id.as_str(), event.event_type.as_str()), ("ev_1", "conversation.ended"));
+/// let ended: ConversationEnded = event.payload().unwrap();
+/// assert_eq!(ended.status, ConversationStatus::Busy);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Event {
+    /// The event's id, `ev_…`: 1 to 255 visible ASCII characters. It is the same each time the event is delivered.
+    pub id: String,
+    /// The `type` of the payload, such as `conversation.setup`.
+    pub event_type: String,
+    /// When the event was created: a date and a time as RFC 3339 writes them.
+    pub created_at: Option<String>,
+    /// The agent and its version, `ca_…@v0`.
+    pub agent_id: Option<String>,
+    /// Whether the event is about a real conversation and not a test. False if the event does not say.
+    pub livemode: bool,
+    /// The conversation, `conv_…`.
+    pub conversation_id: Option<String>,
+    /// Whether the sender may still change this type of event. False if the event does not say.
+    pub experimental: bool,
+    /// The payload's JSON.
+    payload: Bytes,
+}
+
+/// The body of an event as it arrives. The sender promises every field; only those that this program needs are required.
+#[derive(Deserialize)]
+struct Received<'b> {
+    id: Option<String>,
+    created_at: Option<String>,
+    agent_id: Option<String>,
+    livemode: Option<bool>,
+    conversation_id: Option<String>,
+    experimental: Option<bool>,
+    #[serde(borrow)]
+    payload: Option<&'b RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Typed {
+    r#type: Option<String>,
+}
+
+impl Event {
+    /// Reads the body of an event.
+    ///
+    /// # Errors
+    /// 400 if the body is not a JSON object, or has no valid `id` or `payload.type`.
+    pub fn parse(body: impl Into<Bytes>) -> Result<Self, Error> {
+        let body = body.into();
+        let received: Received<'_> = read(&body, "").map_err(|(path, error)| unreadable(&path, &error))?;
+        let id = received.id.ok_or_else(|| {
+            let detail = "The event has no `id`: send the id that is the same each time the event is delivered.";
+            Error::malformed(detail.to_owned())
+        })?;
+        if !(1..=255).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let detail = format!(
+                "The event's `id` has {} bytes: it must be 1 to 255 visible ASCII characters.",
+                id.len()
+            );
+            return Err(Error::malformed(detail));
+        }
+        let payload = received.payload.map_or("null", RawValue::get);
+        let typed: Typed = read(payload.as_bytes(), "payload").map_err(|(path, error)| unreadable(&path, &error))?;
+        let event_type = typed.r#type.filter(|event_type| !event_type.is_empty());
+        Ok(Self {
+            id,
+            event_type: event_type.ok_or_else(|| {
+                Error::malformed("The event has no `payload.type`: send the type of the event there.".to_owned())
+            })?,
+            created_at: received.created_at,
+            agent_id: received.agent_id,
+            livemode: received.livemode.unwrap_or_default(),
+            conversation_id: received.conversation_id,
+            experimental: received.experimental.unwrap_or_default(),
+            payload: body.slice_ref(payload.as_bytes()),
+        })
+    }
+
+    /// Decodes the payload.
+    ///
+    /// # Errors
+    /// 400 if the payload does not fit the type.
+    pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        read(&self.payload, "payload").map_err(|(path, error)| {
+            let detail = format!("`{path}` of the event `{}` cannot be read ({error}).", self.event_type);
+            Error::invalid_inputs(vec![InputProblem { input: path, detail }], "")
+        })
+    }
+}
+
+/// Decodes JSON. An error comes with the path of the value that is wrong, below `root`.
+fn read<'b, T: Deserialize<'b>>(json: &'b [u8], root: &str) -> Result<T, (String, serde_json::Error)> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = match (root, error.path().to_string().as_str()) {
+            (root, "." | "?") => root.to_owned(),
+            ("", path) => path.to_owned(),
+            (root, path) => format!("{root}.{path}"),
+        };
+        (path.chars().take(80).collect(), error.into_inner())
+    })?;
+    reader.end().map(|()| value).map_err(|error| (root.to_owned(), error))
+}
+
+fn unreadable(path: &str, error: &serde_json::Error) -> Error {
+    let what = if path.is_empty() {
+        "The body".to_owned()
+    } else {
+        format!("`{path}`")
+    };
+    Error::malformed(format!(
+        "{what} cannot be read ({error}): send an event as one JSON object with the fields `id` and `payload`."
+    ))
+}
+
+/// Shows no payload, which may be long and say much about a person.
+impl fmt::Debug for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Event")
+            .field("id", &self.id)
+            .field("event_type", &self.event_type)
+            .field("conversation_id", &self.conversation_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use serde_json::Value;
+
+    use super::Event;
+
+    fn refusal(body: &str) -> String {
+        let error = Event::parse(body.to_owned()).unwrap_err();
+        assert_eq!(error.status(), 400, "{body:.80}");
+        error.detail().to_owned()
+    }
+
+    #[test]
+    fn an_envelope_needs_an_id_and_a_type_and_nothing_else() {
+        let event = Event::parse(r#"{"payload":{"type":"a.b","x":[1]},"id":"ev_1","new":{}}"#).unwrap();
+        assert_eq!((event.id.as_str(), event.event_type.as_str()), ("ev_1", "a.b"));
+        assert!(!event.livemode && event.conversation_id.is_none());
+        assert_eq!(event.payload::<Value>().unwrap()["x"], serde_json::json!([1]));
+        assert!(refusal(r#"{"payload":{"type":"a"}}"#).starts_with("The event has no `id`"));
+        for (id, length) in [
+            ("".to_owned(), 0),
+            ("a b".to_owned(), 3),
+            ("é".to_owned(), 2),
+            ("a".repeat(10_000), 10_000),
+        ] {
+            let said = refusal(&format!(r#"{{"id":"{id}","payload":{{"type":"a"}}}}"#));
+            assert!(said.contains(&format!("has {length} bytes")), "{said}");
+        }
+        for untyped in [
+            r#"{"id":"1"}"#,
+            r#"{"id":"1","payload":null}"#,
+            r#"{"id":"1","payload":7}"#,
+        ] {
+            assert!(refusal(untyped).contains("`payload`"), "{untyped}");
+        }
+        for untyped in [r#"{"id":"1","payload":{}}"#, r#"{"id":"1","payload":{"type":""}}"#] {
+            assert!(
+                refusal(untyped).starts_with("The event has no `payload.type`"),
+                "{untyped}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(refusal("").starts_with("The body cannot be read"));
+        assert!(refusal("[]").starts_with("The body cannot be read"));
+        assert!(refusal(r#"{"id":"1","payload":{"type":"a"}}x"#).starts_with("The body cannot be read"));
+        assert!(refusal(r#"{"id":"1","livemode":"yes"}"#).starts_with("`livemode` cannot be read"));
+        assert!(refusal(r#"{"id":"1","payload":{"type":5}}"#).starts_with("`payload.type` cannot be read"));
+        assert!(refusal(r#"{"id":"1","id":"2"}"#).contains("duplicate field `id`"));
+    }
+
+    #[test]
+    fn unknown_fields_may_be_many_and_deep() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+        let body = format!(r#"{{"id":"1","new":{deep},"payload":{{"new":{deep},"type":"a"}}}}"#);
+        let event = Event::parse(body).unwrap();
+        assert!(event.payload::<crate::events::CustomFieldsUpdated>().is_err());
+        let many: String = (0..100_000).map(|number| format!(r#""{number}":1,"#)).collect();
+        assert!(Event::parse(format!(r#"{{{many}"id":"1","payload":{{{many}"type":"a"}}}}"#)).is_ok());
+    }
+}

@@ -1,0 +1,10 @@
+use operator_runtime::events::{Context, ConversationSetup};
+use operator_runtime::operator_event;
+
+/// Greets the caller by name.
+#[operator_event("conversation.setup", tiemout = "2s")]
+async fn greet(setup: ConversationSetup) -> Context {
+    Context::new()
+}
+
+fn main() {}
