@@ -57,6 +57,8 @@ pub struct Config {
     count_records: bool,
     verifying_keys: Option<Given<String>>,
     api_keys: Option<Given<String>>,
+    /// The API keys in the variable's earlier name.
+    mcp_tokens: Option<Given<String>>,
     oauth_issuer: Option<Given<String>>,
     oauth_audience: Option<Given<String>>,
     oauth_tenant_claim: Option<Given<String>>,
@@ -105,6 +107,7 @@ impl Config {
             count_records: false,
             verifying_keys: None,
             api_keys: None,
+            mcp_tokens: None,
             oauth_issuer: None,
             oauth_audience: None,
             oauth_tenant_claim: None,
@@ -148,7 +151,8 @@ impl Config {
             stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
             metrics: read(setting::METRICS).map(address),
             verifying_keys: read(setting::VERIFYING_KEYS),
-            api_keys: read(setting::API_KEYS).or_else(|| read(setting::MCP_TOKENS)),
+            api_keys: read(setting::API_KEYS),
+            mcp_tokens: read(setting::MCP_TOKENS),
             oauth_issuer: read(setting::OAUTH_ISSUER),
             oauth_audience: read(setting::OAUTH_AUDIENCE),
             oauth_tenant_claim: read(setting::OAUTH_TENANT_CLAIM),
@@ -265,6 +269,13 @@ impl Config {
     pub fn api_keys(mut self, keys: impl Into<String>) -> Self {
         self.api_keys = Some(setting::API_KEYS.by_method(keys.into()));
         self
+    }
+
+    #[doc(hidden)]
+    #[deprecated = "API keys are also accepted at the endpoints: write `api_keys`"]
+    #[must_use]
+    pub fn mcp_tokens(self, tokens: impl Into<String>) -> Self {
+        self.api_keys(tokens)
     }
 
     /// The OAuth issuer whose access tokens (RFC 9068) callers may send as `Authorization: Bearer …`, as its metadata
@@ -424,6 +435,7 @@ impl Config {
     #[cfg(all(feature = "cli", feature = "mcp"))]
     pub(crate) fn or_else_for_stdio(mut self) -> Result<Self, NoRandomBytes> {
         self.api_keys = None;
+        self.mcp_tokens = None;
         // The process does not listen, so any valid URL works here.
         self.or_else_development(SocketAddr::from(LISTEN), generate_secret)
     }

@@ -78,7 +78,13 @@ impl Config {
 
     /// Whether callers can be verified at all.
     fn has_credentials(&self) -> bool {
-        let others = [&self.verifying_keys, &self.api_keys, &self.oauth_issuer, &self.clients];
+        let others = [
+            &self.verifying_keys,
+            &self.api_keys,
+            &self.mcp_tokens,
+            &self.oauth_issuer,
+            &self.clients,
+        ];
         self.has_keys() || others.into_iter().any(Option::is_some)
     }
 
@@ -120,9 +126,19 @@ impl Config {
     }
 
     fn settle_api_keys(&self, keys: Option<&Keys>) -> Result<ApiKeys, Vec<StartProblem>> {
-        let Some(given) = &self.api_keys else {
+        if let (Some(now), Some(earlier)) = (&self.api_keys, &self.mcp_tokens) {
+            let (now, earlier) = (now.setting, earlier.setting);
+            let sentence = format!("{earlier} is the earlier name of {now}, and both are set: keep only {now}.");
+            return Err(vec![StartProblem::of(earlier, sentence)]);
+        }
+        let Some(given) = self.given_api_keys() else {
             return Ok(ApiKeys::default());
         };
+        #[cfg(not(feature = "mcp"))]
+        if let Some(Given { setting, .. }) = self.mcp_tokens {
+            let sentence = format!("{setting} is set, and {}", crate::app::WITHOUT_MCP);
+            return Err(vec![StartProblem::of(setting, sentence)]);
+        }
         let checked = |place: &str, api_keys: ApiKeys| {
             keys.map_or(Ok(()), |keys| api_keys.check_against(place, keys))?;
             Ok(api_keys)
@@ -187,6 +203,11 @@ impl Config {
         })
     }
 
+    /// The API keys, under the present or the earlier name of the setting.
+    fn given_api_keys(&self) -> Option<&Given<String>> {
+        self.api_keys.as_ref().or(self.mcp_tokens.as_ref())
+    }
+
     /// The name of the setting because of which `/mcp` is served.
     #[cfg(feature = "mcp")]
     pub(crate) fn tokens_setting(&self) -> SettingName {
@@ -205,6 +226,7 @@ impl Config {
             &self.signing_keys,
             &self.verifying_keys,
             &self.api_keys,
+            &self.mcp_tokens,
             &self.clients,
         ];
         let lists = lists.into_iter().flatten();
