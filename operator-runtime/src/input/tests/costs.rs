@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::told_of;
-use crate::clock::timer_now;
 use crate::input::bound::compile;
 use crate::input::{BoundInputs, Decoder, Input, JsonInput, Verdict};
 use crate::protocol::method::Method;
@@ -215,6 +214,12 @@ fn a_long_body_is_not_decoded_if_another_input_is_refused() {
     assert!(decoder.finish().is_ok());
 }
 
+/// The processor time that this thread has used. Other tests may run on the same processor.
+fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap()
+}
+
 /// The shortest of a few times that it takes to refuse a body of a megabyte of unknown names.
 fn time_to_refuse_many_names(inputs: usize) -> Duration {
     let inputs: Vec<Input> = (0..inputs)
@@ -224,9 +229,9 @@ fn time_to_refuse_many_names(inputs: usize) -> Duration {
     let names: Vec<String> = (0..100_000).map(|index| format!("\"{index:x}\":0")).collect();
     let content = Content::Body(format!("{{{}}}", names.join(",")).into());
     let refuse = || {
-        let begun = timer_now();
+        let begun = processor_time();
         assert!(Decoder::open(&bound, &content).is_err());
-        begun.elapsed()
+        processor_time() - begun
     };
     (0..5).map(|_| refuse()).min().unwrap_or_default()
 }
@@ -235,5 +240,5 @@ fn time_to_refuse_many_names(inputs: usize) -> Duration {
 fn many_names_for_many_inputs_take_no_longer_than_for_one() {
     let (one, many) = (time_to_refuse_many_names(1), time_to_refuse_many_names(256));
     // A look at each input for each name, or the other way round, takes far longer.
-    assert!(many < 4 * one, "{one:?} for one input, {many:?} for 256");
+    assert!(many < 8 * one, "{one:?} for one input, {many:?} for 256");
 }
