@@ -19,7 +19,7 @@ use tests::caller::{self, Answer, PUBLIC_URL, SECRET};
 use tests::process::{self, Server};
 use tokio::sync::Notify;
 
-const TOKENS: (&str, &str) = ("OPERATOR_MCP_TOKENS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
+const TOKENS: (&str, &str) = ("OPERATOR_API_KEYS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
 
 /// A process of the command `mcp`, and what it writes to standard output.
 struct Started {
@@ -360,7 +360,7 @@ fn wrong_settings_are_reported_at_start_up() {
     };
     let shared = fails("support-desk", "serve", &format!("a={SECRET}"));
     assert!(
-        shared.contains("an MCP token equals the signing key") && !shared.contains(SECRET),
+        shared.contains("an API key equals the signing key") && !shared.contains(SECRET),
         "{shared}"
     );
     let shape = fails("support-desk", "serve", "hush");
@@ -434,7 +434,7 @@ async fn gate_server(gate: &Arc<Gate>, config: Config) -> u16 {
     let config = config
         .signing_key(SECRET)
         .public_url(PUBLIC_URL)
-        .mcp_tokens("shop/new=n3w");
+        .api_keys("shop/new=n3w");
     let app = App::new().only(endpoints![gated, digits]).state(Arc::clone(gate));
     let router = app.config(config).store(MemoryStore::new()).router().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -502,6 +502,6 @@ fn an_endpoint_at_the_path_of_mcp_is_a_start_up_problem() {
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
     let app = App::new().only(endpoints![in_the_way]).store(MemoryStore::new());
     app.clone().config(config.clone()).check().unwrap();
-    let problem = app.config(config.mcp_tokens("a=b")).check().unwrap_err();
+    let problem = app.config(config.api_keys("a=b")).check().unwrap_err();
     assert!(problem.to_string().contains("`in_the_way`"), "{problem}");
 }

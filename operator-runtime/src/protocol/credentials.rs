@@ -60,13 +60,11 @@ impl Credentials {
 
     /// The value of `WWW-Authenticate` for a refusal (RFC 6750 §3, RFC 9728 §5.1), if callers may send tokens. `below` is
     /// what follows the path of the metadata.
-    pub(crate) fn challenge(&self, refusal: &Refusal, below: &str) -> Option<String> {
-        let accepted = self.accepted();
-        let has_tokens = accepted.api_keys || accepted.oauth;
-        if !has_tokens || !matches!(refusal.status(), 401 | 403) {
+    pub(crate) fn challenge(&self, refusal: &Refusal, realm: &str, below: &str) -> Option<String> {
+        if !self.accepted().has_tokens() || !matches!(refusal.status(), 401 | 403) {
             return None;
         }
-        let mut parts = Vec::new();
+        let mut parts = vec![format!("realm=\"{realm}\"")];
         match refusal {
             Refusal::Authorization | Refusal::TwoCredentials | Refusal::HeaderTwice(_) => {
                 parts.push("error=\"invalid_request\"".to_owned());
@@ -83,7 +81,7 @@ impl Credentials {
             parts.push(format!("resource_metadata=\"{metadata}{below}\""));
         }
         let _ = below;
-        Some(format!("Bearer {}", parts.join(", ")).trim_end().to_owned())
+        Some(format!("Bearer {}", parts.join(", ")))
     }
 
     /// Each credential: its kind, its tenant and id, and a digest that differs after it was changed.
@@ -219,7 +217,6 @@ impl Accepted {
     }
 
     /// Whether a caller can send a token with each request.
-    #[cfg(feature = "mcp")]
     pub(crate) fn has_tokens(self) -> bool {
         self.api_keys || self.oauth
     }
