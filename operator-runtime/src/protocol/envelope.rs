@@ -94,7 +94,7 @@ impl<'h> Headers<'h> {
             return Err(Refusal::TwoCredentials);
         }
         if let Some(token) = bearer {
-            return of_bearer(token, accepted);
+            return of_token(token, accepted);
         }
         if has_api_key {
             let token = self.api_key.exactly_one("X-API-Key")?;
@@ -153,7 +153,7 @@ pub(super) fn bearer_jwt(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A token with the form of a JWT is an access token and never an API key; start-up refuses API keys of that form.
-fn of_bearer(token: &[u8], accepted: Accepted) -> Result<Credential<'_>, Refusal> {
+fn of_token(token: &[u8], accepted: Accepted) -> Result<Credential<'_>, Refusal> {
     match as_jwt(token) {
         None => accepted.api_key(token),
         #[cfg(feature = "oauth")]
