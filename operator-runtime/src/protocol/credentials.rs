@@ -66,7 +66,8 @@ impl Credentials {
         if !has_tokens || !matches!(refusal.status(), 401 | 403) {
             return None;
         }
-        let mut parts = Vec::new();
+        // RFC 6750 §3 requires at least one parameter.
+        let mut parts = vec!["realm=\"operator\"".to_owned()];
         match refusal {
             Refusal::Authorization | Refusal::TwoCredentials | Refusal::HeaderTwice(_) => {
                 parts.push("error=\"invalid_request\"".to_owned());
@@ -83,7 +84,7 @@ impl Credentials {
             parts.push(format!("resource_metadata=\"{metadata}{below}\""));
         }
         let _ = below;
-        Some(format!("Bearer {}", parts.join(", ")).trim_end().to_owned())
+        Some(format!("Bearer {}", parts.join(", ")))
     }
 
     /// Each credential: its kind, its tenant and id, and a digest that differs after it was changed.

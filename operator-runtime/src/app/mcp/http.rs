@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -82,16 +82,13 @@ fn config(settings: &Settled) -> StreamableHttpServerConfig {
 }
 
 async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallible> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let credentials = door.assembled.credentials.load_full();
     credentials.fetch(&head.headers).await;
     let bearer = match door.tools.pipeline.bearer(&credentials, &head) {
         Ok(bearer) => bearer,
         Err(refusal) => return Ok(turned_away(&credentials, refusal)),
     };
-    // The headers are removed, so that no extractor of a handler sees the token.
-    head.headers.remove(AUTHORIZATION);
-    head.headers.remove("x-api-key");
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
         .await
@@ -117,7 +114,8 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
 }
 
 /// The name of the tool that a message calls. rmcp answers every message with 200, but a client whose token lacks a scope
-/// learns that from 403 and `WWW-Authenticate`.
+/// learns that from 403 and `WWW-Authenticate`. The pipeline checks the scope too, because rmcp may read another name in
+/// a message that is not well-formed.
 fn called(body: &[u8]) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Message<'b> {
