@@ -246,10 +246,8 @@ impl Pipeline {
         idempotency_key: &str,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
-        let scope = endpoint.endpoint.scope();
-        if !caller.may(scope) {
-            return Err(not_verified(endpoint, Refusal::Scope(scope)));
-        }
+        let allowed = caller.check(endpoint.endpoint.scope());
+        allowed.map_err(|refusal| not_verified(endpoint, refusal))?;
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,

@@ -72,7 +72,9 @@ impl Credentials {
             Refusal::Authorization | Refusal::TwoCredentials | Refusal::HeaderTwice(_) => {
                 parts.push("error=\"invalid_request\"".to_owned());
             }
-            Refusal::Scope(scope) => parts.push(format!("error=\"insufficient_scope\", scope=\"{scope}\"")),
+            Refusal::Scope { wanted, .. } => {
+                parts.push(format!("error=\"insufficient_scope\", scope=\"{wanted}\""));
+            }
             Refusal::UnknownApiKey => parts.push("error=\"invalid_token\"".to_owned()),
             #[cfg(feature = "oauth")]
             Refusal::AccessToken(_) => parts.push("error=\"invalid_token\"".to_owned()),

@@ -99,8 +99,9 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     if let Err(detail) = check_values(&body) {
         return Ok(refused(&Error::new(Kind::TooLarge, detail)));
     }
-    if let Some(scope) = called(&body).and_then(|name| door.tools.lacking(bearer.caller(), &name)) {
-        return Ok(turned_away(&credentials, Refusal::Scope(scope)));
+    let tool = called(&body).and_then(|name| door.tools.find(&name));
+    if let Some(Err(refusal)) = tool.map(|tool| bearer.caller().check(tool.bound.endpoint.scope())) {
+        return Ok(turned_away(&credentials, refusal));
     }
     let is_json = is_json(&head.headers);
     let response = service(&door, bearer)

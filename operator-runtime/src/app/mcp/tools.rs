@@ -86,12 +86,6 @@ impl Tools {
         allowed.map(|(described, _)| described)
     }
 
-    /// The scope that the caller lacks for this tool.
-    pub(super) fn lacking(&self, caller: &Caller, name: &str) -> Option<&'static str> {
-        let scope = self.find(name)?.bound.endpoint.scope();
-        (!caller.may(scope)).then_some(scope)
-    }
-
     pub(super) fn find(&self, name: &str) -> Option<&ToolEndpoint> {
         self.endpoints.iter().find(|tool| tool.bound.endpoint.name == name)
     }
