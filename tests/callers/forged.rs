@@ -182,7 +182,7 @@ fn a_tampered_token_is_refused() {
     assert_refused(&desk, &format!("{header}.{claims}."), mismatch);
     assert_refused(
         &desk,
-        &format!("{header}.{claims}.{}", &signature[..signature.len() - 4]),
+        &format!("{header}.{claims}.{}", &signature[..signature.len() - 2]),
         mismatch,
     );
     assert_refused(&desk, &format!("{header}.{claims}.AAAA{signature}"), mismatch);
@@ -257,25 +257,26 @@ fn a_scope_that_is_missing_is_403_in_every_way_in() {
     );
     assert_eq!(header(&answer, "WWW-Authenticate"), challenge("/mcp"));
     // The handler of an event decides which scope the event needs.
-    let event = |payload: Value| {
+    let event = |authorization, payload: Value| {
         let event = json!({ "id": "ev_1", "livemode": true, "conversation_id": "conv_1", "payload": payload });
         desk.send(
             "POST",
             "/events",
-            &[narrow, ("Idempotency-Key", "k"), JSON],
+            &[authorization, ("Idempotency-Key", "k"), JSON],
             &event.to_string(),
         )
     };
-    let setup = json!({ "type": "conversation.setup", "channel": { "type": "phone" }, "direction": "inbound" });
-    assert_eq!(event(setup).status, 200);
-    let answer = event(json!({ "type": "conversation.ended", "status": "completed" }));
+    let ended = json!({ "type": "conversation.ended", "status": "completed" });
+    let answer = event(narrow, ended.clone());
     assert_eq!(
         (answer.status, slug(&answer).as_str()),
         (403, "insufficient-scope"),
         "{answer:?}"
     );
-    let read = json!({ "scope": "operator:act" });
-    let answer = desk.read(&[("Authorization", &bearer(&issuer.token(read)))]);
+    let acting = bearer(&issuer.token(json!({ "scope": "operator:act" })));
+    let acting = ("Authorization", acting.as_str());
+    assert_eq!(event(acting, ended).status, 200);
+    let answer = desk.read(&[acting]);
     assert_eq!(
         (answer.status, slug(&answer).as_str()),
         (403, "insufficient-scope"),
@@ -322,9 +323,8 @@ fn a_message_that_two_parsers_read_differently_does_not_get_around_the_scope() {
     ];
     for message in twice {
         let answer = desk.ask(&[narrow], &message);
-        let result = &answer.json()["result"];
         assert!(
-            answer.status >= 400 || result["isError"] == Value::Bool(true),
+            answer.json()["result"]["structuredContent"].is_null(),
             "{message}: {answer:?}"
         );
         assert_eq!(refunds(&desk, narrow), 0, "{message}");

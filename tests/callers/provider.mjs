@@ -17,6 +17,7 @@ const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const provider = new Provider(issuer, {
   jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), kid: "of-the-test", use: "sig", alg: "ES256" }] },
   cookies: { keys: ["of the test"] },
+  // Clients name these scopes when they register themselves.
   scopes: ["openid", ...scope.split(" ")],
   clients: [{
     client_id: "backend",
@@ -50,6 +51,7 @@ const provider = new Provider(issuer, {
   loadExistingGrant: async (context) => {
     const { client, session, params } = context.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+    grant.addOIDCScope(params.scope);
     grant.addResourceScope(resource, params.scope);
     await grant.save();
     return grant;

@@ -146,7 +146,9 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         room: BodyRoom::new(settings.limits.memory_for_bodies),
         config: config.clone(),
         #[cfg(feature = "mcp")]
-        info: info.cloned().unwrap_or_else(|| Info::unnamed().title(super::program_name())),
+        info: info
+            .cloned()
+            .unwrap_or_else(|| Info::unnamed().title(super::program_name())),
         credentials: ArcSwap::new(Arc::clone(&settings.credentials)),
         settings,
         endpoints,

@@ -156,10 +156,7 @@ pub(crate) fn remove_tokens(headers: &mut HeaderMap) {
 /// The access token of a request, which is not verified.
 #[cfg(feature = "oauth")]
 pub(super) fn bearer_jwt(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(AUTHORIZATION)
-        .and_then(bearer)
-        .and_then(as_jwt)
+    headers.get(AUTHORIZATION).and_then(bearer).and_then(as_jwt)
 }
 
 /// A token with the form of a JWT is an access token and never an API key; start-up refuses API keys of that form.

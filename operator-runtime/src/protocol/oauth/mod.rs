@@ -142,3 +142,6 @@ impl fmt::Debug for Issuer {
         formatter.debug_tuple("Issuer").field(&self.expected).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
