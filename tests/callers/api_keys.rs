@@ -1,8 +1,9 @@
 //! API keys, as a bearer token and as `X-API-Key`.
 
+use serde_json::json;
 use tests::caller::{now, sign};
 
-use crate::desk::{Desk, JSON, NO_KEY, detail, header, slug};
+use crate::desk::{Desk, JSON, NO_KEY, detail, header, slug, tool_call};
 
 const KEYS: (&str, &str) = (
     "OPERATOR_API_KEYS",
@@ -113,4 +114,27 @@ fn a_request_without_a_valid_credential_or_with_two_is_refused_with_a_challenge(
     // None of them has used the key.
     assert!(!desk.refund(&signed).is_replay());
     assert_eq!(desk.next_caller(), ["default", "default", "hmac"]);
+}
+
+#[test]
+fn an_mcp_client_is_told_the_program_and_that_its_list_of_tools_is_fixed() {
+    let desk = Desk::start(&[NO_KEY, KEYS]);
+    let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"tests","version":"1"}}}"#;
+    let program = desk.ask(&[SECOND], initialize).json()["result"]["serverInfo"].take();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(program, json!({ "name": "support-desk", "version": version }));
+    let list = desk.ask(&[SECOND], r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#);
+    let result = &list.json()["result"];
+    assert_eq!(
+        (&result["ttlMs"], &result["cacheScope"]),
+        (&json!(3_600_000), &json!("private"))
+    );
+    assert_eq!(result["tools"].as_array().unwrap().len(), 6);
+    let unknown = desk.ask(&[FIRST], &tool_call("refund_orders", &json!({}), "k"));
+    assert!(
+        unknown
+            .body
+            .contains("There is no tool `refund_orders`; the tools are find_orders, "),
+        "{unknown:?}"
+    );
 }
