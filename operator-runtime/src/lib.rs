@@ -84,8 +84,8 @@
 //! # MCP
 //! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
 //! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
-//! it, over standard input and output. If `OPERATOR_MCP_TOKENS` is set, `/mcp` answers clients that send one of those
-//! bearer tokens, over streamable HTTP. Each `tools/call` is a new operation, unless the client sends an idempotency
+//! it, over standard input and output. If `OPERATOR_API_KEYS` or `OPERATOR_OAUTH_ISSUER` is set, `/mcp` answers
+//! clients that send an API key or an access token, over streamable HTTP. Each `tools/call` is a new operation, unless the client sends an idempotency
 //! key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation. Without a key,
 //! calls of an endpoint with `key(…)` are one operation if these inputs are the same.
 //!
@@ -193,6 +193,7 @@ pub use operator_macros::SearchParams;
 /// | `effect = at_most_once` / `rerunnable` | what a retry may do when the outcome is unknown | `at_most_once`; transactional with a [`Tx`] |
 /// | `key(a, b)` | the inputs that identify an operation if the caller sends no idempotency key | the caller must send a key |
 /// | `timeout = "30s"` | the longest time that the handler may run | 60 s |
+/// | `scope = "…"` | the scope that an OAuth access token needs | `operator:read` if the endpoint only reads, else `operator:act` |
 /// | `tag = "…"` | the heading of the endpoint in the OpenAPI document | the name of the module |
 /// | `errors(…)` | further documented error types | the `E` of the return type |
 /// | `crate = "…"` | the path of this crate, if the dependency has another name or another crate re-exports it | `::operator_runtime` |

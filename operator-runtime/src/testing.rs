@@ -73,6 +73,8 @@ pub struct Client {
     service: Service,
     clock: Arc<ManualClock>,
     signer: Keys,
+    /// The token that is sent instead of a signature.
+    api_key: Option<String>,
     idempotency_key: Option<String>,
     headers: HeaderMap,
     /// The beginning of the idempotency keys, which differs for each run: a store that persists still has the records of
@@ -113,6 +115,7 @@ impl Client {
             signer: assembled.settings.credentials.keys.clone(),
             assembled,
             clock,
+            api_key: None,
             idempotency_key: None,
             headers: HeaderMap::new(),
             run: run.into(),
@@ -144,6 +147,34 @@ impl Client {
     pub fn with_signing_key(&self, secret: &str) -> Self {
         let signer = Keys::single("`with_signing_key`", secret).unwrap_or_else(|error| panic!("{error}"));
         Self { signer, ..self.clone() }
+    }
+
+    /// A copy of this client that sends an API key instead of a signature, as agents of other vendors do. It sends an
+    /// idempotency key only after [`with_idempotency_key`](Self::with_idempotency_key), so that an endpoint with
+    /// `key(…)` can be tested.
+    ///
+    /// ```standalone_crate
+    /// use operator_runtime::{App, Config, operator_api, testing::Client};
+    /// use serde_json::json;
+    ///
+    /// /// Says how many orders are open. Use it when a customer waits.
+    /// #[operator_api(GET, "/open")]
+    /// async fn open() -> u32 {
+    ///     7
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let app = App::new().config(Config::new().api_keys("fin=op_sk_of_fin"));
+    /// let client = Client::new(app).await.unwrap().with_api_key("op_sk_of_fin");
+    /// assert_eq!(client.call("open", &json!({})).await.body, json!(7));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_api_key(&self, token: impl Into<String>) -> Self {
+        Self {
+            api_key: Some(token.into()),
+            ..self.clone()
+        }
     }
 
     /// A copy of this client that sends one more header, such as a header that an extractor reads.
@@ -259,17 +290,25 @@ impl Client {
             Method::Get => Outgoing::get(url, &pairs_of(inputs)),
             Method::Post => Outgoing::post(url, inputs.to_string()),
         };
-        let own = || format!("testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed));
-        let key = self.idempotency_key.clone().unwrap_or_else(own);
-        let timestamp = self.clock.unix_seconds();
-        let signature = call.sign(&self.signer, &key, timestamp);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(endpoint.method.as_str())
-            .uri(call.target(prepared.path))
-            .header("x-idempotency-key", key)
-            .header("x-timestamp", timestamp)
-            .header("x-signature", signature)
-            .body(Bytes::from(call.body));
+            .uri(call.target(prepared.path));
+        if let Some(api_key) = &self.api_key {
+            request = request.header("x-api-key", api_key);
+            if let Some(key) = &self.idempotency_key {
+                request = request.header("x-idempotency-key", key);
+            }
+        } else {
+            let own = || format!("testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed));
+            let key = self.idempotency_key.clone().unwrap_or_else(own);
+            let timestamp = self.clock.unix_seconds();
+            let signature = call.sign(&self.signer, &key, timestamp);
+            request = request
+                .header("x-idempotency-key", key)
+                .header("x-timestamp", timestamp)
+                .header("x-signature", signature);
+        }
+        let request = request.body(Bytes::from(call.body));
         let mut request = request.unwrap_or_else(|error| panic!("the call cannot be made: {error}"));
         request.headers_mut().extend(self.headers.clone());
         request

@@ -81,12 +81,16 @@ fn a_request_without_a_valid_credential_or_with_two_is_refused_with_a_challenge(
         ("X-Signature", signature.as_str()),
     ];
     let key = ("Idempotency-Key", "k-1");
-    let realm = r#"Bearer realm="operator""#;
+    let realm = r#"Bearer realm="endpoints""#;
     let invalid_token = format!(r#"{realm}, error="invalid_token""#);
     let invalid_request = format!(r#"{realm}, error="invalid_request""#);
     for (headers, refusal, challenge) in [
         (&[key][..], "no-credential", realm),
-        (&[key, ("Authorization", "Basic YTpi")], "no-credential", realm),
+        (
+            &[key, ("Authorization", "Basic YTpi")],
+            "no-credential",
+            &invalid_request,
+        ),
         (
             &[key, ("Authorization", "Bearer guess")],
             "unknown-api-key",

@@ -28,7 +28,7 @@ fn assert_refused(desk: &Desk, token: &str, why: &str) {
     );
     let challenge = header(&answer, "WWW-Authenticate");
     let wanted = format!(
-        r#"Bearer realm="operator", error="invalid_token", resource_metadata="{PUBLIC_URL}/.well-known/oauth-protected-resource""#
+        r#"Bearer realm="endpoints", error="invalid_token", resource_metadata="{PUBLIC_URL}/.well-known/oauth-protected-resource""#
     );
     assert_eq!(challenge, wanted, "{why}");
     // The same token gives no access over MCP.
@@ -231,9 +231,9 @@ fn a_scope_that_is_missing_is_403_in_every_way_in() {
     let narrow = bearer(&issuer.token(json!({ "scope": "operator:read profile" })));
     let narrow = ("Authorization", narrow.as_str());
     assert_eq!(desk.read(&[narrow]).status, 200);
-    let challenge = |path: &str| {
+    let challenge = |realm: &str, path: &str| {
         format!(
-            r#"Bearer realm="operator", error="insufficient_scope", scope="operator:read profile operator:act", resource_metadata="{PUBLIC_URL}/.well-known/oauth-protected-resource{path}""#
+            r#"Bearer realm="{realm}", error="insufficient_scope", scope="operator:read profile operator:act", resource_metadata="{PUBLIC_URL}/.well-known/oauth-protected-resource{path}""#
         )
     };
     let answer = desk.refund(&[narrow, ("Idempotency-Key", "k")]);
@@ -242,7 +242,7 @@ fn a_scope_that_is_missing_is_403_in_every_way_in() {
         (403, "insufficient-scope"),
         "{answer:?}"
     );
-    assert_eq!(header(&answer, "WWW-Authenticate"), challenge(""));
+    assert_eq!(header(&answer, "WWW-Authenticate"), challenge("endpoints", ""));
     assert!(
         detail(&answer).contains("lacks the scope `operator:act`"),
         "{}",
@@ -255,7 +255,7 @@ fn a_scope_that_is_missing_is_403_in_every_way_in() {
         (403, "insufficient-scope"),
         "{answer:?}"
     );
-    assert_eq!(header(&answer, "WWW-Authenticate"), challenge("/mcp"));
+    assert_eq!(header(&answer, "WWW-Authenticate"), challenge("MCP", "/mcp"));
     // The handler of an event decides which scope the event needs.
     let event = |authorization, payload: Value| {
         let event = json!({ "id": "ev_1", "livemode": true, "conversation_id": "conv_1", "payload": payload });

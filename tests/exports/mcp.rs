@@ -19,7 +19,7 @@ use tests::caller::{self, Answer, PUBLIC_URL, SECRET};
 use tests::process::{self, Server};
 use tokio::sync::Notify;
 
-const TOKENS: (&str, &str) = ("OPERATOR_MCP_TOKENS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
+const TOKENS: (&str, &str) = ("OPERATOR_API_KEYS", "shop/new=n3w, shop/old=0ld, other/one=s3cret");
 
 /// The text of a request with these additional headers, as a client of the revision 2025-11-25 sends it.
 fn request(headers: &[(&str, &str)], message: &str) -> String {
@@ -60,7 +60,7 @@ fn only_tokens_give_access_and_only_if_tokens_are_configured() {
             .find_map(|line| line.strip_prefix("www-authenticate: "));
         (answer.status, line.unwrap_or_default().to_owned())
     };
-    let realm = r#"Bearer realm="operator""#.to_owned();
+    let realm = r#"Bearer realm="MCP""#.to_owned();
     assert_eq!(challenge(&ask(server.port, &[], LIST)), (401, realm.clone()));
     for token in [
         "Bearer guess",
@@ -71,9 +71,8 @@ fn only_tokens_give_access_and_only_if_tokens_are_configured() {
         let wanted = format!("{realm}, error=\"invalid_token\"");
         assert_eq!(challenge(&with(token)), (401, wanted), "{token}");
     }
-    assert_eq!(challenge(&with("Basic bjN3")), (401, realm.clone()));
     let wanted = format!("{realm}, error=\"invalid_request\"");
-    assert_eq!(challenge(&with("Bearer")), (401, wanted));
+    assert_eq!(challenge(&with("Basic bjN3")), (401, wanted));
     // A token is not accepted as a signature, and a signature is not accepted as a token.
     let signed = caller::post(server.port, "/mcp", "k", LIST).unwrap();
     assert_eq!(signed.status, 401, "{}", signed.body);
@@ -331,7 +330,7 @@ async fn gate_server(gate: &Arc<Gate>, config: Config) -> u16 {
     let config = config
         .signing_key(SECRET)
         .public_url(PUBLIC_URL)
-        .mcp_tokens("shop/new=n3w");
+        .api_keys("shop/new=n3w");
     let app = App::new().only(endpoints![gated, digits]).state(Arc::clone(gate));
     let router = app.config(config).store(MemoryStore::new()).router().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -404,6 +403,6 @@ fn an_endpoint_at_the_path_of_mcp_is_a_start_up_problem() {
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
     let app = App::new().only(endpoints![in_the_way]).store(MemoryStore::new());
     app.clone().config(config.clone()).check().unwrap();
-    let problem = app.config(config.mcp_tokens("a=b")).check().unwrap_err();
+    let problem = app.config(config.api_keys("a=b")).check().unwrap_err();
     assert!(problem.to_string().contains("`in_the_way`"), "{problem}");
 }

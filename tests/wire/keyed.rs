@@ -92,7 +92,7 @@ fn app(done: &Done) -> App {
     App::new()
         .only(endpoints![refund, ring])
         .state(Arc::clone(done))
-        .config(config.mcp_tokens("one/a=first, two/b=second"))
+        .config(config.api_keys("one/a=first, two/b=second"))
         .store(MemoryStore::new())
 }
 
@@ -235,7 +235,7 @@ async fn inputs_name_the_operation_of_a_transaction_too() {
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
     let app = App::new()
         .only(endpoints![complain])
-        .config(config.mcp_tokens("one/a=first"))
+        .config(config.api_keys("one/a=first"))
         .sqlite_setup(|tables| tables.execute_batch("CREATE TABLE IF NOT EXISTS complaint (order_id, words)"))
         .store(store::open(&address).await.unwrap());
     let router = app.router().await.unwrap();

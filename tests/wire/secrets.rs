@@ -211,8 +211,8 @@ fn settings_in_code_and_tokens_follow_the_same_rules() {
             "Entry 2 of `Config::signing_keys`: ",
         ),
         (
-            Config::new().signing_key("k").mcp_tokens("a=hush1,b =hush2"),
-            "Entry 2 of `Config::mcp_tokens`: ",
+            Config::new().signing_key("k").api_keys("a=hush1,b =hush2"),
+            "Entry 2 of `Config::api_keys`: ",
         ),
     ] {
         let told = problems(config);
@@ -227,7 +227,7 @@ fn said(program: &Path, folder: &Path, tokens: &Path) -> String {
     let output = Command::new(program)
         .arg("serve")
         .env("OPERATOR_SIGNING_KEY", "hush1hush1hush1hush1\n")
-        .env("OPERATOR_MCP_TOKENS", format!("@{}", tokens.display()))
+        .env("OPERATOR_API_KEYS", format!("@{}", tokens.display()))
         .env("OPERATOR_PUBLIC_URL", "http://127.0.0.1:1")
         .env("OPERATOR_LISTEN", "nowhere")
         .env("OPERATOR_STORE", "memory:")
@@ -265,7 +265,7 @@ fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_causes_a_wa
             );
             assert_eq!(said.contains("may read the secrets"), is_warned_of, "{mode:o}: {said}");
             assert!(
-                !(is_refused || is_warned_of) || said.contains(&format!("{} (OPERATOR_MCP_TOKENS)", named.display()))
+                !(is_refused || is_warned_of) || said.contains(&format!("{} (OPERATOR_API_KEYS)", named.display()))
             );
         }
     }

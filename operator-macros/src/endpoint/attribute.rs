@@ -94,7 +94,7 @@ impl Attribute {
                 self.errors.extend(errors.keep(types).into_iter().flatten());
             }
             Part::List(name, inputs) if name == "key" => {
-                let inputs = names(&name, inputs, errors);
+                let inputs = names(&name, &inputs, errors);
                 once(
                     &mut self.key,
                     &name.clone(),
@@ -161,7 +161,7 @@ fn misplaced(name: &Ident, errors: &mut Errors) {
 }
 
 /// The names in `key(…)`.
-fn names(key: &Ident, inputs: TokenStream, errors: &mut Errors) -> Option<Vec<Ident>> {
+fn names(key: &Ident, inputs: &TokenStream, errors: &mut Errors) -> Option<Vec<Ident>> {
     if inputs.is_empty() {
         let wrong = "`key` must name the inputs that identify an operation";
         errors.at(key, wrong, "write `key(order_id)`, or remove it");
@@ -172,7 +172,7 @@ fn names(key: &Ident, inputs: TokenStream, errors: &mut Errors) -> Option<Vec<Id
     let names = parser.parse2(inputs.clone());
     if names.is_err() {
         errors.at(
-            &inputs,
+            inputs,
             "`key` takes names of inputs, separated by commas",
             "write `key(order_id, request_id)`",
         );

@@ -12,7 +12,7 @@ use crate::endpoint::check::{
 use crate::endpoint::mark;
 use crate::endpoint::model::{Endpoint, Method, Refused, Role};
 use crate::endpoint::signature::{self, Argument, Kind, Sorted};
-use crate::error::{Errors, suggestion};
+use crate::error::{Errors, nearest};
 use crate::function::{Function, is_deprecated};
 use crate::span;
 
@@ -118,8 +118,10 @@ fn check_known(literal: &LitStr, errors: &mut Errors) {
     let event_type = literal.value();
     let known = KNOWN.map(|(known, _)| known);
     if !known.contains(&event_type.as_str()) {
-        let near = suggestion(&event_type, &known);
-        let write = format!("{near} For another type, write `custom = \"{event_type}\"`");
+        let write = match nearest(&event_type, &known) {
+            Some(near) => format!("did you mean `{near}`? For another type, write `custom = \"{event_type}\"`"),
+            None => format!("write one of `{}`, or `custom = \"{event_type}\"`", known.join("`, `")),
+        };
         errors.at(literal, format!("unknown type of event `{event_type}`"), write);
     }
 }

@@ -133,7 +133,7 @@ pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
     } else {
         tracing::warn!(endpoint = name, reason = %refusal, "refused");
     }
-    let challenge = endpoint.credentials.load().all().challenge(&refusal, "");
+    let challenge = endpoint.credentials.load().all().challenge(&refusal, "endpoints", "");
     Reply {
         challenge: challenge.map(Into::into),
         ..Reply::from_error(&refusal.into())

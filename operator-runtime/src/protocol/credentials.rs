@@ -60,14 +60,12 @@ impl Credentials {
 
     /// The value of `WWW-Authenticate` for a refusal (RFC 6750 §3, RFC 9728 §5.1), if callers may send tokens. `below` is
     /// what follows the path of the metadata.
-    pub(crate) fn challenge(&self, refusal: &Refusal, below: &str) -> Option<String> {
-        let accepted = self.accepted();
-        let has_tokens = accepted.api_keys || accepted.oauth;
-        if !has_tokens || !matches!(refusal.status(), 401 | 403) {
+    pub(crate) fn challenge(&self, refusal: &Refusal, realm: &str, below: &str) -> Option<String> {
+        if !self.accepted().has_tokens() || !matches!(refusal.status(), 401 | 403) {
             return None;
         }
         // RFC 6750 §3 requires at least one parameter.
-        let mut parts = vec!["realm=\"operator\"".to_owned()];
+        let mut parts = vec![format!("realm=\"{realm}\"")];
         match refusal {
             Refusal::Authorization | Refusal::TwoCredentials | Refusal::HeaderTwice(_) => {
                 parts.push("error=\"invalid_request\"".to_owned());
@@ -222,7 +220,6 @@ impl Accepted {
     }
 
     /// Whether a caller can send a token with each request.
-    #[cfg(feature = "mcp")]
     pub(crate) fn has_tokens(self) -> bool {
         self.api_keys || self.oauth
     }

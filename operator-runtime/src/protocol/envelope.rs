@@ -108,6 +108,9 @@ impl<'h> Headers<'h> {
         if is_signed || !self.timestamp.is_missing() || accepted.only_signatures() {
             return self.signed(key, accepted).map(Credential::Signature);
         }
+        if !self.authorization.is_missing() && accepted.has_tokens() {
+            return Err(Refusal::Authorization);
+        }
         accepted.nothing()
     }
 

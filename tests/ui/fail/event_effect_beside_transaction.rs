@@ -4,7 +4,7 @@ use operator_runtime::operator_event;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup", effect = rerunnable)]
-async fn greet(tx: &mut Tx<Sqlite>) -> Context {
+async fn greet(_tx: &mut Tx<Sqlite>) -> Context {
     Context::new()
 }
 

@@ -3,7 +3,7 @@ use operator_runtime::operator_event;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup")]
-async fn greet(#[operator(min = 1)] setup: ConversationSetup) -> Context {
+async fn greet(#[operator(min = 1)] _setup: ConversationSetup) -> Context {
     Context::new()
 }
 

@@ -3,7 +3,7 @@ use operator_runtime::operator_event;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup", tiemout = "2s")]
-async fn greet(setup: ConversationSetup) -> Context {
+async fn greet(_setup: ConversationSetup) -> Context {
     Context::new()
 }
 

@@ -3,7 +3,7 @@ use operator_runtime::operator_event;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup")]
-async fn greet(phone: &str) -> Context {
+async fn greet(_phone: &str) -> Context {
     Context::new()
 }
 

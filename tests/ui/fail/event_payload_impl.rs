@@ -3,7 +3,7 @@ use operator_runtime::operator_event;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup")]
-async fn greet(setup: impl serde::de::DeserializeOwned) -> Context {
+async fn greet(_setup: impl serde::de::DeserializeOwned) -> Context {
     Context::new()
 }
 

@@ -5,7 +5,7 @@ struct Setup;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup")]
-async fn greet(setup: Setup) -> Context {
+async fn greet(_setup: Setup) -> Context {
     Context::new()
 }
 

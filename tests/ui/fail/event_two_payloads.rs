@@ -3,7 +3,7 @@ use operator_runtime::operator_event;
 
 /// Greets the caller by name.
 #[operator_event("conversation.setup")]
-async fn greet(setup: ConversationSetup, event: Event) -> Context {
+async fn greet(_setup: ConversationSetup, _event: Event) -> Context {
     Context::new()
 }
 

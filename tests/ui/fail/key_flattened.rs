@@ -13,7 +13,7 @@ async fn refund(
     order_id: u64,
     #[operator(flatten)] order: Order,
 ) -> u64 {
-    order_id
+    order_id + u64::from(order.shop)
 }
 
 fn main() {}

@@ -7,7 +7,7 @@ async fn refund(
     /// The number on the receipt.
     order_id: u64,
 ) -> u64 {
-    order_id
+    order_id + u64::from(*desk)
 }
 
 fn main() {}

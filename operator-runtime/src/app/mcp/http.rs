@@ -192,7 +192,7 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
 /// The answer to a client that is not verified, or may not do what it asks for.
 fn turned_away(credentials: &Credentials, refusal: Refusal) -> Response {
     tracing::warn!("refused at {PATH}: {refusal}");
-    let challenge = credentials.challenge(&refusal, PATH);
+    let challenge = credentials.challenge(&refusal, "MCP", PATH);
     let mut response = refused(&refusal.into());
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

@@ -48,12 +48,21 @@ fn finished(body: &'static str) -> HandlerOutcome {
 }
 
 async fn admit(operations: &Operations, body: &str, effect: Effect) -> Result<Claim, NotAdmitted> {
+    admit_within(Duration::MAX, operations, body, effect).await
+}
+
+async fn admit_within(
+    longest_wait: Duration,
+    operations: &Operations,
+    body: &str,
+    effect: Effect,
+) -> Result<Claim, NotAdmitted> {
     let asked = Asked {
         id: OperationId::new("tenant", "key"),
         first: &Arc::new(first(body)),
         effect,
         max_execution: MINUTE,
-        longest_wait: Duration::MAX,
+        longest_wait,
         meter: &CallMeter::of("refund_order"),
     };
     operations.admit(&asked).await
@@ -124,6 +133,17 @@ async fn a_duplicate_that_waits_in_vain_is_told_to_retry_and_writes_nothing() {
         .complete(finished("late"))
         .await
         .expect("the attempt still holds the operation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_whose_caller_cannot_wait_is_told_earlier() {
+    let fixture = fixture();
+    let _running = fixture.run(Effect::Rerunnable).await;
+    let started = Instant::now();
+    let limit = Duration::from_secs(3);
+    let told = admit_within(limit, &fixture.operations, "{}", Effect::Rerunnable).await;
+    assert!(matches!(told, Ok(Claim::Told(Recorded::StillRunning))), "{told:?}");
+    assert_eq!(started.elapsed(), limit);
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ fn each_scheme_accepts_its_own_credential_beside_the_others() {
     assert_eq!(told(&signed(&ed25519()), &all), Ok("ed25519 shop/e".to_owned()));
     let bearer = headers(&[("authorization", &format!("Bearer {TOKEN}"))]);
     assert_eq!(told(&bearer, &all), Ok("api-key shop/a".to_owned()));
+    // Another kind of `Authorization` is none of ours.
     let own = headers(&[("x-api-key", TOKEN), ("authorization", "Basic YTpi")]);
     assert_eq!(told(&own, &all), Ok("api-key shop/a".to_owned()));
 }
@@ -200,7 +201,7 @@ fn two_credentials_are_refused_whichever_are_valid() {
     assert_eq!(slug(&tokens, &all), "two-credentials");
     let twice = headers(&[(bearer.0, &bearer.1), (bearer.0, &bearer.1)]);
     assert_eq!(slug(&twice, &all), "malformed-signature");
-    for empty in ["Bearer", "Bearer ", "bearer"] {
+    for empty in ["Bearer", "Bearer ", "bearer", "Basic YTpi"] {
         assert_eq!(
             slug(&headers(&[("authorization", empty)]), &all),
             "no-credential",
