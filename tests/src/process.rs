@@ -117,6 +117,8 @@ pub struct Server {
     pub port: u16,
     /// The port that Prometheus scrapes, if the program serves metrics.
     pub metrics_port: Option<u16>,
+    /// The lines of the log until the program listened.
+    pub first_lines: Vec<String>,
 }
 
 impl Server {
@@ -190,6 +192,7 @@ impl Server {
             child,
             port,
             metrics_port,
+            first_lines: seen,
         };
         (server, log)
     }
@@ -201,6 +204,7 @@ impl Server {
             child,
             port,
             metrics_port: None,
+            first_lines: Vec::new(),
         }
     }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::before_serving;
+#[cfg(feature = "oauth")]
+use super::protected_resource;
 use super::room::BodyRoom;
 use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, registry, setup};
 use crate::clock::Clock;
@@ -19,6 +21,8 @@ use crate::endpoint::states::States;
 use crate::events::{self, Event};
 use crate::idempotency::operations::Operations;
 use crate::input::BoundInputs;
+#[cfg(feature = "mcp")]
+use crate::manifest::info::Info;
 use crate::manifest::model::Model;
 use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
@@ -33,6 +37,9 @@ pub(crate) struct Assembled {
     pub(crate) settings: Settled,
     /// The settings as they were given, which name the files of credentials.
     pub(super) config: Config,
+    /// What the program says about itself, for MCP clients.
+    #[cfg(feature = "mcp")]
+    pub(super) info: Info,
     /// The credentials in use, which are replaced when their files change.
     pub(crate) credentials: ArcSwap<Credentials>,
     /// The endpoints of the app, and the endpoint at which events arrive, if the app has handlers of events.
@@ -98,6 +105,11 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         if settings.serves_mcp() {
             registry::check_mcp_path(&endpoints, &settings.public_url, config.tokens_setting(), &mut problems);
         }
+        #[cfg(feature = "oauth")]
+        if settings.credentials.issuer.is_some() {
+            let paths = endpoints.iter().map(|endpoint| endpoint.path).chain([events_path]);
+            problems.extend(protected_resource::check_paths(paths, &settings.public_url));
+        }
     }
     let store = open_store(app, config).await;
     let store = store.map_err(|problem| problems.push(problem)).ok();
@@ -134,6 +146,10 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     Ok(Assembled {
         room: BodyRoom::new(settings.limits.memory_for_bodies),
         config: config.clone(),
+        #[cfg(feature = "mcp")]
+        info: info
+            .cloned()
+            .unwrap_or_else(|| Info::unnamed().title(super::program_name())),
         credentials: ArcSwap::new(Arc::clone(&settings.credentials)),
         settings,
         endpoints,

@@ -70,6 +70,14 @@ use crate::upkeep::sweeping::sweep_while_held;
 #[cfg(not(feature = "mcp"))]
 const WITHOUT_MCP: &str = "this program was built without MCP: turn it on with `operator-runtime = { features = [\"mcp\"] }` in its Cargo.toml.";
 
+/// The name of the program's file.
+#[cfg(any(feature = "cli", feature = "mcp"))]
+fn program_name() -> String {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from);
+    let name = called.as_deref().and_then(std::path::Path::file_stem);
+    name.map_or_else(|| "This program".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 /// An app of every endpoint that is linked into the program.
 ///
 /// rustc does not link a library crate that the program never names. If the endpoints are in such a crate, write

@@ -8,17 +8,49 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
-use super::Assembled;
+use super::{Assembled, StartProblem};
+use crate::endpoint::Endpoint;
 use crate::protocol::oauth::METADATA;
+use crate::protocol::public_url::PublicUrl;
 
-/// Adds the document, if there is an issuer: at its path, and with `/mcp` after it. With a base path, each of them is
-/// also below it, and where RFC 9728 §3.1 puts it: between the host and the path.
+/// Reports each path of an endpoint or of the events at which the document is.
+pub(super) fn check_paths<'p>(
+    of_endpoints: impl Iterator<Item = &'p str>,
+    public_url: &PublicUrl,
+) -> impl Iterator<Item = StartProblem> {
+    let own = paths(public_url);
+    let is_taken = move |path: &&str| own.contains(*path) || own.contains(&public_url.published_path(path));
+    of_endpoints.filter(is_taken).map(|path| {
+        StartProblem::new(format!(
+            "The path `{path}` of an endpoint is that of the document for OAuth clients (RFC 9728): give the endpoint another path."
+        ))
+    })
+}
+
+/// The paths of the document: its own, and that with `/mcp` after it. With a base path, each of them is also below it,
+/// and where RFC 9728 §3.1 puts it: between the host and the path.
+fn paths(public_url: &PublicUrl) -> BTreeSet<String> {
+    let base = public_url.base_path();
+    let below = ["", "/mcp"].into_iter();
+    below
+        .flat_map(|below| {
+            [
+                format!("{METADATA}{below}"),
+                format!("{METADATA}{base}{below}"),
+                format!("{base}{METADATA}{below}"),
+            ]
+        })
+        .collect()
+}
+
+/// Adds the document, if there is an issuer.
 pub(super) fn route(router: Router, assembled: &Arc<Assembled>) -> Router {
     let Some(issuer) = &assembled.credentials.load().issuer else {
         return router;
     };
-    let endpoints = assembled.endpoints.iter();
-    let scopes: BTreeSet<&str> = endpoints.map(|endpoint| endpoint.endpoint.scope()).collect();
+    let endpoints = assembled.own_endpoints().map(|endpoint| endpoint.endpoint);
+    let handlers = assembled.handlers.iter().map(|handler| &handler.endpoint);
+    let scopes: BTreeSet<&str> = endpoints.chain(handlers).map(Endpoint::scope).collect();
     let expected = issuer.expected();
     let document = json!({
         "resource": expected.audience,
@@ -27,18 +59,7 @@ pub(super) fn route(router: Router, assembled: &Arc<Assembled>) -> Router {
         "bearer_methods_supported": ["header"],
     });
     let document = document.to_string();
-    let public_url = &assembled.settings.public_url;
-    let base = public_url.base_path();
-    let paths: BTreeSet<String> = ["", "/mcp"]
-        .into_iter()
-        .flat_map(|below| {
-            [
-                format!("{METADATA}{below}"),
-                format!("{METADATA}{base}{below}"),
-                format!("{base}{METADATA}{below}"),
-            ]
-        })
-        .collect();
+    let paths = paths(&assembled.settings.public_url);
     paths.into_iter().fold(router, |router, path| {
         let document = document.clone();
         let answer = async || ([(CONTENT_TYPE, "application/json")], document);

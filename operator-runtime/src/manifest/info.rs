@@ -214,6 +214,12 @@ impl Info {
         problems
     }
 
+    /// The title and the version, for MCP clients.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn name_and_version(&self) -> (String, String) {
+        (self.title.clone(), self.version.clone())
+    }
+
     /// The `info` of a document.
     pub(super) fn to_value(&self, dialect: Dialect) -> Value {
         let description = self.description.as_deref().unwrap_or(

@@ -41,6 +41,7 @@ use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::caller::Caller;
 #[cfg(feature = "mcp")]
 use crate::protocol::credentials::Credentials;
+use crate::protocol::envelope::remove_tokens;
 use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
@@ -127,14 +128,7 @@ impl Pipeline {
         let credentials = endpoint.credentials.load();
         Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
-            .and_then(|verified| match endpoint.endpoint.scope() {
-                scope if verified.caller().may(scope) => Ok(verified),
-                scope => Err(Refusal::Scope(scope)),
-            })
-            .map_err(|refusal| {
-                endpoint.meter.call(Outcome::NotVerified);
-                refuse(endpoint, refusal)
-            })
+            .map_err(|refusal| not_verified(endpoint, refusal))
     }
 
     /// Opens a call whose body or query takes long to hash, or whose caller can be verified only after a fetch. The caller
@@ -199,7 +193,8 @@ impl Pipeline {
     }
 
     /// Goes on with a verified call, outside of the borrow of its head.
-    fn go_on<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, next: Next, kept: Kept, head: Parts) -> Opening<'p> {
+    fn go_on<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, next: Next, kept: Kept, mut head: Parts) -> Opening<'p> {
+        remove_tokens(&mut head.headers);
         match next {
             Next::Run(call, claimed) => {
                 let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
@@ -242,7 +237,8 @@ impl Pipeline {
         Ok(self.begin(invocation, call, claimed))
     }
 
-    /// Claims the call's operation, if the call changes something.
+    /// Checks what the caller may do, and claims the call's operation, if the call changes something. Every call passes
+    /// through this function, signed or over MCP, and with the endpoint of an event's handler.
     fn claim(
         &self,
         endpoint: &Arc<PreparedEndpoint>,
@@ -250,6 +246,8 @@ impl Pipeline {
         idempotency_key: &str,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
+        let allowed = caller.check(endpoint.endpoint.scope());
+        allowed.map_err(|refusal| not_verified(endpoint, refusal))?;
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
@@ -366,6 +364,12 @@ fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<De
         Some(handlers) => handlers.decode(kept, head),
         None => Ok(Decoded::of_inputs(endpoint, kept, head)),
     }
+}
+
+/// Counts and answers a call whose caller is not verified, or may not make it.
+fn not_verified(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
+    endpoint.meter.call(Outcome::NotVerified);
+    refuse(endpoint, refusal)
 }
 
 /// Counts and answers a call for whose body there was no turn.

@@ -3,6 +3,7 @@
 #[cfg(feature = "oauth")]
 use std::sync::Arc;
 
+use super::refusal::Refusal;
 use super::secrets::KeyName;
 
 /// The scheme by which a call was verified.
@@ -60,6 +61,29 @@ impl Scopes {
             Self::Only(scopes) => scopes.split(' ').any(|own| own == scope),
         }
     }
+
+    /// These scopes and one more. A client that asks the issuer for them loses none of those that it has.
+    fn and(&self, more: &str) -> String {
+        match self {
+            #[cfg(feature = "oauth")]
+            Self::Only(scopes) if scopes.len() <= MOST_SHOWN => {
+                let own = scopes.split(' ').filter(|scope| is_scope(scope));
+                own.chain([more]).collect::<Vec<_>>().join(" ")
+            }
+            _ => more.to_owned(),
+        }
+    }
+}
+
+/// The longest scopes of a token that `WWW-Authenticate` repeats, in bytes.
+#[cfg(feature = "oauth")]
+const MOST_SHOWN: usize = 1024;
+
+/// Whether a text can be a scope (RFC 6749 §3.3), so that it can stand between quotes.
+#[cfg(feature = "oauth")]
+fn is_scope(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 /// The caller of a verified request. Only verification makes a `Caller`.
@@ -99,5 +123,14 @@ impl Caller {
     /// Whether the caller may do what needs `scope`.
     pub(crate) fn may(&self, scope: &str) -> bool {
         self.scopes.contain(scope)
+    }
+
+    /// Refuses a caller that may not do what needs `scope`.
+    pub(crate) fn check(&self, scope: &'static str) -> Result<(), Refusal> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        let wanted = self.scopes.and(scope);
+        Err(Refusal::Scope { lacking: scope, wanted })
     }
 }

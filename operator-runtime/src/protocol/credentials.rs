@@ -64,12 +64,15 @@ impl Credentials {
         if !self.accepted().has_tokens() || !matches!(refusal.status(), 401 | 403) {
             return None;
         }
+        // RFC 6750 §3 requires at least one parameter.
         let mut parts = vec![format!("realm=\"{realm}\"")];
         match refusal {
             Refusal::Authorization | Refusal::TwoCredentials | Refusal::HeaderTwice(_) => {
                 parts.push("error=\"invalid_request\"".to_owned());
             }
-            Refusal::Scope(scope) => parts.push(format!("error=\"insufficient_scope\", scope=\"{scope}\"")),
+            Refusal::Scope { wanted, .. } => {
+                parts.push(format!("error=\"insufficient_scope\", scope=\"{wanted}\""));
+            }
             Refusal::UnknownApiKey => parts.push("error=\"invalid_token\"".to_owned()),
             #[cfg(feature = "oauth")]
             Refusal::AccessToken(_) => parts.push("error=\"invalid_token\"".to_owned()),

@@ -1,9 +1,14 @@
 //! The headers of the protocol, found in one pass and parsed into types.
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 use super::credentials::Accepted;
+#[cfg(feature = "oauth")]
+use super::oauth::NO_JWT;
 use super::refusal::Refusal;
+
+const API_KEY: &str = "x-api-key";
 
 /// The headers of a call, which are not verified yet.
 #[derive(Debug)]
@@ -75,7 +80,7 @@ impl<'h> Headers<'h> {
                 "x-timestamp" => found.timestamp.add(value),
                 "x-signature" => found.signature.add(value),
                 "authorization" => found.authorization.add(value),
-                "x-api-key" => found.api_key.add(value),
+                API_KEY => found.api_key.add(value),
                 "content-type" => found.content_type.add(value),
                 "content-encoding" => found.encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity"),
                 _ => {}
@@ -143,18 +148,25 @@ fn bearer(authorization: &HeaderValue) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer").then(|| token.trim_ascii())
 }
 
+/// Removes the tokens of a verified request, so that no handler sees or logs them.
+pub(crate) fn remove_tokens(headers: &mut HeaderMap) {
+    if headers.get(AUTHORIZATION).is_some_and(|value| bearer(value).is_some()) {
+        headers.remove(AUTHORIZATION);
+    }
+    headers.remove(API_KEY);
+}
+
 /// The access token of a request, which is not verified.
 #[cfg(feature = "oauth")]
 pub(super) fn bearer_jwt(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(http::header::AUTHORIZATION)
-        .and_then(bearer)
-        .and_then(as_jwt)
+    headers.get(AUTHORIZATION).and_then(bearer).and_then(as_jwt)
 }
 
 /// A token with the form of a JWT is an access token and never an API key; start-up refuses API keys of that form.
 fn of_token(token: &[u8], accepted: Accepted) -> Result<Credential<'_>, Refusal> {
     match as_jwt(token) {
+        #[cfg(feature = "oauth")]
+        None if accepted.oauth && !accepted.api_keys => Err(Refusal::AccessToken(NO_JWT.to_owned())),
         None => accepted.api_key(token),
         #[cfg(feature = "oauth")]
         Some(token) if accepted.oauth => Ok(Credential::AccessToken(token)),

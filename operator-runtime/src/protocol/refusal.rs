@@ -32,8 +32,11 @@ pub(crate) enum Refusal {
     /// The certificate is valid, but belongs to nobody whom the server knows.
     #[cfg(feature = "tls")]
     UnknownCertificate(String),
-    /// The access token lacks the scope that the endpoint needs.
-    Scope(&'static str),
+    /// The access token lacks the scope that the endpoint needs. `wanted` are the scopes of a token that would do.
+    Scope {
+        lacking: &'static str,
+        wanted: String,
+    },
     ContentEncoding,
     ContentType,
     /// The timestamp's difference from the server's clock in seconds; negative if the timestamp is behind the clock.
@@ -83,7 +86,7 @@ impl Refusal {
             Self::Certificate(_) => ("invalid-certificate", 401),
             #[cfg(feature = "tls")]
             Self::UnknownCertificate(_) => ("unknown-certificate", 403),
-            Self::Scope(_) => ("insufficient-scope", 403),
+            Self::Scope { .. } => ("insufficient-scope", 403),
             Self::Stale(_) | Self::Milliseconds => ("stale-timestamp", 401),
             Self::Signature { .. } => ("signature-mismatch", 401),
             Self::ContentEncoding | Self::ContentType => ("unsupported-media-type", 415),
@@ -142,9 +145,9 @@ impl fmt::Display for Refusal {
                 formatter,
                 "The client certificate is valid, but belongs to no client of this server ({names}): use the certificate that the server's operators know."
             ),
-            Self::Scope(scope) => write!(
+            Self::Scope { lacking, .. } => write!(
                 formatter,
-                "The access token lacks the scope `{scope}`, which this endpoint needs: ask the issuer for a token with that scope."
+                "The access token lacks the scope `{lacking}`, which this endpoint needs: ask the issuer for a token with that scope."
             ),
             Self::ContentEncoding => {
                 formatter.write_str("The body must not be compressed: send it without Content-Encoding.")

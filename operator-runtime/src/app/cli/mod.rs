@@ -15,13 +15,11 @@ mod serve;
 mod simulate;
 mod trigger;
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{App, Config, StartError, StartProblem, log};
+use super::{App, Config, StartError, StartProblem, log, program_name};
 
 #[derive(Debug, Parser)]
 #[command(about = about(), disable_help_subcommand = true)]
@@ -156,11 +154,9 @@ fn print(text: &str) -> Done {
 
 /// The first line of `--help`: the name and purpose of this program.
 fn about() -> String {
-    let called = std::env::args_os().next().map(PathBuf::from);
-    let name = called.as_deref().and_then(Path::file_stem).map(OsStr::to_string_lossy);
     format!(
         "{}: endpoints for an AI support agent; the command `endpoints` lists them.",
-        name.as_deref().unwrap_or("This program")
+        program_name()
     )
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Request;
 use http::request::Parts;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
     PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
@@ -16,6 +16,10 @@ use super::IDEMPOTENCY_KEY;
 use super::outcome::result_of;
 use super::tools::{ToolEndpoint, Tools};
 use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
+
+/// How long a client may keep the list of tools, in milliseconds. The list is fixed until the program is replaced by
+/// another release, and a call that does not fit the new release is refused with what is wrong.
+const FRESH_MS: u64 = 60 * 60 * 1000;
 
 /// The server as one client sees it.
 #[derive(Clone)]
@@ -28,7 +32,8 @@ pub(super) struct Server {
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
-        info.server_info = Implementation::new("operator-runtime", env!("CARGO_PKG_VERSION"));
+        let (name, version) = &self.tools.program;
+        info.server_info = Implementation::new(name.clone(), version.clone());
         info
     }
 
@@ -37,9 +42,9 @@ impl ServerHandler for Server {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(
-            self.tools.list_for(self.bearer.caller()),
-        ))
+        // The list is private, because it depends on the client's scopes.
+        let list = ListToolsResult::with_all_items(self.tools.list_for(self.bearer.caller()));
+        Ok(list.with_ttl_ms(FRESH_MS).with_cache_scope(CacheScope::Private))
     }
 
     async fn call_tool(
@@ -48,7 +53,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = self.tools.find(&request.name).ok_or_else(|| {
-            let names = self.tools.names();
+            let names = self.tools.names_for(self.bearer.caller());
             ErrorData::invalid_params(
                 format!("There is no tool `{}`; the tools are {names}.", request.name),
                 None,

@@ -19,6 +19,8 @@ pub(super) struct Tools {
     /// The descriptions of the tools, in the same words and the same order as in the manifest.
     pub(super) list: Vec<Tool>,
     endpoints: Vec<ToolEndpoint>,
+    /// The name and the version of the program.
+    pub(super) program: (String, String),
 }
 
 /// The endpoint behind a tool.
@@ -68,30 +70,29 @@ impl Tools {
         Self {
             pipeline: Arc::clone(&assembled.pipeline),
             endpoints: endpoints.collect(),
+            program: assembled.info.name_and_version(),
             list: mcp::Tools::from(&model).tools.into_iter().map(described).collect(),
         }
     }
 
     /// The tools that the caller may call.
     pub(super) fn list_for(&self, caller: &Caller) -> Vec<Tool> {
-        let all = self.list.iter().zip(&self.endpoints);
-        let allowed = all.filter(|(_, tool)| caller.may(tool.bound.endpoint.scope()));
-        allowed.map(|(described, _)| described.clone()).collect()
+        self.allowed(caller).cloned().collect()
     }
 
-    /// The scope that the caller lacks for this tool.
-    pub(super) fn lacking(&self, caller: &Caller, name: &str) -> Option<&'static str> {
-        let scope = self.find(name)?.bound.endpoint.scope();
-        (!caller.may(scope)).then_some(scope)
+    fn allowed(&self, caller: &Caller) -> impl Iterator<Item = &Tool> {
+        let all = self.list.iter().zip(&self.endpoints);
+        let allowed = all.filter(|(_, tool)| caller.may(tool.bound.endpoint.scope()));
+        allowed.map(|(described, _)| described)
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&ToolEndpoint> {
         self.endpoints.iter().find(|tool| tool.bound.endpoint.name == name)
     }
 
-    /// The names of all tools, separated by commas.
-    pub(super) fn names(&self) -> String {
-        let names: Vec<&str> = self.list.iter().map(|tool| &*tool.name).collect();
+    /// The names of the tools that the caller may call, separated by commas.
+    pub(super) fn names_for(&self, caller: &Caller) -> String {
+        let names: Vec<&str> = self.allowed(caller).map(|tool| &*tool.name).collect();
         names.join(", ")
     }
 }

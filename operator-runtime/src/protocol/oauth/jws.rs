@@ -3,15 +3,20 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::NO_JWT;
 use super::keys::{IssuerKey, IssuerKeys};
 
 /// The algorithms of which a token may name one (RFC 7518 §3.1, RFC 9864).
 const ALGORITHMS: [&str; 10] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519",
 ];
+
+/// The most characters of a wrong algorithm that the refusal and the log show.
+const MOST_SHOWN: usize = 20;
 
 /// A token whose signature is not verified yet.
 pub(super) struct Token<'t> {
@@ -27,13 +32,19 @@ struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
-    crit: Option<Value>,
+    #[serde(default, rename = "crit", deserialize_with = "is_given")]
+    has_extensions: bool,
+}
+
+/// Whether a member is there, whatever its value is. An `Option` would take null for a missing member.
+fn is_given<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 impl<'t> Token<'t> {
     /// The error is a clause that follows "The access token".
     pub(super) fn parse(token: &'t str) -> Result<Self, String> {
-        let no_jws = || "is not a JWT: send the token as the issuer made it".to_owned();
+        let no_jws = || NO_JWT.to_owned();
         let (message, signature) = token.rsplit_once('.').ok_or_else(no_jws)?;
         let (header, claims) = message.split_once('.').ok_or_else(no_jws)?;
         let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| no_jws())?;
@@ -53,11 +64,12 @@ impl<'t> Token<'t> {
 
     /// The claims, once the signature is verified. The error is a clause.
     pub(super) fn verified(&self, keys: &IssuerKeys) -> Result<Map<String, Value>, String> {
-        let Header { alg, kid, typ, crit } = &self.header;
+        let Header { alg, kid, typ, .. } = &self.header;
         if !ALGORITHMS.contains(&alg.as_str()) {
+            let shown: String = alg.chars().take(MOST_SHOWN).collect();
             return Err(format!(
                 "names the algorithm `{}`, but only asymmetric signatures are accepted ({})",
-                alg.escape_debug(),
+                shown.escape_debug(),
                 ALGORITHMS.join(", ")
             ));
         }
@@ -69,7 +81,7 @@ impl<'t> Token<'t> {
         if !is_access_token {
             return Err("has no `typ` of `at+jwt`: let the issuer make access tokens by RFC 9068".to_owned());
         }
-        if crit.is_some() {
+        if self.header.has_extensions {
             return Err("has extensions in `crit`, of which this server knows none".to_owned());
         }
         let key = self.key(keys).ok_or_else(|| match kid {

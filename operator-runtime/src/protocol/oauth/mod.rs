@@ -25,6 +25,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 /// The longest that a call waits for a fetch.
 const LONGEST_FETCH: Duration = Duration::from_secs(5);
 
+/// Why a bearer token that is not a JWT is refused: a clause that follows "The access token".
+pub(super) const NO_JWT: &str =
+    "is not a JWT: let the issuer make access tokens by RFC 9068, and send the token as the issuer made it";
+
 /// The path of the document that describes this server to clients (RFC 9728 §3.1).
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
@@ -50,7 +54,7 @@ pub(crate) struct Issuer {
     keys: ArcSwap<Option<IssuerKeys>>,
     fetch: Box<dyn Fn() -> Fetching + Send + Sync>,
     /// When the last fetch began. A fetch holds the lock, so that calls that need the same keys wait for it.
-    fetched: Mutex<Option<Instant>>,
+    fetched: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Issuer {
@@ -59,7 +63,7 @@ impl Issuer {
             expected,
             keys: ArcSwap::default(),
             fetch: Box::new(fetch),
-            fetched: Mutex::default(),
+            fetched: Arc::default(),
         }
     }
 
@@ -94,12 +98,24 @@ impl Issuer {
     }
 
     /// Fetches the issuer's keys, at most once a minute. If that fails, the known keys stay in use.
-    pub(crate) async fn refresh(&self) {
-        let mut fetched = self.fetched.lock().await;
+    pub(crate) async fn refresh(self: &Arc<Self>) {
+        let mut fetched = Arc::clone(&self.fetched).lock_owned().await;
         if !is_due(*fetched) {
             return;
         }
         *fetched = Some(timer_now());
+        let issuer = Arc::clone(self);
+        // A task of its own, so that a caller that hangs up does not end the fetch: nobody may begin another one for a
+        // minute.
+        let fetching = tokio::spawn(async move {
+            issuer.replace_keys().await;
+            drop(fetched);
+        });
+        // A task that has panicked has logged that, and the known keys stay in use.
+        let _ = fetching.await;
+    }
+
+    async fn replace_keys(&self) {
         let issuer = &self.expected.issuer;
         let why = match timeout(LONGEST_FETCH, (self.fetch)()).await {
             Ok(Ok(keys)) => {
@@ -126,3 +142,6 @@ impl fmt::Debug for Issuer {
         formatter.debug_tuple("Issuer").field(&self.expected).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
