@@ -66,3 +66,24 @@ pub(super) fn route(router: Router, assembled: &Arc<Assembled>) -> Router {
         router.route(&path, get(answer))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check_paths;
+    use crate::protocol::public_url::PublicUrl;
+
+    #[test]
+    fn an_endpoint_at_a_path_of_the_document_is_a_start_up_problem() {
+        let taken = |path: &str, url: &str| {
+            let url = PublicUrl::parse(url).unwrap();
+            check_paths([path].into_iter(), &url).count() == 1
+        };
+        let (plain, based) = ("https://a.example", "https://a.example/base");
+        assert!(taken("/.well-known/oauth-protected-resource", plain));
+        assert!(taken("/.well-known/oauth-protected-resource/mcp", based));
+        assert!(taken("/.well-known/oauth-protected-resource/base", based));
+        assert!(taken("/base/.well-known/oauth-protected-resource/mcp", based));
+        assert!(!taken("/.well-known/oauth-protected-resource/base", plain));
+        assert!(!taken("/.well-known/other", plain));
+    }
+}

@@ -45,6 +45,7 @@ pub(crate) struct BoundCredentials {
 }
 
 impl Credentials {
+    #[allow(clippy::needless_update, reason = "without a feature, some fields are left out")]
     pub(crate) fn accepted(&self) -> Accepted {
         Accepted {
             hmac: !self.keys.is_empty(),

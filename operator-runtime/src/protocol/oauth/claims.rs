@@ -30,7 +30,8 @@ pub(super) fn caller(claims: &Map<String, Value>, expected: &Expected, now: u64)
     let time = |name: &str| claims.get(name).map(|value| value.as_f64().unwrap_or(f64::NAN));
     let expires = time("exp").ok_or("has no `exp`, so it would never expire")?;
     // Each comparison is false for a claim that is no number.
-    if !(now < expires + LEEWAY) {
+    let is_in_time = now < expires + LEEWAY;
+    if !is_in_time {
         return Err("has expired: ask the issuer for a new one".to_owned());
     }
     let has_begun = |name: &str| time(name).is_none_or(|begins| begins <= now + LEEWAY);
