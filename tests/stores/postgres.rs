@@ -399,7 +399,7 @@ async fn a_function_is_tested_in_a_transaction_that_is_undone() {
     let meet = || {
         let both_run = Arc::clone(&both_run);
         testing::transaction(&store, |_: &mut Tx<Postgres>| {
-            Box::pin(async move { drop(both_run.wait().await) })
+            Box::pin(async move { both_run.wait().await.is_leader() })
         })
     };
     let met = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(meet(), meet()) }).await;
