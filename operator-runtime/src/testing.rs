@@ -343,7 +343,25 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// # #[cfg(not(feature = "sqlite"))] fn main() {}
 /// ```
 ///
-/// With Postgres, write `Tx<Postgres>`, a [`PostgresStore`](crate::store::PostgresStore), and `.await` after each query.
+/// With Postgres, in a database for tests:
+///
+/// ```no_run
+/// # #[cfg(feature = "postgres")]
+/// # async fn test() -> Result<(), Box<dyn std::error::Error>> {
+/// use operator_runtime::{Postgres, Tx, store::PostgresStore, testing, tokio_postgres};
+///
+/// async fn book(tx: &mut Tx<Postgres>, cents: i64) -> Result<i64, tokio_postgres::Error> {
+///     tx.execute("INSERT INTO ledger VALUES ($1)", &[&cents]).await?;
+///     let sum = tx.query_one("SELECT sum(cents)::bigint FROM ledger", &[]).await?;
+///     sum.try_get(0)
+/// }
+///
+/// let store = PostgresStore::connect("postgres://tests@localhost/tests").await?;
+/// store.setup("CREATE TABLE IF NOT EXISTS ledger (cents bigint NOT NULL)").await?;
+/// let sum = testing::transaction(&store, |tx: &mut Tx<Postgres>| Box::pin(book(tx, 5))).await;
+/// assert_eq!(sum?, 5);
+/// # Ok(()) }
+/// ```
 ///
 /// # Panics
 /// If `test` panics, if the store has no transactions of this database, or if the transaction cannot be started.

@@ -97,7 +97,7 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
 }
 
 /// Fills the disk until it takes not one byte more.
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     let mut file = std::fs::File::create(path).unwrap();
     for size in [4096, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}

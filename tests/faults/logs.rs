@@ -9,7 +9,7 @@ use tests::caller::{get, post};
 use tests::process::{Server, build_into};
 use tests::proof::Row;
 
-use crate::disk::isolated;
+use crate::disk::{fill, isolated};
 use crate::programs::{Gate, lines};
 
 /// Each call logs some hundred bytes, so these fill a pipe's 64 KiB several times.
@@ -72,6 +72,46 @@ fn a_log_on_a_full_disk_costs_no_answer() {
     let log = root.join(folder.path().strip_prefix("/").unwrap()).join("disk/log");
     let port = port_in(&log);
     answers_and_stops(folder.path(), Server::adopt(child, port), "a log on a full disk");
+}
+
+#[test]
+fn a_log_on_a_disk_that_was_full_goes_on_and_says_what_it_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    std::fs::create_dir(folder.path().join("disk")).unwrap();
+    let mut command = isolated("mount -t tmpfs -o size=64k tmpfs disk && exec 2>>disk/log", &program);
+    let child = Server::serving(&mut command, folder.path(), &[])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let root = PathBuf::from(format!("/proc/{}/root", child.id()));
+    let disk = root.join(folder.path().strip_prefix("/").unwrap()).join("disk");
+    let log = disk.join("log");
+    let port = port_in(&log);
+    let server = Server::adopt(child, port);
+    let unknown = |name: &str, number: usize| {
+        let answer = get(server.port, "/nowhere", &format!("{name}-{number}"), &[]).unwrap();
+        assert_eq!(answer.status, 404, "{name} {number}");
+    };
+    // The disk is full to its last byte, so a line may be cut anywhere.
+    fill(&disk.join("filler"));
+    (0..CALLS).for_each(|number| unknown("full", number));
+    std::fs::remove_file(disk.join("filler")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let is_told = |entry: &serde_json::Value| entry["fields"]["lines"].as_u64().is_some_and(|lines| lines > 0);
+    let lines = loop {
+        unknown("room", 0);
+        let text = std::fs::read_to_string(&log).unwrap();
+        let lines: Vec<_> = text.lines().map(serde_json::from_str).collect();
+        if lines.iter().flatten().any(is_told) {
+            break lines;
+        }
+        assert!(Instant::now() < deadline, "the lost lines are not told");
+    };
+    // Only the line that was cut is not whole.
+    assert!(lines.iter().filter(|line| line.is_err()).count() <= 1);
+    let is_later = |line: &serde_json::Result<serde_json::Value>| line.as_ref().is_ok_and(is_told);
+    assert!(lines.iter().position(is_later).unwrap() > 0);
 }
 
 /// Waits until the server has logged where it listens.

@@ -394,6 +394,16 @@ async fn a_function_is_tested_in_a_transaction_that_is_undone() {
         });
         assert_eq!(counted.await, 1);
     }
+    // Two tests on one database do not wait for each other.
+    let both_run = Arc::new(tokio::sync::Barrier::new(2));
+    let meet = || {
+        let both_run = Arc::clone(&both_run);
+        testing::transaction(&store, |_: &mut Tx<Postgres>| {
+            Box::pin(async move { both_run.wait().await.is_leader() })
+        })
+    };
+    let met = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(meet(), meet()) }).await;
+    assert!(met.is_ok(), "one transaction waits for the other");
     let failing = tokio::spawn(async move {
         testing::transaction(&store, |_: &mut Tx<Postgres>| {
             Box::pin(async { panic!("a failed assertion") })

@@ -271,6 +271,7 @@ fn a_transactional_post_expands() {
         "/refunds",
         name = "refund",
         timeout = "30s",
+        scope = "refunds:write",
         tag = "Money",
         errors(RefundError),
         key(order_id)

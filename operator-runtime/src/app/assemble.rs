@@ -45,6 +45,7 @@ pub(crate) struct Assembled {
     /// The endpoints of the app, and the endpoint at which events arrive, if the app has handlers of events.
     pub(crate) endpoints: Vec<Arc<PreparedEndpoint>>,
     pub(crate) handlers: Vec<&'static EventHandler>,
+    #[cfg(feature = "cli")]
     pub(crate) events_path: &'static str,
     pub(crate) pipeline: Arc<Pipeline>,
     /// The memory for all request bodies that are being read.
@@ -153,6 +154,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         settings,
         endpoints,
         handlers,
+        #[cfg(feature = "cli")]
         events_path,
         pipeline: Arc::new(pipeline),
         _exporter: exporter,

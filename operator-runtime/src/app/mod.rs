@@ -148,8 +148,8 @@ impl App {
     /// Sets the path at which the agent's [events](crate::events) arrive, below the public URL. The default is `/events`.
     /// A program without a handler of events has no such path.
     ///
-    /// ```
-    /// use operator_runtime::{App, Error, operator_event, testing::Client};
+    /// ```standalone_crate
+    /// use operator_runtime::{App, operator_event, testing::Client};
     ///
     /// /// Notes that a conversation has ended.
     /// #[operator_event("conversation.ended")]

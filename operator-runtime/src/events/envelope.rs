@@ -146,7 +146,6 @@ impl fmt::Debug for Event {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use serde_json::Value;
 

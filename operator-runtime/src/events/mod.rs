@@ -9,8 +9,8 @@
 //! | `conversation.ended` | when a conversation has ended | `()`, or any value, which is sent and not used |
 //! | `conversation.custom_fields.updated` | when custom fields have changed | the same |
 //!
-//! ```
-//! use operator_runtime::events::{Channel, Context, ConversationSetup, Customer};
+//! ```standalone_crate
+//! use operator_runtime::events::{Context, ConversationSetup, Customer};
 //! use operator_runtime::{App, Error, operator_event, testing::Client};
 //! use serde_json::json;
 //!

@@ -1,9 +1,8 @@
 //! The payloads of the events that this version knows.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,7 +15,8 @@ use super::words::{ChannelType, ConversationStatus, Direction};
 pub struct ConversationSetup {
     /// How the conversation is held, and with whom.
     pub channel: Channel,
-    /// Who begins the conversation.
+    /// Who begins the conversation: `inbound`, the customer, or `outbound`, the agent.
+    #[schemars(with = "String", example = &"inbound")]
     pub direction: Direction,
 }
 
@@ -24,8 +24,9 @@ pub struct ConversationSetup {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Channel {
-    /// The kind of conversation.
+    /// The kind of conversation: `phone`, `chat_realtime` or `chat_async`; others may come.
     #[serde(rename = "type")]
+    #[schemars(with = "String", example = &"phone")]
     pub kind: ChannelType,
     /// The number that is called, such as +493087654321.
     #[schemars(example = "+493087654321")]
@@ -41,30 +42,17 @@ pub struct Channel {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct ConversationEnded {
-    /// How the conversation ended.
+    /// How the conversation ended: `completed`, `failed`, `busy`, `no-answer` or `voicemail`; others may come.
+    #[schemars(with = "String", example = &"completed")]
     pub status: ConversationStatus,
 }
 
 /// `conversation.custom_fields.updated`: custom fields of a conversation have changed. The sender does not say which
 /// fields the payload has, so all of them are here, also `type`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[non_exhaustive]
 pub struct CustomFieldsUpdated {
     /// The fields of the payload by name.
     pub fields: BTreeMap<String, Value>,
-}
-
-impl JsonSchema for CustomFieldsUpdated {
-    fn schema_name() -> Cow<'static, str> {
-        "CustomFieldsUpdated".into()
-    }
-
-    fn schema_id() -> Cow<'static, str> {
-        concat!(module_path!(), "::CustomFieldsUpdated").into()
-    }
-
-    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "properties": {} })
-    }
 }

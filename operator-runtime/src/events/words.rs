@@ -1,11 +1,9 @@
 //! The words of the sender. A word that this version does not know is kept as text.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 macro_rules! words {
@@ -52,21 +50,6 @@ macro_rules! words {
                 let word = String::deserialize(deserializer)?;
                 let Ok(word) = word.parse();
                 Ok(word)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn schema_id() -> Cow<'static, str> {
-                concat!(module_path!(), "::", stringify!($name)).into()
-            }
-
-            /// The known words are examples and not the only values, because others may come.
-            fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "examples": [$($word),*] })
             }
         }
     };

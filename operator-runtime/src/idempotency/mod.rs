@@ -57,7 +57,7 @@
 //! | the outcome cannot be recorded | its lease expires, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
 //! | the store cannot be reached, or cannot confirm a write | is not started; a claim that may be in the store is released | 503 with `Retry-After` |
 //! | the server is stopping, or full | is not started | 503 with `Retry-After` |
-//! | other work is ahead of the call for longer than 10 s; on Postgres, 5 s without a free connection | SQLite: stays in the queue, and runs later; Postgres: leaves the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
+//! | other work is ahead of the call for longer than 10 s, or no connection of Postgres is free for as long | SQLite: stays in the queue, and runs later; Postgres: leaves the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
 //!
 //! # What each store survives
 //! An answer that the agent has received is kept through:

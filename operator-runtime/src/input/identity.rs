@@ -114,7 +114,6 @@ fn write_number(number: &str, text: &mut String) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use serde_json::json;
 

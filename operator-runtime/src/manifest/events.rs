@@ -1,6 +1,6 @@
-//! Events in documents: the fields of an event as one schema, and a sample of an event.
+//! Events in documents: the fields of an event as one schema.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::inputs;
 use super::model::Described;
@@ -29,27 +29,4 @@ pub(crate) fn fields(handler: &EventHandler) -> Value {
     required.extend(payload["required"].as_array().into_iter().flatten().cloned());
     payload["required"] = required.into();
     schema
-}
-
-/// A value that fits the schema, from its examples. What has no example is left out, or is null if it is required.
-pub(crate) fn sample(schema: &Value) -> Value {
-    let shown = schema["examples"].get(0).or_else(|| schema.get("const"));
-    if let Some(value) = shown.or_else(|| schema.get("default")) {
-        return value.clone();
-    }
-    let Some(properties) = schema["properties"].as_object() else {
-        return Value::Null;
-    };
-    let is_required = |name: &str| {
-        let mut required = schema["required"].as_array().into_iter().flatten();
-        required.any(|one| one == name)
-    };
-    let mut object = Map::new();
-    for (name, property) in properties {
-        let value = sample(property);
-        if !value.is_null() || is_required(name) {
-            object.insert(name.clone(), value);
-        }
-    }
-    object.into()
 }

@@ -83,7 +83,7 @@ impl Shared {
 /// Writes the waiting lines until every sender is gone. Lines that cannot be written are counted. The count is logged
 /// after the next line that can be written.
 fn write_all(waiting: &Receiver<Entry>, shared: &Shared, mut target: impl Write) {
-    let mut reported = 0;
+    let (mut reported, mut is_cut) = (0, false);
     while let Ok(entry) = waiting.recv() {
         let line = match entry {
             Entry::Line(line) => line,
@@ -92,7 +92,7 @@ fn write_all(waiting: &Receiver<Entry>, shared: &Shared, mut target: impl Write)
                 continue;
             }
         };
-        let written = target.write_all(&line).and_then(|()| target.flush());
+        let written = write_line(&mut target, &line, &mut is_cut);
         shared.bytes.fetch_sub(line.len(), Ordering::Relaxed);
         if written.is_err() {
             shared.lose();
@@ -110,6 +110,27 @@ fn write_all(waiting: &Receiver<Entry>, shared: &Shared, mut target: impl Write)
             }
         }
     }
+}
+
+/// Writes one line. `is_cut` says whether the line before has no end, because only a part of it could be written; that
+/// line is ended first, so that this one stays a line of its own.
+fn write_line(target: &mut impl Write, line: &[u8], is_cut: &mut bool) -> io::Result<()> {
+    if *is_cut {
+        target.write_all(b"\n")?;
+        *is_cut = false;
+    }
+    let mut rest = line;
+    while !rest.is_empty() {
+        match target.write(rest) {
+            Ok(written @ 1..) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            failed => {
+                *is_cut = rest.len() < line.len();
+                return Err(failed.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into()));
+            }
+        }
+    }
+    target.flush()
 }
 
 impl<'w> MakeWriter<'w> for Queue {
@@ -209,5 +230,37 @@ mod tests {
         queue.put(b"kept");
         assert_eq!(read.recv().unwrap(), b"kept");
         assert_eq!(queue.shared.lost.load(Ordering::Relaxed), 1);
+    }
+
+    /// A disk with this many bytes left, and what was written.
+    struct Disk(usize, Vec<u8>);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fitting = bytes.len().min(self.0);
+            if fitting == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0 -= fitting;
+            self.1.extend_from_slice(&bytes[..fitting]);
+            Ok(fitting)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_by_a_full_disk_does_not_spoil_the_next_one() {
+        let (mut disk, mut is_cut) = (Disk(8, Vec::new()), false);
+        let mut write = |disk: &mut Disk, line: &str| write_line(disk, line.as_bytes(), &mut is_cut).is_ok();
+        assert!(write(&mut disk, "first\n"));
+        for lost in ["second\n", "third\n"] {
+            assert!(!write(&mut disk, lost));
+        }
+        disk.0 = 100;
+        assert!(write(&mut disk, "fourth\n") && write(&mut disk, "fifth\n"));
+        assert_eq!(String::from_utf8(disk.1).unwrap(), "first\nse\nfourth\nfifth\n");
     }
 }

@@ -138,6 +138,14 @@ fn utc(unix_seconds: u64) -> String {
     humantime::format_rfc3339_seconds(moment).to_string()
 }
 
+/// The endpoints and handlers of events whose operations are in the store.
+fn recorded(app: &App) -> Vec<&'static Endpoint> {
+    let mut endpoints = registry::select(&app.only, &mut Vec::new());
+    let handlers = registry::select_handlers(&app.only);
+    endpoints.extend(handlers.into_iter().map(|handler| &handler.endpoint));
+    endpoints
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ids, utc};
@@ -163,12 +171,4 @@ mod tests {
             assert_eq!(ids(no_digits), None, "{no_digits}");
         }
     }
-}
-
-/// The endpoints and handlers of events whose operations are in the store.
-fn recorded(app: &App) -> Vec<&'static Endpoint> {
-    let mut endpoints = registry::select(&app.only, &mut Vec::new());
-    let handlers = registry::select_handlers(&app.only);
-    endpoints.extend(handlers.into_iter().map(|handler| &handler.endpoint));
-    endpoints
 }

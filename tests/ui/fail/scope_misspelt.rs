@@ -1,0 +1,9 @@
+use operator_runtime::operator_api;
+
+/// Counts the orders. Use it to count them.
+#[operator_api(GET, "/orders", scopes = "orders")]
+async fn orders() -> u8 {
+    1
+}
+
+fn main() {}
