@@ -99,7 +99,7 @@ impl<'h> Headers<'h> {
             return Err(Refusal::TwoCredentials);
         }
         if let Some(token) = bearer {
-            return credential_of_token(token, accepted);
+            return of_token(token, accepted);
         }
         if has_api_key {
             let token = self.api_key.exactly_one("X-API-Key")?;
@@ -163,7 +163,7 @@ pub(super) fn bearer_jwt(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// A token with the form of a JWT is an access token and never an API key; start-up refuses API keys of that form.
-fn credential_of_token(token: &[u8], accepted: Accepted) -> Result<Credential<'_>, Refusal> {
+fn of_token(token: &[u8], accepted: Accepted) -> Result<Credential<'_>, Refusal> {
     match as_jwt(token) {
         #[cfg(feature = "oauth")]
         None if accepted.oauth && !accepted.api_keys => Err(Refusal::AccessToken(NO_JWT.to_owned())),
