@@ -35,9 +35,9 @@ pub(crate) fn requests() -> Vec<Worst> {
             "must be a number, and \"1\" was given",
         ),
         worst(
-            "a value for its type, at depth 7",
+            "a value for its type, at depth 5",
             "picky",
-            json!({ "value": nested("picky", 7, json!({ "three": 1 })) }),
+            json!({ "value": nested("picky", 5, json!({ "three": 1 })) }),
             "did not match any variant",
         ),
         worst(

@@ -86,6 +86,24 @@ async fn deposit(
     text.len()
 }
 
+/// Forms that serde tries one after the other.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum Choice {
+    Number(u8),
+    List(Vec<Choice>),
+}
+
+/// Takes one of several forms. Use it to see that short values of such a type take their turn, too.
+#[operator_api(POST, "/choose")]
+async fn choose(
+    /// The value.
+    choice: Choice,
+) -> bool {
+    matches!(choice, Choice::List(_))
+}
+
 fn permits() -> usize {
     available_parallelism().map_or(1, |count| count.get() / 2).max(1)
 }
@@ -150,7 +168,9 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
     open_the_gate();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("large.db")).unwrap();
-    let app = App::new().store(store).only(endpoints![gated, quick, charge, deposit]);
+    let app = App::new()
+        .store(store)
+        .only(endpoints![gated, quick, charge, deposit, choose]);
     let client = Client::new(app).await.unwrap();
     close_the_gate();
     let long = json!({ "text": "x".repeat(70_000) });
@@ -174,13 +194,18 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
         let very_long = json!({ "text": "x".repeat(300_000) });
         tokio::spawn(async move { client.call("quick", &very_long).await })
     };
-    // Two of these calls wait for the permit: one to be decoded, one to be checked before its transaction begins. A
+    // Three of these calls wait for the permit: two to be decoded, one to be checked before its transaction begins. A
     // caller that is not verified waits for other permits, of which none is taken.
-    let (charge, deposit, unsigned) = tokio::join!(call("charge", &long), call("deposit", &too_long), unsigned);
-    let charge = charge.expect("it waits without a limit").unwrap();
-    let deposit = deposit.expect("it waits without a limit").unwrap();
+    let short = json!({ "choice": [1] });
+    let (charge, choose, deposit, unsigned) = tokio::join!(
+        call("charge", &long),
+        call("choose", &short),
+        call("deposit", &too_long),
+        unsigned
+    );
     assert_eq!(unsigned.unwrap().status, 401);
-    for too_late in [charge, deposit] {
+    for too_late in [charge, choose, deposit] {
+        let too_late = too_late.expect("it waits without a limit").unwrap();
         assert_eq!(too_late.status, 503, "{}", too_late.body);
         assert!(too_late.retry_after.is_some());
     }

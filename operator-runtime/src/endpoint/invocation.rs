@@ -80,10 +80,10 @@ impl Invocation {
         self.0.head.is_some()
     }
 
-    /// The number of bytes to decode.
+    /// The number of bytes to decode, or a larger number if they take as long to decode as a larger body.
     pub(crate) fn body_length(&self) -> usize {
         match self.0.call.kept.content() {
-            Content::Body(body) => body.len(),
+            Content::Body(body) => self.0.sources.inputs.decoded_like(body.len()),
             Content::Parameters(_) => 0,
         }
     }

@@ -9,12 +9,13 @@
 use super::document::Node;
 use super::rules::{Forms, Id, Rule, Rules};
 
-/// The steps that any value may take: one for each value that a variant decodes or a buffer copies. They take about ten
+/// The steps that any value may take: one for each value that a variant decodes or a buffer copies. They take a few
 /// milliseconds.
-const STEPS: usize = 256 * 1024;
-/// The further steps for each value and name in the input. Without them, a long value of simple forms could not be
-/// decoded.
-const STEPS_PER_VALUE: usize = 64;
+const STEPS: usize = 32 * 1024;
+
+/// The further steps for each value and name in the input, besides two for each form of the enum with most forms. Each
+/// value is in the buffers of all levels around it. Without these steps, a long value of simple forms would be refused.
+const STEPS_PER_VALUE: usize = 16;
 
 /// The values that all buffers together may contain at one time: these, and twice those of the input, because the first
 /// two buffers are needed for any form in a form. A value in a buffer takes 32 bytes.
@@ -25,9 +26,10 @@ pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
     let input = value.weight();
     let mut counting = Counting {
         rules,
-        steps_left: STEPS + STEPS_PER_VALUE * input,
+        steps_left: STEPS + (2 * rules.most_forms() + STEPS_PER_VALUE) * input,
         most_buffered: BUFFERED + 2 * input,
         waiting: Vec::new(),
+        of_field: Vec::new(),
     };
     counting.count(value).is_some()
 }
@@ -45,6 +47,8 @@ struct Counting<'c> {
     steps_left: usize,
     most_buffered: usize,
     waiting: Vec<Decoding<'c>>,
+    /// The rules of one field. Kept, so that not each object allocates them.
+    of_field: Vec<Id>,
 }
 
 impl<'c> Counting<'c> {
@@ -98,10 +102,9 @@ impl<'c> Counting<'c> {
                 self.add(item, *rule, buffered)?;
             }
         }
-        let mut fields = Vec::new();
         for (name, field) in value.members() {
-            rule.rules_of_field(&name, &mut fields);
-            for rule in fields.drain(..) {
+            rule.rules_of_field(&name, &mut self.of_field);
+            while let Some(rule) = self.of_field.pop() {
                 self.add(field, rule, buffered)?;
             }
         }

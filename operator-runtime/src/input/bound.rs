@@ -25,6 +25,8 @@ pub(crate) struct BoundInputs {
     pub(super) inputs: Vec<BoundInput>,
     /// The names under which a caller sends the inputs, each with its place among them.
     places: HashMap<String, usize>,
+    /// Whether serde may try several forms of a value one after the other.
+    has_forms: bool,
 }
 
 /// One input.
@@ -114,11 +116,19 @@ impl BoundInputs {
             let names = bound.iter().flat_map(BoundInput::names).map(str::to_owned);
             Ok(Self {
                 places: names.zip(0..).collect(),
+                has_forms: bound.iter().any(BoundInput::has_forms),
                 inputs: bound,
             })
         } else {
             Err(mistakes)
         }
+    }
+
+    /// The length of a body that takes at least as long to decode as one of this length, in bytes. Where serde may try
+    /// several forms of a value, a short body can take as long as a large one.
+    pub(crate) fn decoded_like(&self, length: usize) -> usize {
+        const LARGE: usize = 64 * 1024;
+        if self.has_forms { length.max(LARGE) } else { length }
     }
 
     /// The place of a name among the names of all inputs, if it is one of them.

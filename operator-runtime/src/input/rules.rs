@@ -99,6 +99,12 @@ impl Rules {
         self.rules.get(id)
     }
 
+    /// The number of forms of the enum that has most of them.
+    pub(super) fn most_forms(&self) -> usize {
+        let forms = self.rules.iter().flat_map(|rule| &rule.forms);
+        forms.map(|forms| forms.forms.len()).max().unwrap_or(0)
+    }
+
     /// Sets the shapes of all forms. The shape of a form combines all rules that apply to the same value.
     fn fill_in_shapes(&mut self) {
         let shapes: Vec<Shape> = (0..self.rules.len()).map(|id| self.shape(id, 0)).collect();
