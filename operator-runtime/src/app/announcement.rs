@@ -44,6 +44,21 @@ fn by_crate<'e>(endpoints: impl Iterator<Item = &'e Endpoint>) -> BTreeMap<&'sta
     crates
 }
 
+/// Logs that the server speaks https, or that something in front of it has to, because callers send secrets as they are.
+pub(super) fn announce_tls(assembled: &Assembled) {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &assembled.settings.tls {
+        let digest = const_hex::encode(tls.load().digest);
+        tracing::info!("this server speaks https; its certificate has the SHA-256 digest {digest}");
+        return;
+    }
+    if assembled.settings.credentials.accepted().has_tokens() {
+        tracing::info!(
+            "callers send API keys or access tokens, which everybody on the way can read without TLS: let the proxy in front of this server terminate TLS, or set OPERATOR_TLS_CERT and OPERATOR_TLS_KEY"
+        );
+    }
+}
+
 /// Logs the URL for MCP clients, if there are tokens for them.
 pub(super) fn announce_mcp(assembled: &Assembled) {
     #[cfg(feature = "mcp")]

@@ -11,6 +11,7 @@ use super::before_serving;
 #[cfg(feature = "oauth")]
 use super::protected_resource;
 use super::room::BodyRoom;
+use super::rotation::Versions;
 use super::{App, Config, Given, SettingName, Settled, StartError, StartProblem, registry, setup};
 use crate::clock::Clock;
 use crate::endpoint::Endpoint;
@@ -37,6 +38,8 @@ pub(crate) struct Assembled {
     pub(crate) settings: Settled,
     /// The settings as they were given, which name the files of credentials.
     pub(super) config: Config,
+    /// The versions of the files that credentials and certificates were read from.
+    pub(super) files: Versions,
     /// What the program says about itself, for MCP clients.
     #[cfg(feature = "mcp")]
     pub(super) info: Info,
@@ -72,6 +75,8 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     let handlers = registry::select_handlers(&app.only);
     let events_path = registry::events_path(&app.events_paths);
     let info = registry::check_info(&app.info, &mut problems);
+    // Before the files are read, so that a change meanwhile is noticed later.
+    let files = Versions::of(config);
     let settings = config.settle(&mut problems);
     let exporter = export(config, &mut problems).await;
     let documents = settings
@@ -146,6 +151,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     Ok(Assembled {
         room: BodyRoom::new(settings.limits.memory_for_bodies),
         config: config.clone(),
+        files,
         #[cfg(feature = "mcp")]
         info: info
             .cloned()

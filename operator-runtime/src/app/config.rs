@@ -66,6 +66,8 @@ pub struct Config {
     tls_key: Option<Given<String>>,
     client_ca: Option<Given<String>>,
     clients: Option<Given<String>>,
+    /// Whether another server serves the app, which then has TLS settings of its own.
+    is_hosted: bool,
     /// Environment variables that are not UTF-8.
     unreadable: Vec<&'static str>,
     /// Whether the settings were read from the environment. Then the message about a missing setting also names its
@@ -115,6 +117,7 @@ impl Config {
             tls_key: None,
             client_ca: None,
             clients: None,
+            is_hosted: false,
             unreadable: Vec::new(),
             is_from_environment: false,
             limits: Limits::default(),
@@ -306,10 +309,12 @@ impl Config {
     }
 
     /// The files of the certificate and of its private key, both in PEM, with which [`App::serve`](crate::App::serve)
-    /// speaks https. Needs the feature `tls`. The command `dev` always speaks http.
+    /// speaks https. Needs the feature `tls`. The certificates between the server's own and its authority follow in the
+    /// same file. The command `dev` always speaks http, and an app that another server serves
+    /// ([`App::host`](crate::App::host)) does not start with this setting.
     ///
-    /// The files are read again within ten seconds after they have changed, and on SIGHUP. If they cannot be used, the
-    /// old certificate stays in use, and the log says why.
+    /// The files are read again within ten seconds after they have changed, and at once on SIGHUP. If they cannot be used,
+    /// the old certificate stays in use, and the log says why.
     #[must_use]
     pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
         self.tls_cert = Some(setting::TLS_CERT.by_method(certificate.into()));
@@ -415,7 +420,33 @@ impl Config {
         self
     }
 
-    /// The settings for `dev`: if no key is given, a generated key; if no URL is given, the URL of the listener.
+    /// The first setting of TLS that is given, if one is.
+    pub(crate) fn tls_setting(&self) -> Option<SettingName> {
+        let all = [&self.tls_cert, &self.tls_key, &self.client_ca, &self.clients];
+        all.into_iter().flatten().map(|given| given.setting).next()
+    }
+
+    /// The settings without TLS, for calls that arrive without it.
+    fn without_tls(self) -> Self {
+        Self {
+            tls_cert: None,
+            tls_key: None,
+            client_ca: None,
+            clients: None,
+            ..self
+        }
+    }
+
+    /// The settings of an app that another server serves.
+    pub(crate) fn hosted(self) -> Self {
+        Self {
+            is_hosted: true,
+            ..self
+        }
+    }
+
+    /// The settings for `dev`: if no key is given, a generated key; if no URL is given, the URL of the listener. It speaks
+    /// http.
     #[cfg(feature = "cli")]
     pub(crate) fn or_else_development<E>(
         mut self,
@@ -427,7 +458,7 @@ impl Config {
         }
         let here = || setting::PUBLIC_URL.by_method(PublicUrl::of_listener(listens).to_string());
         self.public_url.get_or_insert_with(here);
-        Ok(self)
+        Ok(self.without_tls())
     }
 
     /// The settings for `mcp` over standard input. Nothing is signed there, so a key and a URL are filled in if they
@@ -440,14 +471,14 @@ impl Config {
         self.or_else_development(SocketAddr::from(LISTEN), generate_secret)
     }
 
-    /// The settings for calls within the process: a key and a URL are filled in if they are not given.
+    /// The settings for calls within the process: a key and a URL are filled in if they are not given, and there is no TLS.
     pub(crate) fn or_else_for_tests(mut self, secret: &str) -> Self {
         if !self.has_keys() {
             self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.to_owned()));
         }
         let url = || setting::PUBLIC_URL.by_method("https://testing.example".to_owned());
         self.public_url.get_or_insert_with(url);
-        self
+        self.without_tls()
     }
 
     pub(crate) fn has_keys(&self) -> bool {

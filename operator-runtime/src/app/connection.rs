@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use axum::BoxError;
@@ -65,7 +65,7 @@ impl Connection {
                 Phase::Overdue => head_too_slow(self.watched.connections().read_timeout()),
                 _ => too_many(),
             };
-            self.stream.try_write(&answer);
+            self.stream.end_with(&answer);
         }
         self.in_head = phase == Phase::Head;
         reads
@@ -77,14 +77,15 @@ impl Connection {
         let Stream::Encrypted(stream) = &mut self.stream else {
             return Poll::Ready(Ok(()));
         };
-        match stream.poll_handshake(context) {
-            Poll::Pending => {
-                self.watched.shakes_hands()?;
-                Poll::Pending
-            }
-            Poll::Ready(Ok(true)) => Poll::Ready(self.watched.shook_hands()),
-            Poll::Ready(ended) => Poll::Ready(ended.map(drop)),
+        if stream.is_open() {
+            return Poll::Ready(Ok(()));
         }
+        let ended = stream.poll_handshake(context, speaks_https);
+        if ended.is_pending() {
+            self.watched.shakes_hands()?;
+        }
+        ready!(ended)?;
+        Poll::Ready(self.watched.shook_hands())
     }
 
     /// Keeps the first bytes, which show the protocol.
@@ -100,6 +101,12 @@ impl Connection {
         self.watched.begins_with(*beginning);
     }
 
+    /// Notes that the server waits until the caller reads. Returns an error if the server has closed the connection.
+    fn waits_for_reader(&mut self) -> io::Result<()> {
+        self.in_answer = true;
+        self.watched.waits_for_reader().inspect_err(|_| self.give_up())
+    }
+
     /// Discards what the caller has not read; otherwise the kernel would keep those bytes for an unlimited time.
     fn give_up(&self) {
         if self.in_answer {
@@ -109,15 +116,14 @@ impl Connection {
 }
 
 impl Stream {
-    /// Writes what the kernel takes at once. Does nothing on an encrypted stream, because encrypted bytes must not be cut
-    /// off; its caller only sees that the connection is closed.
-    fn try_write(&self, bytes: &[u8]) {
-        match self {
+    /// Writes the last answer, or what the kernel takes of it at once, and says that nothing follows.
+    fn end_with(&mut self, answer: &[u8]) {
+        let context = &mut Context::from_waker(Waker::noop());
+        self.io(|mut stream| {
             // A write error is ignored: it means that the caller has already disconnected.
-            Self::Plain(stream) => drop(stream.try_write(bytes)),
-            #[cfg(feature = "tls")]
-            Self::Encrypted(_) => {}
-        }
+            let _ = stream.as_mut().poll_write(context, answer);
+            let _ = stream.poll_shutdown(context);
+        });
     }
 
     /// Makes the kernel discard what the caller has not read when the connection is closed.
@@ -157,6 +163,13 @@ fn head_too_slow(limit: Duration) -> Vec<u8> {
     let seconds = limit.as_secs_f32();
     let detail = format!("The headers did not arrive within {seconds} s; send the request again.");
     last_answer("408 Request Timeout", "", &Error::new(Kind::TooSlow, detail))
+}
+
+/// Answers an HTTP request that arrives without TLS.
+#[cfg(feature = "tls")]
+fn speaks_https() -> Vec<u8> {
+    let detail = "This port speaks https: send the request to `https://`.".to_owned();
+    last_answer("400 Bad Request", "", &Error::malformed(detail))
 }
 
 /// An answer that closes the connection.
@@ -212,8 +225,7 @@ impl AsyncWrite for Connection {
         self.watched.writes().inspect_err(|_| self.give_up())?;
         let written = self.stream.io(|stream| stream.poll_write_vectored(context, bytes));
         if written.is_pending() {
-            self.in_answer = true;
-            self.watched.waits_for_reader()?;
+            self.waits_for_reader()?;
         }
         written
     }
@@ -226,15 +238,24 @@ impl AsyncWrite for Connection {
         }
     }
 
-    /// Called by hyper after everything has been written.
+    /// Called by hyper after everything has been written. Of an encrypted stream, a part may still be in memory.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.stream.io(|stream| stream.poll_flush(context)))?;
+        let flushed = self.stream.io(|stream| stream.poll_flush(context));
+        if flushed.is_pending() {
+            self.waits_for_reader()?;
+        }
+        ready!(flushed)?;
         self.in_answer = false;
         Poll::Ready(self.watched.has_written())
     }
 
+    /// The end of an encrypted stream is written too.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.io(|stream| stream.poll_shutdown(context))
+        let ended = self.stream.io(|stream| stream.poll_shutdown(context));
+        if ended.is_pending() {
+            self.waits_for_reader()?;
+        }
+        ended
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use super::trusted;
 use crate::protocol::oauth::{Fetching, IssuerKeys};
 use crate::protocol::public_url::PublicUrl;
 
@@ -74,17 +74,11 @@ fn places(issuer: &str) -> [String; 2] {
     ]
 }
 
-/// Trusts the certificates of this system, because an issuer may be inside a company.
 fn agent() -> Agent {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let certificates = system
-        .iter()
-        .map(|certificate| Certificate::from_der(certificate).to_owned());
-    let certificates = RootCerts::Specific(std::sync::Arc::new(certificates.collect()));
     let config = Agent::config_builder()
         .timeout_global(Some(LONGEST))
         .max_redirects(0)
-        .tls_config(TlsConfig::builder().root_certs(certificates).build());
+        .tls_config(trusted::by_this_system());
     Agent::new_with_config(config.build())
 }
 

@@ -36,6 +36,8 @@ mod setup;
 mod start_error;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(any(feature = "cli", feature = "oauth"))]
+mod trusted;
 mod watched;
 mod wrong_protocol;
 
@@ -45,6 +47,7 @@ use std::sync::Arc;
 
 use axum::BoxError;
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use self::before_serving::Step;
 pub(crate) use assemble::{Assembled, assemble};
@@ -375,7 +378,8 @@ impl App {
     /// # Errors
     /// Every problem that start-up finds, in one message.
     pub async fn host(self) -> Result<Host, StartError> {
-        let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
+        let settings = self.settings().hosted();
+        let assembled = assemble(&self, &settings, Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
         sweep_while_held(&assembled.pipeline);
@@ -393,7 +397,8 @@ impl App {
     /// `/livez` and `/readyz` answer probes without a signature. After SIGTERM, `/readyz` answers 503, and the server
     /// still accepts connections and answers calls for [`Config::stop_delay`], so that load balancers can choose other
     /// servers. Then the server closes the port. Calls on connections that are still open are answered, and each answer
-    /// closes its connection. After SIGINT, the server closes the port at once.
+    /// closes its connection. After SIGINT, the server closes the port at once. SIGHUP makes it read the files of credentials
+    /// and certificates again; without such files, SIGHUP ends the process.
     ///
     /// A second SIGTERM or SIGINT ends the process at once, with exit status 1. A retry of a call that was running may then
     /// have to wait until that call's lease has expired. A second signal within 0.5 s of the first is ignored, because it
@@ -405,12 +410,17 @@ impl App {
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
+        announcement::announce_tls(&assembled);
         rotation::fetch_keys(&assembled).await;
         let listening = server::listen(assembled.settings.listen).await?;
         let signals = server::Signals::new()?;
+        let assembled = Arc::new(assembled);
+        let rotating = rotate_while_held(&assembled);
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
         let stop_delay = assembled.settings.stop_delay;
-        server::serve(listening, signals, Arc::new(assembled), axum::Router::new(), stop_delay).await
+        let served = server::serve(listening, signals, assembled, axum::Router::new(), stop_delay).await;
+        rotating.inspect(JoinHandle::abort);
+        served
     }
 
     /// The program's command line: `serve`, `dev`, `manifest`, `lint`, `endpoints`, `call`, `trigger`, `operations`, `keygen`, and

@@ -8,46 +8,105 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+#[cfg(feature = "tls")]
+use super::StartProblem;
 use super::{Assembled, Config};
 use crate::protocol::credentials::Credentials;
 
 /// The pause between two looks at the files.
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(5);
+/// A changed file is read once it has stayed the same for this time. So a file that is being written is not read, and
+/// neither is a certificate whose key has not been replaced yet.
+const SETTLED: Duration = Duration::from_secs(1);
 /// The issuer's keys are fetched again after as many looks, so that a key that the issuer removed is forgotten.
-const LOOKS_UNTIL_FETCH: u32 = 60;
+const LOOKS_UNTIL_FETCH: u32 = 120;
 
-/// What tells two versions of a file apart: device, inode, size, and the time of the last change in nanoseconds. `None`
-/// if the file cannot be looked at.
+/// What tells two versions of a file apart: device, inode, size, and the time of the last change in nanoseconds, which a
+/// change of the mode sets too. `None` if the file cannot be looked at.
 type Version = Option<(u64, u64, u64, i64, i64)>;
 
-/// Looks at the files until the task is aborted, or the app is dropped or drained.
-pub(super) fn rotate_while_held(assembled: &Arc<Assembled>) -> JoinHandle<()> {
-    let mut seen = versions(&assembled.config);
+/// The versions of all files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Versions(Vec<Version>);
+
+impl Versions {
+    /// The versions that the files have now.
+    pub(super) fn of(config: &Config) -> Self {
+        let files = config.credential_files().into_iter();
+        let version = |path| {
+            let file = fs::metadata(path).ok()?;
+            Some((file.dev(), file.ino(), file.size(), file.ctime(), file.ctime_nsec()))
+        };
+        Self(files.map(version).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Looks at the files until the task is aborted, or the app is dropped or drained. Without a file and without an issuer,
+/// there is no task, and SIGHUP ends the process, as it does unless a program waits for it.
+pub(super) fn rotate_while_held(assembled: &Arc<Assembled>) -> Option<JoinHandle<()>> {
+    if assembled.files.is_empty() && !has_issuer(&assembled.credentials.load()) {
+        return None;
+    }
+    // Before the task, because SIGHUP ends the process until then.
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let (mut taken, mut seen) = (assembled.files.clone(), assembled.files.clone());
     let held = Arc::downgrade(assembled);
-    tokio::spawn(async move {
-        let mut hangup = signal(SignalKind::hangup()).ok();
+    Some(tokio::spawn(async move {
         let mut looks = 0_u32;
         loop {
+            let pause = if seen == taken { EVERY } else { SETTLED };
             let is_asked = tokio::select! {
-                () = tokio::time::sleep(EVERY) => false,
+                () = tokio::time::sleep(pause) => false,
                 Some(()) = async { hangup.as_mut()?.recv().await } => true,
             };
             let Some(assembled) = held.upgrade().filter(|held| !held.pipeline.is_draining()) else {
                 return;
             };
-            let now = versions(&assembled.config);
-            if is_asked || now != seen {
-                seen = now;
-                replace(&assembled);
-            }
+            let last = (taken, seen);
+            // The files are read on a thread for blocking work, because their disk may be slow.
+            let looked = spawn_blocking({
+                let assembled = Arc::clone(&assembled);
+                move || look(&assembled, last, is_asked)
+            });
+            let Ok(now) = looked.await else { return };
+            (taken, seen) = now;
             looks += 1;
-            if looks % LOOKS_UNTIL_FETCH == 0 {
+            if looks.is_multiple_of(LOOKS_UNTIL_FETCH) {
                 fetch_keys(&assembled).await;
             }
         }
-    })
+    }))
+}
+
+/// Reads the files if the process was asked to, or if they have changed and then stayed the same. `taken` are the versions
+/// that were read last, and `seen` those of the last look. Returns both.
+fn look(assembled: &Assembled, (taken, seen): (Versions, Versions), is_asked: bool) -> (Versions, Versions) {
+    let now = Versions::of(&assembled.config);
+    if is_asked {
+        tracing::info!("SIGHUP: reading the files of credentials and certificates again");
+    }
+    if is_asked || (now != taken && now == seen) {
+        replace(assembled);
+        (now.clone(), now)
+    } else {
+        (taken, now)
+    }
+}
+
+fn has_issuer(credentials: &Credentials) -> bool {
+    #[cfg(feature = "oauth")]
+    return credentials.issuer.is_some();
+    #[cfg(not(feature = "oauth"))]
+    {
+        let _ = credentials;
+        false
+    }
 }
 
 /// Fetches the issuer's keys, if there is an issuer.
@@ -63,34 +122,42 @@ pub(super) async fn fetch_keys(assembled: &Assembled) {
     let _ = assembled;
 }
 
-fn versions(config: &Config) -> Vec<Version> {
-    let files = config.credential_files().into_iter();
-    let version = |path| {
-        let file = fs::metadata(path).ok()?;
-        Some((file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec()))
-    };
-    files.map(version).collect()
-}
-
-/// Reads all files, and replaces the credentials of every endpoint. If there is a problem, nothing is replaced.
+/// Reads all files, and replaces the credentials of every endpoint and the server's certificate. If there is a problem
+/// with the credentials, none of them is replaced; the certificate is replaced on its own.
 fn replace(assembled: &Assembled) {
-    match assembled.config.credentials() {
-        Ok(new) => put(assembled, new),
-        Err(problems) => {
-            for problem in problems {
-                tracing::error!("credentials were not replaced, and the old ones stay in use: {problem}");
-            }
+    let of_credentials = match assembled.config.credentials() {
+        Ok(new) => {
+            put(assembled, new);
+            Vec::new()
         }
+        Err(problems) => problems,
+    };
+    for problem in &of_credentials {
+        tracing::error!("credentials were not replaced, and the old ones stay in use: {problem}");
     }
     #[cfg(feature = "tls")]
-    if let Some(tls) = &assembled.settings.tls {
-        match assembled.config.tls_config() {
-            Ok(Some(new)) => tls.store(Arc::new(new)),
-            Ok(None) => {}
-            Err(problems) => {
-                for problem in problems {
-                    tracing::error!("the certificate was not replaced, and the old one stays in use: {problem}");
-                }
+    replace_certificate(assembled, &of_credentials);
+}
+
+/// `known` are problems that the log shows already, such as one of the authorities of clients.
+#[cfg(feature = "tls")]
+fn replace_certificate(assembled: &Assembled, known: &[StartProblem]) {
+    let Some(tls) = &assembled.settings.tls else {
+        return;
+    };
+    match assembled.config.server_tls() {
+        Ok(Some(new)) => {
+            if new.digest != tls.load().digest {
+                let digest = const_hex::encode(new.digest);
+                tracing::info!("replaced the server's certificate; the new one has the SHA-256 digest {digest}");
+            }
+            tls.store(Arc::new(new));
+        }
+        Ok(None) => {}
+        Err(problems) => {
+            let is_known = |problem: &StartProblem| known.iter().any(|known| known.to_string() == problem.to_string());
+            for problem in problems.iter().filter(|problem| !is_known(problem)) {
+                tracing::error!("the server's certificate was not replaced, and the old one stays in use: {problem}");
             }
         }
     }
@@ -103,16 +170,16 @@ fn put(assembled: &Assembled, #[allow(unused_mut, reason = "only an issuer is ke
         // The issuer keeps its keys.
         new.issuer.clone_from(&old.issuer);
     }
-    report(&old, &new);
     let new = Arc::new(new);
     for endpoint in &assembled.endpoints {
         let url = assembled.settings.public_url.published(endpoint.path);
         endpoint.credentials.store(Arc::new(new.bind(&url)));
     }
-    assembled.credentials.store(new);
+    assembled.credentials.store(Arc::clone(&new));
+    report(&old, &new);
 }
 
-/// Logs one line for each credential that was added, removed or changed.
+/// Logs one line for each credential that was added or removed. A changed credential has both lines.
 fn report(old: &Credentials, new: &Credentials) {
     let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.described().collect(), new.described().collect());
     for (kind, name, _) in old.difference(&new) {

@@ -18,8 +18,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
-#[cfg(feature = "tls")]
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -29,10 +27,9 @@ use super::connection::{Arriving, Connection, Stream, refuse};
 use super::connections::{Connections, Open};
 use super::driven::Driven;
 use super::probes::{self, Readiness};
-use super::rotation::rotate_while_held;
 use super::service::Service;
 #[cfg(feature = "tls")]
-use super::tls::{Encrypted, Presented};
+use super::tls::{Encrypted, Handshake, ServerTls};
 use super::wrong_protocol::WrongProtocols;
 use super::{Assembled, Given, StartError, StartProblem};
 use crate::pipeline::Pipeline;
@@ -79,7 +76,6 @@ pub(crate) async fn serve(
     let closing = tokio::spawn(Arc::clone(&server.connections).close_overdue());
     let sweeping = sweep_while_held(&assembled.pipeline);
     let counts_records = assembled.settings.counts_records;
-    let rotating = rotate_while_held(&assembled);
     let counting = counts_records.then(|| count_while_held(&assembled.pipeline));
     let connections = GracefulShutdown::new();
     let signal = tokio::select! {
@@ -105,7 +101,6 @@ pub(crate) async fn serve(
     }
     closing.abort();
     sweeping.abort();
-    rotating.abort();
     counting.inspect(JoinHandle::abort);
     Ok(())
 }
@@ -200,7 +195,7 @@ struct Server {
     wrong_protocols: Arc<WrongProtocols>,
     /// The certificate, if the server speaks https.
     #[cfg(feature = "tls")]
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Option<Arc<ArcSwap<ServerTls>>>,
     /// The longest time from the first byte of a request to the last byte of its answer.
     longest: Duration,
 }
@@ -249,8 +244,17 @@ impl Server {
     async fn take(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) {
         match self.connections.admit().await {
             Some(open) => self.serve(stream, peer, open, graceful),
+            None if self.speaks_https() => {}
             None => refuse(&stream),
         }
+    }
+
+    /// Whether a client could not read an answer before the handshake.
+    fn speaks_https(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr, open: Open, graceful: &GracefulShutdown) {
@@ -258,19 +262,21 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let watched = Arc::clone(&open.watched);
         #[cfg(feature = "tls")]
-        let (stream, presented) = self.encrypted(stream);
+        let (stream, handshake) = self.encrypted(stream);
         #[cfg(not(feature = "tls"))]
         let stream = Stream::Plain(stream);
         let connection = Connection::new(stream, Arc::clone(&watched));
         let service = self.service.clone();
         let readiness = Arc::clone(&self.readiness);
+        #[cfg(feature = "tls")]
+        let presented = handshake.clone();
         let answer = service_fn(move |request: Request<Incoming>| {
             watched.call_begins();
             let is_last = readiness.is_stopping() || head_size(&request) > LARGEST_HEAD_KEPT;
             #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS adds something"))]
             let mut request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
             #[cfg(feature = "tls")]
-            if let Some(certificates) = presented.as_ref().and_then(|presented| presented.get()) {
+            if let Some(Ok(certificates)) = presented.as_ref().and_then(|presented| presented.get()) {
                 request.extensions_mut().insert(certificates.clone());
             }
             let watched = Arc::clone(&watched);
@@ -295,19 +301,23 @@ impl Server {
                 }
                 tracing::debug!(%error, "a connection ended early");
             }
+            #[cfg(feature = "tls")]
+            if let Some(Err(error)) = handshake.as_ref().and_then(|handshake| handshake.get()) {
+                wrong_protocols.note_failed_handshake(peer, error);
+            }
             drop(open);
         });
     }
 
-    /// The stream, encrypted if the server speaks https, and the certificates that the client will have presented.
+    /// The stream, and, if the server speaks https, how its handshake will have ended.
     #[cfg(feature = "tls")]
-    fn encrypted(&self, stream: TcpStream) -> (Stream, Option<Presented>) {
+    fn encrypted(&self, stream: TcpStream) -> (Stream, Option<Handshake>) {
         match &self.tls {
             None => (Stream::Plain(stream), None),
             Some(tls) => {
-                let presented = Presented::default();
-                let encrypted = Encrypted::new(tls.load_full(), stream, Arc::clone(&presented));
-                (Stream::Encrypted(Box::new(encrypted)), Some(presented))
+                let handshake = Handshake::default();
+                let encrypted = Encrypted::new(&tls.load(), stream, Arc::clone(&handshake));
+                (Stream::Encrypted(Box::new(encrypted)), Some(handshake))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! TLS of the server: the certificate and its key, the question for a client's certificate, and the encrypted stream.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -12,52 +13,80 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
-use crate::protocol::certificate::PeerCertificates;
+use super::wrong_protocol::{self, Beginning};
+use crate::protocol::certificate::{Authorities, PeerCertificates};
 
-/// The certificates of a connection's client, once the handshake is over.
-pub(super) type Presented = Arc<OnceLock<PeerCertificates>>;
+/// How a handshake ended: with the client's certificates, or with an error. Empty before it ends.
+pub(super) type Handshake = Arc<OnceLock<io::Result<PeerCertificates>>>;
+
+/// The server's certificate and key, ready for handshakes.
+#[derive(Clone)]
+pub(crate) struct ServerTls {
+    config: Arc<ServerConfig>,
+    /// The SHA-256 digest of the server's own certificate, as `openssl x509 -fingerprint -sha256` shows it.
+    pub(super) digest: [u8; 32],
+}
 
 /// The authorities in a PEM, which issue the certificates of clients. The error is a clause.
-pub(super) fn authorities(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, String> {
+pub(super) fn authorities(pem: &[u8]) -> Result<Authorities, String> {
     let mut roots = RootCertStore::empty();
+    let mut digests = Vec::new();
     for authority in certificates(pem)? {
+        digests.push(Sha256::digest(&authority).into());
         roots
             .add(authority)
             .map_err(|error| format!("has a certificate that cannot be read ({error})"))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     let verifier = verifier.build().map_err(|error| format!("cannot be used ({error})"))?;
-    Ok(verifier)
+    Ok(Authorities { verifier, digests })
 }
 
 /// The settings of TLS: the server's certificates and its private key as PEM, and the authorities of clients. The error
-/// is a sentence.
-pub(super) fn config(
-    chain: &[u8],
-    key: &[u8],
-    authorities: Option<Arc<dyn ClientCertVerifier>>,
-) -> Result<ServerConfig, String> {
-    let chain = certificates(chain).map_err(|why| format!("The certificate {why}."))?;
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| "The key is not the PEM of a private key: name the file that contains it.".to_owned())?;
+/// is a clause about the file of the certificate or about the file of the key.
+pub(super) fn server(chain: &[u8], key: &[u8], authorities: Option<Authorities>) -> Result<ServerTls, Unusable> {
+    let is_encrypted = key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
+    let chain = certificates(chain).map_err(Unusable::Certificate)?;
+    let digest = chain.first().map(Sha256::digest).unwrap_or_default().into();
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+        Unusable::Key(if is_encrypted {
+            "is encrypted with a password: decrypt it, for example with `openssl pkey -in ENCRYPTED -out FILE`"
+        } else {
+            "has no private key in it: name a PEM that begins with `-----BEGIN PRIVATE KEY-----`"
+        })
+    })?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}."))?;
+        .map_err(|error| Unusable::Certificate(format!("cannot be used ({error})")))?;
     let config = match authorities {
-        Some(authorities) => config.with_client_cert_verifier(Arc::new(Asking(authorities))),
+        Some(authorities) => config.with_client_cert_verifier(Arc::new(Asking(authorities.verifier))),
         None => config.with_no_client_auth(),
     };
-    let mut config = config
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("The certificate and the key do not belong together, or cannot be used: {error}."))?;
+    let mut config = config.with_single_cert(chain, key).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            Unusable::Key("is not the key of the certificate: name the files of one pair")
+        }
+        error => Unusable::Certificate(format!("cannot be used with its key ({error})")),
+    })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    let config = Arc::new(config);
+    Ok(ServerTls { config, digest })
 }
+
+/// The file that cannot be used, and a clause that says why.
+pub(super) enum Unusable {
+    Certificate(String),
+    Key(&'static str),
+}
+
+/// What the PEM of an encrypted key contains, in either of its two forms.
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
@@ -118,58 +147,127 @@ impl ClientCertVerifier for Asking {
     }
 }
 
+/// The first byte of a connection that speaks TLS: the type of a record with a handshake message.
+const HANDSHAKE: u8 = 0x16;
+/// A request that arrives without TLS is read up to this size before it is refused. If a part of it stayed unread, the
+/// kernel would discard the answer.
+const LARGEST_FOREIGN: usize = 8 * 1024;
+
+/// The first bytes of a connection that does not speak TLS.
+#[derive(Debug)]
+pub(super) struct NotTls(pub(super) Beginning);
+
+impl fmt::Display for NotTls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the connection does not begin with a TLS handshake")
+    }
+}
+
+impl std::error::Error for NotTls {}
+
 /// An encrypted stream, which begins with the handshake.
 pub(super) struct Encrypted {
     state: State,
-    presented: Presented,
+    handshake: Handshake,
 }
 
 enum State {
-    Handshake(Accept<TcpStream>),
+    /// Nothing has arrived. TLS allocates its memory for the connection only after this.
+    Begun(TcpStream, Arc<ServerConfig>),
+    Shaking(Accept<TcpStream>),
     Open(TlsStream<TcpStream>),
     /// The handshake failed.
     Failed,
 }
 
 impl Encrypted {
-    pub(super) fn new(config: Arc<ServerConfig>, stream: TcpStream, presented: Presented) -> Self {
-        let state = State::Handshake(TlsAcceptor::from(config).accept(stream));
-        Self { state, presented }
+    pub(super) fn new(tls: &ServerTls, stream: TcpStream, handshake: Handshake) -> Self {
+        let state = State::Begun(stream, Arc::clone(&tls.config));
+        Self { state, handshake }
     }
 
-    /// The TCP connection; `None` if the handshake is not over.
+    /// The TCP connection; `None` if the handshake failed.
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match &self.state {
+            State::Begun(stream, _) => Some(stream),
+            State::Shaking(accept) => accept.get_ref(),
             State::Open(stream) => Some(stream.get_ref().0),
-            State::Handshake(_) | State::Failed => None,
+            State::Failed => None,
         }
     }
 
-    /// Waits until the handshake is over; `Some` only in the call in which it ends.
-    pub(super) fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let State::Handshake(accept) = &mut self.state else {
-            return Poll::Ready(Ok(false));
-        };
-        match ready!(Pin::new(accept).poll(context)) {
+    /// Whether the handshake is over.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Waits until the handshake is over. `answer` has the answer to an HTTP request that arrives without TLS. The error
+    /// says only that there is none; hyper would lose another one, so `Handshake` has it.
+    pub(super) fn poll_handshake(
+        &mut self,
+        context: &mut Context<'_>,
+        answer: impl FnOnce() -> Vec<u8>,
+    ) -> Poll<io::Result<()>> {
+        let (certificates, state) = match ready!(self.poll_stream(context, answer)) {
             Ok(stream) => {
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-                let _ = self.presented.set(PeerCertificates::new(chain));
-                self.state = State::Open(stream);
-                Poll::Ready(Ok(true))
+                (Ok(PeerCertificates::new(chain)), State::Open(stream))
             }
-            Err(error) => {
-                self.state = State::Failed;
-                Poll::Ready(Err(error))
+            Err(error) => (Err(error), State::Failed),
+        };
+        self.state = state;
+        let _ = self.handshake.set(certificates);
+        Poll::Ready(self.open().map(drop))
+    }
+
+    fn poll_stream(
+        &mut self,
+        context: &mut Context<'_>,
+        answer: impl FnOnce() -> Vec<u8>,
+    ) -> Poll<io::Result<TlsStream<TcpStream>>> {
+        if let State::Begun(stream, config) = &self.state {
+            let mut first = [0];
+            ready!(stream.poll_peek(context, &mut ReadBuf::new(&mut first)))?;
+            if first != [HANDSHAKE] {
+                return Poll::Ready(Err(refuse(stream, answer)));
+            }
+            let acceptor = TlsAcceptor::from(Arc::clone(config));
+            if let State::Begun(stream, _) = std::mem::replace(&mut self.state, State::Failed) {
+                self.state = State::Shaking(acceptor.accept(stream));
+            }
+        }
+        match &mut self.state {
+            State::Shaking(accept) => Pin::new(accept).poll(context),
+            State::Begun(..) | State::Open(_) | State::Failed => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
             }
         }
     }
 
-    fn open(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Pin<&mut TlsStream<TcpStream>>>> {
-        ready!(self.poll_handshake(context))?;
-        Poll::Ready(match &mut self.state {
+    /// The stream, once the handshake is over.
+    fn open(&mut self) -> io::Result<Pin<&mut TlsStream<TcpStream>>> {
+        match &mut self.state {
             State::Open(stream) => Ok(Pin::new(stream)),
-            State::Handshake(_) | State::Failed => Err(io::ErrorKind::ConnectionAborted.into()),
-        })
+            State::Begun(..) | State::Shaking(_) | State::Failed => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
+
+/// Reads what has arrived without TLS, and answers it if it is an HTTP request.
+fn refuse(stream: &TcpStream, answer: impl FnOnce() -> Vec<u8>) -> io::Error {
+    let mut bytes = vec![0; LARGEST_FOREIGN];
+    let read = stream.try_read(&mut bytes).unwrap_or_default();
+    let mut beginning = Beginning::default();
+    let known = read.min(beginning.len());
+    beginning[..known].copy_from_slice(&bytes[..known]);
+    if wrong_protocol::is_http(beginning) {
+        // A write error is ignored: it means that the caller has already disconnected.
+        let _ = stream.try_write(&answer());
+    }
+    match read {
+        // The caller has disconnected without a word, as a load balancer does that checks the port.
+        0 => io::ErrorKind::UnexpectedEof.into(),
+        _ => io::Error::new(io::ErrorKind::InvalidData, NotTls(beginning)),
     }
 }
 
@@ -179,13 +277,13 @@ impl AsyncRead for Encrypted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.open(context))?.poll_read(context, buffer)
+        self.open()?.poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Encrypted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.open(context))?.poll_write(context, bytes)
+        self.open()?.poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -193,21 +291,21 @@ impl AsyncWrite for Encrypted {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.open(context))?.poll_write_vectored(context, bytes)
+        self.open()?.poll_write_vectored(context, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
+    /// Before the handshake is over, nothing has been written.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.open(context))?.poll_flush(context)
+        self.open()
+            .map_or(Poll::Ready(Ok(())), |stream| stream.poll_flush(context))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.state {
-            State::Open(stream) => Pin::new(stream).poll_shutdown(context),
-            State::Handshake(_) | State::Failed => Poll::Ready(Ok(())),
-        }
+        self.open()
+            .map_or(Poll::Ready(Ok(())), |stream| stream.poll_shutdown(context))
     }
 }

@@ -254,9 +254,11 @@ impl Watched {
         }
     }
 
+    /// Called when the server waits for the caller to read. Returns an error if the server has closed the connection.
     pub(super) fn waits_for_reader(&self) -> io::Result<()> {
         match self.phase() {
             Phase::Working => self.enter_now(Phase::Answer),
+            phase if phase.is_closed() => Err(closed()),
             _ => Ok(()),
         }
     }

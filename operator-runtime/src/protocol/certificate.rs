@@ -29,7 +29,15 @@ const MOST_NAMES: usize = 5;
 #[derive(Clone)]
 pub(crate) struct Clients {
     list: Arc<ClientList>,
-    authorities: Arc<dyn ClientCertVerifier>,
+    authorities: Authorities,
+}
+
+/// The authorities that issue the certificates of clients.
+#[derive(Clone)]
+pub(crate) struct Authorities {
+    pub(crate) verifier: Arc<dyn ClientCertVerifier>,
+    /// The SHA-256 digest of each authority's certificate.
+    pub(crate) digests: Vec<[u8; 32]>,
 }
 
 /// The clients, each with the name that its certificate has.
@@ -140,7 +148,7 @@ impl fmt::Display for ClientName {
 }
 
 impl Clients {
-    pub(crate) fn new(list: ClientList, authorities: Arc<dyn ClientCertVerifier>) -> Self {
+    pub(crate) fn new(list: ClientList, authorities: Authorities) -> Self {
         Self {
             list: Arc::new(list),
             authorities,
@@ -151,6 +159,11 @@ impl Clients {
     pub(super) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
         let clients = self.list.0.iter();
         clients.map(|(name, client)| (name, Sha256::digest(client.to_string()).into()))
+    }
+
+    /// The digest of each authority's certificate.
+    pub(super) fn authorities(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.authorities.digests.iter().copied()
     }
 
     /// The client to whom the connection's certificate belongs. `now` is in seconds since 1970-01-01 UTC.
@@ -176,7 +189,7 @@ impl Clients {
 
     fn verify(&self, own: &CertificateDer<'_>, issuers: &[CertificateDer<'_>], now: u64) -> Result<Caller, Refusal> {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(now));
-        let verified = self.authorities.verify_client_cert(own, issuers, time);
+        let verified = self.authorities.verifier.verify_client_cert(own, issuers, time);
         verified.map_err(|error| Refusal::Certificate(why(&error)))?;
         let unreadable = |_| Refusal::Certificate("cannot be read: make a new one".to_owned());
         let parsed = EndEntityCert::try_from(own).map_err(unreadable)?;
@@ -203,7 +216,8 @@ fn why(error: &rustls::Error) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is not valid yet: check the clocks".to_owned()
         }
-        CertificateError::UnknownIssuer => {
+        // A signature is bad if the issuer has the name of a known authority, but another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "is not issued by an authority that this server knows: use a certificate of its authority".to_owned()
         }
         error => format!("is not valid: {error}"),

@@ -100,7 +100,19 @@ impl Credentials {
             let named = clients.digests();
             named.map(|(name, digest)| ("client", name, digest))
         }));
-        all.map(|(kind, name, digest)| (kind, format!("{name:?}"), digest))
+        let all = all.map(|(kind, name, digest)| (kind, format!("{name:?}"), digest));
+        #[cfg(feature = "tls")]
+        let all = all.chain(self.clients.iter().flat_map(|clients| {
+            let authorities = clients.authorities();
+            authorities.map(|digest| {
+                (
+                    "authority of clients",
+                    format!("sha256:{}", const_hex::encode(digest)),
+                    digest,
+                )
+            })
+        }));
+        all
     }
 
     /// Prepares the credentials for the endpoint with this published URL, which is a part of what is signed.

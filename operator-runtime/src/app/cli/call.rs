@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::caller::{self, Inputs};
 use super::{Done, print, refused, settings};
-use crate::app::{App, Config, registry};
+use crate::app::{App, Config, registry, trusted};
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint::Endpoint;
 use crate::manifest::inputs;
@@ -119,6 +119,7 @@ fn send_all(call: &Outgoing, target: &str, keys: &Keys, idempotency_key: &str, r
         .http_status_as_error(false)
         .max_redirects(0)
         .timeout_global(Some(Duration::from_secs(90)))
+        .tls_config(trusted::by_this_system())
         .build()
         .into();
     let mut done = true;

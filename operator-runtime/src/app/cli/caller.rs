@@ -188,7 +188,8 @@ pub(super) fn takes(schema: &Value, kind: &str) -> bool {
     }
 }
 
-/// Says why there is no answer; if no connection was made, the message asks whether a server is running.
+/// Says why there is no answer; if no connection was made, the message asks whether a server is running, and if the
+/// server's certificate is not trusted, it says how to trust it.
 pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
     let unreached = match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
@@ -201,6 +202,13 @@ pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
         ),
         _ => false,
     };
-    let question = if unreached { " Is the server running there?" } else { "" };
-    format!("{target} did not answer: {error}.{question}")
+    let said = error.to_string();
+    let hint = if unreached {
+        " Is the server running there?"
+    } else if said.contains("certificate") {
+        " If its authority is your own, set SSL_CERT_FILE to the file of the authority's certificate."
+    } else {
+        ""
+    };
+    format!("{target} did not answer: {said}.{hint}")
 }

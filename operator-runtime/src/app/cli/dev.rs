@@ -23,6 +23,9 @@ pub(super) async fn run(app: App) -> Done {
         ));
     }
     let has_keys = given.has_keys();
+    if let Some(setting) = given.tls_setting() {
+        tracing::warn!("{setting} has no effect here: `dev` speaks http and asks for no client certificate");
+    }
     // The server listens before the URL is chosen, because the URL contains the port.
     let listening = server::listen(address).await.map_err(|error| error.to_string())?;
     let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;

@@ -1,26 +1,21 @@
 //! Reads the credentials of every scheme, from the settings or from the files that they name.
 
-use std::fs;
-#[cfg(any(feature = "oauth", feature = "tls"))]
+#[cfg(feature = "oauth")]
 use std::sync::Arc;
 
-#[cfg(feature = "tls")]
-use rustls::ServerConfig;
-#[cfg(feature = "tls")]
-use rustls::server::danger::ClientCertVerifier;
 use zeroize::Zeroizing;
 
 use super::Config;
-use super::secret_file::{Contents, SecretFile};
+use super::secret_file::{self, Contents, SecretFile};
 use super::setting::{self, Given, SettingName};
 #[cfg(feature = "oauth")]
 use crate::app::issuer;
 use crate::app::start_error::StartProblem;
 #[cfg(feature = "tls")]
-use crate::app::tls;
+use crate::app::tls::{self, ServerTls, Unusable};
 use crate::protocol::api_keys::ApiKeys;
 #[cfg(feature = "tls")]
-use crate::protocol::certificate::{ClientList, Clients};
+use crate::protocol::certificate::{Authorities, ClientList, Clients};
 use crate::protocol::credentials::Credentials;
 use crate::protocol::ed25519::VerifyingKeys;
 #[cfg(feature = "oauth")]
@@ -238,7 +233,7 @@ impl Config {
             .iter()
             .flat_map(|given| match given.value.strip_prefix('@') {
                 None => key_files(&given.value),
-                Some(path) => key_files(&fs::read_to_string(path).unwrap_or_default()),
+                Some(path) => key_files(&secret_file::peek(path)),
             });
         lists.chain(named).map(str::to_owned).chain(keys).collect()
     }
@@ -277,6 +272,12 @@ impl Config {
             Some(StartProblem::of(setting, sentence))
         });
         let mut problems: Vec<StartProblem> = lacking.collect();
+        if let (true, Some(setting)) = (self.is_hosted, self.tls_setting()) {
+            let sentence = format!(
+                "{setting} is set, but this app is served by another server: leave {setting} unset, and set TLS up in that server."
+            );
+            problems.push(StartProblem::of(setting, sentence));
+        }
         if let (false, Some(given)) = (
             cfg!(feature = "tls"),
             self.tls_cert.as_ref().or(self.client_ca.as_ref()),
@@ -291,17 +292,14 @@ impl Config {
     }
 
     #[cfg(feature = "tls")]
-    fn authorities(&self, given: &Given<String>) -> Result<Arc<dyn ClientCertVerifier>, Vec<StartProblem>> {
+    fn authorities(&self, given: &Given<String>) -> Result<Authorities, Vec<StartProblem>> {
         let pem = pem_file(given, Is::Public)?;
-        tls::authorities(pem.as_bytes()).map_err(|why| {
-            let (path, setting) = (&given.value, given.setting);
-            vec![StartProblem::of(setting, format!("The file {path} ({setting}) {why}."))]
-        })
+        tls::authorities(pem.as_bytes()).map_err(|why| unusable(given, &why))
     }
 
     /// The server's certificate and key, and the question for a client's certificate; `None` if `serve` speaks http.
     #[cfg(feature = "tls")]
-    pub(crate) fn tls_config(&self) -> Result<Option<ServerConfig>, Vec<StartProblem>> {
+    pub(crate) fn server_tls(&self) -> Result<Option<ServerTls>, Vec<StartProblem>> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
             return Ok(None);
         };
@@ -312,14 +310,23 @@ impl Config {
             .as_ref()
             .map(|given| self.authorities(given))
             .transpose()?;
-        let config = tls::config(chain.as_bytes(), private.as_bytes(), authorities);
-        let config = config.map_err(|sentence| {
-            let (certificate, key) = (&certificate.value, &key.value);
-            let sentence = format!("{sentence} The files are {certificate} and {key}.");
-            vec![StartProblem::of(self.unset(setting::TLS_CERT), sentence)]
+        let server = tls::server(chain.as_bytes(), private.as_bytes(), authorities);
+        let server = server.map_err(|error| match error {
+            Unusable::Certificate(why) => unusable(certificate, &why),
+            Unusable::Key(why) => unusable(key, why),
         })?;
-        Ok(Some(config))
+        Ok(Some(server))
     }
+}
+
+/// The problem of a file that can be read but not used. `why` is a clause.
+#[cfg(feature = "tls")]
+fn unusable(given: &Given<String>, why: &str) -> Vec<StartProblem> {
+    let Given { value, setting } = given;
+    vec![StartProblem::of(
+        *setting,
+        format!("The file {value} ({setting}) {why}."),
+    )]
 }
 
 /// Whether everybody may read a file.

@@ -38,6 +38,13 @@ pub(super) struct Contents {
     pub(super) problems: Vec<StartProblem>,
 }
 
+/// The text of a file, to find the files that it names in turn; empty if it cannot be read. Reading it as secrets checks it.
+pub(super) fn peek(path: &str) -> String {
+    let is_readable = |file: &Metadata| file.is_file() && file.len() <= LARGEST;
+    let file = fs::metadata(path).ok().filter(is_readable);
+    file.and_then(|_| fs::read_to_string(path).ok()).unwrap_or_default()
+}
+
 impl<'s> SecretFile<'s> {
     /// The file that the setting's value names, if it names one.
     pub(super) fn of(given: &'s Given<String>) -> Option<Self> {
@@ -150,7 +157,7 @@ impl<'s> SecretFile<'s> {
         let mode = metadata.permissions().mode();
         if mode & WRITABLE_BY_OTHERS != 0 {
             return Some(self.problem(format!(
-                "The file {place} can be written by others, who could add their own secrets: run `chmod 600 {path}`."
+                "The file {place} can be written by others, who could replace what it contains: run `chmod go-w {path}`."
             )));
         }
         if mode & READABLE_BY_ALL != 0 && !self.is_public {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use arc_swap::ArcSwap;
-#[cfg(feature = "tls")]
-use rustls::ServerConfig;
 
 use super::secret_file::{Contents, SecretFile};
 use super::setting::{self, Given, Names, SettingName};
 use super::{Address, Config, LISTEN, Limits};
 use crate::app::start_error::StartProblem;
+#[cfg(feature = "tls")]
+use crate::app::tls::ServerTls;
 use crate::protocol::credentials::Credentials;
 use crate::protocol::public_url::PublicUrl;
 
@@ -23,7 +23,7 @@ pub(crate) struct Settled {
     pub(crate) credentials: Arc<Credentials>,
     /// The certificate of the server, which is replaced when its files change; `None` if `serve` speaks http.
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub(crate) tls: Option<Arc<ArcSwap<ServerTls>>>,
     pub(crate) public_url: PublicUrl,
     pub(crate) listen: Given<SocketAddr>,
     pub(crate) limits: Limits,
@@ -46,7 +46,12 @@ impl Config {
         problems.extend(self.unreadable());
         let credentials = self.credentials().map_err(|several| problems.extend(several));
         #[cfg(feature = "tls")]
-        let tls = self.tls_config().map_err(|several| problems.extend(several));
+        let tls = self.server_tls().map_err(|several| {
+            // A problem of the clients' authorities is reported with the credentials.
+            let is_new = |problem: &StartProblem| problems.iter().all(|known| known.to_string() != problem.to_string());
+            let new: Vec<_> = several.into_iter().filter(is_new).collect();
+            problems.extend(new);
+        });
         let public_url = self.settle_public_url();
         let public_url = public_url.and_then(|url| url.ok_or_else(|| self.no_public_url()));
         let public_url = public_url.map_err(|problem| problems.push(problem));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::request::Request;
 use crate::app::cli::caller;
+use crate::app::trusted;
 use crate::clock::{Clock as _, SystemClock};
 use crate::protocol::method::Method;
 use crate::protocol::randomness;
@@ -106,6 +107,7 @@ impl<'c> Sender<'c> {
             // the addresses that were checked are those of the server.
             .max_idle_connections(0)
             .proxy(None)
+            .tls_config(trusted::by_this_system())
             .build()
             .into();
         Self { agent, clock, ends }
