@@ -12,6 +12,7 @@ mod dates;
 mod measured;
 #[path = "../../examples/support-desk/src/notifications.rs"]
 mod notifications;
+#[allow(dead_code, reason = "the open orders are for the example's handler of events")]
 #[path = "../../examples/support-desk/src/orders.rs"]
 mod orders;
 /// The example's state is set here, because its type is private.

@@ -9,6 +9,7 @@
 mod database;
 #[path = "../../examples/support-desk/src/notifications.rs"]
 mod notifications;
+#[allow(dead_code, reason = "the open orders are for the example's handler of events")]
 #[path = "../../examples/support-desk/src/orders.rs"]
 mod orders;
 #[path = "zoo/recursive.rs"]
