@@ -256,6 +256,8 @@ fn call_and_simulate_reach_a_server_whose_authority_the_system_trusts() {
     let call = ["call", "recent_orders", "email=ana@example.com"];
     let (called, said) = run(&call, &desk.certificate.authority());
     assert!(called && said.contains("200 OK"), "{said}");
+    let (simulated, said) = run(&["simulate", "recent_orders"], &desk.certificate.authority());
+    assert!(simulated && said.contains("a correct call is answered"), "{said}");
     let stranger = Certificate::of_this_machine();
     let (called, said) = run(&call, &stranger.authority());
     assert!(!called && said.contains("SSL_CERT_FILE"), "{said}");
