@@ -46,7 +46,8 @@ impl Bearer {
         let envelope = Envelope::parse(&Headers::find(headers), accepted)?;
         match (&envelope.credential, certified) {
             (Credential::Nothing, Some(client)) => Ok(Self(client)),
-            (token, _) => credentials.holder(token, now).map(Self),
+            (Credential::Token(token), _) => credentials.holder(token, now).map(Self),
+            (Credential::Nothing | Credential::Signature(_), _) => Err(Refusal::NoCredential(accepted)),
         }
     }
 

@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap};
 use super::api_keys::ApiKeys;
 use super::caller::{Caller, Scheme};
 use super::ed25519::VerifyingKeys;
-use super::envelope::{Credential, Signature, Signed};
+use super::envelope::{Credential, Signature, Signed, Token};
 use super::refusal::Refusal;
 use super::signature::{BoundKeys, Keys};
 
@@ -148,20 +148,19 @@ impl Credentials {
         let _ = headers;
     }
 
-    /// Verifies a credential that does not depend on the request's content. `now` is in seconds since 1970-01-01 UTC.
-    pub(super) fn holder(&self, credential: &Credential<'_>, now: u64) -> Result<Caller, Refusal> {
-        match credential {
-            Credential::ApiKey(token) => self.api_keys.holder(token),
+    /// The holder of a token. `now` is in seconds since 1970-01-01 UTC.
+    #[cfg_attr(
+        not(feature = "oauth"),
+        expect(unused_variables, reason = "only access tokens expire")
+    )]
+    pub(super) fn holder(&self, token: &Token<'_>, now: u64) -> Result<Caller, Refusal> {
+        match token {
+            Token::ApiKey(token) => self.api_keys.holder(token),
             #[cfg(feature = "oauth")]
-            Credential::AccessToken(token) => match &self.issuer {
+            Token::AccessToken(token) => match &self.issuer {
                 Some(issuer) => issuer.verify(token, now),
                 None => Err(Refusal::NotAccepted("access tokens", self.accepted())),
             },
-            // `now` is used only by some features.
-            Credential::Nothing | Credential::Signature(_) => {
-                let _ = now;
-                Err(Refusal::NoCredential(self.accepted()))
-            }
         }
     }
 
@@ -243,7 +242,7 @@ impl Accepted {
 
     pub(super) fn api_key(self, token: &[u8]) -> Result<Credential<'_>, Refusal> {
         if self.api_keys {
-            Ok(Credential::ApiKey(token))
+            Ok(Credential::Token(Token::ApiKey(token)))
         } else {
             Err(Refusal::NotAccepted("API keys", self))
         }

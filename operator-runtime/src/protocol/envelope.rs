@@ -23,11 +23,17 @@ pub(super) struct Envelope<'h> {
 #[derive(Debug)]
 pub(super) enum Credential<'h> {
     Signature(Signed<'h>),
+    Token(Token<'h>),
+    /// Nothing in the headers: only a certificate can vouch.
+    Nothing,
+}
+
+/// A token, which vouches for its holder whatever the request's content is.
+#[derive(Debug)]
+pub(super) enum Token<'h> {
     ApiKey(&'h [u8]),
     #[cfg(feature = "oauth")]
     AccessToken(&'h str),
-    /// Nothing in the headers: only a certificate can vouch.
-    Nothing,
 }
 
 /// The headers of a signature.
@@ -169,7 +175,7 @@ fn of_token(token: &[u8], accepted: Accepted) -> Result<Credential<'_>, Refusal>
         None if accepted.oauth && !accepted.api_keys => Err(Refusal::AccessToken(NO_JWT.to_owned())),
         None => accepted.api_key(token),
         #[cfg(feature = "oauth")]
-        Some(token) if accepted.oauth => Ok(Credential::AccessToken(token)),
+        Some(token) if accepted.oauth => Ok(Credential::Token(Token::AccessToken(token))),
         Some(_) => Err(Refusal::NotAccepted("access tokens", accepted)),
     }
 }

@@ -122,7 +122,7 @@ impl<'h> Unverified<'h> {
                 let caller = certified.ok_or_else(|| Refusal::NoCredential(credentials.accepted()))?;
                 (caller, now, self.content.ok_or(Refusal::ParameterNotUtf8)?)
             }
-            token => {
+            Credential::Token(token) => {
                 let caller = credentials.all().holder(token, now)?;
                 (caller, now, self.content.ok_or(Refusal::ParameterNotUtf8)?)
             }

@@ -47,12 +47,13 @@ impl Config {
         let api_keys = self.settle_api_keys(keys.as_ref());
         let api_keys = api_keys.map_err(|several| problems.extend(several)).ok();
         let issuer = self.issuer().map_err(|several| problems.extend(several)).ok();
+        #[cfg(feature = "tls")]
         let clients = self
             .settle_clients()
             .map_err(|several| problems.extend(several))
             .unwrap_or_default();
         #[cfg(not(feature = "tls"))]
-        let () = clients;
+        problems.extend(self.check_tls().err().into_iter().flatten());
         match (keys, verifying_keys, api_keys, issuer) {
             (Some(keys), Some(verifying_keys), Some(api_keys), Some(issuer)) if problems.is_empty() => {
                 #[cfg(not(feature = "oauth"))]
@@ -249,11 +250,6 @@ impl Config {
         };
         let list = read_secrets(clients, ClientList::parse, ClientList::parse_lines)?;
         Ok(Some(Clients::new(list, self.authorities(authorities)?)))
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn settle_clients(&self) -> Result<(), Vec<StartProblem>> {
-        self.check_tls()
     }
 
     /// Reports a setting of TLS that lacks another one, or the feature.
