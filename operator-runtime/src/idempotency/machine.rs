@@ -10,9 +10,9 @@
 //!     InProgress --> Completed: 2xx, 3xx · 4xx · 5xx (at most once) · a person: it was done (at most once)
 //!     InProgress --> InProgress: retry, lease expired: next attempt runs (rerunnable, transactional) · retry, within the lease: waits
 //!     InProgress --> NotKept: too long to keep (at most once, rerunnable)
-//!     InProgress --> Released: 408, 425, 429 (at most once, rerunnable) · 5xx (rerunnable) · a person: it was not done (at most once) · panic (rerunnable) · retryable (at most once, rerunnable) · time limit (rerunnable)
-//!     InProgress --> Unknown: panic (at most once) · retry, lease expired (at most once) · time limit (at most once)
-//!     InProgress --> [*]: 408, 425, 429 (transactional) · 5xx (transactional) · panic (transactional) · retryable (transactional) · the record expires · time limit (transactional) · too long to keep (transactional)
+//!     InProgress --> Released: 408, 425, 429 (at most once, rerunnable) · 5xx (rerunnable) · a person: it was not done (at most once) · panic (rerunnable) · retryable (at most once, rerunnable) · time limit (rerunnable) · unknown to the handler (rerunnable)
+//!     InProgress --> Unknown: panic (at most once) · retry, lease expired (at most once) · time limit (at most once) · unknown to the handler (at most once)
+//!     InProgress --> [*]: 408, 425, 429 (transactional) · 5xx (transactional) · panic (transactional) · retryable (transactional) · the record expires · time limit (transactional) · too long to keep (transactional) · unknown to the handler (transactional)
 //!     NotKept --> NotKept: retry: same answer
 //!     NotKept --> [*]: the record expires
 //!     Released --> InProgress: retry: next attempt runs
@@ -242,6 +242,7 @@ pub(crate) fn finish(outcome: HandlerOutcome, effect: Effect, settings: &Setting
     let (response, kind) = match outcome {
         HandlerOutcome::Panicked => return (after_loss(effect), Answer::Failed),
         HandlerOutcome::TimedOut => return (after_loss(effect), Answer::TimedOut),
+        HandlerOutcome::Unknown => return (after_loss(effect), Answer::Unknown),
         HandlerOutcome::Conflict => return (State::Released, Answer::TimedOut),
         HandlerOutcome::Finished { response, kind } => (response, kind),
     };
@@ -266,7 +267,10 @@ fn after_loss(effect: Effect) -> State {
 /// What the transaction leaves in the database after the handler has ended, and the answer for the caller.
 pub(crate) fn finish_transaction(outcome: HandlerOutcome, settings: &Settings) -> (AfterTransaction, Answer) {
     let (response, kind) = match outcome {
-        HandlerOutcome::Panicked => return (AfterTransaction::RolledBack, Answer::Failed),
+        // A handler's doubt ends with the rollback: nothing that it did in the transaction has taken effect.
+        HandlerOutcome::Panicked | HandlerOutcome::Unknown => {
+            return (AfterTransaction::RolledBack, Answer::Failed);
+        }
         // A handler whose transaction conflicts with another transaction runs again until its time limit. So if even
         // the last run ends in a conflict, the caller gets a timeout.
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => {

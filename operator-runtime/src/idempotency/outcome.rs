@@ -17,6 +17,8 @@ pub(crate) enum HandlerOutcome {
     /// answer is lost.
     Panicked,
     TimedOut,
+    /// The handler does not know whether another system has acted.
+    Unknown,
 }
 
 /// The answer for the caller of an attempt that has ended.
@@ -30,6 +32,8 @@ pub(crate) enum Answer {
     /// The handler failed. The caller gets no details.
     Failed,
     TimedOut,
+    /// The handler does not know whether another system has acted.
+    Unknown,
     /// The response was longer than `limit` bytes, so the transaction was rolled back.
     TooLong {
         limit: usize,

@@ -21,10 +21,11 @@ use crate::support::proof::Row;
 
 const YEARS: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
 
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     "first attempt",
     "another attempt",
     "recorded",
+    "in doubt",
     "fenced or unanswered",
     "given up",
     "replay",

@@ -323,16 +323,19 @@ impl HandlerOutcome {
     /// Turns a failure after `max_execution` into a timeout: after that time, the store interrupts the handler's
     /// running statement, which the timer cannot interrupt.
     fn or_timed_out(self, took: Duration, max_execution: Duration) -> Self {
-        match self {
-            Self::Finished { response, .. } if response.status.as_u16() >= 400 && took >= max_execution => {
-                tracing::error!(
-                    limit_s = max_execution.as_secs_f64(),
-                    "the handler exceeded its time limit, and then failed"
-                );
-                Self::TimedOut
-            }
-            outcome => outcome,
+        let has_failed = match &self {
+            Self::Finished { response, .. } => response.status.as_u16() >= 400,
+            Self::Unknown => true,
+            Self::Conflict | Self::Panicked | Self::TimedOut => false,
+        };
+        if !has_failed || took < max_execution {
+            return self;
         }
+        tracing::error!(
+            limit_s = max_execution.as_secs_f64(),
+            "the handler exceeded its time limit, and then failed"
+        );
+        Self::TimedOut
     }
 }
 

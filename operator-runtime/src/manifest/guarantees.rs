@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::model::Described;
+use super::problems;
 #[cfg(feature = "cli")]
 use crate::idempotency::effect::Effect;
 
@@ -31,14 +32,14 @@ impl Guarantees {
 impl From<&Described> for Guarantees {
     fn from(described: &Described) -> Self {
         let endpoint = described.endpoint;
-        let mut problems = BTreeMap::<String, BTreeSet<u16>>::new();
-        for problem in endpoint.problems.iter().flat_map(|problems| problems()) {
-            let statuses = problems.entry(problem.kind.to_owned()).or_default();
+        let mut statuses_of = BTreeMap::<String, BTreeSet<u16>>::new();
+        for problem in problems::declared(endpoint) {
+            let statuses = statuses_of.entry(problem.kind.to_owned()).or_default();
             statuses.insert(problem.status);
         }
         Self {
             effect: Some(endpoint.effect.name().to_owned()),
-            problems,
+            problems: statuses_of,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::need::NeedKind;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::is_kept;
-use crate::problem::Kind;
+use crate::problem::{Kind, ProblemSpec};
 use crate::protocol::request::Refusal;
 
 /// One kind of problem.
@@ -52,6 +52,21 @@ impl Problem {
     }
 }
 
+/// The problems that the endpoint's error types document. The endpoint's effect decides which problem an unknown outcome
+/// is; if nothing can have taken effect, it is the problem of every failure, which no error type documents.
+pub(super) fn declared(endpoint: &Endpoint) -> impl Iterator<Item = ProblemSpec> {
+    let of_an_unknown_outcome = match endpoint.effect {
+        Effect::AtMostOnce => Some(ProblemSpec::UNKNOWN),
+        Effect::Rerunnable => Some(ProblemSpec::TRY_AGAIN),
+        Effect::Transactional | Effect::ReadOnly => None,
+    };
+    let specs = endpoint.problems.iter().flat_map(|problems| problems());
+    specs.filter_map(move |spec| match *spec {
+        ProblemSpec::UNKNOWN => of_an_unknown_outcome,
+        spec => Some(spec),
+    })
+}
+
 /// Every problem of an endpoint, by status.
 pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     let mut by_status: BTreeMap<u16, Vec<Problem>> = BTreeMap::new();
@@ -61,15 +76,20 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
             several.push(problem);
         }
     };
-    for spec in endpoint.problems.iter().flat_map(|problems| problems()) {
-        add(Problem {
+    for spec in declared(endpoint) {
+        let problem = Problem {
             slug: spec.kind,
             status: spec.status,
             words: spec.detail,
             has_retry_after: spec.retryable,
             is_replayed: false,
-        }
-        .of_run(endpoint.effect));
+        };
+        // An operation whose outcome is unknown has no answer that could be replayed.
+        add(if spec == ProblemSpec::UNKNOWN {
+            problem
+        } else {
+            problem.of_run(endpoint.effect)
+        });
     }
     // Inputs are decoded after the operation has started, so an error in the inputs is the operation's answer.
     for kind in [Kind::InvalidInput, Kind::Malformed, Kind::Internal] {

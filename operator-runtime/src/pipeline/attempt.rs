@@ -87,6 +87,11 @@ pub(super) async fn run(
             );
             HandlerOutcome::Panicked
         }
+        Ok(Err(error)) if error.kind() == Kind::OutcomeUnknown => {
+            let cause = error.cause().map(|cause| with_causes(cause));
+            tracing::error!(cause, "the handler does not know whether the operation took effect");
+            HandlerOutcome::Unknown
+        }
         Ok(Err(error)) => {
             if let Some(cause) = error.cause() {
                 tracing::error!(status = error.status().as_u16(), cause = %with_causes(cause), "the handler failed");
@@ -125,7 +130,8 @@ pub(super) async fn read(invocation: Invocation, permit: OwnedSemaphorePermit, a
     let limit = account.endpoint().max_execution;
     let answer = match run(account.endpoint(), invocation, limit, TransactionSlot(None), None).await {
         HandlerOutcome::Finished { response, kind } => Answer::Response { response, kind },
-        HandlerOutcome::Panicked => Answer::Failed,
+        // Nothing is recorded of a read, so nobody has to find out what it did.
+        HandlerOutcome::Panicked | HandlerOutcome::Unknown => Answer::Failed,
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
     };
     drop(permit);
@@ -194,7 +200,7 @@ pub(super) fn attempt(
         let recorded = lease.complete(outcome).await;
         FailPoint::AfterCommit.pass();
         let effect = account.endpoint().endpoint.effect;
-        if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut)) {
+        if effect == Effect::AtMostOnce && matches!(recorded, Ok(Answer::Failed | Answer::TimedOut | Answer::Unknown)) {
             account.endpoint().meter.unknown.increment(1);
         }
         let reply = match recorded {

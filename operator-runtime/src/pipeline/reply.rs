@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::outcome::{Answer, Recorded};
 use crate::pipeline::prepared::PreparedEndpoint;
-use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON};
+use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON, ProblemSpec};
 use crate::protocol::request::Refusal;
 use crate::record::Response;
 use crate::record::operation::OperationId;
@@ -87,9 +87,10 @@ pub(crate) fn response_of(error: &Error) -> Response {
 pub(crate) fn reply_of(answer: Answer, effect: Effect, operation: Option<OperationId>) -> Reply {
     match (answer, effect, operation) {
         (Answer::Response { response, kind }, ..) => Reply::of(response, kind),
-        (Answer::Failed | Answer::TimedOut, Effect::AtMostOnce, Some(operation)) => {
+        (Answer::Failed | Answer::TimedOut | Answer::Unknown, Effect::AtMostOnce, Some(operation)) => {
             Reply::from_error(&unknown(operation))
         }
+        (Answer::Unknown, ..) => Reply::from_error(&safe_to_repeat()),
         (Answer::Failed, ..) => Reply::from_error(&Error::internal("the cause is already in the log")),
         (Answer::TimedOut, effect, _) => Reply::from_error(&timed_out(effect)),
         (Answer::TooLong { limit }, ..) => Reply::from_error(&too_long(limit)),
@@ -212,11 +213,18 @@ fn unknown(operation: OperationId) -> Error {
     Error::new(
         Kind::OutcomeUnknown,
         format!(
-            "The server was interrupted during this operation, and the operation may have taken effect. The server does not run it a second time: ask a person to look up operation {}.",
+            "{} The server does not run it a second time: ask a person to look up operation {}.",
+            ProblemSpec::UNKNOWN.detail,
             operation.abbreviated()
         ),
     )
     .about(operation)
+}
+
+/// The error of a call whose handler does not know what another system has done, and may run again.
+fn safe_to_repeat() -> Error {
+    let detail = "The server could not find out whether this operation took effect. It is safe to send the call again.";
+    Error::new(Kind::Retryable, detail)
 }
 
 fn not_kept() -> Error {

@@ -19,11 +19,15 @@ use crate::record::operation::OperationId;
 /// The media type of an error (RFC 9457 §3).
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// The detail of an error whose cause is only in the log.
+const FAILED: &str =
+    "The server failed while it carried out this request. The failure has been logged for its operators.";
+
 /// The error of a call.
 ///
 /// The agent reads the detail and may repeat it to a customer, so write full sentences that say what is wrong and what
-/// to do instead. Put text that only the company may see into the source of [`Error::internal`]: a source is logged and
-/// never sent.
+/// to do instead. Put text that only the company may see into the source of [`Error::internal`] or [`Error::unknown`]: a
+/// source is logged and never sent.
 ///
 /// ```
 /// use operator_runtime::Error;
@@ -51,7 +55,7 @@ pub(crate) struct InputProblem {
 }
 
 /// A problem that an endpoint documents. `#[derive(OperatorError)]` generates it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemSpec {
     /// The last part of the problem's type URI.
     pub kind: &'static str,
@@ -61,6 +65,24 @@ pub struct ProblemSpec {
     pub detail: &'static str,
     /// Whether the operation is released, so that a retry runs the handler again.
     pub retryable: bool,
+}
+
+impl ProblemSpec {
+    /// A variant with `#[operator(unknown)]`. The endpoint's effect decides which problem the caller gets.
+    pub const UNKNOWN: Self = Self {
+        kind: "outcome-unknown",
+        status: 500,
+        detail: "It is unknown whether this operation took effect.",
+        retryable: false,
+    };
+
+    /// [`Error::retryable`], or an unknown outcome of a handler that may run again.
+    pub(crate) const TRY_AGAIN: Self = Self {
+        kind: "try-again",
+        status: 503,
+        detail: "Temporarily not possible.",
+        retryable: true,
+    };
 }
 
 /// An error type that lists its problems. `#[derive(OperatorError)]` implements this trait.
@@ -109,12 +131,7 @@ impl DocumentedError for Error {
             detail: "Conflict with the current state.",
             retryable: false,
         },
-        ProblemSpec {
-            kind: "try-again",
-            status: 503,
-            detail: "Temporarily not possible.",
-            retryable: true,
-        },
+        ProblemSpec::TRY_AGAIN,
     ];
 }
 
@@ -164,19 +181,55 @@ impl Error {
 
     /// 500: something failed that the caller cannot fix. `source` is logged and never sent.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::failed(Kind::Internal, source.into())
+        Self::caused(Kind::Internal, FAILED, source.into())
+    }
+
+    /// Another system may have acted, and the handler does not know whether it has: the payment provider took the
+    /// request, and then the connection broke. `source` is logged and never sent.
+    ///
+    /// | the endpoint is | then |
+    /// |---|---|
+    /// | at most once | the outcome of the operation is unknown, as after a crash: the caller and its retries get 500 `outcome-unknown` with the number of the operation, until a person settles it |
+    /// | `rerunnable` | the operation is released: the caller gets 503 with `Retry-After`, and a retry runs the handler again |
+    /// | transactional | everything in the transaction is rolled back, so the outcome is known: the caller gets 500, and a retry runs the handler again |
+    /// | `read_only` | nothing is recorded: the caller gets 500 |
+    ///
+    /// Use it only from the moment at which the other system may have acted:
+    ///
+    /// - If the other system has refused, its answer is known: return a 4xx or a 5xx.
+    /// - If the request has not reached it, nothing has happened: return [`Error::retryable`].
+    /// - If it recognizes a retry by an idempotency key, nobody has to be asked: declare the endpoint
+    ///   `effect = rerunnable`, and pass [`Call::idempotency_key`](crate::Call::idempotency_key) on with each request. A
+    ///   retry then finds out what happened.
+    /// - A transactional handler should act only in its transaction, because nothing else that it does is rolled back.
+    ///
+    /// ```
+    /// use operator_runtime::Error;
+    /// # struct Line;
+    /// # impl Line {
+    /// #     async fn open() -> std::io::Result<Self> { Ok(Self) }
+    /// #     async fn charge(&mut self, _cents: u32) -> std::io::Result<u64> { Ok(7) }
+    /// # }
+    ///
+    /// async fn charge(cents: u32) -> Result<u64, Error> {
+    ///     let away = "The payment provider cannot be reached, and nothing was charged. Send the call again.";
+    ///     let mut provider = Line::open().await.map_err(|_| Error::retryable(away))?;
+    ///     // From here on, an error does not say whether the card was charged.
+    ///     provider.charge(cents).await.map_err(Error::unknown)
+    /// }
+    /// # let _ = charge(1);
+    /// ```
+    pub fn unknown(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::caused(Kind::OutcomeUnknown, ProblemSpec::UNKNOWN.detail, source.into())
     }
 
     /// 500: the handler's value cannot be serialized. The handler has already run to its end.
     pub(crate) fn unwritable(source: serde_json::Error) -> Self {
-        Self::failed(Kind::Unwritable, source.into())
+        Self::caused(Kind::Unwritable, FAILED, source.into())
     }
 
-    fn failed(kind: Kind, source: Box<dyn StdError + Send + Sync>) -> Self {
-        let mut error = Self::new(
-            kind,
-            "The server failed while it carried out this request. The failure has been logged for its operators.",
-        );
+    fn caused(kind: Kind, detail: &'static str, source: Box<dyn StdError + Send + Sync>) -> Self {
+        let mut error = Self::new(kind, detail);
         error.0.source = Some(source);
         error
     }

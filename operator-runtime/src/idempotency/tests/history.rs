@@ -176,5 +176,6 @@ fn endings() -> impl Strategy<Value = Ending> {
         1 => Just(Ending::TooLong),
         1 => Just(Ending::Panics),
         1 => Just(Ending::TakesTooLong),
+        1 => Just(Ending::IsInDoubt),
     ]
 }

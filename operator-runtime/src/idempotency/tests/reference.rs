@@ -30,6 +30,8 @@ pub(super) enum Ending {
     TooLong,
     Panics,
     TakesTooLong,
+    /// The handler does not know whether it has acted.
+    IsInDoubt,
 }
 
 /// What a request for an operation may do, or must be told.
@@ -183,8 +185,8 @@ impl Reference {
             (Ending::Done | Ending::Refused, _) | (Ending::Failed, Effect::AtMostOnce) => Progress::Over { answer },
             (Ending::TooLong, _) => Progress::TooLong,
             (Ending::Later | Ending::Retryable, _) => Progress::Released,
-            (Ending::Panics | Ending::TakesTooLong, Effect::AtMostOnce) => Progress::Unknown,
-            (Ending::Failed | Ending::Panics | Ending::TakesTooLong, _) => Progress::Released,
+            (Ending::Panics | Ending::TakesTooLong | Ending::IsInDoubt, Effect::AtMostOnce) => Progress::Unknown,
+            (Ending::Failed | Ending::Panics | Ending::TakesTooLong | Ending::IsInDoubt, _) => Progress::Released,
         };
     }
 

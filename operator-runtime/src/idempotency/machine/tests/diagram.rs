@@ -65,6 +65,7 @@ fn add_ends(edges: &mut Edges) {
         ("too long to keep", finished(200, false, settings.response_limit + 1)),
         ("panic", HandlerOutcome::Panicked),
         ("time limit", HandlerOutcome::TimedOut),
+        ("unknown to the handler", HandlerOutcome::Unknown),
     ];
     for (what, outcome) in ends {
         for (effect, shown) in RECORDED {

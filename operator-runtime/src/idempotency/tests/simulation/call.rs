@@ -161,6 +161,7 @@ pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
         Ending::TooLong => finished(200, format!("{answer:017}"), false),
         Ending::Panics => HandlerOutcome::Panicked,
         Ending::TakesTooLong => HandlerOutcome::TimedOut,
+        Ending::IsInDoubt => HandlerOutcome::Unknown,
     }
 }
 
@@ -170,6 +171,7 @@ pub(super) fn due_of(outcome: HandlerOutcome) -> Answer {
         HandlerOutcome::Finished { response, kind } => Answer::Response { response, kind },
         HandlerOutcome::Panicked => Answer::Failed,
         HandlerOutcome::TimedOut | HandlerOutcome::Conflict => Answer::TimedOut,
+        HandlerOutcome::Unknown => Answer::Unknown,
     }
 }
 

@@ -201,6 +201,9 @@ impl Simulation<'_> {
         let Some(told) = told else { return };
         let due = due_of(outcome(ending, asked.answer));
         assert_eq!(told, due);
+        if ending == Ending::IsInDoubt {
+            self.reach("in doubt");
+        }
         let due = self.reference.ask(asked.key, asked.body, asked.effect, self.now);
         if due == (Verdict::Replay { answer: asked.answer }) {
             self.seen

@@ -127,6 +127,8 @@ impl Simulation<'_> {
                     Ending::TooLong => Answer::TooLong {
                         limit: reference::LONGEST_ANSWER,
                     },
+                    // The transaction is rolled back, which ends the doubt.
+                    Ending::IsInDoubt => Answer::Failed,
                     ending => due_of(outcome(ending, asked.answer)),
                 };
                 assert_eq!(told, due);
