@@ -28,11 +28,29 @@ struct Problem {
     fields: Fields,
     status: u16,
     retryable: bool,
-    /// Whether the error is internal: its only field is logged and never sent to the caller.
-    internal: bool,
+    /// What the error means if its only field is logged and never sent to the caller.
+    unsent: Option<Unsent>,
     detail: String,
     /// The fields that the detail mentions as `{field}`.
     shown: Vec<Shown>,
+}
+
+/// An error without a detail of its own.
+#[derive(Clone, Copy)]
+enum Unsent {
+    Internal,
+    /// The handler does not know whether the operation took effect.
+    Unknown,
+}
+
+impl Unsent {
+    /// Why an option that says what to send has no effect.
+    fn why(self) -> &'static str {
+        match self {
+            Self::Internal => "an internal error, which is sent as 500 without a detail",
+            Self::Unknown => "an unknown outcome, for which the endpoint's effect decides what is sent",
+        }
+    }
 }
 
 #[derive(Default)]
@@ -40,6 +58,7 @@ struct Options {
     status: Option<LitInt>,
     retryable: Option<()>,
     internal: Option<Ident>,
+    unknown: Option<Ident>,
     detail: Option<LitStr>,
     /// Whether a detail was given, even if it is not a string literal.
     detail_is_given: bool,
@@ -158,8 +177,11 @@ fn problem(
         .as_ref()
         .map_or_else(|| commented(attributes, errors), LitStr::value);
     let is_unread = errors.count() > before || (options.detail_is_given && options.detail.is_none());
-    check_internal(options, fields, errors);
-    if detail.trim().is_empty() && options.internal.is_none() && !is_unread {
+    let unsent = options.unsent();
+    if let Some((unsent, word)) = unsent {
+        check_unsent(unsent, word, options, fields, errors);
+    }
+    if detail.trim().is_empty() && unsent.is_none() && !is_unread {
         errors.at(
             name,
             "this error has no detail for the agent to read",
@@ -177,7 +199,7 @@ fn problem(
         fields: fields.clone(),
         status: status(options.status.as_ref(), errors),
         retryable: options.retryable.is_some(),
-        internal: options.internal.is_some(),
+        unsent: unsent.map(|(unsent, _)| unsent),
         detail,
         shown,
     }
@@ -193,24 +215,30 @@ fn commented(attributes: &[Attribute], errors: &mut Errors) -> String {
     comment.known().unwrap_or_default().replace('\n', " ")
 }
 
-fn check_internal(options: &Options, fields: &Fields, errors: &mut Errors) {
-    let Some(internal) = &options.internal else {
-        return;
-    };
+impl Options {
+    /// What the error means if it has no detail of its own, and the option that says so.
+    fn unsent(&self) -> Option<(Unsent, &Ident)> {
+        let unknown = self.unknown.as_ref().map(|word| (Unsent::Unknown, word));
+        unknown.or_else(|| self.internal.as_ref().map(|word| (Unsent::Internal, word)))
+    }
+}
+
+fn check_unsent(unsent: Unsent, option: &Ident, options: &Options, fields: &Fields, errors: &mut Errors) {
     for (given, word) in [
         (options.status.is_some(), "status"),
         (options.retryable.is_some(), "retryable"),
         (options.detail.is_some(), "detail"),
+        (options.internal.is_some() && option != "internal", "internal"),
     ] {
         if given {
-            let wrong = format!("`{word}` has no effect on an internal error, which is sent as 500 without a detail");
-            errors.at(internal, wrong, format!("remove `{word}` or `internal`"));
+            let wrong = format!("`{word}` has no effect on {}", unsent.why());
+            errors.at(option, wrong, format!("remove `{word}` or `{option}`"));
         }
     }
     if fields.len() != 1 {
         errors.at(
-            internal,
-            "an internal error must have exactly one field, which is logged and never sent",
+            option,
+            format!("an error with `{option}` must have exactly one field, which is logged and never sent"),
             "use one field",
         );
     }
@@ -238,15 +266,17 @@ fn read_options(attributes: &[Attribute], errors: &mut Errors) -> Options {
             }
             ("retryable", Part::Word(_)) => once(&mut options.retryable, name, Some(()), &what, errors),
             ("internal", Part::Word(word)) => once(&mut options.internal, name, Some(word.clone()), &what, errors),
+            ("unknown", Part::Word(word)) => once(&mut options.unknown, name, Some(word.clone()), &what, errors),
             ("crate", Part::Value(_, value)) => options.runtime.take(name, value, errors),
             ("crate", _) => refuse_missing_value(name, errors),
             ("status" | "detail", _) => {
                 options.detail_is_given |= name == "detail";
                 refuse_missing_value(name, errors);
             }
-            ("retryable" | "internal", _) => refuse_value(name, errors),
-            (unknown, _) => {
-                errors.unknown(name, "option", unknown, &["status", "retryable", "detail", "internal"]);
+            ("retryable" | "internal" | "unknown", _) => refuse_value(name, errors),
+            (other, _) => {
+                let options = ["status", "retryable", "detail", "internal", "unknown"];
+                errors.unknown(name, "option", other, &options);
             }
         }
     });
@@ -287,17 +317,7 @@ fn kebab(name: &str) -> String {
 fn expand(checked: &OperatorError) -> TokenStream {
     let (runtime, name) = (&checked.runtime, &checked.name);
     let arms = checked.problems.iter().map(arm);
-    let specs = checked.problems.iter().filter(|problem| !problem.internal).map(
-        |Problem {
-             kind,
-             status,
-             detail,
-             retryable,
-             ..
-         }| {
-            quote!(__operator::ProblemSpec { kind: #kind, status: #status, detail: #detail, retryable: #retryable })
-        },
-    );
+    let specs = checked.problems.iter().filter_map(spec);
     quote! {
         const _: () = {
             #runtime
@@ -313,6 +333,24 @@ fn expand(checked: &OperatorError) -> TokenStream {
     }
 }
 
+/// The problem in the endpoint's documents, if it is one of its own.
+fn spec(problem: &Problem) -> Option<TokenStream> {
+    let Problem {
+        kind,
+        status,
+        detail,
+        retryable,
+        ..
+    } = problem;
+    match problem.unsent {
+        Some(Unsent::Internal) => None,
+        Some(Unsent::Unknown) => Some(quote!(__operator::ProblemSpec::UNKNOWN)),
+        None => Some(
+            quote!(__operator::ProblemSpec { kind: #kind, status: #status, detail: #detail, retryable: #retryable }),
+        ),
+    }
+}
+
 fn arm(problem: &Problem) -> TokenStream {
     let Problem {
         path,
@@ -320,12 +358,16 @@ fn arm(problem: &Problem) -> TokenStream {
         fields,
         status,
         retryable,
-        internal,
+        unsent,
         detail,
         shown,
     } = problem;
-    if let (true, Some(member)) = (internal, fields.members().next()) {
-        return quote!(#path { #member: __operator_source } => Self::internal(__operator_source));
+    if let (Some(unsent), Some(member)) = (unsent, fields.members().next()) {
+        let error = match unsent {
+            Unsent::Internal => quote!(internal),
+            Unsent::Unknown => quote!(unknown),
+        };
+        return quote!(#path { #member: __operator_source } => Self::#error(__operator_source));
     }
     let uses = |member: &syn::Member| shown.iter().find(|shown| shown.field == member_name(member));
     let each = || fields.iter().zip(fields.members());

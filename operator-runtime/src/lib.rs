@@ -135,7 +135,8 @@ pub use manifest::info::Info;
 /// The sentence is the variant's doc comment or `#[operator(detail = "…")]`; `{field}` in the sentence shows a field.
 /// `#[operator(status = 404)]` sets the variant's status, which is 400 by default. `#[operator(retryable)]` says that
 /// the handler has changed nothing, so the operation is released and a retry runs again. `#[operator(internal)]` logs
-/// the variant's single field and never sends it to the caller.
+/// the variant's single field and never sends it to the caller. So does `#[operator(unknown)]`, for an operation that
+/// may have taken effect in another system; [`Error::unknown`] says what happens then, and when to use it.
 ///
 /// ```
 /// use operator_runtime::{Error, OperatorError};
@@ -148,6 +149,9 @@ pub use manifest::info::Info;
 ///     /// The payment provider is not available at the moment.
 ///     #[operator(status = 503, retryable)]
 ///     ProviderAway,
+///     /// The payment provider took the request, and then the connection broke.
+///     #[operator(unknown)]
+///     ProviderSilent(std::io::Error),
 ///     #[operator(internal)]
 ///     Disk(std::io::Error),
 /// }
@@ -155,7 +159,8 @@ pub use manifest::info::Info;
 /// let error = Error::from(RefundError::NoSuchOrder { order_id: 7 });
 /// assert_eq!(error.status(), 404);
 /// assert_eq!(error.detail(), "There is no order 7. Ask for the number on the receipt.");
-/// # let _ = (RefundError::ProviderAway, RefundError::Disk(std::io::ErrorKind::Other.into()));
+/// # let broken = || std::io::Error::from(std::io::ErrorKind::Other);
+/// # let _ = (RefundError::ProviderAway, RefundError::ProviderSilent(broken()), RefundError::Disk(broken()));
 /// ```
 pub use operator_macros::OperatorError;
 /// Lets an enum of unit variants, or a struct with one field, be an input of a GET: the value is one string.

@@ -136,6 +136,7 @@ impl Case {
             "429",
             "retryable",
             "500",
+            "unknown",
             "panic",
             "unwritable",
             "hang",
@@ -187,7 +188,7 @@ impl Case {
                 assert_eq!((first.status.as_u16(), second.status.as_u16()), (500, 500), "{told}");
                 assert_eq!((second.replayed, runs), expected, "{told}");
             }
-            "panic" | "unwritable" | "hang" if at_most_once => {
+            "unknown" | "panic" | "unwritable" | "hang" if at_most_once => {
                 assert_eq!(
                     (first.status.as_u16(), second.status.as_u16(), runs),
                     (500, 500, 1),
@@ -197,8 +198,22 @@ impl Case {
                     kind(&first).ends_with("outcome-unknown") && kind(&second).ends_with("outcome-unknown"),
                     "{told}"
                 );
+                let operation = first.body["operation"].as_str().unwrap_or_default();
+                assert!(operation.len() == 64 && second.body["operation"] == operation, "{told}");
             }
-            "panic" | "unwritable" | "hang" => {
+            "unknown" if self.effect == Effect::Again => {
+                for answer in [&first, &second] {
+                    let detail = answer.body["detail"].as_str().unwrap_or_default();
+                    assert!(detail.contains("safe to send the call again"), "{told}");
+                    assert_eq!(
+                        (answer.status.as_u16(), answer.retry_after.is_some()),
+                        (503, true),
+                        "{told}"
+                    );
+                }
+                assert_eq!(runs, 2, "{told}");
+            }
+            "unknown" | "panic" | "unwritable" | "hang" => {
                 let status = if ends == "hang" { 503 } else { 500 };
                 assert_eq!(
                     (first.status.as_u16(), second.status.as_u16(), runs),

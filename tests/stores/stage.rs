@@ -54,6 +54,8 @@ pub(crate) enum Failure {
     /// The handler failed.
     #[operator(internal)]
     Failed(Error),
+    #[operator(unknown)]
+    Silent(std::io::Error),
 }
 
 impl From<operator_runtime::rusqlite::Error> for Failure {
@@ -79,6 +81,7 @@ impl Stage {
             "429" => Err(Failure::Often),
             "retryable" => Err(Failure::Later),
             "500" => Err(Failure::Failed(Error::internal("inner text"))),
+            "unknown" => Err(Failure::Silent(std::io::Error::other("inner text"))),
             "panic" => panic!("inner text"),
             "hang" => std::future::pending().await,
             "unwritable" => Ok(Told("unwritable".to_owned())),

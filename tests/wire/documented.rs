@@ -42,6 +42,8 @@ enum Failure {
     Busy,
     #[operator(internal)]
     Broken(std::io::Error),
+    #[operator(unknown)]
+    Silent(std::io::Error),
 }
 
 fn fail(way: &str) -> Result<u8, Failure> {
@@ -51,6 +53,7 @@ fn fail(way: &str) -> Result<u8, Failure> {
         "failed" => Err(Failure::Failed),
         "busy" => Err(Failure::Busy),
         "broken" => Err(Failure::Broken(std::io::Error::other("inner"))),
+        "silent" => Err(Failure::Silent(std::io::Error::other("inner"))),
         _ => Ok(1),
     }
 }
@@ -139,6 +142,7 @@ async fn every_answer_is_documented_with_its_headers() {
         "failed",
         "busy",
         "broken",
+        "silent",
         "far too long",
         "rejected",
     ];
@@ -156,6 +160,15 @@ async fn every_answer_is_documented_with_its_headers() {
                 for _ in 0..2 {
                     let answer = caller.call(name, &json!({ "way": way })).await;
                     assert_documented(&document, name, &answer);
+                    if way == "silent" {
+                        let due = match name {
+                            "once" => (500, "outcome-unknown"),
+                            "often" => (503, "try-again"),
+                            _ => (500, "internal"),
+                        };
+                        let kind = answer.body["type"].as_str().unwrap().rsplit(':').next().unwrap();
+                        assert_eq!((answer.status.as_u16(), kind), due, "{name}");
+                    }
                     if answer.replayed {
                         replayed.push((way, answer.status));
                     }

@@ -104,4 +104,6 @@ pub enum Missing {
     Amount(given::Cents),
     #[operator(internal)]
     Disk { cause: given::Cause },
+    #[operator(unknown)]
+    Line(given::Cause),
 }
