@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use operator_runtime::clock::{Clock as _, ManualClock};
 use operator_runtime::store::{
     Ages, BoxFuture, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision,
-    State, Step, Store, StoreError, Swap, contract,
+    State, Step, Store, StoreError, Swap, Times, contract,
 };
 use operator_runtime::testing::Client;
 use operator_runtime::{App, endpoints, operator_api};
@@ -42,6 +42,14 @@ impl Row {
         Ages {
             since_written: now - self.written,
             since_first_seen: now - self.first_seen,
+        }
+    }
+
+    /// The clock of these tests is zero in 1970.
+    fn times(&self) -> Times {
+        Times {
+            first_seen: UNIX_EPOCH + self.first_seen,
+            written: UNIX_EPOCH + self.written,
         }
     }
 }
@@ -89,7 +97,10 @@ impl MapStore {
         let meant = rows
             .range(ids)
             .filter(|(id, _)| after.is_none_or(|after| id.as_bytes()[..] > after.0[..]));
-        let listed = meant.map(|(id, row)| Listed::new(*id, Revision(row.revision), row.record(), row.ages(now)));
+        let listed = meant.map(|(id, row)| {
+            let revision = Revision(row.revision);
+            Listed::new(*id, revision, row.record(), row.ages(now), row.times())
+        });
         let records: Vec<Listed> = listed.take(limit).collect();
         let last = records.last().filter(|_| records.len() == limit);
         let next = last.map(|listed| Cursor(listed.id.as_bytes().to_vec()));

@@ -65,10 +65,10 @@ impl Operations {
                 Swap::Gone => return Err(NotSettled::Gone),
                 Swap::Held { revision, record, ages } => {
                     listed = Listed {
-                        id: listed.id,
                         revision,
                         record: Ok(Arc::unwrap_or_clone(record)),
                         ages,
+                        ..listed
                     };
                 }
             }

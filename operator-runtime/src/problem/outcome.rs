@@ -1,5 +1,10 @@
 //! The outcome of a call as one word, which the log, the metrics, the console and the documentation share.
 
+#[cfg(feature = "cli")]
+use super::Kind;
+#[cfg(feature = "cli")]
+use crate::record::Response;
+
 /// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -45,7 +50,32 @@ impl Outcome {
         Self::TurnedAway,
     ];
 
-    pub(crate) fn word(self) -> &'static str {
+    /// The outcome of the call that got this answer, for an operation whose answer was kept.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_answer(answer: &Response) -> Self {
+        match answer.status.as_u16() {
+            ..400 => Self::Done,
+            400 if Self::is_about_inputs(answer) => Self::Invalid,
+            400..500 => Self::Declined,
+            _ => Self::Failed,
+        }
+    }
+
+    /// Whether the answer is the problem of a call whose inputs or body could not be read.
+    #[cfg(feature = "cli")]
+    fn is_about_inputs(answer: &Response) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Problem<'p> {
+            #[serde(borrow)]
+            r#type: std::borrow::Cow<'p, str>,
+        }
+        let problem: Option<Problem<'_>> = serde_json::from_slice(&answer.body).ok();
+        let slug = problem.as_ref().and_then(|problem| super::slug_of(&problem.r#type));
+        let is_of = |kind: Kind| slug == Some(kind.row().slug);
+        is_of(Kind::InvalidInput) || is_of(Kind::Malformed)
+    }
+
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Replayed => "replayed",
@@ -68,6 +98,27 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::Outcome;
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn a_kept_answer_has_the_outcome_of_the_call_that_got_it() {
+        use super::super::{Error, PROBLEM_JSON, problem};
+        use crate::record::Response;
+        for error in [
+            Error::invalid("order_id", "It is not a number."),
+            Error::malformed("The body is not JSON.".to_owned()),
+            problem("too-old", 400, false, "The order is too old.".to_owned()),
+            Error::not_found("There is no order 7."),
+            Error::rejected(403, "Gate"),
+            Error::internal("a disk failed"),
+            problem("provider-failed", 502, false, "The provider has failed.".to_owned()),
+        ] {
+            let answer = Response::new(error.status(), PROBLEM_JSON, error.to_body());
+            assert_eq!(Outcome::of_answer(&answer), error.kind().row().outcome, "{error:?}");
+        }
+        let value = |body: &'static str| Response::new(http::StatusCode::OK, "application/json", body.into());
+        assert_eq!(Outcome::of_answer(&value("1")), Outcome::Done);
+    }
 
     #[test]
     fn each_outcome_has_its_own_index_and_word() {

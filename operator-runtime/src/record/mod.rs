@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::StatusCode;
 
-pub use self::age::{Ages, FirstSeen};
+#[cfg(any(feature = "sqlite", feature = "redis"))]
+pub(crate) use self::age::at_milliseconds;
+pub use self::age::{Ages, FirstSeen, Times};
 use self::operation::{Fingerprint, Origin};
 
 /// A handler's response, byte for byte as sent and as stored.

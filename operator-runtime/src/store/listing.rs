@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Ages, BoxFuture, DecodeError, OperationId, Record, Revision, State, Store, StoreError};
+use super::{Ages, BoxFuture, DecodeError, OperationId, Record, Revision, State, Store, StoreError, Times};
 
 #[cfg(feature = "redis")]
 use crate::record::{IN_PROGRESS, SETTLED, UNKNOWN};
@@ -24,17 +24,26 @@ pub struct Listed {
     pub record: Result<Record, DecodeError>,
     /// The ages of the record by the store's clock.
     pub ages: Ages,
+    /// The times of the record, for people.
+    pub times: Times,
 }
 
 impl Listed {
     /// A record as a store returns it in a list.
     #[must_use]
-    pub fn new(id: OperationId, revision: Revision, record: Result<Record, DecodeError>, ages: Ages) -> Self {
+    pub fn new(
+        id: OperationId,
+        revision: Revision,
+        record: Result<Record, DecodeError>,
+        ages: Ages,
+        times: Times,
+    ) -> Self {
         Self {
             id,
             revision,
             record,
             ages,
+            times,
         }
     }
 }

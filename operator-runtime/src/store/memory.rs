@@ -9,11 +9,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision, Step, Store,
-    StoreError, Swap,
+    StoreError, Swap, Times,
 };
 use crate::clock::{Clock, SystemClock};
 
@@ -30,6 +30,8 @@ pub struct MemoryStore {
     used: AtomicUsize,
     limit: usize,
     clock: Arc<dyn Clock>,
+    /// The wall-clock time of the moment zero, which is read once, so that a moment always has the same time.
+    began: SystemTime,
 }
 
 type Table = HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>;
@@ -76,10 +78,12 @@ impl MemoryStore {
     /// already in the store can still be completed, so the store may exceed the limit by their responses.
     #[must_use]
     pub fn with(limit: usize, clock: Arc<dyn Clock>) -> Self {
+        let began = clock.since_unix_epoch().saturating_sub(clock.monotonic());
         Self {
             shards: std::array::from_fn(|index| Mutex::new(Shard::new(index))),
             used: AtomicUsize::new(0),
             limit,
+            began: UNIX_EPOCH.checked_add(began).unwrap_or(UNIX_EPOCH),
             clock,
         }
     }
@@ -185,6 +189,10 @@ impl MemoryStore {
                 revision: held.revision,
                 record: Ok(Record::clone(&held.record)),
                 ages: held.ages(now),
+                times: Times {
+                    first_seen: held.first_seen.as_time(self.began),
+                    written: held.written.as_time(self.began),
+                },
             }));
         }
         records.sort_unstable_by_key(|listed| listed.id);
@@ -231,6 +239,10 @@ impl Moment {
     fn since(self, earlier: Self) -> Duration {
         // The subtraction saturates, because another thread may have written after this time was read.
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    fn as_time(self, began: SystemTime) -> SystemTime {
+        began.checked_add(Duration::from_nanos(self.0)).unwrap_or(began)
     }
 }
 

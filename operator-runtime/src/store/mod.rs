@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::causes::with_causes;
 
 pub use crate::record::operation::{Fingerprint, OperationId, Origin, ParseOperationIdError};
-pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State};
+pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State, Times};
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod address_parts;
@@ -296,7 +296,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// the page with the cursor `after` ended. Every record that exists during the whole listing is on one of the
     /// pages.
     ///
-    /// The ages are by the store's own clock.
+    /// The ages are by the store's own clock. The times are what the store has kept, so that a record that is listed again
+    /// has the same times.
     fn list(
         &self,
         ids: RangeInclusive<OperationId>,

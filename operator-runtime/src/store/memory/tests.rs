@@ -104,7 +104,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
         let settlement = (kind == 6).then(|| {
             Arc::new(Settlement {
                 by: format!("person {number}"),
-                at: std::time::UNIX_EPOCH + Duration::from_secs(17),
+                at: UNIX_EPOCH + Duration::from_secs(17),
             })
         });
         let ended = Record {

@@ -12,7 +12,7 @@ use tokio_postgres::{Row, Statement};
 use super::schema::Place;
 use super::session::{Failure, Session};
 use crate::store::{
-    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Swap,
+    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Swap, Times,
 };
 
 const INSERT: &str = "INSERT INTO {schema}operator_operations (id, revision, written, first_seen, record, uncommitted)
@@ -28,8 +28,8 @@ const COMPLETE: &str =
 const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
     (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint FROM {schema}operator_operations WHERE id = $1";
 const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
-    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id FROM {schema}operator_operations
-    WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
+    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id, first_seen, written
+    FROM {schema}operator_operations WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
 /// Counts by the second byte of each record, which holds its state and whether it is settled.
 const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE get_byte(record, 1) & 127 = 4),
     count(*) FILTER (WHERE get_byte(record, 1) & 127 = 0 AND written <= clock_timestamp() - make_interval(secs => $1)),
@@ -246,6 +246,10 @@ pub(super) async fn list(
             revision,
             record,
             ages,
+            times: Times {
+                first_seen: row.try_get(5)?,
+                written: row.try_get(6)?,
+            },
         })
     });
     Ok(Page::of_ordered(listed.collect::<Result<_, Failure>>()?, limit))

@@ -7,7 +7,8 @@ use ::redis::{Cmd, Pipeline, RedisError};
 
 use super::connection::{Connection, Node};
 use super::swapping::{PREFIX, age, foreign, key_of};
-use crate::store::{Ages, Counts, Cursor, Listed, OperationId, Page, Record, Revision, StoreError};
+use crate::record::at_milliseconds;
+use crate::store::{Ages, Counts, Cursor, Listed, OperationId, Page, Record, Revision, StoreError, Times};
 
 /// Revision, time written and time first seen (in milliseconds of the server's clock), and the record.
 type Fields = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
@@ -111,6 +112,10 @@ fn listed(id: OperationId, fields: Fields, now: i64) -> Option<Listed> {
         ages: Ages {
             since_written: age(now - written),
             since_first_seen: age(now - first_seen),
+        },
+        times: Times {
+            first_seen: at_milliseconds(first_seen),
+            written: at_milliseconds(written),
         },
     })
 }

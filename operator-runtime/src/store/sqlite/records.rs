@@ -11,7 +11,7 @@ use super::ticks::{self, Ticks};
 use crate::store::revisions::Revisions;
 use crate::store::{
     Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision, StoreError,
-    Swap,
+    Swap, Times,
 };
 
 #[derive(Debug)]
@@ -89,12 +89,17 @@ impl Records {
         let rows = page(connection, ids, after, limit)
             .map_err(|source| StoreError::unavailable(&self.name, "list its records", source))?;
         let listed = rows.into_iter().map(|(id, row)| {
+            let times = Times {
+                first_seen: self.ticks.as_time(row.first_seen),
+                written: self.ticks.as_time(row.written),
+            };
             let (revision, record, ages) = self.decode(row);
             Listed {
                 id: OperationId::from_bytes(id),
                 revision,
                 record,
                 ages,
+                times,
             }
         });
         Ok(Page::of_ordered(listed.collect(), limit))

@@ -87,6 +87,24 @@ async fn a_jump_of_the_wall_clock_changes_no_age_in_a_running_process() {
 }
 
 #[tokio::test]
+async fn a_record_is_listed_with_the_same_time_even_if_the_wall_clock_was_set() {
+    let file = File::new();
+    claim(&file.open()).await.expect("claimed");
+    let listed = async || {
+        let page = file.open().list(id()..=id(), None, 1).await.expect("lists");
+        page.records[0].times.first_seen
+    };
+    let since_1970 = |time: Duration| std::time::UNIX_EPOCH + time;
+    assert_eq!(listed().await, since_1970(DAY * 20_000));
+    // The clock was slow by an hour and 0.2 s, and is set.
+    file.clock.jump_to(DAY * 20_000 + HOUR + Duration::from_millis(200));
+    for _ in 0..20 {
+        assert_eq!(listed().await, since_1970(DAY * 20_000 + HOUR));
+        file.clock.advance(Duration::from_millis(77));
+    }
+}
+
+#[tokio::test]
 async fn a_wall_clock_set_back_between_runs_does_not_keep_a_lease_alive() {
     let file = File::new();
     claim(&file.open()).await.expect("claimed");

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::clock::{Clock, MachineTime};
+use crate::record::at_milliseconds;
 
 /// The time of the file, in milliseconds since 1970. The wall clock is read only once after each start of the machine.
 /// From then on, the machine's monotonic time is used, which is the same for all its processes. So neither a wall clock
@@ -69,6 +70,15 @@ impl Ticks {
 
     pub(super) fn since(&self, tick: i64) -> Duration {
         Duration::from_millis(u64::try_from(self.now().saturating_sub(tick)).unwrap_or(0))
+    }
+
+    /// The wall-clock time of a tick, for people. If the wall clock was set since the machine was started, this time and
+    /// the wall clock differ. The difference is added in whole seconds: its fraction is different at each reading of the
+    /// two clocks, and a tick has to have the same time at each listing.
+    pub(super) fn as_time(&self, tick: i64) -> SystemTime {
+        let behind = milliseconds(self.clock.since_unix_epoch()).saturating_sub(self.now());
+        let whole_seconds = behind.saturating_add(500).div_euclid(1000).saturating_mul(1000);
+        at_milliseconds(tick.saturating_add(whole_seconds))
     }
 }
 

@@ -1,15 +1,30 @@
-//! One operation as it is shown to a person: its endpoint, its state and its times.
-
-use std::time::Duration;
+//! One operation as it is shown to a person: its endpoint, its outcome and its times.
 
 use serde::Serialize;
 
 use super::{Desk, utc};
-use crate::clock::{Clock as _, SystemClock};
 use crate::endpoint::Endpoint;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::NothingToSettle;
-use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, State};
+use crate::problem::Outcome;
+use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, State, Times};
+
+const RUNNING: &str = "running";
+const RELEASED: &str = "released";
+const LOST: &str = "lost";
+
+/// What [`Found::outcome`] says of an operation that has not expired.
+pub(super) const OUTCOMES: [&str; 9] = [
+    Outcome::Done.word(),
+    Outcome::Declined.word(),
+    Outcome::Invalid.word(),
+    Outcome::Failed.word(),
+    Outcome::ResponseNotKept.word(),
+    Outcome::Unknown.word(),
+    LOST,
+    RELEASED,
+    RUNNING,
+];
 
 /// An operation from the store, with its endpoint if the program has the endpoint.
 pub(super) struct Found {
@@ -20,8 +35,7 @@ pub(super) struct Found {
     pub(super) endpoint: Option<&'static Endpoint>,
     /// `Ok` if a person has to settle the operation; otherwise the reason why nobody has to.
     pub(super) to_settle: Result<(), NothingToSettle>,
-    /// When the operation was first seen, in seconds since 1970-01-01 UTC by this machine's clock.
-    pub(super) first_seen: u64,
+    pub(super) times: Times,
 }
 
 /// An operation whose record is damaged, or was written by another version of this crate.
@@ -29,7 +43,7 @@ pub(super) struct Found {
 #[error("Operation {} cannot be read: {why}.", .id.abbreviated())]
 pub(super) struct Unreadable {
     pub(super) id: OperationId,
-    pub(super) first_seen: u64,
+    pub(super) times: Times,
     pub(super) why: DecodeError,
 }
 
@@ -37,7 +51,7 @@ pub(super) struct Unreadable {
 #[derive(Serialize)]
 pub(super) struct Told<'f> {
     operation: String,
-    state: &'static str,
+    outcome: &'static str,
     needs_a_person: bool,
     endpoint: &'f str,
     tenant: &'f str,
@@ -55,10 +69,9 @@ impl Found {
     /// # Errors
     /// If the operation's record cannot be read.
     pub(super) fn new(desk: &Desk, listed: Listed) -> Result<Self, Unreadable> {
-        let first_seen = ago(listed.ages.since_first_seen);
         let record = listed.record.map_err(|why| Unreadable {
             id: listed.id,
-            first_seen,
+            times: listed.times,
             why,
         })?;
         let name = record.origin.endpoint();
@@ -67,7 +80,7 @@ impl Found {
             .operations
             .needs_a_person(&record, listed.ages, effect_of(endpoint));
         Ok(Self {
-            first_seen,
+            times: listed.times,
             endpoint,
             to_settle,
             id: listed.id,
@@ -88,6 +101,7 @@ impl Found {
             revision: self.revision,
             record: Ok(self.record),
             ages: self.ages,
+            times: self.times,
         }
     }
 
@@ -95,21 +109,17 @@ impl Found {
         effect_of(self.endpoint)
     }
 
-    /// The state in one or two words.
-    pub(super) fn state(&self) -> &'static str {
+    /// How the operation ended, in the word of the log and the metrics, or how it stands if it has not ended.
+    pub(super) fn outcome(&self) -> &'static str {
         match (&self.to_settle, &self.record().state) {
             (Err(NothingToSettle::Expired), _) => "expired",
-            (Ok(()), _) | (_, State::Unknown) => "unknown",
-            (Err(NothingToSettle::RunsAgain), _) => "lost",
-            (_, State::InProgress) => "running",
-            (_, State::Released) => "released",
-            (_, State::Completed(_)) => "completed",
-            (_, State::NotKept) => "not kept",
+            (Err(NothingToSettle::Running { .. }), State::InProgress) => RUNNING,
+            (_, State::InProgress) => LOST,
+            (_, State::Released) => RELEASED,
+            (_, State::Completed(answer)) => Outcome::of_answer(answer).word(),
+            (_, State::NotKept) => Outcome::ResponseNotKept.word(),
+            (_, State::Unknown) => Outcome::Unknown.word(),
         }
-    }
-
-    pub(super) fn last_written(&self) -> u64 {
-        ago(self.ages.since_written)
     }
 
     pub(super) fn told(&self) -> Told<'_> {
@@ -117,16 +127,16 @@ impl Found {
         let settlement = record.settlement.as_deref();
         Told {
             operation: self.id.to_string(),
-            state: self.state(),
+            outcome: self.outcome(),
             needs_a_person: self.to_settle.is_ok(),
             endpoint: record.origin.endpoint(),
             tenant: record.origin.tenant(),
             idempotency_key: record.origin.idempotency_key(),
             attempt: record.epoch,
-            first_seen: utc(self.first_seen),
-            last_written: utc(self.last_written()),
+            first_seen: utc(self.times.first_seen),
+            last_written: utc(self.times.written),
             settled_by: settlement.map(|settlement| settlement.by.as_str()),
-            settled_at: settlement.map(|settlement| utc(settlement.unix_seconds())),
+            settled_at: settlement.map(|settlement| utc(settlement.at)),
         }
     }
 }
@@ -135,10 +145,4 @@ impl Found {
 /// assumed, so that a person decides about lost attempts.
 fn effect_of(endpoint: Option<&Endpoint>) -> Effect {
     endpoint.map_or(Effect::AtMostOnce, |endpoint| endpoint.effect)
-}
-
-/// The time of an event in seconds since 1970-01-01 UTC. Its age comes from the store's clock, and the present time
-/// from this machine's clock.
-fn ago(age: Duration) -> u64 {
-    SystemClock::new().unix_seconds().saturating_sub(age.as_secs())
 }

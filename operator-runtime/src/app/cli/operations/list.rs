@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use clap::Args;
 use serde_json::json;
 
-use super::found::{Found, Unreadable};
+use super::found::{Found, OUTCOMES, Unreadable};
 use super::{Desk, unreadable, utc};
 use crate::app::cli::{Done, print};
 use crate::idempotency::machine::NothingToSettle;
@@ -15,9 +16,12 @@ use crate::store::OperationId;
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
-    /// List only operations whose outcome is unknown, which a person has to settle.
+    /// List only operations that a person has to settle, because nobody knows whether they took effect.
     #[arg(long)]
     unknown: bool,
+    /// List only operations with these outcomes, separated by commas.
+    #[arg(long, value_name = "OUTCOME", value_parser = OUTCOMES, value_delimiter = ',')]
+    outcome: Vec<String>,
     /// List at most this many operations.
     #[arg(long, default_value_t = 100, value_name = "COUNT")]
     limit: usize,
@@ -26,7 +30,7 @@ pub(in crate::app::cli) struct Arguments {
     json: bool,
 }
 
-/// The state of an operation whose record cannot be read.
+/// The outcome of an operation whose record cannot be read.
 const UNREADABLE: &str = "unreadable";
 
 /// The newest operations, up to a limit.
@@ -41,9 +45,10 @@ struct Newest {
 /// One line of the list. The derived order compares `first_seen` first, so rows are ordered by age.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
-    first_seen: u64,
+    first_seen: SystemTime,
     cells: [String; 7],
     json: String,
+    needs_a_person: bool,
 }
 
 pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
@@ -56,19 +61,13 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
         let found = match Found::new(desk, listed) {
             Ok(found) => found,
-            // An unreadable record is listed even with `--unknown`, because a person should look at it.
+            // An unreadable record is always listed, because a person should look at it.
             Err(unreadable) => {
                 newest.add(Row::unreadable(&unreadable));
                 continue;
             }
         };
-        let is_meant = match &found.to_settle {
-            Ok(()) => true,
-            // An expired operation counts as absent.
-            Err(NothingToSettle::Expired) => false,
-            Err(_) => !arguments.unknown,
-        };
-        if is_meant {
+        if arguments.ask_for(&found) {
             newest.add(Row::of(&found)?);
         }
     }
@@ -79,6 +78,19 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     } else {
         text(&rows, all, arguments, &desk.store().describe())
     })
+}
+
+impl Arguments {
+    fn ask_for(&self, found: &Found) -> bool {
+        let has_outcome = self.outcome.is_empty() || self.outcome.iter().any(|outcome| outcome == found.outcome());
+        has_outcome
+            && match &found.to_settle {
+                Ok(()) => true,
+                // An expired operation counts as absent.
+                Err(NothingToSettle::Expired) => false,
+                Err(_) => !self.unknown,
+            }
+    }
 }
 
 impl Newest {
@@ -106,31 +118,32 @@ impl Row {
         let json = serde_json::to_string(&found.told())
             .map_err(|error| format!("An operation cannot be written as JSON: {error}."))?;
         Ok(Self {
-            first_seen: found.first_seen,
+            first_seen: found.times.first_seen,
             cells: [
                 found.id.abbreviated(),
-                found.state().to_owned(),
-                utc(found.first_seen),
+                found.outcome().to_owned(),
+                utc(found.times.first_seen),
                 or_dash(origin.endpoint()),
                 or_dash(origin.tenant()),
                 or_dash(origin.idempotency_key()),
                 settlement.map_or_else(String::new, |settlement| settlement.by.clone()),
             ],
             json,
+            needs_a_person: found.to_settle.is_ok(),
         })
     }
 
     fn unreadable(unreadable: &Unreadable) -> Self {
-        let first_seen = utc(unreadable.first_seen);
+        let first_seen = utc(unreadable.times.first_seen);
         let json = json!({
             "operation": unreadable.id.to_string(),
-            "state": UNREADABLE,
+            "outcome": UNREADABLE,
             "first_seen": first_seen,
             "problem": unreadable.why.to_string(),
         });
         let unknown = || or_dash("");
         Self {
-            first_seen: unreadable.first_seen,
+            first_seen: unreadable.times.first_seen,
             cells: [
                 unreadable.id.abbreviated(),
                 UNREADABLE.to_owned(),
@@ -141,6 +154,7 @@ impl Row {
                 String::new(),
             ],
             json: json.to_string(),
+            needs_a_person: false,
         }
     }
 }
@@ -153,6 +167,11 @@ fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String 
     if all == 0 {
         return if arguments.unknown {
             format!("No operation in {store} needs a decision by a person.\n")
+        } else if !arguments.outcome.is_empty() {
+            format!(
+                "No operation in {store} has the outcome {}.\n",
+                arguments.outcome.join(" or ")
+            )
         } else {
             format!("There are no operations in {store}.\n")
         };
@@ -168,7 +187,7 @@ fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String 
     if rows.iter().any(|row| row.cells[1] == UNREADABLE) {
         text += "\n`operations show OPERATION` says why an operation is unreadable.\n";
     }
-    if rows.iter().any(|row| row.cells[1] == "unknown") {
+    if rows.iter().any(|row| row.needs_a_person) {
         text +=
             "\n`operations show OPERATION` shows details, and how to settle an operation whose outcome is unknown.\n";
     }
@@ -178,7 +197,7 @@ fn text(rows: &[Row], all: usize, arguments: &Arguments, store: &str) -> String 
 fn table(rows: &[Row]) -> String {
     let head = [
         "OPERATION",
-        "STATE",
+        "OUTCOME",
         "FIRST SEEN",
         "ENDPOINT",
         "TENANT",

@@ -8,7 +8,7 @@ mod show;
 use std::any::Any;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Subcommand;
 
@@ -130,12 +130,11 @@ fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
     Some(filled("0")?..=filled("f")?)
 }
 
-/// Seconds since 1970 as RFC 3339 in UTC, such as `2023-11-14T22:13:20Z`.
-fn utc(unix_seconds: u64) -> String {
-    // `humantime` cannot print a year of five digits, which only a damaged record has.
-    const LAST_OF_9999: u64 = 253_402_300_799;
-    let moment = UNIX_EPOCH + Duration::from_secs(unix_seconds.min(LAST_OF_9999));
-    humantime::format_rfc3339_seconds(moment).to_string()
+/// A time to the second as RFC 3339 in UTC, such as `2023-11-14T22:13:20Z`.
+fn utc(time: SystemTime) -> String {
+    // `humantime` cannot print a time before 1970 or a year of five digits, which only a damaged record has.
+    const LAST_OF_9999: Duration = Duration::from_secs(253_402_300_799);
+    humantime::format_rfc3339_seconds(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_OF_9999)).to_string()
 }
 
 /// The endpoints and handlers of events whose operations are in the store.
@@ -148,13 +147,17 @@ fn recorded(app: &App) -> Vec<&'static Endpoint> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::{ids, utc};
 
     #[test]
     fn a_moment_is_printed_in_utc_to_the_second() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(1_700_000_000), "2023-11-14T22:13:20Z");
-        assert_eq!(utc(u64::MAX), "9999-12-31T23:59:59Z");
+        let utc = |seconds| utc(UNIX_EPOCH + Duration::from_secs_f64(seconds));
+        assert_eq!(utc(0.0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(1_700_000_000.9), "2023-11-14T22:13:20Z");
+        assert_eq!(utc(1e12), "9999-12-31T23:59:59Z");
+        assert_eq!(super::utc(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");
     }
 
     #[test]

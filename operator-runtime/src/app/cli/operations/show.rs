@@ -48,7 +48,7 @@ fn body(response: &Response) -> Value {
 
 fn text(found: &Found, ttl: Duration) -> String {
     let record = found.record();
-    let (first_seen, origin) = (found.first_seen, &record.origin);
+    let (times, origin) = (found.times, &record.origin);
     let endpoint = match found.endpoint {
         Some(endpoint) => format!("{} ({})", endpoint.name, endpoint.effect.in_words()),
         None if origin.endpoint().is_empty() => "not recorded".to_owned(),
@@ -59,17 +59,17 @@ fn text(found: &Found, ttl: Duration) -> String {
         ("endpoint", endpoint),
         ("tenant", origin.tenant().to_owned()),
         ("idempotency key", origin.idempotency_key().to_owned()),
-        ("state", state(found)),
+        ("outcome", outcome(found)),
         ("attempt", record.epoch.to_string()),
-        ("first seen", utc(first_seen)),
-        ("last written", utc(found.last_written())),
-        ("kept until", utc(first_seen.saturating_add(ttl.as_secs()))),
+        ("first seen", utc(times.first_seen)),
+        ("last written", utc(times.written)),
+        (
+            "kept until",
+            utc(times.first_seen.checked_add(ttl).unwrap_or(times.first_seen)),
+        ),
     ];
     if let Some(settlement) = &record.settlement {
-        rows.push((
-            "settled",
-            format!("by {} at {}", settlement.by, utc(settlement.unix_seconds())),
-        ));
+        rows.push(("settled", format!("by {} at {}", settlement.by, utc(settlement.at))));
     }
     if let State::Completed(response) = &record.state {
         rows.push((
@@ -90,10 +90,11 @@ fn text(found: &Found, ttl: Duration) -> String {
     text
 }
 
-fn state(found: &Found) -> String {
+fn outcome(found: &Found) -> String {
+    let word = found.outcome();
     match found.to_settle {
-        Ok(()) => "unknown: an attempt was lost and may have taken effect".to_owned(),
-        Err(reason) => format!("{}: {reason}", found.state()),
+        Ok(()) => format!("{word}: the operation may have taken effect, and only a person can find out"),
+        Err(reason) => format!("{word}: {reason}"),
     }
 }
 
