@@ -210,6 +210,31 @@ fn effects_of_a_crash_are_counted_by_the_server_that_finds_them() {
     records(&server, [3, 0, 0, 2]);
 }
 
+#[test]
+fn an_outcome_that_a_handler_does_not_know_is_counted_as_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let program = build_into(folder, "faults-program");
+    // Nothing can be written to this ledger, so the handlers do not know whether they have acted.
+    let full = [&SCRAPED[..], &[("FAULTS_LEDGER", "/dev/full")]].concat();
+    let server = Server::start_with(&program, folder, &full);
+    for _ in 0..2 {
+        for (path, status) in [("/charge", 500), ("/ring", 503)] {
+            assert_eq!(post(server.port, path, path, "{}").unwrap().status, status);
+        }
+    }
+    let figures = Figures::scrape(&server);
+    for (endpoint, outcome, expected) in [("charge", "outcome_unknown", 2), ("ring", "failed", 2)] {
+        assert!(is(figures.calls(endpoint, outcome), expected), "{}", figures.1);
+    }
+    for (endpoint, expected) in [("charge", 1), ("ring", 0)] {
+        let unknown = figures.of("operator_unknown_outcomes_total", endpoint);
+        assert!(is(unknown, expected), "{}", figures.1);
+    }
+    drop(server);
+    records(&Server::start_with(&program, folder, &full), [2, 1, 0, 0]);
+}
+
 /// The records are counted once after the start.
 fn records(server: &Server, expected: [u32; 4]) {
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -1,5 +1,6 @@
-//! `kill -9` during an effect in another system: the retry names the operation whose outcome is unknown, a person finds
-//! and settles it on the command line, and the next retry gets the settled answer, all while a server runs.
+//! `kill -9` during an effect in another system, and a handler that does not know what it did: the retry names the
+//! operation whose outcome is unknown, a person finds and settles it on the command line, and the next retry gets the
+//! settled answer, all while a server runs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -130,8 +131,8 @@ impl Shop {
         let listed = self.listed(&["--unknown"]);
         for (operation, key) in operations.iter().zip(["done", "not-done"]) {
             let found = listed.iter().find(|listed| listed["operation"] == **operation).unwrap();
-            let told = ["state", "endpoint", "tenant", "idempotency_key"].map(|name| found[name].as_str().unwrap());
-            assert_eq!(told, ["unknown", "charge", "default", key]);
+            let told = ["outcome", "endpoint", "tenant", "idempotency_key"].map(|name| found[name].as_str().unwrap());
+            assert_eq!(told, ["outcome_unknown", "charge", "default", key]);
         }
         assert_eq!(listed.len(), 2);
         assert!(self.done(&["list", "--unknown"]).contains(&operations[0][..12]));
@@ -145,6 +146,44 @@ impl Shop {
         self.says_it_was_not_done(&not_done, &operations[1]);
         assert_eq!(self.listed(&["--unknown"]), Vec::<Value>::new());
         assert_eq!(self.listed(&[]).len(), 2);
+        self.settles_what_a_handler_does_not_know();
+    }
+
+    /// No line can be written to `/dev/full`, and the handler then says that it does not know whether it has acted.
+    fn settles_what_a_handler_does_not_know(&mut self) {
+        self.server.kill();
+        let full = [("OPERATOR_STORE", self.store.as_str()), ("FAULTS_LEDGER", "/dev/full")];
+        self.server = Server::start_with(&self.program, self.folder.path(), &full);
+        let call = || post(self.server.port, "/charge", "silent", "{}").unwrap();
+        let (first, retry) = (call(), call());
+        let problem = first.json();
+        assert_eq!(
+            (first.status, &problem["type"]),
+            (500, &"urn:operator:problem:outcome-unknown".into())
+        );
+        assert_eq!(problem, retry.json());
+
+        let listed = self.listed(&["--unknown"]);
+        assert_eq!(listed, self.listed(&["--outcome", "outcome_unknown"]));
+        let told = ["operation", "outcome", "idempotency_key"].map(|name| &listed[0][name]);
+        assert_eq!(
+            told,
+            [&problem["operation"], &"outcome_unknown".into(), &"silent".into()]
+        );
+        assert_eq!(listed.len(), 1);
+
+        let answer = r#"{ "key": "silent", "process": 7 }"#;
+        let file = self.folder.path().join("silent.json");
+        std::fs::write(&file, answer).unwrap();
+        let operation = problem["operation"].as_str().unwrap();
+        self.done(&["settle", operation, "--done", file.to_str().unwrap()]);
+        let retry = call();
+        assert_eq!(
+            (retry.status, retry.is_replay(), retry.body.as_str()),
+            (200, true, answer)
+        );
+        assert_eq!(self.listed(&["--outcome", "done,failed"]).len(), 3);
+        assert_eq!(self.listed(&["--outcome", "failed"]), Vec::<Value>::new());
     }
 
     fn says_it_was_done(&self, lost: &Lost, operation: &str) {
@@ -183,7 +222,7 @@ impl Shop {
         assert_eq!(self.charges(), ["not-done"]);
         let shown: Value = serde_json::from_str(&self.done(&["show", operation, "--json"])).unwrap();
         assert_eq!(shown["settled_by"], "Bob of the night shift");
-        assert_eq!((&shown["state"], &shown["attempt"]), (&"completed".into(), &2.into()));
+        assert_eq!((&shown["outcome"], &shown["attempt"]), (&"done".into(), &2.into()));
         assert_eq!(shown["answer"]["body"], retry.json());
     }
 }
@@ -218,11 +257,11 @@ fn a_person_settles_what_a_crash_left_in_redis() {
 }
 
 #[test]
-fn a_running_operation_is_not_settled_and_a_lost_one_becomes_unknown_with_its_lease() {
+fn a_running_operation_is_not_settled_and_a_lost_one_needs_a_person_when_its_lease_ends() {
     let mut shop = Shop::open(|folder| format!("sqlite:{}", folder.join("operator.db").display()));
     let begun = shop.begin("lost");
     let listed = shop.listed(&[]);
-    assert_eq!((listed.len(), &listed[0]["state"]), (1, &"running".into()));
+    assert_eq!((listed.len(), &listed[0]["outcome"]), (1, &"running".into()));
     let operation = listed[0]["operation"].as_str().unwrap();
     let refused = shop.refused(&["settle", operation, "--not-done"]);
     assert!(refused.contains("is running"), "{refused}");
@@ -233,6 +272,7 @@ fn a_running_operation_is_not_settled_and_a_lost_one_becomes_unknown_with_its_le
     while shop.listed(&["--unknown"]).is_empty() {
         assert!(Instant::now() < deadline, "the lease does not run out");
     }
+    assert_eq!(shop.listed(&["--outcome", "lost"]), shop.listed(&["--unknown"]));
     shop.done(&["settle", operation, "--not-done"]);
     lost.gate.open();
     assert_eq!(shop.retry(&lost).status, 200);
@@ -285,10 +325,10 @@ fn a_record_that_cannot_be_read_hides_no_other() {
     let listed = shop.listed(&[]);
     assert_eq!(listed.len(), 3, "{listed:?}");
     let found = listed.iter().find(|listed| listed["operation"] == *damaged).unwrap();
-    assert_eq!(found["state"], "unreadable", "{found}");
+    assert_eq!(found["outcome"], "unreadable", "{found}");
     assert!(found["problem"].as_str().unwrap().contains("format 9"), "{found}");
     assert!(shop.done(&["list"]).contains("unreadable"));
-    assert!(shop.done(&["show", &sound]).contains("completed"));
+    assert!(shop.done(&["show", &sound]).contains("done: it is completed"));
     for arguments in [&["show", &damaged][..], &["settle", &damaged, "--not-done"]] {
         let refused = shop.refused(arguments);
         assert!(

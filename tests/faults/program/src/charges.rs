@@ -16,11 +16,11 @@ impl Ledger {
         Self(std::env::var_os("FAULTS_LEDGER").map_or_else(|| PathBuf::from("ledger"), PathBuf::from))
     }
 
-    /// One write, so that the lines of simultaneous processes do not mix.
+    /// One write, so that the lines of simultaneous processes do not mix. If the write fails, nobody knows how much of
+    /// the line was written.
     fn write(&self, key: &str) -> Result<(), Error> {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&self.0)?;
-        file.write_all(format!("{key}\n").as_bytes())?;
-        Ok(())
+        file.write_all(format!("{key}\n").as_bytes()).map_err(Error::unknown)
     }
 }
 
