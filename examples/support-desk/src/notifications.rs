@@ -1,10 +1,12 @@
 //! The endpoint that sends an e-mail to a customer. The e-mail is an effect outside the database.
 
+use std::io;
 use std::path::PathBuf;
 
 use operator_runtime::{Call, Error, operator_api};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 /// The file that stands in for a mail provider.
@@ -35,8 +37,8 @@ struct Mail<'m> {
 
 /// Sends a customer an e-mail.
 ///
-/// Use it to confirm in writing what was agreed. If the server fails while it sends an e-mail, nobody knows whether the
-/// e-mail was sent, so a retry does not send it again.
+/// Use it to confirm in writing what was agreed. If the server fails while it sends an e-mail, or the mail provider does
+/// not confirm the e-mail, nobody knows whether it was sent, so a retry does not send it again.
 #[operator_api(POST, "/notifications", effect = at_most_once)]
 async fn notify_customer(
     outbox: &Outbox,
@@ -55,15 +57,20 @@ async fn notify_customer(
     };
     let mut line = serde_json::to_vec(&mail)?;
     line.push(b'\n');
-    let mut file = tokio::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&outbox.0)
-        .await?;
-    // One write for the whole line, so that the lines of simultaneous calls do not mix.
-    file.write_all(&line).await?;
-    file.sync_all().await?;
+    // To open the file is to connect to the provider: if that fails, no e-mail was sent, and the failure is an ordinary
+    // one.
+    let provider = File::options().append(true).create(true).open(&outbox.0).await?;
+    // From here on, the provider may have the e-mail although it does not confirm it.
+    hand_over(provider, &line).await.map_err(Error::unknown)?;
     Ok(Notified {
         message: format!("The message is on its way to {email}."),
     })
+}
+
+async fn hand_over(mut provider: File, line: &[u8]) -> io::Result<()> {
+    // One write for the whole line, so that the lines of simultaneous calls do not mix.
+    provider.write_all(line).await?;
+    // `sync_all` alone would not report that the write has failed.
+    provider.flush().await?;
+    provider.sync_all().await
 }
