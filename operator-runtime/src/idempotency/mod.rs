@@ -45,6 +45,7 @@
 //! | the handler answers, or refuses with a 4xx | is completed; the answer is kept | the answer; retries get the same answer |
 //! | the handler says "not now": 408, 425, 429, or an error marked `retryable` | is released, so that a retry runs | that answer |
 //! | the handler fails with a 5xx | at most once: is completed, and the answer is kept; otherwise: is released | that answer |
+//! | the handler does not know whether another system has acted: [`Error::unknown`](crate::Error::unknown) | at most once: the outcome is unknown; rerunnable: is released; transactional: is undone | 500 `outcome-unknown`; rerunnable: 503 with `Retry-After`; transactional: 500 |
 //! | the handler panics, or runs for longer than its `timeout` | at most once: the outcome is unknown; otherwise: is released | 500 or 503, without internal details |
 //! | the process is killed | its lease of 15 s expires; then the table above applies | no answer; a retry within the lease gets 409 |
 //! | the process is killed during a transaction | is rolled back | no answer; a retry runs at once |
@@ -90,6 +91,18 @@
 //! does no harm. SQLite uses the machine's time since it was started: all processes on the machine read the same value,
 //! and setting the clock does not change it.
 //!
+//! # When a handler does not know
+//! Crashes are rare. More often, the payment provider takes a request, and then the connection breaks. The handler then
+//! returns [`Error::unknown`](crate::Error::unknown), or a variant with `#[operator(unknown)]`, and the operation is in
+//! the same state as after a crash:
+//!
+//! | what the other system did | what the handler returns |
+//! |---|---|
+//! | it could not be reached, so nothing has happened | [`Error::retryable`](crate::Error::retryable): a retry runs the handler |
+//! | it refused | a 4xx, or a 5xx if the caller can do nothing about it: the outcome is known |
+//! | it may have acted, and did not confirm it | [`Error::unknown`](crate::Error::unknown): a person finds out |
+//! | it may have acted, and recognizes a retry by its idempotency key | the same error, from a `rerunnable` handler that passes [`Call::idempotency_key`](crate::Call::idempotency_key) on with each request: the retry finds out, and no person has to |
+//!
 //! # How to settle an unknown outcome
 //! The problem that the agent gets names the operation, so the agent can tell a person which operation it is. Run these
 //! commands on the server's machine, or on any other machine with the same program and the same `OPERATOR_STORE`. The
@@ -97,14 +110,19 @@
 //!
 //! ```console
 //! $ support-desk operations list --unknown
+//! $ support-desk operations list --outcome failed,lost
 //! $ support-desk operations show 9f86d081884c
 //! $ support-desk operations settle 9f86d081884c --done answer.json
 //! $ support-desk operations settle 9f86d081884c --not-done
 //! ```
 //!
 //! `list --unknown` shows each operation that only a person can settle, including lost operations that no caller has
-//! retried. `show` prints which endpoint was called, by which tenant, with which idempotency key, and when. Look for
-//! that key in the system in which the endpoint acts. Then record what you found:
+//! retried. `list --outcome` shows the operations that ended with an outcome of
+//! [the table below](#the-metrics-to-watch): `done`, `declined`, `invalid`, `failed`, `response_not_kept` or
+//! `outcome_unknown`; or those that have not ended: `running`, `released` (the next retry runs), or `lost`.
+//!
+//! `show` prints which endpoint was called, by which tenant, with which idempotency key, and when. Look for that key in
+//! the system in which the endpoint acts. Then record what you found:
 //! - `--done`: the effect has happened. Retries get the answer in the file, which must be an answer of this endpoint.
 //! - `--not-done`: the effect has not happened. A retry runs the handler.
 //!
