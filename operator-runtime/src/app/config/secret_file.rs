@@ -38,7 +38,16 @@ pub(super) struct Contents {
     pub(super) problems: Vec<StartProblem>,
 }
 
-/// The text of a file, to find the files that it names in turn; empty if it cannot be read. Reading it as secrets checks it.
+impl Contents {
+    /// The text, if the file has no problem.
+    pub(super) fn checked(self) -> Result<Zeroizing<String>, Vec<StartProblem>> {
+        let Self { text, problems } = self;
+        text.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+}
+
+/// The text of a file, to find the files that the text names; empty if the file cannot be read. The file is checked when
+/// it is read as secrets.
 pub(super) fn peek(path: &str) -> String {
     let is_readable = |file: &Metadata| file.is_file() && file.len() <= LARGEST;
     let file = fs::metadata(path).ok().filter(is_readable);
