@@ -279,8 +279,12 @@ impl Server {
             if let Some(Ok(certificates)) = presented.as_ref().and_then(|presented| presented.get()) {
                 request.extensions_mut().insert(certificates.clone());
             }
+            #[cfg(feature = "tls")]
+            let answering = service.answer_certified(request);
+            #[cfg(not(feature = "tls"))]
+            let answering = service.answer(request);
             let watched = Arc::clone(&watched);
-            service.answer(request).map_ok(move |mut response| {
+            answering.map_ok(move |mut response| {
                 watched.call_ends(response.body().size_hint().lower());
                 if is_last {
                     response

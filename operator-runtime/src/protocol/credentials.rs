@@ -165,7 +165,7 @@ impl Credentials {
     }
 
     /// Checks the certificate of the connection's client, if this server asks for one.
-    pub(super) fn certified(&self, connection: &Extensions, now: u64) -> Result<Option<Caller>, Refusal> {
+    pub(crate) fn certified(&self, connection: &Extensions, now: u64) -> Result<Option<Caller>, Refusal> {
         #[cfg(feature = "tls")]
         if let Some(clients) = &self.clients {
             return clients.holder(connection, now).map(Some);
