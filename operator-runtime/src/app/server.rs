@@ -313,7 +313,7 @@ impl Server {
         });
     }
 
-    /// The stream, and, if the server speaks https, how its handshake will have ended.
+    /// The stream and, if the server speaks https, the place for the result of its handshake.
     #[cfg(feature = "tls")]
     fn encrypted(&self, stream: TcpStream) -> (Stream, Option<Handshake>) {
         match &self.tls {

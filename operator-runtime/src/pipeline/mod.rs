@@ -420,7 +420,7 @@ enum Claimed {
 /// A call that is being verified and admitted.
 enum Opening<'p> {
     Done(Result<Begun<'p>, Reply>),
-    /// The call waits for its turn, because its body or query takes long to hash.
+    /// The call waits for its turn to be hashed or decoded, or for the issuer's keys.
     Waiting(BoxFuture<'p, Result<Begun<'p>, Reply>>),
 }
 
