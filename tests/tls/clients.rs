@@ -74,10 +74,15 @@ fn a_certificate_vouches_by_each_kind_of_name() {
         }
     }
     // Tenants do not see each other's operations.
-    let other = refund(&desk, desk.curl().showing(&by_uri), "by-dns--tlsv1.3");
-    assert!(other.status == 200 && !other.said.contains("replayed"), "{other:?}");
-    let find = desk.curl().showing(&by_uri).with(&["-i"]);
-    let recent = find.get(&desk.url("/orders/recent?email=ana@example.com"));
+    let other = refund(&desk, desk.curl().showing(&by_uri).with(&["-i"]), "by-dns--tlsv1.3");
+    assert!(
+        other.status == 200 && !other.body.contains("idempotent-replayed"),
+        "{other:?}"
+    );
+    let recent = desk
+        .curl()
+        .showing(&by_uri)
+        .get(&desk.url("/orders/recent?email=ana@example.com"));
     assert_eq!(recent.status, 200, "{recent:?}");
 }
 
@@ -136,6 +141,29 @@ fn a_certificate_that_vouches_for_nobody_is_refused_with_a_reason() {
         answer.status == 200 && !answer.body.contains("idempotent-replayed"),
         "{answer:?}"
     );
+}
+
+#[test]
+fn without_a_certificate_only_the_probes_are_answered() {
+    let authority = Authority::new();
+    let client = authority.issue("agent", NAME, Valid::Today);
+    // Nothing listens at the issuer's port, and the server starts without the issuer's keys.
+    let issuer = ("OPERATOR_OAUTH_ISSUER", "http://127.0.0.1:9");
+    let desk = start_with(&authority, "agent=agent.example.com", &[issuer]);
+    for (path, certified) in [
+        ("/nowhere", "404 no-such-path"),
+        // This endpoint answers only POST.
+        ("/refunds", "405 method-not-allowed"),
+        ("/.well-known/oauth-protected-resource", "200 none"),
+    ] {
+        let without = desk.curl().get(&desk.url(path));
+        assert_eq!(without.problem(), "401 invalid-certificate", "{path}: {without:?}");
+        let with = desk.curl().showing(&client).get(&desk.url(path));
+        assert_eq!(with.problem(), certified, "{path}: {with:?}");
+    }
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(desk.curl().get(&desk.url(probe)).status, 200, "{probe}");
+    }
 }
 
 #[test]

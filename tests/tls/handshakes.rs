@@ -32,7 +32,7 @@ fn curl_calls_over_https_and_keeps_its_connection() {
         "x".repeat(100_000)
     );
     let large = desk.call(desk.curl(), "/refunds", "refund-2", &large);
-    assert!(large.status == 200 || large.status == 400, "{large:?}");
+    assert_eq!(large.status, 200, "{large:?}");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_request_without_tls_is_told_so_and_the_log_names_what_arrived() {
         (b"PROXY TCP4 192.0.2.1 192.0.2.2 40000 443\r\n".as_slice(), "ProxyV1"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "Http2"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "Unknown"),
-        // A record of TLS whose contents are none.
+        // A TLS record with wrong contents.
         (b"\x16\x03\x01\x00\x05hello", "BrokenTls"),
     ] {
         let answer = without_tls(&desk, bytes);

@@ -329,7 +329,7 @@ fn start_up_refuses_two_handlers_of_one_type_and_a_path_that_is_taken() {
         let said = refusal(only(endpoints![greet]).events_path(wrong));
         assert!(said.contains("is not a path"), "{wrong}: {said}");
     }
-    for probe in ["/livez", "/readyz", "/mcp"] {
+    for probe in ["/livez", "/readyz", "/mcp", "/base/mcp"] {
         let said = refusal(only(endpoints![greet]).events_path(probe));
         assert!(said.contains("of a probe or of the MCP server"), "{said}");
     }

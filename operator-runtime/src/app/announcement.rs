@@ -44,7 +44,8 @@ fn by_crate<'e>(endpoints: impl Iterator<Item = &'e Endpoint>) -> BTreeMap<&'sta
     crates
 }
 
-/// Logs that the server speaks https, or that something in front of it has to, because callers send secrets as they are.
+/// Logs that the server speaks https. If it speaks http and callers send tokens, logs that a proxy has to terminate TLS,
+/// because a token without TLS can be read on the way.
 pub(super) fn announce_tls(assembled: &Assembled) {
     #[cfg(feature = "tls")]
     if let Some(tls) = &assembled.settings.tls {
@@ -64,7 +65,7 @@ pub(super) fn announce_mcp(assembled: &Assembled) {
     #[cfg(feature = "mcp")]
     if assembled.settings.serves_mcp() {
         let url = assembled.settings.public_url.published(super::mcp::http::PATH);
-        tracing::info!("MCP clients with an API key can connect to: {url}");
+        tracing::info!("MCP clients can connect to: {url}");
     }
     let _ = assembled;
 }

@@ -1,10 +1,12 @@
-//! The settings of an app, from the environment or from builder methods. `settled` checks them.
+//! The settings of an app, from the environment or from builder methods. `settled` checks them. The builder methods of
+//! credentials, limits and TLS are in the files of these names.
 
 mod credentials;
 mod limits;
 mod secret_file;
 mod setting;
 mod settled;
+mod tls;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -126,8 +128,8 @@ impl Config {
     }
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
-    /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`,
-    /// `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`, `OPERATOR_METRICS`,
+    /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`, `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`,
+    /// `OPERATOR_METRICS`,
     /// `OPERATOR_VERIFYING_KEYS`, `OPERATOR_API_KEYS`, `OPERATOR_OAUTH_ISSUER`, `OPERATOR_OAUTH_AUDIENCE`,
     /// `OPERATOR_OAUTH_TENANT_CLAIM`, `OPERATOR_TLS_CERT`, `OPERATOR_TLS_KEY`, `OPERATOR_CLIENT_CA` and
     /// `OPERATOR_CLIENTS`.
@@ -167,27 +169,6 @@ impl Config {
             is_from_environment: true,
             ..Self::new()
         }
-    }
-
-    /// The secret that the agent signs with. The secret is used exactly as written, without one line end after it.
-    /// Start-up refuses a secret that contains control characters or has quotes or spaces around it. `@FILE` reads the
-    /// secret from a file, which must contain nothing else.
-    #[must_use]
-    pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
-        self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.into()));
-        self
-    }
-
-    /// Several signing keys: a list of `[tenant/]id=secret`, separated by commas, or `@FILE` to read them from a file
-    /// with one key per line. Ids and tenants are 1 to 64 characters of `A-Z a-z 0-9 . _ -`. The rules for a secret are
-    /// those of [`signing_key`](Self::signing_key).
-    ///
-    /// Start-up refuses a file that its group or everybody may write. If everybody may read the file, a warning is
-    /// logged.
-    #[must_use]
-    pub fn signing_keys(mut self, keys: impl Into<String>) -> Self {
-        self.signing_keys = Some(setting::SIGNING_KEYS.by_method(keys.into()));
-        self
     }
 
     /// The URL that callers sign: scheme, host and base path. It is published as browsers and other clients write it,
@@ -233,8 +214,7 @@ impl Config {
         self
     }
 
-    /// The address and port, such as `([127, 0, 0, 1], 9464)`, at which Prometheus scrapes `/metrics`; needs the
-    /// feature
+    /// The address and port, such as `([127, 0, 0, 1], 9464)`, at which Prometheus scrapes `/metrics`; needs the feature
     /// `prometheus`. Unless set, the metrics are not served. Everybody who can reach the address can read the metrics,
     /// so use a private address.
     #[must_use]
@@ -251,190 +231,11 @@ impl Config {
         self
     }
 
-    /// The public keys of callers that sign with Ed25519: a list of `[tenant/]id=KEY`, separated by commas, or `@FILE` to
-    /// read them from a file with one key per line. A key is the base64 of its 32 bytes or of its SPKI, or `file:PATH` of
-    /// a PEM.
-    ///
-    /// Such a caller sends the same headers and signs the same payload as one with a signing key. `X-Signature` then has
-    /// 128 hexadecimal digits.
-    #[must_use]
-    pub fn verifying_keys(mut self, keys: impl Into<String>) -> Self {
-        self.verifying_keys = Some(setting::VERIFYING_KEYS.by_method(keys.into()));
-        self
-    }
-
-    /// The tokens of callers that do not sign: a list of `[tenant/]id=TOKEN`, separated by commas, or `@FILE` to read
-    /// them from a file with one token per line. A caller sends its token as `Authorization: Bearer TOKEN` or as
-    /// `X-API-Key: TOKEN`.
-    ///
-    /// With the feature `mcp`, clients with an API key may also call over MCP, at `/mcp`.
-    #[must_use]
-    pub fn api_keys(mut self, keys: impl Into<String>) -> Self {
-        self.api_keys = Some(setting::API_KEYS.by_method(keys.into()));
-        self
-    }
-
-    #[doc(hidden)]
-    #[deprecated = "API keys are also accepted at the endpoints: write `api_keys`"]
-    #[must_use]
-    pub fn mcp_tokens(self, tokens: impl Into<String>) -> Self {
-        self.api_keys(tokens)
-    }
-
-    /// The OAuth issuer whose access tokens (RFC 9068) callers may send as `Authorization: Bearer …`, as its metadata
-    /// names it, such as `https://login.example.com`. Needs the feature `oauth`.
-    ///
-    /// The issuer's keys are fetched at start-up, and again when a token names a key that is not known, but at most once
-    /// a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act` for one that
-    /// changes something, unless the endpoint names a scope of its own.
-    #[must_use]
-    pub fn oauth_issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.oauth_issuer = Some(setting::OAUTH_ISSUER.by_method(issuer.into()));
-        self
-    }
-
-    /// The audience that access tokens must name in `aud`; the public URL unless set.
-    #[must_use]
-    pub fn oauth_audience(mut self, audience: impl Into<String>) -> Self {
-        self.oauth_audience = Some(setting::OAUTH_AUDIENCE.by_method(audience.into()));
-        self
-    }
-
-    /// The claim of an access token that names the tenant. A token without it is refused. Unless set, all clients of the
-    /// issuer belong to the tenant `default`.
-    #[must_use]
-    pub fn oauth_tenant_claim(mut self, claim: impl Into<String>) -> Self {
-        self.oauth_tenant_claim = Some(setting::OAUTH_TENANT_CLAIM.by_method(claim.into()));
-        self
-    }
-
-    /// The files of the certificate and of its private key, both in PEM, with which [`App::serve`](crate::App::serve)
-    /// speaks https. Needs the feature `tls`. The certificates between the server's own and its authority follow in the
-    /// same file. The command `dev` always speaks http, and an app that another server serves
-    /// ([`App::host`](crate::App::host)) does not start with this setting.
-    ///
-    /// The files are read again within ten seconds after they have changed, and at once on SIGHUP. If they cannot be used,
-    /// the old certificate stays in use, and the log says why.
-    #[must_use]
-    pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
-        self.tls_cert = Some(setting::TLS_CERT.by_method(certificate.into()));
-        self.tls_key = Some(setting::TLS_KEY.by_method(key.into()));
-        self
-    }
-
-    /// Asks each caller for a client certificate. `authorities` is the file of the authorities that issue such
-    /// certificates, in PEM. `clients` is a list of `[tenant/]id=NAME`, separated by commas, or `@FILE`; NAME is a DNS
-    /// name or a URI in the certificate, or `sha256:` and the certificate's digest. Needs [`tls`](Self::tls).
-    ///
-    /// If there are other credentials, a call needs both, and its tenant and id are those of the other credential.
-    #[must_use]
-    pub fn clients(mut self, authorities: impl Into<String>, clients: impl Into<String>) -> Self {
-        self.client_ca = Some(setting::CLIENT_CA.by_method(authorities.into()));
-        self.clients = Some(setting::CLIENTS.by_method(clients.into()));
-        self
-    }
-
-    /// The largest body, in bytes; 1 MiB unless set.
-    #[must_use]
-    pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.limits.body = bytes;
-        self
-    }
-
-    /// The memory for all request bodies that are being read, in bytes; 256 MiB unless set. If a body does not fit into
-    /// the memory that is left, its request is refused with 503. A body that arrives together with its headers does not
-    /// count.
-    #[must_use]
-    pub fn memory_for_bodies(mut self, bytes: usize) -> Self {
-        self.limits.memory_for_bodies = bytes;
-        self
-    }
-
-    /// The largest head of a request (URL and headers together), in bytes; 64 KiB unless set, and at least 8 KiB. A
-    /// request with a longer head is refused with 431. Apart from a body, a connection uses at most two buffers of this
-    /// size. The limit applies only to [`App::serve`](crate::App::serve).
-    #[must_use]
-    pub fn head_limit(mut self, bytes: usize) -> Self {
-        self.limits.head = bytes;
-        self
-    }
-
-    /// The largest number of connections with an unfinished request head; 1024 unless set. If there is one more, the
-    /// request whose head has been unfinished longest is refused with 503. The limit applies only to
-    /// [`App::serve`](crate::App::serve).
-    #[must_use]
-    pub fn unfinished_heads(mut self, heads: usize) -> Self {
-        self.limits.unfinished_heads = heads;
-        self
-    }
-
-    /// The largest number of connections. Unless set, it is three quarters of the file descriptors that the process may
-    /// open (`ulimit -n`), but at most 8192. If one more connection is opened, the server closes the connection that
-    /// has been idle longest. If no connection is idle, it closes the connection whose caller has been slowest to send
-    /// a head or a body, or to read an answer. If handlers are running on all connections, the new connection is
-    /// refused with
-    /// 503. The limit applies only to [`App::serve`](crate::App::serve).
-    #[must_use]
-    pub fn connections(mut self, most: usize) -> Self {
-        self.limits.connections = Some(most);
-        self
-    }
-
-    /// The time limit for receiving a head, and then for receiving a body; 10 s unless set, and at most an hour. A
-    /// slower request is refused with 408. After its first second, a body must also arrive at 1 KiB per second or
-    /// faster. A caller has the same time to read the answer, plus one second for each 512 KiB of the answer; then the
-    /// connection is closed.
-    #[must_use]
-    pub fn read_timeout(mut self, limit: Duration) -> Self {
-        self.limits.read_timeout = limit;
-        self
-    }
-
-    /// How long a connection without a request is kept open; 75 s unless set, and at most a day. The limit applies only
-    /// to [`App::serve`](crate::App::serve).
-    #[must_use]
-    pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.limits.idle_timeout = limit;
-        self
-    }
-
-    /// The time limit of a handler whose endpoint has no `timeout` of its own; 60 s unless set.
-    #[must_use]
-    pub fn handler_timeout(mut self, limit: Duration) -> Self {
-        self.limits.handler_timeout = limit;
-        self
-    }
-
-    /// The largest number of calls that run at the same time; 1024 unless set. Further calls are refused with 503
-    /// before they have any effect.
-    #[must_use]
-    pub fn concurrency(mut self, calls: usize) -> Self {
-        self.limits.concurrency = calls;
-        self
-    }
-
     /// The times and sizes for stored operations, such as how long they are kept and how long a lease lasts.
     #[must_use]
     pub fn operations(mut self, settings: Settings) -> Self {
         self.operations = settings;
         self
-    }
-
-    /// The first setting of TLS that is given, if one is.
-    pub(crate) fn tls_setting(&self) -> Option<SettingName> {
-        let all = [&self.tls_cert, &self.tls_key, &self.client_ca, &self.clients];
-        all.into_iter().flatten().map(|given| given.setting).next()
-    }
-
-    /// The settings without TLS, for calls that arrive without it.
-    fn without_tls(self) -> Self {
-        Self {
-            tls_cert: None,
-            tls_key: None,
-            client_ca: None,
-            clients: None,
-            ..self
-        }
     }
 
     /// The settings of an app that another server serves.

@@ -135,7 +135,7 @@ impl Stream {
         };
     }
 
-    /// Calls `with` with the stream, whichever it is.
+    /// Calls `with` with the stream, plain or encrypted.
     fn io<R>(&mut self, with: impl FnOnce(Pin<&mut (dyn Io + Send)>) -> R) -> R {
         match self {
             Self::Plain(stream) => with(Pin::new(stream)),
@@ -249,7 +249,7 @@ impl AsyncWrite for Connection {
         Poll::Ready(self.watched.has_written())
     }
 
-    /// The end of an encrypted stream is written too.
+    /// Also writes the end of an encrypted stream, so the server may have to wait for the caller.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = self.stream.io(|stream| stream.poll_shutdown(context));
         if ended.is_pending() {

@@ -12,8 +12,12 @@ use http_body::Body;
 use http_body_util::Full;
 
 use super::Assembled;
+#[cfg(feature = "tls")]
+use super::probes;
 use super::reading::Reading;
 use crate::pipeline::events::Handlers;
+#[cfg(feature = "tls")]
+use crate::pipeline::not_verified;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
@@ -72,7 +76,7 @@ impl Served {
             }
             let reply = match reading.finish(assembled.settings.limits, &assembled.room).await {
                 Ok((body, room)) => pipeline.answer(endpoint, head, body, room).await,
-                Err(error) => turned_away(&head, &error),
+                Err(error) => turned_away(&head.method, head.uri.path(), &error),
             };
             Ok(respond(reply))
         }
@@ -85,19 +89,45 @@ pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
         "There is no endpoint at {}; the manifest lists the endpoints.",
         head.uri.path()
     );
-    respond(turned_away(head, &Error::new(Kind::NoSuchPath, detail)))
+    let error = Error::new(Kind::NoSuchPath, detail);
+    respond(turned_away(&head.method, head.uri.path(), &error))
+}
+
+/// The answer to a request whose client has no valid certificate, if this server asks for certificates. Only the probes
+/// need none. A call's certificate is checked again with its credential, which may change while the body arrives.
+#[cfg(feature = "tls")]
+pub(super) fn uncertified<B>(assembled: &Assembled, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    let credentials = assembled.credentials.load();
+    let checked = assembled.pipeline.check_certificate(&credentials, request.extensions());
+    let refusal = checked.err()?;
+    let (path, public_url) = (request.uri().path(), &assembled.settings.public_url);
+    if probes::PATHS.contains(&path) {
+        return None;
+    }
+    let mut endpoints = assembled.endpoints.iter();
+    let reply = match endpoints.find(|at| path == at.path || path == public_url.published_path(at.path)) {
+        Some(endpoint) => not_verified(endpoint, refusal),
+        None => {
+            let challenge = credentials.challenge(&refusal, "endpoints", "");
+            let mut reply = turned_away(request.method(), path, &refusal.into());
+            reply.challenge = challenge.map(Into::into);
+            reply
+        }
+    };
+    Some(respond(reply))
 }
 
 /// Logs and answers a request that does not reach the pipeline. The pipeline logs all other requests.
-fn turned_away(head: &Parts, error: &Error) -> Reply {
-    let path: String = head.uri.path().chars().take(200).collect();
-    tracing::warn!(method = %head.method, path, status = error.status().as_u16(), reason = error.detail(), "refused");
+fn turned_away(method: &http::Method, path: &str, error: &Error) -> Reply {
+    let path: String = path.chars().take(200).collect();
+    tracing::warn!(%method, path, status = error.status().as_u16(), reason = error.detail(), "refused");
     Reply::from_error(error)
 }
 
 fn method_not_allowed(head: &Parts, allowed: &'static str) -> Response<Full<Bytes>> {
     let detail = format!("This endpoint answers only {allowed}: send a {allowed} request.");
-    let mut response = respond(turned_away(head, &Error::new(Kind::MethodNotAllowed, detail)));
+    let error = Error::new(Kind::MethodNotAllowed, detail);
+    let mut response = respond(turned_away(&head.method, head.uri.path(), &error));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -61,8 +61,8 @@ fn fetch(issuer: &str) -> Result<IssuerKeys, String> {
     Err(failed.join(" "))
 }
 
-/// Where the metadata may be: OpenID Connect appends its path to the issuer, RFC 8414 §3.1 inserts its path before the
-/// issuer's.
+/// Where the metadata may be: OpenID Connect appends a path to the issuer, and RFC 8414 §3.1 inserts another one before
+/// the issuer's own path.
 fn places(issuer: &str) -> [String; 2] {
     let issuer = issuer.trim_end_matches('/');
     let host = issuer.find("://").map_or(0, |scheme| scheme + 3);

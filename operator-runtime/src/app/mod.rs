@@ -140,8 +140,8 @@ impl App {
         self
     }
 
-    /// Serves only these endpoints and handlers of events: `App::new().only(endpoints![recent_orders, refund_order])`. Call this method only
-    /// once; [`Endpoints`] says how to join several lists.
+    /// Serves only these endpoints and handlers of events: `App::new().only(endpoints![recent_orders, refund_order])`.
+    /// Call this method only once; [`Endpoints`] says how to join several lists.
     #[must_use]
     pub fn only(mut self, endpoints: Endpoints) -> Self {
         self.only.push(endpoints);
@@ -397,8 +397,8 @@ impl App {
     /// `/livez` and `/readyz` answer probes without a signature. After SIGTERM, `/readyz` answers 503, and the server
     /// still accepts connections and answers calls for [`Config::stop_delay`], so that load balancers can choose other
     /// servers. Then the server closes the port. Calls on connections that are still open are answered, and each answer
-    /// closes its connection. After SIGINT, the server closes the port at once. SIGHUP makes it read the files of credentials
-    /// and certificates again; without such files, SIGHUP ends the process.
+    /// closes its connection. After SIGINT, the server closes the port at once. SIGHUP makes the server read the files of
+    /// credentials and certificates again; without such files and without an OAuth issuer, SIGHUP ends the process.
     ///
     /// A second SIGTERM or SIGINT ends the process at once, with exit status 1. A retry of a call that was running may then
     /// have to wait until that call's lease has expired. A second signal within 0.5 s of the first is ignored, because it

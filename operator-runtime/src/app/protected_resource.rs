@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::protocol::oauth::METADATA;
 use crate::protocol::public_url::PublicUrl;
 
-/// Reports each path of an endpoint or of the events at which the document is.
+/// Reports each path of an endpoint or of the events that is a path of the document.
 pub(super) fn check_paths<'p>(
     of_endpoints: impl Iterator<Item = &'p str>,
     public_url: &PublicUrl,
@@ -22,13 +22,13 @@ pub(super) fn check_paths<'p>(
     let is_taken = move |path: &&str| own.contains(*path) || own.contains(&public_url.published_path(path));
     of_endpoints.filter(is_taken).map(|path| {
         StartProblem::new(format!(
-            "The path `{path}` of an endpoint is that of the document for OAuth clients (RFC 9728): give the endpoint another path."
+            "The path `{path}` of an endpoint is a path of the document for OAuth clients (RFC 9728): give the endpoint another path."
         ))
     })
 }
 
-/// The paths of the document: its own, and that with `/mcp` after it. With a base path, each of them is also below it,
-/// and where RFC 9728 §3.1 puts it: between the host and the path.
+/// The paths of the document: `METADATA`, and `METADATA` with `/mcp` after it. If the public URL has a base path, each of
+/// the two is also served below the base path, and with the base path after `METADATA`, as RFC 9728 §3.1 says.
 fn paths(public_url: &PublicUrl) -> BTreeSet<String> {
     let base = public_url.base_path();
     let below = ["", "/mcp"].into_iter();

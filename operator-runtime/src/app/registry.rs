@@ -189,7 +189,8 @@ pub(crate) fn check_events_path(
             "The path `{path}` of the events is not a path: give {EVENTS_PATH} one like `/events`, of ASCII letters, digits, `-`, `_`, `.`, `~` and `/`, with no `/` at its end."
         )));
     }
-    if probes::PATHS.contains(&path) || MCP_PATH == Some(path) {
+    let is_of_mcp = MCP_PATH.is_some_and(|mcp| clashes(mcp, path, public_url));
+    if probes::PATHS.contains(&path) || is_of_mcp {
         problems.push(StartProblem::of(EVENTS_PATH, format!(
             "The path `{path}` of the events is that of a probe or of the MCP server: give {EVENTS_PATH} another path."
         )));
@@ -261,8 +262,8 @@ pub(crate) fn check_base_path(
 }
 
 /// Reports the values and transactions that endpoints need and the app does not provide. The types `own` belong to each
-/// call. If the store could not be
-/// opened, the needs that a store provides are not checked, because another problem already reports the store.
+/// call. If the store could not be opened, the needs that a store provides are not checked, because another problem
+/// already reports the store.
 pub(crate) fn check_needs(
     endpoints: impl IntoIterator<Item = &'static Endpoint>,
     own: &[TypeId],
@@ -340,11 +341,8 @@ pub(crate) fn check_mcp_path(
     setting: SettingName,
     problems: &mut Vec<StartProblem>,
 ) {
-    let path = super::mcp::http::PATH;
-    let published = public_url.published_path(path);
-    let is_taken = |own: &str| own == path || own == published;
     for endpoint in endpoints {
-        if is_taken(endpoint.path) || is_taken(&public_url.published_path(endpoint.path)) {
+        if clashes(endpoint.path, super::mcp::http::PATH, public_url) {
             problems.push(StartProblem::of(setting, format!(
                 "`{}` ({}) answers at `{}`, which is the path of the MCP server because {setting} is set: give the endpoint another path.",
                 endpoint.name, endpoint.source, endpoint.path

@@ -10,8 +10,6 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-#[cfg(feature = "tls")]
-use super::StartProblem;
 use super::{Assembled, Config};
 use crate::protocol::credentials::Credentials;
 
@@ -50,7 +48,7 @@ impl Versions {
 /// Looks at the files until the task is aborted, or the app is dropped or drained. Without a file and without an issuer,
 /// there is no task, and SIGHUP ends the process, as it does unless a program waits for it.
 pub(super) fn rotate_while_held(assembled: &Arc<Assembled>) -> Option<JoinHandle<()>> {
-    if assembled.files.is_empty() && !has_issuer(&assembled.credentials.load()) {
+    if assembled.files.is_empty() && !assembled.credentials.load().accepted().oauth {
         return None;
     }
     // Before the task, because SIGHUP ends the process until then.
@@ -99,16 +97,6 @@ fn look(assembled: &Assembled, (taken, seen): (Versions, Versions), is_asked: bo
     }
 }
 
-fn has_issuer(credentials: &Credentials) -> bool {
-    #[cfg(feature = "oauth")]
-    return credentials.issuer.is_some();
-    #[cfg(not(feature = "oauth"))]
-    {
-        let _ = credentials;
-        false
-    }
-}
-
 /// Fetches the issuer's keys, if there is an issuer.
 #[cfg_attr(
     not(feature = "oauth"),
@@ -125,27 +113,29 @@ pub(super) async fn fetch_keys(assembled: &Assembled) {
 /// Reads all files, and replaces the credentials of every endpoint and the server's certificate. If there is a problem
 /// with the credentials, none of them is replaced; the certificate is replaced on its own.
 fn replace(assembled: &Assembled) {
-    let of_credentials = match assembled.config.credentials() {
-        Ok(new) => {
-            put(assembled, new);
-            Vec::new()
+    match assembled.config.credentials() {
+        Ok(new) => put(assembled, new),
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!("credentials were not replaced, and the old ones stay in use: {problem}");
+            }
         }
-        Err(problems) => problems,
-    };
-    for problem in &of_credentials {
-        tracing::error!("credentials were not replaced, and the old ones stay in use: {problem}");
     }
     #[cfg(feature = "tls")]
-    replace_certificate(assembled, &of_credentials);
+    replace_certificate(assembled);
 }
 
-/// `known` are problems that the log shows already, such as one of the authorities of clients.
+/// Reads the server's certificate and its key, and replaces them. Clients are asked for certificates of the authorities
+/// in use.
 #[cfg(feature = "tls")]
-fn replace_certificate(assembled: &Assembled, known: &[StartProblem]) {
+fn replace_certificate(assembled: &Assembled) {
     let Some(tls) = &assembled.settings.tls else {
         return;
     };
-    match assembled.config.server_tls() {
+    match assembled
+        .config
+        .server_tls(assembled.credentials.load().clients.as_ref())
+    {
         Ok(Some(new)) => {
             if new.digest != tls.load().digest {
                 let digest = const_hex::encode(new.digest);
@@ -155,8 +145,7 @@ fn replace_certificate(assembled: &Assembled, known: &[StartProblem]) {
         }
         Ok(None) => {}
         Err(problems) => {
-            let is_known = |problem: &StartProblem| known.iter().any(|known| known.to_string() == problem.to_string());
-            for problem in problems.iter().filter(|problem| !is_known(problem)) {
+            for problem in problems {
                 tracing::error!("the server's certificate was not replaced, and the old one stays in use: {problem}");
             }
         }

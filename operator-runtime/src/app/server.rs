@@ -279,8 +279,12 @@ impl Server {
             if let Some(Ok(certificates)) = presented.as_ref().and_then(|presented| presented.get()) {
                 request.extensions_mut().insert(certificates.clone());
             }
+            #[cfg(feature = "tls")]
+            let answering = service.answer_certified(request);
+            #[cfg(not(feature = "tls"))]
+            let answering = service.answer(request);
             let watched = Arc::clone(&watched);
-            service.answer(request).map_ok(move |mut response| {
+            answering.map_ok(move |mut response| {
                 watched.call_ends(response.body().size_hint().lower());
                 if is_last {
                     response
@@ -309,7 +313,7 @@ impl Server {
         });
     }
 
-    /// The stream, and, if the server speaks https, how its handshake will have ended.
+    /// The stream and, if the server speaks https, the place for the result of its handshake.
     #[cfg(feature = "tls")]
     fn encrypted(&self, stream: TcpStream) -> (Stream, Option<Handshake>) {
         match &self.tls {

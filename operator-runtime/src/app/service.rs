@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+#[cfg(feature = "tls")]
+use std::future::ready;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -14,6 +16,8 @@ use http_body_util::{Either, Full};
 use tower::Service as _;
 
 use super::Assembled;
+#[cfg(feature = "tls")]
+use super::exchange::uncertified;
 use super::exchange::{Served, no_such_path};
 use super::router::{beside_endpoints, route};
 
@@ -29,6 +33,8 @@ pub(crate) struct Service(Arc<Paths>);
 struct Paths {
     endpoints: HashMap<String, Arc<Served>>,
     beside: Router,
+    #[cfg(feature = "tls")]
+    assembled: Arc<Assembled>,
 }
 
 impl Service {
@@ -49,7 +55,28 @@ impl Service {
             }
         }
         let beside = beside.fallback(async |request: extract::Request| no_such_path(&request.into_parts().0));
-        Self(Arc::new(Paths { endpoints, beside }))
+        Self(Arc::new(Paths {
+            endpoints,
+            beside,
+            #[cfg(feature = "tls")]
+            assembled: Arc::clone(assembled),
+        }))
+    }
+
+    /// Answers a request from the network. If this server asks for client certificates, a request without a valid one is
+    /// refused before its path is looked up.
+    #[cfg(feature = "tls")]
+    pub(super) fn answer_certified<B>(
+        &self,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<B>
+    where
+        B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        match uncertified(&self.0.assembled, &request) {
+            Some(refused) => ready(Ok(refused.map(Either::Left))).left_future(),
+            None => self.answer(request).right_future(),
+        }
     }
 
     pub(crate) fn answer<B>(
@@ -59,7 +86,7 @@ impl Service {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let Paths { endpoints, beside } = &*self.0;
+        let Paths { endpoints, beside, .. } = &*self.0;
         match endpoints.get(request.uri().path()) {
             Some(served) => Arc::clone(served)
                 .answer(request)

@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
 
 use super::wrong_protocol::{self, Beginning};
-use crate::protocol::certificate::{Authorities, PeerCertificates};
+use crate::protocol::certificate::{Authorities, Clients, PeerCertificates};
 
 /// How a handshake ended: with the client's certificates, or with an error. Empty before it ends.
 pub(super) type Handshake = Arc<OnceLock<io::Result<PeerCertificates>>>;
@@ -48,9 +48,9 @@ pub(super) fn authorities(pem: &[u8]) -> Result<Authorities, String> {
     Ok(Authorities { verifier, digests })
 }
 
-/// The settings of TLS: the server's certificates and its private key as PEM, and the authorities of clients. The error
-/// is a clause about the file of the certificate or about the file of the key.
-pub(super) fn server(chain: &[u8], key: &[u8], authorities: Option<Authorities>) -> Result<ServerTls, Unusable> {
+/// The settings of TLS: the server's certificates and its private key as PEM, and the clients that are asked for a
+/// certificate. The error is a clause about the file of the certificate or about the file of the key.
+pub(super) fn server(chain: &[u8], key: &[u8], clients: Option<&Clients>) -> Result<ServerTls, Unusable> {
     let is_encrypted = key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
     let chain = certificates(chain).map_err(Unusable::Certificate)?;
     let digest = chain.first().map(Sha256::digest).unwrap_or_default().into();
@@ -64,8 +64,8 @@ pub(super) fn server(chain: &[u8], key: &[u8], authorities: Option<Authorities>)
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| Unusable::Certificate(format!("cannot be used ({error})")))?;
-    let config = match authorities {
-        Some(authorities) => config.with_client_cert_verifier(Arc::new(Asking(authorities.verifier))),
+    let config = match clients {
+        Some(clients) => config.with_client_cert_verifier(Arc::new(Asking(Arc::clone(clients.verifier())))),
         None => config.with_no_client_auth(),
     };
     let mut config = config.with_single_cert(chain, key).map_err(|error| match error {
@@ -101,8 +101,8 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Asks each client for a certificate and accepts any whose private key the client has, or none. The requests decide
-/// about the certificate, because an answer can say what is wrong with it.
+/// Asks each client for a certificate. A client without a certificate is accepted, and so is any certificate whose private
+/// key the client has: the certificate is checked with each request, because an answer can say what is wrong with it.
 #[derive(Debug)]
 struct Asking(Arc<dyn ClientCertVerifier>);
 
@@ -201,8 +201,9 @@ impl Encrypted {
         matches!(self.state, State::Open(_))
     }
 
-    /// Waits until the handshake is over. `answer` has the answer to an HTTP request that arrives without TLS. The error
-    /// says only that there is none; hyper would lose another one, so `Handshake` has it.
+    /// Waits until the handshake is over. `answer` makes the answer to an HTTP request that arrives without TLS. The
+    /// returned error does not say why a handshake failed: hyper would lose the cause, so the cause is put into
+    /// `Handshake`.
     pub(super) fn poll_handshake(
         &mut self,
         context: &mut Context<'_>,

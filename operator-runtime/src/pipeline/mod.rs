@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+#[cfg(feature = "tls")]
+use http::Extensions;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -39,7 +41,7 @@ use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::caller::Caller;
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
 use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
@@ -148,6 +150,12 @@ impl Pipeline {
             Ok(Opening::Waiting(begun)) => begun.await,
             Err(error) => Err(turned_away(endpoint, &error)),
         }
+    }
+
+    /// Checks the certificate of the connection's client, if this server asks for one.
+    #[cfg(feature = "tls")]
+    pub(crate) fn check_certificate(&self, credentials: &Credentials, connection: &Extensions) -> Result<(), Refusal> {
+        credentials.certified(connection, self.clock.unix_seconds()).map(drop)
     }
 
     /// Verifies the caller of a request over MCP.
@@ -367,7 +375,7 @@ fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<De
 }
 
 /// Counts and answers a call whose caller is not verified, or may not make it.
-fn not_verified(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
+pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
     endpoint.meter.call(Outcome::NotVerified);
     refuse(endpoint, refusal)
 }
@@ -412,7 +420,7 @@ enum Claimed {
 /// A call that is being verified and admitted.
 enum Opening<'p> {
     Done(Result<Begun<'p>, Reply>),
-    /// The call waits for its turn, because its body or query takes long to hash.
+    /// The call waits for its turn to be hashed or decoded, or for the issuer's keys.
     Waiting(BoxFuture<'p, Result<Begun<'p>, Reply>>),
 }
 

@@ -155,6 +155,11 @@ impl Clients {
         }
     }
 
+    /// Verifies that a certificate is issued by one of the authorities.
+    pub(crate) fn verifier(&self) -> &Arc<dyn ClientCertVerifier> {
+        &self.authorities.verifier
+    }
+
     /// The name of each client and the SHA-256 of what its certificate is known by.
     pub(super) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
         let clients = self.list.0.iter();
@@ -197,6 +202,7 @@ impl Clients {
         match self.list.find(&names) {
             Some(name) => Ok(Caller::of(Scheme::Certificate, name.clone())),
             None => {
+                // From the end, because the digest, which every certificate has, is the last name.
                 let shown = names.iter().rev().take(MOST_NAMES).map(ClientName::to_string);
                 Err(Refusal::UnknownCertificate(shown.collect::<Vec<_>>().join(", ")))
             }

@@ -32,7 +32,7 @@ pub(crate) struct Accepted {
     pub(super) hmac: bool,
     pub(super) ed25519: bool,
     pub(super) api_keys: bool,
-    pub(super) oauth: bool,
+    pub(crate) oauth: bool,
     pub(super) certificates: bool,
 }
 
@@ -165,7 +165,7 @@ impl Credentials {
     }
 
     /// Checks the certificate of the connection's client, if this server asks for one.
-    pub(super) fn certified(&self, connection: &Extensions, now: u64) -> Result<Option<Caller>, Refusal> {
+    pub(crate) fn certified(&self, connection: &Extensions, now: u64) -> Result<Option<Caller>, Refusal> {
         #[cfg(feature = "tls")]
         if let Some(clients) = &self.clients {
             return clients.holder(connection, now).map(Some);
@@ -218,7 +218,12 @@ impl BoundCredentials {
 impl Accepted {
     /// Whether every caller signs.
     pub(super) fn only_signatures(self) -> bool {
-        self.signatures() && !self.api_keys && !self.oauth
+        self.signatures() && !self.has_tokens()
+    }
+
+    /// Whether callers have no other credential than a client certificate.
+    fn only_certificates(self) -> bool {
+        self.certificates && !self.signatures() && !self.has_tokens()
     }
 
     /// What MCP accepts: its requests are not signed.
@@ -250,7 +255,7 @@ impl Accepted {
 
     /// A request without a credential in its headers, for which a certificate may vouch.
     pub(super) fn nothing<'h>(self) -> Result<Credential<'h>, Refusal> {
-        if self.certificates && !self.signatures() && !self.api_keys && !self.oauth {
+        if self.only_certificates() {
             Ok(Credential::Nothing)
         } else {
             Err(Refusal::NoCredential(self))
@@ -274,10 +279,7 @@ impl fmt::Display for Accepted {
                 self.oauth,
                 "send an access token of this server's issuer as `Authorization: Bearer …`",
             ),
-            (
-                self.certificates && !self.signatures() && !self.api_keys && !self.oauth,
-                "connect with a client certificate",
-            ),
+            (self.only_certificates(), "connect with a client certificate"),
         ];
         let ways = ways
             .into_iter()

@@ -146,7 +146,7 @@ impl<'h> Headers<'h> {
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750 §2.1), which may be empty. Other schemes of that header are not ours.
+/// The token of `Authorization: Bearer …` (RFC 6750 §2.1), which may be empty. Other schemes of that header are ignored.
 fn bearer(authorization: &HeaderValue) -> Option<&[u8]> {
     let value = authorization.as_bytes();
     let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());

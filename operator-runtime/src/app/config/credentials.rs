@@ -1,4 +1,4 @@
-//! Reads the credentials of every scheme, from the settings or from the files that they name.
+//! The credentials of every scheme: the builder methods, and the secrets in the settings or in the files that they name.
 
 #[cfg(feature = "oauth")]
 use std::sync::Arc;
@@ -11,11 +11,7 @@ use super::setting::{self, Given, SettingName};
 #[cfg(feature = "oauth")]
 use crate::app::issuer;
 use crate::app::start_error::StartProblem;
-#[cfg(feature = "tls")]
-use crate::app::tls::{self, ServerTls, Unusable};
 use crate::protocol::api_keys::ApiKeys;
-#[cfg(feature = "tls")]
-use crate::protocol::certificate::{Authorities, ClientList, Clients};
 use crate::protocol::credentials::Credentials;
 use crate::protocol::ed25519::VerifyingKeys;
 #[cfg(feature = "oauth")]
@@ -27,6 +23,86 @@ use crate::protocol::signature::Keys;
 
 /// The files that credentials were read from.
 pub(crate) type Files = Vec<String>;
+
+impl Config {
+    /// The secret that the agent signs with. The secret is used exactly as written, without one line end after it.
+    /// Start-up refuses a secret that contains control characters or has quotes or spaces around it. `@FILE` reads the
+    /// secret from a file, which must contain nothing else.
+    #[must_use]
+    pub fn signing_key(mut self, secret: impl Into<String>) -> Self {
+        self.signing_key = Some(setting::SIGNING_KEY.by_method(secret.into()));
+        self
+    }
+
+    /// Several signing keys: a list of `[tenant/]id=secret`, separated by commas, or `@FILE` to read them from a file
+    /// with one key per line. Ids and tenants are 1 to 64 characters of `A-Z a-z 0-9 . _ -`. The rules for a secret are
+    /// those of [`signing_key`](Self::signing_key).
+    ///
+    /// Start-up refuses a file that its group or everybody may write. If everybody may read the file, a warning is
+    /// logged.
+    #[must_use]
+    pub fn signing_keys(mut self, keys: impl Into<String>) -> Self {
+        self.signing_keys = Some(setting::SIGNING_KEYS.by_method(keys.into()));
+        self
+    }
+
+    /// The public keys of callers that sign with Ed25519: a list of `[tenant/]id=KEY`, separated by commas, or `@FILE` to
+    /// read them from a file with one key per line. A key is the base64 of its 32 bytes or of its SPKI, or `file:PATH` of
+    /// a PEM.
+    ///
+    /// Such a caller sends the same headers and signs the same payload as one with a signing key. `X-Signature` then has
+    /// 128 hexadecimal digits.
+    #[must_use]
+    pub fn verifying_keys(mut self, keys: impl Into<String>) -> Self {
+        self.verifying_keys = Some(setting::VERIFYING_KEYS.by_method(keys.into()));
+        self
+    }
+
+    /// The tokens of callers that do not sign: a list of `[tenant/]id=TOKEN`, separated by commas, or `@FILE` to read
+    /// them from a file with one token per line. A caller sends its token as `Authorization: Bearer TOKEN` or as
+    /// `X-API-Key: TOKEN`.
+    ///
+    /// With the feature `mcp`, clients with an API key may also call over MCP, at `/mcp`.
+    #[must_use]
+    pub fn api_keys(mut self, keys: impl Into<String>) -> Self {
+        self.api_keys = Some(setting::API_KEYS.by_method(keys.into()));
+        self
+    }
+
+    #[doc(hidden)]
+    #[deprecated = "API keys are also accepted at the endpoints: write `api_keys`"]
+    #[must_use]
+    pub fn mcp_tokens(self, tokens: impl Into<String>) -> Self {
+        self.api_keys(tokens)
+    }
+
+    /// The OAuth issuer whose access tokens (RFC 9068) callers may send as `Authorization: Bearer …`, as its metadata
+    /// names it, such as `https://login.example.com`. Needs the feature `oauth`.
+    ///
+    /// The issuer's keys are fetched at start-up, and again when a token names a key that is not known, but at most once
+    /// a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act` for one that
+    /// changes something, unless the endpoint names a scope of its own.
+    #[must_use]
+    pub fn oauth_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.oauth_issuer = Some(setting::OAUTH_ISSUER.by_method(issuer.into()));
+        self
+    }
+
+    /// The audience that access tokens must name in `aud`; the public URL unless set.
+    #[must_use]
+    pub fn oauth_audience(mut self, audience: impl Into<String>) -> Self {
+        self.oauth_audience = Some(setting::OAUTH_AUDIENCE.by_method(audience.into()));
+        self
+    }
+
+    /// The claim of an access token that names the tenant. A token without it is refused. Unless set, all clients of the
+    /// issuer belong to the tenant `default`.
+    #[must_use]
+    pub fn oauth_tenant_claim(mut self, claim: impl Into<String>) -> Self {
+        self.oauth_tenant_claim = Some(setting::OAUTH_TENANT_CLAIM.by_method(claim.into()));
+        self
+    }
+}
 
 impl Config {
     /// All credentials. The error names every problem.
@@ -207,12 +283,8 @@ impl Config {
     /// The name of the setting because of which `/mcp` is served.
     #[cfg(feature = "mcp")]
     pub(crate) fn tokens_setting(&self) -> SettingName {
-        match (&self.api_keys, &self.oauth_issuer) {
-            (None, Some(issuer)) => issuer.setting,
-            (given, _) => given
-                .as_ref()
-                .map_or(self.unset(setting::API_KEYS), |given| given.setting),
-        }
+        let given = self.given_api_keys().or(self.oauth_issuer.as_ref());
+        self.setting_of(given, setting::API_KEYS)
     }
 
     /// The files that contain credentials, which are read again when they change.
@@ -240,111 +312,8 @@ impl Config {
     }
 }
 
-impl Config {
-    /// The clients of mutual TLS, if there are any.
-    #[cfg(feature = "tls")]
-    fn settle_clients(&self) -> Result<Option<Clients>, Vec<StartProblem>> {
-        self.check_tls()?;
-        let (Some(authorities), Some(clients)) = (&self.client_ca, &self.clients) else {
-            return Ok(None);
-        };
-        let list = read_secrets(clients, ClientList::parse, ClientList::parse_lines)?;
-        Ok(Some(Clients::new(list, self.authorities(authorities)?)))
-    }
-
-    /// Reports a setting of TLS that lacks another one, or the feature.
-    fn check_tls(&self) -> Result<(), Vec<StartProblem>> {
-        let needs = [
-            (&self.tls_cert, &self.tls_key, setting::TLS_KEY),
-            (&self.tls_key, &self.tls_cert, setting::TLS_CERT),
-            (&self.clients, &self.client_ca, setting::CLIENT_CA),
-            (&self.client_ca, &self.clients, setting::CLIENTS),
-            (&self.client_ca, &self.tls_cert, setting::TLS_CERT),
-        ];
-        let lacking = needs.into_iter().filter_map(|(given, needed, names)| {
-            let setting = given.as_ref().filter(|_| needed.is_none())?.setting;
-            let needed = self.unset(names);
-            let sentence = format!("{setting} is set, but {needed} is not: set both, or neither.");
-            Some(StartProblem::of(setting, sentence))
-        });
-        let mut problems: Vec<StartProblem> = lacking.collect();
-        if let (true, Some(setting)) = (self.is_hosted, self.tls_setting()) {
-            let sentence = format!(
-                "{setting} is set, but this app is served by another server: leave {setting} unset, and set TLS up in that server."
-            );
-            problems.push(StartProblem::of(setting, sentence));
-        }
-        if let (false, Some(given)) = (
-            cfg!(feature = "tls"),
-            self.tls_cert.as_ref().or(self.client_ca.as_ref()),
-        ) {
-            let setting = given.setting;
-            let sentence = format!(
-                "{setting} is set, but this program was built without TLS: turn it on with `operator-runtime = {{ features = [\"tls\"] }}` in its Cargo.toml, or leave {setting} unset."
-            );
-            problems.push(StartProblem::of(setting, sentence));
-        }
-        none_if_empty(problems)
-    }
-
-    #[cfg(feature = "tls")]
-    fn authorities(&self, given: &Given<String>) -> Result<Authorities, Vec<StartProblem>> {
-        let pem = pem_file(given, Is::Public)?;
-        tls::authorities(pem.as_bytes()).map_err(|why| unusable(given, &why))
-    }
-
-    /// The server's certificate and key, and the question for a client's certificate; `None` if `serve` speaks http.
-    #[cfg(feature = "tls")]
-    pub(crate) fn server_tls(&self) -> Result<Option<ServerTls>, Vec<StartProblem>> {
-        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
-            return Ok(None);
-        };
-        let chain = pem_file(certificate, Is::Public)?;
-        let private = pem_file(key, Is::Secret)?;
-        let authorities = self
-            .client_ca
-            .as_ref()
-            .map(|given| self.authorities(given))
-            .transpose()?;
-        let server = tls::server(chain.as_bytes(), private.as_bytes(), authorities);
-        let server = server.map_err(|error| match error {
-            Unusable::Certificate(why) => unusable(certificate, &why),
-            Unusable::Key(why) => unusable(key, why),
-        })?;
-        Ok(Some(server))
-    }
-}
-
-/// The problem of a file that can be read but not used. `why` is a clause.
-#[cfg(feature = "tls")]
-fn unusable(given: &Given<String>, why: &str) -> Vec<StartProblem> {
-    let Given { value, setting } = given;
-    vec![StartProblem::of(
-        *setting,
-        format!("The file {value} ({setting}) {why}."),
-    )]
-}
-
-/// Whether everybody may read a file.
-#[cfg(feature = "tls")]
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Is {
-    Public,
-    Secret,
-}
-
-#[cfg(feature = "tls")]
-fn pem_file(given: &Given<String>, is: Is) -> Result<Zeroizing<String>, Vec<StartProblem>> {
-    let file = match is {
-        Is::Public => SecretFile::of_public_key(&given.value, given.setting),
-        Is::Secret => SecretFile::of_path(&given.value, given.setting),
-    };
-    let Contents { text, problems } = file.read();
-    text.filter(|_| problems.is_empty()).ok_or(problems)
-}
-
-/// No problem and no issuer.
-fn none_if_empty<T: Default>(problems: Vec<StartProblem>) -> Result<T, Vec<StartProblem>> {
+/// The default, such as no issuer, unless there is a problem.
+pub(super) fn none_if_empty<T: Default>(problems: Vec<StartProblem>) -> Result<T, Vec<StartProblem>> {
     if problems.is_empty() {
         Ok(T::default())
     } else {
@@ -361,18 +330,15 @@ fn key_files(list: &str) -> Vec<String> {
 
 /// The file of a verifying key. The error is a clause that follows the name of the key.
 fn key_file(setting: SettingName, path: &str) -> Result<Zeroizing<String>, String> {
-    let Contents { text, problems } = SecretFile::of_public_key(path, setting).read();
-    match (text, problems.first()) {
-        (Some(text), None) => Ok(text),
-        (_, problem) => {
-            let why = problem.map(StartProblem::to_string).unwrap_or_default();
-            Err(format!("cannot be read. {}", why.trim_end_matches('.')))
-        }
-    }
+    let text = SecretFile::of_public_key(path, setting).read().checked();
+    text.map_err(|problems| {
+        let why = problems.first().map(StartProblem::to_string).unwrap_or_default();
+        format!("cannot be read. {}", why.trim_end_matches('.'))
+    })
 }
 
 /// Reads secrets from the setting, or from the file that the setting names.
-fn read_secrets<T>(
+pub(super) fn read_secrets<T>(
     given: &Given<String>,
     parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
     parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,

@@ -1,7 +1,8 @@
-//! The limits on the size and time of a request, its connection and its answer.
+//! The limits on the size and time of a request, its connection and its answer, and the builder methods that set them.
 
 use std::time::Duration;
 
+use super::Config;
 use super::setting::SettingName;
 use crate::app::start_error::StartProblem;
 
@@ -46,6 +47,86 @@ impl Default for Limits {
             handler_timeout: Duration::from_secs(60),
             concurrency: 1024,
         }
+    }
+}
+
+impl Config {
+    /// The largest body, in bytes; 1 MiB unless set.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.limits.body = bytes;
+        self
+    }
+
+    /// The memory for all request bodies that are being read, in bytes; 256 MiB unless set. If a body does not fit into
+    /// the memory that is left, its request is refused with 503. A body that arrives together with its headers does not
+    /// count.
+    #[must_use]
+    pub fn memory_for_bodies(mut self, bytes: usize) -> Self {
+        self.limits.memory_for_bodies = bytes;
+        self
+    }
+
+    /// The largest head of a request (URL and headers together), in bytes; 64 KiB unless set, and at least 8 KiB. A
+    /// request with a longer head is refused with 431. Apart from a body, a connection uses at most two buffers of this
+    /// size. The limit applies only to [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn head_limit(mut self, bytes: usize) -> Self {
+        self.limits.head = bytes;
+        self
+    }
+
+    /// The largest number of connections with an unfinished request head; 1024 unless set. If there is one more, the
+    /// request whose head has been unfinished longest is refused with 503. The limit applies only to
+    /// [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn unfinished_heads(mut self, heads: usize) -> Self {
+        self.limits.unfinished_heads = heads;
+        self
+    }
+
+    /// The largest number of connections. Unless set, it is three quarters of the file descriptors that the process may
+    /// open (`ulimit -n`), but at most 8192. If one more connection is opened, the server closes the connection that
+    /// has been idle longest. If no connection is idle, it closes the connection whose caller has been slowest to send
+    /// a head or a body, or to read an answer. If handlers are running on all connections, the new connection is
+    /// refused with 503. The limit applies only to [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn connections(mut self, most: usize) -> Self {
+        self.limits.connections = Some(most);
+        self
+    }
+
+    /// The time limit for receiving a head, and then for receiving a body; 10 s unless set, and at most an hour. A
+    /// slower request is refused with 408. After its first second, a body must also arrive at 1 KiB per second or
+    /// faster. A caller has the same time to read the answer, plus one second for each 512 KiB of the answer; then the
+    /// connection is closed.
+    #[must_use]
+    pub fn read_timeout(mut self, limit: Duration) -> Self {
+        self.limits.read_timeout = limit;
+        self
+    }
+
+    /// How long a connection without a request is kept open; 75 s unless set, and at most a day. The limit applies only
+    /// to [`App::serve`](crate::App::serve).
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle_timeout = limit;
+        self
+    }
+
+    /// The time limit of a handler whose endpoint has no `timeout` of its own; 60 s unless set.
+    #[must_use]
+    pub fn handler_timeout(mut self, limit: Duration) -> Self {
+        self.limits.handler_timeout = limit;
+        self
+    }
+
+    /// The largest number of calls that run at the same time; 1024 unless set. Further calls are refused with 503
+    /// before they have any effect.
+    #[must_use]
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.limits.concurrency = calls;
+        self
     }
 }
 

@@ -22,7 +22,7 @@ const STICKY: u32 = 0o1000;
 /// not own the file needs it.
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// A file, and the setting that names it as `@FILE`.
+/// A file, and the setting that names the file.
 pub(super) struct SecretFile<'s> {
     path: &'s str,
     setting: SettingName,
@@ -38,7 +38,16 @@ pub(super) struct Contents {
     pub(super) problems: Vec<StartProblem>,
 }
 
-/// The text of a file, to find the files that it names in turn; empty if it cannot be read. Reading it as secrets checks it.
+impl Contents {
+    /// The text, if the file has no problem.
+    pub(super) fn checked(self) -> Result<Zeroizing<String>, Vec<StartProblem>> {
+        let Self { text, problems } = self;
+        text.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+}
+
+/// The text of a file, to find the files that the text names; empty if the file cannot be read. The file is checked when
+/// it is read as secrets.
 pub(super) fn peek(path: &str) -> String {
     let is_readable = |file: &Metadata| file.is_file() && file.len() <= LARGEST;
     let file = fs::metadata(path).ok().filter(is_readable);
@@ -49,16 +58,10 @@ impl<'s> SecretFile<'s> {
     /// The file that the setting's value names, if it names one.
     pub(super) fn of(given: &'s Given<String>) -> Option<Self> {
         let path = given.value.strip_prefix('@')?;
-        let setting = given.setting;
-        Some(Self {
-            path,
-            setting,
-            is_public: false,
-        })
+        Some(Self::of_path(path, given.setting))
     }
 
-    /// The file at this path.
-    #[cfg(feature = "tls")]
+    /// The file of a secret at this path.
     pub(super) fn of_path(path: &'s str, setting: SettingName) -> Self {
         Self {
             path,
@@ -108,7 +111,7 @@ impl<'s> SecretFile<'s> {
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
             return Err(self.problem(format!(
-                "The file {} is larger than 1 MiB, too large for a list of secrets: name the file that holds the secrets.",
+                "The file {} is larger than 1 MiB, too large for this setting: name another file.",
                 self.place()
             )));
         }
@@ -119,12 +122,12 @@ impl<'s> SecretFile<'s> {
         let place = self.place();
         if metadata.is_dir() {
             return Err(self.problem(format!(
-                "{place} is a directory: name the file in it that holds the secrets."
+                "{place} is a directory: name a file in it."
             )));
         }
         if !metadata.is_file() {
             return Err(self.problem(format!(
-                "{place} is a pipe or a device: name a regular file that holds the secrets."
+                "{place} is a pipe or a device: name a regular file."
             )));
         }
         Ok(())

@@ -46,12 +46,9 @@ impl Config {
         problems.extend(self.unreadable());
         let credentials = self.credentials().map_err(|several| problems.extend(several));
         #[cfg(feature = "tls")]
-        let tls = self.server_tls().map_err(|several| {
-            // A problem of the clients' authorities is reported with the credentials.
-            let is_new = |problem: &StartProblem| problems.iter().all(|known| known.to_string() != problem.to_string());
-            let new: Vec<_> = several.into_iter().filter(is_new).collect();
-            problems.extend(new);
-        });
+        let clients = credentials.as_ref().ok().and_then(|all| all.clients.as_ref());
+        #[cfg(feature = "tls")]
+        let tls = self.server_tls(clients).map_err(|several| problems.extend(several));
         let public_url = self.settle_public_url();
         let public_url = public_url.and_then(|url| url.ok_or_else(|| self.no_public_url()));
         let public_url = public_url.map_err(|problem| problems.push(problem));
@@ -108,7 +105,7 @@ impl Config {
     }
 
     /// The name by which a setting was given, or the names by which it can be given.
-    fn setting_of<T>(&self, given: Option<&Given<T>>, names: Names) -> SettingName {
+    pub(super) fn setting_of<T>(&self, given: Option<&Given<T>>, names: Names) -> SettingName {
         given.map_or_else(|| self.unset(names), |given| given.setting)
     }
 

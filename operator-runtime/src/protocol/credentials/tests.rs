@@ -104,7 +104,7 @@ fn each_scheme_accepts_its_own_credential_beside_the_others() {
     assert_eq!(told(&signed(&ed25519()), &all), Ok("ed25519 shop/e".to_owned()));
     let bearer = headers(&[("authorization", &format!("Bearer {TOKEN}"))]);
     assert_eq!(told(&bearer, &all), Ok("api-key shop/a".to_owned()));
-    // Another kind of `Authorization` is none of ours.
+    // Only the scheme `Bearer` of `Authorization` is a credential.
     let own = headers(&[("x-api-key", TOKEN), ("authorization", "Basic YTpi")]);
     assert_eq!(told(&own, &all), Ok("api-key shop/a".to_owned()));
 }

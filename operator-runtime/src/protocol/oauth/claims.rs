@@ -16,7 +16,7 @@ const LONGEST_ID: usize = 255;
 pub(super) fn caller(claims: &Map<String, Value>, expected: &Expected, now: u64) -> Result<Caller, String> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(&expected.issuer) {
-        return Err(format!("is of another issuer: send one of {}", expected.issuer));
+        return Err(format!("is of another issuer: send a token of {}", expected.issuer));
     }
     let own = without_slash(&expected.audience);
     if !values(claims.get("aud")).any(|audience| without_slash(audience) == own) {
@@ -29,7 +29,7 @@ pub(super) fn caller(claims: &Map<String, Value>, expected: &Expected, now: u64)
     let now = now as f64;
     let time = |name: &str| claims.get(name).map(|value| value.as_f64().unwrap_or(f64::NAN));
     let expires = time("exp").ok_or("has no `exp`, so it would never expire")?;
-    // Each comparison is false for a claim that is no number.
+    // Each comparison is false for a claim that is not a number.
     let is_in_time = now < expires + LEEWAY;
     if !is_in_time {
         return Err("has expired: ask the issuer for a new one".to_owned());

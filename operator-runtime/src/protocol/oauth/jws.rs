@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::NO_JWT;
 use super::keys::{IssuerKey, IssuerKeys};
 
-/// The algorithms of which a token may name one (RFC 7518 §3.1, RFC 9864).
+/// The algorithms that a token may name (RFC 7518 §3.1, RFC 9864).
 const ALGORITHMS: [&str; 10] = [
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519",
 ];
@@ -36,7 +36,7 @@ struct Header {
     has_extensions: bool,
 }
 
-/// Whether a member is there, whatever its value is. An `Option` would take null for a missing member.
+/// Whether a member is given, with any value. With an `Option`, null would count as a missing member.
 fn is_given<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
@@ -82,7 +82,7 @@ impl<'t> Token<'t> {
             return Err("has no `typ` of `at+jwt`: let the issuer make access tokens by RFC 9068".to_owned());
         }
         if self.header.has_extensions {
-            return Err("has extensions in `crit`, of which this server knows none".to_owned());
+            return Err("has extensions in `crit`, and this server supports no extension".to_owned());
         }
         let key = self.key(keys).ok_or_else(|| match kid {
             None => "names no key in `kid`".to_owned(),
