@@ -1,5 +1,5 @@
-//! Code that the tests of this package share: programs of this workspace that run as processes, database servers, a caller
-//! that signs its requests, and the captured log.
+//! Code that the tests of this package share: programs of this workspace that run as processes, database servers, a
+//! caller that signs its requests, and the captured log.
 
 pub mod caller;
 pub mod certificates;
