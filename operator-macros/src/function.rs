@@ -14,6 +14,14 @@ pub(crate) struct Function {
     body: TokenTree,
 }
 
+impl Function {
+    /// The `cfg` attributes.
+    pub(crate) fn conditions(&self) -> Vec<Attribute> {
+        let is_condition = |attribute: &&Attribute| attribute.path().is_ident("cfg");
+        self.attributes.iter().filter(is_condition).cloned().collect()
+    }
+}
+
 impl Parse for Function {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let attributes = input.call(Attribute::parse_outer)?;

@@ -10,7 +10,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Lit, LitInt, LitStr};
 use self::detail::{Shown, member_name};
 use crate::doc::Description;
 use crate::error::Errors;
-use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string};
+use crate::options::{self, Part, literal, once, refuse_missing_value, refuse_value, string_once};
 use crate::runtime::Runtime;
 use crate::span;
 
@@ -261,8 +261,7 @@ fn read_options(attributes: &[Attribute], errors: &mut Errors) -> Options {
             }
             ("detail", Part::Value(_, value)) => {
                 options.detail_is_given = true;
-                let detail = string(value, &what, "detail = \"…\"", errors);
-                once(&mut options.detail, name, detail, &what, errors);
+                string_once(&mut options.detail, name, value, "…", errors);
             }
             ("retryable", Part::Word(_)) => once(&mut options.retryable, name, Some(()), &what, errors),
             ("internal", Part::Word(word)) => once(&mut options.internal, name, Some(word.clone()), &what, errors),
@@ -333,7 +332,7 @@ fn expand(checked: &OperatorError) -> TokenStream {
     }
 }
 
-/// The problem in the endpoint's documents, if it is one of its own.
+/// The problem in the endpoint's documents. An internal error has none of its own: every endpoint can fail.
 fn spec(problem: &Problem) -> Option<TokenStream> {
     let Problem {
         kind,

@@ -1,4 +1,5 @@
-//! The syntax that all options in parentheses share: those of `#[operator(…)]` and of `#[operator_api(…)]`.
+//! The syntax that all options in parentheses share: those of `#[operator(…)]`, `#[operator_api(…)]` and
+//! `#[operator_event(…)]`.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -194,6 +195,14 @@ pub(crate) fn string(value: &Expr, what: &str, example: &str, errors: &mut Error
         format!("write `{example}`"),
     );
     None
+}
+
+/// Fills an option that can be given only once, with a string literal. Any other value is reported; the message shows
+/// `example` as the value to write.
+pub(crate) fn string_once(slot: &mut Option<LitStr>, name: &Ident, value: &Expr, example: &str, errors: &mut Errors) {
+    let what = format!("`{name}`");
+    let string = string(value, &what, &format!("{name} = \"{example}\""), errors);
+    once(slot, name, string, &what, errors);
 }
 
 /// Reports an option that needs a value but has none.

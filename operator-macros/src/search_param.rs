@@ -11,7 +11,7 @@ use self::case::Case;
 use crate::doc::Description;
 use crate::error::Errors;
 use crate::function::is_deprecated;
-use crate::options::{self, Part, once, refuse_missing_value, string};
+use crate::options::{self, Part, refuse_missing_value, string_once};
 use crate::runtime::Runtime;
 use crate::serde_attributes;
 
@@ -189,8 +189,7 @@ fn operator_rename(attributes: &[Attribute], errors: &mut Errors) -> Option<Stri
     let mut renamed = None;
     options::read(attributes, "rename = \"…\"", errors, |name, part, errors| match part {
         Part::Value(name, value) if name == "rename" => {
-            let value = string(value, "`rename`", "rename = \"open\"", errors);
-            once(&mut renamed, name, value, "`rename`", errors);
+            string_once(&mut renamed, name, value, "open", errors);
         }
         _ if name == "rename" => refuse_missing_value(name, errors),
         _ => errors.unknown(name, "option", &name.to_string(), &["rename"]),

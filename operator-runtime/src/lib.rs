@@ -84,10 +84,11 @@
 //! # MCP
 //! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
 //! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
-//! it, over standard input and output. If `OPERATOR_API_KEYS` or `OPERATOR_OAUTH_ISSUER` is set, `/mcp` answers
-//! clients that send an API key or an access token, over streamable HTTP. Each `tools/call` is a new operation, unless the client sends an idempotency
-//! key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation. Without a key,
-//! calls of an endpoint with `key(…)` are one operation if these inputs are the same.
+//! it, over standard input and output. If `OPERATOR_API_KEYS` or `OPERATOR_OAUTH_ISSUER` is set, `/mcp` answers clients
+//! that send an API key or an access token, over streamable HTTP. Each `tools/call` is a new operation, unless the
+//! client sends an idempotency key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are
+//! one operation. Without a key, calls of an endpoint with `key(…)` are one operation if the inputs that `key` names are
+//! the same.
 //!
 //! # Features
 //! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
@@ -207,7 +208,7 @@ pub use operator_macros::SearchParams;
 /// `exclusive_min`, `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for
 /// strings; `min_items`, `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for
 /// a struct that derives [`SearchParams`]), `lenient` (in a POST: the schema describes the input, but its type alone
-/// decides which values are accepted, for example a second name from `#[serde(alias)]`), `allow(lint)`. With `extract`, the
+/// decides which values are accepted, so that it may have a `#[serde(alias)]`), `allow(lint)`. With `extract`, the
 /// argument is not an input but the value of an axum extractor.
 ///
 /// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
@@ -219,7 +220,7 @@ pub use operator_macros::SearchParams;
 /// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
 /// contain the enum itself in a field of the same name, the time to read a value can double with each level of nesting.
-/// A value for which this would take too long is a 400, even if its last attempt would succeed: in such an enum, values
+/// A value for which this would take too long is refused with 400, even if serde could read it: in such an enum, values
 /// of about ten levels are refused.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
@@ -342,7 +343,6 @@ pub mod __private {
     pub use inventory::submit;
     pub use operator_macros::endpoints;
     pub use schemars::Schema;
-
     pub use serde::de::IgnoredAny;
 
     pub use crate::endpoint::event::EventHandler;

@@ -207,7 +207,7 @@ impl Client {
         let given = event.as_object();
         let given = given.unwrap_or_else(|| panic!("an event is a JSON object, and this is not: {event}"));
         let mut event = json!({
-            "id": format!("ev_testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed)),
+            "id": format!("ev_{}", self.new_key()),
             "created_at": "2023-11-14T22:13:20Z",
             "agent_id": "ca_testing@v0",
             "livemode": false,
@@ -276,6 +276,11 @@ impl Client {
         }
     }
 
+    /// A key that no other call and no earlier run uses.
+    fn new_key(&self) -> String {
+        format!("testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
     fn endpoint(&self, name: &str) -> &PreparedEndpoint {
         let mut endpoints = self.assembled.own_endpoints();
         let found = endpoints.find(|endpoint| endpoint.endpoint.name == name);
@@ -299,8 +304,7 @@ impl Client {
                 request = request.header("x-idempotency-key", key);
             }
         } else {
-            let own = || format!("testing-{}-{}", self.run, self.calls.fetch_add(1, Ordering::Relaxed));
-            let key = self.idempotency_key.clone().unwrap_or_else(own);
+            let key = self.idempotency_key.clone().unwrap_or_else(|| self.new_key());
             let timestamp = self.clock.unix_seconds();
             let signature = call.sign(&self.signer, &key, timestamp);
             request = request

@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use operator_runtime::store::SqliteStore;
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Config, Settings, Sqlite, Tx, endpoints, operator_api};
 use serde_json::json;
+use tests::log;
 use tokio::sync::Notify;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Lets the test wait until the slow handler runs, and then lets the handler finish.
 struct Gate {
@@ -35,28 +34,9 @@ async fn gated_mail(gate: &Arc<Gate>) -> u8 {
     1
 }
 
-/// Collects the log as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_call_whose_caller_has_hung_up_is_logged_when_it_ends() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone());
-    let _logging = subscriber.finish().set_default();
+    let (log, _capturing) = log::captured();
     let gate = Arc::new(Gate {
         begun: Notify::new(),
         open: Notify::new(),
@@ -73,7 +53,7 @@ async fn a_call_whose_caller_has_hung_up_is_logged_when_it_ends() {
     gate.open.notify_one();
     let again = client.call("gated_mail", &json!({})).await;
     assert!(again.replayed, "{again:?}");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let ends: Vec<&str> = log.lines().filter(|line| line.contains("answered")).collect();
     assert_eq!(ends.len(), 2, "{log}");
     assert!(ends.iter().all(|line| line.contains("hangs-up")), "{log}");

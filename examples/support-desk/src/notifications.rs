@@ -57,8 +57,7 @@ async fn notify_customer(
     };
     let mut line = serde_json::to_vec(&mail)?;
     line.push(b'\n');
-    // To open the file is to connect to the provider: if that fails, no e-mail was sent, and the failure is an ordinary
-    // one.
+    // Opening the file stands for connecting to the provider. If that fails, no e-mail was sent, so the outcome is known.
     let provider = File::options().append(true).create(true).open(&outbox.0).await?;
     // From here on, the provider may have the e-mail although it does not confirm it.
     hand_over(provider, &line).await.map_err(Error::unknown)?;

@@ -8,7 +8,7 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, LitStr, Token, Type};
 
 use crate::error::{Errors, nearest};
-use crate::options::{Part, once, parts, string};
+use crate::options::{Part, once, parts, string, string_once};
 use crate::runtime::Runtime;
 
 /// `#[operator_api(…)]` as written.
@@ -70,20 +70,16 @@ impl Attribute {
             }
             Part::Other(path) => self.take_path(&path, errors),
             Part::Value(name, value) if name == "name" => {
-                let value = string(&value, "`name`", "name = \"refund_order\"", errors);
-                once(&mut self.name, &name, value, "`name`", errors);
+                string_once(&mut self.name, &name, &value, "refund_order", errors);
             }
             Part::Value(name, value) if name == "timeout" => {
-                let value = string(&value, "`timeout`", "timeout = \"30s\"", errors);
-                once(&mut self.timeout, &name, value, "`timeout`", errors);
+                string_once(&mut self.timeout, &name, &value, "30s", errors);
             }
             Part::Value(name, value) if name == "scope" => {
-                let value = string(&value, "`scope`", "scope = \"refunds:write\"", errors);
-                once(&mut self.scope, &name, value, "`scope`", errors);
+                string_once(&mut self.scope, &name, &value, "refunds:write", errors);
             }
             Part::Value(name, value) if name == "tag" => {
-                let value = string(&value, "`tag`", "tag = \"Refunds\"", errors);
-                once(&mut self.tag, &name, value, "`tag`", errors);
+                string_once(&mut self.tag, &name, &value, "Refunds", errors);
             }
             Part::Value(name, value) if name == "effect" => {
                 once(&mut self.effect, &name, effect(&value, errors), "`effect`", errors);
@@ -169,15 +165,12 @@ fn names(key: &Ident, inputs: &TokenStream, errors: &mut Errors) -> Option<Vec<I
     }
     let parser =
         |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
-    let names = parser.parse2(inputs.clone());
-    if names.is_err() {
-        errors.at(
-            inputs,
-            "`key` takes names of inputs, separated by commas",
-            "write `key(order_id, request_id)`",
-        );
-    }
-    Some(names.ok()?.into_iter().collect())
+    let Ok(names) = parser.parse2(inputs.clone()) else {
+        let wrong = "`key` takes names of inputs, separated by commas";
+        errors.at(inputs, wrong, "write `key(order_id, request_id)`");
+        return None;
+    };
+    Some(names.into_iter().collect())
 }
 
 fn path_string(value: &Expr, errors: &mut Errors) -> Option<LitStr> {

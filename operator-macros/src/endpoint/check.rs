@@ -1,9 +1,9 @@
 //! Checks the parsed attribute and function against each other, and builds the model from both.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::format_ident;
+use syn::LitStr;
 use syn::ext::IdentExt as _;
-use syn::{Attribute as RustAttribute, LitStr};
 
 use super::attribute::Attribute;
 use super::constraint::{self, Bounded, Options};
@@ -44,8 +44,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     let arguments = check_inputs(arguments, method, &mut errors);
     let deprecated = is_deprecated(&function.attributes);
     let allowed = constraint::allowed(&function.attributes, &mut errors);
-    let condition = |attribute: &&RustAttribute| attribute.path().is_ident("cfg");
-    let conditions = function.attributes.iter().filter(condition).cloned().collect();
+    let conditions = function.conditions();
     if let Err(mistakes) = errors.finish(()) {
         return Err(Box::new(Refused {
             role: Role::Endpoint,
@@ -84,6 +83,16 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     })
 }
 
+/// Reports that a part of the attribute is missing. `whole` has all of its parts; if there are none, rustc shows the
+/// attribute itself.
+pub(crate) fn report_missing(whole: &TokenStream, function: &Ident, wrong: &str, write: &str, errors: &mut Errors) {
+    if whole.is_empty() {
+        errors.at(&span::moved(function, Span::call_site()), wrong, write);
+    } else {
+        errors.at(whole, wrong, write);
+    }
+}
+
 const METHODS: [&str; 2] = ["GET", "POST"];
 
 /// The method that the user meant, even if it is misspelled.
@@ -91,11 +100,7 @@ fn check_method(attribute: &Attribute, function: &Ident, errors: &mut Errors) ->
     let Some(method) = &attribute.method else {
         let wrong = "the method is missing";
         let write = "write `#[operator_api(GET, \"/path\")]` to read, or `#[operator_api(POST, \"/path\")]` to change something";
-        if attribute.whole.is_empty() {
-            errors.at(&span::moved(function, Span::call_site()), wrong, write);
-        } else {
-            errors.at(&attribute.whole, wrong, write);
-        }
+        report_missing(&attribute.whole, function, wrong, write, errors);
         return None;
     };
     let word = method.to_string();

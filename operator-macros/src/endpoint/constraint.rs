@@ -8,7 +8,7 @@ use syn::{Attribute, Expr, LitStr, Token};
 use super::literal::NumberLiteral;
 use super::pattern;
 use crate::error::Errors;
-use crate::options::{Part, once, read, refuse_missing_value, refuse_value, string};
+use crate::options::{Part, once, read, refuse_missing_value, refuse_value, string, string_once};
 
 /// The options of one argument.
 #[derive(Default)]
@@ -141,8 +141,7 @@ impl Options {
             }
             ("example", Part::Value(_, value)) => once(&mut self.example, name, Some(value.clone()), &what, errors),
             ("rename", Part::Value(_, value)) => {
-                let value = string(value, &what, "rename = \"type\"", errors);
-                once(&mut self.rename, name, value, &what, errors);
+                string_once(&mut self.rename, name, value, "type", errors);
             }
             ("allow", Part::List(_, lints)) if !lints.is_empty() => self.allow_lints(lints, errors),
             ("allow", _) => errors.at(

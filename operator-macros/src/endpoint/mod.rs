@@ -6,7 +6,7 @@ pub(crate) mod attribute;
 mod bounds;
 pub(crate) mod check;
 mod constraint;
-pub(crate) mod expand;
+mod expand;
 mod key;
 mod literal;
 pub(crate) mod mark;
@@ -16,7 +16,7 @@ mod path;
 mod pattern;
 pub(crate) mod signature;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 
 use proc_macro2::TokenStream;
@@ -28,10 +28,20 @@ use crate::error::Errors;
 use crate::function::{self, Function};
 
 pub(crate) fn endpoint(attribute: TokenStream, item: &TokenStream) -> TokenStream {
+    expanded("operator_api", item, |function| parse_and_check(attribute, function))
+}
+
+/// The expansion of the attribute with this name on an item. `check` parses the attribute, and checks it and the
+/// function.
+pub(crate) fn expanded(
+    attribute: &str,
+    item: &TokenStream,
+    check: impl FnOnce(&Function) -> Result<Endpoint, Box<Refused>>,
+) -> TokenStream {
     let Ok(function) = syn::parse2::<Function>(item.clone()) else {
-        return not_a_function("operator_api", item);
+        return not_a_function(attribute, item);
     };
-    match parse_and_check(attribute, &function) {
+    match check(&function) {
         Ok(endpoint) => expand::endpoint(&endpoint, &expand::cleaned(function)),
         Err(refused) => expand::refused(&refused, &expand::cleaned(function)),
     }
@@ -44,7 +54,7 @@ fn parse_and_check(attribute: TokenStream, function: &Function) -> Result<Endpoi
 }
 
 /// The mistake of an attribute on anything but a function.
-pub(crate) fn not_a_function(attribute: &str, item: &TokenStream) -> TokenStream {
+fn not_a_function(attribute: &str, item: &TokenStream) -> TokenStream {
     let mistake = function::not_a_function(attribute, item);
     // If the macro is used where an expression is expected, it can return only one expression. Any other item is
     // returned as written, even if it cannot be parsed, so that an editor can complete a function that is still being

@@ -4,18 +4,33 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 
+use super::model::{Endpoint, Refused};
 use super::{endpoint, parse_and_check};
+use crate::function::Function;
 
-fn mistakes(attribute: TokenStream, item: TokenStream) -> Vec<String> {
+/// The messages of a check of this function.
+pub(crate) fn mistakes_of(
+    item: TokenStream,
+    check: impl FnOnce(&Function) -> Result<Endpoint, Box<Refused>>,
+) -> Vec<String> {
     let function = syn::parse2(item).expect("a function");
-    let refused = parse_and_check(attribute, &function).err();
+    let refused = check(&function).err();
     let mistakes = refused.into_iter().flat_map(|refused| refused.mistakes);
     mistakes.map(|mistake| mistake.to_string()).collect()
 }
 
-fn pretty(attribute: TokenStream, item: &TokenStream) -> String {
-    let file = syn::parse2(endpoint(attribute, item)).expect("the expansion is Rust");
+/// An expansion as rustfmt would write it.
+pub(crate) fn formatted(expansion: TokenStream) -> String {
+    let file = syn::parse2(expansion).expect("the expansion is Rust");
     prettyplease::unparse(&file)
+}
+
+fn mistakes(attribute: TokenStream, item: TokenStream) -> Vec<String> {
+    mistakes_of(item, |function| parse_and_check(attribute, function))
+}
+
+fn pretty(attribute: TokenStream, item: &TokenStream) -> String {
+    formatted(endpoint(attribute, item))
 }
 
 #[test]

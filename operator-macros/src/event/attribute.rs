@@ -5,7 +5,7 @@ use syn::LitStr;
 
 use crate::endpoint::attribute::effect;
 use crate::error::Errors;
-use crate::options::{Part, once, parts, string};
+use crate::options::{Part, once, parts, string, string_once};
 use crate::runtime::Runtime;
 
 /// `#[operator_event(…)]` as written.
@@ -50,12 +50,10 @@ impl Attribute {
                 );
             }
             Part::Value(name, value) if name == "custom" => {
-                let value = string(&value, "`custom`", "custom = \"conversation.rated\"", errors);
-                once(&mut self.custom, &name, value, "`custom`", errors);
+                string_once(&mut self.custom, &name, &value, "conversation.rated", errors);
             }
             Part::Value(name, value) if name == "timeout" => {
-                let value = string(&value, "`timeout`", "timeout = \"30s\"", errors);
-                once(&mut self.timeout, &name, value, "`timeout`", errors);
+                string_once(&mut self.timeout, &name, &value, "30s", errors);
             }
             Part::Value(name, value) if name == "effect" => {
                 once(&mut self.effect, &name, effect(&value, errors), "`effect`", errors);

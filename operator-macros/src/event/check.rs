@@ -2,19 +2,18 @@
 
 use proc_macro2::{Ident, Span};
 use quote::format_ident;
-use syn::{Attribute as RustAttribute, LitStr};
+use syn::LitStr;
 
 use super::attribute::Attribute;
 use crate::doc::Description;
 use crate::endpoint::check::{
-    check_inputs, check_timeout, check_transactions, named_effect, refuse_effect_of_transaction,
+    check_inputs, check_timeout, check_transactions, named_effect, refuse_effect_of_transaction, report_missing,
 };
 use crate::endpoint::mark;
 use crate::endpoint::model::{Endpoint, Method, Refused, Role};
 use crate::endpoint::signature::{self, Argument, Kind, Sorted};
 use crate::error::{Errors, nearest};
 use crate::function::{Function, is_deprecated};
-use crate::span;
 
 /// The types of events that the runtime knows, each with the runtime's description of its fields.
 const KNOWN: [(&str, &str); 3] = [
@@ -47,8 +46,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     check_payload(&mut arguments, &mut errors);
     check_transactions(&mut arguments, Some(Method::Post), role, &mut errors);
     let arguments = check_inputs(arguments, Some(Method::Post), &mut errors);
-    let condition = |attribute: &&RustAttribute| attribute.path().is_ident("cfg");
-    let conditions = function.attributes.iter().filter(condition).cloned().collect();
+    let conditions = function.conditions();
     if let Err(mistakes) = errors.finish(()) {
         return Err(Box::new(Refused {
             role,
@@ -100,11 +98,7 @@ fn check_type(attribute: &Attribute, function: &Ident, errors: &mut Errors) -> (
         (None, None) => {
             let wrong = "the type of the event is missing";
             let write = "write `#[operator_event(\"conversation.setup\")]`";
-            if attribute.whole.is_empty() {
-                errors.at(&span::moved(function, Span::call_site()), wrong, write);
-            } else {
-                errors.at(&attribute.whole, wrong, write);
-            }
+            report_missing(&attribute.whole, function, wrong, write, errors);
         }
     }
     let literal = attribute.event_type.as_ref().or(attribute.custom.as_ref());

@@ -8,19 +8,13 @@ mod tests;
 use proc_macro2::TokenStream;
 
 use self::attribute::Attribute;
+use crate::endpoint;
 use crate::endpoint::model::{Endpoint, Refused};
-use crate::endpoint::{expand, not_a_function};
 use crate::error::Errors;
 use crate::function::Function;
 
 pub(crate) fn handler(attribute: TokenStream, item: &TokenStream) -> TokenStream {
-    let Ok(function) = syn::parse2::<Function>(item.clone()) else {
-        return not_a_function("operator_event", item);
-    };
-    match parse_and_check(attribute, &function) {
-        Ok(handler) => expand::endpoint(&handler, &expand::cleaned(function)),
-        Err(refused) => expand::refused(&refused, &expand::cleaned(function)),
-    }
+    endpoint::expanded("operator_event", item, |function| parse_and_check(attribute, function))
 }
 
 fn parse_and_check(attribute: TokenStream, function: &Function) -> Result<Endpoint, Box<Refused>> {

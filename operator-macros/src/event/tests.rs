@@ -4,17 +4,14 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::{handler, parse_and_check};
+use crate::endpoint::tests::{formatted, mistakes_of};
 
 fn mistakes(attribute: TokenStream, item: TokenStream) -> Vec<String> {
-    let function = syn::parse2(item).expect("a function");
-    let refused = parse_and_check(attribute, &function).err();
-    let mistakes = refused.into_iter().flat_map(|refused| refused.mistakes);
-    mistakes.map(|mistake| mistake.to_string()).collect()
+    mistakes_of(item, |function| parse_and_check(attribute, function))
 }
 
 fn pretty(attribute: TokenStream, item: &TokenStream) -> String {
-    let file = syn::parse2(handler(attribute, item)).expect("the expansion is Rust");
-    prettyplease::unparse(&file)
+    formatted(handler(attribute, item))
 }
 
 #[test]

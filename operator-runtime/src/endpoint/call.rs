@@ -33,7 +33,7 @@ pub struct Call {
     pub(crate) endpoint: &'static str,
     pub(crate) kept: Kept,
     pub(crate) headers: HeaderMap,
-    /// The operation's key, if the content of the request makes it.
+    /// The operation's key, if it is made from the content of the request.
     pub(crate) key_of_content: Option<Box<str>>,
 }
 
@@ -55,8 +55,8 @@ impl Call {
     }
 
     /// The key of this operation, which is the same for each retry. A caller that sends a key uses it for no other
-    /// operation within 24 hours. If the caller sends none, the inputs that the endpoint's `key(…)` names make the key:
-    /// `inputs-` and 64 hexadecimal digits.
+    /// operation within 24 hours. If the caller sends none, the key is made from the inputs that the endpoint's `key(…)`
+    /// names: `inputs-` and 64 hexadecimal digits. The key of an event is the event's id.
     #[must_use]
     pub fn idempotency_key(&self) -> &str {
         let of_content = self.key_of_content.as_deref();

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use schemars::{Schema, json_schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -141,8 +142,8 @@ impl<T: Serialize> EventOutput for T {
     }
 
     fn answer(self) -> Result<AnswerBytes, Error> {
-        let body = serde_json::to_vec(&self).map_err(Error::unwritable)?;
-        let body = if body == b"null" { b"{}".to_vec() } else { body };
-        Ok(AnswerBytes(body.into()))
+        let AnswerBytes(body) = AnswerBytes::of(&self)?;
+        let is_null = body[..] == *b"null";
+        Ok(AnswerBytes(if is_null { Bytes::from_static(b"{}") } else { body }))
     }
 }

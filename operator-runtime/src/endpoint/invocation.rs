@@ -70,7 +70,7 @@ impl Invocation {
         &self.0.call
     }
 
-    /// Sets the operation's key, which the content of the request makes.
+    /// Sets the operation's key, which is made from the content of the request.
     pub(crate) fn identify(&mut self, key: &str) {
         self.0.call.key_of_content = Some(key.into());
     }

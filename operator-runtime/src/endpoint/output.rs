@@ -16,6 +16,21 @@ use crate::schema;
 #[derive(Debug)]
 pub struct AnswerBytes(pub(crate) Bytes);
 
+impl AnswerBytes {
+    /// Serializes a value.
+    pub(super) fn of<T: Serialize>(value: &T) -> Result<Self, Error> {
+        // The capacity is enough for most answers, so the buffer rarely has to grow.
+        let mut body = Vec::with_capacity(256);
+        serde_json::to_writer(&mut body, value).map_err(Error::unwritable)?;
+        // The record keeps the buffer of a long answer, so the spare capacity would stay allocated. A short answer is
+        // copied for the record, so its spare capacity does not matter.
+        if body.len() > Response::SHORT {
+            body.shrink_to_fit();
+        }
+        Ok(Self(body.into()))
+    }
+}
+
 /// A type that an endpoint can return: `Serialize + JsonSchema`.
 #[diagnostic::on_unimplemented(
     message = "an endpoint cannot return `{Self}`",
@@ -43,15 +58,7 @@ impl<T: Serialize + JsonSchema> HandlerOutput for T {
     }
 
     fn answer(self) -> Result<AnswerBytes, Error> {
-        // The capacity is enough for most answers, so the buffer rarely has to grow.
-        let mut body = Vec::with_capacity(256);
-        serde_json::to_writer(&mut body, &self).map_err(Error::unwritable)?;
-        // The record keeps the buffer of a long answer, so the spare capacity would stay allocated. A short answer is
-        // copied for the record, so its spare capacity does not matter.
-        if body.len() > Response::SHORT {
-            body.shrink_to_fit();
-        }
-        Ok(AnswerBytes(body.into()))
+        AnswerBytes::of(&self)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::input::without_position;
 use crate::problem::{Error, InputProblem};
 
 /// An event without its payload. A handler borrows it as an argument of type `&Event`.
@@ -44,6 +45,7 @@ pub struct Event {
 
 /// The body of an event as it arrives. The sender promises every field; only those that this program needs are required.
 #[derive(Deserialize)]
+#[serde(expecting = "one JSON object")]
 struct Received<'b> {
     id: Option<String>,
     created_at: Option<String>,
@@ -55,7 +57,9 @@ struct Received<'b> {
     payload: Option<&'b RawValue>,
 }
 
+/// The part of every payload that this program needs.
 #[derive(Deserialize)]
+#[serde(expecting = "one JSON object")]
 struct Typed {
     r#type: Option<String>,
 }
@@ -67,7 +71,7 @@ impl Event {
     /// 400 if the body is not a JSON object, or has no valid `id` or `payload.type`.
     pub fn parse(body: impl Into<Bytes>) -> Result<Self, Error> {
         let body = body.into();
-        let received: Received<'_> = read(&body, "").map_err(|(path, error)| unreadable(&path, &error))?;
+        let received: Received<'_> = read(&body, "").map_err(|(path, why)| unreadable(&path, &why))?;
         let id = received.id.ok_or_else(|| {
             let detail = "The event has no `id`: send the id that is the same each time the event is delivered.";
             Error::malformed(detail.to_owned())
@@ -80,7 +84,7 @@ impl Event {
             return Err(Error::malformed(detail));
         }
         let payload = received.payload.map_or("null", RawValue::get);
-        let typed: Typed = read(payload.as_bytes(), "payload").map_err(|(path, error)| unreadable(&path, &error))?;
+        let typed: Typed = read(payload.as_bytes(), "payload").map_err(|(path, why)| unreadable(&path, &why))?;
         let event_type = typed.r#type.filter(|event_type| !event_type.is_empty());
         Ok(Self {
             id,
@@ -101,15 +105,25 @@ impl Event {
     /// # Errors
     /// 400 if the payload does not fit the type.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        read(&self.payload, "payload").map_err(|(path, error)| {
-            let detail = format!("`{path}` of the event `{}` cannot be read ({error}).", self.event_type);
+        read(&self.payload, "payload").map_err(|(path, why)| {
+            let detail = format!("`{path}` of the event `{}` cannot be read ({why}).", self.event_type);
             Error::invalid_inputs(vec![InputProblem { input: path, detail }], "")
         })
     }
 }
 
-/// Decodes JSON. An error comes with the path of the value that is wrong, below `root`.
-fn read<'b, T: Deserialize<'b>>(json: &'b [u8], root: &str) -> Result<T, (String, serde_json::Error)> {
+/// Decodes the JSON of the value at the path `root`; the path of the body is empty. An error is the path of the value
+/// that is wrong, and why.
+fn read<'b, T: Deserialize<'b>>(json: &'b [u8], root: &str) -> Result<T, (String, String)> {
+    let why = |error: &serde_json::Error| {
+        let words = error.to_string();
+        // A position inside a part of the body would be taken for a position in the body.
+        if root.is_empty() {
+            words
+        } else {
+            without_position(&words).to_owned()
+        }
+    };
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = match (root, error.path().to_string().as_str()) {
@@ -117,19 +131,20 @@ fn read<'b, T: Deserialize<'b>>(json: &'b [u8], root: &str) -> Result<T, (String
             ("", path) => path.to_owned(),
             (root, path) => format!("{root}.{path}"),
         };
-        (path.chars().take(80).collect(), error.into_inner())
+        (path.chars().take(80).collect(), why(error.inner()))
     })?;
-    reader.end().map(|()| value).map_err(|error| (root.to_owned(), error))
+    let end = reader.end().map_err(|error| (root.to_owned(), why(&error)));
+    end.map(|()| value)
 }
 
-fn unreadable(path: &str, error: &serde_json::Error) -> Error {
+fn unreadable(path: &str, why: &str) -> Error {
     let what = if path.is_empty() {
         "The body".to_owned()
     } else {
         format!("`{path}`")
     };
     Error::malformed(format!(
-        "{what} cannot be read ({error}): send an event as one JSON object with the fields `id` and `payload`."
+        "{what} cannot be read ({why}): send an event as one JSON object with the fields `id` and `payload`."
     ))
 }
 
@@ -178,7 +193,9 @@ mod tests {
             r#"{"id":"1","payload":null}"#,
             r#"{"id":"1","payload":7}"#,
         ] {
-            assert!(refusal(untyped).contains("`payload`"), "{untyped}");
+            let said = refusal(untyped);
+            assert!(said.starts_with("`payload` cannot be read"), "{said}");
+            assert!(said.contains("expected one JSON object)"), "{said}");
         }
         for untyped in [r#"{"id":"1","payload":{}}"#, r#"{"id":"1","payload":{"type":""}}"#] {
             assert!(
@@ -191,7 +208,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         assert!(refusal("").starts_with("The body cannot be read"));
-        assert!(refusal("[]").starts_with("The body cannot be read"));
+        assert!(refusal("[]").contains("expected one JSON object at line 1"));
         assert!(refusal(r#"{"id":"1","payload":{"type":"a"}}x"#).starts_with("The body cannot be read"));
         assert!(refusal(r#"{"id":"1","livemode":"yes"}"#).starts_with("`livemode` cannot be read"));
         assert!(refusal(r#"{"id":"1","payload":{"type":5}}"#).starts_with("`payload.type` cannot be read"));

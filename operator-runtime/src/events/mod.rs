@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `conversation.setup` | before a conversation begins; a person waits for the answer | a [`Context`], or what converts into one |
 //! | `conversation.ended` | when a conversation has ended | `()`, or any value, which is sent and not used |
-//! | `conversation.custom_fields.updated` | when custom fields have changed | the same |
+//! | `conversation.custom_fields.updated` | when custom fields have changed | `()`, or any value, which is sent and not used |
 //!
 //! ```standalone_crate
 //! use operator_runtime::events::{Context, ConversationSetup, Customer};
@@ -40,8 +40,8 @@
 //! and `{}`; the log names each such type once. An event that cannot be read is answered with 400 and is not recorded.
 //!
 //! # Once
-//! The event's `id` is the key of its operation and its fingerprint. An event that is delivered again acts only once,
-//! also under another idempotency key or with other bytes, and gets the first answer.
+//! The event's `id` is the key of its operation and its fingerprint. An event that is delivered again does not act again,
+//! even with another idempotency key or with other bytes; it gets the first answer.
 //! [`Call::idempotency_key`](crate::Call::idempotency_key) is the event's id. Effects, leases and records work as for
 //! [endpoints](crate::idempotency), except that a handler of `conversation.setup` is `rerunnable` and has a `timeout` of
 //! 3 s, unless it says otherwise, because a person waits: after a crash, a retry gets a context. A duplicate waits no

@@ -48,7 +48,7 @@ pub struct ConversationEnded {
 }
 
 /// `conversation.custom_fields.updated`: custom fields of a conversation have changed. The sender does not say which
-/// fields the payload has, so all of them are here, also `type`.
+/// fields the payload has, so this type has all of them, including `type`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[non_exhaustive]

@@ -17,8 +17,8 @@ const STEPS: usize = 32 * 1024;
 /// value is in the buffers of all levels around it. Without these steps, a long value of simple forms would be refused.
 const STEPS_PER_VALUE: usize = 16;
 
-/// The values that all buffers together may contain at one time: these, and twice those of the input, because the first
-/// two buffers are needed for any form in a form. A value in a buffer takes 32 bytes.
+/// All buffers together may contain this many values at one time, and twice the number of values in the input, because
+/// even the simplest form inside a form needs two buffers. A value in a buffer takes 32 bytes.
 const BUFFERED: usize = 256 * 1024;
 
 /// Whether serde can decode the value within the bounds, whatever the types of its parts refuse.

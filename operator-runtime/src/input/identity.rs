@@ -5,6 +5,7 @@
 //! that is 0: `1`, `1.0` and `10e-1` are `1`, and 1500 is `15e2`. No digit is rounded, because two large numbers must
 //! not become one operation (RFC 8785 would round them to an `f64`).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jsonschema::json::Node as _;
@@ -38,9 +39,11 @@ pub(crate) fn identity(
         let default = || {
             let input = inputs.iter().find(|input| input.name == name);
             let default = input.and_then(|input| input.default).map(|default| default());
-            default.unwrap_or_default().to_string()
+            Cow::<str>::Owned(default.unwrap_or_default().to_string())
         };
-        let value = given.take_field(name).map_or_else(default, |raw| raw.get().to_owned());
+        let value = given
+            .take_field(name)
+            .map_or_else(default, |raw| Cow::Borrowed(raw.get()));
         write_separator(index, &mut text);
         write_string(name, &mut text);
         text.push(':');
@@ -102,10 +105,10 @@ fn write_number(number: &str, text: &mut String) {
         return text.push('0');
     }
     let zeros = digits.len() - digits.trim_end_matches('0').len();
-    let shift = i64::try_from(zeros).ok().zip(i64::try_from(fraction.len()).ok());
-    let shift = shift.and_then(|(zeros, fraction)| zeros.checked_sub(fraction));
-    let exponent = exponent.parse::<i64>().ok().zip(shift);
-    let _ = match exponent.and_then(|(exponent, shift)| exponent.checked_add(shift)) {
+    let exponent = exponent.parse::<i64>().ok();
+    let exponent = exponent.and_then(|exponent| exponent.checked_add_unsigned(zeros as u64));
+    let exponent = exponent.and_then(|exponent| exponent.checked_sub_unsigned(fraction.len() as u64));
+    let _ = match exponent {
         Some(0) => write!(text, "{sign}{significant}"),
         Some(exponent) => write!(text, "{sign}{significant}e{exponent}"),
         // An exponent beyond 64 bits. The number is too small for every type of number, so its spelling does not matter.

@@ -76,13 +76,12 @@ impl<T: DeserializeOwned + JsonSchema> FlattenInput for T {
 
 /// The fields of the body, split but not yet decoded.
 ///
-/// Each name in the body is looked up once, so that reading many names for many inputs takes no longer than reading many
-/// names.
+/// Each name in the body is looked up once, so that reading many names takes no longer for many inputs than for one.
 #[derive(Clone)]
 pub(super) struct Fields<'b> {
     /// The value of each name in [`BoundInputs::place_of`], if it is given.
     values: Vec<Option<&'b RawValue>>,
-    /// The other names in the body: those of no input, and those that were given before.
+    /// The other names in the body: those of no input, and each repetition of a name.
     pub(super) rest: Vec<Cow<'b, str>>,
 }
 

@@ -46,7 +46,7 @@ pub(crate) use identity::identity;
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};
 pub use search_params::{FlattenSearch, SearchParams};
-pub(crate) use sentence::one_of;
+pub(crate) use sentence::{one_of, without_position};
 pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
 pub use takes::{ListInput, Lists, Newtype, NumberInput, Numbers, Range, Takes, TextInput, Texts};

@@ -148,7 +148,7 @@ pub(super) fn too_many_attempts(input: &str) -> InputProblem {
 }
 
 /// Removes the position from a serde message, because the position counts within one input, not within the whole body.
-pub(super) fn without_position(words: &str) -> &str {
+pub(crate) fn without_position(words: &str) -> &str {
     words.split(" at line ").next().unwrap_or(words)
 }
 

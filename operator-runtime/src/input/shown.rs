@@ -3,8 +3,8 @@
 //! A constant cannot call a function of a trait, but it can use a constant of a trait. So the known properties of a
 //! type are constants of [`Shown`], which has its own constants for numbers, texts and booleans. For every other type,
 //! the compiler finds the constants of [`AnyShown`], which mean that nothing is known. A value of such a type is
-//! validated against the schema at start-up. The names of the constants and
-//! of the method begin with `__operator`, so that no trait of the user has an item of the same name.
+//! validated against the schema at start-up. The names of the constants begin with `__OPERATOR`, and that of the method
+//! with `__operator`, so that no trait of the user has an item of the same name.
 
 use std::marker::PhantomData;
 

@@ -63,8 +63,11 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         })
         .collect();
     paths.sort_keys();
-    let events = model.events.iter().filter(|_| dialect == Dialect::V3_1);
-    let webhooks = events.map(|described| {
+    let events: &[Described] = match dialect {
+        Dialect::V3_1 => &model.events,
+        Dialect::V3_0 => &[],
+    };
+    let webhooks = events.iter().map(|described| {
         let operation = writer.operation(described);
         (described.endpoint.name.to_owned(), sorted(json!({ "post": operation })))
     });
@@ -81,7 +84,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         },
         info: sorted(model.info.to_value(dialect)),
         servers: sorted(model.info.servers(&model.public_url)),
-        tags: sorted(tags(model, dialect)),
+        tags: sorted(tags(model.endpoints.iter().chain(events))),
         // This is one requirement with three schemes, because every call needs all three headers.
         security: sorted(json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }])),
         paths,
@@ -97,9 +100,8 @@ fn sorted(mut value: Value) -> Value {
 }
 
 /// The headings of the operations, sorted.
-fn tags(model: &Model, dialect: Dialect) -> Value {
-    let events = model.events.iter().filter(|_| dialect == Dialect::V3_1);
-    let names: BTreeSet<&str> = model.endpoints.iter().chain(events).map(Described::tag).collect();
+fn tags<'d>(shown: impl Iterator<Item = &'d Described>) -> Value {
+    let names: BTreeSet<&str> = shown.map(Described::tag).collect();
     names.into_iter().map(|name| json!({ "name": name })).collect()
 }
 

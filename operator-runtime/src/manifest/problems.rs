@@ -53,7 +53,7 @@ impl Problem {
 }
 
 /// The problems that the endpoint's error types document. The endpoint's effect decides which problem an unknown outcome
-/// is; if nothing can have taken effect, it is the problem of every failure, which no error type documents.
+/// is. If nothing can have taken effect, it is answered like any failure, which no error type documents.
 pub(super) fn declared(endpoint: &Endpoint) -> impl Iterator<Item = ProblemSpec> {
     let of_an_unknown_outcome = match endpoint.effect {
         Effect::AtMostOnce => Some(ProblemSpec::UNKNOWN),

@@ -21,8 +21,8 @@ impl OperationId {
         Self(hash([tenant.as_bytes(), idempotency_key.as_bytes()]))
     }
 
-    /// The id of the operation with this key, of which the content of a request is the source. It differs from every id
-    /// of a header's key, because the number of hashed parts differs.
+    /// The id of the operation whose key is made from the content of a request. No key in a header has the same id,
+    /// because the number of hashed parts differs.
     pub(crate) fn of_content(source: KeySource, tenant: &str, key: &str) -> Self {
         Self(hash([source.name(), tenant, key].map(str::as_bytes)))
     }
@@ -216,7 +216,7 @@ impl Fingerprint {
         ]))
     }
 
-    /// The fingerprint of every request with this key, which is made from all that identifies such a request.
+    /// The fingerprint of every request with this key. The key is made from all that identifies such a request.
     pub(crate) fn of_content(source: KeySource, key: &str) -> Self {
         Self(hash([source.name(), key].map(str::as_bytes)))
     }

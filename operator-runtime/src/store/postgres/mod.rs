@@ -176,7 +176,8 @@ impl PostgresStore {
 
     /// Runs a program's set-up, unless it has run before and `again` is false.
     pub(crate) async fn set_up(&self, sql: &str, again: bool) -> Result<(), StoreError> {
-        // Asked before the lock too, so that a start does not wait for the set-up of a new version.
+        // Asked without the lock first, so that a start whose set-up has run does not wait while another server runs a
+        // newer one.
         let has_run = async |session: &Session| session::in_time(schema::has_run(session, &self.schema, sql)).await;
         if !again && self.ask("read which set-ups have run", has_run).await? {
             return Ok(());

@@ -7,8 +7,8 @@ use tokio_postgres::error::SqlState;
 use super::session::{self, Failure, Session};
 use crate::store::StoreError;
 
-/// Begins a set-up. At this level, whatever default the database has, a statement after the lock sees what the last holder
-/// of the lock committed.
+/// Begins a set-up. The isolation level is written here, because a database can have another default: at READ COMMITTED, a
+/// statement after the lock sees what the last holder of the lock committed.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// The advisory lock for set-ups. Its two numbers are the ASCII codes of "oper" and "ator", so that other programs are
