@@ -85,12 +85,13 @@
 //! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
 //! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
 //! it, over standard input and output. If `OPERATOR_API_KEYS` or `OPERATOR_OAUTH_ISSUER` is set, `/mcp` answers
-//! clients that send an API key or an access token, over streamable HTTP. Each `tools/call` is a new operation, unless the client sends an idempotency
-//! key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are one operation. Without a key,
-//! calls of an endpoint with `key(…)` are one operation if these inputs are the same.
+//! clients that send an API key or an access token, over streamable HTTP. Each `tools/call` is a new operation, unless
+//! the client sends an idempotency key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are
+//! one operation. Without a key, calls of an endpoint with `key(…)` are one operation if these inputs are the same.
 //!
 //! # Features
-//! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
+//! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, `postgres-tls` and `redis-tls` reach them
+//! over TLS, and `mcp` adds the MCP server. `oauth` accepts access tokens, and `tls` lets `serve` speak https. `bytes`,
 //! `chrono`, `jiff`, `rust_decimal`, `time`, `url` and `uuid` let endpoints take and return the types of those crates.
 //! `prometheus` exports the metrics that [`idempotency`] explains.
 
