@@ -91,7 +91,8 @@
 //! the same.
 //!
 //! # Features
-//! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, and `mcp` adds the MCP server. `bytes`,
+//! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, `postgres-tls` and `redis-tls` reach them
+//! over TLS, and `mcp` adds the MCP server. `oauth` accepts access tokens, and `tls` lets `serve` speak https. `bytes`,
 //! `chrono`, `jiff`, `rust_decimal`, `time`, `url` and `uuid` let endpoints take and return the types of those crates.
 //! `prometheus` exports the metrics that [`idempotency`] explains.
 

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
@@ -118,7 +117,7 @@ fn send_all(call: &Outgoing, target: &str, keys: &Keys, idempotency_key: &str, r
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        .timeout_global(Some(Duration::from_secs(90)))
+        .timeout_global(Some(caller::PATIENCE))
         .tls_config(trusted::by_this_system())
         .build()
         .into();

@@ -1,6 +1,8 @@
-//! What `call` and `simulate` share: where a call goes, the key that signs it, and the inputs that a person types.
+//! What `call`, `trigger` and `simulate` share: where a call goes, the key that signs it, and the inputs that a person
+//! types.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -14,12 +16,15 @@ use crate::protocol::outgoing::Outgoing;
 use crate::protocol::public_url::PublicUrl;
 use crate::protocol::signature::{Keys, generate_secret};
 
+/// The longest time to wait for one answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+
 /// The options that say where a call goes and which key signs it.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The public URL of the server [default: `OPERATOR_PUBLIC_URL`, or else the URL of `dev` on this machine].
     #[arg(long)]
-    pub(super) url: Option<String>,
+    url: Option<String>,
     /// The address to send to, if it is not the public URL: `http://127.0.0.1:8080`.
     #[arg(long, value_name = "URL")]
     at: Option<String>,
@@ -95,9 +100,16 @@ pub(super) fn idempotency_key(given: Option<String>) -> Result<String, String> {
 
 /// The message about the name of an endpoint that does not exist.
 pub(super) fn unknown_endpoint(name: &str, names: &[&str]) -> String {
+    unknown(&format!("There is no endpoint `{name}`"), name, "the endpoints", names)
+}
+
+/// Completes the sentence about a name that does not exist: with the name that was probably meant, or with all `names`.
+/// `all` says what they are.
+pub(super) fn unknown(sentence: &str, name: &str, all: &str, names: &[&str]) -> String {
     match nearest(name, names.iter().copied()) {
-        Some(near) => format!("There is no endpoint `{name}`; did you mean `{near}`?"),
-        None => format!("There is no endpoint `{name}`; the endpoints are {}.", names.join(", ")),
+        Some(near) => format!("{sentence}; did you mean `{near}`?"),
+        None if names.is_empty() => format!("{sentence}; there are none."),
+        None => format!("{sentence}; {all} are {}.", names.join(", ")),
     }
 }
 
@@ -188,8 +200,14 @@ pub(super) fn takes(schema: &Value, kind: &str) -> bool {
     }
 }
 
-/// Says why there is no answer; if no connection was made, the message asks whether a server is running, and if the
-/// server's certificate is not trusted, it says how to trust it.
+/// Whether a schema requires this property.
+pub(super) fn is_required(schema: &Value, name: &str) -> bool {
+    let mut required = schema["required"].as_array().into_iter().flatten();
+    required.any(|one| one == name)
+}
+
+/// Says why there is no answer. If no connection was made, the message asks whether a server is running. If the server's
+/// certificate is not trusted, the message says how to trust it.
 pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
     let unreached = match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,

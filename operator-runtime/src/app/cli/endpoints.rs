@@ -15,7 +15,8 @@ pub(super) fn run(app: &App) -> Done {
     print(&table(&endpoints, &handlers, registry::events_path(&app.events_paths)))
 }
 
-/// Method, path, name, effect and the first line of each description, also of the events, which arrive at `events_path`.
+/// A table of the endpoints, and of the events, which arrive at `events_path`: method, path, name, effect and the first
+/// line of the description.
 pub(super) fn table(
     endpoints: &[&'static Endpoint],
     handlers: &[&'static EventHandler],

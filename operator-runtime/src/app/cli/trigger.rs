@@ -8,7 +8,6 @@ use super::caller::{self, Inputs};
 use super::{Done, settings};
 use crate::app::{App, registry};
 use crate::endpoint::event::EventHandler;
-use crate::input::nearest;
 use crate::manifest::events;
 
 #[derive(Debug, Args)]
@@ -48,13 +47,8 @@ fn find(app: &App, name: &str) -> Result<&'static EventHandler, String> {
         if names.is_empty() {
             return "This program has no handler of events: write a function with `#[operator_event(…)]`.".to_owned();
         }
-        match nearest(name, names.iter().copied()) {
-            Some(near) => format!("There is no handler of the event `{name}`; did you mean `{near}`?"),
-            None => format!(
-                "There is no handler of the event `{name}`; the events are {}.",
-                names.join(", ")
-            ),
-        }
+        let sentence = format!("There is no handler of the event `{name}`");
+        caller::unknown(&sentence, name, "the events", &names)
     })
 }
 
@@ -67,14 +61,10 @@ fn sample(schema: &Value) -> Value {
     let Some(properties) = schema["properties"].as_object() else {
         return Value::Null;
     };
-    let is_required = |name: &str| {
-        let mut required = schema["required"].as_array().into_iter().flatten();
-        required.any(|one| one == name)
-    };
     let mut object = Map::new();
     for (name, property) in properties {
         let value = sample(property);
-        if !value.is_null() || is_required(name) {
+        if !value.is_null() || caller::is_required(schema, name) {
             object.insert(name.clone(), value);
         }
     }

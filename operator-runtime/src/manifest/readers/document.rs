@@ -146,7 +146,7 @@ fn of_operations(model: &Model, reader: &Reader, found: &mut Vec<Misfit>) -> ope
                 "{} sends no headers of its own, so its calls are not signed",
                 reader.title
             ),
-            better: "Put a server between the two that checks the reader's token and signs the calls.",
+            better: "Set OPERATOR_API_KEYS, and give the reader one of the API keys, which it sends as a bearer token.",
             instead: "the document does not have the three headers of a signed call".to_owned(),
         });
     }

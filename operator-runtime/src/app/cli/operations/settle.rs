@@ -11,14 +11,11 @@ use serde_json::Value;
 
 use super::Desk;
 use super::found::Found;
-use crate::app::cli::{Done, print};
+use crate::app::cli::{Done, mistakes, print};
 use crate::clock::{Clock as _, SystemClock};
 use crate::idempotency::machine::Finding;
 use crate::input::compile;
 use crate::store::{Response, Settlement};
-
-/// The largest number of mistakes in an answer that are reported.
-const MISTAKES: usize = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
@@ -88,19 +85,9 @@ fn answer(found: &Found, path: &Path, limit: usize) -> Result<Response, String> 
     let schema = (endpoint.output)().to_value();
     let validator = compile::<SerdeJson>(&schema)
         .map_err(|error| format!("The answers of `{name}` cannot be checked: {error}."))?;
-    let mistakes: Vec<String> = validator
-        .iter_errors(&value)
-        .take(MISTAKES)
-        .map(|error| match error.instance_path().as_str() {
-            "" => format!("\n  - {error}"),
-            place => format!("\n  - at {place}: {error}"),
-        })
-        .collect();
+    let mistakes = mistakes(&validator, &value);
     if !mistakes.is_empty() {
-        return Err(format!(
-            "{shown} does not fit the output schema of `{name}`:{}",
-            mistakes.concat()
-        ));
+        return Err(format!("{shown} does not fit the output schema of `{name}`:{mistakes}"));
     }
     if text.len() > limit {
         return Err(format!(

@@ -11,10 +11,6 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::protocol::method::Method;
 use crate::protocol::randomness;
 
-/// The caller's retries end so long after the first attempt.
-const RETRIES: Duration = Duration::from_secs(300);
-/// The longest time to wait for one answer.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// The pause before the first retry, on average; each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -138,7 +134,6 @@ impl<'c> Sender<'c> {
         attempts: u32,
         is_unfinished: impl Fn(&Exchange) -> bool,
     ) -> Exchange {
-        let stop = self.ends.min(self.clock.monotonic().saturating_add(RETRIES));
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
@@ -148,7 +143,7 @@ impl<'c> Sender<'c> {
             }
             let asked = exchange.answer.as_ref().ok().and_then(|answer| answer.retry_after);
             let wait = jittered(pause).max(asked.unwrap_or_default());
-            if self.clock.monotonic().saturating_add(wait) >= stop {
+            if self.clock.monotonic().saturating_add(wait) >= self.ends {
                 return exchange;
             }
             thread::sleep(wait);
@@ -184,13 +179,14 @@ impl<'c> Sender<'c> {
         let answer = if left.is_zero() {
             Err(Lost::Late)
         } else {
-            self.exchange(&request, left.min(PATIENCE), patience).map_err(|error| {
-                if self.is_over() {
-                    Lost::Late
-                } else {
-                    Lost::Failed(caller::unanswered(&request.address, &error))
-                }
-            })
+            self.exchange(&request, left.min(caller::PATIENCE), patience)
+                .map_err(|error| {
+                    if self.is_over() {
+                        Lost::Late
+                    } else {
+                        Lost::Failed(caller::unanswered(&request.address, &error))
+                    }
+                })
         };
         let took = self.clock.monotonic().saturating_sub(began);
         Exchange { request, answer, took }

@@ -54,17 +54,12 @@ impl Numbers {
 
     /// A number that went on by the same step from each answer to the next, and its values.
     pub(super) fn even(answers: &[Self]) -> Option<String> {
-        let [first, second, rest @ ..] = answers else {
-            return None;
-        };
+        let (first, later) = answers.split_first()?;
         let is_even = |(place, step): &(&str, i64)| {
-            let later = [second].into_iter().chain(rest);
-            later
-                .clone()
-                .zip(later.skip(1))
-                .all(|(one, next)| one.runs_until(next, place, *step) == Some(1))
+            let goes_on = |one: &Self, next: &Self| one.runs_until(next, place, *step) == Some(1);
+            later.windows(2).all(|pair| goes_on(&pair[0], &pair[1]))
         };
-        let (place, _) = first.steps_to(second).find(is_even)?;
+        let (place, _) = first.steps_to(later.first()?).find(is_even)?;
         let values: Vec<String> = answers
             .iter()
             .filter_map(|one| one.0.get(place))

@@ -1,16 +1,13 @@
 //! The inputs of a simulated call: those that a person typed, completed by values made from the schema, and other inputs
 //! that the schema allows too.
 
-use jsonschema::Validator;
 use jsonschema::json::SerdeJson;
 use serde_json::{Map, Value, json};
 
-use crate::app::cli::caller::{Inputs, json_of, takes};
-use crate::input::{compile, nearest, samples_of};
+use crate::app::cli::caller::{Inputs, is_required, json_of, takes, unknown};
+use crate::app::cli::mistakes;
+use crate::input::{compile, samples_of};
 use crate::protocol::method::Method;
-
-/// The largest number of mistakes that a message names.
-const MISTAKES: usize = 5;
 
 /// The inputs of the calls to one endpoint.
 #[derive(Debug)]
@@ -38,11 +35,10 @@ pub(super) fn make(name: &str, method: Method, schema: &Value, typed: &[String])
             whole.insert(input.clone(), value);
         }
     }
-    let mistakes: Vec<String> = mistakes(&validator, &Value::from(whole.clone()));
+    let mistakes = mistakes(&validator, &Value::from(whole.clone()));
     if !mistakes.is_empty() {
         return Err(format!(
-            "The inputs of `{name}` do not fit its schema: type them as `simulate {name} input=value`.{}",
-            mistakes.concat()
+            "The inputs of `{name}` do not fit its schema: type them as `simulate {name} input=value`.{mistakes}"
         ));
     }
     let other = others(schema, &whole).find(|other| validator.is_valid(&Value::from(other.clone())));
@@ -54,11 +50,6 @@ pub(super) fn make(name: &str, method: Method, schema: &Value, typed: &[String])
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema["properties"].as_object().into_iter().flatten()
-}
-
-fn is_required(schema: &Value, input: &str) -> bool {
-    let required = schema["required"].as_array().into_iter().flatten();
-    required.into_iter().any(|one| one == input)
 }
 
 /// The inputs as a JSON object. Each search parameter gets the JSON type that its schema names.
@@ -104,25 +95,14 @@ fn refuse_unknown(name: &str, schema: &Value, given: &Map<String, Value>) -> Res
     if schema["additionalProperties"] != false {
         return Ok(());
     }
-    let known = || properties(schema).map(|(known, _)| known.as_str());
-    match given.keys().find(|input| !known().any(|known| known == *input)) {
+    let known: Vec<&str> = properties(schema).map(|(known, _)| known.as_str()).collect();
+    match given.keys().find(|input| !known.contains(&input.as_str())) {
         None => Ok(()),
-        Some(input) => Err(match nearest(input, known()) {
-            Some(near) => format!("`{name}` has no input `{input}`; did you mean `{near}`?"),
-            None => format!(
-                "`{name}` has no input `{input}`; its inputs are {}.",
-                known().collect::<Vec<_>>().join(", ")
-            ),
-        }),
+        Some(input) => {
+            let sentence = format!("`{name}` has no input `{input}`");
+            Err(unknown(&sentence, input, "its inputs", &known))
+        }
     }
-}
-
-fn mistakes(validator: &Validator<SerdeJson>, value: &Value) -> Vec<String> {
-    let sentence = |error: jsonschema::ValidationError<'_>| match error.instance_path().as_str() {
-        "" => format!("\n  - {error}"),
-        place => format!("\n  - {}: {error}", place.trim_start_matches('/')),
-    };
-    validator.iter_errors(value).take(MISTAKES).map(sentence).collect()
 }
 
 /// The example or the default of an input, or else, if the input is required, a value made from its schema.
@@ -268,5 +248,8 @@ mod tests {
             "{unmade}"
         );
         assert!(unmade.contains("\"code\" is a required property"), "{unmade}");
+        let closed = json!({ "type": "object", "additionalProperties": false });
+        let refused = make("list", Method::Post, &closed, &["order_id=1".to_owned()]).unwrap_err();
+        assert_eq!(refused, "`list` has no input `order_id`; there are none.");
     }
 }

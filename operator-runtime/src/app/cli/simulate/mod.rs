@@ -148,11 +148,8 @@ fn simulate(planned: Vec<Planned>, signing: &Signing, duration: Duration, yes: b
     let mut tried = Vec::new();
     let count = planned.len();
     for (index, (subject, made)) in planned.into_iter().enumerate() {
-        let made = made.and_then(|made| {
+        let seen = made.and_then(|made| {
             let reached = reached.get(&subject.origin).ok_or("Its host is not known.")?;
-            Ok((made, reached))
-        });
-        let seen = made.map(|(made, reached)| {
             // An endpoint that fails for long leaves time for the others.
             let now = clock.monotonic();
             let left = u32::try_from(count - index).unwrap_or(u32::MAX);
@@ -160,7 +157,7 @@ fn simulate(planned: Vec<Planned>, signing: &Signing, duration: Duration, yes: b
             try_one(&Sender::new(&clock, share), &subject, reached, &made, signing)
         });
         tried.push(Tried {
-            seen: seen.and_then(|seen| seen),
+            seen,
             name: subject.name,
         });
     }

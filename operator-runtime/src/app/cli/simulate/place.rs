@@ -72,17 +72,14 @@ impl Place {
         let mut failure = "the host has no address".to_owned();
         for address in &self.addresses {
             match TcpStream::connect_timeout(address, CONNECT) {
-                Ok(_) if self.is_https => {
-                    return Ok(Reached {
-                        origin: self.origin.clone(),
-                        host: self.authority.clone(),
-                    });
-                }
                 Ok(_) => {
-                    return Ok(Reached {
-                        origin: format!("http://{address}"),
-                        host: self.authority.clone(),
-                    });
+                    let origin = if self.is_https {
+                        self.origin.clone()
+                    } else {
+                        format!("http://{address}")
+                    };
+                    let host = self.authority.clone();
+                    return Ok(Reached { origin, host });
                 }
                 Err(error) => failure = error.to_string(),
             }

@@ -238,7 +238,6 @@ fn refused(seen: &Seen, wrong: Wrong) -> Verdict<'_> {
     let exchange = match sent {
         Some((_, Ok(exchange))) => exchange,
         Some((_, Err(unsent))) => return not_sent(*unsent),
-        None if matches!(seen.plain.status(), Some(200..=299)) => return late(),
         None => return not_answered(seen),
     };
     match exchange.status() {

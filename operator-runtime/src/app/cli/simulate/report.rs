@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::attempt::Exchange;
 use super::exercise::Seen;
 use super::promises::{PROMISES, Verdict, outcome};
 use super::request::shown;
@@ -27,37 +28,42 @@ struct Row<'s> {
     verdicts: Vec<(&'s str, Verdict<'s>)>,
 }
 
-impl<'s> Row<'s> {
-    fn with_verdict(&self, is_one: fn(&Verdict<'_>) -> bool) -> impl Iterator<Item = &(&'s str, Verdict<'s>)> {
-        self.verdicts.iter().filter(move |(_, verdict)| is_one(verdict))
+impl Row<'_> {
+    /// The endpoints that break the promise: the name, what was seen, and the exchanges that show it.
+    fn broken(&self) -> impl Iterator<Item = (&str, &str, &[&Exchange])> {
+        self.verdicts.iter().filter_map(|(name, verdict)| match verdict {
+            Verdict::Broken { what, evidence } => Some((*name, what.as_str(), evidence.as_slice())),
+            Verdict::Held(_) | Verdict::NotShown(_) => None,
+        })
     }
 
-    fn broken(&self) -> impl Iterator<Item = &(&'s str, Verdict<'s>)> {
-        self.with_verdict(|verdict| matches!(verdict, Verdict::Broken { .. }))
+    fn held(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.verdicts.iter().filter_map(|(name, verdict)| match verdict {
+            Verdict::Held(what) => Some((*name, what.as_str())),
+            Verdict::NotShown(_) | Verdict::Broken { .. } => None,
+        })
     }
 
-    fn held(&self) -> impl Iterator<Item = &(&'s str, Verdict<'s>)> {
-        self.with_verdict(|verdict| matches!(verdict, Verdict::Held(_)))
-    }
-
-    fn not_shown(&self) -> impl Iterator<Item = &(&'s str, Verdict<'s>)> {
-        self.with_verdict(|verdict| matches!(verdict, Verdict::NotShown(_)))
+    fn not_shown(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.verdicts.iter().filter_map(|(name, verdict)| match verdict {
+            Verdict::NotShown(why) => Some((*name, why.as_str())),
+            Verdict::Held(_) | Verdict::Broken { .. } => None,
+        })
     }
 
     /// The verdict on all endpoints together: one endpoint is enough to break a promise.
     fn line(&self, width: usize) -> String {
         let text = self.text;
         let all = self.verdicts.len();
-        let (verdict, (name, seen), count) = if let Some(first) = self.broken().next() {
-            ("NOT HELD", first, self.broken().count())
+        let (verdict, (name, what), count) = if let Some((name, what, _)) = self.broken().next() {
+            ("NOT HELD", (name, what), self.broken().count())
         } else if let Some(first) = self.held().next() {
             ("held", first, self.held().count())
-        } else if let Some(first) = self.verdicts.first() {
+        } else if let Some(first) = self.not_shown().next() {
             ("not shown", first, all)
         } else {
             return format!("not shown  {text:width$}  no endpoint is of this kind\n");
         };
-        let (Verdict::Held(what) | Verdict::NotShown(what) | Verdict::Broken { what, .. }) = seen;
         let share = if all == 1 {
             String::new()
         } else {
@@ -84,8 +90,9 @@ pub(super) fn write(tried: &[Tried]) -> Report {
     let mut text = format!("{:9}  {:width$}  WHAT WAS SEEN\n", "VERDICT", "PROMISE");
     text.extend(rows.iter().map(|row| row.line(width)));
     for row in &rows {
-        for (name, verdict) in row.broken() {
-            text += &evidence(row.text, name, verdict);
+        for (name, what, evidence) in row.broken() {
+            let _ = write!(text, "\nNOT HELD by {name}: {}; {what}.\n", row.text);
+            text.extend(evidence.iter().map(|exchange| shown_exchange(exchange)));
         }
         if row.broken().next().is_some() {
             let _ = writeln!(text, "  What to do: {}", row.advice);
@@ -101,22 +108,12 @@ pub(super) fn write(tried: &[Tried]) -> Report {
     }
 }
 
-/// The requests that show that an endpoint breaks a promise.
-fn evidence(promise: &str, name: &str, verdict: &Verdict<'_>) -> String {
-    let Verdict::Broken { what, evidence } = verdict else {
-        return String::new();
-    };
-    let mut text = format!("\nNOT HELD by {name}: {promise}; {what}.\n");
-    for exchange in evidence {
-        let request = exchange.request.to_string();
-        text.extend(request.lines().map(|line| format!("    {line}\n")));
-        let _ = writeln!(
-            text,
-            "  was answered with {} {}",
-            outcome(exchange),
-            shown(exchange.body())
-        );
-    }
+/// A request and its answer.
+fn shown_exchange(exchange: &Exchange) -> String {
+    let request = exchange.request.to_string();
+    let mut text: String = request.lines().map(|line| format!("    {line}\n")).collect();
+    let (outcome, body) = (outcome(exchange), shown(exchange.body()));
+    let _ = writeln!(text, "  was answered with {outcome} {body}");
     text
 }
 
@@ -124,9 +121,11 @@ fn evidence(promise: &str, name: &str, verdict: &Verdict<'_>) -> String {
 fn not_shown(rows: &[Row<'_>]) -> String {
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for row in rows {
-        for (name, verdict) in row.not_shown() {
-            let Verdict::NotShown(why) = verdict else { continue };
-            match reasons.iter_mut().find(|(one, reason, _)| one == name && reason == why) {
+        for (name, why) in row.not_shown() {
+            match reasons
+                .iter_mut()
+                .find(|(one, reason, _)| *one == name && *reason == why)
+            {
                 Some((_, _, promises)) => promises.push(row.text),
                 None => reasons.push((name, why, vec![row.text])),
             }

@@ -58,18 +58,17 @@ impl Spelling {
 
     /// The query; `None` if the parameters cannot be written differently.
     fn query(self, pairs: &[(String, String)]) -> Option<String> {
-        let (pairs, escape): (Vec<_>, fn(u8) -> String) = match self {
-            Self::Reversed if pairs.len() > 1 => {
+        let escape: fn(u8) -> String = match self {
+            Self::Reversed => {
                 let mut query = form_urlencoded::Serializer::new(String::new());
                 query.extend_pairs(pairs.iter().rev());
-                return Some(query.finish());
+                return (pairs.len() > 1).then(|| query.finish());
             }
-            Self::Reversed => return None,
-            Self::EscapedLower => (pairs.iter().collect(), |byte| format!("%{byte:02x}")),
-            Self::EscapedUpper => (pairs.iter().collect(), |byte| match byte {
+            Self::EscapedLower => |byte| format!("%{byte:02x}"),
+            Self::EscapedUpper => |byte| match byte {
                 b' ' => "+".to_owned(),
                 other => format!("%{other:02X}"),
-            }),
+            },
         };
         let text = |text: &str| text.bytes().map(escape).collect::<String>();
         let pairs: Vec<String> = pairs
@@ -102,16 +101,12 @@ pub(super) struct Operation<'s> {
 impl<'s> Operation<'s> {
     /// The correct request.
     pub(super) fn right(&self, now: u64) -> Request {
-        let call = self.outgoing(&self.made.inputs);
-        let signature = call.sign(&self.signing.keys, self.key, now);
-        self.request(&call, self.key, now, Some(signature))
+        self.signed(&self.outgoing(&self.made.inputs), self.key, now)
     }
 
     /// A correct request with other inputs; `None` if there are no other inputs.
     pub(super) fn with_other_inputs(&self, now: u64) -> Option<Request> {
-        let call = self.outgoing(self.made.other.as_ref()?);
-        let signature = call.sign(&self.signing.keys, self.key, now);
-        Some(self.request(&call, self.key, now, Some(signature)))
+        Some(self.signed(&self.outgoing(self.made.other.as_ref()?), self.key, now))
     }
 
     /// A wrong request; `None` if it needs other inputs and there are none.
@@ -119,14 +114,8 @@ impl<'s> Operation<'s> {
         let Signing { keys, stranger } = self.signing;
         let call = self.outgoing(&self.made.inputs);
         Some(match wrong {
-            Wrong::Stale => {
-                let then = now.saturating_sub(FAR);
-                self.request(&call, self.key, then, Some(call.sign(keys, self.key, then)))
-            }
-            Wrong::Future => {
-                let then = now.saturating_add(FAR);
-                self.request(&call, self.key, then, Some(call.sign(keys, self.key, then)))
-            }
+            Wrong::Stale => self.signed(&call, self.key, now.saturating_sub(FAR)),
+            Wrong::Future => self.signed(&call, self.key, now.saturating_add(FAR)),
             Wrong::Unsigned => self.request(&call, self.key, now, None),
             Wrong::OtherKey => self.request(&call, self.key, now, Some(call.sign(stranger, self.key, now))),
             Wrong::OtherEndpoint => {
@@ -141,8 +130,7 @@ impl<'s> Operation<'s> {
             Wrong::Split => {
                 // The same payload belongs to the key without its second half, and to a content that begins with the
                 // timestamp.
-                let key = format!("{}:{now}", self.key);
-                self.request(&call, &key, now, Some(call.sign(keys, &key, now)))
+                self.signed(&call, &format!("{}:{now}", self.key), now)
             }
         })
     }
@@ -154,8 +142,7 @@ impl<'s> Operation<'s> {
         };
         let mut call = self.outgoing(&self.made.inputs);
         call.query = spelling.query(pairs)?;
-        let signature = call.sign(&self.signing.keys, self.key, now);
-        Some(self.request(&call, self.key, now, Some(signature)))
+        Some(self.signed(&call, self.key, now))
     }
 
     /// The same operation under another key.
@@ -168,6 +155,12 @@ impl<'s> Operation<'s> {
 
     fn outgoing(&self, inputs: &Inputs) -> Outgoing {
         inputs.outgoing(&self.subject.url)
+    }
+
+    /// The request with its own signature, by the key that the server accepts.
+    fn signed(&self, call: &Outgoing, key: &str, timestamp: u64) -> Request {
+        let signature = call.sign(&self.signing.keys, key, timestamp);
+        self.request(call, key, timestamp, Some(signature))
     }
 
     fn request(&self, call: &Outgoing, key: &str, timestamp: u64, signature: Option<String>) -> Request {

@@ -24,6 +24,9 @@ pub(super) struct Subject {
 
 /// All endpoints of a manifest. `at` is the address to send to, if it is not the origin of the URLs.
 pub(super) fn of(manifest: &Manifest, at: Option<&str>) -> Result<Vec<Subject>, String> {
+    let at = at
+        .map(|at| parts(at).ok_or_else(|| format!("`{at}` is not an address to send to: leave out the user name.")))
+        .transpose()?;
     manifest
         .endpoints
         .iter()
@@ -31,7 +34,7 @@ pub(super) fn of(manifest: &Manifest, at: Option<&str>) -> Result<Vec<Subject>, 
         .collect()
 }
 
-fn subject(manifest: &Manifest, one: &Description, at: Option<&str>) -> Result<Subject, String> {
+fn subject(manifest: &Manifest, one: &Description, at: Option<(&str, &str)>) -> Result<Subject, String> {
     let (name, url) = (&one.name, &one.url);
     let method = match one.method.as_str() {
         "GET" => Method::Get,
@@ -45,7 +48,7 @@ fn subject(manifest: &Manifest, one: &Description, at: Option<&str>) -> Result<S
     let (origin, path) = parts(url).ok_or_else(|| {
         format!("The URL of `{name}` is `{url}`: give it a scheme, `https` or `http`, a host and a path, without user name, query and fragment.")
     })?;
-    let (origin, path) = match at.and_then(parts) {
+    let (origin, path) = match at {
         None => (origin, path.to_owned()),
         Some((origin, before)) => (origin, format!("{before}{path}")),
     };
@@ -108,6 +111,9 @@ mod tests {
             ("http://127.0.0.1:1", "/base/pay")
         );
         assert_eq!(elsewhere[0].url, "https://Api.example:8443/base/pay");
+        // Such an address must not be left out, because the calls would then go to the public URL.
+        let refused = of(&manifest, Some("http://ana@127.0.0.1:1")).unwrap_err();
+        assert!(refused.contains("leave out the user name"), "{refused}");
     }
 
     #[test]
