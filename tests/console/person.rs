@@ -58,7 +58,8 @@ fn a_call_is_filled_in_sent_repeated_and_replayed() {
     let browser = open(&dev, "refund_order");
     assert_eq!(
         browser.run("return document.querySelectorAll('#endpoints a').length"),
-        6
+        8,
+        "six endpoints and two events"
     );
     let order = browser.labelled("order_id");
     assert_eq!(

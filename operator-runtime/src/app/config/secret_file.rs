@@ -121,14 +121,10 @@ impl<'s> SecretFile<'s> {
     fn check_kind(&self, metadata: &Metadata) -> Result<(), StartProblem> {
         let place = self.place();
         if metadata.is_dir() {
-            return Err(self.problem(format!(
-                "{place} is a directory: name a file in it."
-            )));
+            return Err(self.problem(format!("{place} is a directory: name a file in it.")));
         }
         if !metadata.is_file() {
-            return Err(self.problem(format!(
-                "{place} is a pipe or a device: name a regular file."
-            )));
+            return Err(self.problem(format!("{place} is a pipe or a device: name a regular file.")));
         }
         Ok(())
     }
