@@ -312,6 +312,38 @@ fn an_endpoint_that_is_gone() {
 }
 
 #[test]
+fn an_event_is_no_longer_handled_or_its_answer_lacks_a_field() {
+    breaks(
+        &["openapi"],
+        |earlier| {
+            let mut copy = earlier.document["webhooks"]["conversation.ended"].clone();
+            copy["post"]["operationId"] = json!("conversation.rated");
+            earlier.document["webhooks"]["conversation.rated"] = copy;
+        },
+        &["the event `conversation.rated` is no longer handled: this breaks callers that send `conversation.rated`"],
+    );
+    breaks_nobody(
+        &["openapi"],
+        |earlier| {
+            let webhooks = earlier.document["webhooks"].as_object_mut().unwrap();
+            webhooks.remove("conversation.ended").unwrap();
+        },
+        &["the event `conversation.ended` is now handled"],
+    );
+    breaks(
+        &["openapi"],
+        |earlier| {
+            let event = &mut earlier.document["webhooks"]["conversation.setup"]["post"];
+            let schema = &mut event["requestBody"]["content"]["application/json"]["schema"];
+            schema["properties"]["payload"]["properties"]["channel"]["required"] = json!([]);
+        },
+        &[
+            "`conversation.setup` now needs `payload.channel.type`: this breaks callers that leave `payload.channel.type` out",
+        ],
+    );
+}
+
+#[test]
 fn what_only_one_format_says() {
     breaks(
         &["mcp"],

@@ -72,12 +72,28 @@ pub(crate) fn changes(before: &Contract, now: &Contract) -> Vec<Change> {
         }
     }
     found.extend(new.iter().map(|one| Change::harmless(format!("`{}` is new", one.name))));
+    compare_events(&before.events, &now.events, &mut found);
     found.extend(before.types.difference(&now.types).map(|name| {
         let what = format!("the type `{name}` was removed");
         Change::breaking(what, "generate code from the document and use this type")
     }));
     found.sort_by_key(|change| change.breaks.is_none());
     found
+}
+
+fn compare_events(before: &[Promised], now: &[Promised], found: &mut Vec<Change>) {
+    let named = |among: &'_ [Promised], name: &str| among.iter().position(|one| one.name == name);
+    for old in before {
+        match named(now, &old.name) {
+            Some(index) => compare(old, &now[index], found),
+            None => {
+                let what = format!("the event `{}` is no longer handled", old.name);
+                found.push(Change::breaking(what, format!("send `{}`", old.name)));
+            }
+        }
+    }
+    let new = now.iter().filter(|new| named(before, &new.name).is_none());
+    found.extend(new.map(|new| Change::harmless(format!("the event `{}` is now handled", new.name))));
 }
 
 fn compare(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
@@ -95,6 +111,7 @@ fn compare(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     if !is_weaker {
         compare_hints(old, new, found);
     }
+    compare_keys(old, new, found);
     compare_statuses(old, new, found);
     compare_problems(old, new, found);
 }
@@ -148,6 +165,36 @@ fn relying_on(effect: Effect) -> &'static str {
         Effect::AtMostOnce => "rely on one call having at most one effect",
         Effect::Transactional => "rely on one call having exactly one effect",
         Effect::ReadOnly => "call it without asking a person, because it changed nothing",
+    }
+}
+
+/// Compares the inputs that identify an operation. With other inputs, other calls are one operation.
+fn compare_keys(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
+    let name = &new.name;
+    let listed = |key: &BTreeSet<String>| {
+        let names: Vec<String> = key.iter().map(|input| format!("`{input}`")).collect();
+        names.join(", ")
+    };
+    let (before, after) = (&old.guarantees.key, &new.guarantees.key);
+    let callers = "send no idempotency key";
+    match (before, after) {
+        (Some(before), Some(after)) if before != after => {
+            let (before, after) = (listed(before), listed(after));
+            let what = format!("`{name}` now has the key {after}; it was {before}");
+            found.push(Change::breaking(what, callers));
+        }
+        (Some(before), None) => {
+            let what = format!("`{name}` no longer has the key {}", listed(before));
+            found.push(Change::breaking(what, callers));
+        }
+        (None, Some(after)) => {
+            let what = format!(
+                "`{name}` now has the key {}, for callers without an idempotency key",
+                listed(after)
+            );
+            found.push(Change::harmless(what));
+        }
+        (None, None) | (Some(_), Some(_)) => {}
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Format;
 use super::guarantees::Guarantees;
-use super::openapi::EFFECT;
+use super::openapi::{EFFECT, KEY};
 use super::openapi_3_0;
 use super::operator::Manifest;
 use crate::problem::{PROBLEM_JSON, slug_of};
@@ -20,6 +20,8 @@ use crate::schema::walk;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Contract {
     pub(super) endpoints: Vec<Promised>,
+    /// The events that the program handles, by type; only OpenAPI 3.1 has them.
+    pub(super) events: Vec<Promised>,
     /// The named types, from which callers may have generated code; only OpenAPI has them.
     pub(super) types: BTreeSet<String>,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Contract {
 pub(super) struct Promised {
     pub(super) name: String,
     pub(super) description: String,
-    /// `None` for an MCP tool, which is called by its name.
+    /// `None` for an MCP tool, which is called by its name, and for an event, which is told by its type.
     pub(super) place: Option<Place>,
     /// The schema of the inputs. Only recursive types are references; all other types are inlined, as in `outputs`.
     pub(super) inputs: Value,
@@ -117,6 +119,7 @@ fn of_operator(document: Value) -> Result<Contract, NotADocument> {
     });
     Ok(Contract {
         endpoints: endpoints.collect(),
+        events: Vec::new(),
         types: BTreeSet::new(),
     })
 }
@@ -141,6 +144,7 @@ fn of_mcp(document: &Value) -> Result<Contract, NotADocument> {
     };
     Ok(Contract {
         endpoints: tools.iter().map(of_tool).collect::<Result<_, NotADocument>>()?,
+        events: Vec::new(),
         types: BTreeSet::new(),
     })
 }
@@ -161,14 +165,23 @@ fn of_openapi(mut document: Value, version: &'static str) -> Result<Contract, No
         responses: &components["responses"],
         is_3_0: version == "3.0",
     };
-    let mut endpoints = Vec::new();
-    for (path, methods) in entries(&document["paths"]) {
-        for (method, operation) in entries(methods) {
-            endpoints.push(reader.operation(path, method, operation)?);
+    let operations = |member: &str| {
+        let mut found = Vec::new();
+        for (path, methods) in entries(&document[member]) {
+            for (method, operation) in entries(methods) {
+                found.push(reader.operation(path, method, operation)?);
+            }
         }
+        Ok(found)
+    };
+    let (endpoints, mut events) = (operations("paths")?, operations("webhooks")?);
+    // An event has its type in the place of a path, and every event is sent to one URL, which the document does not name.
+    for event in &mut events {
+        event.place = None;
     }
     Ok(Contract {
         endpoints,
+        events,
         types: types.into_iter().map(|(name, _)| name).collect(),
     })
 }
@@ -217,6 +230,7 @@ impl OpenApi<'_> {
             hints: BTreeMap::new(),
             guarantees: Guarantees {
                 effect: text(&operation[EFFECT]),
+                key: serde_json::from_value(operation[KEY].clone()).unwrap_or_default(),
                 problems: statuses(&problems),
             },
             problems,

@@ -1,4 +1,4 @@
-//! What callers rely on beside an endpoint's schemas: its effect, and the status of each of its problems. Every format
+//! What callers rely on beside an endpoint's schemas: its effect, its key, and the status of each of its problems. Every format
 //! contains it, so that `manifest --check` finds a guarantee that became weaker.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::Described;
 use super::problems;
+use crate::endpoint::InputKey;
 #[cfg(feature = "cli")]
 use crate::idempotency::effect::Effect;
 
@@ -16,6 +17,9 @@ pub(crate) struct Guarantees {
     /// The effect's name, if the document has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) effect: Option<String>,
+    /// The inputs that identify an operation of a caller that sends no idempotency key, sorted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<BTreeSet<String>>,
     /// The statuses of each problem that the endpoint's error types document, by the last part of the problem's type URI.
     #[serde(default)]
     pub(super) problems: BTreeMap<String, BTreeSet<u16>>,
@@ -39,7 +43,13 @@ impl From<&Described> for Guarantees {
         }
         Self {
             effect: Some(endpoint.effect.name().to_owned()),
+            key: endpoint.key.as_ref().map(key),
             problems: statuses_of,
         }
     }
+}
+
+/// The names of the inputs that identify an operation.
+pub(super) fn key(key: &InputKey) -> BTreeSet<String> {
+    key.inputs.iter().map(|&name| name.to_owned()).collect()
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::discriminator;
+use super::guarantees;
 use super::model::{Described, Model};
 use super::openapi_3_0;
 use super::problems::{self, Problem};
@@ -19,6 +20,9 @@ use crate::schema::published::{Within, publish};
 
 /// The extension of an operation that contains its effect.
 pub(super) const EFFECT: &str = "x-operator-effect";
+
+/// The extension of an operation that names the inputs of its key.
+pub(super) const KEY: &str = "x-operator-key";
 
 /// The revision of the OpenAPI Specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +183,7 @@ impl Writer {
             operation["deprecated"] = true.into();
         }
         if let Some(key) = &endpoint.key {
+            operation[KEY] = json!(guarantees::key(key));
             operation["parameters"] = json!([self.key_header(key)]);
         }
         match endpoint.method {

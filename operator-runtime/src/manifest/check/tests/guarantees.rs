@@ -1,4 +1,4 @@
-//! Tests of changed effects and of changed statuses of problems.
+//! Tests of changed effects, keys and statuses of problems.
 
 use serde_json::json;
 
@@ -7,8 +7,16 @@ use crate::manifest::Format;
 
 /// A document of one endpoint with this effect, which answers a problem with this status.
 fn guaranteeing(format: Format, effect: &str, status: &str) -> Contract {
+    promising(format, effect, status, None)
+}
+
+/// A document of one endpoint with this effect and this key, which answers a problem with this status.
+fn promising(format: Format, effect: &str, status: &str, key: Option<&[&str]>) -> Contract {
     let number: u16 = status.parse().unwrap();
-    let guarantees = json!({ "effect": effect, "problems": { "not-found": [number] } });
+    let mut guarantees = json!({ "effect": effect, "problems": { "not-found": [number] } });
+    if let Some(key) = key {
+        guarantees["key"] = json!(key);
+    }
     let document = match format {
         Format::Operator => {
             let endpoint = json!({
@@ -23,9 +31,12 @@ fn guaranteeing(format: Format, effect: &str, status: &str) -> Contract {
         Format::OpenApi | Format::OpenApi30 => {
             let schema = json!({ "properties": { "type": { "enum": ["urn:operator:problem:not-found"] } } });
             let response = json!({ "content": { "application/problem+json": { "schema": schema } } });
-            let operation = json!({
+            let mut operation = json!({
                 "operationId": "find", "x-operator-effect": effect, "responses": { status: response },
             });
+            if let Some(key) = key {
+                operation["x-operator-key"] = json!(key);
+            }
             let version = if format == Format::OpenApi { "3.1.0" } else { "3.0.3" };
             json!({ "openapi": version, "paths": { "/find": { "post": operation } } })
         }
@@ -73,6 +84,28 @@ fn a_weaker_effect_and_a_changed_status_break_callers_in_every_format() {
         assert_eq!(
             told(&of("read_only", "404"), &of("read_only", "410")),
             "`find` now answers the problem `not-found` with 410; it was 404: this breaks callers that expect 404 for `not-found`"
+        );
+    }
+}
+
+#[test]
+fn another_key_breaks_callers_without_an_idempotency_key_in_every_format() {
+    for format in Format::ALL {
+        let with = |key: Option<&[&str]>| promising(format, "at_most_once", "404", key);
+        let (none, one, two) = (with(None), with(Some(&["a"])), with(Some(&["a", "b"])));
+        assert_eq!(changes(&two, &with(Some(&["b", "a"]))), [], "the order says nothing");
+        let callers = "this breaks callers that send no idempotency key";
+        assert_eq!(
+            said(&one, &none),
+            [format!("`find` no longer has the key `a`: {callers}")]
+        );
+        assert_eq!(
+            said(&one, &two),
+            [format!("`find` now has the key `a`, `b`; it was `a`: {callers}")]
+        );
+        assert_eq!(
+            said(&none, &one),
+            ["`find` now has the key `a`, for callers without an idempotency key"]
         );
     }
 }
