@@ -11,7 +11,7 @@ use tests::caller::{Answer, post, send};
 use tests::process::{Server, build};
 
 use super::browser::{Browser, ENTER, TAB};
-use super::looks::FAINT_TEXTS;
+use super::looks::{FAINT_TEXTS, picture};
 use super::person::text;
 
 const TOKEN: &str = "0123456789abcdef-ana";
@@ -130,12 +130,14 @@ fn an_unknown_outcome_appears_on_the_page_and_is_settled_there_as_done() {
         "how to see the inputs"
     );
 
+    assert!(!text(&browser, "main").contains("null"), "what is not known is left out");
     browser.press("It was done");
     browser.press("Record that it was done");
     browser.press("Yes, it was done");
     browser.until("document.querySelector('form > .mistake').innerText.includes('does not fit')");
     let message = "<img src=x onerror=\"document.title='run'\"> is on its way.";
     browser.fill(&browser.labelled("message"), message);
+    picture(&browser, "admin-decision", "dark", (1200, 800));
     browser.press("Record that it was done");
     assert!(text(&browser, "dialog").contains("Ana Silva"), "whose name is recorded");
     browser.press("Cancel");
@@ -201,6 +203,7 @@ fn the_list_is_filtered_readable_and_used_with_the_keyboard() {
         browser.prefer(scheme);
         assert_eq!(browser.run(FAINT_TEXTS), json!([]), "in {scheme}");
     }
+    picture(&browser, "admin", "light", (1200, 800));
     let metrics = json!({ "width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     browser.devtools("Emulation.setDeviceMetricsOverride", &metrics);
     assert_eq!(

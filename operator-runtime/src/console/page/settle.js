@@ -26,7 +26,7 @@ export function operationView(operation, name, after) {
       element("dt", {}, term), element("dd", {}, text)))),
     inputsOf(operation)),
   element("div", { class: "outcome" },
-    answer && element("section", {}, element("h2", {}, "Answer"),
+    answer !== null && element("section", {}, element("h2", {}, "Answer"),
       element("p", { class: "note" }, `${answer.status} ${answer.content_type}`), code("Answer's body", prettyJson(answer.body))),
     operation.needs_a_person
       ? new Decision(operation, name, after).node
