@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod admin;
 mod attacks;
 mod browser;
 mod comparison;

@@ -117,6 +117,8 @@ pub struct Server {
     pub port: u16,
     /// The port that Prometheus scrapes, if the program serves metrics.
     pub metrics_port: Option<u16>,
+    /// The port of the admin page, if the program serves one.
+    pub admin_port: Option<u16>,
     /// The lines of the log until the program listened.
     pub first_lines: Vec<String>,
 }
@@ -179,11 +181,12 @@ impl Server {
             .expect("the program starts");
         let mut log = BufReader::new(child.stderr.take().expect("the log is piped")).lines();
         let mut seen = Vec::new();
-        let mut metrics_port = None;
+        let (mut metrics_port, mut admin_port) = (None, None);
         let port = log.by_ref().map_while(Result::ok).find_map(|line| {
             let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             let port_of = |field: &str| entry["fields"][field].as_str()?.rsplit(':').next()?.parse().ok();
             metrics_port = metrics_port.or_else(|| port_of("metrics"));
+            admin_port = admin_port.or_else(|| port_of("admin"));
             seen.push(line);
             port_of("address")
         });
@@ -192,6 +195,7 @@ impl Server {
             child,
             port,
             metrics_port,
+            admin_port,
             first_lines: seen,
         };
         (server, log)
@@ -204,6 +208,7 @@ impl Server {
             child,
             port,
             metrics_port: None,
+            admin_port: None,
             first_lines: Vec::new(),
         }
     }

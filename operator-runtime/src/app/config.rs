@@ -1,6 +1,7 @@
 //! The settings of an app, from the environment or from builder methods. `settled` checks them. The builder methods of
 //! credentials, limits and TLS are in the files of these names.
 
+mod admin;
 mod credentials;
 mod limits;
 mod secret_file;
@@ -57,6 +58,8 @@ pub struct Config {
     stop_delay: Result<Option<Given<Duration>>, StartProblem>,
     metrics: Option<Given<Address>>,
     count_records: bool,
+    admin: Option<Given<Address>>,
+    admin_tokens: Option<Given<String>>,
     verifying_keys: Option<Given<String>>,
     api_keys: Option<Given<String>>,
     /// The API keys in the variable's earlier name.
@@ -109,6 +112,8 @@ impl Config {
             stop_delay: Ok(None),
             metrics: None,
             count_records: false,
+            admin: None,
+            admin_tokens: None,
             verifying_keys: None,
             api_keys: None,
             mcp_tokens: None,
@@ -129,7 +134,7 @@ impl Config {
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
     /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`, `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`,
-    /// `OPERATOR_METRICS`,
+    /// `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
     /// `OPERATOR_VERIFYING_KEYS`, `OPERATOR_API_KEYS`, `OPERATOR_OAUTH_ISSUER`, `OPERATOR_OAUTH_AUDIENCE`,
     /// `OPERATOR_OAUTH_TENANT_CLAIM`, `OPERATOR_TLS_CERT`, `OPERATOR_TLS_KEY`, `OPERATOR_CLIENT_CA` and
     /// `OPERATOR_CLIENTS`.
@@ -155,6 +160,8 @@ impl Config {
             serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
             stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
             metrics: read(setting::METRICS).map(address),
+            admin: read(setting::ADMIN).map(address),
+            admin_tokens: read(setting::ADMIN_TOKENS),
             verifying_keys: read(setting::VERIFYING_KEYS),
             api_keys: read(setting::API_KEYS),
             mcp_tokens: read(setting::MCP_TOKENS),

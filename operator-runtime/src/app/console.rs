@@ -66,7 +66,8 @@ pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u1
     });
     let mut pages = Router::new().route(page::PATH, get(html));
     for asset in &page::ASSETS {
-        pages = pages.route(asset.path, get(|| async { text(asset.content_type, asset.content) }));
+        let path = format!("{}/{}", page::PATH, asset.name);
+        pages = pages.route(&path, get(|| async { text(asset.content_type, asset.content) }));
     }
     let data = Router::new()
         .route("/console/endpoints", get(endpoints))
@@ -98,19 +99,24 @@ async fn guard(console: Arc<Console>, asked: Asked, request: Request, next: Next
             refused(&Error::new(Kind::Refused("not-for-you", 403), sentence))
         }
     };
+    protect(&mut response);
+    response
+}
+
+/// Adds the security headers.
+pub(super) fn protect(response: &mut Response) {
     for (name, value) in page::HEADERS {
         response
             .headers_mut()
             .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    response
 }
 
 async fn html(State(console): State<Arc<Console>>) -> Response {
     text("text/html; charset=utf-8", page::html(console.guard.token()))
 }
 
-fn text(content_type: &'static str, text: impl Into<Body>) -> Response {
+pub(super) fn text(content_type: &'static str, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     response
         .headers_mut()
@@ -285,7 +291,7 @@ fn shown_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-fn json(value: &impl Serialize) -> Response {
+pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => text("application/json", bytes),
         Err(error) => refused(&Error::internal(error)),

@@ -1,5 +1,7 @@
 //! The app: the values and settings that the program gives to its endpoints, and the ways to serve them.
 
+#[cfg(feature = "cli")]
+mod admin;
 mod announcement;
 mod assemble;
 mod before_serving;
@@ -11,6 +13,8 @@ mod connection;
 mod connections;
 #[cfg(feature = "cli")]
 mod console;
+#[cfg(feature = "cli")]
+mod desk;
 mod driven;
 mod exchange;
 #[cfg(feature = "prometheus")]
@@ -389,6 +393,8 @@ impl App {
         let assembled = Arc::new(assembled);
         rotation::fetch_keys(&assembled).await;
         rotate_while_held(&assembled);
+        #[cfg(feature = "cli")]
+        admin::serve_while_held(&assembled).await?;
         Ok(Host::new(assembled))
     }
 
@@ -416,10 +422,14 @@ impl App {
         let signals = server::Signals::new()?;
         let assembled = Arc::new(assembled);
         let rotating = rotate_while_held(&assembled);
+        #[cfg(feature = "cli")]
+        let admin = admin::serve_while_held(&assembled).await?;
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
         let stop_delay = assembled.settings.stop_delay;
         let served = server::serve(listening, signals, assembled, axum::Router::new(), stop_delay).await;
         rotating.inspect(JoinHandle::abort);
+        #[cfg(feature = "cli")]
+        admin.inspect(JoinHandle::abort);
         served
     }
 

@@ -11,6 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Assembled, Config};
+#[cfg(feature = "cli")]
+use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::credentials::Credentials;
 
 /// The pause between two looks at the files.
@@ -24,6 +26,9 @@ const LOOKS_UNTIL_FETCH: u32 = 120;
 /// What tells two versions of a file apart: device, inode, size, and the time of the last change in nanoseconds, which a
 /// change of the mode sets too. `None` if the file cannot be looked at.
 type Version = Option<(u64, u64, u64, i64, i64)>;
+
+/// A credential: its kind, its name, and a digest that differs after it was changed.
+type Described = (&'static str, String, [u8; 32]);
 
 /// The versions of all files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +128,33 @@ fn replace(assembled: &Assembled) {
     }
     #[cfg(feature = "tls")]
     replace_certificate(assembled);
+    #[cfg(feature = "cli")]
+    replace_admin_tokens(assembled);
+}
+
+/// Reads the tokens of the admin page, and replaces them.
+#[cfg(feature = "cli")]
+fn replace_admin_tokens(assembled: &Assembled) {
+    let Some(admin) = &assembled.settings.admin else {
+        return;
+    };
+    match assembled.config.read_admin_tokens(Some(&assembled.credentials.load())) {
+        Ok(new) => {
+            let described = |tokens: &ApiKeys| -> BTreeSet<_> {
+                let digests = tokens.digests();
+                digests
+                    .map(|(name, digest)| ("admin token", format!("{name:?}"), digest))
+                    .collect()
+            };
+            log_changes(&described(&admin.tokens.load()), &described(&new));
+            admin.tokens.store(Arc::new(new));
+        }
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!("admin tokens were not replaced, and the old ones stay in use: {problem}");
+            }
+        }
+    }
 }
 
 /// Reads the server's certificate and its key, and replaces them. Clients are asked for certificates of the authorities
@@ -170,11 +202,14 @@ fn put(assembled: &Assembled, #[allow(unused_mut, reason = "only an issuer is ke
 
 /// Logs one line for each credential that was added or removed. A changed credential has both lines.
 fn report(old: &Credentials, new: &Credentials) {
-    let (old, new): (BTreeSet<_>, BTreeSet<_>) = (old.described().collect(), new.described().collect());
-    for (kind, name, _) in old.difference(&new) {
+    log_changes(&old.described().collect(), &new.described().collect());
+}
+
+fn log_changes(old: &BTreeSet<Described>, new: &BTreeSet<Described>) {
+    for (kind, name, _) in old.difference(new) {
         tracing::info!("removed the {kind} {name}");
     }
-    for (kind, name, _) in new.difference(&old) {
+    for (kind, name, _) in new.difference(old) {
         tracing::info!("added the {kind} {name}");
     }
 }

@@ -1,8 +1,10 @@
-//! Access rules of the console: only its own page, in a browser on this machine, may use the console.
+//! Access rules of the console and of the admin page: only the page itself, in a browser on this machine, may ask for
+//! data.
 //!
 //! The console signs calls, so another site that is open in the same browser must not reach the console. The headers
 //! `Origin` and `Sec-Fetch-Site` and the token stop cross-origin requests. The header `Host` stops DNS rebinding, where
-//! the other site's name resolves to this machine. The rules do not tell apart people who share a machine.
+//! the other site's name resolves to this machine. The rules do not tell apart people who share a machine; the admin
+//! page also asks each person for a token.
 
 use std::net::IpAddr;
 
@@ -15,10 +17,15 @@ use subtle::ConstantTimeEq as _;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The rules of one run of the program.
-pub(crate) struct Guard {
+/// The rules of a page on this machine.
+pub(crate) struct Site {
     /// The port that the server listens on.
-    port: u16,
+    pub(crate) port: u16,
+}
+
+/// The rules of the console in one run of the program.
+pub(crate) struct Guard {
+    site: Site,
     /// A secret that only the page of this run knows.
     token: String,
 }
@@ -38,7 +45,10 @@ impl Guard {
         let mut bytes = [0_u8; 32];
         randomness::fill(&mut bytes)?;
         let token = const_hex::encode(bytes);
-        Ok(Self { port, token })
+        Ok(Self {
+            site: Site { port },
+            token,
+        })
     }
 
     /// The token that the page sends when it asks for data.
@@ -48,26 +58,36 @@ impl Guard {
 
     /// Lets a request through, or says why the request is refused.
     pub(crate) fn admit(&self, asked: Asked, request: &Parts) -> Result<(), &'static str> {
+        self.site.admit(asked, request)?;
+        let given = bearer(&request.headers)?.unwrap_or_default();
+        if asked == Asked::Page || given.as_bytes().ct_eq(self.token.as_bytes()).into() {
+            Ok(())
+        } else {
+            Err(
+                "The request has no valid console token: the server was restarted since the page was loaded. Load the page again.",
+            )
+        }
+    }
+}
+
+impl Site {
+    /// Lets a request of the page itself through, or says why the request is refused. Does not check tokens.
+    pub(crate) fn admit(&self, asked: Asked, request: &Parts) -> Result<(), &'static str> {
         let host = self.own_host(request)?;
         let headers = &request.headers;
         if let Some(origin) = one(headers, &ORIGIN)? {
             let scheme_and_host = origin.split_once("://");
             if scheme_and_host.is_none_or(|(scheme, origin)| scheme != "http" || origin != host) {
-                return Err("The request comes from another site. The console answers only its own page.");
+                return Err("The request comes from another site. Only the page itself may ask for this.");
             }
         } else if asked == Asked::Data && request.method != Method::GET {
             return Err(
-                "The request does not say which page it comes from (Origin). The console answers only its own page.",
+                "The request does not say which page it comes from (Origin). Only the page itself may ask for this.",
             );
         }
         // This allows the page's own requests, an address that a person typed, and clients that are not browsers.
         if one(headers, &FETCH_SITE)?.is_some_and(|site| site != "same-origin" && site != "none") {
-            return Err("Another site linked here. Type the console's address into the browser instead.");
-        }
-        if asked == Asked::Data && !self.has_token(headers)? {
-            return Err(
-                "The request has no valid console token: the server was restarted since the page was loaded. Load the page again.",
-            );
+            return Err("Another site linked here. Type this address into the browser instead.");
         }
         Ok(())
     }
@@ -75,7 +95,7 @@ impl Guard {
     /// The host name and port that the request was sent to. Returns an error unless the name is a loopback name and the
     /// port is this server's port.
     fn own_host<'r>(&self, request: &'r Parts) -> Result<&'r str, &'static str> {
-        let wrong = "The console answers only at a loopback address with its port, such as 127.0.0.1 or localhost.";
+        let wrong = "This page is only at a loopback address with its port, such as 127.0.0.1 or localhost.";
         let host = one(&request.headers, &HOST)?.ok_or(wrong)?;
         let given: Authority = host.parse().map_err(|_| wrong)?;
         // If the request line names a host, that host counts (RFC 9112 §3.2.2), so it must equal the `Host` header.
@@ -87,11 +107,12 @@ impl Guard {
             Err(wrong)
         }
     }
+}
 
-    fn has_token(&self, headers: &HeaderMap) -> Result<bool, &'static str> {
-        let given = one(headers, &AUTHORIZATION)?.and_then(|value| value.strip_prefix("Bearer "));
-        Ok(given.is_some_and(|given| given.as_bytes().ct_eq(self.token.as_bytes()).into()))
-    }
+/// The token of `Authorization: Bearer …`, if there is one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let given = one(headers, &AUTHORIZATION)?;
+    Ok(given.and_then(|value| value.strip_prefix("Bearer ")))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -116,11 +137,11 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>,
 mod tests {
     use http::Request;
 
-    use super::{Asked, Guard};
+    use super::{Asked, Guard, Site};
 
     fn admitted(asked: Asked, method: &str, headers: &[(&str, &str)]) -> bool {
         let guard = Guard {
-            port: 8080,
+            site: Site { port: 8080 },
             token: "secret".to_owned(),
         };
         let mut request = Request::builder().method(method).uri("/console");
@@ -201,7 +222,7 @@ mod tests {
     #[test]
     fn a_request_line_with_another_host_is_refused() {
         let guard = Guard {
-            port: 8080,
+            site: Site { port: 8080 },
             token: String::new(),
         };
         let request = Request::get("http://evil.example:8080/console").header("host", "localhost:8080");

@@ -126,6 +126,8 @@
 //! - `--done`: the effect has happened. Retries get the answer in the file, which must be an answer of this endpoint.
 //! - `--not-done`: the effect has not happened. A retry runs the handler.
 //!
+//! People without a shell on the server do the same on the admin page ([`Config::admin`](crate::Config::admin)).
+//!
 //! The record keeps when the operation was settled and by whom (`--by`, or else the name of the logged-in user), and
 //! `show` prints both. An operation that still runs, or whose outcome is known, cannot be settled. An attempt that was
 //! considered lost and continues after the operation was settled cannot overwrite the settled outcome. An operation

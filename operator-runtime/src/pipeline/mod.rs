@@ -312,6 +312,10 @@ impl Pipeline {
         }
     }
 
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
     pub(crate) fn store(&self) -> &dyn crate::store::Store {
         &**self.operations.store()
     }

@@ -66,7 +66,7 @@ impl ApiKeys {
     }
 
     /// The name and the SHA-256 of each API key.
-    pub(super) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
+    pub(crate) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
         self.0.iter().map(|key| (&key.name, key.digest))
     }
 
@@ -87,8 +87,20 @@ impl ApiKeys {
         }
     }
 
+    /// Refuses a token that is also an API key of a caller.
+    #[cfg(feature = "cli")]
+    pub(crate) fn check_apart(&self, place: &str, callers: &Self) -> Result<(), SecretsError> {
+        let is_shared = |digest: &[u8; 32]| self.0.iter().any(|token| token.digest == *digest);
+        match callers.digests().find(|(_, digest)| is_shared(digest)) {
+            None => Ok(()),
+            Some((key, _)) => Err(SecretsError::new(format!(
+                "{place}: a token equals the API key {key:?} of a caller: use another token (`keygen` makes one), because a caller must not settle operations."
+            ))),
+        }
+    }
+
     /// Returns the holder of the token. Each token is compared completely, in constant time.
-    pub(super) fn holder(&self, token: &[u8]) -> Result<Caller, Refusal> {
+    pub(crate) fn holder(&self, token: &[u8]) -> Result<Caller, Refusal> {
         let given: [u8; 32] = Sha256::digest(token).into();
         let mut matching = u32::MAX;
         for (index, key) in (0_u32..).zip(&self.0) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 
 use super::{Done, call, endpoints, key_file, program, said};
-use crate::app::{App, Assembled, announcement, assemble, console, server};
+use crate::app::{App, Assembled, admin, announcement, assemble, console, server};
 use crate::clock::{Clock, SystemClock};
 
 pub(super) async fn run(app: App) -> Done {
@@ -47,6 +47,9 @@ pub(super) async fn run(app: App) -> Done {
     } else {
         key_file.display().to_string()
     };
+    admin::serve_while_held(&assembled)
+        .await
+        .map_err(|problem| problem.to_string())?;
     let signals = server::Signals::new().map_err(|error| error.to_string())?;
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
     server::serve(

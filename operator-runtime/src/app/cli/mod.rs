@@ -18,14 +18,8 @@ mod trigger;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use jsonschema::json::SerdeJson;
-use jsonschema::{ValidationError, Validator};
-use serde_json::Value;
 
 use super::{App, Config, StartError, StartProblem, log, program_name};
-
-/// The largest number of mistakes in a value that a message names.
-const MISTAKES: usize = 20;
 
 #[derive(Debug, Parser)]
 #[command(about = about(), disable_help_subcommand = true)]
@@ -139,15 +133,6 @@ fn refused(problems: &[StartProblem]) -> Result<(), String> {
 fn lines(problems: &[StartProblem]) -> String {
     let lines: Vec<String> = problems.iter().map(StartProblem::to_string).collect();
     lines.join("\n")
-}
-
-/// The mistakes in a value by its schema, each on a new line. Empty if there are none.
-fn mistakes(validator: &Validator<SerdeJson>, value: &Value) -> String {
-    let line = |error: ValidationError<'_>| match error.instance_path().as_str() {
-        "" => format!("\n  - {error}"),
-        place => format!("\n  - {}: {error}", place.trim_start_matches('/')),
-    };
-    validator.iter_errors(value).take(MISTAKES).map(line).collect()
 }
 
 /// Prints a message to standard error. A write error is ignored, because there is nowhere else to report it.

@@ -296,6 +296,7 @@ impl Config {
             &self.api_keys,
             &self.mcp_tokens,
             &self.clients,
+            &self.admin_tokens,
         ];
         let lists = lists.into_iter().flatten();
         let lists = lists.filter_map(|given| given.value.strip_prefix('@'));

@@ -8,6 +8,8 @@ use std::time::Duration;
 #[cfg(feature = "tls")]
 use arc_swap::ArcSwap;
 
+#[cfg(feature = "cli")]
+use super::admin::AdminSettings;
 use super::secret_file::{Contents, SecretFile};
 use super::setting::{self, Given, Names, SettingName};
 use super::{Address, Config, LISTEN, Limits};
@@ -30,6 +32,9 @@ pub(crate) struct Settled {
     pub(crate) serves_manifest: bool,
     pub(crate) stop_delay: Duration,
     pub(crate) counts_records: bool,
+    /// The admin page, if there is one.
+    #[cfg(feature = "cli")]
+    pub(crate) admin: Option<AdminSettings>,
 }
 
 impl Settled {
@@ -56,6 +61,11 @@ impl Config {
         let serves_manifest = self.serve_manifest.clone();
         let serves_manifest = serves_manifest.map_err(|problem| problems.push(problem));
         let stop_delay = self.settle_stop_delay().map_err(|problem| problems.push(problem));
+        #[cfg(feature = "cli")]
+        let admin = self.settle_admin(credentials.as_ref().ok());
+        #[cfg(not(feature = "cli"))]
+        let admin = self.settle_admin();
+        let admin = admin.map_err(|several| problems.extend(several));
         problems.extend(self.limits.problems());
         problems.extend(self.operations.problems().into_iter().map(|problem| {
             let setting = SettingName::Method("Config::operations");
@@ -71,6 +81,8 @@ impl Config {
             serves_manifest: serves_manifest.ok()?,
             stop_delay: stop_delay.ok()?,
             counts_records: self.count_records || self.metrics.is_some(),
+            #[cfg(feature = "cli")]
+            admin: admin.ok()?,
         })
     }
 
@@ -214,7 +226,7 @@ pub(super) fn true_or_false(given: &Given<String>) -> Result<bool, StartProblem>
     })
 }
 
-fn address(given: &Given<Address>, example: &str) -> Result<Given<SocketAddr>, StartProblem> {
+pub(super) fn address(given: &Given<Address>, example: &str) -> Result<Given<SocketAddr>, StartProblem> {
     let setting = given.setting;
     match &given.value {
         Address::Known(value) => Ok(Given { value: *value, setting }),

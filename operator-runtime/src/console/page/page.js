@@ -32,19 +32,27 @@ export function trouble(sentence = "") {
   place.hidden = sentence === "";
 }
 
-const token = document.querySelector('meta[name="console-token"]').content;
+/** The path of the page, before the paths of its data. */
+const base = document.querySelector('meta[name="base"]').content;
+/** The console's page has its token; on the admin page, a person types one. */
+let token = document.querySelector('meta[name="console-token"]')?.content ?? "";
+
+/** Sends this token with each request from now on. */
+export function useToken(given) {
+  token = given;
+}
 
 /** Sends a request to the server and returns the answer's JSON. Throws an error with a sentence if that fails. */
 export async function ask(path, body) {
   let response;
   try {
-    response = await fetch(`/console/${path}`, {
+    response = await fetch(`${base}/${path}`, {
       method: body === undefined ? "GET" : "POST",
       headers: { Authorization: `Bearer ${token}`, ...(body !== undefined && { "Content-Type": "application/json" }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
-    throw new Error("The server does not answer. Is `dev` still running?");
+    throw new Error("The server does not answer. Is it still running?");
   }
   let answer;
   try {
@@ -52,7 +60,7 @@ export async function ask(path, body) {
   } catch {
     throw new Error(`The server answered with status ${response.status} but without JSON: load the page again.`);
   }
-  if (!response.ok) throw new Error(answer.detail);
+  if (!response.ok) throw Object.assign(new Error(answer.detail), { status: response.status });
   return answer;
 }
 

@@ -1,16 +1,13 @@
 //! `operations list`: lists the newest operations, or those that wait for a person.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use clap::Args;
 use serde_json::json;
 
-use super::found::{Found, OUTCOMES, Unreadable};
-use super::{Desk, unreadable, utc};
 use crate::app::cli::{Done, print};
+use crate::app::desk::{Desk, Found, Newest, NotFound, OUTCOMES, Unreadable, utc};
 use crate::idempotency::machine::NothingToSettle;
 use crate::store::OperationId;
 
@@ -33,15 +30,6 @@ pub(in crate::app::cli) struct Arguments {
 /// The outcome of an operation whose record cannot be read.
 const UNREADABLE: &str = "unreadable";
 
-/// The newest operations, up to a limit.
-struct Newest {
-    /// The oldest row is at the top, so that it can be removed first.
-    kept: BinaryHeap<Reverse<Row>>,
-    limit: usize,
-    /// How many operations were added, including those that were removed again.
-    all: usize,
-}
-
 /// One line of the list. The derived order compares `first_seen` first, so rows are ordered by age.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
@@ -52,13 +40,13 @@ struct Row {
 }
 
 pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
-    let mut newest = Newest {
-        kept: BinaryHeap::new(),
-        limit: arguments.limit,
-        all: 0,
-    };
+    let mut newest = Newest::new(arguments.limit);
     let mut records = desk.operations.records(OperationId::all());
-    while let Some(listed) = records.next().await.map_err(|error| unreadable(&error))? {
+    while let Some(listed) = records
+        .next()
+        .await
+        .map_err(|error| NotFound::from(error).to_string())?
+    {
         let found = match Found::new(desk, listed) {
             Ok(found) => found,
             // An unreadable record is always listed, because a person should look at it.
@@ -71,7 +59,7 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
             newest.add(Row::of(&found)?);
         }
     }
-    let all = newest.all;
+    let all = newest.all();
     let rows = newest.in_order();
     print(&if arguments.json {
         rows.iter().map(|row| format!("{}\n", row.json)).collect()
@@ -90,24 +78,6 @@ impl Arguments {
                 Err(NothingToSettle::Expired) => false,
                 Err(_) => !self.unknown,
             }
-    }
-}
-
-impl Newest {
-    fn add(&mut self, row: Row) {
-        self.all += 1;
-        self.kept.push(Reverse(row));
-        if self.kept.len() > self.limit {
-            self.kept.pop();
-        }
-    }
-
-    fn in_order(self) -> Vec<Row> {
-        self.kept
-            .into_sorted_vec()
-            .into_iter()
-            .map(|Reverse(row)| row)
-            .collect()
     }
 }
 

@@ -6,9 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::found::Found;
-use super::{Desk, utc};
 use crate::app::cli::{Done, print, program};
+use crate::app::desk::{Desk, Found, utc};
 use crate::store::{Response, State};
 
 #[derive(Debug, Args)]
@@ -21,7 +20,10 @@ pub(in crate::app::cli) struct Arguments {
 }
 
 pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
-    let found = desk.find(&arguments.operation).await?;
+    let found = desk
+        .find(&arguments.operation)
+        .await
+        .map_err(|error| error.to_string())?;
     if !arguments.json {
         return print(&text(&found, desk.operations.settings().ttl));
     }

@@ -5,7 +5,7 @@ use jsonschema::json::SerdeJson;
 use serde_json::{Map, Value, json};
 
 use crate::app::cli::caller::{Inputs, is_required, json_of, takes, unknown};
-use crate::app::cli::mistakes;
+use crate::app::desk::mistakes;
 use crate::input::{compile, samples_of};
 use crate::protocol::method::Method;
 

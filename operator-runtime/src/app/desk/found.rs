@@ -14,7 +14,7 @@ const RELEASED: &str = "released";
 const LOST: &str = "lost";
 
 /// What [`Found::outcome`] says of an operation that has not expired.
-pub(super) const OUTCOMES: [&str; 9] = [
+pub(in crate::app) const OUTCOMES: [&str; 9] = [
     Outcome::Done.word(),
     Outcome::Declined.word(),
     Outcome::Invalid.word(),
@@ -27,29 +27,29 @@ pub(super) const OUTCOMES: [&str; 9] = [
 ];
 
 /// An operation from the store, with its endpoint if the program has the endpoint.
-pub(super) struct Found {
-    pub(super) id: OperationId,
+pub(in crate::app) struct Found {
+    pub(in crate::app) id: OperationId,
     record: Record,
     revision: Revision,
     ages: Ages,
-    pub(super) endpoint: Option<&'static Endpoint>,
+    pub(in crate::app) endpoint: Option<&'static Endpoint>,
     /// `Ok` if a person has to settle the operation; otherwise the reason why nobody has to.
-    pub(super) to_settle: Result<(), NothingToSettle>,
-    pub(super) times: Times,
+    pub(in crate::app) to_settle: Result<(), NothingToSettle>,
+    pub(in crate::app) times: Times,
 }
 
 /// An operation whose record is damaged, or was written by another version of this crate.
 #[derive(Debug, thiserror::Error)]
 #[error("Operation {} cannot be read: {why}.", .id.abbreviated())]
-pub(super) struct Unreadable {
-    pub(super) id: OperationId,
-    pub(super) times: Times,
-    pub(super) why: DecodeError,
+pub(in crate::app) struct Unreadable {
+    pub(in crate::app) id: OperationId,
+    pub(in crate::app) times: Times,
+    pub(in crate::app) why: DecodeError,
 }
 
 /// The operation as JSON, for programs.
 #[derive(Serialize)]
-pub(super) struct Told<'f> {
+pub(in crate::app) struct Told<'f> {
     operation: String,
     outcome: &'static str,
     needs_a_person: bool,
@@ -68,7 +68,7 @@ pub(super) struct Told<'f> {
 impl Found {
     /// # Errors
     /// If the operation's record cannot be read.
-    pub(super) fn new(desk: &Desk, listed: Listed) -> Result<Self, Unreadable> {
+    pub(in crate::app) fn new(desk: &Desk, listed: Listed) -> Result<Self, Unreadable> {
         let record = listed.record.map_err(|why| Unreadable {
             id: listed.id,
             times: listed.times,
@@ -90,12 +90,12 @@ impl Found {
         })
     }
 
-    pub(super) fn record(&self) -> &Record {
+    pub(in crate::app) fn record(&self) -> &Record {
         &self.record
     }
 
     /// The operation as the store listed it.
-    pub(super) fn into_listed(self) -> Listed {
+    pub(in crate::app) fn into_listed(self) -> Listed {
         Listed {
             id: self.id,
             revision: self.revision,
@@ -105,12 +105,12 @@ impl Found {
         }
     }
 
-    pub(super) fn effect(&self) -> Effect {
+    pub(in crate::app) fn effect(&self) -> Effect {
         effect_of(self.endpoint)
     }
 
     /// How the operation ended, in the word of the log and the metrics, or how it stands if it has not ended.
-    pub(super) fn outcome(&self) -> &'static str {
+    pub(in crate::app) fn outcome(&self) -> &'static str {
         match (&self.to_settle, &self.record().state) {
             (Err(NothingToSettle::Expired), _) => "expired",
             (Err(NothingToSettle::Running { .. }), State::InProgress) => RUNNING,
@@ -122,7 +122,7 @@ impl Found {
         }
     }
 
-    pub(super) fn told(&self) -> Told<'_> {
+    pub(in crate::app) fn told(&self) -> Told<'_> {
         let record = self.record();
         let settlement = record.settlement.as_deref();
         Told {

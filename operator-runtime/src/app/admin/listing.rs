@@ -1,0 +1,133 @@
+//! The operations that the page lists: those that wait for a person, and what happened lately.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::app::desk::{Desk, Found, Newest, OUTCOMES};
+use crate::store::{OperationId, StoreError};
+
+/// The largest number of rows in each of the two lists.
+const ROWS: usize = 100;
+
+/// Which operations are listed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    endpoint: Option<String>,
+    outcome: Option<String>,
+}
+
+/// Both lists. The newest operations come first.
+#[derive(Serialize)]
+pub(super) struct Listing {
+    store: String,
+    endpoints: Vec<&'static str>,
+    outcomes: [&'static str; 9],
+    waiting: Rows,
+    lately: Rows,
+    /// How many records cannot be read.
+    unreadable: usize,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    /// How many there are, of which the newest are shown.
+    all: usize,
+    shown: Vec<Box<RawValue>>,
+}
+
+/// One operation. Rows are ordered by age.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    first_seen: SystemTime,
+    json: String,
+}
+
+impl Filter {
+    /// # Errors
+    /// A sentence, if the query has a parameter that is not known.
+    pub(super) fn parse(query: &str) -> Result<Self, String> {
+        let mut filter = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let place = match &*name {
+                "endpoint" => &mut filter.endpoint,
+                "outcome" => &mut filter.outcome,
+                _ => return Err(format!("There is no filter `{name}`: load the page again.")),
+            };
+            *place = Some(value.into_owned()).filter(|value| !value.is_empty());
+        }
+        Ok(filter)
+    }
+
+    fn asks_for(&self, found: &Found) -> bool {
+        let is = |wanted: &Option<String>, given: &str| wanted.as_deref().is_none_or(|wanted| wanted == given);
+        is(&self.endpoint, found.record().origin.endpoint()) && is(&self.outcome, found.outcome())
+    }
+}
+
+impl Listing {
+    /// # Errors
+    /// If the store cannot be read.
+    pub(super) async fn read(desk: &Desk, filter: &Filter) -> Result<Self, StoreError> {
+        let (mut waiting, mut lately, mut unreadable) = (Newest::new(ROWS), Newest::new(ROWS), 0);
+        let mut records = desk.operations.records(OperationId::all());
+        while let Some(listed) = records.next().await? {
+            let Ok(found) = Found::new(desk, listed) else {
+                unreadable += 1;
+                continue;
+            };
+            if !filter.asks_for(&found) {
+                continue;
+            }
+            let row = || Row {
+                first_seen: found.times.first_seen,
+                json: serde_json::to_string(&found.told()).unwrap_or_default(),
+            };
+            if found.to_settle.is_ok() {
+                waiting.add(row());
+            }
+            lately.add(row());
+        }
+        let mut endpoints: Vec<_> = desk
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.effect.is_recorded())
+            .collect();
+        endpoints.sort_by_key(|endpoint| endpoint.name);
+        Ok(Self {
+            store: desk.store().describe(),
+            endpoints: endpoints.into_iter().map(|endpoint| endpoint.name).collect(),
+            outcomes: OUTCOMES,
+            waiting: Rows::of(waiting),
+            lately: Rows::of(lately),
+            unreadable,
+        })
+    }
+}
+
+impl Rows {
+    fn of(newest: Newest<Row>) -> Self {
+        Self {
+            all: newest.all(),
+            shown: newest
+                .in_order()
+                .into_iter()
+                .filter_map(|row| RawValue::from_string(row.json).ok())
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Filter;
+
+    #[test]
+    fn a_filter_has_only_known_parts_and_an_empty_part_filters_nothing() {
+        let filter = Filter::parse("endpoint=refund_order&outcome=").unwrap();
+        assert_eq!(filter.endpoint.as_deref(), Some("refund_order"));
+        assert_eq!(filter.outcome, None);
+        assert!(Filter::parse("limit=1").unwrap_err().contains("`limit`"));
+    }
+}
