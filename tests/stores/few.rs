@@ -143,6 +143,29 @@ async fn claims_without_a_session_end_after_the_wait() {
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
 }
 
+/// A store that no longer uses its sessions leaves them to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_store_starts_after_the_first_has_used_all_sessions() {
+    let (server, url) = with_few_sessions().await;
+    let first = PostgresStore::connect(&url).await.unwrap();
+    let mut readers = Vec::new();
+    for _ in 0..SESSIONS {
+        readers.push(first.reader().session().await.unwrap());
+    }
+    drop(readers);
+    let second = PostgresStore::connect(&url).await.unwrap();
+    second.close().await;
+    let (admin, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let of_few = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'few'";
+    let begun = Instant::now();
+    while admin.query_one(of_few, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "idle sessions stay open");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(matches!(claim(&first, "later").await.unwrap(), Swap::Swapped(_)));
+}
+
 /// Takes all sessions of the server for readers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_sessions_are_all_in_use_by_calls_is_within_reach() {

@@ -1,13 +1,20 @@
 //! The idle sessions of all pools of one store.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::guards::Use;
 use super::session::Session;
 use crate::clock::timer_now;
+
+/// A session that has been idle for this time is closed, so that the server can give it to another process. The time is
+/// shorter than a call of that process waits for a session.
+const LONGEST: Duration = Duration::from_secs(5);
+/// The pause between two searches for such sessions.
+const SEARCH: Duration = Duration::from_secs(1);
 
 /// The idle sessions for each use.
 #[derive(Default)]
@@ -18,7 +25,7 @@ pub(super) struct Idle {
 }
 
 struct Shelf {
-    /// Each session, and the time at which it became idle.
+    /// Each session, and the time at which it became idle. The session that has been idle for longest is the first.
     sessions: Mutex<Vec<(Session, Instant)>>,
     /// Has one permit per idle session. The semaphore serves waiting callers in order.
     count: Semaphore,
@@ -34,6 +41,13 @@ impl Default for Shelf {
 }
 
 impl Idle {
+    /// Closes sessions that are idle for long, until the returned value is dropped. Must be called in a Tokio runtime.
+    pub(super) fn new() -> Arc<Self> {
+        let idle = Arc::<Self>::default();
+        tokio::spawn(search(Arc::downgrade(&idle)));
+        idle
+    }
+
     pub(super) fn put(&self, used: Use, session: Session) {
         let shelf = self.of(used);
         let mut sessions = shelf.sessions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,6 +82,12 @@ impl Idle {
         while self.take(used).is_some() {}
     }
 
+    fn close_unused(&self) {
+        for shelf in [&self.records, &self.handlers, &self.readers] {
+            while shelf.take_unused().is_some() {}
+        }
+    }
+
     fn of(&self, used: Use) -> &Shelf {
         match used {
             Use::Records => &self.records,
@@ -80,5 +100,25 @@ impl Idle {
 impl Shelf {
     fn pop(&self) -> Option<(Session, Instant)> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Removes and returns a session that has been idle for long, or whose connection is closed.
+    fn take_unused(&self) -> Option<Session> {
+        let permit = self.count.try_acquire().ok()?;
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = |(session, since): &(Session, Instant)| session.is_over() || since.elapsed() >= LONGEST;
+        let place = sessions.iter().position(unused)?;
+        permit.forget();
+        Some(sessions.remove(place).0)
+    }
+}
+
+async fn search(idle: Weak<Idle>) {
+    loop {
+        sleep(SEARCH).await;
+        match idle.upgrade() {
+            Some(idle) => idle.close_unused(),
+            None => return,
+        }
     }
 }

@@ -126,7 +126,7 @@ impl PostgresStore {
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
         let servers = Servers::new(name.clone(), address.way, address.hosts, address.opens_within);
-        let (servers, idle) = (Arc::new(servers), Arc::new(Idle::default()));
+        let (servers, idle) = (Arc::new(servers), Idle::new());
         let pool = |used: Use, size| {
             let guards = Guards::new(used, &address.settings);
             Pool::new(servers.clone(), idle.clone(), used, guards, size)

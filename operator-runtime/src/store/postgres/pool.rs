@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::refused;
 use super::guards::{Guards, Use};
@@ -20,6 +20,9 @@ use crate::store::StoreError;
 
 /// The pause between two attempts to open a session on a full server.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// Opening a session rarely takes longer than this, unless it waits for a pooler.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// A connection that was idle for less than this time is reused without a check.
 const TRUSTED: Duration = Duration::from_millis(500);
@@ -142,10 +145,12 @@ impl Shared {
 
     /// Opens a session, and waits while the server is full.
     async fn open(&self, until: Instant) -> Result<Option<Session>, StoreError> {
-        let mut opened = self.servers.open(&self.guards).await;
-        if is_full(&opened) {
-            match timeout_at(until, self.open_when_there_is_room()).await {
+        let mut opened = self.open_once(until).await;
+        if is(&opened, Failure::is_full) {
+            match timeout_at(until, self.open_when_there_is_room(until)).await {
                 Ok(later) => opened = later,
+                // If this process has no session at all, the server may also be out of reach behind its pooler.
+                Err(_) if is(&opened, Failure::has_no_turn) && !self.servers.holds_sessions() => {}
                 Err(_) => return Ok(None),
             }
         }
@@ -157,14 +162,26 @@ impl Shared {
         })
     }
 
-    async fn open_when_there_is_room(&self) -> Result<Session, NotOpened> {
+    async fn open_when_there_is_room(&self, until: Instant) -> Result<Session, NotOpened> {
         let _asking = self.asking.lock().await;
         loop {
             self.idle.make_room(self.used);
             tokio::time::sleep(AGAIN).await;
-            let opened = self.servers.open(&self.guards).await;
-            if !is_full(&opened) {
+            let opened = self.open_once(until).await;
+            if !is(&opened, Failure::is_full) {
                 return opened;
+            }
+        }
+    }
+
+    /// Tries once to open a session. While the attempt waits, idle sessions of the other pools are closed one by one,
+    /// because a pooler that is full does not refuse a session, but lets it wait until another is closed.
+    async fn open_once(&self, until: Instant) -> Result<Session, NotOpened> {
+        let mut opening = pin!(self.servers.open(&self.guards, until));
+        loop {
+            match timeout(SLOW, &mut opening).await {
+                Ok(opened) => return opened,
+                Err(_) => self.idle.make_room(self.used),
             }
         }
     }
@@ -183,8 +200,9 @@ impl Shared {
     }
 }
 
-fn is_full(opened: &Result<Session, NotOpened>) -> bool {
-    matches!(opened, Err(error) if error.is(Failure::is_full))
+/// Whether opening a session failed for this reason.
+fn is(opened: &Result<Session, NotOpened>, reason: fn(&Failure) -> bool) -> bool {
+    matches!(opened, Err(error) if error.is(reason))
 }
 
 impl Pooled {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::{OptionFuture, TryFutureExt as _, join_all};
 use tokio::net::lookup_host;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +16,18 @@ use super::guards::Guards;
 use super::session::{self, Failure, Session};
 use super::way::Way;
 use crate::causes::with_causes;
+use crate::clock::timer_now;
 
 /// If an answer takes longer than this, a new connection tests whether the server still responds.
 const LONG: Duration = Duration::from_secs(3);
 
-/// How long a call waits for a session until [`Servers::wait_for`] says otherwise.
+/// How long a call waits for a session until [`Servers::wait_for`] says otherwise. The start waits as long, which is
+/// longer than another process keeps a session that it does not use.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// A pooler lets the first statement of a session wait until one of its own sessions is free. An attempt waits for at
+/// least this time, because the statement of a pooler that is not full takes a moment as well.
+const TURN: Duration = Duration::from_secs(1);
 
 /// One of the addresses of one of the hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +36,12 @@ struct Place {
     address: Option<IpAddr>,
 }
 
-/// Where a session was opened, and the token that closes it.
+/// Where a session was opened, the token that closes it, and a reference that counts it.
 pub(super) struct Opened {
     config: Config,
     place: Place,
     era: CancellationToken,
+    _counted: Arc<()>,
 }
 
 impl Opened {
@@ -63,6 +70,8 @@ pub(super) struct Servers {
     experience: Mutex<Experience>,
     /// Cancelled when a server fails. This closes every session opened so far; a new token replaces it.
     era: Mutex<CancellationToken>,
+    /// Shared by the open sessions, so its references count them.
+    open: Arc<()>,
 }
 
 impl Servers {
@@ -75,6 +84,7 @@ impl Servers {
             wait: Mutex::new(WAIT),
             experience: Mutex::default(),
             era: Mutex::default(),
+            open: Arc::default(),
         }
     }
 
@@ -90,22 +100,31 @@ impl Servers {
         *self.wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a session at the first server that accepts writes.
-    pub(super) async fn open(&self, guards: &Guards) -> Result<Session, NotOpened> {
+    /// Opens a session at the first server that accepts writes. If a pooler lets the session wait, waits no longer than
+    /// `until`.
+    pub(super) async fn open(&self, guards: &Guards, until: Instant) -> Result<Session, NotOpened> {
         let mut failures = Vec::new();
         for (place, config) in self.candidates(&mut failures).await {
             let era = self.era().clone();
+            let begun = timer_now();
             let opening = async {
-                let client = self.way.connect(&config, &era).await?;
-                let backend = guards.set(&client).await?;
+                // We set our own limit. The driver's limit covers only the TCP connection, and the operating system of
+                // a frozen server still accepts that.
+                let client = session::within(self.limit, self.way.connect(&config, &era)).await?;
+                let turn = until.max(timer_now() + TURN).min(begun + self.limit);
+                let backend = timeout_at(turn, guards.set(&client)).await;
+                let backend = backend.map_err(|_| Failure::NoTurn)??;
                 Ok::<_, Failure>((client, backend))
             };
-            // We set our own limit. The driver's limit covers only the TCP connection, and the operating system of a
-            // frozen server still accepts that.
-            match session::within(self.limit, opening).await {
+            match opening.await {
                 Ok((client, backend)) => {
                     self.experience().good = Some(place);
-                    let opened = Opened { config, place, era };
+                    let opened = Opened {
+                        config,
+                        place,
+                        era,
+                        _counted: Arc::clone(&self.open),
+                    };
                     return Ok(Session::new(client, self.way.clone(), backend, opened));
                 }
                 Err(failure) => failures.push((label(&config), failure)),
@@ -194,6 +213,11 @@ impl Servers {
                 return Failure::Silent;
             }
         }
+    }
+
+    /// Whether this process has an open session.
+    pub(super) fn holds_sessions(&self) -> bool {
+        Arc::strong_count(&self.open) > 1
     }
 
     /// Whether the address names only one host.

@@ -164,6 +164,11 @@ pub(super) enum Failure {
     /// Like `NoAnswer`, but the server does not answer new connections either.
     #[error("the server stopped answering")]
     Silent,
+    /// The server accepted the connection, but not yet a statement, as a pooler does while its sessions are in use.
+    #[error(
+        "the server accepted the connection, but did not run a statement in time; either all sessions of a pooler are in use, or the server behind the pooler does not answer"
+    )]
+    NoTurn,
     #[error("the host has no address")]
     NoAddress(#[source] std::io::Error),
     #[error(
@@ -191,7 +196,9 @@ impl Failure {
                 .as_db_error()
                 .is_none_or(|error| error.parsed_severity() != Some(Severity::Error)),
             Self::NoAnswer | Self::Silent => true,
-            Self::NotOurs | Self::Record(_) | Self::NoAddress(_) | Self::ReadOnly | Self::Pooled => false,
+            Self::NotOurs | Self::Record(_) | Self::NoTurn | Self::NoAddress(_) | Self::ReadOnly | Self::Pooled => {
+                false
+            }
         }
     }
 
@@ -202,7 +209,13 @@ impl Failure {
 
     /// Whether the server has no session left for us.
     pub(super) fn is_full(&self) -> bool {
-        matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
+        let is_refused = matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS));
+        is_refused || self.has_no_turn()
+    }
+
+    /// Whether a pooler may have no session left for us.
+    pub(super) fn has_no_turn(&self) -> bool {
+        matches!(self, Self::NoTurn)
     }
 
     /// The failure of a statement before which no handler's SQL has run. So if a write is refused, the cause is the
@@ -245,7 +258,9 @@ impl Failure {
                 source: std::sync::Arc::new(self),
             },
             Self::Pooled => refused(POOLED),
-            Self::NoAnswer | Self::Silent | Self::NoAddress(_) => StoreError::unavailable(name, doing, self),
+            Self::NoAnswer | Self::Silent | Self::NoTurn | Self::NoAddress(_) => {
+                StoreError::unavailable(name, doing, self)
+            }
             Self::Driver(error) => match error.code() {
                 // The transaction of the store no longer exists, so the handler's SQL must have ended it.
                 Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
