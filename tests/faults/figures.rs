@@ -11,7 +11,7 @@ use tests::process::{Server, build_into};
 
 use crate::programs::Gate;
 
-const SCRAPED: [(&str, &str); 2] = [
+pub(crate) const SCRAPED: [(&str, &str); 2] = [
     ("OPERATOR_STORE", "sqlite:operator.db"),
     ("OPERATOR_METRICS", "127.0.0.1:0"),
 ];
@@ -21,10 +21,10 @@ fn start(program: &Path, folder: &Path) -> Server {
 }
 
 /// Each metric with its labels, as it is written in the exported text.
-struct Figures(BTreeMap<String, f64>, String);
+pub(crate) struct Figures(BTreeMap<String, f64>, String);
 
 impl Figures {
-    fn scrape(server: &Server) -> Self {
+    pub(crate) fn scrape(server: &Server) -> Self {
         let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let answer = send(server.metrics_port.unwrap(), request).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.head);
@@ -49,7 +49,7 @@ impl Figures {
             .collect()
     }
 
-    fn get(&self, figure: &str) -> f64 {
+    pub(crate) fn get(&self, figure: &str) -> f64 {
         *self
             .0
             .get(figure)

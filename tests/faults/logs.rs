@@ -1,8 +1,10 @@
-//! A log whose reader is gone, that nobody reads, or whose disk is full: calls are answered, and SIGTERM stops the server.
+//! A log whose reader is gone, that nobody reads, or whose disk is full: many calls at a time are answered, also those
+//! whose handlers panic, and SIGTERM stops the server.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use tests::caller::{get, post};
@@ -10,10 +12,25 @@ use tests::process::{Server, build_into};
 use tests::proof::Row;
 
 use crate::disk::{fill, isolated};
+use crate::figures::{Figures, SCRAPED};
 use crate::programs::{Gate, lines};
 
 /// Each call logs some hundred bytes, so these fill a pipe's 64 KiB several times.
 const CALLS: usize = 600;
+/// How many callers call at a time.
+const CALLERS: usize = 8;
+/// More panics than the server has threads.
+const PANICS: usize = 64;
+
+/// Makes calls, which are numbered from 0, with several callers at a time.
+fn at_once(calls: usize, call: impl Fn(usize) + Sync) {
+    let call = &call;
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            scope.spawn(move || (caller..calls).step_by(CALLERS).for_each(call));
+        }
+    });
+}
 
 fn serve(program: &Path) -> Command {
     let mut command = Command::new(program);
@@ -39,23 +56,29 @@ fn a_log_that_nobody_reads_costs_no_answer_and_says_later_what_it_lost() {
     drop(log);
 
     // More lines than the queue holds, and then a reader.
-    let (server, mut log) = Server::start_with_log(serve(&program), folder.path(), &[]);
-    for number in 0..6_000 {
-        assert!(
-            get(server.port, "/nowhere", &format!("k-{number}"), &[])
-                .unwrap()
-                .status
-                == 404
-        );
-    }
-    let lost = log.by_ref().map_while(Result::ok).find_map(|line| {
-        let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
-        entry["fields"]["message"]
-            .as_str()?
-            .contains("lines of this log were lost")
-            .then(|| entry["fields"]["lines"].as_u64())?
+    let (mut server, log) = Server::start_with_log(serve(&program), folder.path(), &SCRAPED);
+    at_once(6_000, |number| {
+        let answer = get(server.port, "/nowhere", &format!("k-{number}"), &[]).unwrap();
+        assert_eq!(answer.status, 404, "{}", answer.body);
     });
-    assert!(lost.is_some_and(|lost| lost > 1_000), "{lost:?}");
+    let (reports, reported) = channel();
+    let reading = std::thread::spawn(move || {
+        for line in log.map_while(Result::ok) {
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let text = entry["fields"]["message"].as_str().unwrap_or_default();
+            if text.contains("lines of this log were lost") {
+                reports.send(entry["fields"]["lines"].as_u64().unwrap()).unwrap();
+            }
+        }
+    });
+    let first = reported.recv_timeout(Duration::from_secs(20)).unwrap();
+    let counted = Figures::scrape(&server).get("operator_log_lines_lost_total");
+    assert!(counted > 1_000.0, "{counted}");
+    server.terminate();
+    assert_eq!(server.exit_code(), Some(0));
+    reading.join().unwrap();
+    let told: u64 = first + reported.iter().sum::<u64>();
+    assert_eq!(told.to_string(), counted.to_string());
 }
 
 #[test]
@@ -95,7 +118,7 @@ fn a_log_on_a_disk_that_was_full_goes_on_and_says_what_it_lost() {
     };
     // The disk is full to its last byte, so a line may be cut anywhere.
     fill(&disk.join("filler"));
-    (0..CALLS).for_each(|number| unknown("full", number));
+    at_once(CALLS, |number| unknown("full", number));
     std::fs::remove_file(disk.join("filler")).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let is_told = |entry: &serde_json::Value| entry["fields"]["lines"].as_u64().is_some_and(|lines| lines > 0);
@@ -133,13 +156,49 @@ fn port_in(log: &Path) -> u16 {
     }
 }
 
-/// Every call is answered; then SIGTERM comes while a handler runs, whose caller gets its answer.
+/// A panic is one line in the log's format, with its place and its call.
+#[test]
+fn a_panic_is_a_line_of_the_log_with_its_place_and_its_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let (mut server, log) = Server::start_with_log(serve(&program), folder.path(), &[]);
+    let answer = post(server.port, "/panic", "a-mistake", r#"{"saying": "no such customer"}"#).unwrap();
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    server.terminate();
+    assert_eq!(server.exit_code(), Some(0));
+    let lines: Vec<String> = log.map_while(Result::ok).collect();
+    let entries = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line));
+    let entries = entries.collect::<Result<Vec<_>, _>>();
+    let entries = entries.unwrap_or_else(|error| panic!("{error}: {lines:#?}"));
+    let told: Vec<_> = lines
+        .iter()
+        .zip(&entries)
+        .filter(|(line, _)| line.contains("no such customer"))
+        .collect();
+    let [(line, entry)] = told[..] else {
+        panic!("it is told {} times: {lines:#?}", told.len())
+    };
+    assert_eq!(entry["level"], "ERROR", "{line}");
+    assert_eq!(entry["span"]["idempotency_key"], "a-mistake", "{line}");
+    let place = entry["fields"]["place"].as_str().unwrap_or_default();
+    assert!(place.contains("charges.rs:"), "{line}");
+}
+
+/// Every call is answered, also those whose handlers panic; then SIGTERM comes while a handler runs, whose caller gets
+/// its answer.
 fn answers_and_stops(folder: &Path, mut server: Server, log: &str) {
-    for number in 0..CALLS {
-        let answer = post(server.port, "/ring", &format!("{log} {number}").replace(' ', "-"), "{}").unwrap();
-        assert_eq!(answer.status, 200, "{log}, call {number}: {}", answer.body);
-    }
     let key = log.replace(' ', "-");
+    let ask = |calls, path, body: &str, status| {
+        at_once(calls, |number| {
+            let answer = post(server.port, path, &format!("{key}-{status}-{number}"), body).unwrap();
+            assert_eq!(answer.status, status, "{log}, {path} {number}: {}", answer.body);
+        });
+    };
+    ask(CALLS, "/ring", "{}", 200);
+    let panics = serde_json::json!({ "saying": "x".repeat(1000) }).to_string();
+    ask(PANICS, "/panic", &panics, 500);
+    // No thread is blocked, so the same calls get their answers again.
+    ask(CALLS, "/ring", "{}", 200);
     let gate = Gate::new(folder, &key);
     let answer = std::thread::scope(|scope| {
         let calling = scope.spawn(|| post(server.port, "/charge", &key, &gate.body()).unwrap());
@@ -161,7 +220,7 @@ fn answers_and_stops(folder: &Path, mut server: Server, log: &str) {
     let row = Row {
         proof: log,
         store: "SQLite",
-        tried: &format!("{CALLS} calls, then SIGTERM in the middle of one"),
+        tried: &format!("{CALLS} calls, {PANICS} panics, SIGTERM in a call"),
         lost: usize::from(times == 0),
         doubled: times.saturating_sub(1),
     };

@@ -1,9 +1,12 @@
-//! The log: written to standard error as text, or as JSON with `OPERATOR_LOG=json`; filtered by `RUST_LOG`.
+//! The log: written to standard error as text, or as JSON with `OPERATOR_LOG=json`; filtered by `RUST_LOG`. Panics are
+//! lines of the log.
 
 mod queue;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::ffi::OsStr;
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use self::queue::Queue;
 use super::{SettingName, StartError, StartProblem};
+use crate::pipeline::execution::panic_is_logged;
 
 const FORMAT: SettingName = SettingName::Variable("OPERATOR_LOG");
 const FILTER: SettingName = SettingName::Variable("RUST_LOG");
@@ -24,7 +28,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// The queue of the installed log.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Installs the log, unless the program has installed its own.
+/// Installs the log and a panic hook that writes to it, unless the program has installed its own log.
 ///
 /// # Errors
 /// If `OPERATOR_LOG` is not a known format, `RUST_LOG` is not a valid filter, or the log's thread cannot be started.
@@ -46,14 +50,37 @@ pub(crate) fn install() -> Result<(), StartError> {
     let _ = QUEUE.set(queue.clone());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue);
     // An error means that the program has installed its own log, which takes precedence.
-    let _ = match format {
+    let installed = match format {
         Format::Json => log.json().try_init(),
         Format::Text => log
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
             .try_init(),
     };
+    if installed.is_ok() {
+        // The default hook writes to standard error itself. While nobody reads that, the hook would block its thread.
+        std::panic::set_hook(Box::new(log_panic));
+    }
     Ok(())
+}
+
+/// Logs a panic. If it happens in a handler, the line belongs to the span of the call.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let thread = std::thread::current();
+    tracing::error!(
+        panic = panic.payload_as_str().unwrap_or("no message"),
+        place = panic.location().map(tracing::field::display),
+        thread = thread.name(),
+        backtrace,
+        "a handler or another task of the program panicked"
+    );
+    panic_is_logged();
+    // The process may be about to end, without the flush at the end of the program.
+    if cfg!(panic = "abort") || thread.name() == Some("main") {
+        flush();
+    }
 }
 
 /// Waits until the log has been written, for at most a second. Called before the process ends, and before it prints why

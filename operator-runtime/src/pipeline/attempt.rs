@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::account::Account;
-use super::execution::{Stopped, execute};
+use super::execution::{Stopped, execute, was_panic_logged};
 use super::large;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
@@ -105,7 +105,11 @@ pub(super) async fn run(
             refused(&error)
         }
         Err(Stopped::Panicked(message)) => {
-            tracing::error!(%message, "the handler panicked");
+            // The panic hook of our own log knows the place, too, and runs in the span of the call. Another hook need not
+            // log.
+            if !was_panic_logged() {
+                tracing::error!(panic = message, "the handler panicked");
+            }
             HandlerOutcome::Panicked
         }
         Err(Stopped::TimedOut) => {

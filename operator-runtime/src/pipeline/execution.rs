@@ -1,6 +1,7 @@
 //! Runs one handler's future: catches panics, enforces the time limit and renews the lease.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
@@ -20,6 +21,22 @@ pub(crate) enum Stopped {
     Panicked(String),
     /// The handler exceeded its time limit.
     TimedOut,
+}
+
+thread_local! {
+    /// Whether the panic hook has logged the last panic of this thread.
+    static LOGGED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that the panic hook has logged a panic of this thread.
+#[cfg(feature = "cli")]
+pub(crate) fn panic_is_logged() {
+    LOGGED.set(true);
+}
+
+/// Whether the panic hook has logged the panic that has just been caught on this thread.
+pub(super) fn was_panic_logged() -> bool {
+    LOGGED.take()
 }
 
 /// A claim that must be renewed while the handler runs.

@@ -59,6 +59,15 @@ pub(crate) async fn ring(
     Ok(charged(call))
 }
 
+/// Panics. Use it to see that a mistake in one handler costs no other call.
+#[operator_api(POST, "/panic", effect = rerunnable)]
+pub(crate) async fn panic(
+    /// What the panic says.
+    saying: String,
+) -> bool {
+    panic!("{saying}")
+}
+
 /// Says that somebody is there. Use it to see whether calls are taken; nothing is recorded, so no other call is waited
 /// for.
 #[operator_api(GET, "/presence")]

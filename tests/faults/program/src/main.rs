@@ -38,6 +38,7 @@ async fn main() -> ExitCode {
                 charges::block,
                 charges::charge,
                 charges::long,
+                charges::panic,
                 charges::presence,
                 charges::ring,
                 charges::credit_in_sqlite
