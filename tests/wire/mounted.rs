@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -294,11 +295,21 @@ async fn waits(gates: &Arc<Gates>) -> bool {
     true
 }
 
-/// A gate in the handler of `waits`.
+/// Waits until the test lets it take effect. Use it to see what becomes of an operation whose caller hangs up.
+#[operator_api(POST, "/acts", effect = at_most_once)]
+async fn acts(gates: &Arc<Gates>) -> bool {
+    gates.reached.notify_one();
+    gates.open.notified().await;
+    gates.effects.fetch_add(1, Ordering::SeqCst);
+    true
+}
+
+/// A gate in the handlers of `waits` and `acts`.
 #[derive(Default)]
 struct Gates {
     reached: Notify,
     open: Notify,
+    effects: AtomicUsize,
 }
 
 fn signed(path: &str, body: &'static str) -> Request<Body> {
@@ -330,6 +341,35 @@ async fn a_host_stops_the_app_and_waits_for_its_calls() {
     gates.open.notify_one();
     assert!(host.drain(Duration::from_secs(20)).await);
     assert_eq!(running.await.unwrap().unwrap().status(), 200);
+}
+
+/// The operation takes effect and is recorded, so a retry at another server gets its answer.
+#[tokio::test]
+async fn a_host_waits_for_an_operation_whose_caller_hung_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let gates = Arc::new(Gates::default());
+    let app = App::new().only(endpoints![acts]).state(gates.clone()).config(
+        config(&folder.path().join("operator.db"))
+            .signing_key(SECRET)
+            .public_url(PUBLIC_URL),
+    );
+    let host = app.clone().host().await.unwrap();
+    let calling = tokio::spawn(host.router().oneshot(signed("/acts", "{}")));
+    gates.reached.notified().await;
+    calling.abort();
+    assert!(calling.await.unwrap_err().is_cancelled());
+    assert!(!host.drain(Duration::from_millis(50)).await, "the operation is running");
+    assert_eq!(gates.effects.load(Ordering::SeqCst), 0);
+    gates.open.notify_one();
+    assert!(host.drain(Duration::from_secs(20)).await);
+    assert_eq!(gates.effects.load(Ordering::SeqCst), 1);
+    drop(host);
+
+    let router = app.router().await.unwrap();
+    let answer = router.oneshot(signed("/acts", "{}")).await.unwrap();
+    let replayed = answer.headers().contains_key("idempotent-replayed");
+    assert!(answer.status() == 200 && replayed, "{answer:?}");
+    assert_eq!(gates.effects.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
