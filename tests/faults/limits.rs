@@ -11,6 +11,7 @@ use tests::caller::{Answer, get, now, post, sign, signed_post};
 use tests::process::{Server, build_into};
 
 use crate::programs::Gate;
+use crate::stop::Kept;
 
 const MIB: usize = 1024 * 1024;
 /// The time that the program gives callers to send a request.
@@ -298,6 +299,18 @@ fn a_connection_without_a_request_is_closed_without_an_answer() {
     // An unfinished head has its own time limit.
     assert_eq!(kind(&rest(head).unwrap()), "408 request-too-slow");
     assert!(began.elapsed() >= READ_TIMEOUT);
+}
+
+/// A proxy may send a call over a connection that it has kept for longer than a request may take.
+#[test]
+fn a_kept_connection_may_be_idle_for_longer_than_the_read_timeout() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &[]);
+    let mut kept = Kept::open(&server);
+    let first = kept.ring("first");
+    std::thread::sleep(READ_TIMEOUT + Duration::from_secs(1));
+    let second = kept.ring("second");
+    assert!([first, second].iter().all(|head| head.starts_with("http/1.1 200")));
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! SIGTERM during a call: the call is answered and recorded, and new callers find the port closed.
 
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tests::caller::{Answer, now, post, send, signed_post};
@@ -151,17 +152,17 @@ fn a_caller_that_does_not_read_its_answer_does_not_delay_the_stop() {
 }
 
 /// A connection that stays open between its calls.
-struct Kept(TcpStream);
+pub(crate) struct Kept(TcpStream);
 
 impl Kept {
-    fn open(server: &Server) -> Self {
+    pub(crate) fn open(server: &Server) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         Self(stream)
     }
 
     /// The head of the answer to one more call.
-    fn ring(&mut self, key: &str) -> String {
+    pub(crate) fn ring(&mut self, key: &str) -> String {
         let request = signed_post(now(), "/ring", key, "{}").replace("Connection: close\r\n", "");
         self.0.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
@@ -234,6 +235,29 @@ fn sigint_stops_at_once() {
     server.interrupt();
     assert_eq!(server.exit_code(), Some(0));
     drop(idle);
+}
+
+#[test]
+fn dev_does_not_delay_its_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let mut dev = Command::new(program);
+    let log = folder.path().join("log");
+    dev.arg("dev")
+        .stdout(Stdio::piped())
+        .stderr(File::create(&log).unwrap());
+    let mut child = Server::serving(&mut dev, folder.path(), &[("OPERATOR_STOP_DELAY", "1h")])
+        .spawn()
+        .unwrap();
+    let mut welcome = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let port = welcome.find_map(|line| line.split("http://127.0.0.1:").nth(1)?.split(',').next()?.parse().ok());
+    let mut server = Server::adopt(child, port.unwrap());
+    server.terminate();
+    assert_eq!(server.exit_code(), Some(0));
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("stopping: the port closes, and"), "{log}");
 }
 
 #[test]

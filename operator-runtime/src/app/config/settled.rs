@@ -261,3 +261,19 @@ fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
         address => Ok(address.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Config;
+
+    #[test]
+    fn a_stop_is_delayed_by_five_seconds_unless_the_settings_say_otherwise() {
+        let delay = |config: Config| config.settle_stop_delay().map_err(|problem| problem.to_string());
+        assert_eq!(delay(Config::new()), Ok(Duration::from_secs(5)));
+        assert_eq!(delay(Config::new().stop_delay(Duration::ZERO)), Ok(Duration::ZERO));
+        let error = delay(Config::new().stop_delay(Duration::from_secs(3601))).expect_err("longer than an hour");
+        assert!(error.contains("`Config::stop_delay`"), "{error}");
+    }
+}
