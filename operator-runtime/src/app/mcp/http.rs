@@ -27,7 +27,7 @@ use crate::app::{Assembled, Settled};
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
 use crate::protocol::credentials::Credentials;
-use crate::protocol::request::Refusal;
+use crate::protocol::request::{Refusal, RefusalKind};
 
 /// The path, which is also served below the base path of the public URL.
 pub(in crate::app) const PATH: &str = "/mcp";
@@ -166,12 +166,12 @@ async fn as_ours(refusal: Response) -> Response {
     let text = to_bytes(body, MOST_WORDS).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let kind = match status.as_u16() {
-        400 => Kind::Malformed,
-        403 => Kind::Refused("not-for-you", 403),
+        403 => Kind::NotForYou,
         405 => Kind::MethodNotAllowed,
-        406 => Kind::Refused("not-acceptable", 406),
-        415 => Kind::Refused("unsupported-media-type", 415),
-        other => Kind::Refused("refused", other),
+        406 => Kind::NotAcceptable,
+        415 => Kind::Refused(RefusalKind::UnsupportedMediaType),
+        500.. => Kind::Internal,
+        _ => Kind::Malformed,
     };
     let mut response = refused(&Error::new(kind, format!("{text}.")));
     if let Some(allowed) = head.headers.get(ALLOW) {
