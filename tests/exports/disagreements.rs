@@ -28,6 +28,9 @@ macro_rules! echo {
     };
 }
 
+// After the macro, which the modules use.
+mod numbers;
+
 /// A number, and any further numbers.
 #[derive(Deserialize, Serialize, JsonSchema)]
 struct WithRest {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tower::service_fn;
 
+use super::arguments::as_text;
 use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::reading::Reading;
@@ -75,7 +76,8 @@ fn config(settings: &Settled) -> StreamableHttpServerConfig {
     StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
-        .with_max_request_body_bytes(settings.limits.body)
+        // `Reading` limits the body, before its arguments become a text, which is longer.
+        .with_max_request_body_bytes(usize::MAX)
         .with_allowed_hosts([authority, "localhost", "127.0.0.1", "::1"])
         .with_allowed_origins([origin])
         .enforce_origin_validation()
@@ -104,8 +106,9 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         return Ok(turned_away(&credentials, refusal));
     }
     let is_json = is_json(&head.headers);
+    let message = as_text(&body).map_or_else(|| body.clone(), Bytes::from);
     let response = service(&door, bearer)
-        .handle(Request::from_parts(head, Full::new(body.clone())))
+        .handle(Request::from_parts(head, Full::new(message)))
         .await;
     // rmcp also answers 415 if it cannot read a body whose type is JSON.
     if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
