@@ -29,6 +29,7 @@ macro_rules! echo {
 }
 
 // After the macro, which the modules use.
+mod enums;
 mod numbers;
 
 /// A number, and any further numbers.
