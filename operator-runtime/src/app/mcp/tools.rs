@@ -84,7 +84,7 @@ fn described(tool: mcp::Tool) -> Tool {
         Some(tool.annotations.open_world_hint),
     );
     let mut described = Tool::new(tool.name, tool.description, object(tool.input_schema));
-    described.output_schema = Some(Arc::new(object(tool.output_schema)));
+    described.output_schema = tool.output_schema.map(|schema| Arc::new(object(schema)));
     described.annotations = Some(annotations);
     described.meta = serde_json::to_value(tool.meta)
         .ok()
