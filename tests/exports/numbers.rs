@@ -120,12 +120,9 @@ const PLACES: [(&str, &str); 8] = [
 fn with(place: &str, amount: &str) -> String {
     let fields: Vec<String> = PLACES
         .iter()
-        .map(|(written, _)| match *written == place {
-            true => {
-                let (before, after) = written.rsplit_once('1').unwrap();
-                format!("{before}{amount}{after}")
-            }
-            false => (*written).to_owned(),
+        .map(|(written, _)| match written.rsplit_once('1') {
+            Some((before, after)) if *written == place => format!("{before}{amount}{after}"),
+            _ => (*written).to_owned(),
         })
         .collect();
     format!(r#"{{"value":{{{}}}}}"#, fields.join(","))
@@ -165,7 +162,6 @@ async fn a_json_number_is_a_decimal_number_if_no_digit_is_lost() {
         ("-9223372036854775808", "-9223372036854775808"),
         ("0.1", "0.1"),
         ("12.50", "12.5"),
-        ("-0", "0"),
         ("1e3", "1000"),
         ("4503599627370496.5", "4503599627370496.5"),
         ("1e-28", "0.0000000000000000000000000001"),
@@ -174,12 +170,7 @@ async fn a_json_number_is_a_decimal_number_if_no_digit_is_lost() {
         ("\"7922816251426433759354395033.5\"", "7922816251426433759354395033.5"),
     ] {
         let (status, body) = sent(amount).await;
-        let body = body.as_str().unwrap_or_default();
-        assert_eq!(
-            (status, body.trim_start_matches("-0")),
-            (200, stored.trim_start_matches("-0")),
-            "{amount}: {body}"
-        );
+        assert_eq!((status, body.as_str()), (200, Some(stored)), "{amount}");
     }
     for lost in [
         "18446744073709551617",

@@ -7,7 +7,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use tests::process;
+use tests::caller::{PUBLIC_URL, SECRET};
+use tests::process::{self, Server};
 
 /// The output of a program that has ended.
 #[derive(Debug)]
