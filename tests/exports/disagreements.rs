@@ -28,6 +28,10 @@ macro_rules! echo {
     };
 }
 
+// After the macro, which the modules use.
+mod enums;
+mod numbers;
+
 /// A number, and any further numbers.
 #[derive(Deserialize, Serialize, JsonSchema)]
 struct WithRest {

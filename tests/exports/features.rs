@@ -26,9 +26,11 @@ fn build(feature: &str) -> PathBuf {
     into.join("debug/features")
 }
 
-fn run(program: &Path, arguments: &[&str], folder: &Path) -> String {
+/// Runs the program with its endpoint of that name.
+fn run(endpoint: &str, program: &Path, arguments: &[&str], folder: &Path) -> String {
     let output = Command::new(program)
         .args(arguments)
+        .env("ENDPOINT", endpoint)
         .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
         .current_dir(folder)
         .output()
@@ -39,7 +41,7 @@ fn run(program: &Path, arguments: &[&str], folder: &Path) -> String {
 #[test]
 fn arbitrary_precision_is_refused_at_start_up_where_serde_cannot_decode_fractions() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run(&build("arbitrary_precision"), &["try"], folder.path());
+    let said = run("numbers", &build("arbitrary_precision"), &["try"], folder.path());
     for part in [
         "The app cannot start",
         "`numbers`",
@@ -57,11 +59,26 @@ fn arbitrary_precision_is_refused_at_start_up_where_serde_cannot_decode_fraction
 }
 
 #[test]
+fn whole_numbers_work_when_a_crate_turns_on_arbitrary_precision() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = run("wholes", &build("arbitrary_precision"), &["try"], folder.path());
+    let value = r#"{"any":{"a":[2],"b":1},"tagged":{"count":7,"kind":"Count"},"wide":18446744073709551615}"#;
+    assert_eq!(said, format!("200 OK [{value},5]\n"));
+    check_documents("wholes", "arbitrary_precision");
+}
+
+#[test]
 fn documents_stay_valid_when_a_crate_turns_on_preserve_order() {
     let folder = tempfile::tempdir().unwrap();
-    let (plain, ordered) = (build("default"), build("preserve_order"));
-    let said = run(&ordered, &["try"], folder.path());
+    let said = run("numbers", &build("preserve_order"), &["try"], folder.path());
     assert!(said.starts_with("200 "), "{said}");
+    check_documents("numbers", "preserve_order");
+}
+
+/// Checks that the program with the feature writes the same documents as without it.
+fn check_documents(endpoint: &str, feature: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, featured) = (build("default"), build(feature));
     for options in [
         ["--format", "operator"],
         ["--format", "openapi"],
@@ -71,13 +88,15 @@ fn documents_stay_valid_when_a_crate_turns_on_preserve_order() {
         ["--for", "gemini"],
         ["--for", "gpt-actions"],
     ] {
-        let manifest =
-            |program: &Path, more: &[&str]| run(program, &[&["manifest"], &options[..], more].concat(), folder.path());
+        let manifest = |program: &Path, more: &[&str]| {
+            let arguments = [&["manifest"], &options[..], more].concat();
+            run(endpoint, program, &arguments, folder.path())
+        };
         manifest(&plain, &["--output", "document.json"]);
         // The message about a stale document names the command that writes it.
-        let checked = manifest(&ordered, &["--check", "document.json"]);
+        let checked = manifest(&featured, &["--check", "document.json"]);
         assert!(!checked.contains("--output document.json"), "{options:?}: {checked}");
-        manifest(&ordered, &["--output", "again.json"]);
+        manifest(&featured, &["--output", "again.json"]);
         let read = |file| std::fs::read_to_string(folder.path().join(file)).unwrap();
         assert_eq!(read("again.json"), read("document.json"), "{options:?}");
     }

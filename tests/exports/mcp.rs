@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use operator_runtime::store::MemoryStore;
 use operator_runtime::{App, Call, Config, endpoints, operator_api};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tests::caller::{self, Answer, PUBLIC_URL, SECRET};
 use tests::process::{self, Server};
@@ -296,8 +297,20 @@ async fn digits(
     /// What it is multiplied by.
     #[operator(default = 1.0)]
     factor: f64,
+    /// What is added.
+    #[operator(default = Decimal::ZERO)]
+    more: Decimal,
 ) -> String {
-    format!("{number} times {factor}")
+    format!("{number} times {factor} and {more}")
+}
+
+/// Says an amount. Use it to see whether each of its digits arrives in a body.
+#[operator_api(POST, "/price", read_only)]
+async fn price(
+    /// The amount.
+    amount: Decimal,
+) -> Decimal {
+    amount
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -312,17 +325,41 @@ async fn no_number_is_mistaken_for_another() {
             .unwrap()
             .to_owned()
     };
-    let greatest = u64::MAX.to_string();
-    let times = |factor: &str| format!("{{\"result\":\"{greatest} times {factor}\"}}");
-    assert_eq!(said(&greatest).await, times("1"));
+    let greatest = u128::MAX.to_string();
+    let times = |factor: &str, more: &str| format!("{{\"result\":\"{greatest} times {factor} and {more}\"}}");
+    assert_eq!(said(&greatest).await, times("1", "0"));
     // A 64-bit float reaches the handler unchanged.
-    assert_eq!(said(&format!("{greatest},\"factor\":5.0")).await, times("5"));
-    assert!(said(&u128::MAX.to_string()).await.contains("more than 64 bits"));
+    assert_eq!(said(&format!("{greatest},\"factor\":5.0")).await, times("5", "0"));
+    let digits = "12345678901234567890.55";
+    assert_eq!(
+        said(&format!("{greatest},\"more\":\"{digits}\"")).await,
+        times("1", digits)
+    );
+    let beyond = said("340282366920938463463374607431768211456").await;
+    assert!(
+        beyond.contains(&format!(
+            "from 0 to {greatest}, and 340282366920938463463374607431768211456 was given"
+        )),
+        "{beyond}"
+    );
     assert!(
         said("\"5\"")
             .await
             .starts_with("`number` must be a whole number from 0 to")
     );
+    for lost in ["12345678901234567890.55", "0.1000000000000000055"] {
+        let call =
+            tool_call("price", &json!({ "amount": 0 }), "p").replace("\"amount\":0", &format!("\"amount\":{lost}"));
+        let answer = send(port, request(&[("Authorization", "Bearer n3w")], &call)).await;
+        let said = format!("`amount` must be sent as text, \"{lost}\", because");
+        assert!(
+            answer.json()["result"]["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .starts_with(&said),
+            "{answer:?}"
+        );
+    }
 }
 
 /// Starts a server in this process with the endpoints of this file, and returns its port.
@@ -331,7 +368,9 @@ async fn gate_server(gate: &Arc<Gate>, config: Config) -> u16 {
         .signing_key(SECRET)
         .public_url(PUBLIC_URL)
         .api_keys("shop/new=n3w");
-    let app = App::new().only(endpoints![gated, digits]).state(Arc::clone(gate));
+    let app = App::new()
+        .only(endpoints![gated, digits, price])
+        .state(Arc::clone(gate));
     let router = app.config(config).store(MemoryStore::new()).router().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -17,7 +17,8 @@ for path in sys.argv[1:]:
         for keyword, schema in one.items()
         if keyword in ("inputs", "outputs", "inputSchema", "outputSchema")
     ]
-    assert len(schemas) == 2 * len(described), path
+    # The documents of some readers do not describe the answers.
+    assert len(schemas) in (len(described), 2 * len(described)), path
     for schema in schemas:
         Draft202012Validator.check_schema(schema)
         # Every reference must lead to a place within this schema, or validation fails.

@@ -34,6 +34,14 @@ fn the_documents_of_every_reader_pass_the_validators() {
         let file = |reader: &str| folder.path().join(format!("{reader}.json"));
         for reader in OF_TOOLS {
             written(&program, reader, &file(reader));
+            // Only Anthropic refuses no form of a schema.
+            let document = json(&file(reader));
+            let mut tools = document["tools"].as_array().unwrap().iter();
+            let describes_answers = |tool: &Value| tool.get("outputSchema").is_some();
+            assert!(
+                tools.all(|tool| describes_answers(tool) == (reader == "anthropic")),
+                "{reader}"
+            );
             let mut metaschema = Command::new(process::installed("python/bin/python"));
             let script = format!("{HERE}/metaschema.py");
             succeed(metaschema.arg(script).arg(file(reader)));

@@ -7,7 +7,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use tests::process;
+use tests::caller::{PUBLIC_URL, SECRET};
+use tests::process::{self, Server};
 
 /// The output of a program that has ended.
 #[derive(Debug)]
@@ -111,6 +112,28 @@ fn an_invalid_call_is_refused_before_anything_is_sent() {
         assert!(said.code != Some(0) && said.out.is_empty(), "{arguments:?}: {said:?}");
         assert!(said.error.contains(why), "{arguments:?}: {said:?}");
         assert!(!said.error.contains("Is the server running"), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn numbers_are_sent_and_printed_as_they_are_written() {
+    let zoo = process::build_example("tests", "zoo");
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&zoo, folder.path());
+    let at = format!("http://127.0.0.1:{}", server.port);
+    let value = r#"value={"unsigned":[1,2,3,18446744073709551615,5],"signed":[-1,2,3,-9223372036854775808,5],"wide":[340282366920938463463374607431768211455,18446744073709551617],"floats":[1.5,-2.0],"never_zero":[1,1]}"#;
+    let to = ["--url", PUBLIC_URL, "--at", &at, "--key", SECRET];
+    let said = say(&zoo, &[], &[&["call", "numbers", value], &to[..]].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let lines: Vec<&str> = said.out.lines().map(str::trim).collect();
+    for number in [
+        "18446744073709551615,",
+        "-9223372036854775808,",
+        "340282366920938463463374607431768211455,",
+        "18446744073709551617",
+        "-2.0",
+    ] {
+        assert!(lines.contains(&number), "{number}: {said:?}");
     }
 }
 

@@ -96,7 +96,7 @@ async fn guard(console: Arc<Console>, asked: Asked, request: Request, next: Next
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(sentence) => {
             tracing::warn!(path = parts.uri.path(), "refused by the console: {sentence}");
-            refused(&Error::new(Kind::Refused("not-for-you", 403), sentence))
+            refused(&Error::new(Kind::NotForYou, sentence))
         }
     };
     protect(&mut response);

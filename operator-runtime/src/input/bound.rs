@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
-use std::sync::OnceLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use jsonschema::json::{Json, SerdeJson};
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, Retrieve, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
+use super::digits::Digits;
 use super::document::{Indexed, Node};
 use super::explain::explain;
 use super::found::Found;
@@ -58,7 +58,7 @@ pub(super) struct Checked {
 impl Checked {
     fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
         Ok(Self {
-            validator: if is_lenient { None } else { Some(compile(&schema)?) },
+            validator: if is_lenient { None } else { Some(compile_own(&schema)?) },
             has_forms: has_untagged_forms(&schema),
             schema,
             rules: OnceLock::new(),
@@ -253,7 +253,10 @@ impl Scalar {
             Value::Array(several) => several.iter().any(|one| one == name),
             _ => false,
         };
-        if is("integer") || is("number") {
+        // A value that may be a text stays one, because some digits of a number can be lost.
+        if is("string") {
+            Self::Text
+        } else if is("integer") || is("number") {
             Self::Number
         } else if is("boolean") {
             Self::Boolean
@@ -325,6 +328,17 @@ fn is_scalar(schema: &Value) -> bool {
 
 /// Compiles a schema to a validator.
 pub(crate) fn compile<F: Json>(schema: &Value) -> Result<Validator<F>, jsonschema::ValidationError<'static>> {
+    options().build(schema)
+}
+
+/// Compiles the schema of an input, with the keywords that only this crate knows.
+pub(super) fn compile_own(schema: &Value) -> Result<Validator<Indexed>, jsonschema::ValidationError<'static>> {
+    options()
+        .with_keyword(exact::DIGITS, |_, kind, _| Ok(Box::new(Digits::of(kind))))
+        .build(schema)
+}
+
+fn options<F: Json>() -> ValidationOptions<'static, Arc<dyn Retrieve>, F> {
     jsonschema::options_for::<F>()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
@@ -334,7 +348,6 @@ pub(crate) fn compile<F: Json>(schema: &Value) -> Result<Validator<F>, jsonschem
         .with_format("regex", is_regex)
         // This regex engine takes linear time, so that no caller can keep the server busy with a slow match.
         .with_pattern_options(PatternOptions::regex())
-        .build(schema)
 }
 
 pub(crate) fn is_email(text: &str) -> bool {
@@ -367,6 +380,8 @@ fn promises_more_than_its_type(method: Method, schema: &Value) -> bool {
         "maximum" => exact::bounds(format).is_none_or(|(_, most)| most != *value),
         "minLength" | "maxLength" => !is_one_character(schema),
         "format" => !is_of_a_number(format),
+        // Decoding knows the range of a whole number, and a decimal number has a pattern.
+        exact::DIGITS => false,
         "items" => promises_more_than_its_type(method, value),
         // A search parameter is a single text, and decoding checks it against the known values.
         "enum" | "const" | "oneOf" => method == Method::Post,

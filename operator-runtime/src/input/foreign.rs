@@ -57,7 +57,8 @@ impl SearchParam for rust_decimal::Decimal {
 
     /// The schema allows only a text, because a search parameter is a text. The type's own schema also allows a number.
     fn schema() -> Schema {
-        schemars::json_schema!({ "type": "string", "pattern": crate::schema::exact::DECIMAL })
+        use crate::schema::exact::{DECIMAL, DIGITS};
+        schemars::json_schema!({ "type": "string", "pattern": DECIMAL, DIGITS: "decimal" })
     }
 }
 

@@ -12,6 +12,7 @@ use jsonschema::json::Node as _;
 
 use super::Input;
 use super::bound::BoundInputs;
+use super::digits::Decimal;
 use super::document::{Document, Node};
 use super::found::Found;
 use super::given::Given;
@@ -96,21 +97,11 @@ fn write_string(string: &str, text: &mut String) {
 }
 
 fn write_number(number: &str, text: &mut String) {
-    let (unsigned, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    let (sign, unsigned) = unsigned.strip_prefix('-').map_or(("", unsigned), |rest| ("-", rest));
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let digits = [whole, fraction].concat();
-    let significant = digits.trim_start_matches('0').trim_end_matches('0');
-    if significant.is_empty() {
-        return text.push('0');
-    }
-    let zeros = digits.len() - digits.trim_end_matches('0').len();
-    let exponent = exponent.parse::<i64>().ok();
-    let exponent = exponent.and_then(|exponent| exponent.checked_add_unsigned(zeros as u64));
-    let exponent = exponent.and_then(|exponent| exponent.checked_sub_unsigned(fraction.len() as u64));
-    let _ = match exponent {
-        Some(0) => write!(text, "{sign}{significant}"),
-        Some(exponent) => write!(text, "{sign}{significant}e{exponent}"),
+    let sign = if number.starts_with('-') { "-" } else { "" };
+    let _ = match Decimal::of(number) {
+        Some(Decimal { digits, .. }) if digits.is_empty() => write!(text, "0"),
+        Some(Decimal { digits, exponent: 0 }) => write!(text, "{sign}{digits}"),
+        Some(Decimal { digits, exponent }) => write!(text, "{sign}{digits}e{exponent}"),
         // An exponent beyond 64 bits. The number is too small for every type of number, so its spelling does not matter.
         None => write!(text, "{number}"),
     };

@@ -3,6 +3,7 @@
 mod attempts;
 mod bound;
 mod decoder;
+mod digits;
 mod document;
 mod explain;
 #[cfg(any(

@@ -13,10 +13,11 @@ use jsonschema::json::Node as _;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use super::bound::compile;
+use super::bound::compile_own;
 use super::document::{Indexed, Node};
 use super::sentence::in_words;
 use super::shape::Shape;
+use crate::schema::exact;
 
 /// The index of a rule in the rules of a schema.
 pub(super) type Id = usize;
@@ -265,7 +266,7 @@ impl Forms {
         if let Some(definitions) = self.definitions.as_deref() {
             schema.insert("$defs".to_owned(), definitions.clone());
         }
-        compile(&schema.into()).ok()
+        compile_own(&schema.into()).ok()
     }
 }
 
@@ -318,7 +319,7 @@ impl<'s> Building<'s> {
                 }
                 "patternProperties" => {
                     for (pattern, field) in value.as_object().into_iter().flatten() {
-                        let names = compile(&json!({ "pattern": pattern })).ok();
+                        let names = compile_own(&json!({ "pattern": pattern })).ok();
                         rule.patterns.extend(names.map(|names| (names, self.add(field))));
                     }
                 }
@@ -332,7 +333,7 @@ impl<'s> Building<'s> {
                 _ => drop(beyond.insert(keyword.clone(), value.clone())),
             }
         }
-        rule.own = (!own.is_empty()).then(|| compile(&own.into()).ok()).flatten();
+        rule.own = (!own.is_empty()).then(|| compile_own(&own.into()).ok()).flatten();
         rule.beyond = self.beyond(beyond);
         rule
     }
@@ -362,7 +363,7 @@ impl<'s> Building<'s> {
         if let Some(definitions) = self.definitions.as_deref() {
             keywords.insert("$defs".to_owned(), definitions.clone());
         }
-        compile(&keywords.into()).ok()
+        compile_own(&keywords.into()).ok()
     }
 
     fn list(&mut self, schemas: &'s Value) -> Vec<Id> {
@@ -424,5 +425,6 @@ fn has_a_sentence(keyword: &str) -> bool {
             | "required"
             | "minProperties"
             | "maxProperties"
+            | exact::DIGITS
     )
 }

@@ -6,6 +6,7 @@ use std::num::NonZero;
 
 use schemars::{Schema, json_schema};
 
+use super::document::{self, is_fraction};
 use super::{Decoder, Input};
 
 /// A type that a search parameter can have: a value written as a single text.
@@ -185,20 +186,12 @@ pub(super) fn number(text: &str) -> Option<serde_json::Number> {
 /// The digits of a whole number: `5` for `5.0` and `5e0`, which are equal in JSON Schema (core §4.2.3), and `0` for
 /// `-0`, which Rust's unsigned types do not parse.
 fn whole(text: &str) -> Option<Cow<'_, str>> {
-    let number = number(text)?;
-    if number.as_f64() == Some(0.0) {
-        return Some(Cow::Borrowed("0"));
+    number(text)?;
+    if is_fraction(text) {
+        document::whole(text).map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(text))
     }
-    if let Some((whole, zeros)) = text.split_once('.')
-        && zeros.bytes().all(|digit| digit == b'0')
-    {
-        return Some(Cow::Borrowed(whole));
-    }
-    if !text.contains(['.', 'e', 'E']) {
-        return Some(Cow::Borrowed(text));
-    }
-    let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
-    Some(Cow::Owned(format!("{number:.0}")))
 }
 
 macro_rules! integers {

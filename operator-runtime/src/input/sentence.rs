@@ -94,7 +94,7 @@ fn type_in_words(expected: &str) -> Cow<'_, str> {
 }
 
 /// Like [`type_in_words`], for the integer types: the name of the type, or `a nonzero` and the name.
-fn integer_in_words(expected: &str) -> Option<String> {
+pub(super) fn integer_in_words(expected: &str) -> Option<String> {
     let name = expected.strip_prefix("a nonzero ").unwrap_or(expected);
     let (sign, bits) = name.split_at_checked(1)?;
     let is_nonzero = name.len() < expected.len();
@@ -181,6 +181,7 @@ pub(super) fn rule(broken: &Broken, given: Node<'_>) -> String {
         Broken::MinProperties { limit: 1 } => "must have at least one field".to_owned(),
         Broken::MinProperties { limit } => format!("must have at least {limit} fields, and has {}", given.length()),
         Broken::MaxProperties { limit } => at_most(*limit, "field", given),
+        Broken::Custom { message, .. } => message.clone(),
         _ => "does not match its schema".to_owned(),
     }
 }

@@ -29,7 +29,9 @@ pub(crate) struct Tool {
     pub(crate) name: &'static str,
     pub(crate) description: Cow<'static, str>,
     pub(crate) input_schema: Value,
-    pub(crate) output_schema: Value,
+    /// `None` in the document of a reader that refuses forms of schemas: a schema without these forms could refuse answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output_schema: Option<Value>,
     pub(crate) annotations: Annotations,
     #[serde(rename = "_meta")]
     pub(crate) meta: Meta,
@@ -75,11 +77,11 @@ impl From<&Described> for Tool {
             name: described.endpoint.name,
             description: described.endpoint.description.into(),
             input_schema: described.own_inputs(),
-            output_schema: if wraps_result(&outputs) {
+            output_schema: Some(if wraps_result(&outputs) {
                 wrapped(outputs)
             } else {
                 outputs
-            },
+            }),
             annotations: Annotations::of(described),
             meta: Meta {
                 guarantees: described.into(),

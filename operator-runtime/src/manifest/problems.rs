@@ -7,7 +7,7 @@ use crate::endpoint::need::NeedKind;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::is_kept;
 use crate::problem::{Kind, ProblemSpec};
-use crate::protocol::request::Refusal;
+use crate::protocol::request::RefusalKind;
 
 /// One kind of problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,19 +132,13 @@ pub(crate) fn has_any_status(endpoint: &Endpoint) -> bool {
 }
 
 fn of_any_endpoint() -> Vec<Kind> {
-    let refused = |refusal: Refusal| Kind::Refused(refusal.kind(), refusal.status());
     vec![
-        refused(Refusal::Timestamp),
-        refused(Refusal::Stale(0)),
-        refused(Refusal::Signature {
-            url: String::new(),
-            parameters: None,
-            payload_length: 0,
-            payload_sha256: String::new(),
-        }),
+        Kind::Refused(RefusalKind::MalformedSignature),
+        Kind::Refused(RefusalKind::StaleTimestamp),
+        Kind::Refused(RefusalKind::SignatureMismatch),
         Kind::TooSlow,
         Kind::TooLarge,
-        refused(Refusal::ContentType),
+        Kind::Refused(RefusalKind::UnsupportedMediaType),
         Kind::Full,
         Kind::Stopping,
         // A read-only endpoint may read the store's database.

@@ -6,7 +6,7 @@ use crate::protocol::request::Refusal;
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(Kind::Refused(refusal.kind(), refusal.status()), refusal.to_string())
+        Self::new(Kind::Refused(refusal.kind()), refusal.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of problems: maps each kind of error to its type, status, title, outcome and `Retry-After`.
 
 use super::outcome::Outcome;
+use crate::protocol::request::RefusalKind;
 
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +35,14 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     TooLarge,
     TooSlow,
-    /// Request verification failed: (slug, status).
-    Refused(&'static str, u16),
+    /// A page of another origin asks, or a client asks at another host.
+    #[cfg(any(feature = "cli", feature = "mcp"))]
+    NotForYou,
+    /// A client does not accept the form of the answers.
+    #[cfg(feature = "mcp")]
+    NotAcceptable,
+    /// The request is not verified.
+    Refused(RefusalKind),
     /// An error type with `#[derive(OperatorError)]`: (slug, status, retryable).
     Declared(&'static str, u16, bool),
     /// An extractor rejected the request: (status).
@@ -64,6 +71,7 @@ impl Kind {
     /// The row of this kind. The match has no wildcard arm, so that a new kind does not compile without a row.
     pub(crate) fn row(self) -> Row {
         use Outcome as O;
+        use RefusalKind as R;
         let row = |slug, status, title, outcome| Row {
             slug,
             status,
@@ -146,13 +154,34 @@ impl Kind {
                 "The request did not arrive in time",
                 O::NotVerified,
             ),
-            Self::Refused("malformed-request", status) => {
-                row("malformed-request", status, "The request is malformed", O::NotVerified)
+            #[cfg(any(feature = "cli", feature = "mcp"))]
+            Self::NotForYou => row("not-for-you", 403, "The request comes from elsewhere", O::NotVerified),
+            #[cfg(feature = "mcp")]
+            Self::NotAcceptable => row("not-acceptable", 406, "No answer is acceptable", O::NotVerified),
+            Self::Refused(refused) => {
+                let row = |slug, status, title| row(slug, status, title, O::NotVerified);
+                match refused {
+                    R::MalformedSignature => row("malformed-signature", 401, "The signature cannot be read"),
+                    R::NoCredential => row("no-credential", 401, "The request does not show who sends it"),
+                    R::TwoCredentials => row("two-credentials", 401, "The request has two credentials"),
+                    R::UnknownApiKey => row("unknown-api-key", 401, "The API key is not valid here"),
+                    #[cfg(feature = "oauth")]
+                    R::InvalidToken => row("invalid-token", 401, "The access token is not valid here"),
+                    #[cfg(feature = "oauth")]
+                    R::IssuerUnreachable => {
+                        again(5, row("issuer-unreachable", 503, "Access tokens cannot be checked now"))
+                    }
+                    #[cfg(feature = "tls")]
+                    R::InvalidCertificate => row("invalid-certificate", 401, "The client certificate is not valid"),
+                    #[cfg(feature = "tls")]
+                    R::UnknownCertificate => row("unknown-certificate", 403, "The client certificate is not known"),
+                    R::InsufficientScope => row("insufficient-scope", 403, "The access token lacks a scope"),
+                    R::StaleTimestamp => row("stale-timestamp", 401, "The timestamp is not current"),
+                    R::SignatureMismatch => row("signature-mismatch", 401, "The signature does not match"),
+                    R::UnsupportedMediaType => row("unsupported-media-type", 415, "The body is not plain JSON"),
+                    R::Malformed => row("malformed-request", 400, "The request is malformed"),
+                }
             }
-            Self::Refused(slug, status) => Row {
-                retry_after: (status >= 500).then_some(5),
-                ..row(slug, status, "The request was refused", O::NotVerified)
-            },
             Self::Declared(slug, status, retryable) => Row {
                 retry_after: retryable.then_some(1),
                 ..row(slug, status, "The request cannot be carried out", by_status(status))

@@ -62,7 +62,7 @@ impl Credentials {
     /// The value of `WWW-Authenticate` for a refusal (RFC 6750 §3, RFC 9728 §5.1), if callers may send tokens. `below` is
     /// what follows the path of the metadata.
     pub(crate) fn challenge(&self, refusal: &Refusal, realm: &str, below: &str) -> Option<String> {
-        if !self.accepted().has_tokens() || !matches!(refusal.status(), 401 | 403) {
+        if !self.accepted().has_tokens() || !refusal.kind().is_of_caller() {
             return None;
         }
         // RFC 6750 §3 requires at least one parameter.

@@ -59,43 +59,78 @@ pub(crate) enum Refusal {
     ParameterNotUtf8,
 }
 
+/// The kind of a refusal. `problem/kind.rs` has its type, status and title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    MalformedSignature,
+    NoCredential,
+    TwoCredentials,
+    UnknownApiKey,
+    #[cfg(feature = "oauth")]
+    InvalidToken,
+    #[cfg(feature = "oauth")]
+    IssuerUnreachable,
+    #[cfg(feature = "tls")]
+    InvalidCertificate,
+    #[cfg(feature = "tls")]
+    UnknownCertificate,
+    InsufficientScope,
+    StaleTimestamp,
+    SignatureMismatch,
+    UnsupportedMediaType,
+    Malformed,
+}
+
+impl RefusalKind {
+    /// Whether the caller is not who may call, rather than that the call is wrong.
+    pub(crate) fn is_of_caller(self) -> bool {
+        match self {
+            Self::MalformedSignature
+            | Self::NoCredential
+            | Self::TwoCredentials
+            | Self::UnknownApiKey
+            | Self::InsufficientScope
+            | Self::StaleTimestamp
+            | Self::SignatureMismatch => true,
+            #[cfg(feature = "oauth")]
+            Self::InvalidToken => true,
+            #[cfg(feature = "tls")]
+            Self::InvalidCertificate | Self::UnknownCertificate => true,
+            #[cfg(feature = "oauth")]
+            Self::IssuerUnreachable => false,
+            Self::UnsupportedMediaType | Self::Malformed => false,
+        }
+    }
+}
+
 impl Refusal {
-    /// The HTTP status.
-    pub(crate) fn status(&self) -> u16 {
-        self.row().1
-    }
-
-    /// The last part of the problem's type.
-    pub(crate) fn kind(&self) -> &'static str {
-        self.row().0
-    }
-
-    fn row(&self) -> (&'static str, u16) {
+    pub(crate) fn kind(&self) -> RefusalKind {
+        use RefusalKind as K;
         match self {
             Self::HeaderMissing(_) | Self::HeaderTwice(_) | Self::Timestamp | Self::SignatureShape(_) => {
-                ("malformed-signature", 401)
+                K::MalformedSignature
             }
-            Self::NoCredential(_) | Self::NotAccepted(..) | Self::Authorization => ("no-credential", 401),
-            Self::TwoCredentials => ("two-credentials", 401),
-            Self::UnknownApiKey => ("unknown-api-key", 401),
+            Self::NoCredential(_) | Self::NotAccepted(..) | Self::Authorization => K::NoCredential,
+            Self::TwoCredentials => K::TwoCredentials,
+            Self::UnknownApiKey => K::UnknownApiKey,
             #[cfg(feature = "oauth")]
-            Self::AccessToken(_) => ("invalid-token", 401),
+            Self::AccessToken(_) => K::InvalidToken,
             #[cfg(feature = "oauth")]
-            Self::NoIssuer => ("issuer-unreachable", 503),
+            Self::NoIssuer => K::IssuerUnreachable,
             #[cfg(feature = "tls")]
-            Self::Certificate(_) => ("invalid-certificate", 401),
+            Self::Certificate(_) => K::InvalidCertificate,
             #[cfg(feature = "tls")]
-            Self::UnknownCertificate(_) => ("unknown-certificate", 403),
-            Self::Scope { .. } => ("insufficient-scope", 403),
-            Self::Stale(_) | Self::Milliseconds => ("stale-timestamp", 401),
-            Self::Signature { .. } => ("signature-mismatch", 401),
-            Self::ContentEncoding | Self::ContentType => ("unsupported-media-type", 415),
+            Self::UnknownCertificate(_) => K::UnknownCertificate,
+            Self::Scope { .. } => K::InsufficientScope,
+            Self::Stale(_) | Self::Milliseconds => K::StaleTimestamp,
+            Self::Signature { .. } => K::SignatureMismatch,
+            Self::ContentEncoding | Self::ContentType => K::UnsupportedMediaType,
             Self::IdempotencyKey
             | Self::TwoIdempotencyKeys
             | Self::BodyOnGet
             | Self::QueryOnPost
             | Self::ParameterTwice
-            | Self::ParameterNotUtf8 => ("malformed-request", 400),
+            | Self::ParameterNotUtf8 => K::Malformed,
         }
     }
 }

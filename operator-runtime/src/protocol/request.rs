@@ -11,7 +11,7 @@ use super::envelope::{Credential, Envelope, Header, Headers};
 use super::freshness;
 pub(crate) use super::parameters::Parameters;
 use super::python_json;
-pub(crate) use super::refusal::Refusal;
+pub(crate) use super::refusal::{Refusal, RefusalKind};
 use super::secrets::KeyName;
 use crate::protocol::method::Method;
 

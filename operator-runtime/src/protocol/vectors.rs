@@ -6,7 +6,7 @@ use http::{Extensions, HeaderMap, HeaderValue};
 use serde::Deserialize;
 
 use super::credentials::BoundCredentials;
-use super::request::{Content, Kept, Refusal, Unverified, Verified};
+use super::request::{Content, Kept, Refusal, RefusalKind, Unverified, Verified};
 use super::signature::{Keys, content_of_parameters};
 use crate::protocol::method::Method;
 
@@ -123,7 +123,12 @@ fn a_change_of_any_part_is_detected() {
                 .verify()
                 .err()
                 .unwrap_or_else(|| panic!("{}: change {index} was not detected", vector.name));
-            assert_eq!(refusal.kind(), "signature-mismatch", "{}: change {index}", vector.name);
+            assert_eq!(
+                refusal.kind(),
+                RefusalKind::SignatureMismatch,
+                "{}: change {index}",
+                vector.name
+            );
         }
     }
 }

@@ -89,8 +89,11 @@ const LARGEST_FLOAT: f64 = 3.402_823_5e38;
 /// schemars' pattern of a decimal number. It allows exponents and more digits than a `rust_decimal` number can have.
 const ANY_DECIMAL: &str = r"^-?\d+(\.\d+)?([eE]\d+)?$";
 
-/// The pattern of decimal numbers that `rust_decimal` can always represent.
+/// The pattern of decimal numbers that `rust_decimal` can represent, up to their number of digits.
 pub(crate) const DECIMAL: &str = r"^-?[0-9]{1,28}(\.[0-9]{1,28})?$";
+
+/// A keyword of inputs that is not published, about the digits of a number: `decimal`, `int128` or `uint128`.
+pub(crate) const DIGITS: &str = "operatorDigits";
 
 /// Patterns of whole numbers as map keys: schemars' patterns, which allow leading zeros, and the patterns of the keys
 /// that are accepted. The schema does not say how large the numbers may be.
@@ -99,6 +102,7 @@ const WHOLE_KEYS: [(&str, &str); 2] = [(r"^\d+$", "^(0|[1-9][0-9]*)$"), (r"^-?\d
 fn bound_one(schema: &mut Map<String, Value>, format: &str) {
     if schema.get("pattern").is_some_and(|pattern| pattern == ANY_DECIMAL) {
         schema.insert("pattern".into(), DECIMAL.into());
+        schema.insert(DIGITS.into(), "decimal".into());
         schema.insert("minimum".into(), json!(-1e28));
         schema.insert("maximum".into(), json!(1e28));
     }
@@ -115,6 +119,9 @@ fn bound_one(schema: &mut Map<String, Value>, format: &str) {
     if let Some((least, most)) = bounds(format) {
         promise("minimum", least);
         promise("maximum", most);
+    }
+    if matches!(format, "int128" | "uint128") {
+        promise(DIGITS, format.into());
     }
     if format == "float" {
         promise("minimum", json!(-LARGEST_FLOAT));

@@ -61,7 +61,7 @@ impl<'g> Types<'g> {
 
 /// The modules in a type's id, the name, and the names of the type's arguments: `shop::orders::Page:Item`.
 fn path(id: &str, name: &str) -> String {
-    // In the id of a type that is renamed to a template, `Page<{T}>`, the words in braces are no types.
+    // In the id of a type that is renamed to a template, `Page<{T}>`, the words in braces are not types.
     let id: String = id
         .split('{')
         .map(|part| part.split_once('}').map_or(part, |(_, after)| after))

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::choices::Choices;
+use super::exact::DIGITS;
 use super::walk;
 
 /// The kind of document that a schema is published in.
@@ -53,6 +54,7 @@ pub(crate) fn publish(schema: &mut Value, within: Within) {
                 value.as_f64().is_none_or(|bound| bound.abs() <= LARGEST)
             }
             "format" => within == Within::OpenApi || FORMATS.iter().any(|format| value == format),
+            DIGITS => false,
             _ => true,
         });
     });

@@ -171,10 +171,9 @@ fn send(
         .body_mut()
         .read_to_string()
         .map_err(|error| format!("The answer ended before it was complete: {error}."))?;
-    let pretty = serde_json::from_str::<Value>(&body)
-        .and_then(|json| serde_json::to_string_pretty(&json))
-        .unwrap_or(body);
-    let _ = write!(text, "\n{pretty}\n");
+    let is_json = serde_json::from_str::<Value>(&body).is_ok();
+    let shown = if is_json { caller::indented(&body) } else { body };
+    let _ = write!(text, "\n{shown}\n");
     print(&text)?;
     Ok(answer.status().is_success())
 }

@@ -1,11 +1,14 @@
 //! What `call`, `trigger` and `simulate` share: where a call goes, the key that signs it, and the inputs that a person
 //! types.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{key_file, lines, said};
 use crate::app::Config;
@@ -114,13 +117,16 @@ pub(super) fn unknown(sentence: &str, name: &str, all: &str, names: &[&str]) -> 
 }
 
 /// The inputs of one call, in the form in which the method sends them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Inputs {
     /// The search parameters of a GET.
     Parameters(Vec<(String, String)>),
     /// The JSON object of a POST.
-    Object(Map<String, Value>),
+    Object(Fields),
 }
+
+/// The fields of a JSON object. Their values are texts, because a [`Value`] would round the numbers that a person types.
+pub(super) type Fields = BTreeMap<String, Box<RawValue>>;
 
 impl Inputs {
     /// Reads inputs that a person typed as `name=value`. `schema` is the schema of all inputs as one object.
@@ -149,46 +155,80 @@ impl Inputs {
     pub(super) fn outgoing(&self, url: &str) -> Outgoing {
         match self {
             Self::Parameters(pairs) => Outgoing::get(url.to_owned(), pairs),
-            Self::Object(object) => Outgoing::post(url.to_owned(), Value::from(object.clone()).to_string()),
+            Self::Object(fields) => Outgoing::post(url.to_owned(), as_json(fields).to_string()),
         }
     }
 }
 
 /// The JSON body. Each value gets the JSON type that its schema names. An input that is a list may be given several
 /// times, once for each item.
-fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Map<String, Value>, String> {
-    let mut object = Map::new();
+fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Fields, String> {
+    let mut fields = Fields::new();
+    let mut lists: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
     for (name, value) in pairs {
         let property = &schema["properties"][&name];
         if takes(property, "array") {
-            let list = object.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-            let items = match serde_json::from_str(&value) {
-                Ok(Value::Array(items)) => items,
-                _ => vec![json_of(&property["items"], value)],
-            };
-            if let Value::Array(list) = list {
-                list.extend(items);
-            }
-        } else if object.contains_key(&name) {
+            let items = serde_json::from_str(&value);
+            let items = items.unwrap_or_else(|_| vec![json_of(&property["items"], &value)]);
+            lists.entry(name).or_default().extend(items);
+        } else if fields.contains_key(&name) {
             return Err(given_twice(&name));
         } else {
-            object.insert(name, json_of(property, value));
+            fields.insert(name, json_of(property, &value));
         }
     }
-    Ok(object)
+    fields.extend(lists.into_iter().map(|(name, items)| (name, as_json(&items))));
+    Ok(fields)
+}
+
+/// The value as the text of JSON. None of the values here is one that JSON cannot express.
+pub(super) fn as_json(value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn given_twice(name: &str) -> String {
     format!("`{name}` is given twice, but it takes only one value: give `{name}` once.")
 }
 
-/// A string if the schema allows strings; otherwise the value is parsed as JSON.
-pub(super) fn json_of(schema: &Value, value: String) -> Value {
+/// A string if the schema allows strings; otherwise the value, if it is JSON.
+pub(super) fn json_of(schema: &Value, value: &str) -> Box<RawValue> {
     let is_choice = schema["type"].is_null() && schema.get("oneOf").or(schema.get("enum")).is_some();
-    if is_choice || takes(schema, "string") {
-        return Value::String(value);
+    let is_text = is_choice || takes(schema, "string");
+    let json = (!is_text).then(|| serde_json::from_str(value).ok()).flatten();
+    json.unwrap_or_else(|| as_json(&value))
+}
+
+/// JSON with each field and each item in a line of its own. Numbers and the order of fields stay as they are.
+pub(super) fn indented(json: &str) -> String {
+    let mut text = String::with_capacity(2 * json.len());
+    let (mut depth, mut last) = (0_usize, ' ');
+    let (mut is_string, mut is_escaped) = (false, false);
+    for letter in json.chars() {
+        if is_string {
+            text.push(letter);
+            is_string = letter != '"' || is_escaped;
+            is_escaped = letter == '\\' && !is_escaped;
+            continue;
+        }
+        if letter.is_ascii_whitespace() {
+            continue;
+        }
+        let (opens, closes) = (matches!(letter, '{' | '['), matches!(letter, '}' | ']'));
+        let is_after_opening = matches!(last, '{' | '[');
+        depth = depth.saturating_sub(closes.into());
+        if closes != is_after_opening || last == ',' {
+            text.push('\n');
+            text.push_str(&"  ".repeat(depth));
+        }
+        text.push(letter);
+        if letter == ':' {
+            text.push(' ');
+        }
+        depth += usize::from(opens);
+        is_string = letter == '"';
+        last = letter;
     }
-    serde_json::from_str(&value).unwrap_or(Value::String(value))
+    text
 }
 
 /// Whether a schema lists this JSON type.
@@ -229,4 +269,25 @@ pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
         ""
     };
     format!("{target} did not answer: {said}.{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn indented_json_keeps_its_numbers_and_the_order_of_its_fields() {
+        let json = r#"{"b": [1.10,{},[ ]],"a":"x\"{,: y\\"}"#;
+        let lines = [
+            "{",
+            "  \"b\": [",
+            "    1.10,",
+            "    {},",
+            "    []",
+            "  ],",
+            r#"  "a": "x\"{,: y\\""#,
+            "}",
+        ];
+        assert_eq!(indented(json), lines.join("\n"));
+    }
 }

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tower::service_fn;
 
+use super::arguments::as_text;
 use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::reading::Reading;
@@ -27,7 +28,7 @@ use crate::app::{Assembled, Settled};
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
 use crate::protocol::credentials::Credentials;
-use crate::protocol::request::Refusal;
+use crate::protocol::request::{Refusal, RefusalKind};
 
 /// The path, which is also served below the base path of the public URL.
 pub(in crate::app) const PATH: &str = "/mcp";
@@ -75,7 +76,8 @@ fn config(settings: &Settled) -> StreamableHttpServerConfig {
     StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)
-        .with_max_request_body_bytes(settings.limits.body)
+        // `Reading` limits the body, before its arguments become a text, which is longer.
+        .with_max_request_body_bytes(usize::MAX)
         .with_allowed_hosts([authority, "localhost", "127.0.0.1", "::1"])
         .with_allowed_origins([origin])
         .enforce_origin_validation()
@@ -104,8 +106,9 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         return Ok(turned_away(&credentials, refusal));
     }
     let is_json = is_json(&head.headers);
+    let message = as_text(&body).map_or_else(|| body.clone(), Bytes::from);
     let response = service(&door, bearer)
-        .handle(Request::from_parts(head, Full::new(body.clone())))
+        .handle(Request::from_parts(head, Full::new(message)))
         .await;
     // rmcp also answers 415 if it cannot read a body whose type is JSON.
     if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
@@ -166,12 +169,12 @@ async fn as_ours(refusal: Response) -> Response {
     let text = to_bytes(body, MOST_WORDS).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let kind = match status.as_u16() {
-        400 => Kind::Malformed,
-        403 => Kind::Refused("not-for-you", 403),
+        403 => Kind::NotForYou,
         405 => Kind::MethodNotAllowed,
-        406 => Kind::Refused("not-acceptable", 406),
-        415 => Kind::Refused("unsupported-media-type", 415),
-        other => Kind::Refused("refused", other),
+        406 => Kind::NotAcceptable,
+        415 => Kind::Refused(RefusalKind::UnsupportedMediaType),
+        500.. => Kind::Internal,
+        _ => Kind::Malformed,
     };
     let mut response = refused(&Error::new(kind, format!("{text}.")));
     if let Some(allowed) = head.headers.get(ALLOW) {

@@ -1,5 +1,6 @@
 //! The MCP server: every endpoint is a tool, and a tool call goes through the pipeline like a signed call.
 
+mod arguments;
 pub(super) mod http;
 mod outcome;
 mod server;

@@ -6,15 +6,15 @@ use bytes::Bytes;
 use http::Request;
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use super::IDEMPOTENCY_KEY;
 use super::outcome::result_of;
 use super::tools::{ToolEndpoint, Tools};
+use super::{IDEMPOTENCY_KEY, arguments};
 use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
 
 /// How long a client may keep the list of tools, in milliseconds. The list is fixed until the program is replaced by
@@ -64,17 +64,9 @@ impl ServerHandler for Server {
             Some(key) => key.clone(),
             None => IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None))?,
         };
-        let arguments = request.arguments.unwrap_or_default();
-        if tool.may_mistake(&arguments) {
-            let sentence = "A whole number with more than 64 bits cannot be sent over MCP, because its last digits would be lost: send a smaller number.";
-            return Ok(CallToolResult::error(vec![ContentBlock::text(sentence)]).into());
-        }
-        let arguments = serde_json::to_vec(&arguments).map_err(|error| {
-            ErrorData::internal_error(format!("The arguments cannot be converted to JSON: {error}."), None)
-        })?;
         let call = ToolCall {
             key: key.clone(),
-            arguments: Bytes::from(arguments),
+            arguments: Bytes::from(arguments::written(request.arguments)),
             head: head(tool, context.extensions.get::<Parts>()),
         };
         // If the client sends no key, the inputs may name the operation. Then the client is told no key, because such a

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
+use super::arguments::as_text;
 use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::Assembled;
@@ -134,7 +135,7 @@ fn next_line(input: &mut impl BufRead, longest: usize) -> Option<Result<Vec<u8>,
     input.take(most).read_until(b'\n', &mut line).ok()?;
     if line.ends_with(b"\n") {
         return Some(match check_values(&line) {
-            Ok(()) => Ok(line),
+            Ok(()) => Ok(with_arguments_as_text(line)),
             Err(why) => Err(Refused { id: id_of(&line), why }),
         });
     }
@@ -144,6 +145,14 @@ fn next_line(input: &mut impl BufRead, longest: usize) -> Option<Result<Vec<u8>,
     input.skip_until(b'\n').ok()?;
     let why = format!("The message is longer than {longest} bytes, which is this server's limit: send a shorter one.");
     Some(Err(Refused { id: None, why }))
+}
+
+fn with_arguments_as_text(line: Vec<u8>) -> Vec<u8> {
+    let Some(mut message) = as_text(&line) else {
+        return line;
+    };
+    message.push(b'\n');
+    message
 }
 
 /// The id of a request, read without its other fields.

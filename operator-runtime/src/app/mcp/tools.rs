@@ -28,27 +28,6 @@ pub(super) struct ToolEndpoint {
     pub(super) bound: Arc<PreparedEndpoint>,
     /// Whether the tool's answer wraps the endpoint's answer as `result`.
     pub(super) wraps_result: bool,
-    /// Whether an input is a 128-bit integer, which the JSON-RPC parser cannot represent.
-    has_128_bits: bool,
-}
-
-impl ToolEndpoint {
-    /// Whether a number in the arguments may have lost digits in the JSON-RPC parser.
-    pub(super) fn may_mistake(&self, arguments: &JsonObject) -> bool {
-        self.has_128_bits && arguments.values().any(is_beyond_64_bits)
-    }
-}
-
-/// From this value on, the parser may have turned a 128-bit integer into a float.
-const TWO_TO_THE_63: f64 = 9_223_372_036_854_775_808.0;
-
-fn is_beyond_64_bits(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= TWO_TO_THE_63),
-        Value::Array(items) => items.iter().any(is_beyond_64_bits),
-        Value::Object(fields) => fields.values().any(is_beyond_64_bits),
-        Value::Null | Value::Bool(_) | Value::String(_) => false,
-    }
 }
 
 impl Tools {
@@ -65,7 +44,6 @@ impl Tools {
             .map(|(bound, described)| ToolEndpoint {
                 bound: Arc::clone(bound),
                 wraps_result: mcp::wraps_result(&described.own_outputs()),
-                has_128_bits: described.inputs.to_string().contains("int128\""),
             });
         Self {
             pipeline: Arc::clone(&assembled.pipeline),
@@ -106,7 +84,7 @@ fn described(tool: mcp::Tool) -> Tool {
         Some(tool.annotations.open_world_hint),
     );
     let mut described = Tool::new(tool.name, tool.description, object(tool.input_schema));
-    described.output_schema = Some(Arc::new(object(tool.output_schema)));
+    described.output_schema = tool.output_schema.map(|schema| Arc::new(object(schema)));
     described.annotations = Some(annotations);
     described.meta = serde_json::to_value(tool.meta)
         .ok()

@@ -167,7 +167,7 @@ fn number(text: &str) -> Option<Number> {
 
 /// The exact digits of a whole number that is written with a fraction or an exponent; `None` if the number is not
 /// whole, or too large for every integer type of Rust.
-fn whole(number: &str) -> Option<String> {
+pub(super) fn whole(number: &str) -> Option<String> {
     /// The digits of the largest `u128`.
     const MOST: i64 = 39;
     if !is_fraction(number) {
@@ -197,7 +197,7 @@ fn whole(number: &str) -> Option<String> {
 
 /// Whether a number is written with a fraction or an exponent. -0 is included, because `serde_json` reads -0 as a
 /// float.
-fn is_fraction(number: &str) -> bool {
+pub(super) fn is_fraction(number: &str) -> bool {
     number == "-0" || number.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 

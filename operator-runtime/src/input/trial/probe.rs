@@ -1,46 +1,35 @@
-//! A deserializer that records what serde's derive asks for: the fields of structs and the variants of enums, which
-//! include aliases.
+//! A deserializer that records the fields of structs, which include aliases, and whose errors say what kind they are of.
 
 use std::cell::RefCell;
 
-use serde::de::value::{Error, MapDeserializer, SeqDeserializer};
+use serde::de::value::{MapDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer, Unexpected,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-/// What a type asked for at one place of a value.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+use super::wrong::Wrong;
+
+/// A struct that a type decodes at one place of a value.
+#[derive(Debug)]
+pub(super) struct Struct {
     /// The place, as a JSON pointer.
     pub(super) place: String,
-    pub(super) what: What,
+    pub(super) fields: &'static [&'static str],
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// A struct with these fields.
-    Struct(&'static [&'static str]),
-    /// An enum with these variants.
-    Enum(&'static [&'static str]),
-    /// An enum whose variant is named by a field.
-    Tagged,
-}
-
-/// What a type asks for while it decodes the value. The variants of tagged and untagged enums and
-/// structs with a flattened field are decoded from a buffer, so their fields are not recorded.
-pub(super) fn asked<T: DeserializeOwned>(value: &Value) -> Vec<Asked> {
-    let asked = RefCell::default();
+/// Decodes the value, and lists the structs in it. The variants of tagged and untagged enums and structs with a flattened
+/// field are decoded from a buffer, so their fields are not recorded.
+pub(super) fn decode<T: DeserializeOwned>(value: &Value) -> (Result<(), Wrong>, Vec<Struct>) {
+    let structs = RefCell::default();
     let probe = Probe {
         value,
         place: String::new(),
-        asked: &asked,
+        structs: &structs,
     };
-    // The caller decodes the value again and looks at the error.
-    drop(T::deserialize(probe));
-    asked.into_inner()
+    let decoded = T::deserialize(probe).map(drop);
+    (decoded, structs.into_inner())
 }
 
 /// A name as a part of a JSON pointer.
@@ -57,25 +46,20 @@ pub(super) fn unescaped(part: &str) -> String {
 struct Probe<'de> {
     value: &'de Value,
     place: String,
-    asked: &'de RefCell<Vec<Asked>>,
+    structs: &'de RefCell<Vec<Struct>>,
 }
 
 impl<'de> Probe<'de> {
-    fn record(&self, what: What) {
-        let place = self.place.clone();
-        self.asked.borrow_mut().push(Asked { place, what });
-    }
-
     fn inside(&self, name: &str, value: &'de Value) -> Self {
         Self {
             value,
             place: format!("{}/{}", self.place, escaped(name)),
-            asked: self.asked,
+            structs: self.structs,
         }
     }
 }
 
-impl<'de> IntoDeserializer<'de, Error> for Probe<'de> {
+impl<'de> IntoDeserializer<'de, Wrong> for Probe<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -84,15 +68,9 @@ impl<'de> IntoDeserializer<'de, Error> for Probe<'de> {
 }
 
 impl<'de> Deserializer<'de> for Probe<'de> {
-    type Error = Error;
+    type Error = Wrong;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if (&visitor as &dyn Expected)
-            .to_string()
-            .starts_with("internally tagged enum")
-        {
-            self.record(What::Tagged);
-        }
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.value {
             Value::Object(fields) => {
                 let entries = fields
@@ -106,11 +84,19 @@ impl<'de> Deserializer<'de> for Probe<'de> {
                     items.map(|(index, value)| self.inside(&index.to_string(), value)),
                 ))
             }
-            scalar => scalar.deserialize_any(visitor).map_err(Error::custom),
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Null => visitor.visit_unit(),
+            Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(number), _, _) => visitor.visit_u64(number),
+                (None, Some(number), _) => visitor.visit_i64(number),
+                (None, None, Some(number)) => visitor.visit_f64(number),
+                (None, None, None) => Err(Wrong::Value),
+            },
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         if self.value.is_null() {
             visitor.visit_none()
         } else {
@@ -118,7 +104,11 @@ impl<'de> Deserializer<'de> for Probe<'de> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        // Only serde_json decodes its own `RawValue`.
+        if name.starts_with("$serde_json::") {
+            return Err(Wrong::Value);
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -127,25 +117,27 @@ impl<'de> Deserializer<'de> for Probe<'de> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.record(What::Struct(fields));
+    ) -> Result<V::Value, Wrong> {
+        self.structs.borrow_mut().push(Struct {
+            place: self.place.clone(),
+            fields,
+        });
         self.deserialize_any(visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        variants: &'static [&'static str],
+        _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.record(What::Enum(variants));
+    ) -> Result<V::Value, Wrong> {
         let (name, content) = match self.value {
             Value::String(name) => (name, None),
             Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
                 Some((name, value)) => (name, Some(self.inside(name, value))),
-                None => return Err(Error::custom("an empty object")),
+                None => return Err(Wrong::Value),
             },
-            other => return other.deserialize_any(visitor).map_err(Error::custom),
+            _ => return self.deserialize_any(visitor),
         };
         visitor.visit_enum(Choice { name, content })
     }
@@ -162,11 +154,11 @@ struct Choice<'de> {
 }
 
 impl<'de> EnumAccess<'de> for Choice<'de> {
-    type Error = Error;
+    type Error = Wrong;
     type Variant = Content<'de>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Content<'de>), Error> {
-        let name: serde::de::value::StrDeserializer<'_, Error> = self.name.into_deserializer();
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Content<'de>), Wrong> {
+        let name: StrDeserializer<'_, Wrong> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, Content(self.content)))
     }
 }
@@ -174,28 +166,27 @@ impl<'de> EnumAccess<'de> for Choice<'de> {
 struct Content<'de>(Option<Probe<'de>>);
 
 impl<'de> Content<'de> {
-    fn present(self) -> Result<Probe<'de>, Error> {
-        self.0
-            .ok_or_else(|| Error::invalid_type(Unexpected::UnitVariant, &"a variant with content"))
+    fn present(self) -> Result<Probe<'de>, Wrong> {
+        self.0.ok_or(Wrong::Form)
     }
 }
 
 impl<'de> VariantAccess<'de> for Content<'de> {
-    type Error = Error;
+    type Error = Wrong;
 
-    fn unit_variant(self) -> Result<(), Error> {
+    fn unit_variant(self) -> Result<(), Wrong> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Error> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Wrong> {
         seed.deserialize(self.present()?)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Wrong> {
         self.present()?.deserialize_any(visitor)
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Wrong> {
         self.present()?.deserialize_struct("", fields, visitor)
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::definitions;
+use crate::schema::{definitions, walk};
 
 /// The name of a field and the text of a choice that no type has.
 pub(super) const UNKNOWN: &str = "operator-unknown";
 
-/// How many samples a part of a schema has at most.
+/// How many samples a part of a schema has at most, besides those for enums with more variants.
 const MOST: usize = 32;
 
 /// How deep definitions that refer to themselves are followed.
@@ -15,19 +15,31 @@ const DEPTH: usize = 3;
 
 /// Samples of a schema. Constraints such as `pattern` and `not` are ignored, so some samples may not match the schema.
 pub(crate) fn of(schema: &Value) -> Vec<Value> {
-    let definitions = schema["$defs"].as_object();
-    Sampler { definitions }.samples(schema, DEPTH)
+    let sampler = Sampler {
+        definitions: schema["$defs"].as_object(),
+        most: MOST + forms_of_large_enums(schema),
+    };
+    sampler.samples(schema, DEPTH)
+}
+
+/// The forms of all enums that have more than [`MOST`] forms, so that each variant has a sample.
+fn forms_of_large_enums(schema: &Value) -> usize {
+    let forms = ["oneOf", "anyOf"].map(|keyword| schema[keyword].as_array().map_or(0, Vec::len));
+    let inside = walk::children(schema).into_iter().map(forms_of_large_enums);
+    forms.into_iter().filter(|forms| *forms > MOST).chain(inside).sum()
 }
 
 struct Sampler<'s> {
     definitions: Option<&'s Map<String, Value>>,
+    /// How many samples a part of the schema has at most.
+    most: usize,
 }
 
 impl Sampler<'_> {
     /// The first sample is the plain one. There are none if the recursion ends here.
     fn samples(&self, schema: &Value, depth: usize) -> Vec<Value> {
         let mut samples = self.of_keywords(schema, depth);
-        samples.truncate(MOST);
+        samples.truncate(self.most);
         samples
     }
 
@@ -152,7 +164,11 @@ impl Sampler<'_> {
         if needed != plain {
             objects.push(needed.into());
         }
-        objects.extend(in_turn(varied).into_iter().take(MOST).map(with));
+        // The variants of a large enum are beside the other differences, which would otherwise take their places.
+        let (large, small): (Vec<_>, Vec<_>) = varied.into_iter().partition(|samples: &Vec<_>| samples.len() >= MOST);
+        let most = MOST - objects.len();
+        objects.extend(in_turn(small).into_iter().take(most).map(with));
+        objects.extend(in_turn(large).into_iter().take(self.most).map(with));
         objects
     }
 }

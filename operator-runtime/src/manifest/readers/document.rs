@@ -81,6 +81,9 @@ fn fitted_tool(described: &Described, mut tool: Tool, reader: &Reader, found: &m
     if !takes_names(name, &mut tool.input_schema, reader, found) {
         return None;
     }
+    if !reader.refuses.is_empty() {
+        tool.output_schema = None;
+    }
     let of_inputs = shape::fit(reader, &mut tool.input_schema);
     found.extend(of_inputs.into_iter().map(|one| of_input(name, one)));
     if let Some(short) = shortened("description", &tool.description, name, reader, found) {

@@ -9,10 +9,11 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::{BoundCredentials, Credentials};
+use crate::problem::Kind;
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::ed25519::VerifyingKeys;
 use crate::protocol::method::Method;
-use crate::protocol::request::{Refusal, Unverified, Verified};
+use crate::protocol::request::{Refusal, RefusalKind, Unverified, Verified};
 use crate::protocol::signature::Keys;
 
 const URL: &str = "https://api.example.com/refunds";
@@ -86,7 +87,7 @@ fn told(headers: &HeaderMap, credentials: &BoundCredentials) -> Result<String, (
     let told = |verified: Verified<'_>| format!("{} {:?}", verified.caller().scheme().word(), verified.key());
     verified
         .map(told)
-        .map_err(|refusal: Refusal| (refusal.kind(), refusal.to_string()))
+        .map_err(|refusal: Refusal| (Kind::Refused(refusal.kind()).row().slug, refusal.to_string()))
 }
 
 fn slug(headers: &HeaderMap, credentials: &BoundCredentials) -> &'static str {
@@ -304,5 +305,5 @@ fn the_key_of_an_operation_may_be_in_either_header() {
         key(&[(plain, "k"), (plain, "k")]),
         Err(Refusal::HeaderTwice("Idempotency-Key"))
     );
-    assert_eq!(Refusal::TwoIdempotencyKeys.status(), 400);
+    assert_eq!(Refusal::TwoIdempotencyKeys.kind(), RefusalKind::Malformed);
 }

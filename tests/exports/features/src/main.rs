@@ -1,10 +1,10 @@
-//! A program whose inputs are the ones that serde_json's features change. `features try` calls the endpoint and prints
-//! its answer.
+//! A program whose inputs are the ones that serde_json's features change. It has one endpoint: `numbers`, or the one in the
+//! variable `ENDPOINT`, such as `wholes`. `features try` calls the endpoint and prints its answer.
 
 use std::process::ExitCode;
 
 use operator_runtime::testing::Client;
-use operator_runtime::{App, operator_api};
+use operator_runtime::{App, endpoints, operator_api};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,22 +64,62 @@ async fn numbers(
     (value, price, whole)
 }
 
+/// Whole numbers only.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+struct Wholes {
+    /// A wide number.
+    wide: u128,
+    /// A number behind a tag.
+    tagged: TaggedWhole,
+    /// Anything.
+    any: serde_json::Value,
+}
+
+/// A tagged whole number.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "kind")]
+enum TaggedWhole {
+    /// A count.
+    Count {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// Answers with the whole numbers. Use it to try them.
+#[operator_api(POST, "/wholes", read_only)]
+async fn wholes(
+    /// The numbers.
+    value: Wholes,
+    /// A whole number.
+    alone: i64,
+) -> (Wholes, i64) {
+    (value, alone)
+}
+
+const NUMBERS: &str = r#"{"value":{"zulu":1.25,"untagged":[1.5,2,"x"],"tagged":{"kind":"Price","amount":1.5,"count":3.0},
+    "whole":5.0,"large":18446744073709551615,"any":{"b":1.50,"a":2},"decimal":"1.10"},"price":12.5,"whole":5.0}"#;
+const WHOLES: &str = r#"{"value":{"wide":18446744073709551615,"tagged":{"kind":"Count","count":7},"any":{"b":1,"a":[2]}},
+    "alone":5.0}"#;
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    let (name, app, body) = match std::env::var("ENDPOINT").as_deref() {
+        Ok("wholes") => ("wholes", App::new().only(endpoints![wholes]), WHOLES),
+        _ => ("numbers", App::new().only(endpoints![numbers]), NUMBERS),
+    };
     if std::env::args().nth(1).as_deref() != Some("try") {
-        return App::new().run().await;
+        return app.run().await;
     }
-    let client = match Client::new(App::new()).await {
+    let client = match Client::new(app).await {
         Ok(client) => client,
         Err(error) => {
             println!("{error}");
             return ExitCode::FAILURE;
         }
     };
-    let body = r#"{"value":{"zulu":1.25,"untagged":[1.5,2,"x"],"tagged":{"kind":"Price","amount":1.5,"count":3.0},
-        "whole":5.0,"large":18446744073709551615,"any":{"b":1.50,"a":2},"decimal":"1.10"},"price":12.5,"whole":5.0}"#;
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    let answer = client.call("numbers", &body).await;
+    let answer = client.call(name, &body).await;
     println!("{} {}", answer.status, answer.body);
     ExitCode::SUCCESS
 }

@@ -2,9 +2,10 @@
 //! that the schema allows too.
 
 use jsonschema::json::SerdeJson;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::app::cli::caller::{Inputs, is_required, json_of, takes, unknown};
+use crate::app::cli::caller::{Inputs, as_json, is_required, json_of, takes, unknown};
 use crate::app::desk::mistakes;
 use crate::input::{compile, samples_of};
 use crate::protocol::method::Method;
@@ -43,7 +44,7 @@ pub(super) fn make(name: &str, method: Method, schema: &Value, typed: &[String])
     }
     let other = others(schema, &whole).find(|other| validator.is_valid(&Value::from(other.clone())));
     Ok(Made {
-        other: other.map(|other| in_form(method, other)),
+        other: other.map(|other| in_form(method, other, &given)),
         inputs: completed(given, whole),
     })
 }
@@ -52,20 +53,39 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema["properties"].as_object().into_iter().flatten()
 }
 
-/// The inputs as a JSON object. Each search parameter gets the JSON type that its schema names.
+/// The inputs as a JSON object, by which their schema judges them. Each search parameter gets the JSON type that its schema
+/// names.
 fn as_object(inputs: &Inputs, schema: &Value) -> Map<String, Value> {
+    let parsed = |(name, json): (&String, &RawValue)| (name.clone(), value_in(json));
     match inputs {
-        Inputs::Object(object) => object.clone(),
+        Inputs::Object(fields) => fields.iter().map(|(name, json)| parsed((name, json))).collect(),
         Inputs::Parameters(pairs) => pairs
             .iter()
-            .map(|(name, text)| (name.clone(), json_of(&schema["properties"][name], text.clone())))
+            .map(|(name, text)| parsed((name, &json_of(&schema["properties"][name], text))))
             .collect(),
     }
 }
 
-fn in_form(method: Method, whole: Map<String, Value>) -> Inputs {
+fn value_in(json: &RawValue) -> Value {
+    serde_json::from_str(json.get()).unwrap_or_default()
+}
+
+/// The inputs in the form in which the method sends them. Values that a person typed stay as they are written.
+fn in_form(method: Method, whole: Map<String, Value>, given: &Inputs) -> Inputs {
+    let typed = |name: &String, value: &Value| match given {
+        Inputs::Object(fields) => fields.get(name).filter(|json| value_in(json) == *value),
+        Inputs::Parameters(_) => None,
+    };
     match method {
-        Method::Post => Inputs::Object(whole),
+        Method::Post => Inputs::Object(
+            whole
+                .into_iter()
+                .map(|(name, value)| {
+                    let json = typed(&name, &value).cloned();
+                    (name, json.unwrap_or_else(|| as_json(&value)))
+                })
+                .collect(),
+        ),
         Method::Get => Inputs::Parameters(whole.into_iter().map(|(name, value)| (name, text_of(value))).collect()),
     }
 }
@@ -73,7 +93,12 @@ fn in_form(method: Method, whole: Map<String, Value>) -> Inputs {
 /// The given inputs in the words of the person who typed them, and the made ones.
 fn completed(given: Inputs, mut whole: Map<String, Value>) -> Inputs {
     match given {
-        Inputs::Object(_) => Inputs::Object(whole),
+        Inputs::Object(mut fields) => {
+            for (name, value) in whole {
+                fields.entry(name).or_insert_with(|| as_json(&value));
+            }
+            Inputs::Object(fields)
+        }
         Inputs::Parameters(mut pairs) => {
             for (name, _) in &pairs {
                 whole.remove(name);
@@ -173,7 +198,7 @@ mod tests {
 
     fn object(inputs: &Inputs) -> String {
         match inputs {
-            Inputs::Object(object) => json!(object).to_string(),
+            Inputs::Object(fields) => serde_json::to_string(fields).unwrap(),
             Inputs::Parameters(pairs) => format!("{pairs:?}"),
         }
     }
@@ -217,7 +242,19 @@ mod tests {
         let made = make("pay", Method::Post, &schema, &[]).unwrap();
         assert_eq!(object(&made.other.unwrap()), r#"{"amount":1}"#);
         let fixed = json!({ "type": "object", "properties": { "a": { "const": 1 } }, "required": ["a"] });
-        assert_eq!(make("pay", Method::Post, &fixed, &[]).unwrap().other, None);
+        assert!(make("pay", Method::Post, &fixed, &[]).unwrap().other.is_none());
+    }
+
+    #[test]
+    fn a_typed_number_stays_as_it_is_written() {
+        let schema =
+            json!({ "type": "object", "properties": { "wide": { "type": "array" }, "note": { "type": "string" } } });
+        let typed = ["wide=[18446744073709551617,1.10]".to_owned(), "wide=2".to_owned()];
+        let made = make("pay", Method::Post, &schema, &typed).unwrap();
+        let wide = r#""wide":[18446744073709551617,1.10,2]"#;
+        assert_eq!(object(&made.inputs), format!("{{{wide}}}"));
+        let other = object(&made.other.unwrap());
+        assert_eq!(other, format!(r#"{{"note":"again",{wide}}}"#));
     }
 
     #[test]
