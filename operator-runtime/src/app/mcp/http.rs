@@ -24,10 +24,11 @@ use super::{Server, Tools};
 use crate::app::reading::Reading;
 use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
+use crate::pipeline::reply::log_refused;
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
+use crate::protocol::caller::Refused;
 use crate::protocol::credentials::Credentials;
-use crate::protocol::request::Refusal;
 
 /// The path, which is also served below the base path of the public URL.
 pub(in crate::app) const PATH: &str = "/mcp";
@@ -87,7 +88,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     credentials.fetch(&head.headers).await;
     let bearer = match door.tools.pipeline.bearer(&credentials, &head) {
         Ok(bearer) => bearer,
-        Err(refusal) => return Ok(turned_away(&credentials, refusal)),
+        Err(refusal) => return Ok(turned_away(&credentials, PATH, refusal.into())),
     };
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
@@ -100,8 +101,10 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         return Ok(refused(&Error::new(Kind::TooLarge, detail)));
     }
     let tool = called(&body).and_then(|name| door.tools.find(&name));
-    if let Some(Err(refusal)) = tool.map(|tool| bearer.caller().check(tool.bound.endpoint.scope())) {
-        return Ok(turned_away(&credentials, refusal));
+    if let Some(endpoint) = tool.map(|tool| tool.bound.endpoint)
+        && let Err(refused) = bearer.caller().check(endpoint.scope())
+    {
+        return Ok(turned_away(&credentials, endpoint.name, refused));
     }
     let is_json = is_json(&head.headers);
     let response = service(&door, bearer)
@@ -190,10 +193,10 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
 }
 
 /// The answer to a client that is not verified, or may not do what it asks for.
-fn turned_away(credentials: &Credentials, refusal: Refusal) -> Response {
-    tracing::warn!("refused at {PATH}: {refusal}");
-    let challenge = credentials.challenge(&refusal, "MCP", PATH);
-    let mut response = refused(&refusal.into());
+fn turned_away(credentials: &Credentials, endpoint: &str, turned_away: Refused) -> Response {
+    log_refused(endpoint, &turned_away);
+    let challenge = credentials.challenge(&turned_away.why, "MCP", PATH);
+    let mut response = refused(&turned_away.why.into());
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
