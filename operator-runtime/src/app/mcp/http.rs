@@ -29,9 +29,10 @@ use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
 use crate::protocol::caller::Refused;
 use crate::protocol::credentials::Credentials;
+use crate::protocol::public_url::MCP;
 
 /// The path, which is also served below the base path of the public URL.
-pub(in crate::app) const PATH: &str = "/mcp";
+pub(in crate::app) const PATH: &str = MCP;
 
 /// Adds `/mcp`, if tokens are configured.
 pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> Router {
@@ -193,10 +194,10 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
 }
 
 /// The answer to a client that is not verified, or may not do what it asks for.
-fn turned_away(credentials: &Credentials, endpoint: &str, turned_away: Refused) -> Response {
-    log_refused(endpoint, &turned_away);
-    let challenge = credentials.challenge(&turned_away.why, "MCP", PATH);
-    let mut response = refused(&turned_away.why.into());
+fn turned_away(credentials: &Credentials, endpoint: &str, refusal: Refused) -> Response {
+    log_refused(endpoint, &refusal);
+    let challenge = credentials.challenge(&refusal.why, "MCP", PATH);
+    let mut response = refused(&refusal.why.into());
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
