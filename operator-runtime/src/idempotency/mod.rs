@@ -144,7 +144,6 @@
 //! | `operator_unknown_outcomes_total{endpoint}` | counter | operations whose outcome has become unknown: **a person has to act** |
 //! | `operator_transaction_seconds{endpoint}` | histogram | seconds for which handlers kept their transaction open; on SQLite, every other write waits for that long |
 //! | `operator_slow_transactions_total{endpoint}` | counter | transactions that handlers kept open for longer than 0.1 s: on SQLite, such a handler blocks every writer, so it must not await anything slow |
-//! | `operator_slow_setups_total{endpoint}` | counter | handlers of the event `conversation.setup` that took longer than 0.5 s, while a person waited |
 //! | `operator_slow_setups_total{endpoint}` | counter | handlers of `conversation.setup` that took longer than 0.5 s while a person waited |
 //! | `operator_store_seconds{operation}` | histogram | seconds that the store took for a `swap` (a claim, a lease renewal or an outcome), a whole `transaction` with its wait, handler and commit, a `sweep` of expired records, or a `count` |
 //! | `operator_records{state}` | gauge | records in the store: all records (`held`), and those that are `unknown`, `lost`, or `settled` by a person. Each server that shares the store counts them once a minute, so take the maximum of the servers, not the sum |
@@ -175,7 +174,7 @@
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
 //! | `store_unavailable` | 503: the store was unavailable or full and nothing was started, or the store could not commit the transaction and nothing was kept |
 //! | `turned_away` | 503: the server was full or stopping and nothing was started, or other work was ahead of the call (`not-begun`) |
-//! | `not_verified` | 400 or 401: the call was unsigned, stale or malformed; calls refused earlier by a limit of size or time are not counted |
+//! | `not_verified` | 400, 401 or 403: the call was unsigned, stale or malformed, or lacks a scope; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;
 mod claiming;
