@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// The type of the event, such as `conversation.setup`.
     name: String,
     /// Fields to change in the sample, such as `payload.channel.caller_no=+493012345678`; write a value that is not a
-    /// string as JSON.
+    /// string as JSON. The items of a list are numbered from 0: `payload.items.0=first`.
     #[arg(value_name = "FIELD=VALUE")]
     fields: Vec<String>,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
     let handler = find(app, &arguments.name)?;
     let config = settings(app)?;
     let schema = events::fields(handler);
-    let mut event = sample(&schema);
+    let mut event = events::sample(&schema);
     // Each sample is an event of its own, so that the handler runs.
     event["id"] = format!("ev_{}", caller::idempotency_key(None)?).into();
     for field in &arguments.fields {
@@ -52,25 +52,6 @@ fn find(app: &App, name: &str) -> Result<&'static EventHandler, String> {
     })
 }
 
-/// A value that fits the schema, from its examples. What has no example is left out, or is null if it is required.
-fn sample(schema: &Value) -> Value {
-    let shown = schema["examples"].get(0).or_else(|| schema.get("const"));
-    if let Some(value) = shown.or_else(|| schema.get("default")) {
-        return value.clone();
-    }
-    let Some(properties) = schema["properties"].as_object() else {
-        return Value::Null;
-    };
-    let mut object = Map::new();
-    for (name, property) in properties {
-        let value = sample(property);
-        if !value.is_null() || caller::is_required(schema, name) {
-            object.insert(name.clone(), value);
-        }
-    }
-    object.into()
-}
-
 /// Sets the field that `field`, `path.to.field=value`, names. The value gets the JSON type that the schema names, or
 /// else that of its text.
 fn set(event: &mut Value, schema: &Value, field: &str) -> Result<(), String> {
@@ -79,14 +60,51 @@ fn set(event: &mut Value, schema: &Value, field: &str) -> Result<(), String> {
         .filter(|(path, _)| !path.split('.').any(str::is_empty))
         .ok_or_else(|| format!("`{field}` is not a field: write `payload.name=value`."))?;
     let (mut place, mut schema) = (event, schema);
+    let mut whole = String::new();
     for name in path.split('.') {
-        if !place.is_object() {
-            *place = Map::new().into();
+        if place.is_null() {
+            *place = match caller::takes(schema, "array") {
+                true => Value::Array(Vec::new()),
+                false => Map::new().into(),
+            };
         }
-        (place, schema) = (&mut place[name], &schema["properties"][name]);
+        (place, schema) = match place {
+            Value::Object(fields) => {
+                let field = fields.entry(name).or_insert(Value::Null);
+                (field, &schema["properties"][name])
+            }
+            Value::Array(items) => (item(items, name, &whole)?, &schema["items"]),
+            other => {
+                return Err(format!(
+                    "`{whole}` is {other}, which has no fields: write `{whole}=…` to replace it."
+                ));
+            }
+        };
+        whole = match whole.as_str() {
+            "" => name.to_owned(),
+            above => format!("{above}.{name}"),
+        };
     }
     *place = caller::json_of(schema, value.to_owned());
     Ok(())
+}
+
+/// The item of a list at this number, or the place for one more.
+fn item<'v>(items: &'v mut Vec<Value>, number: &str, list: &str) -> Result<&'v mut Value, String> {
+    let next = items.len();
+    let number = number
+        .parse::<usize>()
+        .ok()
+        .filter(|number| *number <= next)
+        .ok_or_else(|| {
+            format!(
+                "`{list}` is a list with {next} items, and has no item `{number}`: write `{list}.{next}=…` to add one."
+            )
+        })?;
+    if number == next {
+        items.push(Value::Null);
+    }
+    Ok(&mut items[number])
 }
 
 #[cfg(test)]
@@ -97,17 +115,47 @@ mod tests {
 
     #[test]
     fn a_field_is_set_at_its_path_with_the_type_of_its_schema() {
-        let schema = json!({ "properties": { "a": { "properties": { "text": { "type": ["string", "null"] } } } } });
-        let mut event = json!({ "a": { "text": "x", "other": 1 }, "b": null });
-        for field in ["a.text=5", "a.number=5", "b.deep.er=x=y", "c={\"d\":[]}"] {
+        let texts = json!({ "type": "array", "items": { "type": "string" } });
+        let schema = json!({ "properties": {
+            "a": { "properties": { "text": { "type": ["string", "null"] }, "texts": texts } }, "new": texts,
+        } });
+        let mut event =
+            json!({ "a": { "text": "x", "other": 1, "texts": ["x", "y"], "objects": [{ "b": 1 }] }, "b": null });
+        for field in [
+            "a.text=5",
+            "a.number=5",
+            "b.deep.er=x=y",
+            "c={\"d\":[]}",
+            "a.texts.0=5",
+            "a.texts.2=z",
+            "a.objects.0.c=2",
+            "new.0=1",
+        ] {
             set(&mut event, &schema, field).unwrap();
         }
         let expected = json!({
-            "a": { "text": "5", "other": 1, "number": 5 }, "b": { "deep": { "er": "x=y" } }, "c": { "d": [] },
+            "a": { "text": "5", "other": 1, "number": 5, "texts": ["5", "y", "z"], "objects": [{ "b": 1, "c": 2 }] },
+            "b": { "deep": { "er": "x=y" } },
+            "c": { "d": [] },
+            "new": ["1"],
         });
         assert_eq!(event, expected);
-        for wrong in ["a", "=5", "a..b=5", ".a=5"] {
-            assert!(set(&mut event, &schema, wrong).is_err(), "{wrong}");
+        for (wrong, said) in [
+            ("a", "`a` is not a field"),
+            ("=5", "is not a field"),
+            ("a..b=5", "is not a field"),
+            (".a=5", "is not a field"),
+            (
+                "a.texts.4=5",
+                "`a.texts` is a list with 3 items, and has no item `4`: write `a.texts.3=…`",
+            ),
+            ("a.texts.-1=5", "has no item `-1`"),
+            ("a.texts.first=5", "has no item `first`"),
+            ("a.text.b=5", "`a.text` is \"5\", which has no fields: write `a.text=…`"),
+        ] {
+            let error = set(&mut event, &schema, wrong).unwrap_err();
+            assert!(error.contains(said), "{wrong}: {error}");
         }
+        assert_eq!(event, expected);
     }
 }
