@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use operator_runtime::store::MemoryStore;
-use operator_runtime::{App, Config, endpoints, operator_api, operator_event};
+use operator_runtime::{App, Config, endpoints, operator_api};
 use serde_json::{Value, json};
 use tests::caller::PUBLIC_URL;
 use tower::ServiceExt as _;
@@ -27,10 +27,6 @@ async fn refund(
 async fn refunds() -> u64 {
     0
 }
-
-/// Notes the end of a conversation.
-#[operator_event("conversation.ended", scope = "conversations")]
-async fn ended() {}
 
 async fn answer(router: &Router, token: &str, method: &str, path: &str, body: String) -> Response<Body> {
     let request = Request::builder()
@@ -54,24 +50,16 @@ async fn json_of(answer: Response<Body>) -> Value {
 async fn an_endpoint_s_own_scope_is_the_only_one_that_it_needs() {
     let mut issuer = Issuer::start();
     let config = Config::new().public_url(PUBLIC_URL).oauth_issuer(&issuer.url);
-    let app = App::new().only(endpoints![refund, refunds, ended]).config(config);
+    let app = App::new().only(endpoints![refund, refunds]).config(config);
     let router = app.store(MemoryStore::new()).router().await.unwrap();
     let order = json!({ "order_id": 4 });
-    let event = json!({ "id": "ev_1", "payload": { "type": "conversation.ended", "status": "completed" } });
     let over_mcp = |name| tool_call(name, &order, "k");
     for (scope, method, path, body) in [
         ("refunds:write", "POST", "/refunds", order.to_string()),
         ("refunds:write", "POST", "/mcp", over_mcp("refund")),
         ("refunds:read", "GET", "/refunds/count", String::new()),
-        ("conversations", "POST", "/events", event.to_string()),
     ] {
-        let others = [
-            "operator:read",
-            "operator:act",
-            "refunds:write",
-            "refunds:read",
-            "conversations",
-        ];
+        let others = ["operator:read", "operator:act", "refunds:write", "refunds:read"];
         let others: Vec<&str> = others.into_iter().filter(|other| *other != scope).collect();
         let without = issuer.token(json!({ "scope": others.join(" ") }));
         let refused = answer(&router, &without, method, path, body.clone()).await;
@@ -99,6 +87,6 @@ async fn an_endpoint_s_own_scope_is_the_only_one_that_it_needs() {
     .await;
     assert_eq!(
         json_of(document).await["scopes_supported"],
-        json!(["conversations", "refunds:read", "refunds:write"])
+        json!(["refunds:read", "refunds:write"])
     );
 }

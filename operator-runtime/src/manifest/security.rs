@@ -52,7 +52,7 @@ pub(super) fn schemes(dialect: Dialect) -> Value {
     let mut schemes = json!({
         KEY: header(
             "X-Idempotency-Key",
-            "The key of one operation, the same on each retry: 1 to 255 visible ASCII characters without a colon. Do not use it for another operation within 24 hours.",
+            "The key of one operation, the same on each retry: 1 to 255 visible ASCII characters without a colon. Do not use it for another operation within 24 hours. It can be sent as `Idempotency-Key` instead.",
         ),
         "timestamp": header(
             "X-Timestamp",
