@@ -18,6 +18,7 @@ use crate::app::{App, Assembled, Service, StartError, StartProblem, assemble};
 use crate::clock::{Clock as _, ManualClock};
 use crate::endpoint::call::Call;
 use crate::pipeline::prepared::PreparedEndpoint;
+use crate::protocol::caller::Refused;
 use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::randomness::{self, NoRandomBytes};
@@ -266,8 +267,9 @@ impl Client {
         let (head, body) = self.request(prepared, inputs).into_parts();
         let (method, credentials) = (prepared.endpoint.method, prepared.credentials.load());
         let verified = Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
+            .map_err(Refused::from)
             .and_then(|it| it.verify(&credentials, &head.extensions, self.clock.unix_seconds()));
-        let kept = verified.unwrap_or_else(|refusal| panic!("{refusal}")).keep();
+        let kept = verified.unwrap_or_else(|refused| panic!("{refused}")).keep();
         Call {
             endpoint: prepared.endpoint.name,
             kept,

@@ -85,6 +85,8 @@ fn wrong_claims_are_refused() {
         json!({ "aud": ["https://other.example", PUBLIC_URL] }),
         // As clients write it that parse the URL.
         json!({ "aud": format!("{PUBLIC_URL}/") }),
+        // As an MCP client asks for it.
+        json!({ "aud": format!("{PUBLIC_URL}/mcp") }),
         json!({ "client_id": null }),
         json!({ "scope": null, "scp": ["operator:read"] }),
     ] {

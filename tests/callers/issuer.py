@@ -20,7 +20,6 @@ KEYS = {
     "p256": ec.generate_private_key(ec.SECP256R1()),
     "p384": ec.generate_private_key(ec.SECP384R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate(),
-    "new": ec.generate_private_key(ec.SECP256R1()),
     "foreign": rsa.generate_private_key(65537, 2048),
 }
 HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
@@ -28,7 +27,6 @@ HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()
 
 class State:
     mode = "up"
-    published = ["rsa", "p256", "p384", "ed25519"]
     fetches = 0
     let_go = threading.Event()
 
@@ -106,7 +104,7 @@ class Issuer(BaseHTTPRequestHandler):
         if self.path != "/jwks":
             return self.answer(404, {})
         State.fetches += 1
-        keys = {"keys": [jwk(name) for name in State.published]}
+        keys = {"keys": [jwk(name) for name in KEYS if name != "foreign"]}
         if State.mode == "large":
             keys["padding"] = "x" * 1024 * 1024
         return self.answer(200, keys)
@@ -139,8 +137,6 @@ for line in sys.stdin:
     if "mode" in command:
         State.mode = command["mode"]
         State.let_go.set() if State.mode != "hang" else State.let_go.clear()
-    if "publish" in command:
-        State.published = command["publish"]
     if "fetches" in command:
         answer = State.fetches
     print(json.dumps(answer), flush=True)

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use tests::caller::{PUBLIC_URL, now};
 use tests::process::installed;
 
-/// The issuer. Its keys are called `rsa`, `p256`, `p384` and `ed25519`, and so are their ids. The key `new` is not
-/// published at first, and the key `foreign` never is.
+/// The issuer. Its keys are called `rsa`, `p256`, `p384` and `ed25519`, and so are their ids. It does not publish the key
+/// `foreign`.
 pub(crate) struct Issuer {
     child: Child,
     said: Lines<BufReader<ChildStdout>>,

@@ -4,11 +4,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod api_keys;
+mod audience;
 mod desk;
 mod ed25519;
 mod forged;
 mod issuer;
+mod lines;
 mod provider;
+mod scopes;
 mod settings;
 mod tenants;
 mod unreachable;

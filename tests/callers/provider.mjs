@@ -1,13 +1,14 @@
-// An OAuth authorization server: `oidc-provider`, a certified OpenID provider. It issues JWTs for one resource, lets
-// clients register themselves, and takes everybody for the same person, who allows everything.
+// An OAuth authorization server: `oidc-provider`, a certified OpenID provider. It issues JWTs for one resource and for
+// `/mcp` below it, lets clients register themselves, and takes everybody for the same person, who allows everything.
 //
 //     provider.mjs RESOURCE      prints the issuer's URL, and ends when standard input ends
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { generateKeyPairSync } from "node:crypto";
-import Provider from "oidc-provider";
+import Provider, { errors } from "oidc-provider";
 
 const [resource] = process.argv.slice(1);
+const resources = [resource, `${resource}/mcp`];
 const scope = "operator:read operator:act";
 const server = createServer().listen(0, "127.0.0.1");
 await once(server, "listening");
@@ -34,13 +35,12 @@ const provider = new Provider(issuer, {
     registration: { enabled: true },
     resourceIndicators: {
       enabled: true,
-      getResourceServerInfo: () => ({
-        scope,
-        audience: resource,
-        accessTokenFormat: "jwt",
-        accessTokenTTL: 300,
-        jwt: { sign: { alg: "ES256" } },
-      }),
+      getResourceServerInfo: (_context, audience) => {
+        if (!resources.some((one) => new URL(one).href === new URL(audience).href)) {
+          throw new errors.InvalidTarget();
+        }
+        return { scope, audience, accessTokenFormat: "jwt", accessTokenTTL: 300, jwt: { sign: { alg: "ES256" } } };
+      },
     },
   },
   interactions: { url: (_context, interaction) => `/approve/${interaction.uid}` },
@@ -52,7 +52,7 @@ const provider = new Provider(issuer, {
     const { client, session, params } = context.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
     grant.addOIDCScope(params.scope);
-    grant.addResourceScope(resource, params.scope);
+    for (const one of [params.resource].flat()) grant.addResourceScope(one, params.scope);
     await grant.save();
     return grant;
   },

@@ -176,13 +176,14 @@ fn clients_find_the_document_of_the_resource_at_each_of_its_paths() {
         resource,
         ..
     } = &started("/support");
-    for path in [
-        "/.well-known/oauth-protected-resource",
-        "/.well-known/oauth-protected-resource/mcp",
-        "/.well-known/oauth-protected-resource/support",
-        "/.well-known/oauth-protected-resource/support/mcp",
-        "/support/.well-known/oauth-protected-resource",
-        "/support/.well-known/oauth-protected-resource/mcp",
+    let of_mcp = format!("{resource}/mcp");
+    for (path, resource) in [
+        ("/.well-known/oauth-protected-resource", resource),
+        ("/.well-known/oauth-protected-resource/mcp", &of_mcp),
+        ("/.well-known/oauth-protected-resource/support", resource),
+        ("/.well-known/oauth-protected-resource/support/mcp", &of_mcp),
+        ("/support/.well-known/oauth-protected-resource", resource),
+        ("/support/.well-known/oauth-protected-resource/mcp", &of_mcp),
     ] {
         let answer = desk.send("GET", path, &[], "");
         assert_eq!(answer.status, 200, "{path}: {answer:?}");

@@ -69,6 +69,18 @@ fn a_right_signature_holds_and_a_stale_timestamp_is_reported() {
 }
 
 #[test]
+fn an_ed25519_signature_is_named_as_what_it_is() {
+    let dev = Dev::start("support-desk");
+    let found = compare(&dev, &post(now(), &"ab".repeat(64)), "");
+    assert_eq!(found["verdict"], "refused", "{found}");
+    let said = found["summary"].as_str().unwrap();
+    assert!(
+        said.starts_with("X-Signature has 128 hexadecimal digits, so it is an Ed25519 signature"),
+        "{said}"
+    );
+}
+
+#[test]
 fn common_mistakes_are_proved_by_the_signature_itself() {
     let dev = Dev::start("support-desk");
     let at = now();

@@ -126,6 +126,36 @@ fn shown_request_is_signed_right(browser: &Browser) {
 }
 
 #[test]
+fn events_are_filled_in_and_each_is_a_new_one() {
+    let dev = Dev::start("support-desk");
+    let browser = open(&dev, "conversation.setup");
+    send(&browser);
+    assert_eq!(text(&browser, ".badge"), "200 OK");
+    let greeted = |name: &str| {
+        let context = &body(&browser)["context"];
+        assert_eq!(context["$customer"]["name"], name, "{context}");
+        assert!(!context["open_orders"].as_array().unwrap().is_empty(), "{context}");
+    };
+    greeted("Ana");
+    browser.fill(&browser.labelled("caller_no"), "+493012345679");
+    send(&browser);
+    greeted("Ben");
+    // The same event is answered, but does not act again.
+    browser.press("Repeat with the same key");
+    browser.until("document.querySelector('.badge.replayed')");
+    greeted("Ben");
+    browser.click("a[href='#/conversation.ended']");
+    browser
+        .until("document.querySelector('h1').innerText === 'conversation.ended' && document.querySelector('.parts')");
+    send(&browser);
+    assert_eq!(
+        (text(&browser, ".badge").as_str(), body(&browser)),
+        ("200 OK", json!({}))
+    );
+    is_clean(&browser, &dev);
+}
+
+#[test]
 fn the_keyboard_is_enough() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "refund_order");

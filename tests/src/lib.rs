@@ -1,9 +1,10 @@
 //! Code that the tests of this package share: programs of this workspace that run as processes, database servers, a
-//! caller that signs its requests, and the captured log.
+//! caller that signs its requests, and the captured log and counters.
 
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
+pub mod counters;
 pub mod log;
 pub mod moving;
 pub mod pooler;

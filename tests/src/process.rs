@@ -73,6 +73,12 @@ fn cargo_build(package: &str) -> Command {
         .args(["build", "--locked", "--message-format=json", "-p", package])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stderr(Stdio::inherit());
+    // Cargo has set these for the test. A build script that asks to run again when they change would do so in each build
+    // that a test starts, and in the build of the next test.
+    let of_this_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_test)) {
+        cargo.env_remove(name);
+    }
     cargo
 }
 

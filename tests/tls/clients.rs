@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
@@ -12,8 +13,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SignatureScheme, StreamOwned, SupportedProtocolVersion};
 
+use serde_json::json;
+use tests::caller::{PUBLIC_URL, now};
+
 use crate::authority::{Authority, Client, Valid};
 use crate::desk::{Answer, Curl, Desk, file, folder_with, place, replace};
+use crate::issuer::{Issuer, bearer};
 
 const BODY: &str = r#"{"order_id":1004,"amount_cents":100}"#;
 const NAME: &str = "DNS:agent.example.com";
@@ -214,6 +219,75 @@ fn with_api_keys_endpoints_and_mcp_need_both() {
         assert_eq!(only_shown.problem(), "401 no-credential", "{path}: {only_shown:?}");
         let both = send(desk.curl().showing(&client).with(&token));
         assert_eq!(both.status, 200, "{path}: {both:?}");
+    }
+}
+
+/// The headers of a call that is signed with an Ed25519 key, which OpenSSL does.
+fn signed_by(key: &Path, idempotency_key: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let (payload, signature) = (folder.path().join("payload"), folder.path().join("signature"));
+    let timestamp = now();
+    replace(
+        &payload,
+        &format!("{PUBLIC_URL}/refunds:{idempotency_key}:{timestamp}:{BODY}"),
+    );
+    let mut signing = Command::new("openssl");
+    signing.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(key);
+    let signed = signing.arg("-in").arg(&payload).arg("-out").arg(&signature).status();
+    assert!(signed.unwrap().success());
+    let digits = std::fs::read(&signature).unwrap();
+    let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    vec![
+        "-H".to_owned(),
+        format!("x-timestamp: {timestamp}"),
+        "-H".to_owned(),
+        format!("x-signature: {digits}"),
+    ]
+}
+
+#[test]
+fn with_ed25519_or_oauth_a_call_needs_both_and_belongs_to_the_other_credential() {
+    let authority = Authority::new();
+    let client = authority.issue("agent", NAME, Valid::Today);
+    let folder = tempfile::tempdir().unwrap();
+    let (private, public) = (folder.path().join("private"), folder.path().join("public"));
+    let (private_file, public_file) = (place(&private), place(&public));
+    for arguments in [
+        &["genpkey", "-algorithm", "ed25519", "-out", &private_file][..],
+        &["pkey", "-in", &private_file, "-pubout", "-out", &public_file],
+    ] {
+        assert!(Command::new("openssl").args(arguments).status().unwrap().success());
+    }
+    let verifying_key = format!("shop/signer=file:{public_file}");
+    let mut issuer = Issuer::start();
+    let token = format!("authorization: {}", bearer(&issuer.token(json!({}))));
+    for (setting, headers, caller) in [
+        (
+            ("OPERATOR_VERIFYING_KEYS", verifying_key.as_str()),
+            signed_by(&private, "k"),
+            ["shop", "signer", "ed25519"],
+        ),
+        (
+            issuer.setting(),
+            vec!["-H".to_owned(), token],
+            ["default", "agent", "oauth"],
+        ),
+    ] {
+        let desk = start_with(&authority, "client-tenant/client-id=agent.example.com", &[setting]);
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let only_other = refund(&desk, desk.curl().with(&headers), "k");
+        assert_eq!(only_other.problem(), "401 invalid-certificate", "{only_other:?}");
+        let only_shown = refund(&desk, desk.curl().showing(&client), "k");
+        assert!(only_shown.problem().starts_with("401 "), "{only_shown:?}");
+        let both = refund(&desk, desk.curl().showing(&client).with(&headers), "k");
+        assert_eq!(both.status, 200, "{setting:?}: {both:?}");
+        let [tenant, id, scheme] = caller;
+        desk.log.wait_for(&[
+            &format!("\"tenant\":\"{tenant}\""),
+            &format!("\"key_id\":\"{id}\""),
+            &format!("\"scheme\":\"{scheme}\""),
+            "\"outcome\":\"done\"",
+        ]);
     }
 }
 

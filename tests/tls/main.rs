@@ -7,6 +7,9 @@ mod authority;
 mod clients;
 mod desk;
 mod handshakes;
+#[path = "../callers/issuer.rs"]
+#[allow(dead_code, reason = "`tests/callers` uses the rest")]
+mod issuer;
 mod rotation;
 mod slow;
 mod starting;

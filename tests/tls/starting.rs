@@ -56,6 +56,7 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
         Path::new(&broken),
         "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
     );
+    let two_forms = format!("one/a=sha256:{},two/b=sha256:{}AB", "ab".repeat(32), "AB:".repeat(31));
     for (environment, said) in [
         (
             &[(cert_setting, certificate)][..],
@@ -122,6 +123,33 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
                 (clients, "a=b c"),
             ],
             "has no name that a certificate can have: write a DNS name",
+        ),
+        (
+            &[
+                (cert_setting, certificate),
+                (key_setting, key),
+                (ca_setting, certificate),
+                (clients, "a=agent.example.com."),
+            ],
+            "has no name that a certificate can have: write a DNS name",
+        ),
+        (
+            &[
+                (cert_setting, certificate),
+                (key_setting, key),
+                (ca_setting, certificate),
+                (clients, "one/a=Agent.example.com,two/b=agent.example.com"),
+            ],
+            "the client two/b has the same name in its certificate as one/a, agent.example.com: give each id",
+        ),
+        (
+            &[
+                (cert_setting, certificate),
+                (key_setting, key),
+                (ca_setting, certificate),
+                (clients, &two_forms),
+            ],
+            "the client two/b has the same name in its certificate as one/a, sha256:abab",
         ),
     ] {
         let told = refused("support-desk", environment);

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+mod trigger;
+
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use operator_runtime::testing::Client;
 use operator_runtime::{App, Call, Config, Error, endpoints, operator_api, operator_event};
 use serde_json::{Value, json};
 use tests::caller::{self, PUBLIC_URL, SECRET, post};
+use tests::counters::Counters;
 use tests::log;
-use tests::process::{self, Server, build};
+use tests::process::{Server, build};
+use tokio::runtime::Builder;
 
 /// What the handlers have done.
 type Done = Arc<Mutex<Vec<String>>>;
@@ -170,6 +173,35 @@ async fn a_person_waits_three_seconds_for_a_setup_and_not_longer() {
     assert_eq!(started.elapsed().as_secs(), 3);
 }
 
+/// The other server is a runtime that nobody drives any more, so its attempt neither ends nor gives up its lease.
+#[test]
+fn a_duplicate_waits_for_another_server_no_longer_than_a_setup_may_take() {
+    let (store, done) = (Arc::new(MemoryStore::new()), Done::default());
+    let event = json!({ "id": "ev_1", "payload": setup("stuck") });
+    let runtime = |paused| Builder::new_current_thread().enable_all().start_paused(paused).build();
+    let client = async || Client::new(app(&done).store(Arc::clone(&store))).await.unwrap();
+    let other = runtime(false).unwrap();
+    other.block_on(async {
+        let client = client().await;
+        let begun = async {
+            while done.lock().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            answer = client.event(&event) => panic!("{answer:?}"),
+            () = begun => {}
+        }
+    });
+    runtime(true).unwrap().block_on(async {
+        let client = client().await;
+        let started = tokio::time::Instant::now();
+        let answer = client.event(&event).await;
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert_eq!(started.elapsed().as_secs(), 3);
+    });
+}
+
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_refused_and_not_recorded() {
     let done = Done::default();
@@ -246,8 +278,11 @@ async fn serve(app: App) -> u16 {
 }
 
 #[tokio::test]
-async fn a_type_without_a_handler_is_answered_and_named_once_and_a_slow_setup_is_logged() {
+async fn a_type_without_a_handler_is_answered_and_named_once_and_a_slow_setup_is_logged_and_counted() {
     let (log, _capturing) = log::captured();
+    let counters = Counters::default();
+    let _counting = metrics::set_default_local_recorder(&counters);
+    let slow = || counters.of(r#"operator_slow_setups_total{endpoint="conversation.setup"}"#);
     let lines = |words: &str| log.text().lines().filter(|line| line.contains(words)).count();
     let client = client(&Done::default()).await;
     for _ in 0..3 {
@@ -264,9 +299,9 @@ async fn a_type_without_a_handler_is_answered_and_named_once_and_a_slow_setup_is
     }
     assert_eq!(lines("an event has no handler"), 64);
     client.event(&json!({ "payload": setup("fast") })).await;
-    assert_eq!(lines("a person had to wait"), 0);
+    assert_eq!((lines("a person had to wait"), slow()), (0, 0));
     client.event(&json!({ "payload": setup("slow") })).await;
-    assert_eq!(lines("a person had to wait"), 1);
+    assert_eq!((lines("a person had to wait"), slow()), (1, 1));
 }
 
 fn refusal(app: App) -> String {
@@ -415,56 +450,4 @@ fn the_support_desk_greets_by_name_and_files_one_note_for_an_event_that_comes_tw
     let unsigned = "POST /events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}";
     assert_eq!(caller::send(server.port, unsigned).unwrap().status, 401);
     assert_eq!(caller::get(server.port, "/events", "k5", &[]).unwrap().status, 405);
-}
-
-#[test]
-fn trigger_sends_a_sample_that_the_fields_change() {
-    let folder = tempfile::tempdir().unwrap();
-    let desk = build("support-desk", "dev");
-    let server = Server::start(&desk, folder.path());
-    let trigger = |arguments: &[&str]| {
-        let output = Command::new(&desk)
-            .args(["trigger", "--url", PUBLIC_URL, "--key", SECRET, "--at"])
-            .arg(format!("http://127.0.0.1:{}", server.port))
-            .args(arguments)
-            .current_dir(folder.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        (output.status.code(), said)
-    };
-    let (code, said) = trigger(&["conversation.setup"]);
-    assert!(code == Some(0) && said.contains(r#""name": "Ana""#), "{said}");
-    let (code, said) = trigger(&["conversation.setup", "payload.channel.caller_no=+493012345679"]);
-    assert!(code == Some(0) && said.contains(r#""name": "Ben""#), "{said}");
-    let (code, said) = trigger(&["conversation.ended", "id=ev_1", "--repeat", "2"]);
-    assert!(code == Some(0) && said.contains("idempotent-replayed: true"), "{said}");
-    assert_eq!(notes(folder.path()), 1);
-    let (code, said) = trigger(&["conversation.set_up"]);
-    assert!(
-        code == Some(1) && said.contains("did you mean `conversation.setup`?"),
-        "{said}"
-    );
-    let (code, said) = trigger(&["conversation.ended", "status"]);
-    assert!(
-        code == Some(1) && said.contains("`status` is not a field: write `payload.name=value`."),
-        "{said}"
-    );
-    let table = process::run(&desk, &["endpoints"]);
-    let row = table.lines().find(|line| line.contains("conversation.ended")).unwrap();
-    assert!(
-        row.contains("POST") && row.contains("/events") && row.contains("transactional"),
-        "{table}"
-    );
-    let listed = Command::new(&desk)
-        .args(["operations", "list"])
-        .env("OPERATOR_STORE", "sqlite:operator.db")
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    assert!(
-        listed.contains("conversation.ended") && listed.contains("ev_1"),
-        "{listed}"
-    );
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -87,10 +88,16 @@ async fn ring(done: &Done) -> usize {
     done.len()
 }
 
+/// Counts what was done. Use it to see whether a call acted.
+#[operator_api(GET, "/done")]
+async fn count(done: &Done) -> usize {
+    done.lock().unwrap().len()
+}
+
 fn app(done: &Done) -> App {
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
     App::new()
-        .only(endpoints![refund, ring])
+        .only(endpoints![refund, ring, count])
         .state(Arc::clone(done))
         .config(config.api_keys("one/a=first, two/b=second"))
         .store(MemoryStore::new())
@@ -157,6 +164,33 @@ async fn calls_with_the_same_inputs_are_one_operation_however_the_other_inputs_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_with_an_api_key_and_no_header_are_named_by_their_inputs() {
+    let done = Done::default();
+    let client = Client::new(app(&done)).await.unwrap().with_api_key("first");
+    let refund = async |client: &Client, reason: &str| {
+        let inputs = json!({ "order_id": 4, "request_id": "r-1", "reason": reason });
+        let answer = client.call("refund", &inputs).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        (answer.body.clone(), answer.replayed)
+    };
+    assert_eq!(refund(&client, "late").await, (json!("named 4: 1 for 4"), false));
+    let reworded = refund(&client, "It came too late.").await;
+    assert_eq!(reworded, (json!("named 4: 1 for 4"), true));
+    // A key in a header takes precedence, so this is another operation.
+    let other = refund(&client.with_idempotency_key("k"), "late").await;
+    assert_eq!(other, (json!("named 4: 1 for 4"), false));
+    let keys = done.lock().unwrap().clone();
+    assert!(
+        keys.len() == 2 && keys[0].starts_with("inputs-") && keys[1] == "k",
+        "{keys:?}"
+    );
+    // Nothing names an operation of an endpoint without `key(…)`.
+    let unnamed = client.call("ring", &json!({})).await;
+    assert_eq!(unnamed.status, 400, "{unnamed:?}");
+    assert_eq!(done.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_input_leaves_no_record_even_if_only_its_type_refuses_it() {
     let done = Done::default();
     let router = app(&done).router().await.unwrap();
@@ -210,7 +244,7 @@ async fn a_signed_call_keeps_its_own_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_openapi_document_has_an_optional_key_where_inputs_name_the_operation() {
+async fn the_openapi_documents_require_a_key_of_a_token_s_holder_only_where_no_inputs_name_the_operation() {
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
     let app = app(&Done::default()).config(config.serve_manifest(true));
     let client = Client::new(app).await.unwrap();
@@ -225,7 +259,42 @@ async fn the_openapi_document_has_an_optional_key_where_inputs_name_the_operatio
         let text = header["description"].as_str().unwrap();
         assert!(text.contains("`order_id`, `request_id`"), "{text}");
         assert_eq!(document["paths"]["/bell"]["post"].get("parameters"), None);
+        let signed = ["X-Idempotency-Key", "X-Signature", "X-Timestamp"];
+        // OpenAPI 3.0 has no mutual TLS.
+        let alone: &[&str] = match format {
+            "openapi" => &["bearer", "X-API-Key", "mutualTLS"],
+            _ => &["bearer", "X-API-Key"],
+        };
+        let expected = |beside: &[&'static str]| -> BTreeSet<BTreeSet<&str>> {
+            let alone = alone.iter().map(|one| [&[*one], beside].concat());
+            alone.chain([signed.to_vec()]).map(BTreeSet::from_iter).collect()
+        };
+        for (path, method) in [("/refunds", "post"), ("/done", "get")] {
+            assert_eq!(
+                ways(&document, &document["paths"][path][method]),
+                expected(&[]),
+                "{path}"
+            );
+        }
+        let with_key = expected(&["X-Idempotency-Key"]);
+        assert_eq!(ways(&document, &document["paths"]["/bell"]["post"]), with_key);
     }
+}
+
+/// The alternatives of an operation's caller, each with the headers that it sends or the name of the scheme.
+fn ways<'d>(document: &'d Value, operation: &'d Value) -> BTreeSet<BTreeSet<&'d str>> {
+    let of_operation = operation.get("security").unwrap_or(&document["security"]);
+    let schemes = &document["components"]["securitySchemes"];
+    let shown = |scheme: &String| {
+        let scheme = &schemes[scheme];
+        let shown = ["name", "scheme", "type"]
+            .iter()
+            .find_map(|member| scheme[member].as_str());
+        shown.unwrap()
+    };
+    let ways = of_operation.as_array().unwrap().iter();
+    ways.map(|way| way.as_object().unwrap().keys().map(shown).collect())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

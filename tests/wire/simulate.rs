@@ -146,6 +146,41 @@ fn the_support_desk_holds_every_promise() {
 }
 
 #[test]
+fn an_endpoint_that_could_not_be_tried_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&SUPPORT_DESK, folder.path());
+    let at = format!("http://127.0.0.1:{}", server.port);
+    let endpoint = |name: &str, method: &str, path: &str, input: &str, schema: Value| {
+        let inputs = json!({ "type": "object", "required": [input], "properties": { input: schema } });
+        json!({
+            "name": name, "description": "One of two.", "method": method, "url": format!("{PUBLIC_URL}{path}"),
+            "inputs": inputs, "outputs": {},
+        })
+    };
+    // No value is made for this pattern.
+    let pattern = json!({ "type": "string", "pattern": "^(?=x)[a-z]{30}Q$" });
+    let email = json!({ "type": "string", "examples": ["ana@example.com"] });
+    let document = json!({ "endpoints": [
+        endpoint("coded", "POST", "/refunds", "code", pattern),
+        endpoint("recent_orders", "GET", "/orders/recent", "email", email),
+    ] });
+    let path = folder.path().join("manifest.json");
+    fs::write(&path, document.to_string()).unwrap();
+    let options = ["--manifest", path.to_str().unwrap(), "--at", &at];
+    let both = simulate(folder.path(), &options);
+    assert_eq!((both.code, both.with("NOT HELD")), (Some(1), vec![]), "{both:?}");
+    assert!(both.out.contains("\nNot tried: coded. "), "{both:?}");
+    assert_eq!(
+        both.out.matches("no endpoint of this kind was tried").count(),
+        5,
+        "{both:?}"
+    );
+    // The endpoint that was tried is a success alone.
+    let one = simulate(folder.path(), &[&options[..], &["recent_orders"]].concat());
+    assert_eq!((one.code, one.with("held").len()), (Some(0), 9), "{one:?}");
+}
+
+#[test]
 fn a_wrong_key_is_found_and_shown() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&SUPPORT_DESK, folder.path());

@@ -25,6 +25,7 @@ use crate::console::comparison::{Question, Server};
 use crate::console::guard::{Asked, Guard};
 use crate::console::page;
 use crate::console::signed::{Signed, Wanted};
+use crate::manifest::events;
 use crate::manifest::model::{Described, Model};
 use crate::manifest::operator::Description;
 use crate::problem::{Error, Kind};
@@ -133,6 +134,8 @@ struct Shown {
     is_recorded: bool,
     /// The names of the inputs, in the order of the function's arguments.
     order: Vec<&'static str>,
+    /// Whether this is an event, whose id identifies its operation.
+    is_event: bool,
     /// The examples as one JSON object, sent as a string so that the page can keep every digit of large numbers.
     examples: String,
     source: String,
@@ -143,22 +146,20 @@ async fn endpoints(State(console): State<Arc<Console>>) -> Response {
     let assembled = &console.assembled;
     let endpoints: Vec<_> = assembled.own_endpoints().map(|bound| bound.endpoint).collect();
     let model = Model::new(&endpoints, public_url).with_events(&assembled.handlers, assembled.events_path);
-    let shown = |described: &Described| Shown {
+    let shown = |described: &Described, examples: &Value, is_event| Shown {
         description: Description::from(described),
-        examples: examples(described).to_string(),
+        examples: examples.to_string(),
+        is_event,
         effect: described.endpoint.effect.in_words(),
         is_recorded: described.endpoint.effect.is_recorded(),
         order: described.endpoint.inputs.iter().map(|input| input.name).collect(),
         source: described.endpoint.source.to_string(),
     };
-    json(
-        &model
-            .endpoints
-            .iter()
-            .chain(&model.events)
-            .map(shown)
-            .collect::<Vec<_>>(),
-    )
+    let endpoints = model.endpoints.iter();
+    let endpoints = endpoints.map(|described| shown(described, &examples(described), false));
+    let events = model.events.iter();
+    let events = events.map(|described| shown(described, &events::sample(&described.inputs), true));
+    json(&endpoints.chain(events).collect::<Vec<_>>())
 }
 
 fn examples(described: &Described) -> Value {

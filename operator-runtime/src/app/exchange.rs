@@ -106,7 +106,7 @@ pub(super) fn uncertified<B>(assembled: &Assembled, request: &Request<B>) -> Opt
     }
     let mut endpoints = assembled.endpoints.iter();
     let reply = match endpoints.find(|at| path == at.path || path == public_url.published_path(at.path)) {
-        Some(endpoint) => not_verified(endpoint, refusal),
+        Some(endpoint) => not_verified(endpoint, refusal.into()),
         None => {
             let challenge = credentials.challenge(&refusal, "endpoints", "");
             let mut reply = turned_away(request.method(), path, &refusal.into());

@@ -8,13 +8,19 @@ use tokio::task::spawn_blocking;
 use ureq::Agent;
 
 use super::trusted;
-use crate::protocol::oauth::{Fetching, IssuerKeys};
+use crate::protocol::oauth::{Fetching, IssuerKeys, LONGEST_FETCH};
 use crate::protocol::public_url::PublicUrl;
 
 /// The largest document that is read, in bytes. The keys of real issuers take a few KiB.
 const LARGEST: u64 = 256 * 1024;
-/// The time limit for each of the two documents.
-const LONGEST: Duration = Duration::from_secs(2);
+/// The time limit for each document.
+const LONGEST: Duration = Duration::from_millis(1_500);
+/// The most documents of one fetch: the metadata at each of two places, and the keys.
+const MOST: u128 = 3;
+const _: () = assert!(
+    MOST * LONGEST.as_millis() < LONGEST_FETCH.as_millis(),
+    "the last document has its time too"
+);
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -85,7 +91,7 @@ fn agent() -> Agent {
 fn read(agent: &Agent, url: &str) -> Result<Vec<u8>, String> {
     let failed = |error: ureq::Error| match error {
         ureq::Error::BodyExceedsLimit(_) => format!("{url} is longer than {LARGEST} bytes, the most that is read."),
-        ureq::Error::Timeout(_) => format!("{url} did not answer within {} s.", LONGEST.as_secs()),
+        ureq::Error::Timeout(_) => format!("{url} did not answer within {} s.", LONGEST.as_secs_f32()),
         error => format!("{url} cannot be fetched: {error}."),
     };
     let mut response = agent.get(url).call().map_err(failed)?;

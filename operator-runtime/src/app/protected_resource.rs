@@ -1,6 +1,7 @@
-//! The document that tells OAuth clients which issuer's tokens this server accepts (RFC 9728).
+//! The documents that tell OAuth clients which issuer's tokens this server accepts (RFC 9728): one for the endpoints, and
+//! one for MCP.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,15 +12,22 @@ use serde_json::json;
 use super::{Assembled, StartProblem};
 use crate::endpoint::Endpoint;
 use crate::protocol::oauth::METADATA;
-use crate::protocol::public_url::PublicUrl;
+use crate::protocol::public_url::{MCP, PublicUrl};
 
-/// Reports each path of an endpoint or of the events that is a path of the document.
+/// What a document describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resource {
+    Endpoints,
+    Mcp,
+}
+
+/// Reports each path of an endpoint or of the events that is a path of a document.
 pub(super) fn check_paths<'p>(
     of_endpoints: impl Iterator<Item = &'p str>,
     public_url: &PublicUrl,
 ) -> impl Iterator<Item = StartProblem> {
     let own = paths(public_url);
-    let is_taken = move |path: &&str| own.contains(*path) || own.contains(&public_url.published_path(path));
+    let is_taken = move |path: &&str| own.contains_key(*path) || own.contains_key(&public_url.published_path(path));
     of_endpoints.filter(is_taken).map(|path| {
         StartProblem::new(format!(
             "The path `{path}` of an endpoint is a path of the document for OAuth clients (RFC 9728): give the endpoint another path."
@@ -27,23 +35,25 @@ pub(super) fn check_paths<'p>(
     })
 }
 
-/// The paths of the document: `METADATA`, and `METADATA` with `/mcp` after it. If the public URL has a base path, each of
+/// The paths of the documents: `METADATA`, and `METADATA` with `/mcp` after it. If the public URL has a base path, each of
 /// the two is also served below the base path, and with the base path after `METADATA`, as RFC 9728 §3.1 says.
-fn paths(public_url: &PublicUrl) -> BTreeSet<String> {
+fn paths(public_url: &PublicUrl) -> BTreeMap<String, Resource> {
     let base = public_url.base_path();
-    let below = ["", "/mcp"].into_iter();
+    // If the base path itself is `/mcp`, a path has two meanings: the endpoints' URL is then the one with that path.
+    let below = [(MCP, Resource::Mcp), ("", Resource::Endpoints)].into_iter();
     below
-        .flat_map(|below| {
+        .flat_map(|(below, resource)| {
             [
                 format!("{METADATA}{below}"),
                 format!("{METADATA}{base}{below}"),
                 format!("{base}{METADATA}{below}"),
             ]
+            .map(|path| (path, resource))
         })
         .collect()
 }
 
-/// Adds the document, if there is an issuer.
+/// Adds the documents, if there is an issuer.
 pub(super) fn route(router: Router, assembled: &Arc<Assembled>) -> Router {
     let Some(issuer) = &assembled.credentials.load().issuer else {
         return router;
@@ -52,16 +62,23 @@ pub(super) fn route(router: Router, assembled: &Arc<Assembled>) -> Router {
     let handlers = assembled.handlers.iter().map(|handler| &handler.endpoint);
     let scopes: BTreeSet<&str> = endpoints.chain(handlers).map(Endpoint::scope).collect();
     let expected = issuer.expected();
-    let document = json!({
-        "resource": expected.audience,
-        "authorization_servers": [expected.issuer],
-        "scopes_supported": scopes,
-        "bearer_methods_supported": ["header"],
-    });
-    let document = document.to_string();
+    let document = |resource| {
+        // A client compares the resource with the URL that it uses (RFC 9728 §3.3). An MCP client uses only one.
+        let resource = match resource {
+            Resource::Endpoints => &expected.audience,
+            Resource::Mcp => &expected.mcp_url,
+        };
+        let document = json!({
+            "resource": resource,
+            "authorization_servers": [expected.issuer],
+            "scopes_supported": scopes,
+            "bearer_methods_supported": ["header"],
+        });
+        document.to_string()
+    };
     let paths = paths(&assembled.settings.public_url);
-    paths.into_iter().fold(router, |router, path| {
-        let document = document.clone();
+    paths.into_iter().fold(router, |router, (path, resource)| {
+        let document = document(resource);
         let answer = async || ([(CONTENT_TYPE, "application/json")], document);
         router.route(&path, get(answer))
     })
@@ -69,7 +86,7 @@ pub(super) fn route(router: Router, assembled: &Arc<Assembled>) -> Router {
 
 #[cfg(test)]
 mod tests {
-    use super::check_paths;
+    use super::{Resource, check_paths, paths};
     use crate::protocol::public_url::PublicUrl;
 
     #[test]
@@ -85,5 +102,13 @@ mod tests {
         assert!(taken("/base/.well-known/oauth-protected-resource/mcp", based));
         assert!(!taken("/.well-known/oauth-protected-resource/base", plain));
         assert!(!taken("/.well-known/other", plain));
+    }
+
+    #[test]
+    fn a_base_path_that_is_the_path_of_mcp_is_still_the_one_of_the_endpoints() {
+        let url = PublicUrl::parse("https://a.example/mcp").unwrap();
+        let paths = paths(&url);
+        let of = |path: &str| paths[&format!("/.well-known/oauth-protected-resource{path}")];
+        assert_eq!((of("/mcp"), of("/mcp/mcp")), (Resource::Endpoints, Resource::Mcp));
     }
 }

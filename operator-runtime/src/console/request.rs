@@ -27,6 +27,9 @@ pub(crate) struct Server<'s> {
     pub(crate) now: u64,
 }
 
+/// The message about a request that this page cannot check.
+const ED25519: &str = "X-Signature has 128 hexadecimal digits, so it is an Ed25519 signature, and this page compares only HMAC signatures, which have 64: check the payload with the caller's public key, for example with `openssl pkeyutl -verify -rawin`.";
+
 /// A complete pasted request.
 pub(super) struct Request {
     /// The parts that this server signs for the request.
@@ -51,6 +54,10 @@ impl Request {
         let method = endpoint.method;
         only(endpoint, pasted.method.as_deref())?;
         let headers = headers(&pasted.headers)?;
+        let signature = headers.get("x-signature").map(HeaderValue::as_bytes);
+        if signature.and_then(parse_hex::<64>).is_some() {
+            return Err(ED25519.to_owned());
+        }
         let stale = refused(bound, query, &headers, &pasted.body, server.now)?;
         let header = |name: &str| {
             headers
@@ -113,8 +120,12 @@ fn refused(
 ) -> Result<Option<String>, String> {
     let credentials = bound.credentials.load();
     let body = Bytes::from(body.to_owned());
-    let verified = Unverified::parse(bound.endpoint.method, query, headers, body, credentials.accepted())
-        .and_then(|unverified| unverified.verify(&credentials, &Extensions::new(), now));
+    let verified =
+        Unverified::parse(bound.endpoint.method, query, headers, body, credentials.accepted()).and_then(|unverified| {
+            unverified
+                .verify(&credentials, &Extensions::new(), now)
+                .map_err(|refused| refused.why)
+        });
     match verified {
         Ok(_) | Err(Refusal::Signature { .. }) => Ok(None),
         Err(stale @ (Refusal::Stale(_) | Refusal::Milliseconds)) => Ok(Some(stale.to_string())),

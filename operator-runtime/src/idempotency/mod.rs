@@ -176,7 +176,7 @@
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
 //! | `store_unavailable` | 503: the store was unavailable or full and nothing was started, or the store could not commit the transaction and nothing was kept |
 //! | `turned_away` | 503: the server was full or stopping and nothing was started, or other work was ahead of the call (`not-begun`) |
-//! | `not_verified` | 400 or 401: the call was unsigned, stale or malformed; calls refused earlier by a limit of size or time are not counted |
+//! | `not_verified` | 400, 401 or 403: the call was unsigned, stale or malformed, or lacks a scope; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;
 mod claiming;

@@ -1,5 +1,7 @@
 //! Events in documents: the fields of an event as one schema.
 
+#[cfg(feature = "cli")]
+use serde_json::Map;
 use serde_json::{Value, json};
 
 use super::inputs;
@@ -29,4 +31,25 @@ pub(crate) fn fields(handler: &EventHandler) -> Value {
     required.extend(payload["required"].as_array().into_iter().flatten().cloned());
     payload["required"] = required.into();
     schema
+}
+
+/// A value that fits the schema, from its examples. What has no example is left out, or is null if it is required.
+#[cfg(feature = "cli")]
+pub(crate) fn sample(schema: &Value) -> Value {
+    let shown = schema["examples"].get(0).or_else(|| schema.get("const"));
+    if let Some(value) = shown.or_else(|| schema.get("default")) {
+        return value.clone();
+    }
+    let Some(properties) = schema["properties"].as_object() else {
+        return Value::Null;
+    };
+    let required = schema["required"].as_array();
+    let mut object = Map::new();
+    for (name, property) in properties {
+        let value = sample(property);
+        if !value.is_null() || required.is_some_and(|required| required.iter().any(|one| one == name)) {
+            object.insert(name.clone(), value);
+        }
+    }
+    object.into()
 }

@@ -23,6 +23,7 @@ pub(crate) mod operator;
 pub(crate) mod problems;
 #[cfg(feature = "cli")]
 pub(crate) mod readers;
+mod security;
 pub(crate) mod served;
 
 use serde::Serialize;

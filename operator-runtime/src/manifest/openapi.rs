@@ -11,6 +11,7 @@ use super::guarantees;
 use super::model::{Described, Model};
 use super::openapi_3_0;
 use super::problems::{self, Problem};
+use super::security;
 use crate::endpoint::InputKey;
 use crate::input::Input;
 use crate::problem::{PROBLEM_JSON, type_uri};
@@ -40,7 +41,7 @@ pub(crate) struct Document {
     info: Value,
     servers: Value,
     tags: Value,
-    /// Null if the reader cannot send the headers.
+    /// Null if the reader takes it from somewhere else. An operation that needs a key has a list of its own.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub(super) security: Value,
     pub(super) paths: Map<String, Value>,
@@ -62,7 +63,10 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         .iter()
         .map(|described| {
             let method = described.endpoint.method.as_str().to_lowercase();
-            let operation = writer.operation(described);
+            let mut operation = writer.operation(described);
+            if security::needs_key(described.endpoint) {
+                operation[security::SECURITY] = security::with_key(dialect);
+            }
             (described.endpoint.path.to_owned(), sorted(json!({ method: operation })))
         })
         .collect();
@@ -79,7 +83,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
     let components = json!({
         "schemas": writer.schemas(),
         "responses": writer.problems,
-        "securitySchemes": security_schemes(),
+        "securitySchemes": security::schemes(dialect),
     });
     Document {
         openapi: match dialect {
@@ -89,8 +93,7 @@ pub(crate) fn document(model: &Model, dialect: Dialect) -> Document {
         info: sorted(model.info.to_value(dialect)),
         servers: sorted(model.info.servers(&model.public_url)),
         tags: sorted(tags(model.endpoints.iter().chain(events))),
-        // This is one requirement with three schemes, because every call needs all three headers.
-        security: sorted(json!([{ "idempotencyKey": [], "timestamp": [], "signature": [] }])),
+        security: sorted(security::without_key(dialect)),
         paths,
         webhooks,
         components: sorted(components),
@@ -107,24 +110,6 @@ fn sorted(mut value: Value) -> Value {
 fn tags<'d>(shown: impl Iterator<Item = &'d Described>) -> Value {
     let names: BTreeSet<&str> = shown.map(Described::tag).collect();
     names.into_iter().map(|name| json!({ "name": name })).collect()
-}
-
-fn security_schemes() -> Value {
-    let header = |name: &str, description: &str| json!({ "type": "apiKey", "in": "header", "name": name, "description": description });
-    json!({
-        "idempotencyKey": header(
-            "X-Idempotency-Key",
-            "The key of one operation, the same on each retry: 1 to 255 visible ASCII characters without a colon. Do not use it for another operation within 24 hours.",
-        ),
-        "timestamp": header(
-            "X-Timestamp",
-            "When this attempt was signed, in whole seconds since 1970-01-01 UTC. It may differ from the server's clock by at most 30 s.",
-        ),
-        "signature": header(
-            "X-Signature",
-            "The HMAC-SHA256 of `URL:X-Idempotency-Key:X-Timestamp:content` with the signing key, in lower-case hexadecimal. `URL` is the endpoint's URL without its query. `content` is the raw body of a POST, or the search parameters of a GET as a JSON object of strings with sorted keys, as CPython's `json.dumps(…, sort_keys=True)` prints it.",
-        ),
-    })
 }
 
 /// The schema of a problem (RFC 9457 §3.1), with our extensions: the operation and the wrong inputs.

@@ -8,6 +8,7 @@ use tracing::Span;
 use super::reply::Reply;
 use crate::clock::{milliseconds, timer_now};
 use crate::pipeline::prepared::PreparedEndpoint;
+use crate::protocol::caller::Caller;
 
 /// Counts and logs one call when the call ends.
 #[derive(Clone)]
@@ -15,6 +16,18 @@ pub(crate) struct Account {
     endpoint: Arc<PreparedEndpoint>,
     /// When the call began. `None` if the call is not logged, because only the log shows the duration.
     started: Option<Instant>,
+}
+
+/// The span of a call. Every line that is logged within it names the caller.
+pub(super) fn span(endpoint: &PreparedEndpoint, caller: &Caller, idempotency_key: &str) -> Span {
+    tracing::info_span!(
+        "call",
+        endpoint = endpoint.endpoint.name,
+        tenant = caller.name().tenant(),
+        key_id = caller.name().id(),
+        scheme = caller.scheme().word(),
+        idempotency_key,
+    )
 }
 
 impl Account {

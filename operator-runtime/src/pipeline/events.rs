@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::operation::{Decoded, Operation};
 use super::prepared::PreparedEndpoint;
 use super::reply::Reply;
-use crate::endpoint::event::{EVENTS, EventHandler};
+use crate::endpoint::event::EventHandler;
 use crate::endpoint::invocation::Invocation;
 use crate::events::Event;
 use crate::problem::Error;
@@ -86,6 +86,6 @@ impl Handlers {
 }
 
 fn refused(error: &Error) -> Reply {
-    tracing::warn!(endpoint = EVENTS.name, reason = error.detail(), "refused");
+    tracing::warn!(reason = error.detail(), "refused");
     Reply::from_error(error)
 }

@@ -40,7 +40,7 @@ use crate::idempotency::operations::Operations;
 use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
-use crate::protocol::caller::Caller;
+use crate::protocol::caller::{Caller, Refused};
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
@@ -129,8 +129,9 @@ impl Pipeline {
         let method = endpoint.endpoint.method;
         let credentials = endpoint.credentials.load();
         Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
+            .map_err(Refused::from)
             .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
-            .map_err(|refusal| not_verified(endpoint, refusal))
+            .map_err(|refused| not_verified(endpoint, refused))
     }
 
     /// Opens a call whose body or query takes long to hash, or whose caller can be verified only after a fetch. The caller
@@ -209,12 +210,11 @@ impl Pipeline {
                 Opening::Done(Ok(self.begin(invocation, call, claimed)))
             }
             Next::Decode { length } => {
-                let decoding = Arc::clone(endpoint);
-                let decode = move || decode(decoding, kept, head);
+                let endpoint = Arc::clone(endpoint);
                 if large::takes_a_turn(length) {
-                    Opening::Waiting(Box::pin(self.decode_in_turn(Arc::clone(endpoint), decode)))
+                    Opening::Waiting(Box::pin(self.decode_in_turn(endpoint, kept, head)))
                 } else {
-                    Opening::Done(self.claim_decoded(endpoint, decode()))
+                    Opening::Done(self.claim_decoded(decode(endpoint, kept, head)))
                 }
             }
         }
@@ -224,22 +224,24 @@ impl Pipeline {
     async fn decode_in_turn(
         &self,
         endpoint: Arc<PreparedEndpoint>,
-        decode: impl FnOnce() -> Result<Decoded, Reply> + Send,
+        kept: Kept,
+        head: Parts,
     ) -> Result<Begun<'_>, Reply> {
-        match large::check_in_turn(decode).await {
-            Ok(decoded) => self.claim_decoded(&endpoint, decoded),
-            Err(error) => Err(turned_away(&endpoint, &error)),
+        let span = account::span(&endpoint, kept.caller(), kept.idempotency_key());
+        let account = Account::open(&endpoint, &span);
+        match large::check_in_turn(|| decode(endpoint, kept, head)).await {
+            Ok(decoded) => self.claim_decoded(decoded),
+            Err(error) => Err(span.in_scope(|| account.close(Reply::from_error(&error)))),
         }
     }
 
-    /// Claims the operation that the content names. `entered` is the endpoint at which the call arrived; an event goes on
-    /// with the endpoint of its handler.
-    fn claim_decoded(&self, entered: &PreparedEndpoint, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
+    /// Claims the operation that the content names. An event goes on with the endpoint of its handler.
+    fn claim_decoded(&self, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
         let Decoded {
             endpoint,
             invocation,
             operation,
-        } = decoded.inspect_err(|reply| entered.meter.call(reply.outcome()))?;
+        } = decoded?;
         let key = invocation.call().idempotency_key();
         let (call, claimed) = self.claim(&endpoint, invocation.call().kept.caller(), key, || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
@@ -255,15 +257,8 @@ impl Pipeline {
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
         let allowed = caller.check(endpoint.endpoint.scope());
-        allowed.map_err(|refusal| not_verified(endpoint, refusal))?;
-        let span = tracing::info_span!(
-            "call",
-            endpoint = endpoint.endpoint.name,
-            tenant = caller.name().tenant(),
-            key_id = caller.name().id(),
-            scheme = caller.scheme().word(),
-            idempotency_key,
-        );
+        allowed.map_err(|refused| not_verified(endpoint, refused))?;
+        let span = account::span(endpoint, caller, idempotency_key);
         let account = Account::open(endpoint, &span);
         span.in_scope(|| match self.claim_at_once(endpoint, operation) {
             Ok((permit, claimed)) => Ok((permit, account, claimed)),
@@ -370,22 +365,25 @@ impl Pipeline {
     }
 }
 
-/// Decodes a call before its operation is claimed.
+/// Decodes a call before its operation is claimed. A call that is answered here is counted and logged here.
 fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
-    match &endpoint.events {
-        Some(handlers) => handlers.decode(kept, head),
-        None => Ok(Decoded::of_inputs(endpoint, kept, head)),
-    }
+    let span = account::span(&endpoint, kept.caller(), kept.idempotency_key());
+    let account = Account::open(&endpoint, &span);
+    span.in_scope(|| match &endpoint.events {
+        Some(handlers) => handlers.decode(kept, head).map_err(|reply| account.close(reply)),
+        None => Ok(Decoded::of_inputs(Arc::clone(&endpoint), kept, head)),
+    })
 }
 
-/// Counts and answers a call whose caller is not verified, or may not make it.
-pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
+/// Counts, logs and answers a call whose caller is not verified, or may not make it.
+pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refused: Refused) -> Reply {
     endpoint.meter.call(Outcome::NotVerified);
-    refuse(endpoint, refusal)
+    refuse(endpoint, refused)
 }
 
-/// Counts and answers a call for whose body there was no turn.
+/// Counts, logs and answers a call for whose body there was no turn before its caller was verified.
 fn turned_away(endpoint: &PreparedEndpoint, error: &Error) -> Reply {
+    tracing::warn!(endpoint = endpoint.endpoint.name, reason = error.detail(), "refused");
     let reply = Reply::from_error(error);
     endpoint.meter.call(reply.outcome());
     reply

@@ -9,6 +9,7 @@ use crate::idempotency::effect::Effect;
 use crate::idempotency::outcome::{Answer, Recorded};
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON, ProblemSpec};
+use crate::protocol::caller::Refused;
 use crate::protocol::request::Refusal;
 use crate::record::Response;
 use crate::record::operation::OperationId;
@@ -117,28 +118,44 @@ fn timed_out(effect: Effect) -> Error {
     Error::new(Kind::TimedOut, detail)
 }
 
-pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
-    let name = endpoint.endpoint.name;
+pub(crate) fn refuse(endpoint: &PreparedEndpoint, refused: Refused) -> Reply {
+    log_refused(endpoint.endpoint.name, &refused);
+    let challenge = endpoint
+        .credentials
+        .load()
+        .all()
+        .challenge(&refused.why, "endpoints", "");
+    Reply {
+        challenge: challenge.map(Into::into),
+        ..Reply::from_error(&refused.why.into())
+    }
+}
+
+/// Logs why a request is refused, and whose request it is, if that is known.
+pub(crate) fn log_refused(endpoint: &str, Refused { why, caller }: &Refused) {
     if let Refusal::Signature {
         payload_length,
         payload_sha256,
         ..
-    } = &refusal
+    } = why
     {
         tracing::warn!(
-            endpoint = name,
+            endpoint,
             payload_length,
             payload_sha256,
             "refused: the signature does not match"
         );
-    } else {
-        tracing::warn!(endpoint = name, reason = %refusal, "refused");
+        return;
     }
-    let challenge = endpoint.credentials.load().all().challenge(&refusal, "endpoints", "");
-    Reply {
-        challenge: challenge.map(Into::into),
-        ..Reply::from_error(&refusal.into())
-    }
+    let caller = caller.as_deref();
+    tracing::warn!(
+        endpoint,
+        tenant = caller.map(|caller| caller.name().tenant()),
+        key_id = caller.map(|caller| caller.name().id()),
+        scheme = caller.map(|caller| caller.scheme().word()),
+        reason = %why,
+        "refused"
+    );
 }
 
 /// The error of a call whose handler did not start, because the store failed.

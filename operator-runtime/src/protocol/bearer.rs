@@ -34,20 +34,20 @@ pub(crate) struct ToolCall {
 }
 
 impl Bearer {
-    /// Returns the holder of the request's token.
+    /// Returns the holder of the request's token. A client certificate alone does not do, because MCP is only served to
+    /// the holders of tokens.
     pub(crate) fn of(
         credentials: &Credentials,
         headers: &HeaderMap,
         connection: &Extensions,
         now: u64,
     ) -> Result<Self, Refusal> {
-        let certified = credentials.certified(connection, now)?;
+        credentials.certified(connection, now)?;
         let accepted = credentials.accepted().without_signatures();
         let envelope = Envelope::parse(&Headers::find(headers), accepted)?;
-        match (&envelope.credential, certified) {
-            (Credential::Nothing, Some(client)) => Ok(Self(client)),
-            (Credential::Token(token), _) => credentials.holder(token, now).map(Self),
-            (Credential::Nothing | Credential::Signature(_), _) => Err(Refusal::NoCredential(accepted)),
+        match &envelope.credential {
+            Credential::Token(token) => credentials.holder(token, now).map(Self),
+            Credential::Nothing | Credential::Signature(_) => Err(Refusal::NoCredential(accepted)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who makes a call: the name of the credential, the scheme that it belongs to, and the scopes of the call.
 
+use std::fmt;
 #[cfg(feature = "oauth")]
 use std::sync::Arc;
 
@@ -126,11 +127,40 @@ impl Caller {
     }
 
     /// Refuses a caller that may not do what needs `scope`.
-    pub(crate) fn check(&self, scope: &'static str) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, scope: &'static str) -> Result<(), Refused> {
         if self.may(scope) {
             return Ok(());
         }
         let wanted = self.scopes.and(scope);
-        Err(Refusal::Scope { lacking: scope, wanted })
+        Err(Refused::of(self.clone(), Refusal::Scope { lacking: scope, wanted }))
+    }
+}
+
+/// A refused request, with its caller, so that the log can name a caller that is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) why: Refusal,
+    /// `None` if nothing vouches for the caller. Boxed, so that results with a `Refused` are small.
+    pub(crate) caller: Option<Box<Caller>>,
+}
+
+impl Refused {
+    /// A request of a verified caller.
+    pub(super) fn of(caller: Caller, why: Refusal) -> Self {
+        let caller = Some(Box::new(caller));
+        Self { why, caller }
+    }
+}
+
+/// A request whose caller is not known.
+impl From<Refusal> for Refused {
+    fn from(why: Refusal) -> Self {
+        Self { why, caller: None }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(formatter)
     }
 }

@@ -90,14 +90,21 @@ impl ClientList {
     }
 
     fn of(place: &str, given: Vec<secrets::Secret>) -> Result<Self, SecretsError> {
-        let mut clients = Vec::new();
+        let mut clients: Vec<(KeyName, ClientName)> = Vec::new();
         let mut problems = Vec::new();
         for secrets::Secret { name, text } in given {
-            match ClientName::parse(&text) {
-                Some(client) => clients.push((name, client)),
-                None => problems.push(format!(
+            let Some(client) = ClientName::parse(&text) else {
+                problems.push(format!(
                     "{place}: the client {name:?} has no name that a certificate can have: write a DNS name, a URI such as `spiffe://example.com/agent`, or `sha256:` and the 64 hexadecimal digits of the certificate's digest."
+                ));
+                continue;
+            };
+            // Compared as certificates are: two texts can be one name, for example in capitals and in small letters.
+            match clients.iter().find(|(_, other)| *other == client) {
+                Some((owner, _)) => problems.push(format!(
+                    "{place}: the client {name:?} has the same name in its certificate as {owner:?}, {client}: give each id a certificate of its own."
                 )),
+                None => clients.push((name, client)),
             }
         }
         problems.truncate(MOST_PROBLEMS);
@@ -123,8 +130,11 @@ impl ClientName {
         if text.contains("://") {
             return Some(Self::Uri(text.to_owned()));
         }
-        let is_dns = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'*');
-        text.bytes().all(is_dns).then(|| Self::Dns(text.to_ascii_lowercase()))
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*');
+        let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_allowed);
+        text.split('.')
+            .all(is_label)
+            .then(|| Self::Dns(text.to_ascii_lowercase()))
     }
 
     /// All names of a certificate.

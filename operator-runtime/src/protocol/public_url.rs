@@ -5,6 +5,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// The path of the MCP server.
+#[cfg(any(feature = "mcp", feature = "oauth"))]
+pub(crate) const MCP: &str = "/mcp";
+
 /// The URL below which the endpoints are published: scheme, host and base path, without a slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUrl {

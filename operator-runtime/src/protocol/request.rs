@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderValue};
 
-use super::caller::Caller;
+use super::caller::{Caller, Refused};
 use super::credentials::{Accepted, BoundCredentials};
 use super::envelope::{Credential, Envelope, Header, Headers};
 use super::freshness;
@@ -97,45 +97,50 @@ impl<'h> Unverified<'h> {
 
     /// Verifies the caller, and then reports the mistakes that only a verified caller may see. `connection` has the
     /// client's certificate, if there is one. `now` is in seconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// Why the caller is not verified; or the caller, and its mistake.
     pub(crate) fn verify(
         self,
         credentials: &BoundCredentials,
         connection: &Extensions,
         now: u64,
-    ) -> Result<Verified<'h>, Refusal> {
+    ) -> Result<Verified<'h>, Refused> {
         let certified = credentials.all().certified(connection, now)?;
         let (caller, timestamp, content) = match &self.envelope.credential {
             Credential::Signature(signed) => {
                 let timestamp = signed.timestamp;
                 if let Some(seconds) = freshness::staleness(timestamp, now) {
-                    return Err(match freshness::staleness(timestamp / 1000, now) {
+                    let refusal = match freshness::staleness(timestamp / 1000, now) {
                         None => Refusal::Milliseconds,
                         Some(_) => Refusal::Stale(seconds),
-                    });
+                    };
+                    return Err(refusal.into());
                 }
                 let content = self.content.ok_or(Refusal::ParameterNotUtf8)?;
                 let caller = credentials.signer(signed, &content.signed());
                 let caller = caller.map_err(|refusal| content.name_parameters(refusal))?;
-                (caller, timestamp, content)
+                (caller, timestamp, Some(content))
             }
             Credential::Nothing => {
                 let caller = certified.ok_or_else(|| Refusal::NoCredential(credentials.accepted()))?;
-                (caller, now, self.content.ok_or(Refusal::ParameterNotUtf8)?)
+                (caller, now, self.content)
             }
             Credential::Token(token) => {
                 let caller = credentials.all().holder(token, now)?;
-                (caller, now, self.content.ok_or(Refusal::ParameterNotUtf8)?)
+                (caller, now, self.content)
             }
         };
-        match self.mistake {
-            Some(mistake) => Err(mistake),
-            None => Ok(Verified {
+        match (content, self.mistake) {
+            (Some(content), None) => Ok(Verified {
                 idempotency_key: self.envelope.idempotency_key,
                 timestamp,
                 caller,
                 content_type: self.content_type,
                 content,
             }),
+            (None, _) => Err(Refused::of(caller, Refusal::ParameterNotUtf8)),
+            (Some(_), Some(mistake)) => Err(Refused::of(caller, mistake)),
         }
     }
 }

@@ -43,6 +43,7 @@ impl Attempt {
             BoundCredentials::of_keys(accepted, URL).accepted(),
         )?
         .verify(&BoundCredentials::of_keys(accepted, URL), &Extensions::new(), NOW)
+        .map_err(|refused| refused.why)
         .map(Verified::keep)
     }
 }
@@ -223,7 +224,7 @@ fn a_refused_get_names_the_parameters_that_are_signed() {
         let headers = Attempt::default().signed_by(&Keys::single("the test", "guess").unwrap());
         let bound = BoundCredentials::of_keys(&Keys::single("the test", "s3cret").unwrap(), URL);
         let unverified = Unverified::parse(Method::Get, query, &headers, Bytes::new(), bound.accepted()).unwrap();
-        let refusal = unverified.verify(&bound, &Extensions::new(), NOW).unwrap_err();
+        let refusal = unverified.verify(&bound, &Extensions::new(), NOW).unwrap_err().why;
         refusal.to_string()
     };
     let names = told(Some("order=17&amount=h%C3%BCsh&amount_in=EUR"));

@@ -56,6 +56,7 @@ impl Vector {
         Unverified::parse(self.method(), query, &headers, self.body(), credentials.accepted())?
             .verify(&credentials, &Extensions::new(), self.timestamp.parse().unwrap())
             .map(Verified::keep)
+            .map_err(|refused| refused.why)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::caller::{self, Inputs};
 use super::{Done, print, refused, settings};
 use crate::app::{App, Config, registry, trusted};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, milliseconds};
 use crate::endpoint::Endpoint;
 use crate::manifest::inputs;
 use crate::protocol::method::Method;
@@ -140,7 +140,8 @@ fn send(
     keys: &Keys,
     idempotency_key: &str,
 ) -> Result<bool, String> {
-    let timestamp = SystemClock::new().unix_seconds();
+    let clock = SystemClock::new();
+    let (timestamp, started) = (clock.unix_seconds(), clock.monotonic());
     let signature = call.sign(keys, idempotency_key, timestamp);
     let sent = match call.method {
         Method::Get => {
@@ -161,16 +162,17 @@ fn send(
         }
     };
     let mut answer = sent.map_err(|error| caller::unanswered(target, &error))?;
-    let mut text = format!("\n{}\n", answer.status());
+    let body = answer
+        .body_mut()
+        .read_to_string()
+        .map_err(|error| format!("The answer ended before it was complete: {error}."))?;
+    let took = milliseconds(clock.monotonic().saturating_sub(started));
+    let mut text = format!("\n{} after {took} ms\n", answer.status());
     for name in ["content-type", "idempotent-replayed", "retry-after"] {
         if let Some(value) = answer.headers().get(name).and_then(|value| value.to_str().ok()) {
             let _ = writeln!(text, "{name}: {value}");
         }
     }
-    let body = answer
-        .body_mut()
-        .read_to_string()
-        .map_err(|error| format!("The answer ended before it was complete: {error}."))?;
     let is_json = serde_json::from_str::<Value>(&body).is_ok();
     let shown = if is_json { caller::indented(&body) } else { body };
     let _ = write!(text, "\n{shown}\n");

@@ -17,7 +17,7 @@ use crate::protocol::ed25519::VerifyingKeys;
 #[cfg(feature = "oauth")]
 use crate::protocol::oauth::{Expected, Issuer, METADATA};
 #[cfg(feature = "oauth")]
-use crate::protocol::public_url::PublicUrl;
+use crate::protocol::public_url::{MCP, PublicUrl};
 use crate::protocol::secrets::SecretsError;
 use crate::protocol::signature::Keys;
 
@@ -79,8 +79,8 @@ impl Config {
     /// The OAuth issuer whose access tokens (RFC 9068) callers may send as `Authorization: Bearer …`, as its metadata
     /// names it, such as `https://login.example.com`. Needs the feature `oauth`.
     ///
-    /// The issuer's keys are fetched at start-up, and again when a token names a key that is not known, but at most once
-    /// a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act` for one that
+    /// The issuer's keys are fetched at start-up, every ten minutes, and when a token names a key that is not known, but
+    /// at most once a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act` for one that
     /// changes something, unless the endpoint names a scope of its own.
     #[must_use]
     pub fn oauth_issuer(mut self, issuer: impl Into<String>) -> Self {
@@ -88,7 +88,8 @@ impl Config {
         self
     }
 
-    /// The audience that access tokens must name in `aud`; the public URL unless set.
+    /// The audience that access tokens must name in `aud`; the public URL unless set. The published URL of `/mcp` is
+    /// accepted too, because MCP clients ask the issuer for a token for the URL that they use.
     #[must_use]
     pub fn oauth_audience(mut self, audience: impl Into<String>) -> Self {
         self.oauth_audience = Some(setting::OAUTH_AUDIENCE.by_method(audience.into()));
@@ -246,6 +247,7 @@ impl Config {
             audience: audience
                 .or_else(|| url.as_ref().map(PublicUrl::to_string))
                 .unwrap_or_default(),
+            mcp_url: url.as_ref().map(|url| url.published(MCP)).unwrap_or_default(),
             metadata: url.map(|url| url.published(METADATA)).unwrap_or_default(),
             issuer: value.clone(),
             tenant_claim: self.oauth_tenant_claim.as_ref().map(|claim| claim.value.clone()),

@@ -25,13 +25,16 @@ use super::{Server, Tools};
 use crate::app::reading::Reading;
 use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
+use crate::pipeline::reply::log_refused;
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
+use crate::protocol::caller::Refused;
 use crate::protocol::credentials::Credentials;
-use crate::protocol::request::{Refusal, RefusalKind};
+use crate::protocol::public_url::MCP;
+use crate::protocol::request::RefusalKind;
 
 /// The path, which is also served below the base path of the public URL.
-pub(in crate::app) const PATH: &str = "/mcp";
+pub(in crate::app) const PATH: &str = MCP;
 
 /// Adds `/mcp`, if tokens are configured.
 pub(in crate::app) fn route(mut router: Router, assembled: &Arc<Assembled>) -> Router {
@@ -89,7 +92,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     credentials.fetch(&head.headers).await;
     let bearer = match door.tools.pipeline.bearer(&credentials, &head) {
         Ok(bearer) => bearer,
-        Err(refusal) => return Ok(turned_away(&credentials, refusal)),
+        Err(refusal) => return Ok(turned_away(&credentials, PATH, refusal.into())),
     };
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
@@ -102,8 +105,10 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         return Ok(refused(&Error::new(Kind::TooLarge, detail)));
     }
     let tool = called(&body).and_then(|name| door.tools.find(&name));
-    if let Some(Err(refusal)) = tool.map(|tool| bearer.caller().check(tool.bound.endpoint.scope())) {
-        return Ok(turned_away(&credentials, refusal));
+    if let Some(endpoint) = tool.map(|tool| tool.bound.endpoint)
+        && let Err(refused) = bearer.caller().check(endpoint.scope())
+    {
+        return Ok(turned_away(&credentials, endpoint.name, refused));
     }
     let is_json = is_json(&head.headers);
     let message = as_text(&body).map_or_else(|| body.clone(), Bytes::from);
@@ -193,10 +198,10 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
 }
 
 /// The answer to a client that is not verified, or may not do what it asks for.
-fn turned_away(credentials: &Credentials, refusal: Refusal) -> Response {
-    tracing::warn!("refused at {PATH}: {refusal}");
-    let challenge = credentials.challenge(&refusal, "MCP", PATH);
-    let mut response = refused(&refusal.into());
+fn turned_away(credentials: &Credentials, endpoint: &str, refusal: Refused) -> Response {
+    log_refused(endpoint, &refusal);
+    let challenge = credentials.challenge(&refusal.why, "MCP", PATH);
+    let mut response = refused(&refusal.why.into());
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }

@@ -24,7 +24,8 @@ export class EndpointView {
       element("label", { for: "json" }, element("span", { class: "name" }, this.isGet ? "Parameters as JSON" : "Body")),
       element("p", { class: "hint", id: "json-hint" }, this.isGet ? "One object of names and values." : "Signed and sent byte for byte."),
       this.json, this.jsonMistake);
-    this.key = element("input", { id: "key", type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": "key-hint", value: newKey() });
+    this.key = element("input", { id: "key", type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": "key-hint", });
+    this.renew();
     this.asJson = element("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggle() }, "Edit as JSON");
     this.repeat = element("button", { type: "button", disabled: true, onclick: () => this.send(this.last.wanted) }, "Repeat with the same key");
     this.copy = element("button", { type: "button", class: "small", onclick: () => this.copyCurl() }, "Copy as curl");
@@ -122,8 +123,7 @@ export class EndpointView {
       trouble(error.message);
       return;
     }
-    // The form gets a new key, so that the next call is a new operation unless the person types an earlier key.
-    if (!call.repeats) this.key.value = newKey();
+    if (!call.repeats) this.renew();
     this.remember(call);
     this.display(call);
     announce(`${outcomeOf(call.answer)}${isReplay(call.answer) ? ", replayed: the endpoint did not run again" : ""}.`);
@@ -202,6 +202,13 @@ export class EndpointView {
     return "The form cannot show all of these inputs: edit them as JSON.";
   }
 
+  /** Makes the next call a new operation, unless the person types an earlier key, or an earlier id of an event. */
+  renew() {
+    const unique = crypto.randomUUID();
+    this.key.value = `console-${unique}`;
+    if (this.endpoint.is_event) this.form.fields().find((field) => field.path() === "id")?.write(`ev_${unique}`);
+  }
+
   async copyCurl() {
     try {
       await navigator.clipboard.writeText(curlOf(this.shown));
@@ -210,10 +217,6 @@ export class EndpointView {
       trouble("The browser does not let this page write to the clipboard: select the request and copy it.");
     }
   }
-}
-
-function newKey() {
-  return `console-${crypto.randomUUID()}`;
 }
 
 /** The mistakes in a problem document (RFC 9457), by input. */

@@ -8,6 +8,7 @@ use crate::idempotency::effect::Effect;
 use crate::manifest::mcp::{Tool, Tools};
 use crate::manifest::model::{Described, Model};
 use crate::manifest::openapi::{self, Dialect};
+use crate::manifest::security::SECURITY;
 use crate::manifest::{Format, to_text};
 
 const LEFT_OUT: &str = "the document does not have the endpoint";
@@ -150,7 +151,7 @@ fn of_operations(model: &Model, reader: &Reader, found: &mut Vec<Misfit>) -> ope
                 reader.title
             ),
             better: "Set OPERATOR_API_KEYS, and give the reader one of the API keys, which it sends as a bearer token.",
-            instead: "the document does not have the three headers of a signed call".to_owned(),
+            instead: "the document does not say how callers show who they are".to_owned(),
         });
     }
     // What was fitted is sorted again, so that the document does not depend on serde_json's `preserve_order`.
@@ -173,10 +174,13 @@ fn fit_operation(described: &Described, operation: &mut Value, reader: &Reader, 
         let of_body = shape::fit(reader, body).into_iter();
         found.extend(of_body.map(|one| of_input(name, one)));
     }
-    if !reader.sends_headers
-        && let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut)
-    {
-        parameters.retain(|parameter| parameter["in"] != "header");
+    if !reader.sends_headers {
+        if let Some(operation) = operation.as_object_mut() {
+            operation.remove(SECURITY);
+        }
+        if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
+            parameters.retain(|parameter| parameter["in"] != "header");
+        }
     }
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {

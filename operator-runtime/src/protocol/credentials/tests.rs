@@ -82,8 +82,12 @@ fn ed25519() -> String {
 /// The scheme and the name of the caller, or the slug and the sentence of the refusal.
 fn told(headers: &HeaderMap, credentials: &BoundCredentials) -> Result<String, (&'static str, String)> {
     let body = Bytes::from_static(BODY.as_bytes());
-    let verified = Unverified::parse(Method::Post, None, headers, body, credentials.accepted())
-        .and_then(|unverified| unverified.verify(credentials, &Extensions::new(), NOW));
+    let verified =
+        Unverified::parse(Method::Post, None, headers, body, credentials.accepted()).and_then(|unverified| {
+            unverified
+                .verify(credentials, &Extensions::new(), NOW)
+                .map_err(|refused| refused.why)
+        });
     let told = |verified: Verified<'_>| format!("{} {:?}", verified.caller().scheme().word(), verified.key());
     verified
         .map(told)
@@ -290,8 +294,12 @@ fn the_key_of_an_operation_may_be_in_either_header() {
         let mut all = headers(pairs);
         all.insert("x-api-key", HeaderValue::from_static(TOKEN));
         let body = Bytes::from_static(BODY.as_bytes());
-        let verified = Unverified::parse(Method::Post, None, &all, body, credentials.accepted())
-            .and_then(|unverified| unverified.verify(&credentials, &Extensions::new(), NOW));
+        let verified =
+            Unverified::parse(Method::Post, None, &all, body, credentials.accepted()).and_then(|unverified| {
+                unverified
+                    .verify(&credentials, &Extensions::new(), NOW)
+                    .map_err(|refused| refused.why)
+            });
         verified.map(|verified| verified.idempotency_key().map(str::to_owned))
     };
     let (own, plain) = ("x-idempotency-key", "idempotency-key");

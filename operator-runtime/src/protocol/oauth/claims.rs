@@ -18,8 +18,8 @@ pub(super) fn caller(claims: &Map<String, Value>, expected: &Expected, now: u64)
     if text("iss") != Some(&expected.issuer) {
         return Err(format!("is of another issuer: send a token of {}", expected.issuer));
     }
-    let own = without_slash(&expected.audience);
-    if !values(claims.get("aud")).any(|audience| without_slash(audience) == own) {
+    let own = [&expected.audience, &expected.mcp_url].map(|own| without_slash(own));
+    if !values(claims.get("aud")).any(|audience| own.contains(&without_slash(audience))) {
         return Err(format!(
             "is for another audience: ask the issuer for a token for the resource {}",
             expected.audience

@@ -23,7 +23,7 @@ use crate::clock::timer_now;
 /// The pause between two fetches of the issuer's keys, so that tokens with made-up key ids cause no more of them.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The longest that a call waits for a fetch.
-const LONGEST_FETCH: Duration = Duration::from_secs(5);
+pub(crate) const LONGEST_FETCH: Duration = Duration::from_secs(5);
 
 /// Why a bearer token that is not a JWT is refused: a clause that follows "The access token".
 pub(super) const NO_JWT: &str =
@@ -42,6 +42,8 @@ pub(crate) struct Expected {
     pub(crate) issuer: String,
     /// This server, as the issuer names it.
     pub(crate) audience: String,
+    /// The URL of the MCP server, which is an audience too: an MCP client asks for a token for the URL that it uses.
+    pub(crate) mcp_url: String,
     /// The URL at which this server describes itself to clients (RFC 9728).
     pub(crate) metadata: String,
     /// The claim that names the tenant. Without it, every caller belongs to the tenant `default`.

@@ -14,7 +14,7 @@ pub(super) struct Tried {
     pub(super) seen: Result<Seen, String>,
 }
 
-/// A report, and whether some promise was held and none was broken.
+/// A report, and whether every endpoint was tried, some promise was held and none was broken.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) text: String,
@@ -62,7 +62,7 @@ impl Row<'_> {
         } else if let Some(first) = self.not_shown().next() {
             ("not shown", first, all)
         } else {
-            return format!("not shown  {text:width$}  no endpoint is of this kind\n");
+            return format!("not shown  {text:width$}  no endpoint of this kind was tried\n");
         };
         let share = if all == 1 {
             String::new()
@@ -101,7 +101,9 @@ pub(super) fn write(tried: &[Tried]) -> Report {
     text += &not_shown(&rows);
     text += &not_tried(tried);
     Report {
-        is_held: rows.iter().any(|row| row.held().next().is_some())
+        // An endpoint that was not tried could break each promise.
+        is_held: tried.iter().all(|one| one.seen.is_ok())
+            && rows.iter().any(|row| row.held().next().is_some())
             && rows.iter().all(|row| row.broken().next().is_none()),
         // A terminal obeys control characters, and some of the text comes from the server.
         text: text.replace(|letter: char| letter.is_control() && letter != '\n', " "),

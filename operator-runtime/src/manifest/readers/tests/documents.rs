@@ -130,7 +130,11 @@ fn the_openapi_document_for_gpt_actions_keeps_within_its_limits() {
         inputs: Vec::leak(vec![<String as SearchInput>::INPUT.named("about", about)]),
         ..endpoint("get_order", details)
     };
-    let (document, misfits) = written(vec![post, get], "gpt-actions");
+    let unkeyed = Endpoint {
+        path: "/unkeyed",
+        ..endpoint("unkeyed", "Rings a bell.")
+    };
+    let (document, misfits) = written(vec![post, get, unkeyed], "gpt-actions");
     let [get, post] = [&document["paths"]["/get"]["get"], &document["paths"]["/post"]["post"]];
     for operation in [get, post] {
         let description = operation["description"].as_str().unwrap();
@@ -147,6 +151,8 @@ fn the_openapi_document_for_gpt_actions_keeps_within_its_limits() {
     assert_eq!(get["x-openai-isConsequential"], false);
     assert_eq!(post["x-openai-isConsequential"], true);
     assert_eq!(post["parameters"], json!([]));
+    // An endpoint without `key(…)` has a list of its own, which the reader does not get either.
+    assert_eq!(document["paths"]["/unkeyed"]["post"].get("security"), None);
     assert!(document.get("security").is_none() && document["components"].get("securitySchemes").is_none());
     let said: Vec<String> = misfits.iter().map(Misfit::to_string).collect();
     assert_eq!(said.len(), 5, "{said:#?}");
