@@ -2,6 +2,7 @@
 
 pub(super) mod http;
 mod outcome;
+mod parsing;
 mod server;
 mod size;
 #[cfg(feature = "cli")]
