@@ -17,7 +17,7 @@ pub fn pasted(text: &str) {
 pub fn key_lists(text: &str) {
     drop(Keys::parse("a list", text).map_err(|error| error.to_string()));
     drop(Keys::parse_lines("a file", text).map_err(|error| error.to_string()));
-    drop(ApiKeys::parse("a list", text).map_err(|error| error.to_string()));
+    drop(ApiKeys::parse("a list", text, &Keys::default()).map_err(|error| error.to_string()));
     let no_file = |_: &str| Err("is not read here".to_owned());
     drop(VerifyingKeys::parse("a list", text, &no_file).map_err(|error| error.to_string()));
 }

@@ -6,6 +6,7 @@
 mod charges;
 #[path = "../../examples/billing/src/ledger.rs"]
 mod ledger;
+#[allow(dead_code, reason = "`costs` uses the rest")]
 mod measured;
 #[allow(dead_code, reason = "`costs` uses the rest")]
 mod values;

@@ -5,6 +5,7 @@ use std::path::Path;
 use operator_runtime::App;
 use operator_runtime::testing::{Answer, Client};
 use peak_alloc::PeakAlloc;
+use proptest::strategy::{Just, Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config as Cases, RngAlgorithm, TestRng, TestRunner};
 use serde_json::Value;
 use tests::process;
@@ -52,6 +53,12 @@ impl Caller {
         answer
     }
 
+    /// Calls an endpoint with these inputs after a random part of them is replaced, removed or added.
+    pub(crate) fn call_spoiled(&self, runner: &mut TestRunner, endpoint: &str, inputs: &Value) {
+        let spoiled = values::nearly(Just(inputs.clone())).new_tree(runner).unwrap();
+        self.call(endpoint, &spoiled.current());
+    }
+
     /// Calls each endpoint with nearly valid values. Some are long or deeply nested.
     pub(crate) fn call_nearly_right(&self, endpoints: &[Value]) {
         for endpoint in endpoints {
@@ -59,14 +66,8 @@ impl Caller {
             // Values are made larger only in a body, because search parameters are limited by the size of a request's
             // head.
             let grows = endpoint["method"] == "POST";
-            let config = Cases {
-                cases: 24,
-                failure_persistence: None,
-                ..Cases::default()
-            };
-            let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
             let nearly = values::nearly_of(&endpoint["inputs"]);
-            let ran = runner.run(&(nearly, 0..3_u8, 1..127_usize), |(value, change, depth)| {
+            let ran = runner(24).run(&(nearly, 0..3_u8, 1..127_usize), |(value, change, depth)| {
                 let value = if grows {
                     worst::grown(value, change, depth)
                 } else {
@@ -78,6 +79,16 @@ impl Caller {
             ran.unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
+}
+
+/// Makes this many values, the same in each run.
+pub(crate) fn runner(cases: u32) -> TestRunner {
+    let config = Cases {
+        cases,
+        failure_persistence: None,
+        ..Cases::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
 /// Returns the endpoints in a program's manifest.

@@ -21,7 +21,12 @@ pub(crate) fn of(schema: &Value) -> BoxedStrategy<Value> {
 
 /// Values of a schema in which one part is replaced, removed or added.
 pub(crate) fn nearly_of(schema: &Value) -> BoxedStrategy<Value> {
-    (of(schema), any::<prop::sample::Index>(), 0..4_u8, anything())
+    nearly(of(schema))
+}
+
+/// Values of which one part is replaced, removed or added.
+pub(crate) fn nearly(values: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
+    (values, any::<prop::sample::Index>(), 0..4_u8, anything())
         .prop_map(|(mut value, place, change, other)| {
             let places = places(&value);
             spoil(&mut value, &places[place.index(places.len())], change, other);

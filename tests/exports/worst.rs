@@ -73,7 +73,7 @@ pub(crate) fn requests() -> Vec<Worst> {
         worst(
             "maps, and a last item that is not a map",
             "many",
-            json!({ "maps": ended(json!({ "": "" }), BODY / 8 - 10) }),
+            json!({ "maps": ended(json!({ "": "" }), BODY / 8 - 10, json!(5)) }),
             "must be an object",
         ),
         worst(
@@ -94,6 +94,12 @@ pub(crate) fn requests() -> Vec<Worst> {
             json!({ "node": escaped_names(10, BODY / 70) }),
             "lacks `value`",
         ),
+        worst(
+            "lists of several forms, and a last item of none",
+            "anything",
+            json!({ "value": ended(json!([0]), BODY / 4 - 10, Value::Null) }),
+            "null was given",
+        ),
         worst("unknown inputs", "many", names(BODY / 12), "There is no input"),
         worst(
             "unknown fields",
@@ -109,9 +115,9 @@ fn zeros(count: usize) -> Value {
 }
 
 /// A list of valid values that ends with an invalid value.
-fn ended(item: Value, count: usize) -> Value {
+fn ended(item: Value, count: usize, last: Value) -> Value {
     let mut items = vec![item; count];
-    items.push(json!(5));
+    items.push(last);
     items.into()
 }
 
@@ -144,24 +150,46 @@ fn chain(depth: usize, wrong: &Value) -> Value {
     (0..depth).fold(json!({ "value": wrong }), |next, _| json!({ "value": 1, "next": next }))
 }
 
-/// The endpoints with recursive types.
-pub(crate) const RECURSIVE: &[&str] = &["sum", "chain", "outer", "beside", "anything", "alike", "picky"];
+/// The recursive types. A type has the name of its endpoint, or of its input of the endpoint `many`.
+pub(crate) const RECURSIVE: &[&str] = &[
+    "sum", "chain", "outer", "beside", "anything", "alike", "picky", "tree", "node", "bag",
+];
+
+/// The endpoint that takes a recursive type.
+pub(crate) fn endpoint_of(recursive: &str) -> &str {
+    match recursive {
+        "node" | "bag" => "many",
+        other => other,
+    }
+}
+
+/// The inputs of a call with this value of a recursive type.
+pub(crate) fn inputs_of(recursive: &str, value: Value) -> Value {
+    match recursive {
+        "node" | "bag" => json!({ recursive: value }),
+        "tree" => json!({ "value": value, "others": [] }),
+        _ => json!({ "value": value }),
+    }
+}
 
 /// A valid value without nested values of the same type.
-pub(crate) fn leaf(endpoint: &str) -> Value {
-    match endpoint {
+pub(crate) fn leaf(recursive: &str) -> Value {
+    match recursive {
         "sum" => json!({ "op": "Num", "value": 1.5 }),
         "chain" => json!({ "kind": "End", "value": 1 }),
         "outer" => json!({ "Number": 1 }),
         "beside" => json!({ "is": "Number", "of": 1.5 }),
         "alike" | "picky" => json!({ "three": 2 }),
+        "tree" => json!({ "name": "", "branches": [] }),
+        "node" => json!({ "value": 1 }),
+        "bag" => json!({ "bags": [], "also": 1 }),
         _ => json!(1.5),
     }
 }
 
-/// Nests values of an endpoint's type in each other.
-pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
-    (0..depth).fold(innermost, |inner, level| match (endpoint, level % 4) {
+/// Nests values of a recursive type in each other.
+pub(crate) fn nested(recursive: &str, depth: usize, innermost: Value) -> Value {
+    (0..depth).fold(innermost, |inner, level| match (recursive, level % 4) {
         ("sum", 0) => json!({ "op": "Add", "left": inner, "right": leaf("sum") }),
         ("sum", 1) => json!({ "op": "Sub", "left": leaf("sum"), "right": inner }),
         ("sum", 2) => json!({ "op": "Mul", "left": inner, "right": leaf("sum") }),
@@ -178,6 +206,10 @@ pub(crate) fn nested(endpoint: &str, depth: usize, innermost: Value) -> Value {
         ("alike" | "picky", 0) => json!({ "inner": inner, "one": 1 }),
         ("alike" | "picky", 1) => json!({ "inner": inner, "two": 2 }),
         ("alike" | "picky", _) => json!({ "inner": inner, "three": 4 }),
+        ("tree", 0 | 2) => json!({ "name": "", "branches": [leaf("tree"), inner] }),
+        ("tree", _) => json!({ "name": "", "branches": [], "neighbour": inner }),
+        ("node", _) => json!({ "value": 1, "next": inner }),
+        ("bag", _) => json!({ "bags": [inner, { "bags": [], "also": 2 }], "also": 1 }),
         (_, 0) => json!([inner, true]),
         (_, _) => json!({ "a": inner }),
     })
@@ -196,7 +228,7 @@ pub(crate) fn grown(mut value: Value, change: u8, depth: usize) -> Value {
         }
         (1, first) => {
             let inner = first.clone();
-            put_deepest(first, &inner, depth.min(20));
+            put_deepest(first, &inner, depth);
         }
         _ => {}
     }

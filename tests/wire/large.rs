@@ -1,22 +1,31 @@
-//! Bodies that are not short are decoded a few at once, and large ones on a different thread than those that answer other
-//! calls.
+//! Bodies that are not short are parsed and decoded a few at once, and large ones on a different thread than those that
+//! answer other calls. Bodies that wait for their turn are limited too.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex};
+use std::task::Poll;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use operator_runtime::store::SqliteStore;
-use operator_runtime::testing::Client;
-use operator_runtime::{App, Sqlite, Tx, endpoints, operator_api};
+use axum::Router;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use operator_runtime::events::ConversationEnded;
+use operator_runtime::store::{MemoryStore, SqliteStore};
+use operator_runtime::testing::{Answer, Client};
+use operator_runtime::{App, Config, Sqlite, Tx, endpoints, operator_api, operator_event};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use tests::caller::{PUBLIC_URL, SECRET};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 /// Held by each test, because the tests share the permits and the gate.
 static ONE_TEST: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -104,13 +113,59 @@ async fn choose(
     matches!(choice, Choice::List(_))
 }
 
+/// Takes one of several forms, which names the operation. Use it to see that such a value takes its turn before.
+#[operator_api(POST, "/choose-once", key(choice))]
+async fn choose_once(
+    /// The value.
+    choice: Choice,
+) -> bool {
+    matches!(choice, Choice::List(_))
+}
+
+/// Does nothing. Use it to see that long events take their turn.
+#[operator_event("conversation.ended")]
+async fn ended(_ended: ConversationEnded) {}
+
+/// A client whose API key accompanies its calls, which have no idempotency key.
+const API_KEY: &str = "op_sk_of_the_test";
+
+fn config() -> Config {
+    let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL);
+    config.api_keys(format!("robot={API_KEY}"))
+}
+
+/// Calls a tool over MCP.
+async fn call_tool(router: &Router, name: &str, arguments: &Value) -> StatusCode {
+    let params = json!({ "name": name, "arguments": arguments });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let request = Request::post("/mcp")
+        .header("Host", "127.0.0.1")
+        .header("Content-Type", "application/json")
+        .header("Accept", "application/json, text/event-stream")
+        .header("MCP-Protocol-Version", "2025-11-25")
+        .header("Authorization", format!("Bearer {API_KEY}"))
+        .body(Body::from(message.to_string()))
+        .unwrap();
+    router.clone().oneshot(request).await.unwrap().status()
+}
+
 fn permits() -> usize {
     available_parallelism().map_or(1, |count| count.get() / 2).max(1)
 }
 
-fn close_the_gate() {
+/// A closed gate, which opens when the test ends: a runtime waits for its blocked threads, even if the test has failed.
+struct Closed;
+
+fn close_the_gate() -> Closed {
     *OPEN.0.lock().unwrap() = false;
     WAITING.send_replace(0);
+    Closed
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        open_the_gate();
+    }
 }
 
 fn open_the_gate() {
@@ -136,7 +191,7 @@ fn a_worker_thread_is_left_for_other_calls_while_many_bodies_are_decoded() {
         // Start-up decodes samples of each input.
         open_the_gate();
         let client = Client::new(App::new().only(endpoints![gated, quick])).await.unwrap();
-        close_the_gate();
+        let _closed = close_the_gate();
         let medium = json!({ "text": "x".repeat(3_000) });
         let mut calls = JoinSet::new();
         for _ in 0..permits() + 2 {
@@ -168,11 +223,18 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
     open_the_gate();
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(folder.path().join("large.db")).unwrap();
-    let app = App::new()
-        .store(store)
-        .only(endpoints![gated, quick, charge, deposit, choose]);
+    let app =
+        App::new()
+            .store(store)
+            .config(config())
+            .only(endpoints![gated, quick, charge, deposit, choose, choose_once]);
     let client = Client::new(app).await.unwrap();
-    close_the_gate();
+    let over_mcp = App::new()
+        .store(MemoryStore::new())
+        .config(config())
+        .only(endpoints![quick]);
+    let over_mcp = over_mcp.router().await.unwrap();
+    let _closed = close_the_gate();
     let long = json!({ "text": "x".repeat(70_000) });
     let mut large = JoinSet::new();
     for _ in 0..permits() {
@@ -186,7 +248,8 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
         let call = tokio::spawn(async move { client.call(endpoint, &inputs).await });
         tokio::time::timeout(Duration::from_secs(20), call)
     };
-    let quick = call("quick", &json!({})).await.expect("it waits for the large one");
+    let nothing = json!({});
+    let quick = call("quick", &nothing).await.expect("it waits for the large one");
     assert_eq!(quick.unwrap().status, 200);
     let too_long = json!({ "text": "x".repeat(70_001) });
     let unsigned = {
@@ -194,17 +257,29 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
         let very_long = json!({ "text": "x".repeat(300_000) });
         tokio::spawn(async move { client.call("quick", &very_long).await })
     };
-    // Three of these calls wait for the permit: two to be decoded, one to be checked before its transaction begins. A
-    // caller that is not verified waits for other permits, of which none is taken.
+    let quick = call_tool(&over_mcp, "quick", &nothing);
+    let quick = tokio::time::timeout(Duration::from_secs(20), quick).await;
+    assert_eq!(quick.expect("it waits for the large one"), 200);
+    // Four of these calls wait for the permit: three to be decoded, one to be checked before its transaction begins. Over
+    // MCP, the message waits before it is parsed. A caller that is not verified waits for other permits, of which none is
+    // taken.
     let short = json!({ "choice": [1] });
-    let (charge, choose, deposit, unsigned) = tokio::join!(
+    let choose_once = {
+        let (client, short) = (client.with_api_key(API_KEY), short.clone());
+        let call = tokio::spawn(async move { client.call("choose_once", &short).await });
+        tokio::time::timeout(Duration::from_secs(20), call)
+    };
+    let (charge, choose, choose_once, deposit, unsigned, message) = tokio::join!(
         call("charge", &long),
         call("choose", &short),
+        choose_once,
         call("deposit", &too_long),
-        unsigned
+        unsigned,
+        call_tool(&over_mcp, "quick", &long)
     );
     assert_eq!(unsigned.unwrap().status, 401);
-    for too_late in [charge, choose, deposit] {
+    assert_eq!(message, 503);
+    for too_late in [charge, choose, choose_once, deposit] {
         let too_late = too_late.expect("it waits without a limit").unwrap();
         assert_eq!(too_late.status, 503, "{}", too_late.body);
         assert!(too_late.retry_after.is_some());
@@ -215,6 +290,11 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
     while let Some(answer) = large.join_next().await {
         assert_eq!(answer.unwrap().body, 70_000);
     }
+    assert_eq!(
+        call_tool(&over_mcp, "quick", &long).await,
+        200,
+        "the turns are given back"
+    );
     let again = call("charge", &long).await.unwrap().unwrap();
     assert_eq!((again.status.as_u16(), again.body), (200, json!(70_000)));
     assert_eq!(
@@ -228,4 +308,45 @@ async fn few_large_bodies_are_decoded_at_once_and_other_calls_are_answered_meanw
     assert!(detail.contains("`text` must"), "{detail}");
     let reused = call("deposit", &long).await.unwrap().unwrap();
     assert_eq!(reused.status, 422, "the refusal is recorded: {}", reused.body);
+}
+
+/// Otherwise every connection could hold a whole body while it waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_call_that_waits_for_its_turn_counts_as_running() {
+    let _guard = ONE_TEST.lock().await;
+    open_the_gate();
+    let others = Client::new(App::new().only(endpoints![gated])).await.unwrap();
+    let app = App::new().config(config().concurrency(1));
+    let app = app.only(endpoints![quick, choose_once, ended]);
+    let client = Client::new(app).await.unwrap();
+    let _closed = close_the_gate();
+    let long = json!({ "text": "x".repeat(70_000) });
+    let mut large = JoinSet::new();
+    for _ in 0..permits() {
+        let (others, long) = (others.clone(), long.clone());
+        large.spawn(async move { others.call("gated", &long).await });
+    }
+    until_decoding(permits()).await;
+
+    let keyed = client.with_api_key(API_KEY);
+    let (nothing, choice) = (json!({}), json!({ "choice": [1] }));
+    let event = json!({ "type": "conversation.ended", "data": { "summary": "x".repeat(70_000) } });
+    let mut waiting: [Pin<Box<dyn Future<Output = Answer> + Send>>; 2] = [
+        Box::pin(client.event(&event)),
+        Box::pin(keyed.call("choose_once", &choice)),
+    ];
+    for call in &mut waiting {
+        let is_waiting = poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await;
+        assert!(is_waiting, "it needs no turn");
+        let quick = client.call("quick", &nothing).await;
+        assert_eq!(quick.status, 503);
+        let detail = quick.body["detail"].as_str().unwrap();
+        assert!(detail.contains("at its limit of concurrent calls"), "{detail}");
+        *call = Box::pin(client.call("quick", &nothing));
+        assert_eq!(call.await.status, 200, "a caller that hangs up gives its permit back");
+    }
+    open_the_gate();
+    while let Some(answer) = large.join_next().await {
+        assert_eq!(answer.unwrap().body, 70_000);
+    }
 }

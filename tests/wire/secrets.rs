@@ -221,6 +221,56 @@ fn settings_in_code_and_tokens_follow_the_same_rules() {
     assert_eq!(problems(Config::new().signing_key("hush\r\n")), Vec::<String>::new());
 }
 
+/// Public keys and API keys have rules of their own, beside those of every list.
+#[test]
+fn each_problem_of_every_list_is_told_at_once_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list");
+    let told = |setting: fn(Config, String) -> Config, list: &str| {
+        write(&path, list.as_bytes());
+        let config = Config::new().signing_key("op_sk_of_the_test");
+        problems(setting(config, format!("@{}", path.display())))
+    };
+    let verifying_keys: fn(Config, String) -> Config = Config::verifying_keys;
+    let api_keys: fn(Config, String) -> Config = Config::api_keys;
+    let right = "dqrmB5wnsxMjSDcvwfUPHMjAZ8RESJDqpfnLrU2RhKI=";
+    for (setting, name, list, expected) in [
+        (
+            verifying_keys,
+            "`Config::verifying_keys`",
+            format!("shop/a=hush!\n# ours\nb= {right}\nc=MCowBQYDK2VwAyEA\nd\n"),
+            [
+                "Line 1 of {}: the verifying key shop/a is not base64: write the public key",
+                "Line 3 of {}: the key has a space before it; write only the key,",
+                "Line 4 of {}: the verifying key default/c has 12 bytes and is not an Ed25519 key",
+                "Line 5 of {} has no `=`: write `[tenant/]id=KEY`.",
+            ],
+        ),
+        (
+            api_keys,
+            "`Config::api_keys`",
+            "shop/a=hush.hush.hush\nb=op_sk_of_the_test\nc=h\u{fc}sh\nd =hush\n".to_owned(),
+            [
+                "Line 1 of {}: the API key shop/a has the form of a JWT",
+                "Line 2 of {}: the API key default/b equals the signing key default/default",
+                "Line 3 of {}: the API key default/c has characters that a header cannot carry",
+                "Line 4 of {}: the id has a space",
+            ],
+        ),
+    ] {
+        let told = told(setting, &list);
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        let place = format!("{} ({name})", path.display());
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(&expected.replace("{}", &place)), "{told}");
+        }
+    }
+    let many: String = (0..30).map(|id| format!("k{id}=hush!\n")).collect();
+    let told = told(verifying_keys, &many);
+    assert_eq!(told.len(), 21, "{told:?}");
+    assert!(told[20].starts_with("There may be more problems in "), "{}", told[20]);
+}
+
 /// What `serve` reports at start-up about a file of tokens. The key file is valid. The program's address is invalid, so
 /// it cannot listen and ends by itself.
 fn said(program: &Path, folder: &Path, tokens: &Path) -> String {

@@ -10,9 +10,9 @@ use super::arguments::ArgumentSources;
 use super::call::Call;
 use super::need::{Need, NeedKind};
 use crate::events::Event;
-use crate::input::{Arguments, Decoder, Verdict};
+use crate::input::{Arguments, Decoder, Effort, Verdict};
 use crate::problem::Error;
-use crate::protocol::request::{Content, Kept};
+use crate::protocol::request::Kept;
 use crate::transaction::{Database, Tx};
 
 /// A verified, admitted call. Only the pipeline constructs an `Invocation`.
@@ -80,12 +80,9 @@ impl Invocation {
         self.0.head.is_some()
     }
 
-    /// The number of bytes to decode, or a larger number if they take as long to decode as a larger body.
-    pub(crate) fn body_length(&self) -> usize {
-        match self.0.call.kept.content() {
-            Content::Body(body) => self.0.sources.inputs.decoded_like(body.len()),
-            Content::Parameters(_) => 0,
-        }
+    /// The effort to decode the content.
+    pub(crate) fn effort(&self) -> Effort {
+        self.0.sources.inputs.effort(self.0.call.kept.content())
     }
 
     /// Runs the endpoint's extractors.

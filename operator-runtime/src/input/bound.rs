@@ -17,7 +17,25 @@ use super::mistake::InputMistake;
 use super::rules::Rules;
 use super::{Input, TypeName, attempts, search_param, sentence, trial};
 use crate::protocol::method::Method;
+use crate::protocol::request::Content;
 use crate::schema::{definitions, exact, walk};
+
+/// How long it takes to decode the content of a request, as the length in bytes of a plain body that takes as long. It
+/// decides whether the content is decoded in turn, and where. A length alone does not, so no function takes one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort(usize);
+
+impl Effort {
+    /// The effort to parse a message of this length, which has no inputs yet.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn of_message(length: usize) -> Self {
+        Self(length)
+    }
+
+    pub(crate) fn is_above(self, bytes: usize) -> bool {
+        self.0 > bytes
+    }
+}
 
 /// The inputs of one endpoint.
 #[derive(Default)]
@@ -124,11 +142,15 @@ impl BoundInputs {
         }
     }
 
-    /// The length of a body that takes at least as long to decode as one of this length, in bytes. Where serde may try
-    /// several forms of a value, a short body can take as long as a large one.
-    pub(crate) fn decoded_like(&self, length: usize) -> usize {
+    /// The effort to decode this content. Where serde may try several forms of a value, a short body can take as long as
+    /// a large one. Parameters take none, because the limit of a request's head keeps them short.
+    pub(crate) fn effort(&self, content: &Content) -> Effort {
         const LARGE: usize = 64 * 1024;
-        if self.has_forms { length.max(LARGE) } else { length }
+        match content {
+            Content::Body(body) if self.has_forms => Effort(body.len().max(LARGE)),
+            Content::Body(body) => Effort(body.len()),
+            Content::Parameters(_) => Effort(0),
+        }
     }
 
     /// The place of a name among the names of all inputs, if it is one of them.

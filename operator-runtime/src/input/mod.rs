@@ -41,7 +41,7 @@ use serde::Serialize;
 
 #[cfg(feature = "cli")]
 pub(crate) use bound::compile;
-pub(crate) use bound::{BoundInputs, is_email};
+pub(crate) use bound::{BoundInputs, Effort, is_email};
 pub(crate) use decoder::{Arguments, Decoder, Verdict};
 pub(crate) use identity::identity;
 pub use json::{FlattenInput, JsonInput};

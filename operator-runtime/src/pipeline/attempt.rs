@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::account::Account;
 use super::execution::{Stopped, execute, was_panic_logged};
-use super::large;
+use super::large::{self, Turn};
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record, response_of};
@@ -39,16 +39,16 @@ pub(super) async fn run(
     mut lease: Option<&mut Lease>,
 ) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
-    let length = invocation.body_length();
+    let effort = invocation.effort();
     // Outside a transaction, all but short bodies wait for a permit before they are decoded. A call in a transaction does
     // not wait, because other transactions would wait for it, and a large body is already checked. The wait does not
     // count toward the handler's time limit. If the wait is too long, the operation is released, because nothing has run
     // yet.
-    let turn = if in_transaction || !large::takes_a_turn(length) {
+    let turn = if in_transaction || !large::takes_a_turn(effort) {
         None
     } else {
-        match Box::pin(execute(large::turn(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
-            Ok(turn) => turn,
+        match Box::pin(execute(Turn::wait(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
+            Ok(turn) => Some(turn),
             Err(_) => return refused(&Error::retryable(large::WAITED_TOO_LONG)),
         }
     };
@@ -57,12 +57,7 @@ pub(super) async fn run(
             // The extractors' future is boxed, so that a call without extractors does not reserve space for it.
             Box::pin(invocation.extract()).await?;
         }
-        let start = || (endpoint.endpoint.run)(&mut invocation, transaction);
-        let handler = if large::is_large(length) {
-            large::aside(start)
-        } else {
-            start()
-        };
+        let handler = large::run(effort, || (endpoint.endpoint.run)(&mut invocation, transaction));
         drop(turn);
         handler?.await
     };

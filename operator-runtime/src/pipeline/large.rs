@@ -1,4 +1,4 @@
-//! Verifies, checks and decodes bodies in turn, and large ones outside the runtime's worker threads, so that other calls
+//! Verifies, parses and decodes bodies in turn, and large ones outside the runtime's worker threads, so that other calls
 //! make progress in the meantime.
 
 use std::sync::LazyLock;
@@ -10,10 +10,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+use crate::input::Effort;
 use crate::problem::{Error, Kind};
 
-/// Longer bodies, in bytes, are decoded in turn. Refusing such a body can take a millisecond, so that many of them at
-/// once would delay other calls.
+/// Longer bodies, in bytes, are parsed and decoded in turn. Refusing such a body can take a millisecond, so that many of
+/// them at once would delay other calls.
 const IN_TURN: usize = 2 * 1024;
 
 /// A body is large if it is longer than this many bytes. A body of this length is decoded in well under a millisecond;
@@ -26,7 +27,7 @@ const LARGE_TO_HASH: usize = 256 * 1024;
 /// The permits to hash large bodies of callers that are not verified yet. They are not the permits to decode, because
 /// such callers could take all of those.
 static HASHES: LazyLock<Semaphore> = LazyLock::new(permits);
-/// The permits to decode bodies of verified callers.
+/// The permits to parse and decode bodies of verified callers.
 static TURNS: LazyLock<Semaphore> = LazyLock::new(permits);
 
 /// One permit for every two processors, so that half of the processors stay free for calls with small bodies.
@@ -39,14 +40,14 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) const WAITED_TOO_LONG: &str =
     "The server is reading other large requests and has not started this one. Send it again.";
 
-/// Whether a body of that length is decoded under a permit.
-pub(super) fn takes_a_turn(length: usize) -> bool {
-    length > IN_TURN
+/// Whether content that takes this effort is decoded in turn.
+pub(super) fn takes_a_turn(effort: Effort) -> bool {
+    effort.is_above(IN_TURN)
 }
 
-/// Whether a body of that length is decoded outside the worker threads.
-pub(super) fn is_large(length: usize) -> bool {
-    length > LARGE
+/// Whether content that takes this effort is decoded outside the worker threads.
+pub(super) fn is_large(effort: Effort) -> bool {
+    effort.is_above(LARGE)
 }
 
 /// Whether a body or query of that length is hashed under a permit.
@@ -54,34 +55,49 @@ pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
     length.saturating_mul(keys) > LARGE_TO_HASH
 }
 
-/// Waits for the permit to decode a body.
-pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
-    // `acquire` fails only on a closed semaphore, and nothing closes this one.
-    TURNS.acquire().await.ok()
+/// A turn to parse or decode content, which lasts until it is dropped.
+pub(crate) struct Turn(#[allow(dead_code, reason = "dropped to end the turn")] Option<SemaphorePermit<'static>>);
+
+impl Turn {
+    /// The turn of content that takes this effort. Short content takes none; for other content this waits, up to
+    /// `LONGEST_WAIT`.
+    pub(crate) async fn of(effort: Effort) -> Result<Self, Error> {
+        if !takes_a_turn(effort) {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(permit_of(&TURNS).await?)))
+    }
+
+    /// Waits without a limit, for content that is not short.
+    pub(super) async fn wait() -> Self {
+        // `acquire` fails only on a closed semaphore, and nothing closes this one.
+        Self(TURNS.acquire().await.ok())
+    }
 }
 
-/// Waits for a permit, and checks a large body of a call that has not claimed its operation.
-pub(super) async fn check_in_turn<T>(check: impl FnOnce() -> T) -> Result<T, Error> {
-    in_turn(&TURNS, check).await
+/// Parses or decodes content that takes this effort: outside the worker threads, if it is large.
+pub(crate) fn run<T>(effort: Effort, work: impl FnOnce() -> T) -> T {
+    if is_large(effort) { aside(work) } else { work() }
 }
 
 /// Waits for a permit, and hashes a large body of a caller that is not verified yet.
 pub(super) async fn hash_in_turn<T>(hash: impl FnOnce() -> T) -> Result<T, Error> {
-    in_turn(&HASHES, hash).await
+    let permit = permit_of(&HASHES).await?;
+    let done = aside(hash);
+    drop(permit);
+    Ok(done)
 }
 
-async fn in_turn<T>(permits: &Semaphore, work: impl FnOnce() -> T) -> Result<T, Error> {
-    let turn = timeout(LONGEST_WAIT, permits.acquire()).await;
-    let turn = turn.map_err(|_| Error::new(Kind::Full, WAITED_TOO_LONG))?;
-    let done = aside(work);
-    drop(turn);
-    Ok(done)
+async fn permit_of(permits: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
+    let waited_too_long = || Error::new(Kind::Full, WAITED_TOO_LONG);
+    let permit = timeout(LONGEST_WAIT, permits.acquire()).await;
+    permit.ok().and_then(Result::ok).ok_or_else(waited_too_long)
 }
 
 /// Runs `work` inside `block_in_place`. A current-thread runtime has only one worker thread, so on such a runtime the
 /// work is done like any other. Tokio panics on `block_in_place` inside a `LocalSet`, so a host that serves the app
 /// inside a `LocalSet` needs a current-thread runtime.
-pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
+fn aside<T>(work: impl FnOnce() -> T) -> T {
     let has_others = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
     if has_others { block_in_place(work) } else { work() }
 }
@@ -94,13 +110,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_waits_five_seconds_for_its_turn_and_is_then_refused() {
         let none = Semaphore::new(0);
-        let patient = timeout(Duration::from_millis(4_900), in_turn(&none, || ())).await;
+        let patient = timeout(Duration::from_millis(4_900), permit_of(&none)).await;
         assert!(patient.is_err());
-        let refusal = timeout(Duration::from_millis(5_100), in_turn(&none, || ())).await;
+        let refusal = timeout(Duration::from_millis(5_100), permit_of(&none)).await;
         assert!(refusal.is_ok_and(|refusal| refusal.is_err_and(|error| error.kind() == Kind::Full)));
         none.add_permits(1);
         for _ in 0..2 {
-            assert!(in_turn(&none, || ()).await.is_ok(), "a permit is given back");
+            assert!(permit_of(&none).await.is_ok(), "a permit is given back");
         }
     }
 }

@@ -6,7 +6,7 @@ mod attempt;
 mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
-mod large;
+pub(crate) mod large;
 pub(crate) mod operation;
 pub(crate) mod prepared;
 pub(crate) mod reply;
@@ -27,6 +27,7 @@ use tracing::{Instrument as _, Span};
 use self::account::Account;
 use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
 use self::detached::Detached;
+use self::large::Turn;
 use self::operation::{Decoded, Operation};
 use self::prepared::PreparedEndpoint;
 use self::reply::{Reply, refuse};
@@ -37,6 +38,7 @@ use crate::fail_point::FailPoint;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::lease::Lease;
 use crate::idempotency::operations::Operations;
+use crate::input::Effort;
 use crate::problem::{Error, Kind, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
@@ -186,18 +188,22 @@ impl Pipeline {
     }
 
     /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
-    /// [`Invocation`] is made.
+    /// [`Invocation`] is made. A call that waits has a permit, so that the bodies of waiting calls are limited too.
     fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<Next, Reply> {
         let given = verified.idempotency_key();
         let is_named_by_content = endpoint.events.is_some() || (given.is_none() && endpoint.endpoint.key.is_some());
         if is_named_by_content {
-            return Ok(Next::Decode {
-                length: verified.body().len(),
-            });
+            let key = given.unwrap_or_default();
+            let permit = self
+                .permit()
+                .map_err(|error| refused(endpoint, verified.caller(), key, &error))?;
+            let effort = endpoint.arguments.inputs.effort(verified.content());
+            return Ok(Next::Decode { permit, effort });
         }
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
-        let (call, claimed) = self.claim(endpoint, verified.caller(), key, operation)?;
+        let permit = || self.permit();
+        let (call, claimed) = self.claim(endpoint, verified.caller(), key, permit, operation)?;
         Ok(Next::Run(call, claimed))
     }
 
@@ -209,12 +215,12 @@ impl Pipeline {
                 let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
                 Opening::Done(Ok(self.begin(invocation, call, claimed)))
             }
-            Next::Decode { length } => {
+            Next::Decode { permit, effort } => {
                 let endpoint = Arc::clone(endpoint);
-                if large::takes_a_turn(length) {
-                    Opening::Waiting(Box::pin(self.decode_in_turn(endpoint, kept, head)))
+                if large::takes_a_turn(effort) {
+                    Opening::Waiting(Box::pin(self.decode_in_turn(endpoint, permit, effort, kept, head)))
                 } else {
-                    Opening::Done(self.claim_decoded(decode(endpoint, kept, head)))
+                    Opening::Done(self.claim_decoded(permit, decode(endpoint, kept, head)))
                 }
             }
         }
@@ -224,26 +230,33 @@ impl Pipeline {
     async fn decode_in_turn(
         &self,
         endpoint: Arc<PreparedEndpoint>,
+        permit: OwnedSemaphorePermit,
+        effort: Effort,
         kept: Kept,
         head: Parts,
     ) -> Result<Begun<'_>, Reply> {
-        let span = account::span(&endpoint, kept.caller(), kept.idempotency_key());
-        let account = Account::open(&endpoint, &span);
-        match large::check_in_turn(|| decode(endpoint, kept, head)).await {
-            Ok(decoded) => self.claim_decoded(decoded),
-            Err(error) => Err(span.in_scope(|| account.close(Reply::from_error(&error)))),
-        }
+        let turn = match Turn::of(effort).await {
+            Ok(turn) => turn,
+            Err(error) => return Err(refused(&endpoint, kept.caller(), kept.idempotency_key(), &error)),
+        };
+        let decoded = large::run(effort, || decode(endpoint, kept, head));
+        drop(turn);
+        self.claim_decoded(permit, decoded)
     }
 
     /// Claims the operation that the content names. An event goes on with the endpoint of its handler.
-    fn claim_decoded(&self, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
+    fn claim_decoded(
+        &self,
+        permit: OwnedSemaphorePermit,
+        decoded: Result<Decoded, Reply>,
+    ) -> Result<Begun<'_>, Reply> {
         let Decoded {
             endpoint,
             invocation,
             operation,
         } = decoded?;
-        let key = invocation.call().idempotency_key();
-        let (call, claimed) = self.claim(&endpoint, invocation.call().kept.caller(), key, || operation.map(Some))?;
+        let (key, caller) = (invocation.call().idempotency_key(), invocation.call().kept.caller());
+        let (call, claimed) = self.claim(&endpoint, caller, key, || Ok(permit), || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
     }
 
@@ -254,35 +267,37 @@ impl Pipeline {
         endpoint: &Arc<PreparedEndpoint>,
         caller: &Caller,
         idempotency_key: &str,
+        permit: impl FnOnce() -> Result<OwnedSemaphorePermit, Error>,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
         let allowed = caller.check(endpoint.endpoint.scope());
         allowed.map_err(|refused| not_verified(endpoint, refused))?;
         let span = account::span(endpoint, caller, idempotency_key);
         let account = Account::open(endpoint, &span);
-        span.in_scope(|| match self.claim_at_once(endpoint, operation) {
-            Ok((permit, claimed)) => Ok((permit, account, claimed)),
-            Err(reply) => Err(account.close(reply)),
-        })
-        .map(|(permit, account, claimed)| (Admitted { permit, account, span }, claimed))
+        let claimed = span.in_scope(|| {
+            let permit = permit().map_err(|error| Reply::from_error(&error))?;
+            Ok((permit, self.claim_at_once(endpoint, operation)?))
+        });
+        match claimed {
+            Ok((permit, claimed)) => Ok((Admitted { permit, account, span }, claimed)),
+            Err(reply) => Err(span.in_scope(|| account.close(reply))),
+        }
     }
 
     fn claim_at_once(
         &self,
         endpoint: &PreparedEndpoint,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
-    ) -> Result<(OwnedSemaphorePermit, Claimed), Reply> {
-        let permit = self.permit()?;
+    ) -> Result<Claimed, Reply> {
         let operation = operation().map_err(|error| Reply::from_error(&error))?;
-        let claimed = match operation {
+        Ok(match operation {
             None => Claimed::Nothing,
             Some(operation) if endpoint.endpoint.effect == Effect::Transactional => Claimed::InTransaction(operation),
             Some(operation) => match self.operations.admit_at_once(&asked(&operation, endpoint)) {
                 Some(claim) => Claimed::Granted(granted(claim, operation.id)?, operation.id),
                 None => Claimed::Awaited(operation),
             },
-        };
-        Ok((permit, claimed))
+        })
     }
 
     /// This is not an `async fn`, because its future would store these arguments for as long as the handler runs.
@@ -351,15 +366,15 @@ impl Pipeline {
         self.operations.count().await
     }
 
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Reply> {
+    fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         // The permit is taken first: whoever stops the pipeline then waits for all permits, so no call begins unseen.
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
             let detail = "The server is at its limit of concurrent calls and has not started this call. Send it again.";
-            Reply::from_error(&Error::new(Kind::Full, detail))
+            Error::new(Kind::Full, detail)
         })?;
         if self.stopping.load(Ordering::Acquire) {
             let detail = "The server is stopping and has not started this call. Send it again.";
-            return Err(Reply::from_error(&Error::new(Kind::Stopping, detail)));
+            return Err(Error::new(Kind::Stopping, detail));
         }
         Ok(permit)
     }
@@ -379,6 +394,13 @@ fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<De
 pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refused: Refused) -> Reply {
     endpoint.meter.call(Outcome::NotVerified);
     refuse(endpoint, refused)
+}
+
+/// Counts, logs and answers a verified call that has to wait for too long before it is decoded, or finds no permit.
+fn refused(endpoint: &Arc<PreparedEndpoint>, caller: &Caller, idempotency_key: &str, error: &Error) -> Reply {
+    let span = account::span(endpoint, caller, idempotency_key);
+    let account = Account::open(endpoint, &span);
+    span.in_scope(|| account.close(Reply::from_error(error)))
 }
 
 /// Counts, logs and answers a call for whose body there was no turn before its caller was verified.
@@ -402,8 +424,8 @@ enum Next {
     Run(Admitted, Claimed),
     /// Decode the content, which names the operation, and then claim the operation.
     Decode {
-        /// The length of the body.
-        length: usize,
+        permit: OwnedSemaphorePermit,
+        effort: Effort,
     },
 }
 

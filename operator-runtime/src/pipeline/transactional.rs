@@ -8,7 +8,7 @@ use tracing::{Instrument as _, Span};
 
 use super::attempt::run;
 use super::detached::Detached;
-use super::large;
+use super::large::{self, Turn};
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
@@ -59,8 +59,11 @@ impl Pipeline {
 
 /// Checks the inputs of a large body before the transaction begins, because other transactions wait for this one.
 async fn check_large(invocation: &mut Invocation) -> Result<(), Error> {
-    if large::is_large(invocation.body_length()) {
-        large::check_in_turn(|| invocation.check()).await?;
+    let effort = invocation.effort();
+    if large::is_large(effort) {
+        let turn = Turn::of(effort).await?;
+        large::run(effort, || invocation.check());
+        drop(turn);
     }
     Ok(())
 }

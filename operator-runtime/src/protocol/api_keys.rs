@@ -1,5 +1,6 @@
 //! API keys: tokens that a caller sends with each request, as a bearer token (RFC 6750) or as `X-API-Key`.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use super::caller::{Caller, Scheme};
 use super::envelope::as_jwt;
 use super::refusal::Refusal;
-use super::secrets::{self, KeyName, Secret, SecretsError};
+use super::secrets::{self, KeyName, SECRETS, Secret, SecretsError};
 use super::signature::Keys;
 
 /// The SHA-256 hashes of all accepted tokens. Hashes have the same length, as the comparison requires, and no token
@@ -24,41 +25,38 @@ struct ApiKey {
 }
 
 impl ApiKeys {
-    /// Parses a comma-separated list of `[tenant/]id=token`.
-    pub(crate) fn parse(place: &str, list: &str) -> Result<Self, SecretsError> {
-        Self::of(place, secrets::parse(place, list)?)
+    /// Parses a comma-separated list of `[tenant/]id=token`. A token that equals one of the signing keys is refused,
+    /// because an API key is sent with each request, and a signing key must never be sent.
+    pub(crate) fn parse(place: &str, list: &str, keys: &Keys) -> Result<Self, SecretsError> {
+        secrets::parse(SECRETS, place, list, ApiKey::accept(keys)).map(Self)
     }
 
-    /// Parses lines of `[tenant/]id=token`.
-    pub(crate) fn parse_lines(place: &str, lines: &str) -> Result<Self, SecretsError> {
-        Self::of(place, secrets::parse_lines(place, lines)?)
+    /// Parses lines of `[tenant/]id=token`, as `parse` does.
+    pub(crate) fn parse_lines(place: &str, lines: &str, keys: &Keys) -> Result<Self, SecretsError> {
+        secrets::parse_lines(SECRETS, place, lines, ApiKey::accept(keys)).map(Self)
     }
 
-    fn of(place: &str, tokens: Vec<Secret>) -> Result<Self, SecretsError> {
-        let wrong = tokens.iter().filter_map(|token| {
-            let name = &token.name;
-            if as_jwt(token.text.as_bytes()).is_some() {
-                return Some(format!(
-                    "{place}: the API key {name:?} has the form of a JWT, which is never an API key: make one with `keygen`, or set OPERATOR_OAUTH_ISSUER to accept access tokens."
-                ));
-            }
-            let is_sendable = token.text.bytes().all(|byte| byte.is_ascii_graphic());
-            (!is_sendable).then(|| {
-                format!(
-                    "{place}: the API key {name:?} has characters that a header cannot carry: make one with `keygen`."
-                )
-            })
-        });
-        let wrong: Vec<String> = wrong.take(secrets::MOST_PROBLEMS).collect();
-        if !wrong.is_empty() {
-            return Err(SecretsError::of(wrong));
-        }
-        let digest = |token: Secret| ApiKey {
-            is_weak: token.is_weak(),
-            digest: Sha256::digest(token.text.as_bytes()).into(),
-            name: token.name,
-        };
-        Ok(Self(tokens.into_iter().map(digest).collect()))
+    /// Parses the tokens of people, as `parse` does. A token that can be guessed is refused, and one that is an API key of
+    /// a caller, because a caller must not settle operations.
+    #[cfg(feature = "cli")]
+    pub(crate) fn parse_of_people(
+        place: &str,
+        list: &str,
+        keys: &Keys,
+        callers: &Self,
+    ) -> Result<Self, SecretsError> {
+        secrets::parse(SECRETS, place, list, ApiKey::accept_of_a_person(keys, callers)).map(Self)
+    }
+
+    /// Parses lines of the tokens of people, as `parse_of_people` does.
+    #[cfg(feature = "cli")]
+    pub(crate) fn parse_lines_of_people(
+        place: &str,
+        lines: &str,
+        keys: &Keys,
+        callers: &Self,
+    ) -> Result<Self, SecretsError> {
+        secrets::parse_lines(SECRETS, place, lines, ApiKey::accept_of_a_person(keys, callers)).map(Self)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -75,30 +73,6 @@ impl ApiKeys {
         self.0.iter().filter(|key| key.is_weak).map(|key| &key.name)
     }
 
-    /// Refuses an API key that equals a signing key, because an API key is sent with each request, and a signing key
-    /// must never be sent.
-    pub(crate) fn check_against(&self, place: &str, keys: &Keys) -> Result<(), SecretsError> {
-        let is_shared = |digest: &[u8; 32]| self.0.iter().any(|key| key.digest == *digest);
-        match keys.digests().find(|(_, digest)| is_shared(digest)) {
-            None => Ok(()),
-            Some((key, _)) => Err(SecretsError::new(format!(
-                "{place}: an API key equals the signing key {key:?}: use another API key (`keygen` makes one), because an API key is sent with each request and a signing key must never be sent."
-            ))),
-        }
-    }
-
-    /// Refuses a token that is also an API key of a caller.
-    #[cfg(feature = "cli")]
-    pub(crate) fn check_apart(&self, place: &str, callers: &Self) -> Result<(), SecretsError> {
-        let is_shared = |digest: &[u8; 32]| self.0.iter().any(|token| token.digest == *digest);
-        match callers.digests().find(|(_, digest)| is_shared(digest)) {
-            None => Ok(()),
-            Some((key, _)) => Err(SecretsError::new(format!(
-                "{place}: a token equals the API key {key:?} of a caller: use another token (`keygen` makes one), because a caller must not settle operations."
-            ))),
-        }
-    }
-
     /// Returns the holder of the token. Each token is compared completely, in constant time.
     pub(crate) fn holder(&self, token: &[u8]) -> Result<Caller, Refusal> {
         let given: [u8; 32] = Sha256::digest(token).into();
@@ -110,6 +84,60 @@ impl ApiKeys {
         let key = usize::try_from(matching).ok().and_then(|index| self.0.get(index));
         key.map(|key| Caller::of(Scheme::ApiKey, key.name.clone()))
             .ok_or(Refusal::UnknownApiKey)
+    }
+}
+
+impl ApiKey {
+    /// What accepts a token that is none of these signing keys.
+    fn accept(keys: &Keys) -> impl FnMut(Secret, &[Self]) -> Result<Self, String> {
+        let signing: HashMap<[u8; 32], &KeyName> = keys.digests().map(|(name, digest)| (digest, name)).collect();
+        move |token, _| {
+            let name = &token.name;
+            if as_jwt(token.text.as_bytes()).is_some() {
+                return Err(format!(
+                    "the API key {name:?} has the form of a JWT, which is never an API key: make one with `keygen`, or set OPERATOR_OAUTH_ISSUER to accept access tokens."
+                ));
+            }
+            if !token.text.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(format!(
+                    "the API key {name:?} has characters that a header cannot carry: make one with `keygen`."
+                ));
+            }
+            let digest = Sha256::digest(token.text.as_bytes()).into();
+            if let Some(key) = signing.get(&digest) {
+                return Err(format!(
+                    "the API key {name:?} equals the signing key {key:?}: use another API key (`keygen` makes one), because an API key is sent with each request and a signing key must never be sent."
+                ));
+            }
+            Ok(Self {
+                is_weak: token.is_weak(),
+                digest,
+                name: token.name,
+            })
+        }
+    }
+}
+
+#[cfg(feature = "cli")]
+impl ApiKey {
+    fn accept_of_a_person(keys: &Keys, callers: &ApiKeys) -> impl FnMut(Secret, &[Self]) -> Result<Self, String> {
+        let mut accept = Self::accept(keys);
+        let of_callers: HashMap<[u8; 32], &KeyName> = callers.digests().map(|(name, digest)| (digest, name)).collect();
+        move |token, earlier| {
+            let token = accept(token, earlier)?;
+            let name = &token.name;
+            if token.is_weak {
+                return Err(format!(
+                    "the token {name:?} has fewer than 16 characters, so it can be guessed: make one with `keygen`."
+                ));
+            }
+            match of_callers.get(&token.digest) {
+                None => Ok(token),
+                Some(key) => Err(format!(
+                    "the token {name:?} equals the API key {key:?} of a caller: use another token (`keygen` makes one), because a caller must not settle operations."
+                )),
+            }
+        }
     }
 }
 
@@ -131,31 +159,32 @@ mod tests {
     #[test]
     fn a_signing_key_or_a_jwt_is_refused_as_an_api_key_and_none_is_shown() {
         let keys = Keys::parse("the list", "a=hush, b=secret").unwrap();
-        let parsed = ApiKeys::parse("the list", "c=hush").unwrap();
-        let problem = parsed.check_against("the list", &keys).unwrap_err().to_string();
-        assert!(problem.contains("default/a") && !problem.contains("hush"), "{problem}");
-        assert!(
-            ApiKeys::parse("the list", "c=hus")
-                .unwrap()
-                .check_against("the list", &keys)
-                .is_ok()
-        );
-        let problem = ApiKeys::parse("the list", "hush").unwrap_err().to_string();
+        let refused = |list: &str| ApiKeys::parse("the list", list, &keys).unwrap_err().to_string();
+        let problems = refused("c=hush, d=secret");
+        let expected = [("Entry 1", "default/a"), ("Entry 2", "default/b")];
+        assert_eq!(problems.lines().count(), expected.len(), "{problems}");
+        for (problem, (place, key)) in problems.lines().zip(expected) {
+            assert!(problem.starts_with(place) && problem.contains(key), "{problem}");
+            assert!(!problem.contains("hush"), "{problem}");
+        }
+        assert!(ApiKeys::parse("the list", "c=hus", &keys).is_ok());
+        let problem = refused("hush");
         assert!(
             problem.contains("Entry 1 of the list") && !problem.contains("hush"),
             "{problem}"
         );
         for jwt in ["eyJh.eyJp.c2ln", "a.b."] {
-            let problem = ApiKeys::parse("the list", &format!("c={jwt}")).unwrap_err().to_string();
+            let problem = refused(&format!("c={jwt}"));
             assert!(
                 problem.contains("has the form of a JWT") && !problem.contains(jwt),
                 "{problem}"
             );
         }
-        assert!(ApiKeys::parse("the list", "c=a.b.c+d").is_ok());
-        let problem = ApiKeys::parse("the list", "c=hü").unwrap_err().to_string();
+        assert!(ApiKeys::parse("the list", "c=a.b.c+d", &keys).is_ok());
+        let problem = refused("c=hü");
         assert!(problem.contains("a header cannot carry"), "{problem}");
-        let shown = format!("{:?}", ApiKeys::parse_lines("the file", "# ours\nc=hush\n").unwrap());
+        let parsed = ApiKeys::parse_lines("the file", "# ours\nc=hus\n", &keys);
+        let shown = format!("{:?}", parsed.unwrap());
         assert_eq!(shown, "[default/c]");
     }
 }

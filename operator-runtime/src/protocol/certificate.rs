@@ -18,8 +18,14 @@ use webpki::EndEntityCert;
 use super::caller::{Caller, Scheme};
 use super::envelope::parse_hex;
 use super::refusal::Refusal;
-use super::secrets::{self, KeyName, MOST_PROBLEMS, SecretsError};
+use super::secret_text::Words;
+use super::secrets::{self, KeyName, Secret, SecretsError};
 
+/// The words for a list of clients.
+const NAMES: Words = Words {
+    value: "name",
+    form: "`[tenant/]id=NAME`",
+};
 /// A certificate is verified again after this many seconds.
 const VALID_FOR: u64 = 60;
 /// The most names of an unknown certificate that the answer shows.
@@ -81,38 +87,31 @@ impl PeerCertificates {
 impl ClientList {
     /// Parses a comma-separated list of `[tenant/]id=NAME`.
     pub(crate) fn parse(place: &str, list: &str) -> Result<Self, SecretsError> {
-        Self::of(place, secrets::parse(place, list)?)
+        secrets::parse(NAMES, place, list, Self::accept).map(Self)
     }
 
     /// Parses lines of `[tenant/]id=NAME`.
     pub(crate) fn parse_lines(place: &str, lines: &str) -> Result<Self, SecretsError> {
-        Self::of(place, secrets::parse_lines(place, lines)?)
+        secrets::parse_lines(NAMES, place, lines, Self::accept).map(Self)
     }
 
-    fn of(place: &str, given: Vec<secrets::Secret>) -> Result<Self, SecretsError> {
-        let mut clients: Vec<(KeyName, ClientName)> = Vec::new();
-        let mut problems = Vec::new();
-        for secrets::Secret { name, text } in given {
-            let Some(client) = ClientName::parse(&text) else {
-                problems.push(format!(
-                    "{place}: the client {name:?} has no name that a certificate can have: write a DNS name, a URI such as `spiffe://example.com/agent`, or `sha256:` and the 64 hexadecimal digits of the certificate's digest."
-                ));
-                continue;
-            };
-            // Compared as certificates are: two texts can be one name, for example in capitals and in small letters.
-            match clients.iter().find(|(_, other)| *other == client) {
-                Some((owner, _)) => problems.push(format!(
-                    "{place}: the client {name:?} has the same name in its certificate as {owner:?}, {client}: give each id a certificate of its own."
-                )),
-                None => clients.push((name, client)),
-            }
+    /// Reads a client, beside the clients of the earlier entries.
+    fn accept(
+        Secret { name, text }: Secret,
+        earlier: &[(KeyName, ClientName)],
+    ) -> Result<(KeyName, ClientName), String> {
+        let client = ClientName::parse(&text).ok_or_else(|| {
+            format!(
+                "the client {name:?} has no name that a certificate can have: write a DNS name, a URI such as `spiffe://example.com/agent`, or `sha256:` and the 64 hexadecimal digits of the certificate's digest."
+            )
+        })?;
+        // Compared as certificates are: two texts can be one name, for example in capitals and in small letters.
+        if let Some((owner, _)) = earlier.iter().find(|(_, other)| *other == client) {
+            return Err(format!(
+                "the client {name:?} has the same name in its certificate as {owner:?}, {client}: give each id a certificate of its own."
+            ));
         }
-        problems.truncate(MOST_PROBLEMS);
-        if problems.is_empty() {
-            Ok(Self(clients))
-        } else {
-            Err(SecretsError::of(problems))
-        }
+        Ok((name, client))
     }
 
     fn find(&self, names: &[ClientName]) -> Option<&KeyName> {
@@ -243,5 +242,38 @@ fn why(error: &rustls::Error) -> String {
 impl fmt::Debug for Clients {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.list.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientList;
+
+    #[test]
+    fn each_problem_of_a_list_of_clients_is_told_with_its_line() {
+        let wrong = "# ours\na=not a name\n\nb= b.example\nb.example\nc=\nd=d.example\ne=d.example\nf=sha256:0\n";
+        let problems = ClientList::parse_lines("/clients", wrong).unwrap_err().into_problems();
+        let expected = [
+            "Line 2 of /clients: the client default/a has no name that a certificate can have",
+            "Line 4 of /clients: the name has a space before it; write only the name,",
+            "Line 5 of /clients has no `=`: write `[tenant/]id=NAME`.",
+            "Line 6 of /clients: the name is empty; write `[tenant/]id=NAME`.",
+            "Line 8 of /clients: default/e has the same name as default/d: give each id a name of its own",
+            "Line 9 of /clients: the client default/f has no name that a certificate can have",
+        ];
+        assert_eq!(problems.len(), expected.len(), "{problems:?}");
+        for (problem, expected) in problems.iter().zip(expected) {
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+        let none = ClientList::parse("CLIENTS", ",").unwrap_err().to_string();
+        assert_eq!(none, "There is no name in CLIENTS: write `[tenant/]id=NAME`.");
+        let many: Vec<String> = (0..30).map(|id| format!("c{id}=not a name")).collect();
+        let problems = ClientList::parse("CLIENTS", &many.join(","))
+            .unwrap_err()
+            .into_problems();
+        assert!(
+            problems.len() == 21 && problems[20].starts_with("There may be more problems in CLIENTS"),
+            "{problems:?}"
+        );
     }
 }

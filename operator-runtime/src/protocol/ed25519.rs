@@ -12,14 +12,18 @@ use zeroize::Zeroizing;
 use super::envelope::Signed;
 use super::payload;
 use super::refusal::Refusal;
-use super::secrets::{self, KeyName, MOST_PROBLEMS, Secret, SecretsError};
+use super::secret_text::Words;
+use super::secrets::{self, KeyName, Secret, SecretsError};
 
 /// The bytes before the key in a SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
-/// The object identifier of Ed25519, which a private key also contains.
-const OID: [u8; 5] = [0x06, 0x03, 0x2b, 0x65, 0x70];
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
+/// The words for a list of public keys.
+const KEYS: Words = Words {
+    value: "key",
+    form: "`[tenant/]id=KEY`",
+};
 /// What a key has to be.
 const WRITE: &str = "write the public key: the base64 of its 32 bytes or of its SPKI, or `file:PATH` of a PEM (`openssl pkey -pubout` prints one)";
 
@@ -33,36 +37,12 @@ pub(crate) type ReadFile<'r> = &'r dyn Fn(&str) -> Result<Zeroizing<String>, Str
 impl VerifyingKeys {
     /// Parses a comma-separated list of `[tenant/]id=KEY`.
     pub(crate) fn parse(place: &str, list: &str, read: ReadFile<'_>) -> Result<Self, SecretsError> {
-        Self::of(place, secrets::parse(place, list)?, read)
+        secrets::parse(KEYS, place, list, |key, earlier| accept(&key, earlier, read)).map(Self)
     }
 
     /// Parses lines of `[tenant/]id=KEY`.
     pub(crate) fn parse_lines(place: &str, lines: &str, read: ReadFile<'_>) -> Result<Self, SecretsError> {
-        Self::of(place, secrets::parse_lines(place, lines)?, read)
-    }
-
-    fn of(place: &str, given: Vec<Secret>, read: ReadFile<'_>) -> Result<Self, SecretsError> {
-        let mut keys: Vec<(KeyName, VerifyingKey)> = Vec::new();
-        let mut problems = Vec::new();
-        for Secret { name, text } in given {
-            let problem = match parse(&text, read) {
-                Err(problem) => problem,
-                Ok(key) => match keys.iter().find(|(_, other)| *other == key) {
-                    Some((owner, _)) => format!("is also the key of {owner:?}: give each id a key of its own"),
-                    None => {
-                        keys.push((name, key));
-                        continue;
-                    }
-                },
-            };
-            problems.push(format!("{place}: the verifying key {name:?} {problem}."));
-        }
-        problems.truncate(MOST_PROBLEMS);
-        if problems.is_empty() {
-            Ok(Self(keys))
-        } else {
-            Err(SecretsError::of(problems))
-        }
+        secrets::parse_lines(KEYS, place, lines, |key, earlier| accept(&key, earlier, read)).map(Self)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -108,6 +88,21 @@ impl VerifyingKeys {
     }
 }
 
+/// Reads a key that no earlier entry has, in any of its forms.
+fn accept(
+    Secret { name, text }: &Secret,
+    earlier: &[(KeyName, VerifyingKey)],
+    read: ReadFile<'_>,
+) -> Result<(KeyName, VerifyingKey), String> {
+    let key = parse(text, read).map_err(|problem| format!("the verifying key {name:?} {problem}."))?;
+    match earlier.iter().find(|(_, other)| *other == key) {
+        None => Ok((name.clone(), key)),
+        Some((owner, _)) => Err(format!(
+            "the verifying key {name:?} is also the key of {owner:?}: give each id a key of its own."
+        )),
+    }
+}
+
 /// Reads a key. The error is a clause without the key.
 fn parse(text: &str, read: ReadFile<'_>) -> Result<VerifyingKey, String> {
     let bytes = match text.strip_prefix("file:") {
@@ -119,7 +114,7 @@ fn parse(text: &str, read: ReadFile<'_>) -> Result<VerifyingKey, String> {
         spki if spki.starts_with(&SPKI) && spki.len() == SPKI.len() + 32 => {
             spki[SPKI.len()..].try_into().map_err(|_| WRITE.to_owned())?
         }
-        private if private.windows(OID.len()).any(|window| window == OID) => {
+        private if is_pkcs8(private) => {
             return Err(format!("is a private key, which must stay with the caller: {WRITE}"));
         }
         other => {
@@ -134,6 +129,17 @@ fn parse(text: &str, read: ReadFile<'_>) -> Result<VerifyingKey, String> {
         return Err(format!("is not in its canonical form: {WRITE}"));
     }
     Ok(key)
+}
+
+/// Whether the bytes begin as a private key in PKCS#8 does (RFC 5958 §2): a sequence whose first parts are a version and
+/// an algorithm. A public key has no version.
+fn is_pkcs8(bytes: &[u8]) -> bool {
+    let [0x30, length, rest @ ..] = bytes else {
+        return false;
+    };
+    // From 128 on, the first byte of a length says how many bytes of the length follow (X.690 §8.1.3).
+    let more = usize::from(length.saturating_sub(0x80));
+    matches!(rest.get(more..), Some([0x02, 0x01, 0x00 | 0x01, 0x30, ..]))
 }
 
 fn of_base64(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {

@@ -6,11 +6,20 @@ const LONGEST_NAME: usize = 64;
 const MOST_FOUND: usize = 4;
 
 /// A part of `[tenant/]id=secret`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     Tenant,
     Id,
-    Secret,
+    Value(Words),
+}
+
+/// How messages call the values of a list, which are not always secrets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words {
+    /// One value, such as `secret`.
+    pub(super) value: &'static str,
+    /// What to write, such as `[tenant/]id=secret`.
+    pub(super) form: &'static str,
 }
 
 /// What is wrong with the text and what to write instead, as a clause that follows the place. `None` if the text is
@@ -19,7 +28,7 @@ pub(super) fn problem(part: Part, text: &str) -> Option<String> {
     match part {
         Part::Tenant => name_problem("tenant", text),
         Part::Id => name_problem("id", text),
-        Part::Secret => secret_problem(text),
+        Part::Value(words) => value_problem(words, text),
     }
 }
 
@@ -45,7 +54,7 @@ fn name_problem(what: &str, text: &str) -> Option<String> {
     ))
 }
 
-fn secret_problem(text: &str) -> Option<String> {
+fn value_problem(Words { value, form }: Words, text: &str) -> Option<String> {
     let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
     let within = text.trim_matches(surrounds);
     // A text of only `=` is the padding of a base64 secret that was written without an id.
@@ -54,10 +63,7 @@ fn secret_problem(text: &str) -> Option<String> {
             .is_empty()
     };
     if is_empty(text) || within.is_empty() {
-        return Some(
-            "the secret is empty; write `[tenant/]id=secret`, or only the secret in a setting that takes one."
-                .to_owned(),
-        );
+        return Some(format!("the {value} is empty; write {form}."));
     }
     let (before, rest) = text.split_once(within).unwrap_or((text, ""));
     let mut found = Found::default();
@@ -66,7 +72,7 @@ fn secret_problem(text: &str) -> Option<String> {
     found.add(within.chars().filter(|letter| is_unseen(*letter)), " in it");
     let found = found.joined()?;
     Some(format!(
-        "the secret {found}; write only the secret, in UTF-8, without quotes or spaces around it."
+        "the {value} {found}; write only the {value}, in UTF-8, without quotes or spaces around it."
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Parses lists of named secrets in settings: `[tenant/]id=secret`.
+//! Parses lists of named values in settings: `[tenant/]id=secret`. Every kind of list reports all of its problems here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,10 +7,16 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::secret_text::{self, Part};
+use super::secret_text::{self, Part, Words};
 
 /// The largest number of problems reported for one list, because a file of another kind has a problem in every line.
-pub(super) const MOST_PROBLEMS: usize = 20;
+const MOST_PROBLEMS: usize = 20;
+
+/// The words for a list of secrets.
+pub(super) const SECRETS: Words = Words {
+    value: "secret",
+    form: "`[tenant/]id=secret`",
+};
 
 /// A secret and its name.
 #[derive(Clone)]
@@ -46,11 +52,6 @@ impl SecretsError {
         Self(vec![problem])
     }
 
-    /// The sentences, of which there is at least one.
-    pub(super) fn of(problems: Vec<String>) -> Self {
-        Self(problems)
-    }
-
     pub(crate) fn into_problems(self) -> Vec<String> {
         self.0
     }
@@ -65,25 +66,42 @@ impl fmt::Display for SecretsError {
 /// A single secret, taken literally except for one line end after it. `place` says in messages where it was written.
 pub(super) fn single(place: &str, secret: &str) -> Result<Secret, SecretsError> {
     let text = without_line_end(secret);
-    match secret_text::problem(Part::Secret, text) {
+    let words = Words {
+        form: "the secret and nothing else",
+        ..SECRETS
+    };
+    match secret_text::problem(Part::Value(words), text) {
         None => Ok(Secret::new(KeyName::new("default", "default"), text)),
         Some(problem) => Err(SecretsError::new(format!("{place}: {problem}"))),
     }
 }
 
-/// Parses a comma-separated list of `[tenant/]id=secret`. Spaces after a comma are ignored.
-pub(super) fn parse(place: &str, list: &str) -> Result<Vec<Secret>, SecretsError> {
+/// Parses a comma-separated list of `[tenant/]id=secret`. Spaces after a comma are ignored. `accept` makes what is kept of
+/// an entry, beside what it made of the earlier ones, or says in a sentence what is wrong with the entry.
+pub(super) fn parse<T>(
+    words: Words,
+    place: &str,
+    list: &str,
+    accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
+) -> Result<Vec<T>, SecretsError> {
     let entries = without_line_end(list).split(',').enumerate();
     let entries = entries.map(|(index, entry)| match index {
         0 => entry,
         _ => entry.trim_start_matches(' '),
     });
-    Reading::new("Entry", place).all(entries.enumerate().filter(|(_, entry)| !entry.is_empty()))
+    let entries = entries.enumerate().filter(|(_, entry)| !entry.is_empty());
+    Reading::new(words, "Entry", place).all(entries, accept)
 }
 
-/// Parses lines of `[tenant/]id=secret`. Blank lines and lines that begin with `#` are ignored.
-pub(super) fn parse_lines(place: &str, lines: &str) -> Result<Vec<Secret>, SecretsError> {
-    Reading::new("Line", place).all(lines.lines().enumerate().filter(|(_, line)| !is_comment(line)))
+/// Parses lines of `[tenant/]id=secret`, as `parse` does. Blank lines and lines that begin with `#` are ignored.
+pub(super) fn parse_lines<T>(
+    words: Words,
+    place: &str,
+    lines: &str,
+    accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
+) -> Result<Vec<T>, SecretsError> {
+    let lines = lines.lines().enumerate().filter(|(_, line)| !is_comment(line));
+    Reading::new(words, "Line", place).all(lines, accept)
 }
 
 /// Whether a line is blank or a comment.
@@ -100,11 +118,12 @@ pub(crate) fn without_line_end(text: &str) -> &str {
 }
 
 /// A list while it is parsed.
-struct Reading<'p> {
+struct Reading<'p, T> {
+    words: Words,
     /// What the parts of the list are called: entries or lines.
     unit: &'static str,
     place: &'p str,
-    secrets: Vec<Secret>,
+    accepted: Vec<T>,
     /// The number of the entry that has each name.
     names: HashMap<KeyName, usize>,
     /// The name of each secret, by the secret's SHA-256. The secret itself is not the key, because the map does not
@@ -113,12 +132,13 @@ struct Reading<'p> {
     problems: Vec<String>,
 }
 
-impl<'p> Reading<'p> {
-    fn new(unit: &'static str, place: &'p str) -> Self {
+impl<'p, T> Reading<'p, T> {
+    fn new(words: Words, unit: &'static str, place: &'p str) -> Self {
         Self {
+            words,
             unit,
             place,
-            secrets: Vec::new(),
+            accepted: Vec::new(),
             names: HashMap::new(),
             owners: HashMap::new(),
             problems: Vec::new(),
@@ -126,8 +146,12 @@ impl<'p> Reading<'p> {
     }
 
     /// Parses all entries, each with its index, until there are too many problems to report.
-    fn all<'e>(mut self, entries: impl Iterator<Item = (usize, &'e str)>) -> Result<Vec<Secret>, SecretsError> {
-        let place = self.place;
+    fn all<'e>(
+        mut self,
+        entries: impl Iterator<Item = (usize, &'e str)>,
+        mut accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
+    ) -> Result<Vec<T>, SecretsError> {
+        let (place, Words { value, form }) = (self.place, self.words);
         for (index, entry) in entries {
             if self.problems.len() >= MOST_PROBLEMS {
                 self.problems.truncate(MOST_PROBLEMS);
@@ -136,20 +160,20 @@ impl<'p> Reading<'p> {
                 ));
                 break;
             }
-            self.take(index + 1, entry);
+            self.take(index + 1, entry, &mut accept);
         }
-        if self.secrets.is_empty() && self.problems.is_empty() {
+        if self.accepted.is_empty() && self.problems.is_empty() {
             self.problems
-                .push(format!("There is no secret in {place}: write `[tenant/]id=secret`."));
+                .push(format!("There is no {value} in {place}: write {form}."));
         }
         if self.problems.is_empty() {
-            Ok(self.secrets)
+            Ok(self.accepted)
         } else {
             Err(SecretsError(self.problems))
         }
     }
 
-    fn take(&mut self, number: usize, entry: &str) {
+    fn take(&mut self, number: usize, entry: &str, accept: &mut impl FnMut(Secret, &[T]) -> Result<T, String>) {
         let place = self.place_of(number);
         let Some((name, text)) = entry.split_once('=') else {
             let problem = match entry.strip_prefix('\u{feff}') {
@@ -158,43 +182,48 @@ impl<'p> Reading<'p> {
                         "{place} begins with a byte-order mark: remove it, for example by saving the file in UTF-8 without it."
                     )
                 }
-                _ => format!("{place} has no `=`: write `[tenant/]id=secret`."),
+                _ => format!("{place} has no `=`: write {}.", self.words.form),
             };
             return self.problems.push(problem);
         };
         let (tenant, id) = name.split_once('/').unwrap_or(("default", name));
-        let parts = [(Part::Tenant, tenant), (Part::Id, id), (Part::Secret, text)];
+        let parts = [(Part::Tenant, tenant), (Part::Id, id), (Part::Value(self.words), text)];
         let problems = parts.map(|(part, text)| secret_text::problem(part, text));
         let problems = problems.into_iter().flatten();
         let before = self.problems.len();
         self.problems
             .extend(problems.map(|problem| format!("{place}: {problem}")));
         if self.problems.len() == before {
-            self.add(number, Secret::new(KeyName::new(tenant, id), text));
+            let accepted = self
+                .check_names(number, Secret::new(KeyName::new(tenant, id), text))
+                .and_then(|secret| accept(secret, &self.accepted).map_err(|problem| format!("{place}: {problem}")));
+            match accepted {
+                Ok(accepted) => self.accepted.push(accepted),
+                Err(problem) => self.problems.push(problem),
+            }
         }
     }
 
-    fn add(&mut self, number: usize, secret: Secret) {
-        let place = self.place_of(number);
+    /// Refuses the name or the value of an earlier entry.
+    fn check_names(&mut self, number: usize, secret: Secret) -> Result<Secret, String> {
+        let (place, value) = (self.place_of(number), self.words.value);
         if let Some(earlier) = self.names.get(&secret.name) {
-            let problem = format!(
-                "{place} has the same tenant and id as {}, {:?}: give each secret an id of its own.",
+            return Err(format!(
+                "{place} has the same tenant and id as {}, {:?}: give each {value} an id of its own.",
                 self.place_of(*earlier),
                 secret.name
-            );
-            return self.problems.push(problem);
+            ));
         }
         self.names.insert(secret.name.clone(), number);
         let digest = Sha256::digest(secret.text.as_bytes()).into();
         if let Some(owner) = self.owners.get(&digest) {
-            let problem = format!(
-                "{place}: {:?} has the same secret as {owner:?}: give each id a secret of its own, because only the secret tells the two apart.",
+            return Err(format!(
+                "{place}: {:?} has the same {value} as {owner:?}: give each id a {value} of its own, because only the {value} tells the two apart.",
                 secret.name
-            );
-            return self.problems.push(problem);
+            ));
         }
         self.owners.insert(digest, secret.name.clone());
-        self.secrets.push(secret);
+        Ok(secret)
     }
 
     /// How messages name an entry.

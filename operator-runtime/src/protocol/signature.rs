@@ -14,7 +14,7 @@ use super::payload;
 use super::randomness::{self, NoRandomBytes};
 use super::refusal::Refusal;
 pub(crate) use super::secrets::KeyName;
-use super::secrets::{self, Secret, SecretsError};
+use super::secrets::{self, SECRETS, Secret, SecretsError};
 
 type State = Hmac<Sha256>;
 
@@ -31,12 +31,12 @@ impl Keys {
 
     /// Parses a comma-separated list of `[tenant/]id=secret`.
     pub(crate) fn parse(place: &str, list: &str) -> Result<Self, SecretsError> {
-        secrets::parse(place, list).map(Self)
+        secrets::parse(SECRETS, place, list, |key, _| Ok(key)).map(Self)
     }
 
     /// Parses lines of `[tenant/]id=secret`. Blank lines and lines that begin with `#` are ignored.
     pub(crate) fn parse_lines(place: &str, lines: &str) -> Result<Self, SecretsError> {
-        secrets::parse_lines(place, lines).map(Self)
+        secrets::parse_lines(SECRETS, place, lines, |key, _| Ok(key)).map(Self)
     }
 
     /// The name of each key and the SHA-256 of its secret.

@@ -19,8 +19,6 @@ use crate::app::start_error::StartProblem;
 use crate::protocol::api_keys::ApiKeys;
 #[cfg(feature = "cli")]
 use crate::protocol::credentials::Credentials;
-#[cfg(feature = "cli")]
-use crate::protocol::secrets::SecretsError;
 
 /// The admin page that is to be served.
 #[cfg(feature = "cli")]
@@ -105,32 +103,14 @@ impl Config {
         let Some(given) = &self.admin_tokens else {
             return Ok(ApiKeys::default());
         };
+        let none = Credentials::default();
+        let Credentials { keys, api_keys, .. } = credentials.unwrap_or(&none);
         read_secrets(
             given,
-            |place, list| checked(place, ApiKeys::parse(place, list)?, credentials),
-            |place, lines| checked(place, ApiKeys::parse_lines(place, lines)?, credentials),
+            |place, list| ApiKeys::parse_of_people(place, list, keys, api_keys),
+            |place, lines| ApiKeys::parse_lines_of_people(place, lines, keys, api_keys),
         )
     }
-}
-
-/// Refuses tokens that can be guessed, and tokens that a caller has: the agent must not settle operations.
-#[cfg(feature = "cli")]
-fn checked(place: &str, tokens: ApiKeys, credentials: Option<&Credentials>) -> Result<ApiKeys, SecretsError> {
-    if let Some(name) = tokens.weak().next() {
-        return Err(SecretsError::new(format!(
-            "{place}: the token {name:?} has fewer than 16 characters, so it can be guessed: make one with `keygen`."
-        )));
-    }
-    if tokens.is_empty() {
-        return Err(SecretsError::new(format!(
-            "{place} contains no token: write `id=TOKEN` (`keygen` makes a token)."
-        )));
-    }
-    if let Some(credentials) = credentials {
-        tokens.check_against(place, &credentials.keys)?;
-        tokens.check_apart(place, &credentials.api_keys)?;
-    }
-    Ok(tokens)
 }
 
 /// Whoever reaches the page may try tokens, and the page speaks http, so it is only on this machine.

@@ -212,14 +212,12 @@ impl Config {
             let sentence = format!("{setting} is set, and {}", crate::app::WITHOUT_MCP);
             return Err(vec![StartProblem::of(setting, sentence)]);
         }
-        let checked = |place: &str, api_keys: ApiKeys| {
-            keys.map_or(Ok(()), |keys| api_keys.check_against(place, keys))?;
-            Ok(api_keys)
-        };
+        let none = Keys::default();
+        let keys = keys.unwrap_or(&none);
         read_secrets(
             given,
-            |place, list| checked(place, ApiKeys::parse(place, list)?),
-            |place, lines| checked(place, ApiKeys::parse_lines(place, lines)?),
+            |place, list| ApiKeys::parse(place, list, keys),
+            |place, lines| ApiKeys::parse_lines(place, lines, keys),
         )
     }
 

@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -20,11 +23,14 @@ use serde::de::IgnoredAny;
 use tower::service_fn;
 
 use super::arguments::as_text;
+use super::parsing::Parsing;
 use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::reading::Reading;
 use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
+use crate::input::Effort;
+use crate::pipeline::large::{self, Turn};
 use crate::pipeline::reply::log_refused;
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
@@ -63,6 +69,29 @@ struct Door {
     assembled: Arc<Assembled>,
 }
 
+impl Door {
+    /// Refuses a message that has too many values, or that calls a tool which the client may not call.
+    fn refuse(&self, credentials: &Credentials, bearer: &Bearer, message: &[u8]) -> Option<Response> {
+        if let Err(detail) = check_values(message) {
+            return Some(refused(&Error::new(Kind::TooLarge, detail)));
+        }
+        let name = called(message)?;
+        let endpoint = self.tools.find(&name)?.bound.endpoint;
+        let refusal = bearer.caller().check(endpoint.scope()).err()?;
+        Some(turned_away(credentials, endpoint.name, refusal))
+    }
+
+    /// Makes a service for one request only, because the service contains the client's token.
+    fn service(&self, bearer: Bearer, parsing: Parsing) -> StreamableHttpService<Server, NeverSessionManager> {
+        let server = Server {
+            tools: Arc::clone(&self.tools),
+            bearer,
+            parsing,
+        };
+        StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), self.config.clone())
+    }
+}
+
 /// The settings of rmcp's HTTP service. There are no sessions, and answers are JSON instead of streams, because the
 /// server sends nothing before the answer. Requests from pages of other origins and requests to other hosts (DNS
 /// rebinding) are refused.
@@ -94,31 +123,39 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok(bearer) => bearer,
         Err(refusal) => return Ok(turned_away(&credentials, PATH, refusal.into())),
     };
-    let body = match Reading::of(body)
-        .finish(door.assembled.settings.limits, &door.assembled.room)
-        .await
-    {
-        Ok((body, _)) => body,
+    let limits = door.assembled.settings.limits;
+    let (body, room) = match Reading::of(body).finish(limits, &door.assembled.room).await {
+        Ok(read) => read,
         Err(error) => return Ok(refused(&error)),
     };
-    if let Err(detail) = check_values(&body) {
-        return Ok(refused(&Error::new(Kind::TooLarge, detail)));
-    }
-    let tool = called(&body).and_then(|name| door.tools.find(&name));
-    if let Some(endpoint) = tool.map(|tool| tool.bound.endpoint)
-        && let Err(refused) = bearer.caller().check(endpoint.scope())
-    {
-        return Ok(turned_away(&credentials, endpoint.name, refused));
+    let effort = Effort::of_message(body.len());
+    let turn = match Turn::of(effort).await {
+        Ok(turn) => turn,
+        Err(error) => return Ok(refused(&error)),
+    };
+    if let Some(refusal) = large::run(effort, || door.refuse(&credentials, &bearer, &body)) {
+        return Ok(refusal);
     }
     let is_json = is_json(&head.headers);
-    let message = as_text(&body).map_or_else(|| body.clone(), Bytes::from);
-    let response = service(&door, bearer)
-        .handle(Request::from_parts(head, Full::new(message)))
-        .await;
-    // rmcp also answers 415 if it cannot read a body whose type is JSON.
-    if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        return Ok(refused(&Error::malformed(no_message(&body))));
-    }
+    let service = door.service(bearer, Parsing::new(effort, turn));
+    let message = large::run(effort, || as_text(&body).map_or_else(|| body.clone(), Bytes::from));
+    let mut answering = pin!(service.handle(Request::from_parts(head, Full::new(message))));
+    // The body is complete, so the first poll parses the message.
+    let begun = poll_fn(|context| Poll::Ready(large::run(effort, || answering.as_mut().poll(context)))).await;
+    drop(room);
+    let response = match begun {
+        // rmcp also answers 415 if it cannot read a body whose type is JSON.
+        Poll::Ready(response) if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let detail = large::run(effort, || no_message(&body));
+            return Ok(refused(&Error::malformed(detail)));
+        }
+        Poll::Ready(response) => response,
+        Poll::Pending => {
+            // The call may wait for long, and the message is parsed.
+            drop(body);
+            answering.await
+        }
+    };
     Ok(as_ours(response.map(Body::new)).await)
 }
 
@@ -186,15 +223,6 @@ async fn as_ours(refusal: Response) -> Response {
         response.headers_mut().insert(ALLOW, allowed.clone());
     }
     response
-}
-
-/// Makes a service for one request only, because the service contains the client's token.
-fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSessionManager> {
-    let server = Server {
-        tools: Arc::clone(&door.tools),
-        bearer,
-    };
-    StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), door.config.clone())
 }
 
 /// The answer to a client that is not verified, or may not do what it asks for.

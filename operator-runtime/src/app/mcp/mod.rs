@@ -3,6 +3,7 @@
 mod arguments;
 pub(super) mod http;
 mod outcome;
+mod parsing;
 mod server;
 mod size;
 #[cfg(feature = "cli")]

@@ -13,6 +13,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::outcome::result_of;
+use super::parsing::Parsing;
 use super::tools::{ToolEndpoint, Tools};
 use super::{IDEMPOTENCY_KEY, arguments};
 use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
@@ -27,6 +28,8 @@ pub(super) struct Server {
     pub(super) tools: Arc<Tools>,
     /// The client that makes the calls.
     pub(super) bearer: Bearer,
+    /// The turn of the client's message.
+    pub(super) parsing: Parsing,
 }
 
 impl ServerHandler for Server {
@@ -52,34 +55,69 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let tool = self.tools.find(&request.name).ok_or_else(|| {
-            let names = self.tools.names_for(self.bearer.caller());
-            ErrorData::invalid_params(
-                format!("There is no tool `{}`; the tools are {names}.", request.name),
-                None,
-            )
-        })?;
-        let given = idempotency_key(&context)?;
-        let key = match &given {
-            Some(key) => key.clone(),
-            None => IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None))?,
+        let cancelled = context.ct.clone();
+        // The parsed message is dropped here, because the call may wait for long.
+        let prepared = self.parsing.finish(|| self.prepare(request, context));
+        let Prepared { tool, call, key } = match prepared {
+            Ok(prepared) => prepared,
+            Err(answer) => return answer,
         };
-        let call = ToolCall {
-            key: key.clone(),
-            arguments: Bytes::from(arguments::written(request.arguments)),
-            head: head(tool, context.extensions.get::<Parts>()),
-        };
-        // If the client sends no key, the inputs may name the operation. Then the client is told no key, because such a
-        // key would name another operation if the client sent it.
-        let is_named = given.is_some() || tool.bound.endpoint.key.is_none();
-        let pipeline = &self.tools.pipeline;
-        let answering = pipeline.answer_bearer(&self.bearer, &tool.bound, call, is_named);
+        let answering = self
+            .tools
+            .pipeline
+            .answer_bearer(&self.bearer, &tool.bound, call, key.is_some());
         tokio::select! {
-            reply = answering => Ok(result_of(&reply, tool, is_named.then(|| key.as_str())).into()),
+            reply = answering => Ok(result_of(&reply, tool, key.as_ref().map(IdempotencyKey::as_str)).into()),
             // The client no longer waits for the answer. If the call changes something and has started, it continues
             // until its outcome is recorded.
-            () = context.ct.cancelled() => Err(ErrorData::internal_error("The client cancelled the call.", None)),
+            () = cancelled.cancelled() => Err(ErrorData::internal_error("The client cancelled the call.", None)),
         }
+    }
+}
+
+/// A call that is taken from its message.
+struct Prepared<'t> {
+    tool: &'t ToolEndpoint,
+    call: ToolCall,
+    /// The key that names the operation. If the client sends no key, the inputs may name the operation. Then the client
+    /// is told no key, because such a key would name another operation if the client sent it.
+    key: Option<IdempotencyKey>,
+}
+
+impl Server {
+    /// Takes the call from a parsed message. The error is the answer to a message that calls nothing.
+    fn prepare(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Prepared<'_>, Result<CallToolResponse, ErrorData>> {
+        let tool = self.tools.find(&request.name).ok_or_else(|| {
+            let names = self.tools.names_for(self.bearer.caller());
+            Err(ErrorData::invalid_params(
+                format!("There is no tool `{}`; the tools are {names}.", request.name),
+                None,
+            ))
+        })?;
+        let given = idempotency_key(&context).map_err(Err)?;
+        let is_named = given.is_some() || tool.bound.endpoint.key.is_none();
+        let key = match given {
+            Some(key) => key,
+            None => {
+                IdempotencyKey::random().map_err(|error| Err(ErrorData::internal_error(error.to_string(), None)))?
+            }
+        };
+        // Without the spare capacity, because the call may wait for long.
+        let arguments = arguments::written(request.arguments).into_boxed_str();
+        let call = ToolCall {
+            key: key.clone(),
+            arguments: Bytes::from(arguments.into_boxed_bytes()),
+            head: head(tool, context.extensions.get::<Parts>()),
+        };
+        Ok(Prepared {
+            tool,
+            call,
+            key: is_named.then_some(key),
+        })
     }
 }
 

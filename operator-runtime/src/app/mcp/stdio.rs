@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
 use super::arguments::as_text;
+use super::parsing::Parsing;
 use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::Assembled;
@@ -37,6 +38,7 @@ pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), StdioErro
     let server = Server {
         tools: Arc::new(Tools::new(assembled)),
         bearer: Bearer::starter_of_this_process(),
+        parsing: Parsing::default(),
     };
     let input = Input::open(assembled.settings.limits.body).map_err(StdioError::Input)?;
     let running = serve_server(server, input)

@@ -47,7 +47,7 @@ fn bound(hmac: &str, ed25519: &str, api_keys: &str) -> BoundCredentials {
         all.verifying_keys = parsed(ed25519).unwrap();
     }
     if !api_keys.is_empty() {
-        all.api_keys = ApiKeys::parse("the test", api_keys).unwrap();
+        all.api_keys = ApiKeys::parse("the test", api_keys, &all.keys).unwrap();
     }
     Arc::new(all).bind(URL)
 }
@@ -266,8 +266,12 @@ fn verifying_keys_that_are_none_are_refused_without_being_shown() {
     let identity = STANDARD.encode([&[1][..], &[0; 31]].concat());
     let zero = STANDARD.encode([0; 32]);
     let not_canonical = STANDARD.encode([&[0xee][..], &[0xff; 30], &[0x7f]].concat());
+    // The beginning of an RSA key in PKCS#8, whose length takes two bytes more.
+    let rsa = STANDARD.encode(const_hex::decode("308204bd020100300d06092a864886f70d01010105000482").unwrap());
     for (key, why) in [
         (private.as_str(), "is a private key, which must stay with the caller"),
+        (&rsa, "is a private key, which must stay with the caller"),
+        ("MCowBQYDK2VwAyEA", "has 12 bytes and is not an Ed25519 key"),
         (&identity, "has a small order"),
         (&zero, "has a small order"),
         (&not_canonical, "small order"),

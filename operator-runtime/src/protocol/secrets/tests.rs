@@ -1,6 +1,14 @@
 //! Tests of parsing secrets: what is accepted, and what each error says and hides.
 
-use super::{KeyName, Secret, SecretsError, parse, parse_lines, single};
+use super::{KeyName, SECRETS, Secret, SecretsError, single};
+
+fn parse(place: &str, list: &str) -> Result<Vec<Secret>, SecretsError> {
+    super::parse(SECRETS, place, list, |secret, _| Ok(secret))
+}
+
+fn parse_lines(place: &str, lines: &str) -> Result<Vec<Secret>, SecretsError> {
+    super::parse_lines(SECRETS, place, lines, |secret, _| Ok(secret))
+}
 
 const HUSH: &str = "op_sk_hush";
 
