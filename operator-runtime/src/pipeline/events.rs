@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderMap;
 use http::request::Parts;
 
 use super::operation::{Decoded, Operation};
@@ -13,6 +14,7 @@ use crate::endpoint::invocation::Invocation;
 use crate::events::Event;
 use crate::problem::Error;
 use crate::protocol::request::{Content, Kept};
+use crate::protocol::request_id;
 use crate::record::operation::KeySource;
 
 /// The handlers of events, by the type of event.
@@ -56,7 +58,7 @@ impl Handlers {
             Content::Body(body) => body.clone(),
             Content::Parameters(_) => bytes::Bytes::new(),
         };
-        let event = Event::parse(body).map_err(|error| refused(&error))?;
+        let event = Event::parse(body).map_err(|error| refused(&error, &head.headers))?;
         let Some(Handler { handler, endpoint }) = self.by_type.get(event.event_type.as_str()) else {
             self.name_once(&event.event_type);
             return Err(Reply::empty_object());
@@ -85,7 +87,8 @@ impl Handlers {
     }
 }
 
-fn refused(error: &Error) -> Reply {
-    tracing::warn!(endpoint = EVENTS.name, reason = error.detail(), "refused");
+fn refused(error: &Error, headers: &HeaderMap) -> Reply {
+    let request_id = request_id::of(headers);
+    tracing::warn!(endpoint = EVENTS.name, reason = error.detail(), request_id, "refused");
     Reply::from_error(error)
 }

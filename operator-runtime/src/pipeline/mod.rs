@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 #[cfg(feature = "tls")]
 use http::Extensions;
+use http::HeaderMap;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -45,6 +46,7 @@ use crate::protocol::caller::Caller;
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
 use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
+use crate::protocol::request_id;
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
 
@@ -118,7 +120,7 @@ impl Pipeline {
 
     fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
         let verified = self.verify(endpoint, &head, body);
-        let next = verified.and_then(|verified| Ok((self.admit(endpoint, &verified)?, verified.keep())));
+        let next = verified.and_then(|verified| Ok((self.admit(endpoint, &verified, &head.headers)?, verified.keep())));
         match next {
             Ok((next, kept)) => self.go_on(endpoint, next, kept, head),
             Err(reply) => Opening::Done(Err(reply)),
@@ -130,7 +132,7 @@ impl Pipeline {
         let credentials = endpoint.credentials.load();
         Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
-            .map_err(|refusal| not_verified(endpoint, refusal))
+            .map_err(|refusal| not_verified(endpoint, refusal, &head.headers))
     }
 
     /// Opens a call whose body or query takes long to hash, or whose caller can be verified only after a fetch. The caller
@@ -176,7 +178,7 @@ impl Pipeline {
     ) -> impl Future<Output = Reply> + Send + 'p {
         let ToolCall { key, arguments, head } = tool_call;
         let verified = bearer.vouch(is_named.then_some(&key), arguments, self.clock.unix_seconds());
-        let opening = match self.admit(endpoint, &verified) {
+        let opening = match self.admit(endpoint, &verified, &head.headers) {
             Ok(next) => self.go_on(endpoint, next, verified.keep(), head),
             Err(reply) => Opening::Done(Err(reply)),
         };
@@ -186,7 +188,12 @@ impl Pipeline {
 
     /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
     /// [`Invocation`] is made.
-    fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<Next, Reply> {
+    fn admit(
+        &self,
+        endpoint: &Arc<PreparedEndpoint>,
+        verified: &Verified<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Next, Reply> {
         let given = verified.idempotency_key();
         let is_named_by_content = endpoint.events.is_some() || (given.is_none() && endpoint.endpoint.key.is_some());
         if is_named_by_content {
@@ -196,7 +203,7 @@ impl Pipeline {
         }
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
-        let (call, claimed) = self.claim(endpoint, verified.caller(), key, operation)?;
+        let (call, claimed) = self.claim(endpoint, verified.caller(), headers, key, operation)?;
         Ok(Next::Run(call, claimed))
     }
 
@@ -240,8 +247,9 @@ impl Pipeline {
             invocation,
             operation,
         } = decoded.inspect_err(|reply| entered.meter.call(reply.outcome()))?;
-        let key = invocation.call().idempotency_key();
-        let (call, claimed) = self.claim(&endpoint, invocation.call().kept.caller(), key, || operation.map(Some))?;
+        let call = invocation.call();
+        let (caller, headers, key) = (call.kept.caller(), call.headers(), call.idempotency_key());
+        let (call, claimed) = self.claim(&endpoint, caller, headers, key, || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
     }
 
@@ -251,11 +259,12 @@ impl Pipeline {
         &self,
         endpoint: &Arc<PreparedEndpoint>,
         caller: &Caller,
+        headers: &HeaderMap,
         idempotency_key: &str,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
         let allowed = caller.check(endpoint.endpoint.scope());
-        allowed.map_err(|refusal| not_verified(endpoint, refusal))?;
+        allowed.map_err(|refusal| not_verified(endpoint, refusal, headers))?;
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
@@ -263,6 +272,7 @@ impl Pipeline {
             key_id = caller.name().id(),
             scheme = caller.scheme().word(),
             idempotency_key,
+            request_id = request_id::of(headers),
         );
         let account = Account::open(endpoint, &span);
         span.in_scope(|| match self.claim_at_once(endpoint, operation) {
@@ -379,9 +389,9 @@ fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<De
 }
 
 /// Counts and answers a call whose caller is not verified, or may not make it.
-pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
+pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refusal: Refusal, headers: &HeaderMap) -> Reply {
     endpoint.meter.call(Outcome::NotVerified);
-    refuse(endpoint, refusal)
+    refuse(endpoint, refusal, headers)
 }
 
 /// Counts and answers a call for whose body there was no turn.

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::idempotency::effect::Effect;
 use crate::idempotency::outcome::{Answer, Recorded};
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON, ProblemSpec};
 use crate::protocol::request::Refusal;
+use crate::protocol::request_id;
 use crate::record::Response;
 use crate::record::operation::OperationId;
 use crate::store::StoreError;
@@ -117,8 +118,9 @@ fn timed_out(effect: Effect) -> Error {
     Error::new(Kind::TimedOut, detail)
 }
 
-pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
+pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal, headers: &HeaderMap) -> Reply {
     let name = endpoint.endpoint.name;
+    let request_id = request_id::of(headers);
     if let Refusal::Signature {
         payload_length,
         payload_sha256,
@@ -129,10 +131,11 @@ pub(crate) fn refuse(endpoint: &PreparedEndpoint, refusal: Refusal) -> Reply {
             endpoint = name,
             payload_length,
             payload_sha256,
+            request_id,
             "refused: the signature does not match"
         );
     } else {
-        tracing::warn!(endpoint = name, reason = %refusal, "refused");
+        tracing::warn!(endpoint = name, reason = %refusal, request_id, "refused");
     }
     let challenge = endpoint.credentials.load().all().challenge(&refusal, "endpoints", "");
     Reply {

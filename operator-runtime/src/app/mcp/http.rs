@@ -28,6 +28,7 @@ use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
 use crate::protocol::credentials::Credentials;
 use crate::protocol::request::Refusal;
+use crate::protocol::request_id;
 
 /// The path, which is also served below the base path of the public URL.
 pub(in crate::app) const PATH: &str = "/mcp";
@@ -87,7 +88,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     credentials.fetch(&head.headers).await;
     let bearer = match door.tools.pipeline.bearer(&credentials, &head) {
         Ok(bearer) => bearer,
-        Err(refusal) => return Ok(turned_away(&credentials, refusal)),
+        Err(refusal) => return Ok(turned_away(&credentials, refusal, &head.headers)),
     };
     let body = match Reading::of(body)
         .finish(door.assembled.settings.limits, &door.assembled.room)
@@ -101,7 +102,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     }
     let tool = called(&body).and_then(|name| door.tools.find(&name));
     if let Some(Err(refusal)) = tool.map(|tool| bearer.caller().check(tool.bound.endpoint.scope())) {
-        return Ok(turned_away(&credentials, refusal));
+        return Ok(turned_away(&credentials, refusal, &head.headers));
     }
     let is_json = is_json(&head.headers);
     let response = service(&door, bearer)
@@ -190,8 +191,9 @@ fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSe
 }
 
 /// The answer to a client that is not verified, or may not do what it asks for.
-fn turned_away(credentials: &Credentials, refusal: Refusal) -> Response {
-    tracing::warn!("refused at {PATH}: {refusal}");
+fn turned_away(credentials: &Credentials, refusal: Refusal, headers: &HeaderMap) -> Response {
+    let request_id = request_id::of(headers);
+    tracing::warn!(request_id, "refused at {PATH}: {refusal}");
     let challenge = credentials.challenge(&refusal, "MCP", PATH);
     let mut response = refused(&refusal.into());
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {

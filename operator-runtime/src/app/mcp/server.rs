@@ -16,6 +16,7 @@ use super::IDEMPOTENCY_KEY;
 use super::outcome::result_of;
 use super::tools::{ToolEndpoint, Tools};
 use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
+use crate::protocol::request_id;
 
 /// How long a client may keep the list of tools, in milliseconds. The list is fixed until the program is replaced by
 /// another release, and a call that does not fit the new release is refused with what is wrong.
@@ -117,5 +118,7 @@ fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
         head.headers.clone_from(&parts.headers);
         head.extensions.clone_from(&parts.extensions);
     }
+    // Over standard input, a message has no headers.
+    let _ = request_id::identify(&mut head.headers);
     head
 }
