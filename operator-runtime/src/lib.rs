@@ -264,6 +264,7 @@ pub use operator_macros::operator_api;
 /// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. The module [`events`] has an example.
 pub use operator_macros::operator_event;
 pub use problem::Error;
+pub use protocol::trace_parent::{NotATraceParent, TraceParent};
 #[cfg(feature = "postgres")]
 pub use store::Postgres;
 #[cfg(feature = "sqlite")]

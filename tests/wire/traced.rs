@@ -1,4 +1,4 @@
-//! A call can be found again: its answer and its log line have the caller's id.
+//! A call can be found again: its answer and its log line have the caller's id, and its span the caller's trace.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
@@ -143,6 +143,61 @@ fn an_id_that_is_missing_wrong_or_ambiguous_is_replaced() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 7, "each new id is different");
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+const OTHER: &str = "00-ffffffffffffffffffffffffffffffff-ffffffffffffffff-01";
+
+#[test]
+fn the_span_of_a_call_has_the_callers_trace_if_it_is_valid_and_the_only_one() {
+    let program = build("support-desk", "dev");
+    let valid = format!("00-{TRACE}-{PARENT}-01");
+    let line = |value: &str| format!("traceparent: {value}\r\n");
+    let signed = |lines: &str| with_headers(&refund("a"), lines);
+    let by_meta = |lines: &str, value: Value| {
+        let call = over_mcp("n3w", &tool_call(&json!({ "traceparent": value })));
+        with_headers(&call, lines)
+    };
+    let rows = [
+        ("valid", signed(&line(&valid)), true),
+        ("in-capitals", signed(&format!("TraceParent: {valid}\r\n")), true),
+        (
+            "of-the-future",
+            signed(&line(&format!("cc-{TRACE}-{PARENT}-01-more"))),
+            true,
+        ),
+        ("none", signed(""), false),
+        ("wrong", signed(&line(&valid.to_uppercase())), false),
+        ("twice", signed(&line(&valid).repeat(2)), false),
+        (
+            "over-mcp",
+            with_headers(&over_mcp("n3w", &tool_call(&json!({}))), &line(&valid)),
+            true,
+        ),
+        ("in-meta", by_meta("", json!(valid)), true),
+        ("meta-counts", by_meta(&line(OTHER), json!(valid)), true),
+        ("meta-is-wrong", by_meta(&line(OTHER), json!("wrong")), false),
+        ("meta-has-no-text", by_meta(&line(OTHER), json!(7)), false),
+        ("meta-is-no-header", by_meta(&line(OTHER), json!("\n")), false),
+    ];
+    let log = log_of(&program, |port| {
+        for (id, request, _) in &rows {
+            let answer = send(port, &with_headers(request, &format!("X-Request-Id: {id}\r\n"))).unwrap();
+            assert_eq!(answer.status, 200, "{id}: {}", answer.body);
+        }
+    });
+    for (id, _, is_traced) in rows {
+        let lines = lines_about(&log, id);
+        let span = &lines[0]["span"];
+        let ids = ["trace_id", "parent_id"].map(|field| span[field].as_str());
+        let expected = if is_traced {
+            [Some(TRACE), Some(PARENT)]
+        } else {
+            [None, None]
+        };
+        assert_eq!(ids, expected, "{id}: {span}");
+    }
 }
 
 /// Answers. Use it to see what a host adds to an answer.

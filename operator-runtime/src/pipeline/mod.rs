@@ -47,6 +47,7 @@ use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
 use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
 use crate::protocol::request_id;
+use crate::protocol::trace_parent::TraceParent;
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
 
@@ -265,6 +266,7 @@ impl Pipeline {
     ) -> Result<(Admitted, Claimed), Reply> {
         let allowed = caller.check(endpoint.endpoint.scope());
         allowed.map_err(|refusal| not_verified(endpoint, refusal, headers))?;
+        let trace = TraceParent::of(headers);
         let span = tracing::info_span!(
             "call",
             endpoint = endpoint.endpoint.name,
@@ -273,6 +275,8 @@ impl Pipeline {
             scheme = caller.scheme().word(),
             idempotency_key,
             request_id = request_id::of(headers),
+            trace_id = trace.map(|trace| display(trace.trace_id_digits())),
+            parent_id = trace.map(|trace| display(trace.parent_id_digits())),
         );
         let account = Account::open(endpoint, &span);
         span.in_scope(|| match self.claim_at_once(endpoint, operation) {

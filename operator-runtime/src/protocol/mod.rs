@@ -33,5 +33,6 @@ pub(crate) mod secrets;
 pub(crate) mod signature;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trace_parent;
 #[cfg(test)]
 mod vectors;

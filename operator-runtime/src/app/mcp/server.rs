@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
 use http::request::Parts;
+use http::{HeaderValue, Request};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    MetaObject, PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Value;
 
 use super::IDEMPOTENCY_KEY;
 use super::outcome::result_of;
 use super::tools::{ToolEndpoint, Tools};
 use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
 use crate::protocol::request_id;
+use crate::protocol::trace_parent::{TRACEPARENT, TRACESTATE};
 
 /// How long a client may keep the list of tools, in milliseconds. The list is fixed until the program is replaced by
 /// another release, and a call that does not fit the new release is refused with what is wrong.
@@ -76,7 +78,7 @@ impl ServerHandler for Server {
         let call = ToolCall {
             key: key.clone(),
             arguments: Bytes::from(arguments),
-            head: head(tool, context.extensions.get::<Parts>()),
+            head: head(tool, context.extensions.get::<Parts>(), &context.meta),
         };
         // If the client sends no key, the inputs may name the operation. Then the client is told no key, because such a
         // key would name another operation if the client sent it.
@@ -106,8 +108,8 @@ fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<Option<Idempo
 }
 
 /// The head that the endpoint's extractors read: the endpoint's own method and path and, over HTTP, the headers of the
-/// client's request.
-fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
+/// client's request. The trace in `_meta` replaces that of the headers, because it is about this one call.
+fn head(tool: &ToolEndpoint, of_client: Option<&Parts>, meta: &MetaObject) -> Parts {
     let endpoint = tool.bound.endpoint;
     let request = Request::builder()
         .method(endpoint.method.as_str())
@@ -120,5 +122,14 @@ fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
     }
     // Over standard input, a message has no headers.
     let _ = request_id::identify(&mut head.headers);
+    if meta.contains_key(TRACEPARENT.as_str()) {
+        for name in [TRACEPARENT, TRACESTATE] {
+            head.headers.remove(&name);
+            let given = meta.get(name.as_str()).and_then(Value::as_str);
+            if let Some(value) = given.and_then(|given| HeaderValue::from_str(given).ok()) {
+                head.headers.insert(name, value);
+            }
+        }
+    }
     head
 }
