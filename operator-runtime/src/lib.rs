@@ -278,7 +278,7 @@ pub use transaction::{Database, Reader, Tx};
 pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
-pub use {axum, bytes, http, http_body, schemars, tower};
+pub use {axum, bytes, http, http_body, schemars, tower, tracing};
 
 /// Lists the endpoints that an app serves, instead of all linked ones, for [`App::only`].
 ///

@@ -51,6 +51,9 @@ use crate::protocol::trace_parent::TraceParent;
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
 
+/// Makes the caller's span the parent of a call's span, in the program's tracing system.
+pub(crate) type Adopt = Arc<dyn Fn(&Span, &TraceParent) + Send + Sync>;
+
 /// The state that all endpoints of an app share.
 pub(crate) struct Pipeline {
     operations: Operations,
@@ -61,6 +64,7 @@ pub(crate) struct Pipeline {
     stopping: AtomicBool,
     running: TaskTracker,
     transactions: UnderWay,
+    adopt: Option<Adopt>,
 }
 
 impl Pipeline {
@@ -73,7 +77,12 @@ impl Pipeline {
             stopping: AtomicBool::new(false),
             running: TaskTracker::new(),
             transactions: UnderWay::default(),
+            adopt: None,
         }
+    }
+
+    pub(crate) fn adopting(self, adopt: Option<Adopt>) -> Self {
+        Self { adopt, ..self }
     }
 
     /// Answers a call whose whole body has arrived. `room` is dropped once the body is verified.
@@ -278,6 +287,10 @@ impl Pipeline {
             trace_id = trace.map(|trace| display(trace.trace_id_digits())),
             parent_id = trace.map(|trace| display(trace.parent_id_digits())),
         );
+        // Before the span is entered, because its parent cannot be set later.
+        if let (Some(adopt), Some(trace)) = (&self.adopt, &trace) {
+            adopt(&span, trace);
+        }
         let account = Account::open(endpoint, &span);
         span.in_scope(|| match self.claim_at_once(endpoint, operation) {
             Ok((permit, claimed)) => Ok((permit, account, claimed)),
