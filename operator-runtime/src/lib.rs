@@ -263,6 +263,7 @@ pub use operator_macros::operator_api;
 /// A borrowed argument comes from the app, as for an endpoint, and `&Event` is the [event](events::Event). One argument
 /// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. The module [`events`] has an example.
 pub use operator_macros::operator_event;
+pub use pipeline::rate::{NotARate, Rate};
 pub use problem::Error;
 pub use protocol::trace_parent::{NotATraceParent, TraceParent};
 #[cfg(feature = "postgres")]

@@ -145,6 +145,7 @@ fn of_any_endpoint() -> Vec<Kind> {
         Kind::TooSlow,
         Kind::TooLarge,
         refused(Refusal::ContentType),
+        Kind::OverRate(1),
         Kind::Full,
         Kind::Stopping,
         // A read-only endpoint may read the store's database.

@@ -7,8 +7,10 @@ mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
 mod large;
+pub(crate) mod limiter;
 pub(crate) mod operation;
 pub(crate) mod prepared;
+pub(crate) mod rate;
 pub(crate) mod reply;
 mod transactional;
 mod under_way;
@@ -28,8 +30,10 @@ use tracing::{Instrument as _, Span};
 use self::account::Account;
 use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
 use self::detached::Detached;
+use self::limiter::Rates;
 use self::operation::{Decoded, Operation};
 use self::prepared::PreparedEndpoint;
+use self::rate::Rate;
 use self::reply::{Reply, refuse};
 use self::under_way::UnderWay;
 use crate::clock::Clock;
@@ -65,6 +69,7 @@ pub(crate) struct Pipeline {
     running: TaskTracker,
     transactions: UnderWay,
     adopt: Option<Adopt>,
+    pub(crate) rates: Rates,
 }
 
 impl Pipeline {
@@ -78,11 +83,17 @@ impl Pipeline {
             running: TaskTracker::new(),
             transactions: UnderWay::default(),
             adopt: None,
+            rates: Rates::default(),
         }
     }
 
     pub(crate) fn adopting(self, adopt: Option<Adopt>) -> Self {
         Self { adopt, ..self }
+    }
+
+    pub(crate) fn limited(self, rate: Option<Rate>) -> Self {
+        let rates = Rates::new(rate, &self.clock);
+        Self { rates, ..self }
     }
 
     /// Answers a call whose whole body has arrived. `room` is dropped once the body is verified.
@@ -130,7 +141,10 @@ impl Pipeline {
 
     fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
         let verified = self.verify(endpoint, &head, body);
-        let next = verified.and_then(|verified| Ok((self.admit(endpoint, &verified, &head.headers)?, verified.keep())));
+        let next = verified.and_then(|verified| {
+            self.rates.count(verified.caller(), endpoint, &head.headers)?;
+            Ok((self.admit(endpoint, &verified, &head.headers)?, verified.keep()))
+        });
         match next {
             Ok((next, kept)) => self.go_on(endpoint, next, kept, head),
             Err(reply) => Opening::Done(Err(reply)),

@@ -13,17 +13,20 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
+use rmcp::model::CallToolResult;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tower::service_fn;
 
+use super::outcome::result_of;
 use super::size::check_values;
 use super::{Server, Tools};
 use crate::app::reading::Reading;
 use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
+use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
 use crate::protocol::credentials::Credentials;
@@ -101,11 +104,20 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         return Ok(refused(&Error::new(Kind::TooLarge, detail)));
     }
     let tool = called(&body).and_then(|name| door.tools.find(&name));
+    let endpoint = tool.map(|tool| &*tool.bound);
+    let rates = &door.tools.pipeline.rates;
+    let counted = rates.count_over_mcp(bearer.caller(), endpoint, &head.headers);
+    let over_rate = match (counted, tool) {
+        (Ok(()), _) => None,
+        // An agent reads the result of its call, but many clients hide an HTTP error from it.
+        (Err(error), Some(tool)) => Some(result_of(&Reply::from_error(&error), tool, None)),
+        (Err(error), None) => return Ok(refused(&error)),
+    };
     if let Some(Err(refusal)) = tool.map(|tool| bearer.caller().check(tool.bound.endpoint.scope())) {
         return Ok(turned_away(&credentials, refusal, &head.headers));
     }
     let is_json = is_json(&head.headers);
-    let response = service(&door, bearer)
+    let response = service(&door, bearer, over_rate)
         .handle(Request::from_parts(head, Full::new(body.clone())))
         .await;
     // rmcp also answers 415 if it cannot read a body whose type is JSON.
@@ -182,10 +194,15 @@ async fn as_ours(refusal: Response) -> Response {
 }
 
 /// Makes a service for one request only, because the service contains the client's token.
-fn service(door: &Door, bearer: Bearer) -> StreamableHttpService<Server, NeverSessionManager> {
+fn service(
+    door: &Door,
+    bearer: Bearer,
+    over_rate: Option<CallToolResult>,
+) -> StreamableHttpService<Server, NeverSessionManager> {
     let server = Server {
         tools: Arc::clone(&door.tools),
         bearer,
+        over_rate,
     };
     StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), door.config.clone())
 }

@@ -30,6 +30,8 @@ pub(super) struct Server {
     pub(super) tools: Arc<Tools>,
     /// The client that makes the calls.
     pub(super) bearer: Bearer,
+    /// The result of every call, if the client has sent more calls than its rate allows.
+    pub(super) over_rate: Option<CallToolResult>,
 }
 
 impl ServerHandler for Server {
@@ -55,6 +57,9 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if let Some(refused) = &self.over_rate {
+            return Ok(refused.clone().into());
+        }
         let tool = self.tools.find(&request.name).ok_or_else(|| {
             let names = self.tools.names_for(self.bearer.caller());
             ErrorData::invalid_params(
