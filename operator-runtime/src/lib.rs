@@ -263,7 +263,9 @@ pub use operator_macros::operator_api;
 /// A borrowed argument comes from the app, as for an endpoint, and `&Event` is the [event](events::Event). One argument
 /// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. The module [`events`] has an example.
 pub use operator_macros::operator_event;
+pub use pipeline::rate::{NotARate, Rate};
 pub use problem::Error;
+pub use protocol::trace_parent::{NotATraceParent, TraceParent};
 #[cfg(feature = "postgres")]
 pub use store::Postgres;
 #[cfg(feature = "sqlite")]
@@ -277,7 +279,7 @@ pub use transaction::{Database, Reader, Tx};
 pub use rusqlite;
 #[cfg(feature = "postgres")]
 pub use tokio_postgres;
-pub use {axum, bytes, http, http_body, schemars, tower};
+pub use {axum, bytes, http, http_body, schemars, tower, tracing};
 
 /// Lists the endpoints that an app serves, instead of all linked ones, for [`App::only`].
 ///

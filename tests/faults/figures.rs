@@ -89,6 +89,19 @@ fn gated<T>(
 }
 
 #[test]
+fn a_call_over_the_rate_of_its_credential_is_turned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let [store, metrics] = SCRAPED;
+    let server = Server::start_with(&program, folder.path(), &[store, metrics, ("OPERATOR_RATE", "1/h")]);
+    let statuses = ["a", "a", "b"].map(|key| post(server.port, "/ring", key, "{}").unwrap().status);
+    assert_eq!(statuses, [200, 429, 429]);
+    let figures = Figures::scrape(&server);
+    let counts = ["done", "turned_away"].map(|outcome| figures.calls("ring", outcome));
+    assert!(is(counts[0], 1) && is(counts[1], 2), "{}", figures.1);
+}
+
+#[test]
 fn each_event_of_a_call_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

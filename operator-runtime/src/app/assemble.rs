@@ -147,7 +147,9 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
         endpoints.push(Arc::new(binding.bind_events(&handlers, events_path)));
     }
     let operations = Operations::new(store, config.operations);
-    let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency);
+    let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency)
+        .adopting(app.adopt.clone())
+        .limited(settings.rate);
     Ok(Assembled {
         room: BodyRoom::new(settings.limits.memory_for_bodies),
         config: config.clone(),

@@ -20,6 +20,7 @@ pub(crate) use self::setting::{Given, Names};
 pub(crate) use self::settled::Settled;
 use super::start_error::StartProblem;
 use crate::idempotency::machine::Settings;
+use crate::pipeline::rate::Rate;
 #[cfg(feature = "cli")]
 use crate::protocol::public_url::PublicUrl;
 #[cfg(all(feature = "cli", feature = "mcp"))]
@@ -56,6 +57,8 @@ pub struct Config {
     serve_manifest: Result<bool, StartProblem>,
     /// An error if the environment variable is not a duration.
     stop_delay: Result<Option<Given<Duration>>, StartProblem>,
+    /// An error if the environment variable is not a rate.
+    rate: Result<Option<Given<Rate>>, StartProblem>,
     metrics: Option<Given<Address>>,
     count_records: bool,
     admin: Option<Given<Address>>,
@@ -110,6 +113,7 @@ impl Config {
             store_in_file: OnceLock::new(),
             serve_manifest: Ok(false),
             stop_delay: Ok(None),
+            rate: Ok(None),
             metrics: None,
             count_records: false,
             admin: None,
@@ -134,7 +138,7 @@ impl Config {
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
     /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`, `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`,
-    /// `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
+    /// `OPERATOR_RATE`, `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
     /// `OPERATOR_VERIFYING_KEYS`, `OPERATOR_API_KEYS`, `OPERATOR_OAUTH_ISSUER`, `OPERATOR_OAUTH_AUDIENCE`,
     /// `OPERATOR_OAUTH_TENANT_CLAIM`, `OPERATOR_TLS_CERT`, `OPERATOR_TLS_KEY`, `OPERATOR_CLIENT_CA` and
     /// `OPERATOR_CLIENTS`.
@@ -159,6 +163,7 @@ impl Config {
             store: read(setting::STORE),
             serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
             stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
+            rate: read(setting::RATE).map(settled::rate).transpose(),
             metrics: read(setting::METRICS).map(address),
             admin: read(setting::ADMIN).map(address),
             admin_tokens: read(setting::ADMIN_TOKENS),
@@ -218,6 +223,20 @@ impl Config {
     #[must_use]
     pub fn stop_delay(mut self, delay: Duration) -> Self {
         self.stop_delay = Ok(Some(setting::STOP_DELAY.by_method(delay)));
+        self
+    }
+
+    /// How often each credential may call, in each process. A call over the rate is refused with 429 and `Retry-After`
+    /// before anything is claimed; retries count as calls. Calls whose credential or form is wrong do not count, and
+    /// neither do the probes. The clients of an OAuth issuer are counted one by one, up to 10,000 of them; beyond that
+    /// number, they share one rate.
+    ///
+    /// Unless set, endpoints have no limit, and each credential may send 50 messages per second to `/mcp`, because the
+    /// specification of MCP demands a limit. [`Rate::UNLIMITED`] removes this limit too. A rate that is set counts the
+    /// calls of a credential to endpoints and to `/mcp` together.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.rate = Ok(Some(setting::RATE.by_method(rate)));
         self
     }
 
@@ -327,7 +346,7 @@ mod tests {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt as _;
 
-    use super::{Config, SettingName};
+    use super::{Config, Rate, SettingName, StartProblem};
 
     #[test]
     fn a_value_that_is_no_text_is_a_problem_and_not_taken_as_unset() {
@@ -365,6 +384,37 @@ mod tests {
         assert_eq!(config.store_url().unwrap().value, "postgres://app:hunter2@db/shop");
         assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
         assert_eq!(config.store("memory:").store_url().unwrap().value, "memory:");
+    }
+
+    #[test]
+    fn a_rate_that_is_not_possible_is_a_problem_of_its_setting() {
+        let problems = |config: &Config| {
+            let mut problems = Vec::new();
+            config.settle(&mut problems);
+            let of_rate = |problem: &StartProblem| {
+                problem
+                    .to_string()
+                    .contains("which is not a possible rate: write a number")
+            };
+            let problems = problems.into_iter().filter(of_rate);
+            problems.map(|problem| problem.setting()).collect::<Vec<_>>()
+        };
+        for wrong in ["0/s", "100", "1/d", "4294967296/s", "1000001/h"] {
+            let config = Config::from_variables(|name| (name == "OPERATOR_RATE").then(|| wrong.into()));
+            assert_eq!(
+                problems(&config),
+                [Some(SettingName::Variable("OPERATOR_RATE"))],
+                "{wrong}"
+            );
+            let overwritten = config.rate(Rate::UNLIMITED);
+            assert!(problems(&overwritten).is_empty());
+        }
+        for right in ["", "off", "1/s", "1000000/h"] {
+            let config = Config::from_variables(|name| (name == "OPERATOR_RATE").then(|| right.into()));
+            assert!(problems(&config).is_empty(), "{right}");
+        }
+        let by_method = Config::new().rate(Rate::per_second(0));
+        assert_eq!(problems(&by_method), [Some(SettingName::Method("Config::rate"))]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 
@@ -22,6 +22,7 @@ use crate::pipeline::prepared::PreparedEndpoint;
 use crate::pipeline::reply::Reply;
 use crate::problem::{Error, Kind};
 use crate::protocol::method::Method;
+use crate::protocol::request_id;
 
 /// An endpoint and the app that serves it.
 pub(super) struct Served {
@@ -76,7 +77,7 @@ impl Served {
             }
             let reply = match reading.finish(assembled.settings.limits, &assembled.room).await {
                 Ok((body, room)) => pipeline.answer(endpoint, head, body, room).await,
-                Err(error) => turned_away(&head.method, head.uri.path(), &error),
+                Err(error) => turned_away(&head.method, head.uri.path(), &head.headers, &error),
             };
             Ok(respond(reply))
         }
@@ -90,7 +91,7 @@ pub(super) fn no_such_path(head: &Parts) -> Response<Full<Bytes>> {
         head.uri.path()
     );
     let error = Error::new(Kind::NoSuchPath, detail);
-    respond(turned_away(&head.method, head.uri.path(), &error))
+    respond(turned_away(&head.method, head.uri.path(), &head.headers, &error))
 }
 
 /// The answer to a request whose client has no valid certificate, if this server asks for certificates. Only the probes
@@ -106,10 +107,10 @@ pub(super) fn uncertified<B>(assembled: &Assembled, request: &Request<B>) -> Opt
     }
     let mut endpoints = assembled.endpoints.iter();
     let reply = match endpoints.find(|at| path == at.path || path == public_url.published_path(at.path)) {
-        Some(endpoint) => not_verified(endpoint, refusal.into()),
+        Some(endpoint) => not_verified(endpoint, refusal.into(), request.headers()),
         None => {
             let challenge = credentials.challenge(&refusal, "endpoints", "");
-            let mut reply = turned_away(request.method(), path, &refusal.into());
+            let mut reply = turned_away(request.method(), path, request.headers(), &refusal.into());
             reply.challenge = challenge.map(Into::into);
             reply
         }
@@ -118,16 +119,23 @@ pub(super) fn uncertified<B>(assembled: &Assembled, request: &Request<B>) -> Opt
 }
 
 /// Logs and answers a request that does not reach the pipeline. The pipeline logs all other requests.
-fn turned_away(method: &http::Method, path: &str, error: &Error) -> Reply {
+fn turned_away(method: &http::Method, path: &str, headers: &HeaderMap, error: &Error) -> Reply {
     let path: String = path.chars().take(200).collect();
-    tracing::warn!(%method, path, status = error.status().as_u16(), reason = error.detail(), "refused");
+    tracing::warn!(
+        %method,
+        path,
+        status = error.status().as_u16(),
+        reason = error.detail(),
+        request_id = request_id::of(headers),
+        "refused"
+    );
     Reply::from_error(error)
 }
 
 fn method_not_allowed(head: &Parts, allowed: &'static str) -> Response<Full<Bytes>> {
     let detail = format!("This endpoint answers only {allowed}: send a {allowed} request.");
     let error = Error::new(Kind::MethodNotAllowed, detail);
-    let mut response = respond(turned_away(&head.method, head.uri.path(), &error));
+    let mut response = respond(turned_away(&head.method, head.uri.path(), &head.headers, &error));
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -67,6 +67,8 @@ use crate::endpoint::Endpoints;
 use crate::endpoint::state::AppState;
 use crate::endpoint::states::States;
 use crate::manifest::info::Info;
+use crate::pipeline::Adopt;
+use crate::protocol::trace_parent::TraceParent;
 #[cfg(feature = "cli")]
 use crate::store::BoxFuture;
 use crate::store::{Store, Trial};
@@ -120,6 +122,7 @@ pub struct App {
     /// The paths that were given to `events_path`. Start-up refuses more than one.
     events_paths: Vec<&'static str>,
     before_serving: Vec<Step>,
+    adopt: Option<Adopt>,
     store: Option<Given<Arc<dyn Store>>>,
     #[cfg(feature = "sqlite")]
     sqlite_setup: Option<SqliteSetup>,
@@ -257,6 +260,22 @@ impl App {
         setup: impl Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync + 'static,
     ) -> Self {
         self.sqlite_setup = Some(Arc::new(setup));
+        self
+    }
+
+    /// Runs for each call whose caller names its trace, before the span of the call is entered, so that a tracing system
+    /// can make the caller's span the parent of this span. The page `docs/operating.md` shows the lines for OpenTelemetry.
+    ///
+    /// ```
+    /// use operator_runtime::{App, tracing};
+    ///
+    /// let app = App::new().trace_parent(|span, parent| {
+    ///     tracing::debug!(parent: span, "the caller's trace is {parent}");
+    /// });
+    /// ```
+    #[must_use]
+    pub fn trace_parent(mut self, adopt: impl Fn(&tracing::Span, &TraceParent) + Send + Sync + 'static) -> Self {
+        self.adopt = Some(Arc::new(adopt));
         self
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::middleware::{self, Next};
 use axum::routing::{MethodFilter, on_service};
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tower::service_fn;
 
 use super::Assembled;
@@ -13,11 +14,25 @@ use super::exchange::{Served, respond};
 use crate::pipeline::reply::Reply;
 use crate::problem::Error;
 use crate::protocol::method::Method;
+use crate::protocol::request_id::{self, REQUEST_ID};
 
 /// A route for each path of each endpoint, and the routes beside the endpoints.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
     let router = Served::all(assembled).fold(Router::new(), |router, (paths, served)| route(router, &paths, &served));
-    beside_endpoints(router, assembled)
+    // Only the routes, and not the fallback, because the host answers all other paths.
+    beside_endpoints(router, assembled).route_layer(middleware::from_fn(identified))
+}
+
+/// Gives each request an id, as [`Service::answer`](super::Service::answer) does.
+async fn identified(mut request: Request<Body>, next: Next) -> Response<Body> {
+    let id = request_id::identify(request.headers_mut());
+    with_id(next.run(request).await, id)
+}
+
+/// Adds the id of the request to its answer.
+pub(super) fn with_id<B>(mut response: Response<B>, id: HeaderValue) -> Response<B> {
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
 }
 
 /// Adds a route for each path of the endpoint. The route is for the endpoint's method, so that a host can have a route

@@ -19,7 +19,8 @@ use super::Assembled;
 #[cfg(feature = "tls")]
 use super::exchange::uncertified;
 use super::exchange::{Served, no_such_path};
-use super::router::{beside_endpoints, route};
+use super::router::{beside_endpoints, route, with_id};
+use crate::protocol::request_id;
 
 /// The body of an answer: a complete body from an endpoint, or any body from an axum route.
 pub(super) type Answer = Either<Full<Bytes>, Body>;
@@ -68,26 +69,29 @@ impl Service {
     #[cfg(feature = "tls")]
     pub(super) fn answer_certified<B>(
         &self,
-        request: Request<B>,
+        mut request: Request<B>,
     ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<B>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
+        let id = request_id::identify(request.headers_mut());
         match uncertified(&self.0.assembled, &request) {
-            Some(refused) => ready(Ok(refused.map(Either::Left))).left_future(),
+            Some(refused) => ready(Ok(with_id(refused.map(Either::Left), id))).left_future(),
             None => self.answer(request).right_future(),
         }
     }
 
+    /// Answers a request. The request gets an id before anything else reads the request, and every answer has that id.
     pub(crate) fn answer<B>(
         &self,
-        request: Request<B>,
+        mut request: Request<B>,
     ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<B>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
+        let id = request_id::identify(request.headers_mut());
         let Paths { endpoints, beside, .. } = &*self.0;
-        match endpoints.get(request.uri().path()) {
+        let answering = match endpoints.get(request.uri().path()) {
             Some(served) => Arc::clone(served)
                 .answer(request)
                 .map_ok(|response| response.map(Either::Left))
@@ -97,6 +101,7 @@ impl Service {
                 .call(request.map(Body::new))
                 .map_ok(|response| response.map(Either::Right))
                 .right_future(),
-        }
+        };
+        answering.map_ok(|response| with_id(response, id))
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 
 use crate::protocol::request::Kept;
+use crate::protocol::trace_parent::TraceParent;
 
 /// The call that a handler answers. A handler takes it as an argument of type `&Call`.
 ///
@@ -81,6 +82,13 @@ impl Call {
     #[must_use]
     pub fn tenant(&self) -> &str {
         self.kept.key().tenant()
+    }
+
+    /// The caller's trace, in which this call is one step, if the request names it (`traceparent`). The span of the call
+    /// and its log line have the same ids.
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        TraceParent::of(&self.headers)
     }
 
     /// The request's headers. The signature covers only the three headers of the protocol. Over MCP, no header is

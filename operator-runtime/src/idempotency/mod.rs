@@ -58,6 +58,7 @@
 //! | the outcome cannot be recorded | its lease expires, as if the process had been killed | 503 `outcome-not-recorded`, never a success |
 //! | the store cannot be reached, or cannot confirm a write | is not started; a claim that may be in the store is released | 503 with `Retry-After` |
 //! | the server is stopping, or full | is not started | 503 with `Retry-After` |
+//! | the credential has sent more calls than its rate allows, this one or a retry | is not started, or does not change | 429 with `Retry-After` |
 //! | other work is ahead of the call for longer than 10 s, or no connection of Postgres is free for as long | SQLite: stays in the queue, and runs later; Postgres: leaves the queue, and a retry starts it | 503 `not-begun`; the answer, when the caller retries |
 //!
 //! # What each store survives
@@ -175,7 +176,7 @@
 //! | `response_not_kept` | 500: the answer was too long to keep; the operation is completed, or undone if it is transactional |
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
 //! | `store_unavailable` | 503: the store was unavailable or full and nothing was started, or the store could not commit the transaction and nothing was kept |
-//! | `turned_away` | 503: the server was full or stopping and nothing was started, or other work was ahead of the call (`not-begun`) |
+//! | `turned_away` | 503: the server was full or stopping and nothing was started, or other work was ahead of the call (`not-begun`); 429: the credential has sent more calls than [`Config::rate`](crate::Config::rate) allows |
 //! | `not_verified` | 400, 401 or 403: the call was unsigned, stale or malformed, or lacks a scope; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;

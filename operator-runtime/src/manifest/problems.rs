@@ -139,6 +139,7 @@ fn of_any_endpoint() -> Vec<Kind> {
         Kind::TooSlow,
         Kind::TooLarge,
         Kind::Refused(RefusalKind::UnsupportedMediaType),
+        Kind::OverRate(1),
         Kind::Full,
         Kind::Stopping,
         // A read-only endpoint may read the store's database.

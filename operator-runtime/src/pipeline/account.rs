@@ -9,6 +9,7 @@ use super::reply::Reply;
 use crate::clock::{milliseconds, timer_now};
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::caller::Caller;
+use crate::protocol::trace_parent::TraceParent;
 
 /// Counts and logs one call when the call ends.
 #[derive(Clone)]
@@ -19,7 +20,13 @@ pub(crate) struct Account {
 }
 
 /// The span of a call. Every line that is logged within it names the caller.
-pub(super) fn span(endpoint: &PreparedEndpoint, caller: &Caller, idempotency_key: &str) -> Span {
+pub(super) fn span(
+    endpoint: &PreparedEndpoint,
+    caller: &Caller,
+    idempotency_key: &str,
+    request_id: &str,
+    trace: Option<&TraceParent>,
+) -> Span {
     tracing::info_span!(
         "call",
         endpoint = endpoint.endpoint.name,
@@ -27,6 +34,9 @@ pub(super) fn span(endpoint: &PreparedEndpoint, caller: &Caller, idempotency_key
         key_id = caller.name().id(),
         scheme = caller.scheme().word(),
         idempotency_key,
+        request_id,
+        trace_id = trace.map(|trace| display(trace.trace_id_digits())),
+        parent_id = trace.map(|trace| display(trace.parent_id_digits())),
     )
 }
 

@@ -7,8 +7,10 @@ mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod large;
+pub(crate) mod limiter;
 pub(crate) mod operation;
 pub(crate) mod prepared;
+pub(crate) mod rate;
 pub(crate) mod reply;
 mod transactional;
 mod under_way;
@@ -19,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 #[cfg(feature = "tls")]
 use http::Extensions;
+use http::HeaderMap;
 use http::request::Parts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -28,8 +31,10 @@ use self::account::Account;
 use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
 use self::detached::Detached;
 use self::large::Turn;
+use self::limiter::Rates;
 use self::operation::{Decoded, Operation};
 use self::prepared::PreparedEndpoint;
+use self::rate::Rate;
 use self::reply::{Reply, refuse};
 use self::under_way::UnderWay;
 use crate::clock::Clock;
@@ -47,8 +52,13 @@ use crate::protocol::caller::{Caller, Refused};
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
 use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
+use crate::protocol::request_id;
+use crate::protocol::trace_parent::TraceParent;
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
+
+/// Makes the caller's span the parent of a call's span, in the program's tracing system.
+pub(crate) type Adopt = Arc<dyn Fn(&Span, &TraceParent) + Send + Sync>;
 
 /// The state that all endpoints of an app share.
 pub(crate) struct Pipeline {
@@ -60,6 +70,8 @@ pub(crate) struct Pipeline {
     stopping: AtomicBool,
     running: TaskTracker,
     transactions: UnderWay,
+    adopt: Option<Adopt>,
+    pub(crate) rates: Rates,
 }
 
 impl Pipeline {
@@ -72,7 +84,18 @@ impl Pipeline {
             stopping: AtomicBool::new(false),
             running: TaskTracker::new(),
             transactions: UnderWay::default(),
+            adopt: None,
+            rates: Rates::default(),
         }
+    }
+
+    pub(crate) fn adopting(self, adopt: Option<Adopt>) -> Self {
+        Self { adopt, ..self }
+    }
+
+    pub(crate) fn limited(self, rate: Option<Rate>) -> Self {
+        let rates = Rates::new(rate, &self.clock);
+        Self { rates, ..self }
     }
 
     /// Answers a call whose whole body has arrived. `room` is dropped once the body is verified.
@@ -120,7 +143,10 @@ impl Pipeline {
 
     fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
         let verified = self.verify(endpoint, &head, body);
-        let next = verified.and_then(|verified| Ok((self.admit(endpoint, &verified)?, verified.keep())));
+        let next = verified.and_then(|verified| {
+            self.rates.count(verified.caller(), endpoint, &head.headers)?;
+            Ok((self.admit(endpoint, &verified, &head.headers)?, verified.keep()))
+        });
         match next {
             Ok((next, kept)) => self.go_on(endpoint, next, kept, head),
             Err(reply) => Opening::Done(Err(reply)),
@@ -133,7 +159,7 @@ impl Pipeline {
         Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .map_err(Refused::from)
             .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
-            .map_err(|refused| not_verified(endpoint, refused))
+            .map_err(|refused| not_verified(endpoint, refused, &head.headers))
     }
 
     /// Opens a call whose body or query takes long to hash, or whose caller can be verified only after a fetch. The caller
@@ -179,7 +205,7 @@ impl Pipeline {
     ) -> impl Future<Output = Reply> + Send + 'p {
         let ToolCall { key, arguments, head } = tool_call;
         let verified = bearer.vouch(is_named.then_some(&key), arguments, self.clock.unix_seconds());
-        let opening = match self.admit(endpoint, &verified) {
+        let opening = match self.admit(endpoint, &verified, &head.headers) {
             Ok(next) => self.go_on(endpoint, next, verified.keep(), head),
             Err(reply) => Opening::Done(Err(reply)),
         };
@@ -189,21 +215,26 @@ impl Pipeline {
 
     /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
     /// [`Invocation`] is made. A call that waits has a permit, so that the bodies of waiting calls are limited too.
-    fn admit(&self, endpoint: &Arc<PreparedEndpoint>, verified: &Verified<'_>) -> Result<Next, Reply> {
+    fn admit(
+        &self,
+        endpoint: &Arc<PreparedEndpoint>,
+        verified: &Verified<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Next, Reply> {
         let given = verified.idempotency_key();
         let is_named_by_content = endpoint.events.is_some() || (given.is_none() && endpoint.endpoint.key.is_some());
         if is_named_by_content {
             let key = given.unwrap_or_default();
             let permit = self
                 .permit()
-                .map_err(|error| refused(endpoint, verified.caller(), key, &error))?;
+                .map_err(|error| self.refused(endpoint, verified.caller(), headers, key, &error))?;
             let effort = endpoint.arguments.inputs.effort(verified.content());
             return Ok(Next::Decode { permit, effort });
         }
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
         let permit = || self.permit();
-        let (call, claimed) = self.claim(endpoint, verified.caller(), key, permit, operation)?;
+        let (call, claimed) = self.claim(endpoint, verified.caller(), headers, key, permit, operation)?;
         Ok(Next::Run(call, claimed))
     }
 
@@ -216,11 +247,11 @@ impl Pipeline {
                 Opening::Done(Ok(self.begin(invocation, call, claimed)))
             }
             Next::Decode { permit, effort } => {
-                let endpoint = Arc::clone(endpoint);
                 if large::takes_a_turn(effort) {
+                    let endpoint = Arc::clone(endpoint);
                     Opening::Waiting(Box::pin(self.decode_in_turn(endpoint, permit, effort, kept, head)))
                 } else {
-                    Opening::Done(self.claim_decoded(permit, decode(endpoint, kept, head)))
+                    Opening::Done(self.claim_decoded(permit, self.decode(endpoint, kept, head)))
                 }
             }
         }
@@ -237,26 +268,67 @@ impl Pipeline {
     ) -> Result<Begun<'_>, Reply> {
         let turn = match Turn::of(effort).await {
             Ok(turn) => turn,
-            Err(error) => return Err(refused(&endpoint, kept.caller(), kept.idempotency_key(), &error)),
+            Err(error) => {
+                let (caller, key) = (kept.caller(), kept.idempotency_key());
+                return Err(self.refused(&endpoint, caller, &head.headers, key, &error));
+            }
         };
-        let decoded = large::run(effort, || decode(endpoint, kept, head));
+        let decoded = large::run(effort, || self.decode(&endpoint, kept, head));
         drop(turn);
         self.claim_decoded(permit, decoded)
     }
 
-    /// Claims the operation that the content names. An event goes on with the endpoint of its handler.
-    fn claim_decoded(
+    /// Decodes a call before its operation is claimed. A call that is answered here is counted and logged here.
+    fn decode(&self, endpoint: &Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
+        let span = self.span(endpoint, kept.caller(), &head.headers, kept.idempotency_key());
+        let account = Account::open(endpoint, &span);
+        span.in_scope(|| match &endpoint.events {
+            Some(handlers) => handlers.decode(kept, head).map_err(|reply| account.close(reply)),
+            None => Ok(Decoded::of_inputs(Arc::clone(endpoint), kept, head)),
+        })
+    }
+
+    /// Counts, logs and answers a verified call that has to wait for too long before it is decoded, or finds no permit.
+    fn refused(
         &self,
-        permit: OwnedSemaphorePermit,
-        decoded: Result<Decoded, Reply>,
-    ) -> Result<Begun<'_>, Reply> {
+        endpoint: &Arc<PreparedEndpoint>,
+        caller: &Caller,
+        headers: &HeaderMap,
+        idempotency_key: &str,
+        error: &Error,
+    ) -> Reply {
+        let span = self.span(endpoint, caller, headers, idempotency_key);
+        let account = Account::open(endpoint, &span);
+        span.in_scope(|| account.close(Reply::from_error(error)))
+    }
+
+    /// The span of a call, as a child of the caller's span.
+    fn span(&self, endpoint: &PreparedEndpoint, caller: &Caller, headers: &HeaderMap, idempotency_key: &str) -> Span {
+        let trace = TraceParent::of(headers);
+        let span = account::span(
+            endpoint,
+            caller,
+            idempotency_key,
+            request_id::of(headers),
+            trace.as_ref(),
+        );
+        // Before the span is entered, because its parent cannot be set later.
+        if let (Some(adopt), Some(trace)) = (&self.adopt, &trace) {
+            adopt(&span, trace);
+        }
+        span
+    }
+
+    /// Claims the operation that the content names. An event goes on with the endpoint of its handler.
+    fn claim_decoded(&self, permit: OwnedSemaphorePermit, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
         let Decoded {
             endpoint,
             invocation,
             operation,
         } = decoded?;
-        let (key, caller) = (invocation.call().idempotency_key(), invocation.call().kept.caller());
-        let (call, claimed) = self.claim(&endpoint, caller, key, || Ok(permit), || operation.map(Some))?;
+        let call = invocation.call();
+        let (caller, headers, key) = (call.kept.caller(), call.headers(), call.idempotency_key());
+        let (call, claimed) = self.claim(&endpoint, caller, headers, key, || Ok(permit), || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
     }
 
@@ -266,13 +338,14 @@ impl Pipeline {
         &self,
         endpoint: &Arc<PreparedEndpoint>,
         caller: &Caller,
+        headers: &HeaderMap,
         idempotency_key: &str,
         permit: impl FnOnce() -> Result<OwnedSemaphorePermit, Error>,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
         let allowed = caller.check(endpoint.endpoint.scope());
-        allowed.map_err(|refused| not_verified(endpoint, refused))?;
-        let span = account::span(endpoint, caller, idempotency_key);
+        allowed.map_err(|refused| not_verified(endpoint, refused, headers))?;
+        let span = self.span(endpoint, caller, headers, idempotency_key);
         let account = Account::open(endpoint, &span);
         let claimed = span.in_scope(|| {
             let permit = permit().map_err(|error| Reply::from_error(&error))?;
@@ -380,27 +453,10 @@ impl Pipeline {
     }
 }
 
-/// Decodes a call before its operation is claimed. A call that is answered here is counted and logged here.
-fn decode(endpoint: Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
-    let span = account::span(&endpoint, kept.caller(), kept.idempotency_key());
-    let account = Account::open(&endpoint, &span);
-    span.in_scope(|| match &endpoint.events {
-        Some(handlers) => handlers.decode(kept, head).map_err(|reply| account.close(reply)),
-        None => Ok(Decoded::of_inputs(Arc::clone(&endpoint), kept, head)),
-    })
-}
-
 /// Counts, logs and answers a call whose caller is not verified, or may not make it.
-pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refused: Refused) -> Reply {
+pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refused: Refused, headers: &HeaderMap) -> Reply {
     endpoint.meter.call(Outcome::NotVerified);
-    refuse(endpoint, refused)
-}
-
-/// Counts, logs and answers a verified call that has to wait for too long before it is decoded, or finds no permit.
-fn refused(endpoint: &Arc<PreparedEndpoint>, caller: &Caller, idempotency_key: &str, error: &Error) -> Reply {
-    let span = account::span(endpoint, caller, idempotency_key);
-    let account = Account::open(endpoint, &span);
-    span.in_scope(|| account.close(Reply::from_error(error)))
+    refuse(endpoint, refused, headers)
 }
 
 /// Counts, logs and answers a call for whose body there was no turn before its caller was verified.

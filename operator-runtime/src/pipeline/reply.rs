@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::idempotency::effect::Effect;
 use crate::idempotency::outcome::{Answer, Recorded};
@@ -11,6 +11,7 @@ use crate::pipeline::prepared::PreparedEndpoint;
 use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON, ProblemSpec};
 use crate::protocol::caller::Refused;
 use crate::protocol::request::Refusal;
+use crate::protocol::request_id;
 use crate::record::Response;
 use crate::record::operation::OperationId;
 use crate::store::StoreError;
@@ -118,8 +119,8 @@ fn timed_out(effect: Effect) -> Error {
     Error::new(Kind::TimedOut, detail)
 }
 
-pub(crate) fn refuse(endpoint: &PreparedEndpoint, refused: Refused) -> Reply {
-    log_refused(endpoint.endpoint.name, &refused);
+pub(crate) fn refuse(endpoint: &PreparedEndpoint, refused: Refused, headers: &HeaderMap) -> Reply {
+    log_refused(endpoint.endpoint.name, &refused, headers);
     let challenge = endpoint
         .credentials
         .load()
@@ -132,7 +133,8 @@ pub(crate) fn refuse(endpoint: &PreparedEndpoint, refused: Refused) -> Reply {
 }
 
 /// Logs why a request is refused, and whose request it is, if that is known.
-pub(crate) fn log_refused(endpoint: &str, Refused { why, caller }: &Refused) {
+pub(crate) fn log_refused(endpoint: &str, Refused { why, caller }: &Refused, headers: &HeaderMap) {
+    let request_id = request_id::of(headers);
     if let Refusal::Signature {
         payload_length,
         payload_sha256,
@@ -143,6 +145,7 @@ pub(crate) fn log_refused(endpoint: &str, Refused { why, caller }: &Refused) {
             endpoint,
             payload_length,
             payload_sha256,
+            request_id,
             "refused: the signature does not match"
         );
         return;

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     /// The transaction was rolled back because the store is full.
     UndoneFull,
     Full,
+    /// The credential has sent more calls than its rate allows: (seconds until it may call again).
+    OverRate(u32),
     Queued,
     Stopping,
     NoSuchPath,
@@ -143,6 +145,10 @@ impl Kind {
                 row("undone", 503, "The operation was undone", O::StoreUnavailable),
             ),
             Self::Full => again(1, row("server-full", 503, "Nothing was started", O::TurnedAway)),
+            Self::OverRate(seconds) => {
+                let title = "The caller has sent too many calls";
+                again(seconds, row("too-many-calls", 429, title, O::TurnedAway))
+            }
             Self::Queued => again(2, row("not-begun", 503, "Not started yet", O::TurnedAway)),
             Self::Stopping => again(1, row("server-stopping", 503, "Nothing was started", O::TurnedAway)),
             Self::NoSuchPath => row("no-such-path", 404, "No such endpoint", O::NotVerified),

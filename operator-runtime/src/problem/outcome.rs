@@ -27,7 +27,7 @@ pub(crate) enum Outcome {
     /// The handler or an extractor failed with a 5xx status.
     Failed,
     StoreUnavailable,
-    /// The server was full or stopping, or the call waited too long behind other work.
+    /// The server was full or stopping, the credential was over its rate, or the call waited too long behind other work.
     TurnedAway,
 }
 

@@ -39,12 +39,7 @@ impl ApiKeys {
     /// Parses the tokens of people, as `parse` does. A token that can be guessed is refused, and one that is an API key of
     /// a caller, because a caller must not settle operations.
     #[cfg(feature = "cli")]
-    pub(crate) fn parse_of_people(
-        place: &str,
-        list: &str,
-        keys: &Keys,
-        callers: &Self,
-    ) -> Result<Self, SecretsError> {
+    pub(crate) fn parse_of_people(place: &str, list: &str, keys: &Keys, callers: &Self) -> Result<Self, SecretsError> {
         secrets::parse(SECRETS, place, list, ApiKey::accept_of_a_person(keys, callers)).map(Self)
     }
 

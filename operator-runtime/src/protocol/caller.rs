@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::secrets::KeyName;
 
 /// The scheme by which a call was verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scheme {
     Hmac,
     Ed25519,
@@ -23,6 +23,14 @@ pub(crate) enum Scheme {
 }
 
 impl Scheme {
+    /// Whether the settings name each caller. An issuer's clients are known only to the issuer.
+    pub(crate) fn is_configured(self) -> bool {
+        #[cfg(feature = "oauth")]
+        return self != Self::OAuth;
+        #[cfg(not(feature = "oauth"))]
+        true
+    }
+
     /// The scheme's name in the log.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -110,6 +118,12 @@ impl Caller {
             scheme: Scheme::OAuth,
             scopes: Scopes::Only(scopes.into()),
         }
+    }
+
+    /// A caller that nothing has verified, for tests of what callers may do.
+    #[cfg(test)]
+    pub(crate) fn made_up(scheme: Scheme, id: &str) -> Self {
+        Self::of(scheme, KeyName::new("default", id))
     }
 
     /// The tenant and the id of the credential.

@@ -27,10 +27,12 @@ mod python_json;
 pub(crate) mod randomness;
 mod refusal;
 pub(crate) mod request;
+pub(crate) mod request_id;
 mod secret_text;
 pub(crate) mod secrets;
 pub(crate) mod signature;
 #[cfg(test)]
 mod tests;
+pub(crate) mod trace_parent;
 #[cfg(test)]
 mod vectors;

@@ -171,10 +171,8 @@ fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Fields, String
             let items = serde_json::from_str(&value);
             let items = items.unwrap_or_else(|_| vec![json_of(&property["items"], &value)]);
             lists.entry(name).or_default().extend(items);
-        } else if fields.contains_key(&name) {
+        } else if fields.insert(name.clone(), json_of(property, &value)).is_some() {
             return Err(given_twice(&name));
-        } else {
-            fields.insert(name, json_of(property, &value));
         }
     }
     fields.extend(lists.into_iter().map(|(name, items)| (name, as_json(&items))));

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::call::Sending;
 use super::caller::{self, Inputs};
@@ -64,7 +64,12 @@ impl Typed {
         if let Self::Json(json) = self {
             let text = json.get();
             if let Ok(fields) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text) {
-                *self = Self::Object(fields.into_iter().map(|(name, json)| (name, Self::Json(json))).collect());
+                *self = Self::Object(
+                    fields
+                        .into_iter()
+                        .map(|(name, json)| (name, Self::Json(json)))
+                        .collect(),
+                );
             } else if let Ok(items) = serde_json::from_str::<Vec<Box<RawValue>>>(text) {
                 *self = Self::Array(items.into_iter().map(Self::Json).collect());
             }
@@ -173,7 +178,8 @@ mod tests {
         let schema = json!({ "properties": {
             "a": { "properties": { "text": { "type": ["string", "null"] }, "texts": texts } }, "new": texts,
         } });
-        let event = json!({ "a": { "text": "x", "other": 1, "texts": ["x", "y"], "objects": [{ "b": 1 }] }, "b": null });
+        let event =
+            json!({ "a": { "text": "x", "other": 1, "texts": ["x", "y"], "objects": [{ "b": 1 }] }, "b": null });
         let mut event = Typed::Json(as_json(&event));
         for field in [
             "a.text=5",

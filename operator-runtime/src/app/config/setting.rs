@@ -43,6 +43,7 @@ pub(crate) const LISTEN: Names = names("Config::listen", "OPERATOR_LISTEN");
 pub(crate) const STORE: Names = names("Config::store", "OPERATOR_STORE");
 pub(crate) const SERVE_MANIFEST: Names = names("Config::serve_manifest", "OPERATOR_SERVE_MANIFEST");
 pub(crate) const STOP_DELAY: Names = names("Config::stop_delay", "OPERATOR_STOP_DELAY");
+pub(crate) const RATE: Names = names("Config::rate", "OPERATOR_RATE");
 pub(crate) const METRICS: Names = names("Config::metrics", "OPERATOR_METRICS");
 pub(crate) const ADMIN: Names = names("Config::admin", "OPERATOR_ADMIN");
 pub(crate) const ADMIN_TOKENS: Names = names("Config::admin_tokens", "OPERATOR_ADMIN_TOKENS");

@@ -16,6 +16,7 @@ use super::{Address, Config, LISTEN, Limits};
 use crate::app::start_error::StartProblem;
 #[cfg(feature = "tls")]
 use crate::app::tls::ServerTls;
+use crate::pipeline::rate::{NotARate, Rate};
 use crate::protocol::credentials::Credentials;
 use crate::protocol::public_url::PublicUrl;
 
@@ -31,6 +32,8 @@ pub(crate) struct Settled {
     pub(crate) limits: Limits,
     pub(crate) serves_manifest: bool,
     pub(crate) stop_delay: Duration,
+    /// `None` if no rate is set. A rate that is set may be unlimited.
+    pub(crate) rate: Option<Rate>,
     pub(crate) counts_records: bool,
     /// The admin page, if there is one.
     #[cfg(feature = "cli")]
@@ -66,6 +69,7 @@ impl Config {
         #[cfg(not(feature = "cli"))]
         let admin = self.settle_admin();
         let admin = admin.map_err(|several| problems.extend(several));
+        let rate = self.settle_rate().map_err(|problem| problems.push(problem));
         problems.extend(self.limits.problems());
         problems.extend(self.operations.problems().into_iter().map(|problem| {
             let setting = SettingName::Method("Config::operations");
@@ -80,6 +84,7 @@ impl Config {
             limits: self.limits,
             serves_manifest: serves_manifest.ok()?,
             stop_delay: stop_delay.ok()?,
+            rate: rate.ok()?,
             counts_records: self.count_records || self.metrics.is_some(),
             #[cfg(feature = "cli")]
             admin: admin.ok()?,
@@ -187,6 +192,16 @@ impl Config {
         }
     }
 
+    fn settle_rate(&self) -> Result<Option<Rate>, StartProblem> {
+        let Some(Given { value, setting }) = self.rate.clone()? else {
+            return Ok(None);
+        };
+        value.check().map(Some).map_err(|why| {
+            let sentence = format!("{setting} is {value}, which is not a possible rate: {why}.");
+            StartProblem::of(setting, sentence).caused_by(why)
+        })
+    }
+
     /// The address at which Prometheus scrapes the metrics, if one is set.
     pub(crate) fn settle_metrics(&self) -> Result<Option<Given<SocketAddr>>, StartProblem> {
         let Some(given) = &self.metrics else {
@@ -203,6 +218,16 @@ impl Config {
         }
         address(given, "127.0.0.1:9464").map(Some)
     }
+}
+
+/// The value of an environment variable that must be a rate.
+pub(super) fn rate(given: Given<String>) -> Result<Given<Rate>, StartProblem> {
+    let Given { value, setting } = given;
+    let rate: Result<Rate, NotARate> = value.parse();
+    rate.map(|value| Given { value, setting }).map_err(|why| {
+        let sentence = format!("{setting} is `{value}`, which is not a possible rate: {why}.");
+        StartProblem::of(setting, sentence).caused_by(why)
+    })
 }
 
 /// The value of an environment variable that must be a duration: a number of seconds, or a number with a unit.

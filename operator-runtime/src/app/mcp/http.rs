@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::Full;
+use rmcp::model::CallToolResult;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde::Deserialize;
@@ -23,6 +24,7 @@ use serde::de::IgnoredAny;
 use tower::service_fn;
 
 use super::arguments::as_text;
+use super::outcome::result_of;
 use super::parsing::Parsing;
 use super::size::check_values;
 use super::{Server, Tools};
@@ -31,7 +33,7 @@ use crate::app::router::refused;
 use crate::app::{Assembled, Settled};
 use crate::input::Effort;
 use crate::pipeline::large::{self, Turn};
-use crate::pipeline::reply::log_refused;
+use crate::pipeline::reply::{Reply, log_refused};
 use crate::problem::{Error, Kind};
 use crate::protocol::bearer::Bearer;
 use crate::protocol::caller::Refused;
@@ -70,22 +72,46 @@ struct Door {
 }
 
 impl Door {
-    /// Refuses a message that has too many values, or that calls a tool which the client may not call.
-    fn refuse(&self, credentials: &Credentials, bearer: &Bearer, message: &[u8]) -> Option<Response> {
-        if let Err(detail) = check_values(message) {
-            return Some(refused(&Error::new(Kind::TooLarge, detail)));
-        }
-        let name = called(message)?;
-        let endpoint = self.tools.find(&name)?.bound.endpoint;
-        let refusal = bearer.caller().check(endpoint.scope()).err()?;
-        Some(turned_away(credentials, endpoint.name, refusal))
+    /// Refuses a message that has too many values, or that calls a tool which the client may not call. The value is the
+    /// result of the call, if the client has sent more messages than its rate allows.
+    fn check(
+        &self,
+        credentials: &Credentials,
+        bearer: &Bearer,
+        headers: &HeaderMap,
+        message: &[u8],
+    ) -> Result<Option<CallToolResult>, Box<Response>> {
+        check_values(message).map_err(|detail| Box::new(refused(&Error::new(Kind::TooLarge, detail))))?;
+        let tool = called(message).and_then(|name| self.tools.find(&name));
+        let endpoint = tool.map(|tool| &*tool.bound);
+        let counted = self
+            .tools
+            .pipeline
+            .rates
+            .count_over_mcp(bearer.caller(), endpoint, headers);
+        let over_rate = match (counted, tool) {
+            (Ok(()), _) => None,
+            // An agent reads the result of its call, but many clients hide an HTTP error from it.
+            (Err(error), Some(tool)) => Some(result_of(&Reply::from_error(&error), tool, None)),
+            (Err(error), None) => return Err(Box::new(refused(&error))),
+        };
+        let allowed = endpoint.map_or(Ok(()), |bound| bearer.caller().check(bound.endpoint.scope()));
+        let name = endpoint.map_or(PATH, |bound| bound.endpoint.name);
+        allowed.map_err(|refusal| Box::new(turned_away(credentials, name, refusal, headers)))?;
+        Ok(over_rate)
     }
 
     /// Makes a service for one request only, because the service contains the client's token.
-    fn service(&self, bearer: Bearer, parsing: Parsing) -> StreamableHttpService<Server, NeverSessionManager> {
+    fn service(
+        &self,
+        bearer: Bearer,
+        over_rate: Option<CallToolResult>,
+        parsing: Parsing,
+    ) -> StreamableHttpService<Server, NeverSessionManager> {
         let server = Server {
             tools: Arc::clone(&self.tools),
             bearer,
+            over_rate,
             parsing,
         };
         StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), self.config.clone())
@@ -121,7 +147,7 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
     credentials.fetch(&head.headers).await;
     let bearer = match door.tools.pipeline.bearer(&credentials, &head) {
         Ok(bearer) => bearer,
-        Err(refusal) => return Ok(turned_away(&credentials, PATH, refusal.into())),
+        Err(refusal) => return Ok(turned_away(&credentials, PATH, refusal.into(), &head.headers)),
     };
     let limits = door.assembled.settings.limits;
     let (body, room) = match Reading::of(body).finish(limits, &door.assembled.room).await {
@@ -133,11 +159,12 @@ async fn answer(door: Arc<Door>, request: Request) -> Result<Response, Infallibl
         Ok(turn) => turn,
         Err(error) => return Ok(refused(&error)),
     };
-    if let Some(refusal) = large::run(effort, || door.refuse(&credentials, &bearer, &body)) {
-        return Ok(refusal);
-    }
+    let over_rate = match large::run(effort, || door.check(&credentials, &bearer, &head.headers, &body)) {
+        Ok(over_rate) => over_rate,
+        Err(refusal) => return Ok(*refusal),
+    };
     let is_json = is_json(&head.headers);
-    let service = door.service(bearer, Parsing::new(effort, turn));
+    let service = door.service(bearer, over_rate, Parsing::new(effort, turn));
     let message = large::run(effort, || as_text(&body).map_or_else(|| body.clone(), Bytes::from));
     let mut answering = pin!(service.handle(Request::from_parts(head, Full::new(message))));
     // The body is complete, so the first poll parses the message.
@@ -226,8 +253,8 @@ async fn as_ours(refusal: Response) -> Response {
 }
 
 /// The answer to a client that is not verified, or may not do what it asks for.
-fn turned_away(credentials: &Credentials, endpoint: &str, refusal: Refused) -> Response {
-    log_refused(endpoint, &refusal);
+fn turned_away(credentials: &Credentials, endpoint: &str, refusal: Refused, headers: &HeaderMap) -> Response {
+    log_refused(endpoint, &refusal, headers);
     let challenge = credentials.challenge(&refusal.why, "MCP", PATH);
     let mut response = refused(&refusal.why.into());
     if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
 use http::request::Parts;
+use http::{HeaderValue, Request};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Value;
 
 use super::outcome::result_of;
 use super::parsing::Parsing;
 use super::tools::{ToolEndpoint, Tools};
 use super::{IDEMPOTENCY_KEY, arguments};
 use crate::protocol::bearer::{Bearer, IdempotencyKey, ToolCall};
+use crate::protocol::request_id;
+use crate::protocol::trace_parent::{TRACEPARENT, TRACESTATE};
 
 /// How long a client may keep the list of tools, in milliseconds. The list is fixed until the program is replaced by
 /// another release, and a call that does not fit the new release is refused with what is wrong.
@@ -30,6 +33,8 @@ pub(super) struct Server {
     pub(super) bearer: Bearer,
     /// The turn of the client's message.
     pub(super) parsing: Parsing,
+    /// The result of every call, if the client has sent more calls than its rate allows.
+    pub(super) over_rate: Option<CallToolResult>,
 }
 
 impl ServerHandler for Server {
@@ -55,13 +60,13 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if let Some(refused) = &self.over_rate {
+            return Ok(refused.clone().into());
+        }
         let cancelled = context.ct.clone();
         // The parsed message is dropped here, because the call may wait for long.
-        let prepared = self.parsing.finish(|| self.prepare(request, context));
-        let Prepared { tool, call, key } = match prepared {
-            Ok(prepared) => prepared,
-            Err(answer) => return answer,
-        };
+        let prepared = self.parsing.finish(move || self.prepare(request, &context));
+        let Prepared { tool, call, key } = prepared?;
         let answering = self
             .tools
             .pipeline
@@ -89,29 +94,27 @@ impl Server {
     fn prepare(
         &self,
         request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Prepared<'_>, Result<CallToolResponse, ErrorData>> {
+        context: &RequestContext<RoleServer>,
+    ) -> Result<Prepared<'_>, ErrorData> {
         let tool = self.tools.find(&request.name).ok_or_else(|| {
             let names = self.tools.names_for(self.bearer.caller());
-            Err(ErrorData::invalid_params(
+            ErrorData::invalid_params(
                 format!("There is no tool `{}`; the tools are {names}.", request.name),
                 None,
-            ))
+            )
         })?;
-        let given = idempotency_key(&context).map_err(Err)?;
+        let given = idempotency_key(context)?;
         let is_named = given.is_some() || tool.bound.endpoint.key.is_none();
         let key = match given {
             Some(key) => key,
-            None => {
-                IdempotencyKey::random().map_err(|error| Err(ErrorData::internal_error(error.to_string(), None)))?
-            }
+            None => IdempotencyKey::random().map_err(|error| ErrorData::internal_error(error.to_string(), None))?,
         };
         // Without the spare capacity, because the call may wait for long.
         let arguments = arguments::written(request.arguments).into_boxed_str();
         let call = ToolCall {
             key: key.clone(),
             arguments: Bytes::from(arguments.into_boxed_bytes()),
-            head: head(tool, context.extensions.get::<Parts>()),
+            head: head(tool, context.extensions.get::<Parts>(), &context.meta),
         };
         Ok(Prepared {
             tool,
@@ -135,8 +138,8 @@ fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<Option<Idempo
 }
 
 /// The head that the endpoint's extractors read: the endpoint's own method and path and, over HTTP, the headers of the
-/// client's request.
-fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
+/// client's request. The trace in `_meta` replaces that of the headers, because it is about this one call.
+fn head(tool: &ToolEndpoint, of_client: Option<&Parts>, meta: &MetaObject) -> Parts {
     let endpoint = tool.bound.endpoint;
     let request = Request::builder()
         .method(endpoint.method.as_str())
@@ -146,6 +149,17 @@ fn head(tool: &ToolEndpoint, of_client: Option<&Parts>) -> Parts {
     if let Some(parts) = of_client {
         head.headers.clone_from(&parts.headers);
         head.extensions.clone_from(&parts.extensions);
+    }
+    // Over standard input, a message has no headers.
+    let _ = request_id::identify(&mut head.headers);
+    if meta.contains_key(TRACEPARENT.as_str()) {
+        for name in [TRACEPARENT, TRACESTATE] {
+            head.headers.remove(&name);
+            let given = meta.get(name.as_str()).and_then(Value::as_str);
+            if let Some(value) = given.and_then(|given| HeaderValue::from_str(given).ok()) {
+                head.headers.insert(name, value);
+            }
+        }
     }
     head
 }

@@ -39,6 +39,8 @@ pub(in crate::app) async fn serve(assembled: &Assembled) -> Result<(), StdioErro
         tools: Arc::new(Tools::new(assembled)),
         bearer: Bearer::starter_of_this_process(),
         parsing: Parsing::default(),
+        // The person who started the process has no rate.
+        over_rate: None,
     };
     let input = Input::open(assembled.settings.limits.body).map_err(StdioError::Input)?;
     let running = serve_server(server, input)

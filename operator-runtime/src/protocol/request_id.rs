@@ -1,0 +1,97 @@
+//! The id of a request, by which the caller and the log name the same request. It is in `X-Request-Id` of the request and
+//! of the answer.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::randomness;
+
+/// The header of requests and answers.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id of a caller, in characters. It is copied into log lines.
+const LONGEST: usize = 128;
+
+/// Gives a request exactly one id, and returns it: the caller's id if it is 1 to 128 visible ASCII characters, otherwise a
+/// new one. From then on, [`of`] finds the id in the request's headers.
+pub(crate) fn identify(headers: &mut HeaderMap) -> HeaderValue {
+    if let Some(given) = of_caller(headers) {
+        return given.clone();
+    }
+    let id = random();
+    // This fails only for a request with about 25,000 headers. Such a request has its id in the answer alone.
+    let _ = headers.try_insert(REQUEST_ID, id.clone());
+    id
+}
+
+/// The id of a request that [`identify`] has given one.
+pub(crate) fn of(headers: &HeaderMap) -> &str {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// The caller's id. Of two ids, neither is used, because the caller could know the request by either of them.
+fn of_caller(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let id = given.next().filter(|id| is_id(id.as_bytes()));
+    id.filter(|_| given.next().is_none())
+}
+
+fn is_id(id: &[u8]) -> bool {
+    (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+/// 128 random bits in hexadecimal digits.
+fn random() -> HeaderValue {
+    let mut bytes = [0; 16];
+    // Without random bytes, the id is zero. It then names no request, but the call can still be answered.
+    let _ = randomness::fill(&mut bytes);
+    let mut digits = [0; 32];
+    // This cannot fail, because each byte has two digits.
+    let _ = const_hex::encode_to_slice(bytes, &mut digits);
+    HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::{LONGEST, REQUEST_ID, identify, of};
+
+    fn identified(given: &[&[u8]]) -> String {
+        let mut headers = HeaderMap::new();
+        for id in given {
+            headers.append(REQUEST_ID, HeaderValue::from_bytes(id).unwrap());
+        }
+        let id = identify(&mut headers);
+        assert_eq!(headers.get_all(REQUEST_ID).iter().collect::<Vec<_>>(), [&id]);
+        assert_eq!(of(&headers), id);
+        id.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_callers_id_is_kept_if_it_can_be_shown_and_there_is_only_one() {
+        let longest = "~".repeat(LONGEST);
+        for id in ["7", "refund-1004/a:b\"{}", &longest] {
+            assert_eq!(identified(&[id.as_bytes()]), id);
+        }
+        let too_long = "~".repeat(LONGEST + 1);
+        let wrong: [&[&[u8]]; 8] = [
+            &[],
+            &[b""],
+            &[too_long.as_bytes()],
+            &["é".as_bytes()],
+            &[b"\xff"],
+            &[b"a b"],
+            &[b"a\tb"],
+            &[b"a", b"a"],
+        ];
+        for given in wrong {
+            let id = identified(given);
+            let is_new = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_new, "{given:?}: {id}");
+        }
+        assert_ne!(identified(&[]), identified(&[]));
+    }
+}
