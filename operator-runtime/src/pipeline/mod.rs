@@ -7,6 +7,7 @@ mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
 mod large;
+mod limits;
 pub(crate) mod operation;
 pub(crate) mod prepared;
 pub(crate) mod reply;

@@ -1,5 +1,7 @@
 //! Tests of the SQLite store: the contract, crashes, other processes, wrong clocks and errors.
 
+mod limits;
+
 use std::path::PathBuf;
 
 use super::*;
