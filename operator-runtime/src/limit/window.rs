@@ -41,7 +41,8 @@ impl Window {
         if more > room {
             return Reserved::Over {
                 used: self.used,
-                room_in: self.room_in(more - room, now),
+                // More than `more - room` if the maximum was lowered below what is used.
+                room_in: self.room_in(self.used + more - asked.max, now),
             };
         }
         if own.is_none_or(|own| own.epoch < epoch || more > 0) {

@@ -172,7 +172,7 @@ async fn over(
     used: i64,
     more: i64,
 ) -> Result<Reserved, Failure> {
-    let lacking = more - (signed(asked.max) - used).max(0);
+    let lacking = used + more - signed(asked.max);
     let room_in = session.prepare_cached(&sql.room_in).await?;
     let row = session
         .query_one(&room_in, &[&asked.value.as_bytes().as_slice(), &lacking])

@@ -74,7 +74,7 @@ if more > room then
     local one = held(at)
     if one then
       freed, ends = freed + one.amount, one.ends
-      if freed >= more - room then
+      if freed >= more - (max - used) then
         break
       end
     end

@@ -72,7 +72,7 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
         }
         return Ok(Reserved::Over {
             used: counted.cast_unsigned(),
-            room_in: room_in(connection, value, more - room, now)?,
+            room_in: room_in(connection, value, counted + more - max, now)?,
         });
     }
     let anew = own.is_none();
