@@ -101,7 +101,9 @@ fn the_documents_say_what_the_limits_are() {
     let openapi = document("openapi");
     let post = &openapi["paths"]["/notifications"]["post"];
     assert!(post["description"].as_str().unwrap().contains(sentence), "{post}");
-    assert!(post["responses"]["403"].to_string().contains("over-limit"), "{post}");
+    let refused = post["responses"]["403"]["$ref"].as_str().unwrap();
+    let refused = openapi.pointer(refused.trim_start_matches('#')).unwrap();
+    assert!(refused.to_string().contains("urn:operator:problem:over-limit"), "{refused}");
     for format in ["operator", "mcp"] {
         assert!(document(format).to_string().contains(sentence), "{format}");
     }
