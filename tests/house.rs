@@ -82,6 +82,8 @@ fn the_pure_files_do_not_wait_for_anything() {
     let pure = [
         "idempotency/machine.rs",
         "idempotency/machine/settling.rs",
+        "limit/window.rs",
+        "limit/sentence.rs",
         "protocol/payload.rs",
         "protocol/python_json.rs",
         "protocol/freshness.rs",

@@ -6,6 +6,8 @@
 pub(crate) enum FailPoint {
     /// The operation is claimed; the handler has not begun.
     AfterClaim,
+    /// Parts of limits are reserved; the handler has not begun.
+    AfterReserve,
     /// The handler has ended; its outcome is not recorded yet.
     BeforeCommit,
     /// The outcome is recorded; no caller has been answered yet.
@@ -59,6 +61,7 @@ mod armed {
         let (name, count) = text.split_once(':')?;
         let point = match name {
             "after-claim" => FailPoint::AfterClaim,
+            "after-reserve" => FailPoint::AfterReserve,
             "before-commit" => FailPoint::BeforeCommit,
             "after-commit" => FailPoint::AfterCommit,
             "before-answer" => FailPoint::BeforeAnswer,

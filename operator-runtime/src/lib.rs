@@ -110,6 +110,7 @@ pub mod formats;
 pub mod fuzzing;
 pub mod idempotency;
 mod input;
+mod limit;
 mod manifest;
 mod meter;
 mod pipeline;
@@ -211,6 +212,19 @@ pub use operator_macros::SearchParams;
 /// a struct that derives [`SearchParams`]), `lenient` (in a POST: the schema describes the input, but its type alone
 /// decides which values are accepted, so that it may have a `#[serde(alias)]`), `allow(lint)`. With `extract`, the
 /// argument is not an input but the value of an axum extractor.
+///
+/// Options of the function, in `#[operator(…)]` between this attribute and the function: `allow(lint)`, and for each limit
+/// `limit(sum = amount_cents, max = 10_000, per = order_id, within = "24h")` or `limit(calls = 20, within = "1h")`.
+///
+/// | part of a limit | meaning |
+/// |---|---|
+/// | `calls = 20` | at most so many operations |
+/// | `sum = amount_cents, max = 10_000` | the sum of an input, which is an unsigned integer: at most 2⁵³ − 1 |
+/// | `per = order_id`, `per(order_id, reason)` | counted separately for each value of these inputs; otherwise for the endpoint |
+/// | `within = "24h"` | for how long an operation counts: 1 s to 31 days, in `s`, `m`, `h` or `d` |
+///
+/// Each tenant has limits of its own. The module [`idempotency`] says what counts, and the log and the caller are told when
+/// a call is over a limit.
 ///
 /// A description may also be made by a macro that expands to a string literal: `#[doc = include_str!("orders.md")]`,
 /// `#[doc = concat!("Counts ", stringify!($what), ".")]`. So `macro_rules!` macros can make endpoints.
@@ -330,7 +344,7 @@ pub mod requirements {
     pub use crate::endpoint::state::AppState;
     pub use crate::input::{
         FlattenInput, FlattenSearch, JsonInput, ListInput, NumberInput, SchemaValue, SearchInput, SearchParams,
-        TextInput,
+        SummedInput, TextInput,
     };
     pub use crate::problem::{DocumentedError, ShownField};
 }
@@ -353,12 +367,13 @@ pub mod __private {
     pub use crate::endpoint::need::Need;
     pub use crate::endpoint::output::{Returned, answering};
     pub use crate::endpoint::state::Lent;
-    pub use crate::endpoint::{Endpoint, InputKey, Source, chosen, identity};
+    pub use crate::endpoint::{Endpoint, EndpointLimits, InputKey, Source, chosen, identity};
     pub use crate::idempotency::effect::Effect;
     pub use crate::input::{
         Constraint, Expected, Input, Lists, Newtype, Number, Numbers, Range, SearchParam, Shown, Takes, Texts, Variant,
         choices, choose,
     };
+    pub use crate::limit::{Counted, Limit};
     pub use crate::problem::{Error, ProblemSpec, problem};
     pub use crate::protocol::method::Method;
     pub use crate::requirements::*;

@@ -12,6 +12,8 @@ use crate::storm::Storm;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Told {
     Done(Value),
+    /// The handler, or a limit, has refused the operation.
+    Refused(Value),
     /// The operation may have taken effect and does not run again.
     Unknown,
 }
@@ -44,7 +46,7 @@ impl Calm {
             proof,
             store,
             tried: &format!("{}, {} operations", self.harm, self.told.len()),
-            lost: self.lost(storm, effects) + self.unknown(),
+            lost: self.lost(storm, effects) + self.unknown() + self.refused(),
             doubled: self.doubled(effects),
         };
         row.record();
@@ -61,10 +63,36 @@ impl Calm {
                 self.told.len(),
                 self.unknown()
             ),
-            lost: self.lost(storm, effects),
+            lost: self.lost(storm, effects) + self.refused(),
             doubled: self.doubled(effects),
         };
         row.record();
+    }
+
+    /// Adds the row of a storm on one limited value, of which some operations are refused.
+    pub(crate) fn is_limited(&self, storm: &Storm<'_>, proof: &str, store: &str, effects: &[Effect]) {
+        let tried = format!(
+            "{}, {} callers, {} operations, {} refused, {} told unknown",
+            self.harm,
+            storm.callers,
+            self.told.len(),
+            self.refused(),
+            self.unknown()
+        );
+        let of_refused = |effect: &&Effect| matches!(self.told.get(&effect.key), Some(Told::Refused(_)));
+        let row = Row {
+            proof,
+            store,
+            tried: &tried,
+            lost: self.lost(storm, effects),
+            doubled: self.doubled(effects) + effects.iter().filter(of_refused).count(),
+        };
+        row.record();
+    }
+
+    fn refused(&self) -> usize {
+        let is_refused = |told: &&Told| matches!(told, Told::Refused(_));
+        self.told.values().filter(is_refused).count()
     }
 
     fn unknown(&self) -> usize {

@@ -7,7 +7,7 @@ use tests::services::{Postgres, Redis};
 
 use crate::calm::{Effect, keys};
 use crate::programs::{billing_ledger, lines, sqlite_credits};
-use crate::storm::Storm;
+use crate::storm::{CALLERS, POINTS, Storm};
 
 const KILLS: usize = 56;
 /// Two kills at each fail point, and as many at random moments.
@@ -21,6 +21,8 @@ fn every_answered_refund_exists_exactly_once() {
         folder: folder.path(),
         environment: &[],
         servers: 1,
+        callers: CALLERS,
+        points: POINTS,
         path: "/refunds",
         body: |key| json!({ "order_id": 1009, "amount_cents": 1, "reason": key }).to_string(),
     };
@@ -49,8 +51,10 @@ fn no_mail_is_sent_twice_and_every_answered_mail_was_sent() {
         folder: folder.path(),
         environment: &[],
         servers: 1,
+        callers: CALLERS,
+        points: POINTS,
         path: "/notifications",
-        body: |_| json!({ "email": "ana@example.com", "message": "Once." }).to_string(),
+        body: |key| json!({ "email": format!("{key}@example.com"), "message": "Once." }).to_string(),
     };
     let calm = storm.kill_programs(KILLS);
     let mails = lines(&folder.path().join("outbox.jsonl"));
@@ -71,6 +75,8 @@ fn no_credit_is_lost_in_a_process_crash_with_sqlite_durability_process() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", "sqlite:operator.db?durability=process")],
         servers: 1,
+        callers: CALLERS,
+        points: POINTS,
         path: "/credit",
         body: |_| "{}".to_owned(),
     };
@@ -92,6 +98,8 @@ fn no_charge_of_two_billing_servers_on_one_postgres_is_lost_or_doubled() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", &postgres.url())],
         servers: 2,
+        callers: CALLERS,
+        points: POINTS,
         path: "/charges",
         body: |key| json!({ "customer": "acme@example.com", "amount_cents": 1, "purpose": key }).to_string(),
     };
@@ -114,6 +122,8 @@ fn no_charge_recorded_in_redis_is_lost_or_doubled() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", &redis.url())],
         servers: 1,
+        callers: CALLERS,
+        points: POINTS,
         path: "/charge",
         body: |_| "{}".to_owned(),
     };

@@ -12,7 +12,7 @@ use tests::services::{Postgres, Redis};
 
 use crate::calm::keys;
 use crate::programs::{lines, postgres_credits, postgres_rows};
-use crate::storm::Storm;
+use crate::storm::{CALLERS, POINTS, Storm};
 
 const FAILOVERS: usize = 10;
 /// How long to wait until a server follows the primary.
@@ -25,6 +25,8 @@ fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'
         folder,
         environment,
         servers: 2,
+        callers: CALLERS,
+        points: POINTS,
         path,
         body: |_| "{}".to_owned(),
     }

@@ -13,6 +13,7 @@ mod failing_disk;
 mod failover;
 mod figures;
 mod frozen;
+mod limited;
 mod limits;
 mod logs;
 mod outages;

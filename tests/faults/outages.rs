@@ -8,7 +8,7 @@ use tests::services::{Postgres, Redis};
 
 use crate::calm::keys;
 use crate::programs::{lines, postgres_credits};
-use crate::storm::Storm;
+use crate::storm::{CALLERS, POINTS, Storm};
 
 const KILLS: usize = 12;
 
@@ -19,6 +19,8 @@ fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'
         folder,
         environment,
         servers: 1,
+        callers: CALLERS,
+        points: POINTS,
         path,
         body: |_| "{}".to_owned(),
     }

@@ -12,13 +12,13 @@ use tests::process::Server;
 
 use crate::calm::{Calm, Told};
 
-const CALLERS: usize = 12;
+pub(crate) const CALLERS: usize = 12;
 /// The time limit of everything.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How soon after a promotion calls must be answered again.
 const SOON: Duration = Duration::from_secs(15);
 /// Every second kill comes at a random moment, without a fail point.
-const POINTS: [&str; 4] = ["after-claim", "before-commit", "after-commit", "before-answer"];
+pub(crate) const POINTS: &[&str] = &["after-claim", "before-commit", "after-commit", "before-answer"];
 
 /// The operations of the storm.
 pub(crate) struct Storm<'s> {
@@ -27,6 +27,9 @@ pub(crate) struct Storm<'s> {
     pub(crate) environment: &'s [(&'s str, &'s str)],
     /// How many processes share the store; callers send each attempt to any of them.
     pub(crate) servers: usize,
+    pub(crate) callers: usize,
+    /// The fail points at which the program is killed.
+    pub(crate) points: &'s [&'static str],
     pub(crate) path: &'s str,
     /// The inputs that belong to a key.
     pub(crate) body: fn(&str) -> String,
@@ -46,7 +49,7 @@ impl Storm<'_> {
         self.run(kills, true, |servers, shared| {
             for kill in 0..kills {
                 let number = self.victim_of(kill);
-                die(&mut servers[number], kill, shared);
+                self.die(&mut servers[number], kill, shared);
                 servers[number] = self.start(number, kill + 1, kills);
                 shared.ports[number].store(servers[number].port, Ordering::Release);
             }
@@ -75,7 +78,7 @@ impl Storm<'_> {
                 shared.wait_until_busy();
                 fail(time);
                 let promoted = Instant::now();
-                shared.wait_for_answers(CALLERS);
+                shared.wait_for_answers(self.callers);
                 slowest = slowest.max(promoted.elapsed());
                 mend(time);
             }
@@ -94,7 +97,7 @@ impl Storm<'_> {
             stop: AtomicBool::new(false),
         };
         let told = std::thread::scope(|scope| {
-            let callers: Vec<_> = (0..CALLERS)
+            let callers: Vec<_> = (0..self.callers)
                 .map(|caller| {
                     let shared = &shared;
                     scope.spawn(move || self.call_until_stopped(caller, shared))
@@ -117,7 +120,7 @@ impl Storm<'_> {
     fn start(&self, number: usize, kill: usize, kills: usize) -> Server {
         let next = (kill..kills).find(|kill| self.victim_of(*kill) == number);
         let armed = next
-            .and_then(point_of)
+            .and_then(|kill| self.point_of(kill))
             .map(|point| format!("{point}:{}", 1 + random(30)));
         let mut environment = self.environment.to_vec();
         environment.extend(armed.as_deref().map(|armed| ("OPERATOR_FAIL_POINT", armed)));
@@ -166,6 +169,7 @@ impl Storm<'_> {
         match post(port, self.path, key, &(self.body)(key)) {
             Ok(answer) if answer.status == 200 => Ok(Told::Done(answer.json())),
             Ok(answer) if answer.json()["type"] == "urn:operator:problem:outcome-unknown" => Ok(Told::Unknown),
+            Ok(answer) if [403, 404].contains(&answer.status) => Ok(Told::Refused(answer.json())),
             Ok(answer) => {
                 assert!([409, 503].contains(&answer.status), "{key}: {}", answer.body);
                 Err(Duration::from_secs(1))
@@ -173,23 +177,27 @@ impl Storm<'_> {
             Err(_) => Err(Duration::from_millis(5)),
         }
     }
-}
 
-/// Kills the server in the middle of its work.
-fn die(server: &mut Server, kill: usize, shared: &Shared) {
-    let deadline = Instant::now() + PATIENCE;
-    if point_of(kill).is_some() {
-        while !server.has_ended() {
-            assert!(
-                Instant::now() < deadline,
-                "the fail point of kill {kill} is never passed"
-            );
-            std::thread::sleep(Duration::from_millis(1));
+    /// Kills the server in the middle of its work.
+    fn die(&self, server: &mut Server, kill: usize, shared: &Shared) {
+        let deadline = Instant::now() + PATIENCE;
+        if self.point_of(kill).is_some() {
+            while !server.has_ended() {
+                assert!(
+                    Instant::now() < deadline,
+                    "the fail point of kill {kill} is never passed"
+                );
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            return;
         }
-        return;
+        shared.wait_until_busy();
+        server.kill();
     }
-    shared.wait_until_busy();
-    server.kill();
+
+    fn point_of(&self, kill: usize) -> Option<&'static str> {
+        (kill % 2 == 1).then(|| self.points[kill / 2 % self.points.len()])
+    }
 }
 
 impl Shared {
@@ -212,10 +220,6 @@ impl Shared {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-}
-
-fn point_of(kill: usize) -> Option<&'static str> {
-    (kill % 2 == 1).then(|| POINTS[kill / 2 % POINTS.len()])
 }
 
 fn random(below: u64) -> u64 {

@@ -38,7 +38,8 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are
         unread.contains("refuses SELECT on the table operator_schema"),
         "{unread}"
     );
-    let rights = "GRANT SELECT ON operator_schema TO clerk; GRANT SELECT, INSERT ON operator_operations TO clerk";
+    let rights = "GRANT SELECT ON operator_schema TO clerk; GRANT SELECT, INSERT ON operator_operations TO clerk;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON operator_limits TO clerk";
     as_owner(&server, rights).await;
     let unwritten = refusal().await.to_string();
     assert!(
@@ -46,6 +47,13 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are
         "{unwritten}"
     );
     as_owner(&server, "GRANT UPDATE, DELETE ON operator_operations TO clerk").await;
+    let without_limits = refusal().await.to_string();
+    assert!(
+        without_limits.contains("refuses SELECT, INSERT, UPDATE, DELETE on the table operator_reservations"),
+        "{without_limits}"
+    );
+    let rights = "GRANT SELECT, INSERT, UPDATE, DELETE ON operator_reservations TO clerk";
+    as_owner(&server, rights).await;
     let store = connect(&as_clerk(&server, "")).await;
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
 }
@@ -179,7 +187,7 @@ async fn a_programs_set_up_runs_when_its_text_changes_and_needs_no_rights_otherw
     assert_eq!(notes(&server).await, 1, "the text has not changed");
 
     let rights = "CREATE ROLE clerk LOGIN; GRANT SELECT ON operator_schema TO clerk;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON operator_operations TO clerk";
+        GRANT SELECT, INSERT, UPDATE, DELETE ON operator_operations, operator_limits, operator_reservations TO clerk";
     as_owner(&server, rights).await;
     let clerk = as_clerk(&server, "");
     start(&clerk, NOTES).await.unwrap();

@@ -40,6 +40,7 @@ struct Mail<'m> {
 /// Use it to confirm in writing what was agreed. If the server fails while it sends an e-mail, or the mail provider does
 /// not confirm the e-mail, nobody knows whether it was sent, so a retry does not send it again.
 #[operator_api(POST, "/notifications", effect = at_most_once)]
+#[operator(limit(calls = 20, per = email, within = "1h"))]
 async fn notify_customer(
     outbox: &Outbox,
     call: &Call,

@@ -119,6 +119,7 @@ impl From<rusqlite::Error> for RefundError {
 ///
 /// Use it once the customer has confirmed the amount. One order can be refunded in several calls, up to its total.
 #[operator_api(POST, "/refunds")]
+#[operator(limit(sum = amount_cents, max = 10_000, per = order_id, within = "24h"))]
 async fn refund_order(
     tx: &mut Tx<Sqlite>,
     /// The order's number, as printed on the receipt.

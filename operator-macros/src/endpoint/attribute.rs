@@ -178,7 +178,7 @@ fn path_string(value: &Expr, errors: &mut Errors) -> Option<LitStr> {
 }
 
 pub(crate) fn effect(value: &Expr, errors: &mut Errors) -> Option<Ident> {
-    let word = syn::parse2(quote!(#value)).ok();
+    let word = word(value);
     if word.is_none() {
         errors.at(
             value,
@@ -187,4 +187,10 @@ pub(crate) fn effect(value: &Expr, errors: &mut Errors) -> Option<Ident> {
         );
     }
     word
+}
+
+/// The value, if it is one word.
+pub(crate) fn word(value: &Expr) -> Option<Ident> {
+    let parser = |input: ParseStream<'_>| Ident::parse_any(input);
+    parser.parse2(quote!(#value)).ok()
 }

@@ -8,6 +8,7 @@ use syn::ext::IdentExt as _;
 use super::attribute::Attribute;
 use super::constraint::{self, Bounded, Options};
 use super::key;
+use super::limit;
 use super::mark;
 use super::model::{Checked, Endpoint, Input, Method, Refused, Role};
 use super::path;
@@ -41,6 +42,8 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     let tag = attribute.tag.as_ref().map(|tag| check_tag(tag, &mut errors));
     check_transactions(&mut arguments, method, Role::Endpoint, &mut errors);
     let key = key::check(attribute, &arguments, method, &mut errors);
+    let read_only = attribute.read_only.is_some();
+    let limits = limit::check(&function.attributes, &arguments, method, read_only, &mut errors);
     let arguments = check_inputs(arguments, method, &mut errors);
     let deprecated = is_deprecated(&function.attributes);
     let allowed = constraint::allowed(&function.attributes, &mut errors);
@@ -72,6 +75,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         path,
         effect,
         key,
+        limits,
         timeout_ms,
         scope,
         tag,

@@ -100,14 +100,19 @@ const LINTS: [&str; 10] = [
 ];
 const FORMATS: [&str; 5] = ["email", "uri", "uuid", "date", "date-time"];
 
-/// The lints in `#[operator(allow(…))]` on a function. `allow` is the only option that a function can have.
+/// The lints in `#[operator(allow(…))]` on a function. A function can have only this option and `limit`, which is parsed
+/// in the file of that name.
 pub(crate) fn allowed(attributes: &[Attribute], errors: &mut Errors) -> Vec<String> {
     let mut own = Errors::default();
-    let options = parse(attributes, &mut own);
+    let options = parse_of(Place::Function, attributes, &mut own);
     let others: Vec<&Ident> = options.names.iter().filter(|name| *name != "allow").collect();
     for name in &others {
         let write = format!("remove `{name}`, or move it to an argument");
-        errors.at(name, "a function takes only the option `allow(…)`", write);
+        errors.at(
+            name,
+            "a function takes only the options `allow(…)` and `limit(…)`",
+            write,
+        );
     }
     // An option in the wrong place is reported once, so errors about its value are dropped.
     if others.is_empty() {
@@ -116,12 +121,34 @@ pub(crate) fn allowed(attributes: &[Attribute], errors: &mut Errors) -> Vec<Stri
     options.allowed()
 }
 
+/// Where options are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Argument,
+    Function,
+}
+
 /// Parses the options in every `#[operator(…)]` of an argument.
 pub(crate) fn parse(attributes: &[Attribute], errors: &mut Errors) -> Options {
+    parse_of(Place::Argument, attributes, errors)
+}
+
+fn parse_of(place: Place, attributes: &[Attribute], errors: &mut Errors) -> Options {
     let before = errors.count();
     let mut options = Options::default();
     read(attributes, "min = 1", errors, |name, part, errors| {
-        options.take(name, part, errors);
+        match (place, part) {
+            (Place::Function, Part::List(..)) if name == "limit" => {}
+            (Place::Argument, _) if name == "limit" => {
+                let wrong = "`limit` is an option of the endpoint, not of an argument";
+                errors.at(name, wrong, "move it above the function");
+            }
+            _ if name == "limit" => {
+                let write = "write them in parentheses, like `limit(calls = 20, within = \"1h\")`";
+                errors.at(name, "`limit` needs what it counts", write);
+            }
+            _ => options.take(name, part, errors),
+        }
     });
     options.are_read = errors.count() == before;
     options

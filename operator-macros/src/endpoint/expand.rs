@@ -9,6 +9,8 @@
 //! is not called by its path has a name that begins with `__operator`, and so has each variable: a pattern `call` would
 //! match a constant `call`. `tests/ui/hygiene.rs` shadows every name in the expansions of `tests/sample.rs`.
 
+mod limits;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
@@ -200,7 +202,7 @@ fn described_endpoint(endpoint: &Endpoint) -> TokenStream {
         Some(text) => quote!(__operator::Some(#text)),
     };
     let (scope, tag) = (text(&endpoint.scope), text(&endpoint.tag));
-    let key = key(endpoint);
+    let (key, limits) = (key(endpoint), limits::limits(endpoint));
     let inputs = match endpoint.role {
         Role::Endpoint => {
             let inputs = inputs(&endpoint.arguments).map(|input| describe(endpoint.method, input));
@@ -225,6 +227,7 @@ fn described_endpoint(endpoint: &Endpoint) -> TokenStream {
             path: #path,
             effect: __operator::Effect::#effect,
             key: #key,
+            limits: #limits,
             timeout: #timeout,
             scope: #scope,
             tag: #tag,

@@ -1,4 +1,4 @@
-//! Checks the option `key`, which names the inputs that identify an operation.
+//! Checks the option `key`, which names the inputs that identify an operation, and finds the inputs that options name.
 
 use proc_macro2::Ident;
 use syn::LitStr;
@@ -30,7 +30,7 @@ pub(crate) fn check(
     }
     let mut wire_names = Vec::new();
     for name in names {
-        let Some(wire_name) = input(name, arguments, errors) else {
+        let Some(wire_name) = Naming("key").input(name, arguments, errors) else {
             continue;
         };
         if wire_names.contains(&wire_name) {
@@ -41,41 +41,43 @@ pub(crate) fn check(
     wire_names
 }
 
-/// The wire name of the input with this name in the function.
-fn input(name: &Ident, arguments: &[Argument], errors: &mut Errors) -> Option<String> {
-    let shown = name.unraw().to_string();
-    match arguments.iter().find(|argument| argument.name == *name) {
-        Some(argument) => match &argument.kind {
-            Kind::Input { options, .. } if options.flatten.is_some() => {
-                let wrong = format!("`{shown}` is flattened, so a call has no input of that name");
-                errors.at(name, wrong, "name other inputs, or take its fields as arguments");
+/// The option that names inputs, for messages.
+pub(crate) struct Naming(pub(crate) &'static str);
+
+impl Naming {
+    /// The wire name of the input with this name in the function.
+    pub(crate) fn input(&self, name: &Ident, arguments: &[Argument], errors: &mut Errors) -> Option<String> {
+        let (option, shown) = (self.0, name.unraw().to_string());
+        match arguments.iter().find(|argument| argument.name == *name) {
+            Some(argument) => match &argument.kind {
+                Kind::Input { options, .. } if options.flatten.is_some() => {
+                    let wrong = format!("`{shown}` is flattened, so a call has no input of that name");
+                    errors.at(name, wrong, "name other inputs, or take its fields as arguments");
+                    None
+                }
+                Kind::Input { options, .. } => Some(wire_name(shown, options)),
+                Kind::Borrowed | Kind::Transaction | Kind::Extracted | Kind::Payload => {
+                    let wrong = format!("`{shown}` is not an input, so no caller sends it");
+                    errors.at(name, wrong, format!("name owned arguments in `{option}`"));
+                    None
+                }
+            },
+            None => {
+                let inputs: Vec<String> = arguments.iter().filter_map(named).collect();
+                let known: Vec<&str> = inputs.iter().map(String::as_str).collect();
+                if known.is_empty() {
+                    let wrong = format!("there is no input `{shown}`");
+                    errors.at(name, wrong, format!("remove `{option}`, or add the input"));
+                } else {
+                    errors.unknown(name, "input", &shown, &known);
+                }
                 None
             }
-            Kind::Input { options, .. } => Some(wire_name(shown, options)),
-            Kind::Borrowed | Kind::Transaction | Kind::Extracted | Kind::Payload => {
-                let wrong = format!("`{shown}` is not an input, so no caller sends it");
-                errors.at(name, wrong, "name owned arguments in `key`");
-                None
-            }
-        },
-        None => {
-            let inputs: Vec<String> = arguments.iter().filter_map(named).collect();
-            let known: Vec<&str> = inputs.iter().map(String::as_str).collect();
-            if known.is_empty() {
-                errors.at(
-                    name,
-                    format!("there is no input `{shown}`"),
-                    "remove `key`, or add the input",
-                );
-            } else {
-                errors.unknown(name, "input", &shown, &known);
-            }
-            None
         }
     }
 }
 
-/// The name of an argument that `key` may name.
+/// The name of an argument that such an option may name.
 fn named(argument: &Argument) -> Option<String> {
     match &argument.kind {
         Kind::Input { options, .. } if options.flatten.is_none() => Some(argument.name.unraw().to_string()),

@@ -8,6 +8,7 @@ pub(crate) mod check;
 mod constraint;
 mod expand;
 mod key;
+mod limit;
 mod literal;
 pub(crate) mod mark;
 pub(crate) mod model;

@@ -6,6 +6,7 @@ use proc_macro2::Ident;
 use syn::{Attribute as RustAttribute, Type};
 
 use super::constraint::Options;
+use super::limit::Limit;
 use super::signature::Output;
 use crate::doc::Description;
 use crate::runtime::Runtime;
@@ -68,6 +69,7 @@ pub(crate) struct Endpoint {
     pub(crate) effect: Ident,
     /// The wire names of the inputs that identify an operation; empty without the option `key`.
     pub(crate) key: Vec<String>,
+    pub(crate) limits: Vec<Limit>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) scope: Option<String>,
     /// `None` if the module of the endpoint is its tag.

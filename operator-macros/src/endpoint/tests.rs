@@ -302,3 +302,102 @@ fn a_function_without_arguments_expands() {
     };
     insta::assert_snapshot!(pretty(quote!(GET), &item));
 }
+
+#[test]
+fn a_limited_post_expands() {
+    let item = quote! {
+        /// Refunds part or all of an order.
+        #[operator(limit(sum = amount_cents, max = 10_000, per(order_id, reason), within = "24h"))]
+        #[operator(limit(calls = 20, within = "90s"))]
+        async fn refund_order(
+            desk: &Desk,
+            /// The order's number, as printed on the receipt.
+            #[operator(rename = "order")]
+            order_id: u64,
+            /// The amount.
+            amount_cents: u32,
+            /// Why.
+            reason: String,
+        ) -> Refund { desk.refund(order_id, amount_cents, reason).await }
+    };
+    insta::assert_snapshot!(pretty(quote!(POST, "/refunds"), &item));
+}
+
+#[test]
+fn limits_that_cannot_be_counted_are_refused() {
+    for (limit, refusal) in [
+        (
+            quote!(limit(sum = amount_cent, max = 5, within = "1h")),
+            "unknown input `amount_cent`: did you mean `amount_cents`?",
+        ),
+        (
+            quote!(limit(calls = 5, per = desk, within = "1h")),
+            "`desk` is not an input, so no caller sends it: name owned arguments in `per`",
+        ),
+        (
+            quote!(limit(sum = amount_cents, max = 0, within = "1h")),
+            "`max = 0` allows no call at all: use 1 to 9007199254740991",
+        ),
+        (
+            quote!(limit(calls = 18_446_744_073_709_551_615, within = "1h")),
+            "`calls = 18446744073709551615` is too large to be counted exactly",
+        ),
+        (
+            quote!(limit(calls = 5, within = "0s")),
+            "`0s` is not a window of a limit: write a time from 1 s to 31 days",
+        ),
+        (
+            quote!(limit(calls = 5, within = "32d")),
+            "`32d` is not a window of a limit",
+        ),
+        (quote!(limit(calls = 5)), "the limit has no window"),
+        (quote!(limit(within = "1h")), "the limit does not say what it counts"),
+        (
+            quote!(limit(sum = amount_cents, within = "1h")),
+            "the limit of a sum needs its maximum: add `max = …`",
+        ),
+        (
+            quote!(limit(calls = 5, mx = 3, within = "1h")),
+            "unknown option of `limit` `mx`: did you mean `max`?",
+        ),
+        (
+            quote!(limit(calls = 5, within = "1h"), limit(calls = 6, within = "60m")),
+            "two limits count the same within the same time",
+        ),
+        (quote!(limit), "`limit` needs what it counts"),
+    ] {
+        let item = quote!(
+            /// Refunds an order. Use it once the customer has agreed.
+            #[operator(#limit)]
+            async fn refund(
+                desk: &Desk,
+                /// How much.
+                amount_cents: u32,
+            ) {
+            }
+        );
+        let found = mistakes(quote!(POST), item.clone());
+        assert!(found.len() == 1 && found[0].starts_with(refusal), "{limit}: {found:?}");
+        let of_a_get = mistakes(quote!(GET), item);
+        let is_refused =
+            |found: &String| found.starts_with("`limit` does not apply to an endpoint that changes nothing");
+        assert!(
+            of_a_get.iter().any(is_refused) || limit.to_string() == "limit",
+            "{of_a_get:?}"
+        );
+    }
+    let item = quote!(
+        /// Refunds an order. Use it once the customer has agreed.
+        async fn refund(
+            /// How much.
+            #[operator(limit(calls = 1, within = "1h"))]
+            amount_cents: u32,
+        ) {
+        }
+    );
+    let found = mistakes(quote!(POST), item);
+    assert!(
+        found.len() == 1 && found[0].starts_with("`limit` is an option of the endpoint"),
+        "{found:?}"
+    );
+}

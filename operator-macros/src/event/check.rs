@@ -73,6 +73,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
         path: String::new(),
         effect,
         key: Vec::new(),
+        limits: Vec::new(),
         timeout_ms,
         scope: None,
         tag: None,

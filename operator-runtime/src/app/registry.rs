@@ -292,6 +292,28 @@ pub(crate) fn check_needs(
     }
 }
 
+/// Reports endpoints with limits whose store cannot count them.
+pub(crate) fn check_limits(
+    endpoints: &[&'static Endpoint],
+    store: Option<&dyn Store>,
+    setting: SettingName,
+    problems: &mut Vec<StartProblem>,
+) {
+    let Some(store) = store.filter(|store| store.limits().is_none()) else {
+        return;
+    };
+    let limited = endpoints.iter().filter(|endpoint| endpoint.limits.is_some());
+    problems.extend(limited.map(|endpoint| {
+        let sentence = format!(
+            "`{}` has a limit, but the store ({}) cannot count limits: set {setting} to another store, or implement `Store::limits` ({}).",
+            endpoint.name,
+            store.describe(),
+            endpoint.source
+        );
+        StartProblem::of(setting, sentence)
+    }));
+}
+
 fn lacking(endpoint: &Endpoint, need: &Need, store: SettingName) -> StartProblem {
     let (name, argument, source) = (endpoint.name, need.argument, endpoint.source);
     let shown = last_segments((need.type_name)());

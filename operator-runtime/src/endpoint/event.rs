@@ -38,6 +38,7 @@ pub(crate) static EVENTS: Endpoint = Endpoint {
     path: "/events",
     effect: Effect::ReadOnly,
     key: None,
+    limits: None,
     timeout: None,
     scope: None,
     tag: None,

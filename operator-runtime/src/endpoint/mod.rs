@@ -22,6 +22,7 @@ use self::need::Need;
 use self::output::AnswerBytes;
 use crate::idempotency::effect::Effect;
 use crate::input::Input;
+use crate::limit::Limit;
 use crate::problem::{Error, ProblemSpec};
 use crate::protocol::method::Method;
 
@@ -45,6 +46,8 @@ pub struct Endpoint {
     pub effect: Effect,
     /// What identifies the operation of a caller that sends no idempotency key, if the attribute says so.
     pub key: Option<InputKey>,
+    /// How often, or for how much, the endpoint may act, if the attribute says so.
+    pub limits: Option<EndpointLimits>,
     /// The handler's own time limit, if the attribute sets one.
     pub timeout: Option<Duration>,
     /// The scope that an access token needs, if the attribute sets one.
@@ -76,6 +79,15 @@ pub struct InputKey {
     pub inputs: &'static [&'static str],
     /// Decodes every input of the endpoint, so that a call with a wrong input is refused before it is recorded.
     pub decode: fn(&Invocation) -> Result<(), Error>,
+}
+
+/// The limits of an endpoint.
+#[derive(Debug)]
+pub struct EndpointLimits {
+    /// The limits, all of which apply to each call.
+    pub limits: &'static [Limit],
+    /// Decodes every input of the endpoint, and returns how much the call asks of each limit.
+    pub amounts: fn(&Invocation) -> Result<Box<[u64]>, Error>,
 }
 
 impl Endpoint {

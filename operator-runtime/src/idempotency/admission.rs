@@ -152,6 +152,7 @@ impl Operations {
             revision,
             record,
             renewals: 0,
+            reserved: Vec::new(),
         }
     }
 

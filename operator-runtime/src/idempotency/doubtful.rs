@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lease::Lease;
 use super::operations::Shared;
 use crate::clock::timer_now;
 use crate::record::operation::OperationId;
@@ -62,6 +63,16 @@ impl DoubtfulClaim {
                     ..written.clone()
                 }),
             })
+        })
+    }
+
+    /// The claim of an attempt whose handler has not started and will not start.
+    pub(super) fn of_lease(lease: Lease, released: Arc<Record>) -> Box<Self> {
+        Box::new(Self {
+            operations: lease.operations,
+            id: lease.id,
+            revision: lease.revision,
+            released,
         })
     }
 

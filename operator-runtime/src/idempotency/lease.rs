@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::effect::Effect;
+use super::limiting;
 use super::machine;
 use super::operations::Shared;
 use super::outcome::{Answer, HandlerOutcome};
 use crate::clock::timer_now;
+use crate::limit::LimitedValue;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
 use crate::store::{Proposal, Revision, StoreError, Swap};
@@ -43,6 +45,8 @@ pub(crate) struct Lease {
     /// The store keeps the record until this time. Until then, the epoch in the record distinguishes the operation's
     /// attempts.
     pub(super) forgotten_at: Instant,
+    /// What is reserved of limits, and given back if the operation has not acted.
+    pub(super) reserved: Vec<LimitedValue>,
 }
 
 impl Lease {
@@ -83,9 +87,15 @@ impl Lease {
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
+        let gives_back = !self.reserved.is_empty() && limiting::has_not_acted(&state, &answer);
         let record = self.record(state);
         async move {
             self.write(record).await?;
+            if gives_back {
+                // Given back only now, because a late attempt must not give back what a later one needs. The future is
+                // boxed, so that a call without limits does not reserve space for it.
+                Box::pin(self.give_back()).await;
+            }
             self.operations.ended(&self.id).notify_waiters();
             Ok(answer)
         }
@@ -122,7 +132,7 @@ impl Lease {
         }
     }
 
-    fn record(&self, state: State) -> Arc<Record> {
+    pub(super) fn record(&self, state: State) -> Arc<Record> {
         Arc::new(Record {
             state,
             ..Record::clone(&self.record)

@@ -104,6 +104,32 @@
 //! | it may have acted, and did not confirm it | [`Error::unknown`](crate::Error::unknown): a person finds out |
 //! | it may have acted, and recognizes a retry by its idempotency key | the same error, from a `rerunnable` handler that passes [`Call::idempotency_key`](crate::Call::idempotency_key) on with each request: the retry finds out, and no person has to |
 //!
+//! # Limits
+//! Idempotency keeps one operation from taking effect twice. It does not keep an agent from starting fifty operations.
+//! `#[operator(limit(sum = amount_cents, max = 10_000, per = order_id, within = "24h"))]` does: see
+//! [`operator_api`](macro@crate::operator_api).
+//!
+//! A limit counts operations, however often each is retried. What a call needs is reserved before its handler starts, and
+//! counts from then on until its window is over:
+//!
+//! | what happens | what is reserved |
+//! |---|---|
+//! | the handler answers, or fails with a 5xx that is kept | counts |
+//! | the handler refuses with a 4xx, or the operation is released or rolled back | is given back |
+//! | the outcome is unknown | counts, until a person settles it as not done |
+//! | the process is killed | transactional: is rolled back; otherwise counts until a retry has ended the operation |
+//! | a retry gets the answer that was kept | does not change |
+//!
+//! A call that would exceed a limit is answered with 403 `over-limit`, which says what the limit is, how much is used, and
+//! when there is room. The answer is kept: retries get it again, and a later call needs a new idempotency key. The log has
+//! a line about it, and `operations limits refund_order order_id=1004` shows how much is used.
+//!
+//! Each tenant has limits of its own. Reservations are in the store: SQLite and Postgres commit them with the record of a
+//! transactional endpoint; on all stores, several servers share them. They end by the store's own clock, also when the
+//! record of their operation has expired before. Calls on one limited value wait for each other while a transactional
+//! handler runs. If a release changes the maximum, the new one applies to what is already reserved. A limit with another
+//! window, other inputs or another endpoint's name is a new limit, which begins at zero.
+//!
 //! # How to settle an unknown outcome
 //! The problem that the agent gets names the operation, so the agent can tell a person which operation it is. Run these
 //! commands on the server's machine, or on any other machine with the same program and the same `OPERATOR_STORE`. The
@@ -119,7 +145,7 @@
 //!
 //! `list --unknown` shows each operation that only a person can settle, including lost operations that no caller has
 //! retried. `list --outcome` shows the operations that ended with an outcome of
-//! [the table below](#the-metrics-to-watch): `done`, `declined`, `invalid`, `failed`, `response_not_kept` or
+//! [the table below](#the-metrics-to-watch): `done`, `declined`, `invalid`, `over_limit`, `failed`, `response_not_kept` or
 //! `outcome_unknown`; or those that have not ended: `running`, `released` (the next retry runs), or `lost`.
 //!
 //! `show` prints which endpoint was called, by which tenant, with which idempotency key, and when. Look for that key in
@@ -167,6 +193,7 @@
 //! | `done` | the handler's answer |
 //! | `declined` | a 4xx from the handler |
 //! | `invalid` | 400: an input is invalid, or the body is not readable |
+//! | `over_limit` | 403: the operation would exceed a limit of its endpoint |
 //! | `failed` | a 5xx from the handler, or because the handler panicked |
 //! | `replayed` | the answer of an earlier call |
 //! | `still_running` | 409: the same operation was still running |
@@ -184,6 +211,7 @@ mod claiming;
 pub(crate) mod doubtful;
 pub(crate) mod effect;
 pub(crate) mod lease;
+pub(crate) mod limiting;
 pub(crate) mod machine;
 pub(crate) mod operations;
 pub(crate) mod outcome;

@@ -74,7 +74,8 @@ impl Operations {
         Ok(())
     }
 
-    /// Removes one small batch of expired records, and returns how many it removed: [`SWEEP`] if there may be more.
+    /// Removes one small batch of expired records, or else of reservations that have ended. Returns [`SWEEP`] if there may
+    /// be more, and otherwise how many records it removed.
     ///
     /// # Errors
     /// If the store cannot remove records.
@@ -82,7 +83,11 @@ impl Operations {
         let Shared {
             store, meter, settings, ..
         } = &*self.0;
-        timed(&meter.sweep, store.sweep(settings.ttl, SWEEP)).await
+        let removed = timed(&meter.sweep, store.sweep(settings.ttl, SWEEP)).await?;
+        match store.limits() {
+            Some(limits) if removed < SWEEP && limits.remove_ended(SWEEP).await? => Ok(SWEEP),
+            _ => Ok(removed),
+        }
     }
 }
 

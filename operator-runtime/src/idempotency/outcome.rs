@@ -1,6 +1,6 @@
 //! How a handler ended, which answer its caller gets, and which answer a record has for a call that does not run.
 
-use crate::problem::Kind;
+use crate::problem::{Error, Kind};
 use crate::record::Response;
 
 /// How a handler ended.
@@ -19,6 +19,16 @@ pub(crate) enum HandlerOutcome {
     TimedOut,
     /// The handler does not know whether another system has acted.
     Unknown,
+}
+
+impl HandlerOutcome {
+    /// The outcome of an attempt that has ended with this error.
+    pub(crate) fn refused(error: &Error) -> Self {
+        Self::Finished {
+            response: error.to_response(),
+            kind: Some(error.kind()),
+        }
+    }
 }
 
 /// The answer for the caller of an attempt that has ended.

@@ -61,7 +61,12 @@ impl Operations {
                 first_seen: FirstSeen::Keep,
             });
             match swap.wait().await? {
-                Swap::Swapped(_) => return Ok(settled),
+                Swap::Swapped(_) => {
+                    if *finding == Finding::NotDone {
+                        self.give_back_everything(listed.id, &settled).await?;
+                    }
+                    return Ok(settled);
+                }
                 Swap::Gone => return Err(NotSettled::Gone),
                 Swap::Held { revision, record, ages } => {
                     listed = Listed {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
+use super::limiting::{self, Needs};
 use super::machine::{self, AfterTransaction, Settings};
 use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome, Recorded};
@@ -76,6 +77,7 @@ struct Attempt {
     max_execution: Duration,
     settings: Settings,
     progress: Arc<Progress>,
+    needs: Needs,
     handler: TransactionalHandler,
 }
 
@@ -96,6 +98,7 @@ impl Operations {
         first: Arc<Record>,
         max_execution: Duration,
         progress: &Arc<Progress>,
+        needs: Needs,
         mut handler: impl FnMut() -> TransactionalHandler + Send,
     ) -> Outcome {
         let transactions = self.store().transactions().ok_or_else(|| {
@@ -114,6 +117,7 @@ impl Operations {
                 max_execution: left,
                 settings: *self.settings(),
                 progress: Arc::clone(progress),
+                needs: needs.clone(),
                 handler: handler(),
             };
             let running = run(transactions, left, move |transaction| {
@@ -226,9 +230,16 @@ impl Attempt {
         FailPoint::AfterClaim.pass();
         let begun = timer_now();
         transaction.savepoint().wait().await?;
+        // After the savepoint, so that what is reserved is undone with the effects of a handler that refuses.
+        let over = limiting::reserve_in(transaction, self.id, &record, self.needs).await?;
         self.progress.reach(Stage::Running);
-        let outcome = (self.handler)(transaction.handle(), self.max_execution).await;
-        let outcome = outcome.or_timed_out(begun.elapsed(), self.max_execution);
+        let outcome = match over {
+            Some(outcome) => outcome,
+            None => {
+                let outcome = (self.handler)(transaction.handle(), self.max_execution).await;
+                outcome.or_timed_out(begun.elapsed(), self.max_execution)
+            }
+        };
         let may_succeed = matches!(outcome, HandlerOutcome::Conflict);
         let (after, answer) = machine::finish_transaction(outcome, &self.settings);
         let kept = match after {

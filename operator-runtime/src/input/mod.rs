@@ -28,6 +28,7 @@ mod sentence;
 mod shape;
 mod shown;
 mod suggestion;
+mod summed;
 mod takes;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
@@ -50,6 +51,7 @@ pub use search_params::{FlattenSearch, SearchParams};
 pub(crate) use sentence::{one_of, without_position};
 pub use shown::{AnyShown, Shown};
 pub(crate) use suggestion::nearest;
+pub use summed::SummedInput;
 pub use takes::{ListInput, Lists, Newtype, NumberInput, Numbers, Range, Takes, TextInput, Texts};
 #[cfg(feature = "cli")]
 pub(crate) use trial::samples::of as samples_of;

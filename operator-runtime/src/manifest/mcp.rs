@@ -75,7 +75,7 @@ impl From<&Described> for Tool {
         let outputs = described.own_outputs();
         Self {
             name: described.endpoint.name,
-            description: described.endpoint.description.into(),
+            description: described.description.clone().into(),
             input_schema: described.own_inputs(),
             output_schema: Some(if wraps_result(&outputs) {
                 wrapped(outputs)

@@ -9,6 +9,7 @@ use super::problems::{self, Problem};
 use super::{events, inputs};
 use crate::endpoint::Endpoint;
 use crate::endpoint::event::EventHandler;
+use crate::limit::Limit;
 use crate::protocol::public_url::PublicUrl;
 use crate::schema::definitions::{self, Inline, Shared};
 use crate::schema::names::Names;
@@ -34,6 +35,8 @@ pub(crate) struct Model {
 #[derive(Debug)]
 pub(crate) struct Described {
     pub(crate) endpoint: &'static Endpoint,
+    /// The function's doc comment, and a sentence for each limit.
+    pub(crate) description: String,
     pub(crate) url: String,
     /// The schema of the inputs as one object, with every named type as a definition.
     pub(crate) inputs: Value,
@@ -104,6 +107,7 @@ impl Described {
     pub(super) fn at(endpoint: &'static Endpoint, url: String) -> Self {
         Self {
             endpoint,
+            description: description(endpoint),
             url,
             inputs: inputs::with_definitions(endpoint),
             outputs: (endpoint.output)().to_value(),
@@ -141,14 +145,14 @@ impl Described {
     }
 
     /// The description without its first sentence.
-    pub(crate) fn details(&self) -> &'static str {
+    pub(crate) fn details(&self) -> &str {
         self.first_sentence().1
     }
 
     /// The description's first sentence, and the rest of the description. A paragraph without a full stop is one
     /// sentence.
-    fn first_sentence(&self) -> (&'static str, &'static str) {
-        let description = self.endpoint.description.trim();
+    fn first_sentence(&self) -> (&str, &str) {
+        let description = self.description.trim();
         let mut paragraph = 0;
         for line in description.split_inclusive('\n') {
             if line.trim().is_empty() {
@@ -160,6 +164,18 @@ impl Described {
         let end = sentence_ends(&description[..paragraph]).find(is_full_stop);
         let (sentence, rest) = description.split_at(end.unwrap_or(paragraph));
         (sentence, rest.trim_start())
+    }
+}
+
+/// The description that an agent reads, which says what the limits allow.
+fn description(endpoint: &Endpoint) -> String {
+    let limits = endpoint.limits.as_ref().map_or(&[][..], |limits| limits.limits);
+    let sentences: Vec<String> = limits.iter().map(Limit::sentence).collect();
+    let written = endpoint.description;
+    if sentences.is_empty() {
+        written.to_owned()
+    } else {
+        format!("{}\n\n{}", written.trim_end(), sentences.join(" "))
     }
 }
 

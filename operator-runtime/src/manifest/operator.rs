@@ -57,7 +57,7 @@ impl From<&Described> for Description {
     fn from(described: &Described) -> Self {
         Self {
             name: described.endpoint.name.to_owned(),
-            description: described.endpoint.description.to_owned(),
+            description: described.description.clone(),
             url: described.url.clone(),
             method: described.endpoint.method.as_str().to_owned(),
             inputs: described.own_inputs(),

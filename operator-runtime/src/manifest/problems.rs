@@ -95,6 +95,9 @@ pub(crate) fn of(endpoint: &Endpoint) -> BTreeMap<u16, Vec<Problem>> {
     for kind in [Kind::InvalidInput, Kind::Malformed, Kind::Internal] {
         add(Problem::of(kind).of_run(endpoint.effect));
     }
+    if endpoint.limits.is_some() {
+        add(Problem::of(Kind::OverLimit).of_run(endpoint.effect));
+    }
     for kind in of_any_endpoint() {
         add(Problem::of(kind));
     }

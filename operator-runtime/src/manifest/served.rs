@@ -50,6 +50,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     path: "/manifest",
     effect: Effect::ReadOnly,
     key: None,
+    limits: None,
     timeout: None,
     scope: None,
     tag: None,

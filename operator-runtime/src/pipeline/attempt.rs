@@ -9,11 +9,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::account::Account;
 use super::execution::{Stopped, execute, was_panic_logged};
 use super::large::{self, Turn};
+use super::limits;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
-use super::reply::{Reply, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record, response_of};
+use super::reply::{Reply, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record};
 use crate::causes::with_causes;
 use crate::clock::timer_now;
+use crate::endpoint::EndpointLimits;
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::endpoint::output::AnswerBytes;
 use crate::fail_point::FailPoint;
@@ -26,7 +28,7 @@ use crate::idempotency::outcome::{Answer, HandlerOutcome};
 use crate::problem::{Error, Kind};
 use crate::record::Response;
 use crate::record::operation::OperationId;
-use crate::store::{is_conflict, is_out_of_reach};
+use crate::store::{StoreError, is_conflict, is_out_of_reach};
 
 const JSON: &str = "application/json";
 
@@ -49,7 +51,7 @@ pub(super) async fn run(
     } else {
         match Box::pin(execute(Turn::wait(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
             Ok(turn) => Some(turn),
-            Err(_) => return refused(&Error::retryable(large::WAITED_TOO_LONG)),
+            Err(_) => return HandlerOutcome::refused(&Error::retryable(large::WAITED_TOO_LONG)),
         }
     };
     let handler = async move {
@@ -95,9 +97,9 @@ pub(super) async fn run(
             // again.
             let may_run_again = endpoint.endpoint.effect.may_run_again();
             if may_run_again && error.kind() == Kind::Internal && is_out_of_reach(&error) {
-                return refused(&out_of_reach());
+                return HandlerOutcome::refused(&out_of_reach());
             }
-            refused(&error)
+            HandlerOutcome::refused(&error)
         }
         Err(Stopped::Panicked(message)) => {
             // The panic hook of our own log knows the place, too, and runs in the span of the call. Another hook need not
@@ -114,13 +116,6 @@ pub(super) async fn run(
             );
             HandlerOutcome::TimedOut
         }
-    }
-}
-
-fn refused(error: &Error) -> HandlerOutcome {
-    HandlerOutcome::Finished {
-        response: response_of(error),
-        kind: Some(error.kind()),
     }
 }
 
@@ -165,7 +160,7 @@ pub(super) fn granted(claim: Result<Claim, NotAdmitted>, id: OperationId) -> Res
 pub(super) fn attempt_when_granted(
     operations: Operations,
     operation: Operation,
-    invocation: Invocation,
+    mut invocation: Invocation,
     permit: OwnedSemaphorePermit,
     account: Account,
 ) -> impl Future<Output = Reply> + Send {
@@ -173,9 +168,28 @@ pub(super) fn attempt_when_granted(
         let claim = operations.admit(&asked(&operation, account.endpoint())).await;
         match granted(claim, operation.id) {
             Ok(lease) => attempt(lease, operation.id, invocation, permit, account).await,
-            Err(reply) => account.close(reply),
+            Err(reply) => {
+                if reply.is_a_replayed_refusal()
+                    && let Some(limits) = &account.endpoint().endpoint.limits
+                {
+                    let needs = limits::needs(account.endpoint(), limits, &mut invocation);
+                    Box::pin(async { operations.give_back_again(operation.id, &needs.await).await }).await;
+                }
+                account.close(reply)
+            }
         }
     }
+}
+
+/// Reserves what the call needs of the limits of its endpoint. Returns the outcome of the call if it is over one.
+async fn reserve(
+    endpoint: &PreparedEndpoint,
+    limits: &EndpointLimits,
+    invocation: &mut Invocation,
+    lease: &mut Lease,
+) -> Result<Option<HandlerOutcome>, StoreError> {
+    let needs = limits::needs(endpoint, limits, invocation).await;
+    lease.reserve(needs).await
 }
 
 /// Runs the handler under the lease of its operation, and records the outcome.
@@ -186,7 +200,7 @@ pub(super) fn attempt_when_granted(
 pub(super) fn attempt(
     mut lease: Lease,
     id: OperationId,
-    invocation: Invocation,
+    mut invocation: Invocation,
     permit: OwnedSemaphorePermit,
     account: Account,
 ) -> impl Future<Output = Reply> + Send {
@@ -194,7 +208,21 @@ pub(super) fn attempt(
         FailPoint::AfterClaim.pass();
         let endpoint = account.endpoint();
         let limit = endpoint.max_execution;
-        let outcome = run(endpoint, invocation, limit, TransactionSlot(None), Some(&mut lease)).await;
+        let over = match &endpoint.endpoint.limits {
+            None => None,
+            // Boxed, so that a call without limits does not reserve space for this future.
+            Some(limits) => match Box::pin(reserve(endpoint, limits, &mut invocation, &mut lease)).await {
+                Ok(over) => over,
+                Err(error) => {
+                    lease.abandon();
+                    return account.close(Reply::from_error(&not_taken_up(&error)));
+                }
+            },
+        };
+        let outcome = match over {
+            Some(outcome) => outcome,
+            None => run(endpoint, invocation, limit, TransactionSlot(None), Some(&mut lease)).await,
+        };
         FailPoint::BeforeCommit.pass();
         let recorded = lease.complete(outcome).await;
         FailPoint::AfterCommit.pass();

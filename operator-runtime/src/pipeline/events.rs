@@ -65,7 +65,7 @@ impl Handlers {
         let operation = Operation::of_content(KeySource::Event, endpoint.endpoint, &tenant, &event.id);
         let invocation = Invocation::of_event(Arc::clone(&endpoint.arguments), kept, head, event);
         Ok(Decoded {
-            operation: (handler.decode)(&invocation).map(|()| operation),
+            operation: (handler.decode)(&invocation).and(operation),
             endpoint: Arc::clone(endpoint),
             invocation,
         })

@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod large;
 pub(crate) mod limiter;
+mod limits;
 pub(crate) mod operation;
 pub(crate) mod prepared;
 pub(crate) mod rate;
@@ -475,6 +476,10 @@ struct Admitted {
 }
 
 /// What comes after a call is verified.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and a box would cost each call an allocation"
+)]
 enum Next {
     /// Run the call.
     Run(Admitted, Claimed),

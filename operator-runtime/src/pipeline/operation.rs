@@ -1,5 +1,6 @@
 //! Finds the operation of a call: by the key in a header, or by the content of the request.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -9,6 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::invocation::Invocation;
 use crate::input::identity;
 use crate::problem::Error;
+use crate::protocol::randomness;
 use crate::protocol::request::{Kept, Verified};
 use crate::record::Record;
 use crate::record::operation::{Fingerprint, KeySource, OperationId, Origin};
@@ -24,7 +26,7 @@ impl Operation {
     /// because such a call has no operation.
     ///
     /// # Errors
-    /// 400 if the call changes something and has no key.
+    /// 400 if the call changes something and has no key, and 500 if the system provides no random numbers.
     pub(super) fn of_header(
         endpoint: &Endpoint,
         verified: &Verified<'_>,
@@ -43,22 +45,31 @@ impl Operation {
         let tenant = verified.key().tenant();
         Ok(Some(Self {
             id: OperationId::new(tenant, key),
-            first: first(fingerprint, endpoint, key, tenant),
+            first: first(fingerprint, endpoint, key, tenant)?,
         }))
     }
 
     /// The operation that a key made from the content of the request names. The key is all that has to be the same in
     /// each retry.
-    pub(super) fn of_content(source: KeySource, endpoint: &Endpoint, tenant: &str, key: &str) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// 500 if the system provides no random numbers.
+    pub(super) fn of_content(source: KeySource, endpoint: &Endpoint, tenant: &str, key: &str) -> Result<Self, Error> {
+        Ok(Self {
             id: OperationId::of_content(source, tenant, key),
-            first: first(Fingerprint::of_content(source, key), endpoint, key, tenant),
-        }
+            first: first(Fingerprint::of_content(source, key), endpoint, key, tenant)?,
+        })
     }
 }
 
-fn first(fingerprint: Fingerprint, endpoint: &Endpoint, key: &str, tenant: &str) -> Arc<Record> {
-    Arc::new(Record::first(fingerprint, Origin::new(endpoint.name, key, tenant)))
+fn first(fingerprint: Fingerprint, endpoint: &Endpoint, key: &str, tenant: &str) -> Result<Arc<Record>, Error> {
+    let mut record = Record::first(fingerprint, Origin::new(endpoint.name, key, tenant));
+    if endpoint.limits.is_some() {
+        let mut serial = [0; 8];
+        randomness::fill(&mut serial).map_err(Error::internal)?;
+        record.serial = NonZeroU64::new(u64::from_ne_bytes(serial)).or(Some(NonZeroU64::MIN));
+    }
+    Ok(Arc::new(record))
 }
 
 /// The error of a call whose operation nothing names.
@@ -100,5 +111,5 @@ fn operation_of_inputs(prepared: &PreparedEndpoint, invocation: &Invocation) -> 
     let inputs = identity(&prepared.arguments.inputs, endpoint.inputs, key.inputs, kept.content())?;
     let tenant = kept.key().tenant();
     let key = KeySource::key_of_inputs(tenant, endpoint.name, &inputs);
-    Ok((Operation::of_content(KeySource::Inputs, endpoint, tenant, &key), key))
+    Ok((Operation::of_content(KeySource::Inputs, endpoint, tenant, &key)?, key))
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use crate::idempotency::effect::Effect;
 use crate::idempotency::outcome::{Answer, Recorded};
 use crate::pipeline::prepared::PreparedEndpoint;
-use crate::problem::{Error, Kind, Outcome, PROBLEM_JSON, ProblemSpec};
+use crate::problem::{Error, Kind, Outcome, ProblemSpec};
 use crate::protocol::caller::Refused;
 use crate::protocol::request::Refusal;
 use crate::protocol::request_id;
@@ -31,7 +31,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn from_error(error: &Error) -> Self {
-        Self::of(response_of(error), Some(error.kind()))
+        Self::of(error.to_response(), Some(error.kind()))
     }
 
     /// The reply to an event that no handler answers.
@@ -68,20 +68,17 @@ impl Reply {
         self.kind.and_then(|kind| kind.row().retry_after)
     }
 
+    /// Whether this is the stored answer of a call that the handler, or a limit, refused.
+    pub(crate) fn is_a_replayed_refusal(&self) -> bool {
+        self.replayed && (400..500).contains(&self.status)
+    }
+
     /// The outcome of the call.
     pub(crate) fn outcome(&self) -> Outcome {
         if self.replayed {
             return Outcome::Replayed;
         }
         self.kind.map_or(Outcome::Done, |kind| kind.row().outcome)
-    }
-}
-
-pub(crate) fn response_of(error: &Error) -> Response {
-    Response {
-        status: error.status(),
-        content_type: PROBLEM_JSON.into(),
-        body: error.to_body(),
     }
 }
 

@@ -9,12 +9,14 @@ use tracing::{Instrument as _, Span};
 use super::attempt::run;
 use super::detached::Detached;
 use super::large::{self, Turn};
+use super::limits;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
 use super::{Admitted, Pipeline};
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::idempotency::effect::Effect;
+use crate::idempotency::limiting::Needs;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::progress::{Progress, Stage};
 use crate::idempotency::transacted::{Transacted, TransactionalHandler};
@@ -42,7 +44,12 @@ impl Pipeline {
                 return account.close(Reply::from_error(&error));
             }
             let endpoint = account.shared_endpoint();
-            account.close(transact(operations, endpoint, operation, invocation, &progress).await)
+            // Before the transaction, so that other transactions do not wait while the inputs are read.
+            let needs = match &endpoint.endpoint.limits {
+                Some(limits) => Box::pin(limits::needs(&endpoint, limits, &mut invocation)).await,
+                None => Ok(Vec::new()),
+            };
+            account.close(transact(operations, endpoint, operation, invocation, needs, &progress).await)
         };
         let mut running = Detached::new(&self.running, work.instrument(span));
         tokio::select! {
@@ -84,6 +91,7 @@ async fn transact(
     endpoint: Arc<PreparedEndpoint>,
     operation: Operation,
     invocation: Invocation,
+    needs: Needs,
     progress: &Arc<Progress>,
 ) -> Reply {
     let max_execution = endpoint.max_execution;
@@ -100,7 +108,7 @@ async fn transact(
         })
     };
     match operations
-        .transact(operation.id, operation.first, max_execution, progress, handler)
+        .transact(operation.id, operation.first, max_execution, progress, needs, handler)
         .await
     {
         Ok(Transacted::Ran(answer)) => reply_of(answer, Effect::Transactional, None),

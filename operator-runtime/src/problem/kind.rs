@@ -10,6 +10,8 @@ pub(crate) enum Kind {
     Malformed,
     NotFound,
     Conflict,
+    /// The operation would exceed a limit of its endpoint.
+    OverLimit,
     Retryable,
     Internal,
     /// The handler returned a value that cannot be serialized.
@@ -91,6 +93,7 @@ impl Kind {
             Self::Malformed => row("malformed-request", 400, "The request is malformed", O::Invalid),
             Self::NotFound => row("not-found", 404, "Not found", O::Declined),
             Self::Conflict => row("conflict", 409, "Conflict with the current state", O::Declined),
+            Self::OverLimit => row("over-limit", 403, "A limit would be exceeded", O::OverLimit),
             Self::Retryable => again(1, row("try-again", 503, "Temporarily not possible", O::Failed)),
             Self::Internal | Self::Unwritable => row("internal", 500, "The server failed", O::Failed),
             Self::TimedOut => again(1, row("timed-out", 503, "The server took too long", O::TimedOut)),

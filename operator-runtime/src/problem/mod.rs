@@ -14,6 +14,7 @@ use serde::Serialize;
 
 pub(crate) use self::kind::Kind;
 pub(crate) use self::outcome::Outcome;
+use crate::record::Response;
 use crate::record::operation::OperationId;
 
 /// The media type of an error (RFC 9457 §3).
@@ -290,6 +291,15 @@ impl Error {
     /// The source, which may be logged but not sent.
     pub(crate) fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
+    }
+
+    /// The answer that tells a caller of this error.
+    pub(crate) fn to_response(&self) -> Response {
+        Response {
+            status: self.status(),
+            content_type: PROBLEM_JSON.into(),
+            body: self.to_body(),
+        }
     }
 
     /// The problem as JSON (RFC 9457 §3.1).

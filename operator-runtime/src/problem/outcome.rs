@@ -18,6 +18,8 @@ pub(crate) enum Outcome {
     Invalid,
     /// The sender could not be verified, or the request does not follow the protocol.
     NotVerified,
+    /// The operation would exceed a limit of its endpoint.
+    OverLimit,
     StillRunning,
     KeyReused,
     Unknown,
@@ -33,12 +35,13 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the enum, so that `outcome as usize` is its index.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Done,
         Self::Replayed,
         Self::Declined,
         Self::Invalid,
         Self::NotVerified,
+        Self::OverLimit,
         Self::StillRunning,
         Self::KeyReused,
         Self::Unknown,
@@ -55,24 +58,11 @@ impl Outcome {
     pub(crate) fn of_answer(answer: &Response) -> Self {
         match answer.status.as_u16() {
             ..400 => Self::Done,
-            400 if Self::is_about_inputs(answer) => Self::Invalid,
+            400 if is_of(answer, &[Kind::InvalidInput, Kind::Malformed]) => Self::Invalid,
+            403 if is_of(answer, &[Kind::OverLimit]) => Self::OverLimit,
             400..500 => Self::Declined,
             _ => Self::Failed,
         }
-    }
-
-    /// Whether the answer is the problem of a call whose inputs or body could not be read.
-    #[cfg(feature = "cli")]
-    fn is_about_inputs(answer: &Response) -> bool {
-        #[derive(serde::Deserialize)]
-        struct Problem<'p> {
-            #[serde(borrow)]
-            r#type: std::borrow::Cow<'p, str>,
-        }
-        let problem: Option<Problem<'_>> = serde_json::from_slice(&answer.body).ok();
-        let slug = problem.as_ref().and_then(|problem| super::slug_of(&problem.r#type));
-        let is_of = |kind: Kind| slug == Some(kind.row().slug);
-        is_of(Kind::InvalidInput) || is_of(Kind::Malformed)
     }
 
     pub(crate) const fn word(self) -> &'static str {
@@ -82,6 +72,7 @@ impl Outcome {
             Self::Declined => "declined",
             Self::Invalid => "invalid",
             Self::NotVerified => "not_verified",
+            Self::OverLimit => "over_limit",
             Self::StillRunning => "still_running",
             Self::KeyReused => "key_reused",
             Self::Unknown => "outcome_unknown",
@@ -93,6 +84,19 @@ impl Outcome {
             Self::TurnedAway => "turned_away",
         }
     }
+}
+
+/// Whether the answer is a problem of one of these kinds.
+#[cfg(feature = "cli")]
+fn is_of(answer: &Response, kinds: &[Kind]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Problem<'p> {
+        #[serde(borrow)]
+        r#type: std::borrow::Cow<'p, str>,
+    }
+    let problem: Option<Problem<'_>> = serde_json::from_slice(&answer.body).ok();
+    let slug = problem.as_ref().and_then(|problem| super::slug_of(&problem.r#type));
+    slug.is_some_and(|slug| kinds.iter().any(|kind| kind.row().slug == slug))
 }
 
 #[cfg(test)]
@@ -110,6 +114,7 @@ mod tests {
             problem("too-old", 400, false, "The order is too old.".to_owned()),
             Error::not_found("There is no order 7."),
             Error::rejected(403, "Gate"),
+            Error::new(super::Kind::OverLimit, "Enough for today."),
             Error::internal("a disk failed"),
             problem("provider-failed", 502, false, "The provider has failed.".to_owned()),
         ] {

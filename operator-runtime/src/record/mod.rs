@@ -4,6 +4,7 @@ mod age;
 pub(crate) mod operation;
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -71,6 +72,9 @@ pub struct Record {
     pub state: State,
     /// Who settled the outcome of a lost attempt by hand; `None` if nobody has settled it.
     pub settlement: Option<Arc<Settlement>>,
+    /// The number under which the operation reserves parts of limits; `None` if its endpoint has no limits. A later
+    /// operation with the same id, after this record has expired, has another number.
+    pub serial: Option<NonZeroU64>,
 }
 
 /// A person's decision on an attempt whose outcome was unknown.
@@ -130,8 +134,11 @@ pub enum DecodeError {
     Damaged,
 }
 
-/// The format that [`Record::encode`] writes. Format 1 can still be read; it has neither origin nor settlement.
-const FORMAT: u8 = 2;
+/// The newest format that [`Record::encode`] writes. Earlier formats can still be read: format 1 has neither origin nor
+/// settlement. Format 2 has no serial number, and is still written for records without one, so that an earlier version
+/// of this crate can read them.
+const FORMAT: u8 = 3;
+const WITHOUT_SERIAL: u8 = 2;
 
 pub(crate) const IN_PROGRESS: u8 = 0;
 const RELEASED: u8 = 1;
@@ -152,10 +159,11 @@ impl Record {
             epoch: 1,
             state: State::InProgress,
             settlement: None,
+            serial: None,
         }
     }
 
-    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, settlement, and the status, content
+    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, serial number, settlement, and the status, content
     /// type and body of the response. Numbers are big-endian; each text is preceded by its length.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -169,10 +177,14 @@ impl Record {
         let length = response.map_or(0, |response| response.content_type.len() + response.body.len());
         let mut bytes = Vec::with_capacity(64 + self.origin.as_text().len() + length);
         let settled = if self.settlement.is_some() { SETTLED } else { 0 };
-        bytes.extend([FORMAT, tag | settled]);
+        let format = if self.serial.is_some() { FORMAT } else { WITHOUT_SERIAL };
+        bytes.extend([format, tag | settled]);
         bytes.extend(self.epoch.to_be_bytes());
         bytes.extend(self.fingerprint.as_bytes());
         put_text(&mut bytes, self.origin.as_text());
+        if let Some(serial) = self.serial {
+            bytes.extend(serial.get().to_be_bytes());
+        }
         if let Some(settlement) = &self.settlement {
             bytes.extend(settlement.unix_seconds().to_be_bytes());
             put_text(&mut bytes, &settlement.by);
@@ -198,12 +210,21 @@ impl Record {
         let [tag] = take(&mut bytes)?;
         let epoch = u32::from_be_bytes(take(&mut bytes)?);
         let fingerprint = Fingerprint::from_bytes(take(&mut bytes)?);
-        let (origin, settlement) = match format {
-            1 => (Origin::default(), None),
-            _ => (
-                Origin::from_text(&take_text(&mut bytes)?),
-                take_settlement(tag, &mut bytes)?.map(Arc::new),
+        let origin = match format {
+            1 => Origin::default(),
+            _ => Origin::from_text(&take_text(&mut bytes)?),
+        };
+        let serial = match format {
+            ..=WITHOUT_SERIAL => None,
+            _ => Some(
+                u64::from_be_bytes(take(&mut bytes)?)
+                    .try_into()
+                    .map_err(|_| DecodeError::Damaged)?,
             ),
+        };
+        let settlement = match format {
+            1 => None,
+            _ => take_settlement(tag, &mut bytes)?.map(Arc::new),
         };
         let state = match if format == 1 { tag } else { tag & !SETTLED } {
             COMPLETED => State::Completed(decode_response(bytes)?),
@@ -220,6 +241,7 @@ impl Record {
             epoch,
             state,
             settlement,
+            serial,
         })
     }
 }
@@ -293,6 +315,7 @@ mod tests {
             epoch: 7,
             state,
             settlement: None,
+            serial: None,
         })
         .into_iter()
         .flat_map(|record| {
@@ -304,7 +327,11 @@ mod tests {
                 settlement: Some(Arc::new(settlement)),
                 ..record.clone()
             };
-            [record, settled]
+            let limited = Record {
+                serial: NonZeroU64::new(1 << 40),
+                ..settled.clone()
+            };
+            [record, settled, limited]
         })
         .collect()
     }
@@ -392,7 +419,7 @@ mod tests {
             let mut framed = vec![1, tag];
             framed.extend(&bytes);
             let _ = Record::decode(framed.into());
-            let mut framed = vec![FORMAT, tag];
+            let mut framed = vec![WITHOUT_SERIAL, tag];
             framed.extend(&bytes[..36]);
             framed.extend([0; 8]);
             framed.extend(if settled { &[0; 16][..] } else { &[] });

@@ -239,7 +239,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// Each part follows its length, so that `("ab", "c")` and `("a", "bc")` have different hashes.
-fn hash<const PARTS: usize>(parts: [&[u8]; PARTS]) -> [u8; 32] {
+pub(crate) fn hash<const PARTS: usize>(parts: [&[u8]; PARTS]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());

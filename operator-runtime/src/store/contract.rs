@@ -1,5 +1,7 @@
 //! The contract of every store, as checks that run against a store.
 
+mod limits;
+
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -37,6 +39,9 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
         &advance,
     )
     .await;
+    if let Some(counted) = store.limits() {
+        limits::check(counted, &advance).await;
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);

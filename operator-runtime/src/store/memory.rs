@@ -1,6 +1,7 @@
 //! The store in the memory of this process, for tests and for programs that mostly read. Records are lost when the
 //! process ends.
 
+mod limits;
 mod size;
 
 use std::any::Any;
@@ -12,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    Ages, BoxFuture, Counts, Cursor, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision, Step, Store,
-    StoreError, Swap, Times,
+    Ages, BoxFuture, Counts, Cursor, FirstSeen, Limits, Listed, OperationId, Page, Proposal, Record, Revision, Step,
+    Store, StoreError, Swap, Times,
 };
 use crate::clock::{Clock, SystemClock};
 
@@ -32,6 +33,7 @@ pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     /// The wall-clock time of the moment zero, which is read once, so that a moment always has the same time.
     began: SystemTime,
+    windows: limits::Windows,
 }
 
 type Table = HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>;
@@ -85,6 +87,7 @@ impl MemoryStore {
             limit,
             began: UNIX_EPOCH.checked_add(began).unwrap_or(UNIX_EPOCH),
             clock,
+            windows: limits::Windows::default(),
         }
     }
 
@@ -283,6 +286,10 @@ impl Store for MemoryStore {
 
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
         Box::pin(async move { Ok(self.count_now(lease)) })
+    }
+
+    fn limits(&self) -> Option<&dyn Limits> {
+        Some(self)
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

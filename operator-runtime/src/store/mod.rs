@@ -19,6 +19,7 @@ mod address_parts;
 pub mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod full;
+mod limiting;
 mod listing;
 mod memory;
 mod open;
@@ -33,6 +34,7 @@ mod shared;
 mod sqlite;
 mod trial;
 
+pub use limiting::{Holder, LimitedValue, Limits, Reservation, Reserved};
 #[cfg(any(feature = "cli", test))]
 pub(crate) use listing::Records;
 pub use listing::{Counts, Cursor, Listed, Page};
@@ -335,6 +337,11 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The counts of limits, if endpoints with limits can use this store.
+    fn limits(&self) -> Option<&dyn Limits> {
+        None
+    }
+
     /// Returns this store if it is a store of this crate, because start-up creates a program's tables in such a store.
     /// An `Arc` returns the store that it points to.
     #[doc(hidden)]
@@ -421,6 +428,15 @@ pub trait Transaction: Send {
     /// The write that completes the record is the last one before the verdict, and may be sent with the commit. If the
     /// record then has another revision than expected, the commit fails and nothing is kept.
     fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
+
+    /// [`Limits::reserve`] inside this transaction, after [`savepoint`](Self::savepoint), so that the reservation is kept
+    /// or undone with the handler's effects. Other transactions wait for this one if they reserve parts of the same value.
+    ///
+    /// The default implementation fails. A store with [`Store::limits`] has its own.
+    fn reserve(&mut self, _asked: Reservation) -> Step<'_, Result<Reserved, StoreError>> {
+        let why = "the transactions of this store cannot reserve parts of limits: implement `Transaction::reserve`";
+        Step::Now(Err(StoreError::Address(why.to_owned())))
+    }
 
     /// Sets the handler's savepoint, once in each transaction. The handler's effects come after the savepoint.
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>>;

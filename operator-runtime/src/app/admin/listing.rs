@@ -23,7 +23,7 @@ pub(super) struct Filter {
 pub(super) struct Listing {
     store: String,
     endpoints: Vec<&'static str>,
-    outcomes: [&'static str; 9],
+    outcomes: [&'static str; OUTCOMES.len()],
     waiting: Rows,
     lately: Rows,
     /// How many records cannot be read.

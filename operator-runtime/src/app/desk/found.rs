@@ -14,10 +14,11 @@ const RELEASED: &str = "released";
 const LOST: &str = "lost";
 
 /// What [`Found::outcome`] says of an operation that has not expired.
-pub(in crate::app) const OUTCOMES: [&str; 9] = [
+pub(in crate::app) const OUTCOMES: [&str; 10] = [
     Outcome::Done.word(),
     Outcome::Declined.word(),
     Outcome::Invalid.word(),
+    Outcome::OverLimit.word(),
     Outcome::Failed.word(),
     Outcome::ResponseNotKept.word(),
     Outcome::Unknown.word(),

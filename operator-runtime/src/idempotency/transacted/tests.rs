@@ -14,6 +14,8 @@ use crate::record::operation::{Fingerprint, Origin};
 use crate::store::{Sqlite, SqliteStore, Store};
 use crate::transaction::Tx;
 
+/// The endpoint has no limits.
+const NO_NEEDS: Needs = Ok(Vec::new());
 const MINUTE: Duration = Duration::from_secs(60);
 
 struct Desk {
@@ -112,6 +114,7 @@ impl Desk {
                 first(key),
                 MINUTE,
                 &Arc::default(),
+                NO_NEEDS,
                 once(handler),
             )
             .await
@@ -215,6 +218,7 @@ async fn a_handler_that_takes_too_long_is_undone() {
             first("1"),
             Duration::from_millis(1),
             &Arc::default(),
+            NO_NEEDS,
             once(stuck),
         )
         .await;
@@ -249,6 +253,7 @@ async fn a_statement_that_takes_too_long_is_interrupted_and_undone() {
             first("1"),
             limit,
             &progress,
+            NO_NEEDS,
             once(stuck),
         );
         let outcome = calling.await;
@@ -393,7 +398,7 @@ async fn a_handler_that_runs_again_has_only_the_rest_of_its_time() {
     let (id, time, progress) = (OperationId::new("tenant", "1"), Duration::from_secs(1), Arc::default());
     let call = desk
         .operations
-        .transact(id, first("1"), time, &progress, in_the_way_and_then_stuck);
+        .transact(id, first("1"), time, &progress, NO_NEEDS, in_the_way_and_then_stuck);
     let outcome = tokio::time::timeout(Duration::from_millis(1_600), call).await;
     assert!(
         matches!(outcome, Ok(Ok(Transacted::Ran(Answer::TimedOut)))),

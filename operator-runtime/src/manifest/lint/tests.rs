@@ -45,6 +45,7 @@ fn served_parts() -> Endpoint {
         path,
         effect: Effect::ReadOnly,
         key: None,
+        limits: None,
         timeout: *timeout,
         scope: None,
         tag: None,

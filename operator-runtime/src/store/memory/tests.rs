@@ -1,5 +1,7 @@
 //! Tests of the store in memory: the contract, its limit, and its count of allocated bytes.
 
+mod limits;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;

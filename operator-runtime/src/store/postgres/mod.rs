@@ -4,6 +4,7 @@
 mod address;
 mod guards;
 mod idle;
+mod limits;
 mod passfile;
 mod pool;
 mod reader;
@@ -29,7 +30,7 @@ use self::records::Statements;
 use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    BoxFuture, Counts, Cursor, Ended, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
     Transactions, Work,
 };
 use crate::transaction::{Database, Reader, Tx, sealed};
@@ -82,6 +83,7 @@ pub struct PostgresStore {
     servers: Arc<Servers>,
     schema: schema::Place,
     sql: Statements,
+    limits: limits::Statements,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
@@ -144,6 +146,7 @@ impl PostgresStore {
         session.give_back();
         Ok(Self {
             sql: Statements::new(&schema),
+            limits: limits::Statements::new(&schema),
             schema,
             revisions,
             records,
@@ -292,6 +295,10 @@ impl Store for PostgresStore {
         Box::pin(self.ask("count its records", async move |session| {
             records::count(session, &self.sql, lease).await
         }))
+    }
+
+    fn limits(&self) -> Option<&dyn Limits> {
+        Some(self)
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

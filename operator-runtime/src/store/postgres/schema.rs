@@ -20,7 +20,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 /// While `uncommitted` is true, the record's foreign key refers to a row that cannot exist. Postgres checks the key at
 /// commit. So the transaction cannot be committed before the store has completed its record, whatever SQL a handler
 /// runs.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE {schema}operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
     CREATE TABLE {schema}operator_operations (
@@ -38,10 +38,29 @@ const MIGRATIONS: [&str; 2] = [
     "
     ALTER TABLE {schema}operator_schema ADD COLUMN setup text;
 ",
+    // The parts of limits that operations have reserved. `used` is the sum of the reservations of a value, and `last` the
+    // operation that has reserved last, or null if it was refused. The fill factor leaves room for new versions of a row.
+    "
+    CREATE TABLE {schema}operator_limits (
+        value bytea NOT NULL PRIMARY KEY,
+        used bigint NOT NULL,
+        last bigint
+    ) WITH (fillfactor = 50);
+    CREATE TABLE {schema}operator_reservations (
+        value bytea NOT NULL,
+        ends timestamptz NOT NULL,
+        serial bigint NOT NULL,
+        epoch bigint NOT NULL,
+        amount bigint NOT NULL,
+        reserved timestamptz NOT NULL,
+        PRIMARY KEY (value, ends, serial)
+    );
+    CREATE INDEX operator_reservations_ends ON {schema}operator_reservations (ends);
+",
 ];
 
 /// The newest schema that this version knows.
-const KNOWN: u32 = 2;
+const KNOWN: u32 = 3;
 const _: () = assert!(
     MIGRATIONS.len() == KNOWN as usize,
     "there must be exactly one migration per schema version"
@@ -51,10 +70,12 @@ const IS_THERE: &str = "SELECT to_regclass('{schema}operator_schema') IS NOT NUL
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM {schema}operator_schema";
 /// The programs' set-ups that have run, by the hashes of their SQL.
 const HAS_RUN: &str = "SELECT EXISTS (SELECT FROM {schema}operator_schema WHERE setup = $1)";
-/// The rights on the records' table that the role lacks.
+/// The tables on which a serving program needs all rights.
+const TABLES: [&str; 3] = ["operator_operations", "operator_limits", "operator_reservations"];
+/// The rights on one of these tables that the role lacks.
 const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS need (needed, place)
-    WHERE NOT has_table_privilege('{schema}operator_operations', needed)";
+    WHERE NOT has_table_privilege('{schema}{table}', needed)";
 
 /// The name of the schema, quoted where SQL needs it.
 const FOUND_IN: &str = "SELECT relnamespace::regnamespace::text FROM pg_class
@@ -128,8 +149,10 @@ impl Place {
         if let Some(name) = &self.0 {
             sql += &format!("-- GRANT USAGE ON SCHEMA {name} TO the_role;\n");
         }
-        sql += "-- GRANT SELECT ON {schema}operator_schema TO the_role;\n\
-                -- GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}operator_operations TO the_role;\n";
+        sql += "-- GRANT SELECT ON {schema}operator_schema TO the_role;\n";
+        for table in TABLES {
+            sql += &format!("-- GRANT SELECT, INSERT, UPDATE, DELETE ON {{schema}}{table} TO the_role;\n");
+        }
         self.sql(&sql)
     }
 }
@@ -206,14 +229,16 @@ pub(super) async fn ready(session: &Session, place: &Place, name: &str) -> Resul
             known: KNOWN,
         });
     }
-    let missing = session::in_time(session.query_one(&place.quoted(MISSING), &[])).await;
-    let missing = missing.and_then(|row| Ok(row.try_get::<_, Option<String>>(0)?));
-    match missing.map_err(|failure| unreadable(failure, place, name))? {
-        Some(missing) => Err(denied(&missing, "operator_operations", place, name)),
-        None => found_in(session, place)
-            .await
-            .map_err(|failure| unreadable(failure, place, name)),
+    for table in TABLES {
+        let missing = place.quoted(&MISSING.replace("{table}", table));
+        let missing = session::in_time(session.query_one(&missing, &[])).await;
+        let missing = missing.and_then(|row| Ok(row.try_get::<_, Option<String>>(0)?));
+        if let Some(missing) = missing.map_err(|failure| unreadable(failure, place, name))? {
+            return Err(denied(&missing, table, place, name));
+        }
     }
+    let found = found_in(session, place).await;
+    found.map_err(|failure| unreadable(failure, place, name))
 }
 
 /// The schema that contains the tables.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 
-use super::guards;
 use super::records::{self, Write};
 use super::session::{Failure, Session};
 use super::{Postgres, PostgresStore, Proposal};
-use crate::store::{Ended, State, Step, StoreError, Swap, Transaction, Verdict, Work};
+use super::{guards, limits};
+use crate::store::{Ended, Reservation, Reserved, State, Step, StoreError, Swap, Transaction, Verdict, Work};
 use crate::transaction::Tx;
 
 /// Postgres ends a transaction that is idle for the handler's limit plus this margin, because its process has probably
@@ -196,6 +196,19 @@ impl Transaction for Transacting<'_> {
             let swap = servers.answer(session, swapping).await;
             self.before = if is_claim { Before::Release } else { Before::Nothing };
             swap.map_err(|failure| failure.of_write(name))
+        }))
+    }
+
+    /// The claim has set the savepoint, so nothing has to be sent before. A later attempt in a transaction finds nothing of
+    /// an earlier one, which was rolled back, unless the endpoint was not transactional before.
+    fn reserve(&mut self, asked: Reservation) -> Step<'_, Result<Reserved, StoreError>> {
+        Step::Later(Box::pin(async move {
+            let (servers, name) = (&self.store.servers, &self.store.name);
+            let session = &self.tx.connection;
+            let may_be_held = asked.holder.epoch > 1;
+            let reserving = limits::reserve(session, &self.store.limits, &asked, may_be_held);
+            let reserved = servers.answer(session, reserving).await;
+            reserved.map_err(|failure| failure.of_store(name, "reserve a part of a limit"))
         }))
     }
 

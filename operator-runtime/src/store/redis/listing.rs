@@ -51,8 +51,27 @@ struct Scanned {
     next: Option<Cursor>,
 }
 
-/// Our cursor is the node's own cursor, a space, and the node's address.
 async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Result<Scanned, RedisError> {
+    let Keys { node, keys, next } = scan_keys(connection, PREFIX, after, limit).await?;
+    let id_of = |key: Vec<u8>| key.strip_prefix(PREFIX)?.try_into().ok().map(OperationId::from_bytes);
+    let found = keys.into_iter().filter_map(id_of).collect();
+    Ok(Scanned { node, found, next })
+}
+
+/// The keys that one `SCAN` has found at a node, and where the next `SCAN` begins.
+pub(super) struct Keys {
+    pub(super) node: String,
+    pub(super) keys: Vec<Vec<u8>>,
+    pub(super) next: Option<Cursor>,
+}
+
+/// The keys that begin with this prefix. Our cursor is the node's own cursor, a space, and the node's address.
+pub(super) async fn scan_keys(
+    connection: &Connection,
+    prefix: &[u8],
+    after: Option<&Cursor>,
+    limit: u32,
+) -> Result<Keys, RedisError> {
     let mut ping = Cmd::new();
     ping.arg("PING");
     let mut nodes = connection.ask_every_primary::<String>(&ping).await?.into_keys();
@@ -65,7 +84,7 @@ async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Re
     scan.cmd("SCAN")
         .arg(begin)
         .arg("MATCH")
-        .arg([PREFIX, b"*"].concat())
+        .arg([prefix, b"*"].concat())
         .arg("COUNT")
         .arg(limit.max(1));
     let ((end, keys),): ((String, Vec<Vec<u8>>),) = connection.ask_all(Node::At(&node), scan).await?;
@@ -74,10 +93,9 @@ async fn scan(connection: &Connection, after: Option<&Cursor>, limit: u32) -> Re
     } else {
         Some(format!("{end} {node}"))
     };
-    let id_of = |key: Vec<u8>| key.strip_prefix(PREFIX)?.try_into().ok().map(OperationId::from_bytes);
-    Ok(Scanned {
+    Ok(Keys {
         node,
-        found: keys.into_iter().filter_map(id_of).collect(),
+        keys,
         next: next.map(|next| Cursor(next.into_bytes())),
     })
 }

@@ -3,8 +3,10 @@
 mod address;
 mod checks;
 mod connection;
+mod limits;
 mod listing;
 mod one;
+mod script;
 mod sentinels;
 mod servers;
 mod swapping;
@@ -19,9 +21,10 @@ use ::redis::{Cmd, FromRedisValue as _, Pipeline, RedisError, Value};
 
 use self::address::Address;
 use self::connection::{Connection, Failed, Node};
+use self::script::Script;
 use self::servers::{CONFIRM, Servers};
 use super::revisions::Revisions;
-use super::{BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Revision, Step, Store, StoreError, Swap};
+use super::{BoxFuture, Counts, Cursor, Limits, OperationId, Page, Proposal, Revision, Step, Store, StoreError, Swap};
 use crate::clock::timer_now;
 
 /// The expiry of a record until `keep_for` sets another one: a day, the longest time for which a record is valid.
@@ -47,8 +50,8 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 pub struct RedisStore {
     name: String,
     connection: Connection,
-    /// The SHA-1 of the script, by which every server identifies it.
-    script: String,
+    script: Script,
+    limit_scripts: limits::Scripts,
     replicas: u32,
     revisions: Revisions,
     keep_for_ms: AtomicU64,
@@ -96,20 +99,15 @@ impl RedisStore {
             _ => one,
         };
         let warning = checks::look_at(&connection, &name).await?;
-        let mut load = Cmd::new();
-        load.arg("SCRIPT").arg("LOAD").arg(swapping::SCRIPT);
-        let script = connection
-            .ask(&load)
-            .await
-            .map_err(RedisError::from)
-            .and_then(|sha| Ok(String::from_redis_value(sha)?))
-            .map_err(|source| StoreError::unavailable(&name, "load its script", source))?;
+        let script = Script::load(&connection, swapping::SCRIPT, &name).await?;
+        let limit_scripts = limits::Scripts::load(&connection, &name).await?;
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
         Ok(Self {
             name,
             connection,
             script,
+            limit_scripts,
             replicas,
             revisions,
             keep_for_ms: AtomicU64::new(milliseconds(LONGEST)),
@@ -131,7 +129,9 @@ impl RedisStore {
         let keep_for_ms = self.keep_for_ms.load(Ordering::Relaxed);
         let is_confirmed = self.replicas > 0;
         let arguments = swapping::Arguments::new(id, expected, revision, new, first_seen, keep_for_ms, is_confirmed);
-        let (answer, confirmed) = self.ask(&arguments).await.map_err(|failed| {
+        let command = |evaluates: &str, script: &str| arguments.command(evaluates, script);
+        let asked = self.ask(arguments.key(), &self.script, command).await;
+        let (answer, confirmed) = asked.map_err(|failed| {
             if failed.may_be_done {
                 self.unconfirmed(revision, failed.error)
             } else {
@@ -142,16 +142,21 @@ impl RedisStore {
         if confirmed >= self.replicas {
             return Ok(swap);
         }
-        let source = std::io::Error::other(format!(
-            "{confirmed} of {} replicas confirmed the write in time",
-            self.replicas
-        ));
+        let source = self.lacking_replicas(confirmed);
         match swap {
             Swap::Swapped(_) => Err(self.unconfirmed(revision, source)),
             // The record may be lost with this server, so no call may be answered from it.
             Swap::Held { .. } => Err(StoreError::unavailable(&self.name, "confirm a record", source)),
             Swap::Gone => Ok(swap),
         }
+    }
+
+    /// The error of a write that too few replicas have confirmed.
+    fn lacking_replicas(&self, confirmed: u32) -> std::io::Error {
+        let replicas = self.replicas;
+        std::io::Error::other(format!(
+            "{confirmed} of {replicas} replicas confirmed the write in time"
+        ))
     }
 
     fn refuse_when_closed(&self) -> Result<(), StoreError> {
@@ -163,15 +168,17 @@ impl RedisStore {
         Ok(())
     }
 
-    /// Runs the script. If the connection was lost, or its server is not the primary any more, the script is sent once
-    /// more, on a new connection: a first write that did arrive is recognised by its revision, so sending it twice is
-    /// safe.
-    async fn ask(&self, arguments: &swapping::Arguments) -> Result<(Value, u32), Failed> {
+    /// Runs the script on the key. If the connection was lost, or its server is not the primary any more, the script is
+    /// sent once more, on a new connection: a first write that did arrive is recognised by its revision, or by its
+    /// operation, so sending it twice is safe.
+    async fn ask(
+        &self,
+        key: &[u8],
+        script: &Script,
+        command: impl Fn(&str, &str) -> Cmd,
+    ) -> Result<(Value, u32), Failed> {
         let begun = timer_now();
-        let first = match self
-            .ask_once(arguments, arguments.command("EVALSHA", &self.script))
-            .await
-        {
+        let first = match self.ask_once(key, command("EVALSHA", &script.sha)).await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
@@ -182,8 +189,7 @@ impl RedisStore {
         }
         // A server that was restarted or promoted, or that has taken over the key, does not know the script. `EVAL`
         // loads it.
-        let again = arguments.command("EVAL", swapping::SCRIPT);
-        let answer = self.ask_once(arguments, again).await;
+        let answer = self.ask_once(key, command("EVAL", &script.text)).await;
         answer.map_err(|failed| Failed {
             may_be_done: failed.may_be_done || first.may_be_done,
             ..failed
@@ -191,7 +197,7 @@ impl RedisStore {
     }
 
     /// Runs the script. Returns its answer, and how many replicas have confirmed it.
-    async fn ask_once(&self, arguments: &swapping::Arguments, swap: Cmd) -> Result<(Value, u32), Failed> {
+    async fn ask_once(&self, key: &[u8], swap: Cmd) -> Result<(Value, u32), Failed> {
         if self.replicas == 0 {
             return Ok((self.connection.ask(&swap).await?, 0));
         }
@@ -201,7 +207,7 @@ impl RedisStore {
         wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
         let mut both = Pipeline::with_capacity(2);
         both.add_command(swap).add_command(wait);
-        let answers = self.connection.ask_each(Node::Of(arguments.key()), both).await?;
+        let answers = self.connection.ask_each(Node::Of(key), both).await?;
         let mut answers = answers.into_iter().map(Value::extract_error);
         let swap = answers.next().unwrap_or(Ok(Value::Nil));
         let swap = swap.map_err(Failed::of_server)?;
@@ -271,6 +277,10 @@ impl Store for RedisStore {
             let counted = listing::count(&self.connection, lease).await;
             counted.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
         })
+    }
+
+    fn limits(&self) -> Option<&dyn Limits> {
+        Some(self)
     }
 
     fn describe(&self) -> String {

@@ -3,6 +3,7 @@
 mod connection;
 mod guard;
 mod job;
+mod limits;
 mod reader;
 mod records;
 mod schema;
@@ -29,7 +30,7 @@ use self::ticks::Ticks;
 use self::writer::Writer;
 use self::writing::Writing;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    BoxFuture, Counts, Cursor, Ended, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
     Transactions, Verdict, Work,
 };
 use crate::clock::{Clock, SystemClock};
@@ -238,6 +239,10 @@ impl Store for SqliteStore {
                 .await;
             counting.map_err(|source| StoreError::unavailable(&self.name, "count its records", source))
         })
+    }
+
+    fn limits(&self) -> Option<&dyn Limits> {
+        Some(self)
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

@@ -16,8 +16,8 @@ use crate::store::{
 
 #[derive(Debug)]
 pub(super) struct Records {
-    name: Arc<str>,
-    ticks: Ticks,
+    pub(super) name: Arc<str>,
+    pub(super) ticks: Ticks,
     revisions: Revisions,
 }
 

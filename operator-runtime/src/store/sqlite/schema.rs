@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE operator_operations (
         id BLOB NOT NULL PRIMARY KEY,
@@ -24,6 +24,24 @@ const MIGRATIONS: [&str; 2] = [
         boot TEXT NOT NULL,
         began INTEGER NOT NULL
     ) STRICT;
+",
+    // The parts of limits that operations have reserved. `used` is the sum of the reservations of a value. The times are
+    // those of `written`.
+    "
+    CREATE TABLE operator_limits (
+        value BLOB NOT NULL PRIMARY KEY,
+        used INTEGER NOT NULL
+    ) WITHOUT ROWID, STRICT;
+    CREATE TABLE operator_reservations (
+        value BLOB NOT NULL,
+        ends INTEGER NOT NULL,
+        serial INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        reserved INTEGER NOT NULL,
+        PRIMARY KEY (value, ends, serial)
+    ) WITHOUT ROWID, STRICT;
+    CREATE INDEX operator_reservations_ends ON operator_reservations (ends);
 ",
 ];
 

@@ -98,8 +98,10 @@ fn begin(machine: &MachineTime, now: i64, connection: &Connection) -> rusqlite::
     connection.execute(insert, params![machine.boot, began]).map(drop)
 }
 
+/// The newest time in the file. The reservations of limits outlive the records.
 fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    let newest = "SELECT coalesce(max(first_seen), 0) FROM operator_operations";
+    let newest = "SELECT max(coalesce((SELECT max(first_seen) FROM operator_operations), 0),
+        coalesce((SELECT max(reserved) FROM operator_reservations), 0))";
     connection.query_row(newest, [], |row| row.get(0))
 }
 

@@ -10,7 +10,7 @@ use super::Sqlite;
 use super::guard::Guard;
 use super::records::Records;
 use super::sql::{Savepoint, Sql};
-use crate::store::{Proposal, Step, StoreError, Swap, Transaction, Verdict};
+use crate::store::{Proposal, Reservation, Reserved, Step, StoreError, Swap, Transaction, Verdict};
 use crate::transaction::Tx;
 
 /// The open transaction, as jobs see it.
@@ -117,6 +117,10 @@ impl Writing<'_> {
 impl Transaction for Writing<'_> {
     fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         Step::Now(self.records.swap(&self.tx.connection, &proposal))
+    }
+
+    fn reserve(&mut self, asked: Reservation) -> Step<'_, Result<Reserved, StoreError>> {
+        Step::Now(self.records.reserve(&self.tx.connection, &asked))
     }
 
     fn savepoint(&mut self) -> Step<'_, Result<(), StoreError>> {

@@ -18,7 +18,7 @@ impl Ledger {
 
     /// One write, so that the lines of simultaneous processes do not mix. If the write fails, nobody knows how much of
     /// the line was written.
-    fn write(&self, key: &str) -> Result<(), Error> {
+    pub(crate) fn write(&self, key: &str) -> Result<(), Error> {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&self.0)?;
         file.write_all(format!("{key}\n").as_bytes()).map_err(Error::unknown)
     }
@@ -143,7 +143,7 @@ pub(crate) mod in_postgres {
     }
 }
 
-fn charged(call: &Call) -> Charged {
+pub(crate) fn charged(call: &Call) -> Charged {
     Charged {
         key: call.idempotency_key().to_owned(),
         process: std::process::id(),

@@ -2,6 +2,7 @@
 //! expire.
 
 mod charges;
+mod limited;
 mod limits;
 
 use std::process::ExitCode;
@@ -30,9 +31,14 @@ async fn main() -> ExitCode {
                 charges::presence,
                 charges::ring,
                 charges::in_postgres::credit,
-                charges::in_postgres::credit_briefly
+                charges::in_postgres::credit_briefly,
+                limited::spend,
+                limited::in_postgres::grant
             ])
-            .postgres_setup("CREATE TABLE IF NOT EXISTS credits (key text NOT NULL)"),
+            .postgres_setup(
+                "CREATE TABLE IF NOT EXISTS credits (key text NOT NULL);
+                CREATE TABLE IF NOT EXISTS grants (key text NOT NULL, cents bigint NOT NULL)",
+            ),
         Some("sqlite") => app
             .only(endpoints![
                 charges::block,
@@ -41,12 +47,22 @@ async fn main() -> ExitCode {
                 charges::panic,
                 charges::presence,
                 charges::ring,
-                charges::credit_in_sqlite
+                charges::credit_in_sqlite,
+                limited::spend,
+                limited::grant_in_sqlite
             ])
             .sqlite_setup(|connection| {
-                connection.execute_batch("CREATE TABLE IF NOT EXISTS credits (key TEXT NOT NULL)")
+                connection.execute_batch(
+                    "CREATE TABLE IF NOT EXISTS credits (key TEXT NOT NULL);
+                    CREATE TABLE IF NOT EXISTS grants (key TEXT NOT NULL, cents INTEGER NOT NULL)",
+                )
             }),
-        _ => app.only(endpoints![charges::charge, charges::presence, charges::ring]),
+        _ => app.only(endpoints![
+            charges::charge,
+            charges::presence,
+            charges::ring,
+            limited::spend
+        ]),
     };
     app.run().await
 }

@@ -1,5 +1,6 @@
 //! `operations`: looks up operations in the store while servers use it, and settles those whose outcome is unknown.
 
+mod limits;
 mod list;
 mod settle;
 mod show;
@@ -21,6 +22,8 @@ use crate::store::MemoryStore;
 pub(super) enum Command {
     /// List operations, the newest first.
     List(list::Arguments),
+    /// Show how much of an endpoint's limits is used.
+    Limits(limits::Arguments),
     /// Show everything that is known about an operation.
     Show(show::Arguments),
     /// Record the outcome of an operation whose outcome is unknown.
@@ -31,6 +34,7 @@ pub(super) async fn run(app: &App, command: Command) -> Done {
     let desk = open(app).await?;
     let done = match command {
         Command::List(arguments) => list::run(&desk, &arguments).await,
+        Command::Limits(arguments) => limits::run(&desk, &arguments).await,
         Command::Show(arguments) => show::run(&desk, &arguments).await,
         Command::Settle(arguments) => settle::run(&desk, arguments).await,
     };

@@ -112,7 +112,7 @@ impl Simulation<'_> {
         async move {
             let handler = || handler.take().expect("it runs once");
             operations
-                .transact(id, first, MAX_EXECUTION, &Arc::default(), handler)
+                .transact(id, first, MAX_EXECUTION, &Arc::default(), Ok(Vec::new()), handler)
                 .await
         }
     }

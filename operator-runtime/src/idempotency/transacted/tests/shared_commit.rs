@@ -62,7 +62,7 @@ impl Queue {
         let id = OperationId::new("tenant", "first");
         let first = self.queue(async move {
             desk.operations
-                .transact(id, first("first"), MINUTE, &Arc::default(), handlers)
+                .transact(id, first("first"), MINUTE, &Arc::default(), NO_NEEDS, handlers)
                 .await
         });
         running.await.expect("started");
@@ -95,7 +95,7 @@ impl Queue {
         let (desk, id) = (self.desk.clone(), OperationId::new("tenant", key));
         self.queue(async move {
             desk.operations
-                .transact(id, first(key), MINUTE, &Arc::default(), handlers)
+                .transact(id, first(key), MINUTE, &Arc::default(), NO_NEEDS, handlers)
                 .await
         })
     }

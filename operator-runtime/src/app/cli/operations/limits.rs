@@ -1,0 +1,91 @@
+//! `operations limits`: shows how much of an endpoint's limits is used.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Desk;
+use crate::app::cli::caller::{self, Inputs};
+use crate::app::cli::{Done, print};
+use crate::endpoint::Endpoint;
+use crate::input::{BoundInputs, identity};
+use crate::limit::Limit;
+use crate::manifest::inputs;
+use crate::protocol::request::Content;
+
+#[derive(Debug, Args)]
+pub(in crate::app::cli) struct Arguments {
+    /// The endpoint's name.
+    name: String,
+    /// The inputs in the limits' `per`, such as `order_id=1004`.
+    #[arg(value_name = "INPUT=VALUE")]
+    inputs: Vec<String>,
+    /// The tenant, as in the list of operations.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// Print one JSON object for each limit.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
+    let endpoint = find(desk, &arguments.name)?;
+    let Some(limits) = &endpoint.limits else {
+        return Err(format!("`{}` has no limits.", endpoint.name));
+    };
+    let content = content(endpoint, &arguments.inputs)?;
+    let mut text = String::new();
+    for limit in limits.limits {
+        let per = per(endpoint, limit, &content)?;
+        let value = limit.value(&arguments.tenant, endpoint.name, &per);
+        let used = desk.operations.used(value).await;
+        let used = used.map_err(|error| format!("The limit cannot be read: {error}."))?;
+        let left = limit.max.saturating_sub(used);
+        let _ = if arguments.json {
+            let told = json!({ "limit": limit.to_string(), "max": limit.max, "used": used, "left": left });
+            writeln!(text, "{told}")
+        } else {
+            writeln!(text, "{limit}: {used} used, {left} left")
+        };
+    }
+    print(&text)
+}
+
+fn find(desk: &Desk, name: &str) -> Result<&'static Endpoint, String> {
+    let found = desk.endpoints.iter().find(|endpoint| endpoint.name == name);
+    found.copied().ok_or_else(|| {
+        let limited = desk.endpoints.iter().filter(|endpoint| endpoint.limits.is_some());
+        let names: Vec<&str> = limited.map(|endpoint| endpoint.name).collect();
+        caller::unknown_endpoint(name, &names)
+    })
+}
+
+/// The body of a call with these inputs, of which it need not have all.
+fn content(endpoint: &Endpoint, typed: &[String]) -> Result<Content, String> {
+    let inputs = Inputs::typed(endpoint.method, &inputs::of_inputs(endpoint), typed)?;
+    match inputs {
+        Inputs::Object(object) => Ok(Content::Body(caller::as_json(&object).get().to_owned().into())),
+        // An endpoint of a GET changes nothing, so it has no limits.
+        Inputs::Parameters(_) => Err(format!("`{}` has no limits.", endpoint.name)),
+    }
+}
+
+/// The values of the inputs in `per`, as one text.
+fn per(endpoint: &Endpoint, limit: &Limit, content: &Content) -> Result<String, String> {
+    if limit.per.is_empty() {
+        return Ok(String::new());
+    }
+    let bound = BoundInputs::of(endpoint.method, endpoint.inputs);
+    let bound = bound.map_err(|_| format!("The inputs of `{}` cannot be read.", endpoint.name))?;
+    if let Content::Body(body) = content {
+        let given: Value = serde_json::from_slice(body).unwrap_or_default();
+        let missing = limit.per.iter().find(|name| given.get(name).is_none());
+        if let Some(missing) = missing {
+            return Err(format!(
+                "The limit is counted for each `{missing}`: write {missing}=VALUE."
+            ));
+        }
+    }
+    identity(&bound, endpoint.inputs, limit.per, content).map_err(|error| error.detail().to_owned())
+}

@@ -1,0 +1,218 @@
+//! Limits: what a call needs of each limit of its endpoint is reserved before the handler starts, and given back if the
+//! operation has not acted.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::doubtful::DoubtfulClaim;
+use super::lease::Lease;
+use super::operations::Operations;
+use super::outcome::{Answer, HandlerOutcome};
+use crate::clock::{Clock as _, SystemClock};
+use crate::fail_point::FailPoint;
+use crate::limit::sentence::Over;
+use crate::limit::{Holder, Limit, LimitedValue, Reservation, Reserved};
+use crate::problem::{Error, Kind};
+use crate::record::operation::OperationId;
+use crate::record::{Record, State};
+use crate::store::{Limits, StoreError, Transaction};
+
+/// What a call needs of one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Needed {
+    pub(crate) limit: &'static Limit,
+    pub(crate) value: LimitedValue,
+    /// More than 0.
+    pub(crate) amount: u64,
+}
+
+/// What a call needs of all limits of its endpoint, ordered by the limited values, so that two transactions never wait for
+/// each other; or how a call ends whose needs cannot be read.
+pub(crate) type Needs = Result<Vec<Needed>, HandlerOutcome>;
+
+impl Needed {
+    /// The reservation to ask the store for; `None` if the call alone asks for more than the maximum.
+    fn reservation(&self, holder: Holder) -> Option<Reservation> {
+        let &Self { limit, value, amount } = self;
+        (amount <= limit.max).then_some(Reservation {
+            value,
+            holder,
+            amount,
+            max: limit.max,
+            window: limit.window,
+        })
+    }
+
+    /// The outcome of a call that is over the limit. It is kept, so a retry gets it again.
+    fn over(&self, used: u64, room_in: Option<Duration>) -> HandlerOutcome {
+        // A second is added, because the time is printed without fractions. `humantime` cannot print a year of five digits.
+        const SECOND: Duration = Duration::from_secs(1);
+        const LAST_OF_9999: Duration = Duration::from_secs(253_402_300_799);
+        let &Self { limit, amount, .. } = self;
+        let room_at = room_in.map(|room_in| {
+            let now = SystemClock::new().since_unix_epoch();
+            UNIX_EPOCH + now.saturating_add(room_in).saturating_add(SECOND).min(LAST_OF_9999)
+        });
+        let over = Over {
+            limit,
+            amount,
+            used,
+            room_at,
+        };
+        tracing::warn!(limit = %limit, amount, used, max = limit.max, room_in_s = room_in.map(|room_in| room_in.as_secs()), "refused: the call would exceed a limit");
+        HandlerOutcome::refused(&Error::new(Kind::OverLimit, over.to_string()))
+    }
+}
+
+/// The attempt that the record belongs to.
+fn holder(id: OperationId, record: &Record) -> Holder {
+    Holder {
+        serial: record.serial.unwrap_or_else(|| serial_of(id)),
+        epoch: record.epoch,
+    }
+}
+
+/// The number of an operation whose first attempt ran before its endpoint had limits, so that its record has no number.
+fn serial_of(id: OperationId) -> NonZeroU64 {
+    let [first, ..] = id.as_bytes().as_chunks().0 else {
+        return NonZeroU64::MIN;
+    };
+    NonZeroU64::new(u64::from_be_bytes(*first)).unwrap_or(NonZeroU64::MIN)
+}
+
+/// Reserves everything in the record's transaction, after the savepoint of the handler. Returns the outcome of the call if
+/// it is over a limit.
+pub(super) async fn reserve_in(
+    transaction: &mut dyn Transaction,
+    id: OperationId,
+    record: &Record,
+    needs: Needs,
+) -> Result<Option<HandlerOutcome>, StoreError> {
+    let needs = match needs {
+        Ok(needs) => needs,
+        Err(outcome) => return Ok(Some(outcome)),
+    };
+    for needed in &needs {
+        let Some(reservation) = needed.reservation(holder(id, record)) else {
+            return Ok(Some(needed.over(0, None)));
+        };
+        if let Reserved::Over { used, room_in } = transaction.reserve(reservation).wait().await? {
+            return Ok(Some(needed.over(used, Some(room_in))));
+        }
+    }
+    if !needs.is_empty() {
+        FailPoint::AfterReserve.pass();
+    }
+    Ok(None)
+}
+
+impl Lease {
+    /// Reserves everything, one limit after the other. Returns the outcome of the call if it is over a limit.
+    ///
+    /// # Errors
+    /// If the store cannot reserve. Then the handler must not start.
+    pub(crate) async fn reserve(&mut self, needs: Needs) -> Result<Option<HandlerOutcome>, StoreError> {
+        let needs = match needs {
+            Ok(needs) => needs,
+            Err(outcome) => return Ok(Some(outcome)),
+        };
+        let holder = holder(self.id, &self.record);
+        let mut taken_over = Vec::new();
+        for needed in &needs {
+            let Some(reservation) = needed.reservation(holder) else {
+                return Ok(Some(needed.over(0, None)));
+            };
+            match limits(&self.operations.store)?.reserve(reservation).await? {
+                Reserved::Granted { anew: true } => self.reserved.push(needed.value),
+                Reserved::Granted { anew: false } => taken_over.push(needed.value),
+                // What an earlier attempt has reserved stays reserved, because that attempt may have acted.
+                Reserved::Over { used, room_in } => return Ok(Some(needed.over(used, Some(room_in)))),
+            }
+        }
+        self.reserved.append(&mut taken_over);
+        FailPoint::AfterReserve.pass();
+        Ok(None)
+    }
+
+    /// Releases the operation in the background, because the store could not reserve what the handler needs.
+    pub(crate) fn abandon(self) {
+        let released = self.record(State::Released);
+        let tracker = self.operations.doubtful.clone();
+        tracker.spawn(DoubtfulClaim::of_lease(self, released).take_back());
+    }
+
+    /// Gives back what is reserved, after the outcome is recorded. If this fails, or the process is killed before, a retry
+    /// gives it back, or it ends with its window.
+    pub(super) async fn give_back(&self) {
+        let holder = holder(self.id, &self.record);
+        for value in &self.reserved {
+            let Ok(limits) = limits(&self.operations.store) else {
+                return;
+            };
+            if let Err(error) = limits.give_back(holder, Some(*value)).await {
+                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until its window has passed");
+            }
+        }
+    }
+}
+
+/// Whether an operation that ends in this state has not acted, so that what it has reserved is given back. A 5xx that is
+/// kept may have acted.
+pub(super) fn has_not_acted(state: &State, answer: &Answer) -> bool {
+    match state {
+        State::Released => true,
+        State::Completed(response) => response.status.is_client_error(),
+        State::NotKept => matches!(answer, Answer::Response { response, .. } if response.status.is_client_error()),
+        State::InProgress | State::Unknown => false,
+    }
+}
+
+impl Operations {
+    /// Gives back what an operation has reserved whose retry is told that the operation was refused. The process may have
+    /// been killed after it recorded the refusal and before it gave back.
+    pub(crate) async fn give_back_again(&self, id: OperationId, needs: &Needs) {
+        let (Ok(needs), Ok(limits)) = (needs, limits(self.store())) else {
+            return;
+        };
+        let giving_back = async {
+            let page = self.store().list(id..=id, None, 1).await?;
+            let Some(Ok(record)) = page.records.into_iter().map(|listed| listed.record).next() else {
+                return Ok(());
+            };
+            if !matches!(&record.state, State::Completed(response) if response.status.is_client_error()) {
+                return Ok(());
+            }
+            for needed in needs {
+                limits.give_back(holder(id, &record), Some(needed.value)).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = giving_back.await {
+            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until its window has passed");
+        }
+    }
+
+    /// How much is reserved of a limited value.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn used(&self, value: LimitedValue) -> Result<u64, StoreError> {
+        limits(self.store())?.used(value).await
+    }
+
+    /// Gives back everything that an operation has reserved, which a person has found not to have acted.
+    #[cfg(any(feature = "cli", test))]
+    pub(super) async fn give_back_everything(&self, id: OperationId, record: &Record) -> Result<(), StoreError> {
+        match self.store().limits() {
+            Some(limits) if record.serial.is_some() => limits.give_back(holder(id, record), None).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn limits(store: &std::sync::Arc<dyn crate::store::Store>) -> Result<&dyn Limits, StoreError> {
+    store.limits().ok_or_else(|| {
+        StoreError::Address(format!(
+            "{} cannot count limits: use a store that can, such as `sqlite:PATH`",
+            store.describe()
+        ))
+    })
+}

@@ -1,0 +1,126 @@
+//! The limits of the memory store: one window for each limited value, behind one lock.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::MemoryStore;
+use crate::limit::window::Window;
+use crate::limit::{Holder, LimitedValue, Reservation, Reserved};
+use crate::store::{BoxFuture, Limits, StoreError};
+
+/// The windows, in a tree, because a tree gives memory back when values are removed.
+#[derive(Debug, Default)]
+pub(super) struct Windows(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    windows: BTreeMap<LimitedValue, Window>,
+    /// The value with which the last sweep ended.
+    swept: Option<LimitedValue>,
+}
+
+/// The size of a tree's entry: its nodes are at least half full.
+const ENTRY: usize = 2 * size_of::<(LimitedValue, Window)>();
+
+impl Windows {
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        // A poisoned lock still guards consistent counts, because nothing that can panic runs between two changes.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemoryStore {
+    fn elapsed(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn reserve_now(&self, asked: &Reservation) -> Result<Reserved, StoreError> {
+        let mut counted = self.windows.lock();
+        if self.used.load(Ordering::Relaxed) >= self.limit {
+            return Err(self.full());
+        }
+        let before = counted.windows.get(&asked.value).map_or(0, size);
+        let window = counted.windows.entry(asked.value).or_default();
+        let answer = window.reserve(asked, self.elapsed());
+        let after = size(window);
+        self.used.fetch_add(after.wrapping_sub(before), Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    fn give_back_now(&self, holder: Holder, value: Option<LimitedValue>) {
+        let mut counted = self.windows.lock();
+        match value {
+            None => counted.windows.values_mut().for_each(|window| window.give_back(holder)),
+            Some(value) => {
+                if let Some(window) = counted.windows.get_mut(&value) {
+                    window.give_back(holder);
+                    self.remove_if_empty(&mut counted, value);
+                }
+            }
+        }
+    }
+
+    fn remove_if_empty(&self, counted: &mut Counted, value: LimitedValue) {
+        if counted.windows.get(&value).is_some_and(Window::is_empty)
+            && let Some(window) = counted.windows.remove(&value)
+        {
+            self.used.fetch_sub(size(&window), Ordering::Relaxed);
+        }
+    }
+
+    /// Looks at `limit` values after those that the last sweep has looked at, so that the lock is never held for long.
+    fn sweep_limits_now(&self, limit: u32) -> bool {
+        let now = self.elapsed();
+        let mut counted = self.windows.lock();
+        let from = counted.swept.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = counted.windows.range_mut((from, Bound::Unbounded));
+        let looked_at: Vec<LimitedValue> = range
+            .take(limit as usize)
+            .map(|(value, window)| {
+                window.expire(now);
+                *value
+            })
+            .collect();
+        for value in &looked_at {
+            self.remove_if_empty(&mut counted, *value);
+        }
+        let is_full = looked_at.len() == limit as usize;
+        counted.swept = looked_at.last().copied().filter(|_| is_full);
+        is_full && limit > 0
+    }
+}
+
+fn size(window: &Window) -> usize {
+    ENTRY + window.size()
+}
+
+impl Limits for MemoryStore {
+    fn reserve(&self, asked: Reservation) -> BoxFuture<'_, Result<Reserved, StoreError>> {
+        Box::pin(async move { self.reserve_now(&asked) })
+    }
+
+    fn give_back(&self, holder: Holder, value: Option<LimitedValue>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.give_back_now(holder, value);
+            Ok(())
+        })
+    }
+
+    fn used(&self, value: LimitedValue) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            let mut counted = self.windows.lock();
+            let window = counted.windows.get_mut(&value);
+            Ok(window.map_or(0, |window| {
+                window.expire(self.elapsed());
+                window.used()
+            }))
+        })
+    }
+
+    fn remove_ended(&self, limit: u32) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.sweep_limits_now(limit)) })
+    }
+}

@@ -1,0 +1,79 @@
+//! Limits in SQLite: many values are swept, and the time of the file goes on in spite of a wrong wall clock.
+
+use std::num::NonZeroU64;
+
+use super::*;
+use crate::limit::{Holder, LimitedValue, Reservation, Reserved};
+use crate::store::Limits as _;
+
+fn asked(number: u64, operation: u64, window: Duration) -> Reservation {
+    let mut value = [0; 32];
+    value[..8].copy_from_slice(&number.to_be_bytes());
+    Reservation {
+        value: LimitedValue::from_bytes(value),
+        holder: Holder {
+            serial: NonZeroU64::MIN.saturating_add(operation),
+            epoch: 1,
+        },
+        amount: 1,
+        max: 1,
+        window,
+    }
+}
+
+async fn is_granted(store: &SqliteStore, asked: Reservation) -> bool {
+    let answer = store.reserve(asked).await.expect("a working store reserves");
+    matches!(answer, Reserved::Granted { .. })
+}
+
+async fn rows(store: &SqliteStore) -> i64 {
+    let rows = store.reader().read(|connection| {
+        let count = "SELECT (SELECT count(*) FROM operator_limits) + (SELECT count(*) FROM operator_reservations)";
+        connection.query_row(count, [], |row| row.get(0))
+    });
+    rows.await.expect("counts")
+}
+
+#[tokio::test]
+async fn values_that_nobody_uses_any_more_are_swept() {
+    const VALUES: u64 = 2_000;
+    let file = File::new();
+    let store = file.open();
+    for number in 0..VALUES {
+        assert!(is_granted(&store, asked(number, number, MINUTE)).await);
+    }
+    assert!(is_granted(&store, asked(VALUES, VALUES, HOUR)).await);
+    assert!(!store.remove_ended(500).await.expect("sweeps"), "nothing has ended");
+    assert_eq!(rows(&store).await, 2 * 2_001);
+    file.clock.advance(MINUTE);
+    let mut batches = 1;
+    while store.remove_ended(500).await.expect("sweeps") {
+        batches += 1;
+    }
+    assert!(batches >= 4, "{batches} batches");
+    assert_eq!(rows(&store).await, 2, "one value is still in use");
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_neither_opens_a_limit_nor_keeps_it_closed() {
+    let file = File::new();
+    let store = file.open();
+    assert!(is_granted(&store, asked(1, 1, HOUR)).await);
+    for wall in [DAY * 20_001, DAY * 19_999] {
+        file.clock.jump_to(wall);
+        let other = file.open();
+        assert!(!is_granted(&other, asked(1, 2, HOUR)).await, "the hour is not over");
+    }
+    file.clock.advance(HOUR);
+    assert!(is_granted(&store, asked(1, 2, HOUR)).await);
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_in_the_file() {
+    let file = File::new();
+    let store = file.open();
+    assert!(is_granted(&store, asked(1, 1, HOUR)).await);
+    store.close().await;
+    let store = file.open();
+    assert!(!is_granted(&store, asked(1, 2, HOUR)).await);
+}

@@ -1,0 +1,15 @@
+use operator_runtime::operator_api;
+
+/// Refunds an order. Use it once the customer has agreed.
+#[operator_api(GET, "/refunds")]
+#[operator(limit(calls = 20, within = "1h"))]
+async fn refund(
+    /// The number on the receipt.
+    order_id: u64,
+    /// How much to pay back, in cents.
+    amount_cents: u32,
+) -> u64 {
+    order_id
+}
+
+fn main() {}

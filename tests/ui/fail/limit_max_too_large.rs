@@ -1,0 +1,16 @@
+use operator_runtime::operator_api;
+
+/// Refunds an order. Use it once the customer has agreed.
+#[operator_api(POST, "/refunds")]
+#[operator(limit(sum = amount_cents, max = 18_446_744_073_709_551_615, within = "24h"))]
+#[operator(limit(calls = 1.5, within = "1h"))]
+async fn refund(
+    /// The number on the receipt.
+    order_id: u64,
+    /// How much to pay back, in cents.
+    amount_cents: u32,
+) -> u64 {
+    order_id
+}
+
+fn main() {}

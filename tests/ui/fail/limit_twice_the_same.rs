@@ -1,0 +1,16 @@
+use operator_runtime::operator_api;
+
+/// Refunds an order. Use it once the customer has agreed.
+#[operator_api(POST, "/refunds")]
+#[operator(limit(calls = 20, per(order_id, amount_cents), within = "1h"))]
+#[operator(limit(calls = 30, per(amount_cents, order_id), within = "60m"))]
+async fn refund(
+    /// The number on the receipt.
+    order_id: u64,
+    /// How much to pay back, in cents.
+    amount_cents: u32,
+) -> u64 {
+    order_id
+}
+
+fn main() {}

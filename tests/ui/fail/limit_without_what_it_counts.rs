@@ -1,0 +1,18 @@
+use operator_runtime::operator_api;
+
+/// Refunds an order. Use it once the customer has agreed.
+#[operator_api(POST, "/refunds")]
+#[operator(limit(within = "1h"))]
+#[operator(limit())]
+#[operator(limit)]
+#[operator(limit = 20)]
+async fn refund(
+    /// The number on the receipt.
+    order_id: u64,
+    /// How much to pay back, in cents.
+    amount_cents: u32,
+) -> u64 {
+    order_id
+}
+
+fn main() {}

@@ -1,0 +1,113 @@
+//! Limits, through the support desk: a hundred euros of an order may be paid back within a day, and no more.
+
+use serde_json::{Value, json};
+use tests::caller::{Answer, get, post};
+use tests::process::{Server, build};
+
+fn refund(server: &Server, key: &str, order_id: u64, amount_cents: u64) -> Answer {
+    let body = json!({ "order_id": order_id, "amount_cents": amount_cents });
+    post(server.port, "/refunds", key, &body.to_string()).unwrap()
+}
+
+fn is_over(answer: &Answer) -> bool {
+    answer.status == 403 && answer.json()["type"] == "urn:operator:problem:over-limit"
+}
+
+#[test]
+fn of_fifty_refunds_in_a_row_those_within_the_limit_go_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build("support-desk", "dev");
+    let mut server = Server::start(&program, folder.path());
+    let answers: Vec<Answer> = (0..50)
+        .map(|number| refund(&server, &format!("r-{number}"), 1009, 900))
+        .collect();
+    let done = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(done, 11, "11 refunds of 9.00 EUR are within 100.00 EUR");
+    assert!(answers[11..].iter().all(is_over), "{:?}", answers[11].body);
+    let detail = answers[49].json()["detail"].as_str().unwrap().to_owned();
+    for part in [
+        "the sum of `amount_cents` may be at most 10000 within 24 hours for each `order_id`",
+        "9900 of 10000 are used, and 100 are left",
+        "There is room for this call from 20",
+    ] {
+        assert!(detail.contains(part), "{detail}");
+    }
+    // A refusal is kept, and a replay is not counted.
+    let again = refund(&server, "r-49", 1009, 900);
+    assert!(again.is_replay() && again.body == answers[49].body, "{}", again.body);
+    assert!(refund(&server, "r-0", 1009, 900).is_replay());
+    // The limit survives a restart, and it is one for each order.
+    server.kill();
+    let server = Server::start(&program, folder.path());
+    assert!(is_over(&refund(&server, "more", 1009, 101)));
+    assert_eq!(refund(&server, "rest", 1009, 100).status, 200);
+    assert_eq!(refund(&server, "other", 1007, 10_000).status, 200);
+    let used = std::process::Command::new(&program)
+        .args(["operations", "limits", "refund_order", "order_id=1009"])
+        .current_dir(folder.path())
+        .env("OPERATOR_STORE", "sqlite:operator.db")
+        .output()
+        .unwrap();
+    let used = String::from_utf8(used.stdout).unwrap();
+    assert!(used.ends_with(" for each `order_id`: 10000 used, 0 left\n"), "{used}");
+    let refunds = get(server.port, "/orders/refunds", "look", &[("order_id", "1009")]).unwrap();
+    assert_eq!(refunds.json()["refunded_cents"], 10_000);
+}
+
+#[test]
+fn a_refund_that_the_handler_refuses_is_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&build("support-desk", "dev"), folder.path());
+    // Order 1001 is of 49.90 EUR, so the handler refuses 60.00 EUR, which are within the limit.
+    for number in 0..5 {
+        assert_eq!(refund(&server, &format!("refused-{number}"), 1001, 6_000).status, 400);
+    }
+    assert_eq!(refund(&server, "fine", 1001, 4_990).status, 200);
+    let alone = refund(&server, "alone", 1009, 10_001);
+    assert!(is_over(&alone) && alone.body.contains("ask for less"), "{}", alone.body);
+}
+
+#[test]
+fn a_customer_gets_twenty_mails_within_an_hour() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&build("support-desk", "dev"), folder.path());
+    let mail = |key: &str, email: &str| {
+        let body = json!({ "email": email, "message": "Your order is on its way." });
+        post(server.port, "/notifications", key, &body.to_string()).unwrap()
+    };
+    for number in 0..20 {
+        assert_eq!(mail(&format!("m-{number}"), "ana@example.com").status, 200);
+        assert!(mail(&format!("m-{number}"), "ana@example.com").is_replay());
+    }
+    assert!(is_over(&mail("m-20", "ana@example.com")));
+    assert_eq!(mail("m-21", "ben@example.com").status, 200);
+    let mails = std::fs::read_to_string(folder.path().join("outbox.jsonl")).unwrap();
+    assert_eq!(mails.lines().count(), 21, "{mails}");
+}
+
+#[test]
+fn the_documents_say_what_the_limits_are() {
+    let program = build("support-desk", "dev");
+    let document = |format: &str| -> Value {
+        let output = std::process::Command::new(&program)
+            .args(["manifest", "--format", format])
+            .env("OPERATOR_PUBLIC_URL", "https://desk.example")
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let sentence =
+        "At most 20 calls are allowed within 1 hour for each `email`; a call over the limit is refused with 403.";
+    let openapi = document("openapi");
+    let post = &openapi["paths"]["/notifications"]["post"];
+    assert!(post["description"].as_str().unwrap().contains(sentence), "{post}");
+    let refused = post["responses"]["403"]["$ref"].as_str().unwrap();
+    let refused = openapi.pointer(refused.trim_start_matches('#')).unwrap();
+    assert!(
+        refused.to_string().contains("urn:operator:problem:over-limit"),
+        "{refused}"
+    );
+    for format in ["operator", "mcp"] {
+        assert!(document(format).to_string().contains(sentence), "{format}");
+    }
+}
