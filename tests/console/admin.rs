@@ -130,7 +130,10 @@ fn an_unknown_outcome_appears_on_the_page_and_is_settled_there_as_done() {
         "how to see the inputs"
     );
 
-    assert!(!text(&browser, "main").contains("null"), "what is not known is left out");
+    assert!(
+        !text(&browser, "main").contains("null"),
+        "what is not known is left out"
+    );
     browser.press("It was done");
     browser.press("Record that it was done");
     browser.press("Yes, it was done");

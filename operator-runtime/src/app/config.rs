@@ -56,6 +56,10 @@ pub struct Config {
     serve_manifest: Result<bool, StartProblem>,
     /// An error if the environment variable is not a duration.
     stop_delay: Result<Option<Given<Duration>>, StartProblem>,
+    /// An error if the environment variable is not a duration.
+    audit: Result<Option<Given<Duration>>, StartProblem>,
+    /// How long rows of the audit are kept if `audit` is not set and the store can keep an audit.
+    audit_if_kept: Option<Duration>,
     metrics: Option<Given<Address>>,
     count_records: bool,
     admin: Option<Given<Address>>,
@@ -110,6 +114,8 @@ impl Config {
             store_in_file: OnceLock::new(),
             serve_manifest: Ok(false),
             stop_delay: Ok(None),
+            audit: Ok(None),
+            audit_if_kept: None,
             metrics: None,
             count_records: false,
             admin: None,
@@ -134,7 +140,7 @@ impl Config {
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
     /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`, `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`,
-    /// `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
+    /// `OPERATOR_AUDIT`, `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
     /// `OPERATOR_VERIFYING_KEYS`, `OPERATOR_API_KEYS`, `OPERATOR_OAUTH_ISSUER`, `OPERATOR_OAUTH_AUDIENCE`,
     /// `OPERATOR_OAUTH_TENANT_CLAIM`, `OPERATOR_TLS_CERT`, `OPERATOR_TLS_KEY`, `OPERATOR_CLIENT_CA` and
     /// `OPERATOR_CLIENTS`.
@@ -159,6 +165,7 @@ impl Config {
             store: read(setting::STORE),
             serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
             stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
+            audit: read(setting::AUDIT).map(settled::duration).transpose(),
             metrics: read(setting::METRICS).map(address),
             admin: read(setting::ADMIN).map(address),
             admin_tokens: read(setting::ADMIN_TOKENS),
@@ -218,6 +225,22 @@ impl Config {
     #[must_use]
     pub fn stop_delay(mut self, delay: Duration) -> Self {
         self.stop_delay = Ok(Some(setting::STOP_DELAY.by_method(delay)));
+        self
+    }
+
+    /// How long the rows of the audit are kept, at most a hundred years; the audit is off unless set. Each operation that
+    /// ends adds one row to the table `operator_audit`, in the commit of its record. The store must be SQLite or Postgres.
+    /// The command `dev` keeps rows for a day unless set.
+    #[must_use]
+    pub fn audit(mut self, keep: Duration) -> Self {
+        self.audit = Ok(Some(setting::AUDIT.by_method(keep)));
+        self
+    }
+
+    /// Keeps rows of the audit for this time if nothing else is set and the store can keep an audit.
+    #[cfg(feature = "cli")]
+    pub(crate) fn or_else_audit(mut self, keep: Duration) -> Self {
+        self.audit_if_kept = Some(keep);
         self
     }
 

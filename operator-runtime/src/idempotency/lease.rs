@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::auditing::{self, Draft, Ending};
 use super::effect::Effect;
 use super::machine;
 use super::operations::Shared;
@@ -12,7 +13,7 @@ use super::outcome::{Answer, HandlerOutcome};
 use crate::clock::timer_now;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
-use crate::store::{Proposal, Revision, StoreError, Swap};
+use crate::store::{Audit, Proposal, Revision, StoreError, Swap};
 
 /// Why a renewal or the outcome of an attempt is not recorded.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,8 @@ pub(crate) struct Lease {
     /// The store keeps the record until this time. Until then, the epoch in the record distinguishes the operation's
     /// attempts.
     pub(super) forgotten_at: Instant,
+    /// The call as the audit describes it.
+    pub(super) draft: Draft,
 }
 
 impl Lease {
@@ -68,7 +71,7 @@ impl Lease {
             return Err(LeaseError::Overdue);
         }
         self.in_doubt = true;
-        self.write(self.record(State::InProgress)).await?;
+        self.write(self.record(State::InProgress), Audit::Nothing).await?;
         self.in_doubt = false;
         self.renewals += 1;
         Ok(())
@@ -83,9 +86,10 @@ impl Lease {
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
+        let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let record = self.record(state);
         async move {
-            self.write(record).await?;
+            self.write(record, audit).await?;
             self.operations.ended(&self.id).notify_waiters();
             Ok(answer)
         }
@@ -93,15 +97,16 @@ impl Lease {
 
     /// Writes a record if the stored record is still the one that this attempt wrote last. If a renewal was not
     /// answered, the store may have that renewal instead. Then this function writes the record over the renewal.
-    async fn write(&mut self, mut record: Arc<Record>) -> Result<(), LeaseError> {
+    async fn write(&mut self, mut record: Arc<Record>, mut audit: Audit) -> Result<(), LeaseError> {
         loop {
-            let again = self.in_doubt.then(|| Arc::clone(&record));
+            let again = self.in_doubt.then(|| (Arc::clone(&record), audit.clone()));
             let Shared { store, .. } = &*self.operations;
             let swap = store.swap(Proposal {
                 id: self.id,
                 expected: Some(self.revision),
                 new: record,
                 first_seen: FirstSeen::Keep,
+                audit,
             });
             match (self.operations.timed(swap).await?, again) {
                 (Swap::Swapped(revision), _) => {
@@ -115,7 +120,7 @@ impl Lease {
                     Some(again),
                 ) if self.is_own(&held) => {
                     self.revision = revision;
-                    record = again;
+                    (record, audit) = again;
                 }
                 (Swap::Held { .. } | Swap::Gone, _) => return Err(LeaseError::Lost),
             }

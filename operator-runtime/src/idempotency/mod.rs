@@ -179,6 +179,7 @@
 //! | `not_verified` | 400 or 401: the call was unsigned, stale or malformed; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;
+pub(crate) mod auditing;
 mod claiming;
 pub(crate) mod doubtful;
 pub(crate) mod effect;

@@ -85,17 +85,17 @@ fn write_value(value: Node<'_>, text: &mut String) {
     }
 }
 
-fn write_separator(index: usize, text: &mut String) {
+pub(super) fn write_separator(index: usize, text: &mut String) {
     if index > 0 {
         text.push(',');
     }
 }
 
-fn write_string(string: &str, text: &mut String) {
+pub(super) fn write_string(string: &str, text: &mut String) {
     text.push_str(&serde_json::Value::from(string).to_string());
 }
 
-fn write_number(number: &str, text: &mut String) {
+pub(super) fn write_number(number: &str, text: &mut String) {
     let (unsigned, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let (sign, unsigned) = unsigned.strip_prefix('-').map_or(("", unsigned), |rest| ("-", rest));
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));

@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+pub(crate) mod audited;
 mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
@@ -26,6 +27,7 @@ use tracing::{Instrument as _, Span};
 
 use self::account::Account;
 use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
+use self::audited::AuditedCall;
 use self::detached::Detached;
 use self::operation::{Decoded, Operation};
 use self::prepared::PreparedEndpoint;
@@ -44,7 +46,7 @@ use crate::protocol::caller::Caller;
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
-use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
+use crate::protocol::request::{Content, Kept, Refusal, Unverified, Verified};
 use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
 
@@ -196,7 +198,8 @@ impl Pipeline {
         }
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
-        let (call, claimed) = self.claim(endpoint, verified.caller(), key, operation)?;
+        let request = (verified.caller(), verified.content());
+        let (call, claimed) = self.claim(endpoint, request, key, operation)?;
         Ok(Next::Run(call, claimed))
     }
 
@@ -240,8 +243,9 @@ impl Pipeline {
             invocation,
             operation,
         } = decoded.inspect_err(|reply| entered.meter.call(reply.outcome()))?;
-        let key = invocation.call().idempotency_key();
-        let (call, claimed) = self.claim(&endpoint, invocation.call().kept.caller(), key, || operation.map(Some))?;
+        let call = invocation.call();
+        let request = (call.kept.caller(), call.kept.content());
+        let (call, claimed) = self.claim(&endpoint, request, call.idempotency_key(), || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
     }
 
@@ -250,7 +254,7 @@ impl Pipeline {
     fn claim(
         &self,
         endpoint: &Arc<PreparedEndpoint>,
-        caller: &Caller,
+        (caller, content): (&Caller, &Content),
         idempotency_key: &str,
         operation: impl FnOnce() -> Result<Option<Operation>, Error>,
     ) -> Result<(Admitted, Claimed), Reply> {
@@ -265,6 +269,14 @@ impl Pipeline {
             idempotency_key,
         );
         let account = Account::open(endpoint, &span);
+        let operation = || {
+            let mut operation = operation()?;
+            if let Some(operation) = operation.as_mut().filter(|_| self.operations.has_audit()) {
+                let call = AuditedCall::new(endpoint, operation, caller, content, None);
+                operation.draft = Some(Arc::new(call));
+            }
+            Ok(operation)
+        };
         span.in_scope(|| match self.claim_at_once(endpoint, operation) {
             Ok((permit, claimed)) => Ok((permit, account, claimed)),
             Err(reply) => Err(account.close(reply)),
@@ -349,6 +361,11 @@ impl Pipeline {
     /// Removes one batch of expired records, and returns how many it removed.
     pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
         self.operations.sweep().await
+    }
+
+    /// Removes one batch of old rows of the audit, and returns how many it removed.
+    pub(crate) async fn sweep_audit(&self) -> Result<u32, StoreError> {
+        self.operations.sweep_audit().await
     }
 
     /// Counts the store's records and sets the gauges.

@@ -7,6 +7,7 @@ use http::request::Parts;
 use super::prepared::PreparedEndpoint;
 use crate::endpoint::Endpoint;
 use crate::endpoint::invocation::Invocation;
+use crate::idempotency::auditing::Draft;
 use crate::input::identity;
 use crate::problem::Error;
 use crate::protocol::request::{Kept, Verified};
@@ -17,6 +18,8 @@ use crate::record::operation::{Fingerprint, KeySource, OperationId, Origin};
 pub(crate) struct Operation {
     pub(crate) id: OperationId,
     pub(crate) first: Arc<Record>,
+    /// The call as the audit describes it, if the audit is on.
+    pub(super) draft: Draft,
 }
 
 impl Operation {
@@ -44,6 +47,7 @@ impl Operation {
         Ok(Some(Self {
             id: OperationId::new(tenant, key),
             first: first(fingerprint, endpoint, key, tenant),
+            draft: None,
         }))
     }
 
@@ -53,6 +57,7 @@ impl Operation {
         Self {
             id: OperationId::of_content(source, tenant, key),
             first: first(Fingerprint::of_content(source, key), endpoint, key, tenant),
+            draft: None,
         }
     }
 }

@@ -208,6 +208,10 @@ impl<'h> Verified<'h> {
         self.content_type.map(text).unwrap_or_default()
     }
 
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
     /// The raw body; empty for a GET.
     pub(crate) fn body(&self) -> &[u8] {
         match &self.content {

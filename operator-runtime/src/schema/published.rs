@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::choices::Choices;
-use super::walk;
+use super::{secrets, walk};
 
 /// The kind of document that a schema is published in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) fn publish(schema: &mut Value, within: Within) {
                 value.as_f64().is_none_or(|bound| bound.abs() <= LARGEST)
             }
             "format" => within == Within::OpenApi || FORMATS.iter().any(|format| value == format),
-            _ => true,
+            keyword => keyword != secrets::KEYWORD,
         });
     });
     schema.sort_all_objects();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Proposal, Record, Response, Revision, Settlement, State,
-    Step, Store, Swap,
+    Ages, Audit, Fingerprint, FirstSeen, Listed, OperationId, Origin, Proposal, Record, Response, Revision, Settlement,
+    State, Step, Store, Swap,
 };
 
 /// Runs every check against `store`, which may contain other operations. `advance` lets time pass on the store's clock,
@@ -70,6 +70,7 @@ async fn swap(
             expected,
             new: Arc::new(new),
             first_seen,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -99,6 +100,7 @@ async fn a_step_that_is_dropped_changes_nothing(store: &dyn Store, id: Operation
             expected: None,
             new: Arc::new(in_progress(1)),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
     };
     if let Step::Later(step) = claim() {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap, Transactions,
+    AuditLog, BoxFuture, Counts, Cursor, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    Transactions,
 };
 
 /// Lets an app use a store that is shared, or whose type is known only at run time.
@@ -58,6 +59,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn transactions(&self) -> Option<&dyn Transactions> {
         (**self).transactions()
+    }
+
+    fn audit(&self) -> Option<&dyn AuditLog> {
+        (**self).audit()
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

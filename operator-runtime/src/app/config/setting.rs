@@ -46,6 +46,7 @@ pub(crate) const STOP_DELAY: Names = names("Config::stop_delay", "OPERATOR_STOP_
 pub(crate) const METRICS: Names = names("Config::metrics", "OPERATOR_METRICS");
 pub(crate) const ADMIN: Names = names("Config::admin", "OPERATOR_ADMIN");
 pub(crate) const ADMIN_TOKENS: Names = names("Config::admin_tokens", "OPERATOR_ADMIN_TOKENS");
+pub(crate) const AUDIT: Names = names("Config::audit", "OPERATOR_AUDIT");
 pub(crate) const VERIFYING_KEYS: Names = names("Config::verifying_keys", "OPERATOR_VERIFYING_KEYS");
 pub(crate) const API_KEYS: Names = names("Config::api_keys", "OPERATOR_API_KEYS");
 pub(crate) const OAUTH_ISSUER: Names = names("Config::oauth_issuer", "OPERATOR_OAUTH_ISSUER");

@@ -2,6 +2,7 @@
 //! record can be committed together. Several machines can share it.
 
 mod address;
+mod audit;
 mod guards;
 mod idle;
 mod passfile;
@@ -29,7 +30,7 @@ use self::records::Statements;
 use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    AuditLog, BoxFuture, Counts, Cursor, Ended, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
     Transactions, Work,
 };
 use crate::transaction::{Database, Reader, Tx, sealed};
@@ -82,6 +83,7 @@ pub struct PostgresStore {
     servers: Arc<Servers>,
     schema: schema::Place,
     sql: Statements,
+    audit: audit::Statements,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
@@ -144,6 +146,7 @@ impl PostgresStore {
         session.give_back();
         Ok(Self {
             sql: Statements::new(&schema),
+            audit: audit::Statements::new(&schema),
             schema,
             revisions,
             records,
@@ -203,9 +206,10 @@ impl PostgresStore {
             expected,
             ref new,
             first_seen,
+            ref audit,
         } = proposal;
         let revision = self.revisions.next();
-        let write = records::Write::new(id, expected, revision, new, first_seen);
+        let write = records::Write::new(id, expected, revision, new, first_seen, audit);
         let mut may_be_written = false;
         let answer = match self.swap_once(&write, &mut may_be_written).await {
             Err(StoreError::Interrupted { .. }) => self.swap_once(&write, &mut may_be_written).await,
@@ -312,6 +316,10 @@ impl Store for PostgresStore {
     }
 
     fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+
+    fn audit(&self) -> Option<&dyn AuditLog> {
         Some(self)
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::clock::ManualClock;
 use crate::record::{FirstSeen, Record};
-use crate::store::{Fingerprint, Origin, State, contract};
+use crate::store::{Audit, Fingerprint, Origin, State, contract};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -48,6 +48,7 @@ async fn claim(store: &SqliteStore) -> Result<Swap, StoreError> {
             expected: None,
             new: record(),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -135,6 +136,7 @@ async fn a_process_that_starts_with_a_wrong_clock_returns_the_same_ages() {
                 expected: Some(revision),
                 new: record(),
                 first_seen: FirstSeen::Keep,
+                audit: Audit::Nothing,
             })
             .wait()
             .await;
@@ -248,6 +250,7 @@ async fn a_full_file_refuses_writes_until_there_is_room() {
             expected: None,
             new: Arc::clone(&long),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -260,6 +263,7 @@ async fn a_full_file_refuses_writes_until_there_is_room() {
             expected: None,
             new: long,
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await;
