@@ -137,8 +137,7 @@ impl Place {
         }
         sql += "-- GRANT SELECT ON {schema}operator_schema TO the_role;\n\
                 -- GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}operator_operations TO the_role;\n\
-                -- With OPERATOR_AUDIT also:\n\
-                -- GRANT SELECT, INSERT, DELETE ON {schema}operator_audit TO the_role;\n";
+                -- GRANT SELECT, INSERT, DELETE ON {schema}operator_audit TO the_role; -- with OPERATOR_AUDIT\n";
         self.sql(&sql)
     }
 }
