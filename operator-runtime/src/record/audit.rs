@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use super::Settlement;
 use super::operation::{OperationId, Origin};
 
 /// One row of the audit, which a store adds in the commit that ends an operation.
@@ -65,7 +64,7 @@ impl AuditRow {
 
     /// The row of an operation that a person has settled.
     #[cfg(any(feature = "cli", test))]
-    pub(crate) fn settled(self, settlement: &Settlement) -> Self {
+    pub(crate) fn settled(self, settlement: &super::Settlement) -> Self {
         Self {
             settled_by: Some(settlement.by.clone()),
             ..self

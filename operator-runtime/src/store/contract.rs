@@ -1,5 +1,7 @@
 //! The contract of every store, as checks that run against a store.
 
+mod auditing;
+
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
     )
     .await;
     revisions_are_never_used_twice(store, operation("reuse"), &advance).await;
+    auditing::a_row_is_added_with_its_record_only(store, operation("audited")).await;
     a_sweep_removes_expired_records_only(
         store,
         [operation("swept"), operation("fresh"), operation("renewed")],
