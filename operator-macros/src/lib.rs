@@ -18,6 +18,7 @@ mod options;
 mod runtime;
 mod search_param;
 mod search_params;
+mod secrets;
 mod serde_attributes;
 mod span;
 #[cfg(test)]
@@ -33,6 +34,11 @@ pub fn operator_api(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn operator_event(attribute: TokenStream, item: TokenStream) -> TokenStream {
     event::handler(attribute.into(), &item.into()).into()
+}
+
+#[proc_macro_attribute]
+pub fn operator_secrets(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    secrets::secrets(&attribute.into(), item.into()).into()
 }
 
 #[proc_macro]

@@ -210,7 +210,8 @@ pub use operator_macros::SearchParams;
 /// `exclusive_min`, `exclusive_max`, `multiple_of` for numbers; `min_length`, `max_length`, `pattern`, `format` for
 /// strings; `min_items`, `max_items`, `unique_items` for lists; `example = …`, `rename = "…"`, `flatten` (in a GET, for
 /// a struct that derives [`SearchParams`]), `lenient` (in a POST: the schema describes the input, but its type alone
-/// decides which values are accepted, so that it may have a `#[serde(alias)]`), `allow(lint)`. With `extract`, the
+/// decides which values are accepted, so that it may have a `#[serde(alias)]`), `secret` (the audit shows `"(secret)"`
+/// in place of the value; see [`operator_secrets`]), `allow(lint)`. With `extract`, the
 /// argument is not an input but the value of an axum extractor.
 ///
 /// Options of the function, in `#[operator(…)]` between this attribute and the function: `allow(lint)`, and for each limit
@@ -277,6 +278,50 @@ pub use operator_macros::operator_api;
 /// A borrowed argument comes from the app, as for an endpoint, and `&Event` is the [event](events::Event). One argument
 /// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. The module [`events`] has an example.
 pub use operator_macros::operator_event;
+/// Marks fields of a type that the audit must not show: it shows `"(secret)"` in their place, wherever the type is used
+/// in an input or an answer. The caller still gets the value.
+///
+/// Write it above the derives of the type, which must include `JsonSchema`. An argument is marked by
+/// `#[operator(secret)]` alone. If an endpoint has secret inputs, the audit also leaves out the sentences about its wrong
+/// inputs, because a sentence may quote a value. The runtime logs neither inputs nor answers.
+///
+/// ```
+/// use operator_runtime::{Error, operator_api, operator_secrets};
+///
+/// /// Where the money goes.
+/// #[operator_secrets]
+/// #[derive(serde::Serialize, schemars::JsonSchema)]
+/// struct Payout {
+///     amount_cents: u32,
+///     #[operator(secret)]
+///     iban: String,
+/// }
+///
+/// /// Pays a customer out. Use it once the customer has said where to.
+/// #[operator_api(POST, "/payouts")]
+/// async fn pay_out(
+///     /// The amount, in cents.
+///     amount_cents: u32,
+///     /// The customer's account.
+///     #[operator(secret)]
+///     iban: String,
+/// ) -> Result<Payout, Error> {
+///     Ok(Payout { amount_cents, iban })
+/// }
+/// # fn main() {}
+/// ```
+///
+/// A mark that would have no effect does not compile:
+///
+/// ```compile_fail
+/// #[derive(schemars::JsonSchema)]
+/// #[operator_runtime::operator_secrets]
+/// struct Payout {
+///     #[operator(secret)]
+///     iban: String,
+/// }
+/// ```
+pub use operator_macros::operator_secrets;
 pub use pipeline::rate::{NotARate, Rate};
 pub use problem::Error;
 pub use protocol::trace_parent::{NotATraceParent, TraceParent};

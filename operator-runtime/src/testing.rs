@@ -25,7 +25,7 @@ use crate::protocol::randomness::{self, NoRandomBytes};
 use crate::protocol::request::Unverified;
 use crate::protocol::signature::Keys;
 use crate::store::{
-    BoxFuture, Fingerprint, FirstSeen, MemoryStore, OperationId, Origin, Proposal, Record, Store, StoreError,
+    Audit, BoxFuture, Fingerprint, FirstSeen, MemoryStore, OperationId, Origin, Proposal, Record, Store, StoreError,
     Transaction, Verdict, Work,
 };
 use crate::transaction::{Database, Tx};
@@ -411,6 +411,7 @@ async fn begin(transaction: &mut dyn Transaction, key: &str) -> Result<(), Store
         expected: None,
         new: Arc::new(record),
         first_seen: FirstSeen::Keep,
+        audit: Audit::Nothing,
     };
     transaction.swap(claim).wait().await?;
     transaction.savepoint().wait().await

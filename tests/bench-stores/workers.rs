@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
-    BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, Response, Revision, State, Store, Swap,
-    Transaction, Verdict, Work,
+    Audit, BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, Response, Revision, State, Store,
+    Swap, Transaction, Verdict, Work,
 };
 use operator_runtime::{Postgres, Sqlite, Tx};
 use tests::caller::{now, sign};
@@ -98,6 +98,7 @@ impl Worker for Own {
                         expected: None,
                         new: in_progress(),
                         first_seen: FirstSeen::Reset,
+                        audit: Audit::Nothing,
                     })
                     .wait()
                     .await;
@@ -107,6 +108,7 @@ impl Worker for Own {
                     expected,
                     new: completed(),
                     first_seen: FirstSeen::Keep,
+                    audit: Audit::Nothing,
                 });
                 revision(completing.wait().await.unwrap());
             });
@@ -131,6 +133,7 @@ async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind
             expected: None,
             new: in_progress(),
             first_seen: FirstSeen::Reset,
+            audit: Audit::Nothing,
         })
         .wait()
         .await;
@@ -150,6 +153,7 @@ async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind
         expected,
         new: completed(),
         first_seen: FirstSeen::Keep,
+        audit: Audit::Nothing,
     });
     revision(completing.wait().await.unwrap());
 }

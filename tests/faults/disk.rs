@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use operator_runtime::rusqlite;
 use tests::caller::post;
 use tests::process::{Server, build_into};
 use tests::proof::Row;
@@ -28,11 +29,29 @@ const STORE: (&str, &str) = ("OPERATOR_STORE", "sqlite:disk/operator.db");
 
 #[test]
 fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
+    fill_and_empty("full disk, then room again", &[STORE], |_, _| true);
+}
+
+/// The disk may be full in the middle of a row: then nothing has acted.
+#[test]
+fn on_a_full_disk_nothing_acts_without_its_row_in_the_audit() {
+    let environment = [STORE, ("OPERATOR_AUDIT", "90d")];
+    fill_and_empty("full disk, then room again, audit on", &environment, |database, key| {
+        let connection = rusqlite::Connection::open(database).unwrap();
+        let count = "SELECT count(*) FROM operator_audit WHERE idempotency_key = ?1 AND outcome = 'done'";
+        let rows: u32 = connection.query_row(count, [key], |row| row.get(0)).unwrap();
+        rows == 1
+    });
+}
+
+/// Fills the disk of a server, and makes room again. `is_audited` says whether the database has what belongs to an
+/// operation besides its effect.
+fn fill_and_empty(proof: &str, environment: &[(&str, &str)], is_audited: impl Fn(&Path, &str) -> bool) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
     std::fs::create_dir(folder.path().join("disk")).unwrap();
     let command = isolated("mount -t tmpfs -o size=2m tmpfs disk", &program);
-    let server = Server::start_by(command, folder.path(), &[STORE]);
+    let server = Server::start_by(command, folder.path(), environment);
     // The disk as the server sees it.
     let disk = PathBuf::from(format!("/proc/{}/root", server.pid())).join(folder.path().strip_prefix("/").unwrap());
     let disk = disk.join("disk");
@@ -77,7 +96,8 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
     for file in ["operator.db", "operator.db-wal"] {
         std::fs::copy(disk.join(file), folder.path().join(file)).unwrap();
     }
-    let credits = sqlite_credits(&folder.path().join("operator.db"));
+    let database = folder.path().join("operator.db");
+    let credits = sqlite_credits(&database);
     let times = |operation: usize| {
         credits
             .iter()
@@ -85,11 +105,14 @@ fn a_full_disk_refuses_calls_and_recovers_when_there_is_room() {
             .count()
     };
     let row = Row {
-        proof: "full disk, then room again",
+        proof,
         store: "SQLite",
         tried: &format!("{OPERATIONS} operations, {refused} refused"),
         lost: (0..OPERATIONS)
-            .filter(|operation| !is_kept(operation) || times(*operation) == 0)
+            .filter(|operation| {
+                let key = format!("operation-{operation}");
+                !is_kept(operation) || times(*operation) == 0 || !is_audited(&database, &key)
+            })
             .count(),
         doubled: (0..OPERATIONS).filter(|operation| times(*operation) > 1).count(),
     };

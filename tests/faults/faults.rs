@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod address;
+mod audit;
 mod calm;
 mod clocks;
 mod connections;

@@ -61,6 +61,7 @@ impl MapStore {
             expected,
             ref new,
             first_seen,
+            audit: _,
         } = proposal;
         let now = self.clock.monotonic();
         let (last, rows) = &mut *self.rows.lock().unwrap();

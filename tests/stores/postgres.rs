@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use operator_runtime::store::{
-    Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Proposal, Record, Store, StoreError, Swap, contract,
+    Audit, Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Proposal, Record, Store, StoreError, Swap,
+    contract,
 };
 use operator_runtime::testing::{self, Answer, Client};
 use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api, tokio_postgres};
@@ -145,6 +146,7 @@ async fn claim(store: &PostgresStore, key: &str) -> Result<Swap, StoreError> {
             expected: None,
             new: Arc::new(record),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
-    Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, RedisStore, Response, Revision, State, Store,
+    Audit, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, RedisStore, Response, Revision, State, Store,
     StoreError, Swap, contract,
 };
 use tests::proof::Row;
@@ -37,6 +37,7 @@ async fn claim(store: &RedisStore, key: &str) -> Result<Swap, StoreError> {
             expected: None,
             new: record(State::InProgress),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -49,6 +50,7 @@ async fn release(store: &RedisStore, key: &str, expected: Revision) -> Result<Sw
             expected: Some(expected),
             new: record(State::Released),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -195,6 +197,7 @@ async fn counting_records_transfers_no_answers() {
                 expected: None,
                 new: completed,
                 first_seen: FirstSeen::Keep,
+                audit: Audit::Nothing,
             })
             .wait()
             .await;

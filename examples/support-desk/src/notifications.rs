@@ -48,7 +48,12 @@ async fn notify_customer(
     #[operator(format = "email", example = "ana@example.com")]
     email: String,
     /// The text of the e-mail, without a greeting or a signature.
-    #[operator(min_length = 1, max_length = 5000, example = "Your order 1004 arrives on Thursday.")]
+    #[operator(
+        secret,
+        min_length = 1,
+        max_length = 5000,
+        example = "Your order 1004 arrives on Thursday."
+    )]
     message: String,
 ) -> Result<Notified, Error> {
     let mail = Mail {

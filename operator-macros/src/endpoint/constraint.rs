@@ -20,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) flatten: Option<Ident>,
     pub(crate) extract: Option<Ident>,
     pub(crate) lenient: Option<Ident>,
+    pub(crate) secret: Option<Ident>,
     /// The names of the lints that are allowed for this input.
     pub(crate) allow: Vec<Ident>,
     pub(crate) constraints: Vec<Constraint>,
@@ -64,7 +65,7 @@ impl Constraint {
     }
 }
 
-const OPTIONS: [&str; 19] = [
+const OPTIONS: [&str; 20] = [
     "allow",
     "default",
     "min",
@@ -84,6 +85,7 @@ const OPTIONS: [&str; 19] = [
     "flatten",
     "extract",
     "lenient",
+    "secret",
 ];
 /// The lints that check an endpoint. `tests/house.rs` compares this list with the runtime's.
 const LINTS: [&str; 10] = [
@@ -179,8 +181,9 @@ impl Options {
             ("flatten", Part::Word(word)) => once(&mut self.flatten, name, Some(word.clone()), &what, errors),
             ("extract", Part::Word(word)) => once(&mut self.extract, name, Some(word.clone()), &what, errors),
             ("lenient", Part::Word(word)) => once(&mut self.lenient, name, Some(word.clone()), &what, errors),
+            ("secret", Part::Word(word)) => once(&mut self.secret, name, Some(word.clone()), &what, errors),
             ("unique_items", Part::Word(_)) => self.push(name, "UniqueItems", Value::Nothing, errors),
-            ("flatten" | "extract" | "lenient" | "unique_items", _) => refuse_value(name, errors),
+            ("flatten" | "extract" | "lenient" | "secret" | "unique_items", _) => refuse_value(name, errors),
             (known, Part::Value(_, value)) if OPTIONS.contains(&known) => self.constrain(name, value, errors),
             (known, _) if OPTIONS.contains(&known) => refuse_missing_value(name, errors),
             (unknown, _) => errors.unknown(name, "option", unknown, &OPTIONS),

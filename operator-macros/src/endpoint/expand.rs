@@ -289,6 +289,9 @@ fn describe(method: Method, input: &Input) -> TokenStream {
     if options.lenient.is_some() {
         described = quote!(__operator::Input::lenient(#described));
     }
+    if options.secret.is_some() {
+        described = quote!(__operator::Input::secret(#described));
+    }
     if !options.allow.is_empty() {
         let allowed = options.allowed();
         described = quote!(__operator::Input::allowed(#described, &[#(#allowed),*]));

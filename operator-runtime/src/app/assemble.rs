@@ -28,6 +28,7 @@ use crate::manifest::model::Model;
 use crate::manifest::served::{self, Documents};
 use crate::meter::{self, CallMeter};
 use crate::pipeline::Pipeline;
+use crate::pipeline::audited::AuditedEndpoint;
 use crate::pipeline::events::Handlers;
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::credentials::Credentials;
@@ -122,6 +123,10 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     if let Some(store) = &store {
         setup::run(app, store, store_setting, setup::Runs::IfChanged, &mut problems).await;
     }
+    let audit = match (&settings, &store) {
+        (Some(settings), Some(store)) => audit(settings, config, &**store, store_setting, &mut problems).await,
+        _ => None,
+    };
     let mut states = states(app, store.as_deref(), documents);
     let mut check_needs = |endpoints: Vec<&'static Endpoint>, own: &[TypeId]| {
         registry::check_needs(endpoints, own, &states, store.as_deref(), store_setting, &mut problems);
@@ -138,6 +143,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     let binding = Binding {
         settings: &settings,
         states: &states,
+        is_audited: audit.is_some(),
     };
     let mut endpoints: Vec<_> = endpoints
         .into_iter()
@@ -147,7 +153,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     if !handlers.is_empty() {
         endpoints.push(Arc::new(binding.bind_events(&handlers, events_path)));
     }
-    let operations = Operations::new(store, config.operations);
+    let operations = Operations::audited(store, config.operations, audit);
     let pipeline = Pipeline::new(operations, clock, settings.limits.concurrency)
         .adopting(app.adopt.clone())
         .limited(settings.rate);
@@ -199,6 +205,32 @@ async fn export(config: &Config, problems: &mut Vec<StartProblem>) -> Exporting 
     None
 }
 
+/// How long the rows of the audit are kept; `None` if the audit is off.
+async fn audit(
+    settings: &Settled,
+    config: &Config,
+    store: &dyn Store,
+    store_setting: SettingName,
+    problems: &mut Vec<StartProblem>,
+) -> Option<Duration> {
+    let Some(Given { value, setting }) = settings.audit else {
+        return config.audit_if_kept().filter(|_| store.audit().is_some());
+    };
+    let Some(log) = store.audit() else {
+        let sentence = format!(
+            "{setting} is set, but the store, {}, keeps no audit, because it may lose what it has written: set {store_setting} to `sqlite:PATH` or `postgres://…`, or leave {setting} unset.",
+            store.describe()
+        );
+        problems.push(StartProblem::of(setting, sentence));
+        return None;
+    };
+    if let Err(error) = log.ready().await {
+        let sentence = format!("{setting} is set, but the audit cannot be kept: {error}.");
+        problems.push(StartProblem::of(setting, sentence).caused_by(error));
+    }
+    Some(value)
+}
+
 /// The endpoints to serve: those given to `App::only`, or else every linked endpoint.
 fn choose(app: &App, problems: &mut Vec<StartProblem>) -> Vec<&'static Endpoint> {
     for type_name in &app.twice {
@@ -237,11 +269,16 @@ fn write_manifest(model: &Model, problems: &mut Vec<StartProblem>) -> Option<Doc
 struct Binding<'a> {
     settings: &'a Settled,
     states: &'a States,
+    is_audited: bool,
 }
 
 impl Binding<'_> {
     fn bind(&self, endpoint: &'static Endpoint, path: &'static str, inputs: BoundInputs) -> PreparedEndpoint {
-        let Self { settings, states } = self;
+        let Self {
+            settings,
+            states,
+            is_audited,
+        } = self;
         PreparedEndpoint {
             endpoint,
             path,
@@ -255,6 +292,7 @@ impl Binding<'_> {
             max_execution: max_execution(endpoint, settings.limits.handler_timeout),
             meter: CallMeter::of(endpoint.name),
             slow: None,
+            audited: is_audited.then(|| AuditedEndpoint::of(endpoint)),
             events: None,
         }
     }
@@ -268,6 +306,7 @@ impl Binding<'_> {
             let name = handler.endpoint.name;
             let prepared = PreparedEndpoint {
                 slow: (name == events::SETUP).then(|| meter::slow_setups(name)),
+                audited: self.is_audited.then(|| AuditedEndpoint::of_events(&handler.endpoint)),
                 ..self.bind(&handler.endpoint, path, BoundInputs::default())
             };
             (*handler, Arc::new(prepared))

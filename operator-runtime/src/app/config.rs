@@ -59,6 +59,10 @@ pub struct Config {
     stop_delay: Result<Option<Given<Duration>>, StartProblem>,
     /// An error if the environment variable is not a rate.
     rate: Result<Option<Given<Rate>>, StartProblem>,
+    /// An error if the environment variable is not a duration.
+    audit: Result<Option<Given<Duration>>, StartProblem>,
+    /// How long rows of the audit are kept if `audit` is not set and the store can keep an audit.
+    audit_if_kept: Option<Duration>,
     metrics: Option<Given<Address>>,
     count_records: bool,
     admin: Option<Given<Address>>,
@@ -114,6 +118,8 @@ impl Config {
             serve_manifest: Ok(false),
             stop_delay: Ok(None),
             rate: Ok(None),
+            audit: Ok(None),
+            audit_if_kept: None,
             metrics: None,
             count_records: false,
             admin: None,
@@ -138,7 +144,7 @@ impl Config {
 
     /// The settings in the environment variables `OPERATOR_SIGNING_KEY` or `OPERATOR_SIGNING_KEYS`,
     /// `OPERATOR_PUBLIC_URL`, `OPERATOR_LISTEN`, `OPERATOR_STORE`, `OPERATOR_SERVE_MANIFEST`, `OPERATOR_STOP_DELAY`,
-    /// `OPERATOR_RATE`, `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
+    /// `OPERATOR_RATE`, `OPERATOR_AUDIT`, `OPERATOR_METRICS`, `OPERATOR_ADMIN`, `OPERATOR_ADMIN_TOKENS`,
     /// `OPERATOR_VERIFYING_KEYS`, `OPERATOR_API_KEYS`, `OPERATOR_OAUTH_ISSUER`, `OPERATOR_OAUTH_AUDIENCE`,
     /// `OPERATOR_OAUTH_TENANT_CLAIM`, `OPERATOR_TLS_CERT`, `OPERATOR_TLS_KEY`, `OPERATOR_CLIENT_CA` and
     /// `OPERATOR_CLIENTS`.
@@ -164,6 +170,7 @@ impl Config {
             serve_manifest: read(setting::SERVE_MANIFEST).map_or(Ok(false), |given| settled::true_or_false(&given)),
             stop_delay: read(setting::STOP_DELAY).map(settled::duration).transpose(),
             rate: read(setting::RATE).map(settled::rate).transpose(),
+            audit: read(setting::AUDIT).map(settled::duration).transpose(),
             metrics: read(setting::METRICS).map(address),
             admin: read(setting::ADMIN).map(address),
             admin_tokens: read(setting::ADMIN_TOKENS),
@@ -237,6 +244,22 @@ impl Config {
     #[must_use]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.rate = Ok(Some(setting::RATE.by_method(rate)));
+        self
+    }
+
+    /// How long the rows of the audit are kept, at most a hundred years; the audit is off unless set. Each operation that
+    /// ends adds one row to the table `operator_audit`, in the commit of its record. The store must be SQLite or Postgres.
+    /// The command `dev` keeps rows for a day unless set.
+    #[must_use]
+    pub fn audit(mut self, keep: Duration) -> Self {
+        self.audit = Ok(Some(setting::AUDIT.by_method(keep)));
+        self
+    }
+
+    /// Keeps rows of the audit for this time if nothing else is set and the store can keep an audit.
+    #[cfg(feature = "cli")]
+    pub(crate) fn or_else_audit(mut self, keep: Duration) -> Self {
+        self.audit_if_kept = Some(keep);
         self
     }
 

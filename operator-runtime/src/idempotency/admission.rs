@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::auditing::{self, Draft, Ending};
 use super::claiming::{Claiming, Found};
 use super::doubtful::{DoubtfulClaim, NotAdmitted};
 use super::effect::Effect;
@@ -13,8 +14,8 @@ use super::operations::Operations;
 use super::outcome::Recorded;
 use crate::clock::timer_now;
 use crate::meter::CallMeter;
-use crate::record::Record;
 use crate::record::operation::OperationId;
+use crate::record::{Record, State};
 use crate::store::{Proposal, Revision, Step, StoreError, Swap};
 
 /// The first and the longest pause between two reads of the store by a waiting duplicate. The duplicate has to poll,
@@ -40,7 +41,7 @@ impl Operations {
     pub(crate) fn admit_at_once(&self, asked: &Asked<'_>) -> Option<Result<Claim, NotAdmitted>> {
         let mut claiming = Claiming::new(asked.first, asked.effect);
         loop {
-            let Step::Now(answer) = self.ask(asked.id, &claiming) else {
+            let Step::Now(answer) = self.ask(asked, &claiming) else {
                 return None;
             };
             match self.take_in(asked, &mut claiming, answer) {
@@ -95,7 +96,7 @@ impl Operations {
     async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, NotAdmitted> {
         let mut claiming = Claiming::new(asked.first, asked.effect);
         loop {
-            let answer = self.0.timed(self.ask(asked.id, &claiming)).await;
+            let answer = self.0.timed(self.ask(asked, &claiming)).await;
             match self.take_in(asked, &mut claiming, answer)? {
                 Next::Ask => {}
                 Next::Wait => return Ok(None),
@@ -153,17 +154,23 @@ impl Operations {
             record,
             renewals: 0,
             reserved: Vec::new(),
+            draft: asked.draft.clone(),
         }
     }
 
     /// Asks the store for the next compare-and-swap of the claim.
-    fn ask(&self, id: OperationId, claiming: &Claiming<'_>) -> Step<'_, Result<Swap, StoreError>> {
+    fn ask(&self, asked: &Asked<'_>, claiming: &Claiming<'_>) -> Step<'_, Result<Swap, StoreError>> {
         let next = Arc::clone(claiming.record());
+        let audit = match next.state {
+            State::Unknown => auditing::row(asked.draft, Some(Ending::unknown()), next.epoch),
+            _ => auditing::later(asked.draft),
+        };
         self.0.store.swap(Proposal {
-            id,
+            id: asked.id,
             expected: claiming.expected,
             new: next,
             first_seen: claiming.first_seen,
+            audit,
         })
     }
 }
@@ -178,6 +185,8 @@ pub(crate) struct Asked<'m> {
     /// How long this request waits for a running attempt, if that is shorter than the setting.
     pub(crate) longest_wait: Duration,
     pub(crate) meter: &'m CallMeter,
+    /// The request as the audit describes it.
+    pub(crate) draft: &'m Draft,
 }
 
 /// The next step of a claim.

@@ -9,7 +9,7 @@ use super::operations::Shared;
 use crate::clock::timer_now;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
-use crate::store::{Proposal, Revision, StoreError};
+use crate::store::{Audit, Proposal, Revision, StoreError};
 
 /// The pause after the first failed attempt to release a claim. The pause doubles after each further failure.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -89,6 +89,7 @@ impl DoubtfulClaim {
                 expected: Some(self.revision),
                 new: released,
                 first_seen: FirstSeen::Keep,
+                audit: Audit::Nothing,
             });
             match self.operations.timed(swap).await {
                 Ok(_) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::auditing::{self, Draft, Ending};
 use super::effect::Effect;
 use super::limiting;
 use super::machine;
@@ -14,7 +15,7 @@ use crate::clock::timer_now;
 use crate::limit::LimitedValue;
 use crate::record::operation::OperationId;
 use crate::record::{FirstSeen, Record, State};
-use crate::store::{Proposal, Revision, StoreError, Swap};
+use crate::store::{Audit, Proposal, Revision, StoreError, Swap};
 
 /// Why a renewal or the outcome of an attempt is not recorded.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,8 @@ pub(crate) struct Lease {
     pub(super) forgotten_at: Instant,
     /// What is reserved of limits, and given back if the operation has not acted.
     pub(super) reserved: Vec<LimitedValue>,
+    /// The call as the audit describes it.
+    pub(super) draft: Draft,
 }
 
 impl Lease {
@@ -72,7 +75,7 @@ impl Lease {
             return Err(LeaseError::Overdue);
         }
         self.in_doubt = true;
-        self.write(self.record(State::InProgress)).await?;
+        self.write(self.record(State::InProgress), Audit::Nothing).await?;
         self.in_doubt = false;
         self.renewals += 1;
         Ok(())
@@ -88,9 +91,10 @@ impl Lease {
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
         let gives_back = !self.reserved.is_empty() && limiting::has_not_acted(&state, &answer);
+        let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let record = self.record(state);
         async move {
-            self.write(record).await?;
+            self.write(record, audit).await?;
             if gives_back {
                 // Given back only now, because a late attempt must not give back what a later one needs. The future is
                 // boxed, so that a call without limits does not reserve space for it.
@@ -103,15 +107,16 @@ impl Lease {
 
     /// Writes a record if the stored record is still the one that this attempt wrote last. If a renewal was not
     /// answered, the store may have that renewal instead. Then this function writes the record over the renewal.
-    async fn write(&mut self, mut record: Arc<Record>) -> Result<(), LeaseError> {
+    async fn write(&mut self, mut record: Arc<Record>, mut audit: Audit) -> Result<(), LeaseError> {
         loop {
-            let again = self.in_doubt.then(|| Arc::clone(&record));
+            let again = self.in_doubt.then(|| (Arc::clone(&record), audit.clone()));
             let Shared { store, .. } = &*self.operations;
             let swap = store.swap(Proposal {
                 id: self.id,
                 expected: Some(self.revision),
                 new: record,
                 first_seen: FirstSeen::Keep,
+                audit,
             });
             match (self.operations.timed(swap).await?, again) {
                 (Swap::Swapped(revision), _) => {
@@ -125,7 +130,7 @@ impl Lease {
                     Some(again),
                 ) if self.is_own(&held) => {
                     self.revision = revision;
-                    record = again;
+                    (record, audit) = again;
                 }
                 (Swap::Held { .. } | Swap::Gone, _) => return Err(LeaseError::Lost),
             }

@@ -207,6 +207,7 @@
 //! | `not_verified` | 400, 401 or 403: the call was unsigned, stale or malformed, or lacks a scope; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;
+pub(crate) mod auditing;
 mod claiming;
 pub(crate) mod doubtful;
 pub(crate) mod effect;

@@ -1,12 +1,14 @@
 //! The operations: a store, the settings of the rules, and the duplicates that wait for an outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::machine::Settings;
 use crate::meter::{StoreMeter, timed};
+use crate::record::AuditRow;
 use crate::record::operation::OperationId;
 use crate::store::{Step, Store, StoreError, Swap};
 
@@ -25,19 +27,28 @@ pub(super) struct Shared {
     pub(super) store: Arc<dyn Store>,
     meter: StoreMeter,
     pub(super) settings: Settings,
+    /// How long rows of the audit are kept; `None` if the audit is off.
+    audit: Option<Duration>,
     ended: [Notify; BUCKETS],
     /// Doubtful claims that are being released.
     pub(super) doubtful: TaskTracker,
 }
 
 impl Operations {
+    #[cfg(test)]
     pub(crate) fn new(store: Arc<dyn Store>, settings: Settings) -> Self {
+        Self::audited(store, settings, None)
+    }
+
+    /// The operations in a store. `audit` is how long the rows of the audit are kept; `None` if the audit is off.
+    pub(crate) fn audited(store: Arc<dyn Store>, settings: Settings, audit: Option<Duration>) -> Self {
         store.keep_for(settings.ttl);
         store.wait_for(settings.wait);
         Self(Arc::new(Shared {
             store,
             meter: StoreMeter::new(),
             settings,
+            audit,
             ended: std::array::from_fn(|_| Notify::new()),
             doubtful: TaskTracker::new(),
         }))
@@ -45,6 +56,11 @@ impl Operations {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Whether each operation that ends adds a row to the audit.
+    pub(crate) fn has_audit(&self) -> bool {
+        self.0.audit.is_some()
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -87,6 +103,32 @@ impl Operations {
         match store.limits() {
             Some(limits) if removed < SWEEP && limits.remove_ended(SWEEP).await? => Ok(SWEEP),
             _ => Ok(removed),
+        }
+    }
+}
+
+impl Operations {
+    /// Adds the row of an operation that has left no record. Nothing has taken effect, so the call is answered even if the
+    /// row cannot be added.
+    pub(crate) async fn add_to_audit(&self, row: AuditRow) {
+        let operation = row.operation;
+        let Some(log) = self.0.store.audit() else { return };
+        if let Err(error) = log.add(row).await {
+            tracing::error!(%operation, %error, "the audit has no row of an operation that was rolled back: check the store");
+        }
+    }
+
+    /// Removes one small batch of old rows of the audit, and returns how many it removed: [`SWEEP`] if there may be more.
+    ///
+    /// # Errors
+    /// If the store cannot remove rows.
+    pub(crate) async fn sweep_audit(&self) -> Result<u32, StoreError> {
+        let Shared {
+            store, meter, audit, ..
+        } = &*self.0;
+        match (store.audit(), audit) {
+            (Some(log), Some(keep)) => timed(&meter.sweep, log.sweep_rows(*keep, SWEEP)).await,
+            _ => Ok(0),
         }
     }
 }

@@ -50,6 +50,19 @@ pub(crate) enum Answer {
     },
 }
 
+impl Answer {
+    /// Whether a transaction with this answer was rolled back, and its operation has ended with the answer. An answer that
+    /// asks the caller to send the call again later does not end its operation.
+    pub(crate) fn is_undone_for_good(&self) -> bool {
+        match self {
+            Self::Response { response, kind } => {
+                response.status.as_u16() >= 500 && !kind.is_some_and(Kind::is_retryable)
+            }
+            Self::Failed | Self::TimedOut | Self::Unknown | Self::TooLong { .. } => true,
+        }
+    }
+}
+
 /// The answer that the record of an operation has for a call that does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Recorded {

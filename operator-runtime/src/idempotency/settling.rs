@@ -11,9 +11,13 @@ use std::sync::Arc;
 use super::effect::Effect;
 use super::machine::{self, Finding, NothingToSettle};
 use super::operations::Operations;
+use crate::problem::Outcome;
 use crate::record::operation::OperationId;
-use crate::record::{DecodeError, FirstSeen, Record, Settlement};
-use crate::store::{Ages, Listed, Proposal, Records, Store, StoreError, Swap};
+use crate::record::{AuditRow, DecodeError, FirstSeen, Record, Settlement};
+use crate::store::{Ages, Audit, AuditFilter, Listed, Proposal, Records, Store, StoreError, Swap};
+
+/// The outcome of an operation in the audit if a person found out that it was not done. A retry may then do it.
+const NOT_DONE: &str = "not_done";
 
 /// Why an operation cannot be settled.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +44,8 @@ impl Operations {
     }
 
     /// Replaces the record in `listed` with the outcome that a person has found out. If a retry has changed the record
-    /// in the meantime, the rules are applied to the changed record.
+    /// in the meantime, the rules are applied to the changed record. `shown` is the answer as the audit shows it, if the
+    /// operation was done.
     ///
     /// # Errors
     /// If there is nothing to settle, the record cannot be read, or the store cannot write.
@@ -50,7 +55,9 @@ impl Operations {
         effect: Effect,
         finding: &Finding,
         settlement: &Arc<Settlement>,
+        shown: Option<String>,
     ) -> Result<Record, NotSettled> {
+        let is_audited = self.audits_settlements().await;
         loop {
             let (held, ages) = (listed.record?, listed.ages);
             let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
@@ -59,6 +66,11 @@ impl Operations {
                 expected: Some(listed.revision),
                 new: Arc::new(settled.clone()),
                 first_seen: FirstSeen::Keep,
+                audit: if is_audited {
+                    Audit::Row(Arc::new(row(listed.id, &settled, finding, settlement, shown.clone())))
+                } else {
+                    Audit::Nothing
+                },
             });
             match swap.wait().await? {
                 Swap::Swapped(_) => {
@@ -79,4 +91,34 @@ impl Operations {
             }
         }
     }
+
+    /// Whether a settlement adds a row to the audit: if the audit is on, and also if it was on before, because the person
+    /// who settles may not have the server's environment.
+    async fn audits_settlements(&self) -> bool {
+        let Some(log) = self.store().audit() else { return false };
+        let has_rows = async || {
+            log.page(AuditFilter::default(), None, 1)
+                .await
+                .is_ok_and(|page| !page.rows.is_empty())
+        };
+        self.has_audit() || has_rows().await
+    }
+}
+
+fn row(
+    id: OperationId,
+    settled: &Record,
+    finding: &Finding,
+    settlement: &Settlement,
+    shown: Option<String>,
+) -> AuditRow {
+    let (outcome, status) = match finding {
+        Finding::Done(response) => (Outcome::Done.word(), Some(response.status.as_u16())),
+        Finding::NotDone => (NOT_DONE, None),
+    };
+    let mut row = AuditRow::new(id, settled.origin.clone(), outcome);
+    row.status = status;
+    row.answer = shown;
+    row.attempts = settled.epoch;
+    row.settled(settlement)
 }

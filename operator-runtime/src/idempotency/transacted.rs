@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::auditing::{self, Draft, Ending};
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
 use super::limiting::{self, Needs};
@@ -16,8 +17,10 @@ use crate::clock::timer_now;
 use crate::fail_point::FailPoint;
 use crate::meter::timed;
 use crate::record::operation::OperationId;
-use crate::record::{FirstSeen, Record, Response, State};
-use crate::store::{BoxFuture, Ended, Proposal, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work};
+use crate::record::{FirstSeen, Record, State};
+use crate::store::{
+    Audit, BoxFuture, Ended, Proposal, Revision, StoreError, Swap, Transaction, Transactions, Verdict, Work,
+};
 
 /// The first and the longest pause before a transaction that a conflict has rolled back is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
@@ -79,9 +82,20 @@ struct Attempt {
     progress: Arc<Progress>,
     needs: Needs,
     handler: TransactionalHandler,
+    draft: Draft,
 }
 
 type Outcome = Result<Transacted, StoreError>;
+
+/// A request for a transactional operation.
+pub(crate) struct TransactionAsked {
+    pub(crate) id: OperationId,
+    /// The record that a first attempt writes.
+    pub(crate) first: Arc<Record>,
+    pub(crate) max_execution: Duration,
+    /// The request as the audit describes it.
+    pub(crate) draft: Draft,
+}
 
 impl Operations {
     /// Claims the operation, runs a handler and records its answer in one transaction, and returns after the commit.
@@ -94,13 +108,17 @@ impl Operations {
     /// instead.
     pub(crate) async fn transact(
         &self,
-        id: OperationId,
-        first: Arc<Record>,
-        max_execution: Duration,
+        asked: TransactionAsked,
         progress: &Arc<Progress>,
         needs: Needs,
         mut handler: impl FnMut() -> TransactionalHandler + Send,
     ) -> Outcome {
+        let TransactionAsked {
+            id,
+            first,
+            max_execution,
+            draft,
+        } = asked;
         let transactions = self.store().transactions().ok_or_else(|| {
             StoreError::Address(format!(
                 "{} has no transactions for handlers: use a store with transactions, such as `sqlite:PATH`",
@@ -119,6 +137,7 @@ impl Operations {
                 progress: Arc::clone(progress),
                 needs: needs.clone(),
                 handler: handler(),
+                draft: draft.clone(),
             };
             let running = run(transactions, left, move |transaction| {
                 Box::pin(attempt.run(transaction))
@@ -173,7 +192,7 @@ impl Operations {
         let settings = *self.settings();
         let looking = run(transactions, settings.wait, move |transaction| {
             Box::pin(async move {
-                let found = claim(transaction, id, first, &settings).await;
+                let found = claim(transaction, id, first, &settings, Audit::Nothing).await;
                 (Verdict::RollBack, found.map(Found::told))
             })
         });
@@ -222,7 +241,8 @@ impl Attempt {
 
     async fn claim_and_run(self, transaction: &mut dyn Transaction) -> Result<(Verdict, Attempted), StoreError> {
         self.progress.reach(Stage::Claiming);
-        let found = claim(transaction, self.id, self.first, &self.settings).await?;
+        let audit = auditing::later(&self.draft);
+        let found = claim(transaction, self.id, self.first, &self.settings, audit).await?;
         let Found::Ours { revision, record, .. } = found else {
             let answered = found.told().unwrap_or(Transacted::Told(Recorded::StillRunning));
             return Ok((Verdict::RollBack, Attempted::over(answered)));
@@ -255,7 +275,9 @@ impl Attempt {
         };
         let verdict = match kept {
             Some(response) => {
-                keep(transaction, self.id, revision, record, response).await?;
+                let state = State::Completed(response);
+                let audit = auditing::row(&self.draft, Ending::of(&state, &answer), record.epoch);
+                keep(transaction, self.id, revision, record, state, audit).await?;
                 FailPoint::BeforeCommit.pass();
                 Verdict::Commit
             }
@@ -274,6 +296,7 @@ async fn claim(
     id: OperationId,
     first: Arc<Record>,
     settings: &Settings,
+    audit: Audit,
 ) -> Result<Found, StoreError> {
     let mut claiming = Claiming::new(&first, Effect::Transactional);
     loop {
@@ -283,6 +306,7 @@ async fn claim(
                 expected: claiming.expected,
                 new: Arc::clone(claiming.record()),
                 first_seen: claiming.first_seen,
+                audit: audit.clone(),
             })
             .wait()
             .await?;
@@ -297,10 +321,11 @@ async fn keep(
     id: OperationId,
     revision: Revision,
     record: Arc<Record>,
-    response: Response,
+    state: State,
+    audit: Audit,
 ) -> Result<(), StoreError> {
     let completed = Record {
-        state: State::Completed(response),
+        state,
         ..Arc::unwrap_or_clone(record)
     };
     match transaction
@@ -309,6 +334,7 @@ async fn keep(
             expected: Some(revision),
             new: Arc::new(completed),
             first_seen: FirstSeen::Keep,
+            audit,
         })
         .wait()
         .await?

@@ -86,17 +86,17 @@ fn write_value(value: Node<'_>, text: &mut String) {
     }
 }
 
-fn write_separator(index: usize, text: &mut String) {
+pub(super) fn write_separator(index: usize, text: &mut String) {
     if index > 0 {
         text.push(',');
     }
 }
 
-fn write_string(string: &str, text: &mut String) {
+pub(super) fn write_string(string: &str, text: &mut String) {
     text.push_str(&serde_json::Value::from(string).to_string());
 }
 
-fn write_number(number: &str, text: &mut String) {
+pub(super) fn write_number(number: &str, text: &mut String) {
     let sign = if number.starts_with('-') { "-" } else { "" };
     let _ = match Decimal::of(number) {
         Some(Decimal { digits, .. }) if digits.is_empty() => write!(text, "0"),

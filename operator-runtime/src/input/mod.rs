@@ -1,6 +1,7 @@
 //! Inputs: how the macro describes them, and how a verified call is decoded into arguments.
 
 mod attempts;
+pub(crate) mod audited;
 mod bound;
 mod decoder;
 mod digits;
@@ -75,6 +76,8 @@ pub struct Input {
     pub(crate) default: Option<fn() -> serde_json::Value>,
     pub(crate) example: Option<fn() -> serde_json::Value>,
     pub(crate) constraints: &'static [Constraint],
+    /// Whether the value is left out of the audit.
+    pub(crate) secret: bool,
     /// The lints that the author has allowed for this input.
     pub allowed: &'static [&'static str],
 }
@@ -130,6 +133,7 @@ impl Input {
             default: None,
             example: None,
             constraints: &[],
+            secret: false,
             allowed: &[],
         }
     }
@@ -159,6 +163,13 @@ impl Input {
     #[must_use]
     pub const fn constraints(mut self, constraints: &'static [Constraint]) -> Self {
         self.constraints = constraints;
+        self
+    }
+
+    /// Leaves the value out of the audit.
+    #[must_use]
+    pub const fn secret(mut self) -> Self {
+        self.secret = true;
         self
     }
 

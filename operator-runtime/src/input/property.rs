@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Constraint, Input, Number};
 use crate::schema::definitions::{self, Inline};
+use crate::schema::secrets::KEYWORD;
 
 impl Input {
     /// The names on the wire: the input's own name, or those of the fields of a flattened struct.
@@ -31,6 +32,9 @@ impl Input {
         for constraint in self.constraints {
             let (keyword, value) = keyword_of(*constraint);
             object.insert(keyword.into(), value);
+        }
+        if self.secret {
+            object.insert(KEYWORD.into(), Value::Bool(true));
         }
         if let Some(default) = self.default {
             object.insert("default".into(), default());

@@ -140,6 +140,7 @@ pub(super) fn asked<'i>(operation: &'i Operation, endpoint: &'i PreparedEndpoint
         max_execution: endpoint.max_execution,
         longest_wait: endpoint.longest_wait(),
         meter: &endpoint.meter,
+        draft: &operation.draft,
     }
 }
 

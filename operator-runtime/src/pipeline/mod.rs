@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+pub(crate) mod audited;
 mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
@@ -30,6 +31,7 @@ use tracing::{Instrument as _, Span};
 
 use self::account::Account;
 use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
+use self::audited::AuditedCall;
 use self::detached::Detached;
 use self::large::Turn;
 use self::limiter::Rates;
@@ -52,7 +54,7 @@ use crate::protocol::caller::{Caller, Refused};
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
-use crate::protocol::request::{Kept, Refusal, Unverified, Verified};
+use crate::protocol::request::{Content, Kept, Refusal, Unverified, Verified};
 use crate::protocol::request_id;
 use crate::protocol::trace_parent::TraceParent;
 use crate::record::operation::OperationId;
@@ -235,7 +237,8 @@ impl Pipeline {
         let operation = || Operation::of_header(endpoint.endpoint, verified, given);
         let key = given.unwrap_or_default();
         let permit = || self.permit();
-        let (call, claimed) = self.claim(endpoint, verified.caller(), headers, key, permit, operation)?;
+        let request = (verified.caller(), verified.content());
+        let (call, claimed) = self.claim(endpoint, request, headers, key, permit, operation)?;
         Ok(Next::Run(call, claimed))
     }
 
@@ -328,8 +331,9 @@ impl Pipeline {
             operation,
         } = decoded?;
         let call = invocation.call();
-        let (caller, headers, key) = (call.kept.caller(), call.headers(), call.idempotency_key());
-        let (call, claimed) = self.claim(&endpoint, caller, headers, key, || Ok(permit), || operation.map(Some))?;
+        let request = (call.kept.caller(), call.kept.content());
+        let (headers, key) = (call.headers(), call.idempotency_key());
+        let (call, claimed) = self.claim(&endpoint, request, headers, key, || Ok(permit), || operation.map(Some))?;
         Ok(self.begin(invocation, call, claimed))
     }
 
@@ -338,7 +342,7 @@ impl Pipeline {
     fn claim(
         &self,
         endpoint: &Arc<PreparedEndpoint>,
-        caller: &Caller,
+        (caller, content): (&Caller, &Content),
         headers: &HeaderMap,
         idempotency_key: &str,
         permit: impl FnOnce() -> Result<OwnedSemaphorePermit, Error>,
@@ -348,6 +352,16 @@ impl Pipeline {
         allowed.map_err(|refused| not_verified(endpoint, refused, headers))?;
         let span = self.span(endpoint, caller, headers, idempotency_key);
         let account = Account::open(endpoint, &span);
+        let operation = || {
+            let mut operation = operation()?;
+            if let Some(operation) = operation.as_mut().filter(|_| self.operations.has_audit()) {
+                let trace = TraceParent::of(headers);
+                let trace_id = trace.map(|trace| trace.trace_id_digits().to_string());
+                let call = AuditedCall::new(endpoint, operation, caller, content, trace_id.as_deref());
+                operation.draft = Some(Arc::new(call));
+            }
+            Ok(operation)
+        };
         let claimed = span.in_scope(|| {
             let permit = permit().map_err(|error| Reply::from_error(&error))?;
             Ok((permit, self.claim_at_once(endpoint, operation)?))
@@ -433,6 +447,11 @@ impl Pipeline {
     /// Removes one batch of expired records, and returns how many it removed.
     pub(crate) async fn sweep(&self) -> Result<u32, StoreError> {
         self.operations.sweep().await
+    }
+
+    /// Removes one batch of old rows of the audit, and returns how many it removed.
+    pub(crate) async fn sweep_audit(&self) -> Result<u32, StoreError> {
+        self.operations.sweep_audit().await
     }
 
     /// Counts the store's records and sets the gauges.

@@ -8,6 +8,7 @@ use http::request::Parts;
 use super::prepared::PreparedEndpoint;
 use crate::endpoint::Endpoint;
 use crate::endpoint::invocation::Invocation;
+use crate::idempotency::auditing::Draft;
 use crate::input::identity;
 use crate::problem::Error;
 use crate::protocol::randomness;
@@ -19,6 +20,8 @@ use crate::record::operation::{Fingerprint, KeySource, OperationId, Origin};
 pub(crate) struct Operation {
     pub(crate) id: OperationId,
     pub(crate) first: Arc<Record>,
+    /// The call as the audit describes it, if the audit is on.
+    pub(super) draft: Draft,
 }
 
 impl Operation {
@@ -46,6 +49,7 @@ impl Operation {
         Ok(Some(Self {
             id: OperationId::new(tenant, key),
             first: first(fingerprint, endpoint, key, tenant)?,
+            draft: None,
         }))
     }
 
@@ -58,6 +62,7 @@ impl Operation {
         Ok(Self {
             id: OperationId::of_content(source, tenant, key),
             first: first(Fingerprint::of_content(source, key), endpoint, key, tenant)?,
+            draft: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! An endpoint prepared at start-up: everything that is the same for each of its calls.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use arc_swap::ArcSwap;
 use metrics::Counter;
 use tokio::time::Instant;
 
+use super::audited::AuditedEndpoint;
 use super::events::Handlers;
 use crate::clock::milliseconds;
 use crate::endpoint::Endpoint;
@@ -28,12 +30,21 @@ pub(crate) struct PreparedEndpoint {
     pub(crate) meter: CallMeter,
     /// Counts slow handlers, if a person waits for the answer. Then a duplicate waits no longer than the handler may run.
     pub(crate) slow: Option<Counter>,
+    /// What is secret in the calls, if the audit is on.
+    pub(crate) audited: Option<AuditedEndpoint>,
     /// The handlers of the events, if this is the endpoint at which they arrive.
     pub(crate) events: Option<Handlers>,
 }
 
 /// A handler that a person waits for is slow if it takes longer. A person notices such a pause.
 const SLOW: Duration = Duration::from_millis(500);
+
+impl fmt::Debug for PreparedEndpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("PreparedEndpoint");
+        shown.field("name", &self.endpoint.name).finish_non_exhaustive()
+    }
+}
 
 impl PreparedEndpoint {
     /// The longest time that a duplicate waits for the running attempt, if that is shorter than the setting.

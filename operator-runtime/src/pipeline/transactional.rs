@@ -15,12 +15,14 @@ use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
 use super::{Admitted, Pipeline};
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
+use crate::idempotency::auditing::Ending;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::limiting::Needs;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::progress::{Progress, Stage};
-use crate::idempotency::transacted::{Transacted, TransactionalHandler};
+use crate::idempotency::transacted::{Transacted, TransactionAsked, TransactionalHandler};
 use crate::problem::Error;
+use crate::store::StoreError;
 
 impl Pipeline {
     pub(super) async fn transact(&self, mut invocation: Invocation, call: Admitted, operation: Operation) -> Reply {
@@ -96,6 +98,13 @@ async fn transact(
 ) -> Reply {
     let max_execution = endpoint.max_execution;
     let span = Span::current();
+    let (id, draft) = (operation.id, operation.draft.clone());
+    let asked = TransactionAsked {
+        id,
+        first: operation.first,
+        max_execution,
+        draft: operation.draft,
+    };
     let handler = move || -> TransactionalHandler {
         let (invocation, span) = (invocation.again(), span.clone());
         let endpoint = Arc::clone(&endpoint);
@@ -107,14 +116,26 @@ async fn transact(
             Box::pin(running.instrument(span))
         })
     };
-    match operations
-        .transact(operation.id, operation.first, max_execution, progress, needs, handler)
-        .await
-    {
+    let transacted = operations.transact(asked, progress, needs, handler).await;
+    let is_undone = match &transacted {
+        Ok(Transacted::Ran(answer)) => answer.is_undone_for_good(),
+        Err(StoreError::EndedByHandler) => true,
+        Ok(Transacted::Told(_) | Transacted::CommitUnknown) | Err(_) => false,
+    };
+    let reply = match transacted {
         Ok(Transacted::Ran(answer)) => reply_of(answer, Effect::Transactional, None),
-        Ok(Transacted::Told(recorded)) => reply_of_record(recorded, operation.id),
+        Ok(Transacted::Told(recorded)) => reply_of_record(recorded, id),
         Ok(Transacted::CommitUnknown) => Reply::from_error(&not_recorded()),
         Err(error) if progress.stage() == Stage::Running => Reply::from_error(&undone(&error)),
         Err(error) => Reply::from_error(&not_taken_up(&error)),
+    };
+    if let Some(draft) = draft.filter(|_| is_undone) {
+        let ending = Ending {
+            outcome: reply.outcome(),
+            status: reply.status,
+            answer: Some(&reply.body),
+        };
+        operations.add_to_audit(draft.row(&ending, 1)).await;
     }
+    reply
 }

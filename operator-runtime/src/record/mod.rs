@@ -1,6 +1,7 @@
 //! The record of an operation, and its compact binary form for stores.
 
 mod age;
+mod audit;
 pub(crate) mod operation;
 
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use http::StatusCode;
 #[cfg(any(feature = "sqlite", feature = "redis"))]
 pub(crate) use self::age::at_milliseconds;
 pub use self::age::{Ages, FirstSeen, Times};
+pub use self::audit::{AuditRow, Audited};
 use self::operation::{Fingerprint, Origin};
 
 /// A handler's response, byte for byte as sent and as stored.

@@ -252,7 +252,15 @@ fn merge(schema: &mut Value, definition: Value) {
 pub(crate) fn is_annotation(keyword: &str) -> bool {
     matches!(
         keyword,
-        "title" | "description" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly" | "$comment"
+        "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
+            | "$comment"
+            | super::secrets::KEYWORD
     )
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod definitions;
 pub(crate) mod exact;
 pub(crate) mod names;
 pub(crate) mod published;
+pub(crate) mod secrets;
 pub(crate) mod walk;
 
 use schemars::generate::SchemaSettings;

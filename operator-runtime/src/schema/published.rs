@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::choices::Choices;
 use super::exact::DIGITS;
-use super::walk;
+use super::{secrets, walk};
 
 /// The kind of document that a schema is published in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) fn publish(schema: &mut Value, within: Within) {
             }
             "format" => within == Within::OpenApi || FORMATS.iter().any(|format| value == format),
             DIGITS => false,
-            _ => true,
+            keyword => keyword != secrets::KEYWORD,
         });
     });
     schema.sort_all_objects();

@@ -1,5 +1,6 @@
 //! The contract of every store, as checks that run against a store.
 
+mod auditing;
 mod limits;
 
 use std::collections::HashMap;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Ages, Fingerprint, FirstSeen, Listed, OperationId, Origin, Proposal, Record, Response, Revision, Settlement, State,
-    Step, Store, Swap,
+    Ages, Audit, Fingerprint, FirstSeen, Listed, OperationId, Origin, Proposal, Record, Response, Revision, Settlement,
+    State, Step, Store, Swap,
 };
 
 /// Runs every check against `store`, which may contain other operations. `advance` lets time pass on the store's clock,
@@ -33,6 +34,7 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
     )
     .await;
     revisions_are_never_used_twice(store, operation("reuse"), &advance).await;
+    auditing::a_row_is_added_with_its_record_only(store, operation("audited")).await;
     a_sweep_removes_expired_records_only(
         store,
         [operation("swept"), operation("fresh"), operation("renewed")],
@@ -75,6 +77,7 @@ async fn swap(
             expected,
             new: Arc::new(new),
             first_seen,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -104,6 +107,7 @@ async fn a_step_that_is_dropped_changes_nothing(store: &dyn Store, id: Operation
             expected: None,
             new: Arc::new(in_progress(1)),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
     };
     if let Step::Later(step) = claim() {

@@ -106,6 +106,7 @@ impl MemoryStore {
             expected,
             new,
             first_seen,
+            audit: _,
         } = proposal;
         let now = self.now();
         let mut shard = self.shard(&id);

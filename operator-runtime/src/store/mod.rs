@@ -12,10 +12,11 @@ use std::time::Duration;
 use crate::causes::with_causes;
 
 pub use crate::record::operation::{Fingerprint, OperationId, Origin, ParseOperationIdError};
-pub use crate::record::{Ages, DecodeError, FirstSeen, Record, Response, Settlement, State, Times};
+pub use crate::record::{Ages, AuditRow, Audited, DecodeError, FirstSeen, Record, Response, Settlement, State, Times};
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod address_parts;
+mod audit;
 pub mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
 mod full;
@@ -34,6 +35,7 @@ mod shared;
 mod sqlite;
 mod trial;
 
+pub use audit::{Audit, AuditFilter, AuditLog, AuditPage};
 pub use limiting::{Holder, LimitedValue, Limits, Reservation, Reserved};
 #[cfg(any(feature = "cli", test))]
 pub(crate) use listing::Records;
@@ -265,6 +267,8 @@ pub struct Proposal {
     pub new: Arc<Record>,
     /// Whether this write resets the time at which the operation was first seen.
     pub first_seen: FirstSeen,
+    /// The row of the audit that belongs to this write. Only a store with an [`AuditLog`] is given one.
+    pub audit: Audit,
 }
 
 /// A store of records.
@@ -339,6 +343,11 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// The counts of limits, if endpoints with limits can use this store.
     fn limits(&self) -> Option<&dyn Limits> {
+        None
+    }
+
+    /// The store's audit, if the store can add a row to it in the commit of a record.
+    fn audit(&self) -> Option<&dyn AuditLog> {
         None
     }
 

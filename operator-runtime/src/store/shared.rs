@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    BoxFuture, Counts, Cursor, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
+    AuditLog, BoxFuture, Counts, Cursor, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
     Transactions,
 };
 
@@ -63,6 +63,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn limits(&self) -> Option<&dyn Limits> {
         (**self).limits()
+    }
+
+    fn audit(&self) -> Option<&dyn AuditLog> {
+        (**self).audit()
     }
 
     fn built_in(&self) -> Option<&(dyn Any + Send + Sync)> {

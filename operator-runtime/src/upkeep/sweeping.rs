@@ -1,4 +1,4 @@
-//! A background task that removes expired records from the store.
+//! A background task that removes expired records and old rows of the audit from the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use super::repeat_while_held;
 use crate::clock::timer_now;
 use crate::idempotency::operations::SWEEP;
 use crate::pipeline::Pipeline;
+use crate::store::StoreError;
 
 /// The pause between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -20,22 +21,27 @@ pub(crate) fn sweep_while_held(pipeline: &Arc<Pipeline>) -> JoinHandle<()> {
     repeat_while_held(pipeline, sweep)
 }
 
-/// Removes one batch of records and returns the pause before the next batch.
+/// Removes one batch of records and one batch of the audit's rows, and returns the pause before the next batches.
 ///
-/// A full batch means that more expired records remain. The pause is then as long as the batch took, so sweeping uses
-/// at most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit
-/// adds.
+/// A full batch means that more remains to be removed. The pause is then as long as the batches took, so sweeping uses at
+/// most half of the store's time. Sweeping still keeps up, because a batch removes more records than one commit adds.
 async fn sweep(pipeline: Arc<Pipeline>) -> Duration {
     let begun = timer_now();
-    match pipeline.sweep().await {
-        Ok(SWEEP..) => begun.elapsed().max(BREATH),
-        Ok(_) => SWEEP_EVERY,
+    let removed = |batch: Result<u32, StoreError>, what: &str| match batch {
+        Ok(removed) => removed,
         // The store was closed meanwhile.
-        Err(_) if pipeline.is_draining() => SWEEP_EVERY,
+        Err(_) if pipeline.is_draining() => 0,
         Err(error) => {
-            tracing::warn!(%error, "expired operations could not be removed; the next attempt is in a minute");
-            SWEEP_EVERY
+            tracing::warn!(%error, "{what} could not be removed; the next attempt is in a minute");
+            0
         }
+    };
+    let records = removed(pipeline.sweep().await, "expired operations");
+    let rows = removed(pipeline.sweep_audit().await, "old rows of the audit");
+    if records.max(rows) >= SWEEP {
+        begun.elapsed().max(BREATH)
+    } else {
+        SWEEP_EVERY
     }
 }
 

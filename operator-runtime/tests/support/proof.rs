@@ -29,7 +29,7 @@ impl<'r> Row<'r> {
         Self {
             proof: "the contract of a store",
             store,
-            tried: "9 rules",
+            tried: "10 rules",
             lost: 0,
             doubled: 0,
         }

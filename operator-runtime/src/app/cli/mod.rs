@@ -1,5 +1,6 @@
 //! The program's command line, with one file for each subcommand.
 
+mod audit;
 mod call;
 mod caller;
 mod dev;
@@ -49,6 +50,8 @@ enum Command {
     /// Look up operations in the store, and settle those whose outcome is unknown.
     #[command(subcommand)]
     Operations(operations::Command),
+    /// Print what was done, from the audit.
+    Audit(audit::Arguments),
     /// Make or upgrade the tables of the store and of the program.
     Migrate(migrate::Arguments),
     /// Serve an MCP client that starts this program, over standard input and output.
@@ -88,6 +91,7 @@ pub(super) async fn run(app: App) -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&app, arguments).await,
         Command::Trigger(arguments) => trigger::run(&app, arguments).await,
         Command::Operations(command) => operations::run(&app, command).await,
+        Command::Audit(arguments) => audit::run(&app, arguments).await,
         Command::Migrate(arguments) => migrate::run(&app, &arguments).await,
         Command::Mcp => match log::install() {
             #[cfg(feature = "mcp")]

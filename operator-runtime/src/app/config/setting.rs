@@ -47,6 +47,7 @@ pub(crate) const RATE: Names = names("Config::rate", "OPERATOR_RATE");
 pub(crate) const METRICS: Names = names("Config::metrics", "OPERATOR_METRICS");
 pub(crate) const ADMIN: Names = names("Config::admin", "OPERATOR_ADMIN");
 pub(crate) const ADMIN_TOKENS: Names = names("Config::admin_tokens", "OPERATOR_ADMIN_TOKENS");
+pub(crate) const AUDIT: Names = names("Config::audit", "OPERATOR_AUDIT");
 pub(crate) const VERIFYING_KEYS: Names = names("Config::verifying_keys", "OPERATOR_VERIFYING_KEYS");
 pub(crate) const API_KEYS: Names = names("Config::api_keys", "OPERATOR_API_KEYS");
 pub(crate) const OAUTH_ISSUER: Names = names("Config::oauth_issuer", "OPERATOR_OAUTH_ISSUER");

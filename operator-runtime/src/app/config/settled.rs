@@ -34,6 +34,8 @@ pub(crate) struct Settled {
     pub(crate) stop_delay: Duration,
     /// `None` if no rate is set. A rate that is set may be unlimited.
     pub(crate) rate: Option<Rate>,
+    /// How long the rows of the audit are kept, if the audit is on.
+    pub(crate) audit: Option<Given<Duration>>,
     pub(crate) counts_records: bool,
     /// The admin page, if there is one.
     #[cfg(feature = "cli")]
@@ -70,6 +72,7 @@ impl Config {
         let admin = self.settle_admin();
         let admin = admin.map_err(|several| problems.extend(several));
         let rate = self.settle_rate().map_err(|problem| problems.push(problem));
+        let audit = self.settle_audit().map_err(|problem| problems.push(problem));
         problems.extend(self.limits.problems());
         problems.extend(self.operations.problems().into_iter().map(|problem| {
             let setting = SettingName::Method("Config::operations");
@@ -85,6 +88,7 @@ impl Config {
             serves_manifest: serves_manifest.ok()?,
             stop_delay: stop_delay.ok()?,
             rate: rate.ok()?,
+            audit: audit.ok()?,
             counts_records: self.count_records || self.metrics.is_some(),
             #[cfg(feature = "cli")]
             admin: admin.ok()?,
@@ -200,6 +204,29 @@ impl Config {
             let sentence = format!("{setting} is {value}, which is not a possible rate: {why}.");
             StartProblem::of(setting, sentence).caused_by(why)
         })
+    }
+
+    /// How long the rows of the audit are kept, if a setting turns the audit on.
+    pub(crate) fn settle_audit(&self) -> Result<Option<Given<Duration>>, StartProblem> {
+        const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        let Some(Given { value, setting }) = self.audit.clone()? else {
+            return Ok(None);
+        };
+        let wrong = if value.is_zero() {
+            "is 0, so no row of the audit would be kept"
+        } else if value > LONGEST {
+            "is longer than a hundred years"
+        } else {
+            return Ok(Some(Given { value, setting }));
+        };
+        let sentence =
+            format!("{setting} {wrong}: make it the time for which rows are kept, such as 90 days, or leave it unset.");
+        Err(StartProblem::of(setting, sentence))
+    }
+
+    /// How long `dev` keeps the rows of the audit if no setting says it.
+    pub(crate) fn audit_if_kept(&self) -> Option<Duration> {
+        self.audit_if_kept
     }
 
     /// The address at which Prometheus scrapes the metrics, if one is set.

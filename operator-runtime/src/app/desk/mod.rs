@@ -77,7 +77,7 @@ impl Desk {
 }
 
 /// The range of ids that begin with these hexadecimal digits. `None` if the text is not 1 to 64 hexadecimal digits.
-fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
+pub(super) fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
     let digits = digits.to_ascii_lowercase();
     if digits.is_empty() || digits.len() > 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;

@@ -13,6 +13,8 @@ use super::{Desk, Found};
 use crate::clock::{Clock as _, SystemClock};
 use crate::idempotency::machine::Finding;
 use crate::input::compile;
+use crate::pipeline::audited;
+use crate::schema::secrets::Secrets;
 use crate::store::{Response, Settlement};
 
 /// The largest number of mistakes in a value that a message names.
@@ -56,10 +58,14 @@ impl Desk {
         };
         let now = UNIX_EPOCH + SystemClock::new().since_unix_epoch();
         let settlement = Arc::new(Settlement::new(by.to_owned(), now));
+        let shown = match &finding {
+            Finding::Done(response) => shown(&found, response),
+            Finding::NotDone => None,
+        };
         let effect = found.effect();
         let settling = self
             .operations
-            .settle(found.into_listed(), effect, &finding, &settlement);
+            .settle(found.into_listed(), effect, &finding, &settlement, shown);
         settling.await.map_err(|error| refused(&operation, &error))?;
         Ok(format!(
             "Operation {operation} is settled by {by}: {}.",
@@ -81,6 +87,12 @@ impl Found {
 
 fn refused(operation: &str, reason: &dyn Display) -> String {
     format!("Operation {operation} cannot be settled: {reason}.")
+}
+
+/// The answer as the audit shows it.
+fn shown(found: &Found, answer: &Response) -> Option<String> {
+    let schema = found.endpoint.map(|endpoint| (endpoint.output)().to_value());
+    audited::shown(&answer.body, schema.and_then(Secrets::of).as_ref())
 }
 
 /// The answer as a response. Returns an error if the answer is not JSON that fits the endpoint's output schema.

@@ -64,6 +64,7 @@ async fn admit_within(
         max_execution: MINUTE,
         longest_wait,
         meter: &CallMeter::of("refund_order"),
+        draft: &None,
     };
     operations.admit(&asked).await
 }

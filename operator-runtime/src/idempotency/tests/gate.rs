@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::history::CommitFate;
 use crate::record::Record;
 use crate::store::{
-    Ages, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Proposal, Revision, Step, Store, StoreError,
-    Swap, Transaction, Transactions, Verdict, Work,
+    Ages, Audit, BoxFuture, Cursor, Ended, FirstSeen, Listed, OperationId, Page, Proposal, Revision, Step, Store,
+    StoreError, Swap, Transaction, Transactions, Verdict, Work,
 };
 
 /// One server's access to the store.
@@ -66,6 +66,7 @@ impl Gate {
                 expected: request.expected,
                 new: request.record.clone(),
                 first_seen: request.first_seen,
+                audit: Audit::Nothing,
             })
             .wait()
             .await;
@@ -128,6 +129,7 @@ impl Store for Gate {
             expected,
             new,
             first_seen,
+            audit: _,
         } = proposal;
         Step::Later(Box::pin(async move {
             let (reply, answer) = oneshot::channel();

@@ -182,6 +182,7 @@ impl<'w> Simulation<'w> {
                 max_execution: MAX_EXECUTION,
                 longest_wait: Duration::MAX,
                 meter: &CallMeter::of("refund_order"),
+                draft: &None,
             };
             operations.admit(&asked).await
         });

@@ -11,12 +11,21 @@ use super::*;
 use crate::idempotency::lease::Lease;
 use crate::pipeline::execution::{Stopped, execute};
 use crate::record::operation::{Fingerprint, Origin};
-use crate::store::{Sqlite, SqliteStore, Store};
+use crate::store::{Response, Sqlite, SqliteStore, Store};
 use crate::transaction::Tx;
 
 /// The endpoint has no limits.
 const NO_NEEDS: Needs = Ok(Vec::new());
 const MINUTE: Duration = Duration::from_secs(60);
+
+fn asked(id: OperationId, first: Arc<Record>, max_execution: Duration) -> TransactionAsked {
+    TransactionAsked {
+        id,
+        first,
+        max_execution,
+        draft: None,
+    }
+}
 
 struct Desk {
     directory: tempfile::TempDir,
@@ -110,9 +119,7 @@ impl Desk {
     async fn call(&self, key: &str, handler: TransactionalHandler) -> Outcome {
         self.operations
             .transact(
-                OperationId::new("tenant", key),
-                first(key),
-                MINUTE,
+                asked(OperationId::new("tenant", key), first(key), MINUTE),
                 &Arc::default(),
                 NO_NEEDS,
                 once(handler),
@@ -214,9 +221,7 @@ async fn a_handler_that_takes_too_long_is_undone() {
     let outcome = desk
         .operations
         .transact(
-            OperationId::new("tenant", "1"),
-            first("1"),
-            Duration::from_millis(1),
+            asked(OperationId::new("tenant", "1"), first("1"), Duration::from_millis(1)),
             &Arc::default(),
             NO_NEEDS,
             once(stuck),
@@ -249,9 +254,7 @@ async fn a_statement_that_takes_too_long_is_interrupted_and_undone() {
         });
         let (limit, progress) = (Duration::from_millis(50), Arc::default());
         let calling = desk.operations.transact(
-            OperationId::new("tenant", "1"),
-            first("1"),
-            limit,
+            asked(OperationId::new("tenant", "1"), first("1"), limit),
             &progress,
             NO_NEEDS,
             once(stuck),
@@ -396,9 +399,12 @@ async fn a_handler_that_runs_again_has_only_the_rest_of_its_time() {
         })
     };
     let (id, time, progress) = (OperationId::new("tenant", "1"), Duration::from_secs(1), Arc::default());
-    let call = desk
-        .operations
-        .transact(id, first("1"), time, &progress, NO_NEEDS, in_the_way_and_then_stuck);
+    let call = desk.operations.transact(
+        asked(id, first("1"), time),
+        &progress,
+        NO_NEEDS,
+        in_the_way_and_then_stuck,
+    );
     let outcome = tokio::time::timeout(Duration::from_millis(1_600), call).await;
     assert!(
         matches!(outcome, Ok(Ok(Transacted::Ran(Answer::TimedOut)))),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::*;
 use crate::clock::ManualClock;
 use crate::record::Settlement;
-use crate::store::{Fingerprint, Origin, Response, State, contract};
+use crate::store::{Audit, Fingerprint, Origin, Response, State, contract};
 
 fn store(limit: usize) -> (Arc<ManualClock>, MemoryStore) {
     let clock = Arc::new(ManualClock::at(Duration::from_secs(1_000_000)));
@@ -35,6 +35,7 @@ async fn a_full_store_refuses_new_operations_until_a_sweep() {
             expected: None,
             new: Arc::clone(&record),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
     };
     let taken = (0..).find(|key| claim(*key).is_err()).unwrap();
@@ -99,6 +100,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
             expected: None,
             new: Arc::new(first.clone()),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         });
         let Ok(Swap::Swapped(revision)) = claimed else {
             panic!("{claimed:?}")
@@ -120,6 +122,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
             expected: Some(revision),
             new: Arc::new(ended),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         });
         assert!(matches!(written, Ok(Swap::Swapped(_))));
         // A replay shares the body.
@@ -128,6 +131,7 @@ fn fill(store: &MemoryStore, kind: usize, numbers: std::ops::Range<usize>) {
             expected: None,
             new: Arc::new(Record::first(fingerprint(), origin())),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         });
         if let Ok(Swap::Held { record, .. }) = held
             && let State::Completed(response) = &record.state

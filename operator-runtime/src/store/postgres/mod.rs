@@ -2,6 +2,7 @@
 //! record can be committed together. Several machines can share it.
 
 mod address;
+mod audit;
 mod guards;
 mod idle;
 mod limits;
@@ -30,8 +31,8 @@ use self::records::Statements;
 use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
-    Transactions, Work,
+    AuditLog, BoxFuture, Counts, Cursor, Ended, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError,
+    Swap, Transactions, Work,
 };
 use crate::transaction::{Database, Reader, Tx, sealed};
 
@@ -84,6 +85,7 @@ pub struct PostgresStore {
     schema: schema::Place,
     sql: Statements,
     limits: limits::Statements,
+    audit: audit::Statements,
     revisions: Revisions,
     /// Connections for single statements.
     records: Pool,
@@ -147,6 +149,7 @@ impl PostgresStore {
         Ok(Self {
             sql: Statements::new(&schema),
             limits: limits::Statements::new(&schema),
+            audit: audit::Statements::new(&schema),
             schema,
             revisions,
             records,
@@ -206,9 +209,10 @@ impl PostgresStore {
             expected,
             ref new,
             first_seen,
+            ref audit,
         } = proposal;
         let revision = self.revisions.next();
-        let write = records::Write::new(id, expected, revision, new, first_seen);
+        let write = records::Write::new(id, expected, revision, new, first_seen, audit);
         let mut may_be_written = false;
         let answer = match self.swap_once(&write, &mut may_be_written).await {
             Err(StoreError::Interrupted { .. }) => self.swap_once(&write, &mut may_be_written).await,
@@ -319,6 +323,10 @@ impl Store for PostgresStore {
     }
 
     fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+
+    fn audit(&self) -> Option<&dyn AuditLog> {
         Some(self)
     }
 

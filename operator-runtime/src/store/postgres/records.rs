@@ -9,10 +9,12 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
+use super::audit::{self, Forms};
 use super::schema::Place;
 use super::session::{Failure, Session};
 use crate::store::{
-    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Swap, Times,
+    Ages, Audit, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Record, Revision, State, Swap,
+    Times,
 };
 
 const INSERT: &str = "INSERT INTO {schema}operator_operations (id, revision, written, first_seen, record, uncommitted)
@@ -24,7 +26,7 @@ const UPDATE: &str = "UPDATE {schema}operator_operations SET revision = $2, writ
 /// sent, becomes a rollback.
 const COMPLETE: &str =
     "WITH completed AS (UPDATE {schema}operator_operations SET revision = $2, written = clock_timestamp(),
-    record = $3, uncommitted = NULL WHERE id = $1 AND revision = $4 RETURNING 1) SELECT 1 / count(*) FROM completed";
+    record = $3, uncommitted = NULL WHERE id = $1 AND revision = $4 RETURNING 1){audit} SELECT 1 / count(*) FROM completed";
 const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
     (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint FROM {schema}operator_operations WHERE id = $1";
 const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
@@ -41,9 +43,10 @@ const SWEEP: &str = "DELETE FROM {schema}operator_operations WHERE id IN (SELECT
 /// The statements on the records in one schema.
 #[derive(Debug)]
 pub(super) struct Statements {
-    insert: String,
-    update: String,
+    insert: Forms,
+    update: Forms,
     complete: String,
+    complete_with_row: String,
     select: String,
     list: String,
     count: String,
@@ -53,9 +56,10 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(place: &Place) -> Self {
         Self {
-            insert: place.sql(INSERT),
-            update: place.sql(UPDATE),
-            complete: place.sql(COMPLETE),
+            insert: Forms::of_write(place, INSERT, 4),
+            update: Forms::of_write(place, UPDATE, 6),
+            complete: place.sql(&COMPLETE.replace("{audit}", "")),
+            complete_with_row: place.sql(&COMPLETE.replace("{audit}", &format!(", audited AS ({})", audit::insert(5)))),
             select: place.sql(SELECT),
             list: place.sql(LIST),
             count: place.sql(COUNT),
@@ -74,6 +78,9 @@ pub(super) struct Write {
     reset: bool,
     /// While this is true, Postgres refuses to commit the transaction. A `COMMIT` in a handler's SQL then rolls back.
     uncommitted: bool,
+    audit: Audit,
+    /// The values of the row that is added to the audit.
+    row: Option<Vec<Option<String>>>,
 }
 
 impl Write {
@@ -83,8 +90,11 @@ impl Write {
         revision: Revision,
         new: &Record,
         first_seen: FirstSeen,
+        audit: &Audit,
     ) -> Self {
         Self {
+            audit: audit.clone(),
+            row: audit.row().map(|row| audit::texts(row)),
             id: *id.as_bytes(),
             expected: expected.map(|expected| expected.0.cast_signed()),
             revision: revision.0.cast_signed(),
@@ -118,12 +128,12 @@ pub(super) async fn prepare<'w>(
     sql: &Statements,
     write: &'w Write,
 ) -> Result<Prepared<'w>, Failure> {
-    let sql = if write.expected.is_none() {
+    let forms = if write.expected.is_none() {
         &sql.insert
     } else {
         &sql.update
     };
-    let statement = session.prepare_cached(sql).await?;
+    let statement = session.prepare_cached(forms.of(&write.audit)).await?;
     Ok(Prepared { write, statement })
 }
 
@@ -137,17 +147,17 @@ impl Prepared<'_> {
             record,
             reset,
             uncommitted,
+            audit: _,
+            row,
         } = self.write;
         let id = &id.as_slice();
-        let insert: [&(dyn ToSql + Sync); 4] = [id, revision, record, uncommitted];
-        let changed = match expected {
-            None => session.execute(&self.statement, &insert).await?,
-            Some(expected) => {
-                let update: [&(dyn ToSql + Sync); 6] = [id, revision, record, uncommitted, expected, reset];
-                session.execute(&self.statement, &update).await?
-            }
-        };
-        Ok(changed == 1)
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(7);
+        parameters.extend([id as &(dyn ToSql + Sync), revision, record, uncommitted]);
+        if let Some(expected) = expected {
+            parameters.extend([expected as &(dyn ToSql + Sync), reset]);
+        }
+        parameters.extend(row.as_ref().map(|row| row as &(dyn ToSql + Sync)));
+        Ok(session.execute(&self.statement, &parameters).await? == 1)
     }
 }
 
@@ -162,7 +172,11 @@ pub(super) async fn prepare_completion<'w>(
     sql: &Statements,
     write: &'w Write,
 ) -> Result<Completion<'w>, Failure> {
-    let statement = session.prepare_cached(&sql.complete).await?;
+    let complete = match write.audit {
+        Audit::Nothing => &sql.complete,
+        Audit::Later | Audit::Row(_) => &sql.complete_with_row,
+    };
+    let statement = session.prepare_cached(complete).await?;
     Ok(Completion { write, statement })
 }
 
@@ -173,10 +187,13 @@ impl Completion<'_> {
             expected,
             revision,
             record,
+            row,
             ..
         } = self.write;
         let id = &id.as_slice();
-        let parameters: [&(dyn ToSql + Sync); 4] = [id, revision, record, expected];
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(5);
+        parameters.extend([id as &(dyn ToSql + Sync), revision, record, expected]);
+        parameters.extend(row.as_ref().map(|row| row as &(dyn ToSql + Sync)));
         let written = session.execute(&self.statement, &parameters).await;
         match written {
             Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => Err(Failure::NotOurs),

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
+use super::audit;
 use super::session::{self, Failure, Session};
 use crate::store::StoreError;
 
@@ -20,7 +21,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 /// While `uncommitted` is true, the record's foreign key refers to a row that cannot exist. Postgres checks the key at
 /// commit. So the transaction cannot be committed before the store has completed its record, whatever SQL a handler
 /// runs.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE {schema}operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
     CREATE TABLE {schema}operator_operations (
@@ -57,10 +58,11 @@ const MIGRATIONS: [&str; 3] = [
     );
     CREATE INDEX operator_reservations_ends ON {schema}operator_reservations (ends);
 ",
+    audit::TABLE,
 ];
 
 /// The newest schema that this version knows.
-const KNOWN: u32 = 3;
+const KNOWN: u32 = 4;
 const _: () = assert!(
     MIGRATIONS.len() == KNOWN as usize,
     "there must be exactly one migration per schema version"
@@ -76,6 +78,11 @@ const TABLES: [&str; 3] = ["operator_operations", "operator_limits", "operator_r
 const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS need (needed, place)
     WHERE NOT has_table_privilege('{schema}{table}', needed)";
+
+/// The rights on the audit's table that the role lacks. It does not need `UPDATE`, because rows are never changed.
+const MISSING_FOR_AUDIT: &str = "SELECT string_agg(needed, ', ' ORDER BY place)
+    FROM unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) WITH ORDINALITY AS need (needed, place)
+    WHERE NOT has_table_privilege('{schema}operator_audit', needed)";
 
 /// The name of the schema, quoted where SQL needs it.
 const FOUND_IN: &str = "SELECT relnamespace::regnamespace::text FROM pg_class
@@ -153,6 +160,7 @@ impl Place {
         for table in TABLES {
             sql += &format!("-- GRANT SELECT, INSERT, UPDATE, DELETE ON {{schema}}{table} TO the_role;\n");
         }
+        sql += "-- GRANT SELECT, INSERT, DELETE ON {schema}operator_audit TO the_role; -- with OPERATOR_AUDIT\n";
         self.sql(&sql)
     }
 }
@@ -266,7 +274,13 @@ fn unreadable(failure: Failure, place: &Place, name: &str) -> StoreError {
     }
 }
 
-fn denied(rights: &str, table: &str, place: &Place, name: &str) -> StoreError {
+/// The rights on the audit's table that the role lacks, if it lacks some.
+pub(super) async fn missing_for_audit(session: &Session, place: &Place) -> Result<Option<String>, Error> {
+    let row = session.query_one(&place.quoted(MISSING_FOR_AUDIT), &[]).await?;
+    row.try_get(0)
+}
+
+pub(super) fn denied(rights: &str, table: &str, place: &Place, name: &str) -> StoreError {
     let table = place.sql(&format!("{{schema}}{table}"));
     StoreError::NotReady {
         store: name.to_owned(),

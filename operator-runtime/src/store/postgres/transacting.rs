@@ -178,9 +178,10 @@ impl Transaction for Transacting<'_> {
             expected,
             new,
             first_seen,
+            audit,
         } = proposal;
         let revision = self.store.revisions.next();
-        let write = Write::new(id, expected, revision, &new, first_seen).in_a_transaction(&new);
+        let write = Write::new(id, expected, revision, &new, first_seen, &audit).in_a_transaction(&new);
         if self.savepoint && new.state != State::InProgress {
             let swapped = write.swapped();
             self.completion = Some(write);

@@ -123,6 +123,7 @@ impl RedisStore {
             expected,
             ref new,
             first_seen,
+            audit: _,
         } = proposal;
         self.refuse_when_closed()?;
         let revision = self.revisions.next();

@@ -1,5 +1,6 @@
 //! The SQLite store: records in one file, next to the program's own tables; durable, for one machine.
 
+mod audit;
 mod connection;
 mod guard;
 mod job;
@@ -30,8 +31,8 @@ use self::ticks::Ticks;
 use self::writer::Writer;
 use self::writing::Writing;
 use super::{
-    BoxFuture, Counts, Cursor, Ended, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError, Swap,
-    Transactions, Verdict, Work,
+    AuditLog, BoxFuture, Counts, Cursor, Ended, Limits, OperationId, Page, Proposal, Provided, Step, Store, StoreError,
+    Swap, Transactions, Verdict, Work,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::transaction::{Database, Reader, Tx, sealed};
@@ -193,7 +194,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         Step::Later(Box::pin(async move {
-            let swapping = self.ask(move |writing| writing.records.swap(&writing.tx.connection, &proposal));
+            let swapping = self.ask(move |writing| writing.swap(&proposal));
             swapping.await.map_err(|failure| failure.error)
         }))
     }
@@ -259,6 +260,10 @@ impl Store for SqliteStore {
     }
 
     fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
+
+    fn audit(&self) -> Option<&dyn AuditLog> {
         Some(self)
     }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::audit;
 use super::ticks::{self, Ticks};
 use crate::store::revisions::Revisions;
 use crate::store::{
-    Ages, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision, StoreError,
-    Swap, Times,
+    Ages, AuditRow, Counts, Cursor, DecodeError, FirstSeen, Listed, OperationId, Page, Proposal, Record, Revision,
+    StoreError, Swap, Times,
 };
 
 #[derive(Debug)]
@@ -42,13 +43,24 @@ impl Records {
             expected,
             ref new,
             first_seen,
+            ref audit,
         } = proposal;
         let revision = self.revisions.next();
         match write(connection, id, expected, revision, new, first_seen, self.ticks.now()) {
-            Ok(true) => Ok(Swap::Swapped(revision)),
+            Ok(true) => {
+                let added = audit.row().map_or(Ok(()), |row| self.audit(connection, row));
+                added.map(|()| Swap::Swapped(revision))
+            }
             Ok(false) => self.held(connection, id),
             Err(source) => Err(StoreError::unavailable(&self.name, "write a record", source)),
         }
+    }
+
+    /// Adds a row to the audit.
+    pub(super) fn audit(&self, connection: &Connection, row: &AuditRow) -> Result<(), StoreError> {
+        let ended = self.ticks.as_time(self.ticks.now());
+        audit::insert(connection, row, ended)
+            .map_err(|source| StoreError::unavailable(&self.name, "add a row to its audit", source))
     }
 
     fn held(&self, connection: &Connection, id: OperationId) -> Result<Swap, StoreError> {

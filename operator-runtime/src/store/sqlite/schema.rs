@@ -3,10 +3,11 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::audit;
 use crate::store::StoreError;
 
 /// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE operator_operations (
         id BLOB NOT NULL PRIMARY KEY,
@@ -43,6 +44,7 @@ const MIGRATIONS: [&str; 3] = [
     ) WITHOUT ROWID, STRICT;
     CREATE INDEX operator_reservations_ends ON operator_reservations (ends);
 ",
+    audit::TABLE,
 ];
 
 pub(super) fn upgrade(connection: &mut Connection, name: &str) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::clock::ManualClock;
 use crate::record::{FirstSeen, Record};
-use crate::store::{Fingerprint, Origin, State, contract};
+use crate::store::{Audit, Fingerprint, Origin, State, contract};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -50,6 +50,7 @@ async fn claim(store: &SqliteStore) -> Result<Swap, StoreError> {
             expected: None,
             new: record(),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -137,6 +138,7 @@ async fn a_process_that_starts_with_a_wrong_clock_returns_the_same_ages() {
                 expected: Some(revision),
                 new: record(),
                 first_seen: FirstSeen::Keep,
+                audit: Audit::Nothing,
             })
             .wait()
             .await;
@@ -250,6 +252,7 @@ async fn a_full_file_refuses_writes_until_there_is_room() {
             expected: None,
             new: Arc::clone(&long),
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await
@@ -262,6 +265,7 @@ async fn a_full_file_refuses_writes_until_there_is_room() {
             expected: None,
             new: long,
             first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
         })
         .wait()
         .await;

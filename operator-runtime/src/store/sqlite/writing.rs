@@ -10,7 +10,7 @@ use super::Sqlite;
 use super::guard::Guard;
 use super::records::Records;
 use super::sql::{Savepoint, Sql};
-use crate::store::{Proposal, Reservation, Reserved, Step, StoreError, Swap, Transaction, Verdict};
+use crate::store::{AuditRow, Proposal, Reservation, Reserved, Step, StoreError, Swap, Transaction, Verdict};
 use crate::transaction::Tx;
 
 /// The open transaction, as jobs see it.
@@ -43,6 +43,20 @@ impl Writing<'_> {
         let done = self.in_savepoint(work, Result::is_ok);
         // A full disk makes SQLite roll back. Then the error `Full` says more than the error of the rollback.
         full.map_or_else(|| done?, Err)
+    }
+
+    /// Writes a record. A row of the audit that cannot be added undoes the write.
+    pub(super) fn swap(&mut self, proposal: &Proposal) -> Result<Swap, StoreError> {
+        let swap = |writing: &mut Self| writing.records.swap(&writing.tx.connection, proposal);
+        match proposal.audit.row() {
+            None => swap(self),
+            Some(_) => self.isolated(swap),
+        }
+    }
+
+    /// Adds a row to the audit.
+    pub(super) fn add_to_audit(&mut self, row: &AuditRow) -> Result<(), StoreError> {
+        self.isolated(|writing| writing.records.audit(&writing.tx.connection, row))
     }
 
     /// Like [`isolated`](Self::isolated), but the work returns a verdict, and the handler's statements are interrupted

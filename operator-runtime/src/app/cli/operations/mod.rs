@@ -7,16 +7,17 @@ mod show;
 
 use std::any::Any;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::{Done, said, settings};
 use crate::app::assemble::open_store;
 use crate::app::desk::Desk;
-use crate::app::{App, Given, registry};
+use crate::app::{App, Config, Given, SettingName, registry};
 use crate::endpoint::Endpoint;
 use crate::idempotency::operations::Operations;
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Store};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -45,20 +46,28 @@ pub(super) async fn run(app: &App, command: Command) -> Done {
 /// Opens the app's store.
 async fn open(app: &App) -> Result<Desk, String> {
     let config = settings(app)?;
+    let (store, setting) = open_existing(app, &config).await?;
+    let store = store.ok_or_else(|| {
+        format!(
+            "The store is in memory, so only the server process can see the operations, and this command cannot list or settle them: set {setting} to a persistent store, such as sqlite:operator.db, or look at the admin page (OPERATOR_ADMIN) of the server."
+        )
+    })?;
+    let audit = config.settle_audit().map_err(said)?.map(|given| given.value);
+    Ok(Desk {
+        operations: Operations::audited(store, config.operations, audit),
+        endpoints: recorded(app).into(),
+    })
+}
+
+/// Opens the store that a server uses, and returns it with the name of its setting. `None` if the store is in the memory
+/// of the server process.
+pub(super) async fn open_existing(app: &App, config: &Config) -> Result<(Option<Arc<dyn Store>>, SettingName), String> {
     if app.store.is_none() {
         check_file(&config.store_url().map_err(said)?)?;
     }
-    let store = open_store(app, &config).await.map_err(said)?;
-    if store.built_in().is_some_and(<dyn Any + Send + Sync>::is::<MemoryStore>) {
-        return Err(format!(
-            "The store is in memory, so only the server process can see the operations, and this command cannot list or settle them: set {} to a persistent store, such as sqlite:operator.db, or look at the admin page (OPERATOR_ADMIN) of the server.",
-            app.store_setting(&config)
-        ));
-    }
-    Ok(Desk {
-        operations: Operations::new(store, config.operations),
-        endpoints: recorded(app).into(),
-    })
+    let store = open_store(app, config).await.map_err(said)?;
+    let is_in_memory = store.built_in().is_some_and(<dyn Any + Send + Sync>::is::<MemoryStore>);
+    Ok(((!is_in_memory).then_some(store), app.store_setting(config)))
 }
 
 /// Returns an error if the SQLite file is missing, because opening a missing file would create an empty store.

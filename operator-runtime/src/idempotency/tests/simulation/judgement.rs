@@ -233,7 +233,7 @@ impl Simulation<'_> {
             by: "a person".to_owned(),
             at: std::time::UNIX_EPOCH + std::time::Duration::from_secs(self.now),
         });
-        let mut settling = pin!(operations.settle(listed, effect, &finding, &settlement));
+        let mut settling = pin!(operations.settle(listed, effect, &finding, &settlement, None));
         let mut context = Context::from_waker(Waker::noop());
         let settled = loop {
             if let Poll::Ready(settled) = settling.as_mut().poll(&mut context) {

@@ -7,7 +7,7 @@ use super::super::reference::{self, Ending, Reference, Verdict};
 use super::call::{due_of, first, number, outcome};
 use super::{MAX_EXECUTION, Simulation};
 use crate::idempotency::outcome::{Answer, Recorded};
-use crate::idempotency::transacted::Transacted;
+use crate::idempotency::transacted::{Transacted, TransactionAsked};
 use crate::store::StoreError;
 
 /// One transactional request.
@@ -107,12 +107,18 @@ impl Simulation<'_> {
         let handler = effects.handler(self.effect(asked), outcome(asked.ending, asked.answer));
         let operations = self.servers[server].0.clone();
         let (id, first) = (self.id(asked.key), first(asked.key, asked.body));
+        let asked = TransactionAsked {
+            id,
+            first,
+            max_execution: MAX_EXECUTION,
+            draft: None,
+        };
         // The handler can be taken, because no transaction of a history runs twice.
         let mut handler = Some(handler);
         async move {
             let handler = || handler.take().expect("it runs once");
             operations
-                .transact(id, first, MAX_EXECUTION, &Arc::default(), Ok(Vec::new()), handler)
+                .transact(asked, &Arc::default(), Ok(Vec::new()), handler)
                 .await
         }
     }

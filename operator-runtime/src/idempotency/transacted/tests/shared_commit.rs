@@ -62,7 +62,7 @@ impl Queue {
         let id = OperationId::new("tenant", "first");
         let first = self.queue(async move {
             desk.operations
-                .transact(id, first("first"), MINUTE, &Arc::default(), NO_NEEDS, handlers)
+                .transact(asked(id, first("first"), MINUTE), &Arc::default(), NO_NEEDS, handlers)
                 .await
         });
         running.await.expect("started");
@@ -95,7 +95,7 @@ impl Queue {
         let (desk, id) = (self.desk.clone(), OperationId::new("tenant", key));
         self.queue(async move {
             desk.operations
-                .transact(id, first(key), MINUTE, &Arc::default(), NO_NEEDS, handlers)
+                .transact(asked(id, first(key), MINUTE), &Arc::default(), NO_NEEDS, handlers)
                 .await
         })
     }
@@ -116,6 +116,7 @@ impl Queue {
             max_execution: MINUTE,
             longest_wait: Duration::MAX,
             meter: &CallMeter::of("mail"),
+            draft: &None,
         };
         self.desk.operations.admit(&asked).await.expect("the store answers")
     }

@@ -1,0 +1,194 @@
+//! Inputs and answers as the audit shows them: JSON without spaces, with fields sorted by name, and `"(secret)"` in place
+//! of each secret value.
+
+use std::collections::BTreeMap;
+
+use jsonschema::json::Node as _;
+use serde_json::Value;
+
+use super::Input;
+use super::bound::BoundInputs;
+use super::document::{Document, Node};
+use super::given::Given;
+use super::identity::{write_number, write_separator, write_string};
+use crate::protocol::request::Content;
+use crate::schema::secrets::{HIDDEN, Place, Secrets};
+
+/// The secret parts of an endpoint's inputs, by the names of the inputs.
+#[derive(Debug, Default)]
+pub(crate) struct InputSecrets(BTreeMap<String, Secrets>);
+
+impl InputSecrets {
+    pub(crate) fn of(inputs: &[Input]) -> Self {
+        let mut secrets = BTreeMap::new();
+        let mut add = |name: &str, schema: Value| {
+            secrets.extend(Secrets::of(schema).map(|found| (name.to_owned(), found)));
+        };
+        for input in inputs {
+            let schema = input.property();
+            if input.flatten.is_none() {
+                add(input.name, schema);
+                continue;
+            }
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            for (name, field) in fields {
+                let mut field = field.clone();
+                // The field may refer to the definitions of the whole schema.
+                if let (Some(field), Some(definitions)) = (field.as_object_mut(), schema.get("$defs")) {
+                    field.insert("$defs".to_owned(), definitions.clone());
+                }
+                add(name, field);
+            }
+        }
+        Self(secrets)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The inputs that the caller sent. `None` if they cannot be read. A name that is not that of an input is left out.
+pub(crate) fn inputs(bound: &BoundInputs, secrets: &InputSecrets, content: &Content) -> Option<String> {
+    let mut given = Given::of(bound, content).ok()?;
+    let mut names: Vec<&str> = bound.names().collect();
+    names.sort_unstable();
+    let mut text = String::from("{");
+    for name in names {
+        let Some(value) = given.take_field(name) else { continue };
+        write_separator(text.len() - 1, &mut text);
+        write_string(name, &mut text);
+        text.push(':');
+        let secrets = secrets.0.get(name);
+        match Document::of(value.get()) {
+            Ok(document) => write(document.root(), secrets.map(Secrets::whole).as_ref(), &mut text),
+            // Such as a number that no type can hold. The call is refused because of it.
+            Err(_) => text.push_str("null"),
+        }
+    }
+    text.push('}');
+    Some(text)
+}
+
+/// A JSON text. `None` if it cannot be read, for example because it has too many levels.
+pub(crate) fn value(json: &str, secrets: Option<&Secrets>) -> Option<String> {
+    let document = Document::of(json).ok()?;
+    let mut text = String::with_capacity(json.len());
+    write(document.root(), secrets.map(Secrets::whole).as_ref(), &mut text);
+    Some(text)
+}
+
+/// The recursion ends, because a document has at most 127 levels.
+fn write(value: Node<'_>, place: Option<&Place<'_>>, text: &mut String) {
+    if place.is_some_and(Place::is_secret) {
+        return write_string(HIDDEN, text);
+    }
+    if value.is_object() {
+        let mut members: Vec<_> = value.members().collect();
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        text.push('{');
+        for (index, (name, value)) in members.into_iter().enumerate() {
+            write_separator(index, text);
+            write_string(&name, text);
+            text.push(':');
+            write(value, place.map(|place| place.field(&name)).as_ref(), text);
+        }
+        text.push('}');
+    } else if value.as_array().is_some() {
+        text.push('[');
+        for (index, item) in value.items().enumerate() {
+            write_separator(index, text);
+            write(item, place.map(|place| place.item(index)).as_ref(), text);
+        }
+        text.push(']');
+    } else if let Some(string) = value.as_string() {
+        write_string(&string, text);
+    } else if value.is_number() {
+        write_plain_number(value.written().unwrap_or_default(), text);
+    } else {
+        text.push_str(value.written().unwrap_or_default());
+    }
+}
+
+/// Writes a number with all its digits and without an exponent, unless it would have more than 40 digits: `1.50e3` as
+/// `1500`. People look for a number as they write it.
+fn write_plain_number(number: &str, text: &mut String) {
+    const MOST: i64 = 40;
+    let mut exact = String::new();
+    write_number(number, &mut exact);
+    let Some((digits, exponent)) = exact.split_once('e') else {
+        return text.push_str(&exact);
+    };
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
+    let exponent = exponent.parse::<i64>().unwrap_or(i64::MAX);
+    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
+    // How many digits are in front of the point.
+    let whole = length.saturating_add(exponent);
+    let plain = match usize::try_from(whole) {
+        _ if length.saturating_add(exponent.saturating_abs()) > MOST => exact.clone(),
+        Ok(_) if exponent >= 0 => format!("{sign}{digits}{}", zeros(exponent)),
+        Ok(whole @ 1..) => format!("{sign}{}.{}", &digits[..whole], &digits[whole..]),
+        _ => format!("{sign}0.{}{digits}", zeros(whole.saturating_neg())),
+    };
+    text.push_str(&plain);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::input::JsonInput;
+    use crate::protocol::method::Method;
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        let of = |number: &str| value(number, None).unwrap();
+        for (written, plain) in [
+            ("1004", "1004"),
+            ("1.50e3", "1500"),
+            ("1500", "1500"),
+            ("12.50", "12.5"),
+            ("-0.050", "-0.05"),
+            ("125e-1", "12.5"),
+            ("-0", "0"),
+            ("1e300", "1e300"),
+            ("1e-300", "1e-300"),
+            (
+                "340282366920938463463374607431768211455",
+                "340282366920938463463374607431768211455",
+            ),
+        ] {
+            assert_eq!(of(written), plain, "{written}");
+        }
+    }
+
+    #[test]
+    fn inputs_are_sorted_and_secrets_are_hidden() {
+        let inputs_of_endpoint = [
+            <u64 as JsonInput>::INPUT.named("order", "The order."),
+            <Option<String> as JsonInput>::INPUT
+                .named("iban", "The account.")
+                .secret(),
+        ];
+        let bound = BoundInputs::of(Method::Post, &inputs_of_endpoint).unwrap();
+        let secrets = InputSecrets::of(&inputs_of_endpoint);
+        let shown = |body: &'static str| inputs(&bound, &secrets, &Content::Body(body.into()));
+        assert_eq!(
+            shown(r#"{ "order": 5.0, "iban": "DE02", "more": "left out" }"#).unwrap(),
+            r#"{"iban":"(secret)","order":5}"#
+        );
+        assert_eq!(
+            shown(r#"{"order":{"b":1,"a":[]}}"#).unwrap(),
+            r#"{"order":{"a":[],"b":1}}"#
+        );
+        assert_eq!(shown("[]"), None);
+        assert_eq!(shown(r#"{"order":1e999}"#).unwrap(), r#"{"order":null}"#);
+        let whole = Secrets::of(json!({ "properties": { "iban": { "x-operator-secret": true } } }));
+        assert_eq!(
+            value(r#"{"iban":{"a":1},"a":"b"}"#, whole.as_ref()).unwrap(),
+            r#"{"a":"b","iban":"(secret)"}"#
+        );
+    }
+}

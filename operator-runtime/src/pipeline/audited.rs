@@ -1,0 +1,132 @@
+//! A call as the audit describes it. Nothing here is done unless the audit is on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::operation::Operation;
+use super::prepared::PreparedEndpoint;
+use crate::endpoint::Endpoint;
+use crate::idempotency::auditing::{AuditDraft, Ending};
+use crate::input::audited::{self, InputSecrets};
+use crate::problem::Outcome;
+use crate::protocol::caller::Caller;
+use crate::protocol::request::Content;
+use crate::record::AuditRow;
+use crate::record::operation::{OperationId, Origin};
+use crate::schema::secrets::{HIDDEN, Secrets};
+
+/// What is secret in the calls of an endpoint.
+#[derive(Debug)]
+pub(crate) struct AuditedEndpoint {
+    /// `None` if the calls are events, which have no inputs. The audit then shows the whole event.
+    inputs: Option<InputSecrets>,
+    output: Option<Secrets>,
+}
+
+impl AuditedEndpoint {
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            inputs: Some(InputSecrets::of(endpoint.inputs)),
+            output: Secrets::of((endpoint.output)().to_value()),
+        }
+    }
+
+    pub(crate) fn of_events(handler: &Endpoint) -> Self {
+        Self {
+            inputs: None,
+            output: Secrets::of((handler.output)().to_value()),
+        }
+    }
+
+    fn answer(&self, outcome: Outcome, body: &Bytes) -> Option<String> {
+        match outcome {
+            Outcome::Done => shown(body, self.output.as_ref()),
+            Outcome::Invalid if self.has_secret_inputs() => without_values(body),
+            _ => shown(body, None),
+        }
+    }
+
+    fn has_secret_inputs(&self) -> bool {
+        self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty())
+    }
+}
+
+/// An answer without its secret parts. An answer that cannot be read is hidden.
+pub(crate) fn shown(body: &[u8], secrets: Option<&Secrets>) -> Option<String> {
+    let text = str::from_utf8(body).ok()?;
+    match secrets {
+        None => Some(text.to_owned()),
+        Some(secrets) => audited::value(text, Some(secrets)).or_else(|| Some(Value::from(HIDDEN).to_string())),
+    }
+}
+
+/// A problem with the inputs without its sentences, because they may quote a secret value.
+fn without_values(problem: &[u8]) -> Option<String> {
+    let mut problem: Value = serde_json::from_slice(problem).ok()?;
+    let hide = |detail: &mut Value| *detail = HIDDEN.into();
+    let errors = problem.get_mut("errors").and_then(Value::as_array_mut);
+    errors
+        .into_iter()
+        .flatten()
+        .filter_map(|error| error.get_mut("detail"))
+        .for_each(hide);
+    problem.get_mut("detail").map(hide);
+    Some(problem.to_string())
+}
+
+/// A claimed call, from which the rows of its operation are made.
+#[derive(Debug)]
+pub(super) struct AuditedCall {
+    endpoint: Arc<PreparedEndpoint>,
+    operation: OperationId,
+    origin: Origin,
+    caller: Caller,
+    content: Content,
+    /// The id of the caller's trace, which the caller may send.
+    trace_id: Option<Box<str>>,
+}
+
+impl AuditedCall {
+    pub(super) fn new(
+        endpoint: &Arc<PreparedEndpoint>,
+        operation: &Operation,
+        caller: &Caller,
+        content: &Content,
+        trace_id: Option<&str>,
+    ) -> Self {
+        Self {
+            endpoint: Arc::clone(endpoint),
+            operation: operation.id,
+            origin: operation.first.origin.clone(),
+            caller: caller.clone(),
+            content: content.clone(),
+            trace_id: trace_id.map(Into::into),
+        }
+    }
+
+    fn inputs(&self, secrets: &AuditedEndpoint) -> Option<String> {
+        match (&secrets.inputs, &self.content) {
+            (Some(secrets), content) => audited::inputs(&self.endpoint.arguments.inputs, secrets, content),
+            (None, Content::Body(event)) => audited::value(str::from_utf8(event).ok()?, None),
+            (None, Content::Parameters(_)) => None,
+        }
+    }
+}
+
+impl AuditDraft for AuditedCall {
+    fn row(&self, ending: &Ending<'_>, attempts: u32) -> AuditRow {
+        let mut row = AuditRow::new(self.operation, self.origin.clone(), ending.outcome.word());
+        row.key_id = Some(self.caller.name().id().to_owned());
+        row.scheme = Some(self.caller.scheme().word().into());
+        row.trace_id = self.trace_id.as_deref().map(str::to_owned);
+        row.status = Some(ending.status);
+        row.attempts = attempts;
+        if let Some(secrets) = &self.endpoint.audited {
+            row.inputs = self.inputs(secrets);
+            row.answer = ending.answer.and_then(|body| secrets.answer(ending.outcome, body));
+        }
+        row
+    }
+}
