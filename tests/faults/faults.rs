@@ -23,4 +23,5 @@ mod settling;
 mod stop;
 mod storm;
 mod tls;
+mod upgrade;
 mod wrong_protocol;
