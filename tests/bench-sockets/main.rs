@@ -213,10 +213,10 @@ impl Table {
                 row.to(bare, Measured::rate),
                 row.median(Measured::processor),
                 row.to(bare, Measured::processor),
-                row.median(|round| round.at(0.5)),
-                row.median(|round| round.at(0.99)),
-                row.to(bare, |round| round.at(0.99)),
-                row.median(|round| round.at(0.999)),
+                row.median(|round| round.at(500)),
+                row.median(|round| round.at(990)),
+                row.to(bare, |round| round.at(990)),
+                row.median(|round| round.at(999)),
             );
         }
     }
@@ -244,15 +244,10 @@ impl Measured {
         self.processor.as_secs_f64() * 1e6 / self.round.times.len() as f64
     }
 
-    /// The time in microseconds within which this part of the requests was answered.
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index of the times"
-    )]
-    fn at(&self, part: f64) -> f64 {
+    /// The time in microseconds within which so many thousandths of the requests were answered.
+    fn at(&self, thousandths: usize) -> f64 {
         let times = &self.round.times;
-        times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6
+        times[(times.len() - 1) * thousandths / 1000].as_secs_f64() * 1e6
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use operator_runtime::rusqlite::{Connection, params};
+use operator_runtime::store::Record;
 use operator_runtime::tokio_postgres::{self, NoTls};
 
 use super::workers::{completed, id_unlike_any_other, in_progress};
@@ -12,8 +13,8 @@ const AT_ONCE: u32 = 64;
 /// The age of the records, in milliseconds.
 const AGE: i64 = 30 * 60 * 1000;
 
-/// Fills the closed file of a SQLite store. `synchronous` and the log are off meanwhile.
-pub(crate) fn sqlite(path: &Path, records: u32) {
+/// Fills the closed file of a SQLite store with copies of a record. `synchronous` and the log are off meanwhile.
+pub(crate) fn sqlite(path: &Path, records: u32, completed: &Record) {
     let connection = Connection::open(path).unwrap();
     for (pragma, value) in [
         ("journal_mode", "OFF"),
@@ -30,7 +31,7 @@ pub(crate) fn sqlite(path: &Path, records: u32) {
     let mut complete = connection
         .prepare("UPDATE operator_operations SET revision = ?2, written = ?3, record = ?4 WHERE id = ?1")
         .unwrap();
-    let (claimed, completed) = (in_progress().encode(), completed().encode());
+    let (claimed, completed) = (in_progress().encode(), completed.encode());
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();

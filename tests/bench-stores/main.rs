@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use bare::{InPostgres, InSqlite};
 use by_redis::InRedis;
 use measure::{Contender, Figures, in_turns};
-use workers::{Http, Kind, Own, Worker};
+use workers::{Http, Kind, Own, Worker, completed};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS ledger (cents integer NOT NULL)";
 const BOOK: &str = "INSERT INTO ledger VALUES (1)";
@@ -177,7 +177,7 @@ async fn on_sqlite(option: &str, synchronous: &'static str, records: u32) {
             address("own.db").await,
             address("filled.db").await,
         );
-        filled::sqlite(&folder.path().join("filled.db"), records);
+        filled::sqlite(&folder.path().join("filled.db"), records, &completed());
         let rivals = Rivals::start(kind, [&app, &own], &filled, by_hand::sqlite(bare("hand.db")).await).await;
         for callers in CALLERS {
             let bare = bare("bare.db");
@@ -255,10 +255,8 @@ fn arguments() -> (String, u32) {
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--records" => {
-                records = given
-                    .next()
-                    .and_then(|number| number.parse().ok())
-                    .expect("--records NUMBER")
+                let number = given.next().and_then(|number| number.parse().ok());
+                records = number.expect("--records NUMBER");
             }
             // cargo adds it.
             "--bench" => {}

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use operator_runtime::store::{SqliteStore, Store};
 
 use super::filled;
-use super::workers::{Kind, Own, Worker as _};
+use super::workers::{Kind, Own, Worker as _, completed_with};
 
 const CALLERS: usize = 32;
+/// The bytes of the filled records' answers. The records then have about 400 bytes.
+const ANSWER: usize = 250;
 /// As `serve` sweeps: so many records at once, and then a pause that is as long as the sweep.
 const AT_ONCE: u32 = 500;
 /// The filled records are older than this, those of the callers are not.
@@ -20,7 +22,7 @@ const EXPIRED: Duration = Duration::from_secs(10 * 60);
 pub(crate) async fn measure(path: &Path, records: u32) {
     SqliteStore::open(path).unwrap().close().await;
     let filling = Instant::now();
-    filled::sqlite(path, records);
+    filled::sqlite(path, records, &completed_with(vec![b'a'; ANSWER].into()));
     println!("{records} records were filled in by SQL in {:.0?}", filling.elapsed());
     let file = std::fs::metadata(path).unwrap().len() as f64;
     let bytes = filled::bytes_in_sqlite(path) as f64;
@@ -82,13 +84,13 @@ async fn during<T>(store: &Arc<dyn Store>, work: impl Future<Output = T>) -> (Ve
 /// An operation is two calls of the store, so a call was held up at most as long as the longest operation.
 fn show(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    let at = |thousandths: usize| times[(times.len() - 1) * thousandths / 1000].as_secs_f64() * 1e3;
     println!(
         "{what}: {} operations, p50 {:.1}, p99 {:.1}, p99.9 {:.1}, longest {:.1} ms",
         times.len(),
-        at(0.5),
-        at(0.99),
-        at(0.999),
-        at(1.0)
+        at(500),
+        at(990),
+        at(999),
+        at(1000)
     );
 }
