@@ -1,7 +1,8 @@
 //! Makes source code that tests include:
 //! - for the test `costs`, the quickstart example;
 //! - for the test `hygiene`, the sample of the macros beside items with every name in its expansions;
-//! - for the test `many`, endpoints with many inputs.
+//! - for the test `many`, endpoints with many inputs;
+//! - for the benchmark `sockets`, a thousand endpoints.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,6 +29,16 @@ fn main() {
         ("GET", "nine", 9),
     ];
     write("many.rs", &many.map(endpoint_of).concat());
+    write("thousand.rs", &endpoints_of(1_000));
+}
+
+/// Endpoints without inputs, and a function that lists them.
+fn endpoints_of(count: u32) -> String {
+    let endpoint =
+        |index| format!("/// Does nothing.\n#[operator_api(GET, \"/more/{index}\")]\nasync fn more_{index}() {{}}\n");
+    let endpoints: String = (0..count).map(endpoint).collect();
+    let names: String = (0..count).map(|index| format!("more_{index},")).collect();
+    format!("{endpoints}\npub(crate) fn all() -> Endpoints {{ endpoints![{names}] }}\n")
 }
 
 fn read(path: &str) -> String {

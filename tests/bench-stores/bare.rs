@@ -41,8 +41,8 @@ impl InSqlite {
         connection.pragma_update(None, "synchronous", synchronous).unwrap();
         connection
             .execute_batch(
-                "CREATE TABLE IF NOT EXISTS op (id BLOB NOT NULL PRIMARY KEY, revision INTEGER NOT NULL, written INTEGER NOT NULL,
-                     first_seen INTEGER NOT NULL, record BLOB NOT NULL) WITHOUT ROWID, STRICT;
+                "CREATE TABLE IF NOT EXISTS op (id BLOB NOT NULL UNIQUE, revision INTEGER NOT NULL, written INTEGER NOT NULL,
+                     first_seen INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
                  CREATE INDEX IF NOT EXISTS op_first_seen ON op (first_seen); CREATE TABLE IF NOT EXISTS ledger (cents INTEGER NOT NULL)",
             )
             .unwrap();

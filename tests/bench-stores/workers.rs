@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::body::Bytes;
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
     Audit, BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, Response, Revision, State, Store,
@@ -170,10 +171,14 @@ pub(crate) fn in_progress() -> Arc<Record> {
 }
 
 pub(crate) fn completed() -> Arc<Record> {
+    completed_with("true".into())
+}
+
+pub(crate) fn completed_with(body: Bytes) -> Arc<Record> {
     record(State::Completed(Response::new(
         StatusCode::OK,
         "application/json",
-        "true".into(),
+        body,
     )))
 }
 

@@ -16,12 +16,15 @@ const OPERATIONS: usize = 60;
 
 /// Runs a command in its own mount namespace; the command ends by executing the program.
 pub(crate) fn isolated(script: &str, program: &Path) -> Command {
+    isolated_by(&format!("{script} && exec \"$0\" serve"), program)
+}
+
+/// Runs a script in its own mount namespace; `$0` is the program.
+pub(crate) fn isolated_by(script: &str, program: &Path) -> Command {
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let mut command = Command::new("unshare");
     command.arg(if is_root { "-m" } else { "-Urm" });
-    command
-        .args(["sh", "-c", &format!("{script} && exec \"$0\" serve")])
-        .arg(program);
+    command.args(["sh", "-c", script]).arg(program);
     command
 }
 

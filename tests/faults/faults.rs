@@ -25,4 +25,5 @@ mod settling;
 mod stop;
 mod storm;
 mod tls;
+mod upgrade;
 mod wrong_protocol;

@@ -12,11 +12,13 @@ use crate::store::StoreError;
 
 /// How long a call waits for another process that locks the file before the call is refused.
 const BUSY: Duration = Duration::from_secs(5);
-/// The length of the write-ahead log, in pages (16 MiB), at which a checkpoint moves its changes into the file. A
-/// checkpoint costs two more flushes to the disk and stops the writer. With a long log, a page that many operations
-/// have changed is moved only once.
-const LOG: u32 = 4_000;
-/// The page cache of the writer, in KiB. It is large because ids are random, so writes go to every part of the file.
+/// The length of the write-ahead log, in pages (64 MiB), at which the writer itself makes a checkpoint and begins the log
+/// anew. [`Checkpoints`](super::checkpoints::Checkpoints) has moved most of these pages into the file by then. Each of the
+/// writer's checkpoints costs two more flushes to the disk, so a long log makes them rare.
+pub(super) const LOG: u32 = 16_000;
+/// The size of a page, in bytes: SQLite's default.
+const PAGE: u32 = 4_096;
+/// The page cache of the writer, in KiB. It is large because ids are random, so writes go to every part of their index.
 const CACHE: i32 = 32 * 1024;
 /// The size of the cache of prepared statements. The statements of handlers and of the store share this cache.
 const STATEMENTS: usize = 128;
@@ -37,12 +39,24 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 }
 
 fn configure(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+    let connection = open_for_checkpoints(path, durability)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
+    // An upgrade of the tables, or a large transaction of a handler, writes a longer log, whose file is then cut.
+    connection.pragma_update(None, "journal_size_limit", LOG * PAGE)?;
+    // A negative size is in KiB, and a positive size is in pages.
+    connection.pragma_update(None, "cache_size", -CACHE)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// Opens the file for writing, without the settings that only transactions need.
+pub(super) fn open_for_checkpoints(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(
         None,
@@ -52,10 +66,6 @@ fn configure(path: &Path, durability: Durability) -> rusqlite::Result<Connection
             Durability::ProcessCrash => "NORMAL",
         },
     )?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG)?;
-    // A negative size is in KiB, and a positive size is in pages.
-    connection.pragma_update(None, "cache_size", -CACHE)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
     Ok(connection)
 }
 

@@ -1,6 +1,7 @@
 //! The SQLite store: records in one file, next to the program's own tables; durable, for one machine.
 
 mod audit;
+mod checkpoints;
 mod connection;
 mod guard;
 mod job;
@@ -25,6 +26,7 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use self::checkpoints::Checkpoints;
 use self::job::{Asked, Failure, once};
 use self::records::Records;
 use self::ticks::Ticks;
@@ -101,12 +103,13 @@ impl SqliteStore {
         let path = path.as_ref();
         let name: Arc<str> = format!("SQLite file {}", path.display()).into();
         let mut connection = connection::open(path, durability, &name)?;
-        schema::upgrade(&mut connection, &name)?;
+        schema::upgrade(&connection, &name)?;
         let opening = |source| StoreError::unavailable(&name, "be opened", source);
         let ticks = Ticks::start(clock.clone(), &mut connection).map_err(opening)?;
         let guard = guard::install(&mut connection, clock.clone()).map_err(opening)?;
         let records = Records::new(name.clone(), ticks.clone())?;
-        let (jobs, stopped) = Writer::spawn(&name, Tx { connection }, records, guard, clock)?;
+        let checkpoints = Checkpoints::spawn(path, durability, &name)?;
+        let (jobs, stopped) = Writer::spawn(&name, Tx { connection }, records, guard, checkpoints, clock)?;
         let reader = Arc::new(Reader {
             pool: reader::Pool::new(path),
         });

@@ -121,8 +121,8 @@ impl Records {
         let before = self.ticks.now().saturating_sub(ticks::milliseconds(older_than));
         let removed = connection
             .prepare_cached(
-                "DELETE FROM operator_operations WHERE id IN
-                 (SELECT id FROM operator_operations WHERE first_seen < ?1 AND written < ?1 ORDER BY first_seen LIMIT ?2)",
+                "DELETE FROM operator_operations WHERE rowid IN
+                 (SELECT rowid FROM operator_operations WHERE first_seen < ?1 AND written < ?1 ORDER BY first_seen LIMIT ?2)",
             )
             .and_then(|mut statement| statement.execute(params![before, limit]))
             .map_err(|source| StoreError::unavailable(&self.name, "remove expired records", source))?;

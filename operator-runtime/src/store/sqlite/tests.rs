@@ -1,6 +1,7 @@
 //! Tests of the SQLite store: the contract, crashes, other processes, wrong clocks and errors.
 
 mod limits;
+mod upgrading;
 
 use std::path::PathBuf;
 
@@ -286,26 +287,6 @@ fn a_file_of_a_newer_version_or_that_is_not_a_database_is_refused() {
     let text = file.directory.path().join("notes.txt");
     std::fs::write(&text, "no database, but long enough to be taken for one".repeat(100)).expect("written");
     SqliteStore::open(text).expect_err("no database");
-}
-
-#[tokio::test]
-async fn a_file_of_the_first_version_is_upgraded_and_keeps_its_records() {
-    let file = File::new();
-    claim(&file.open()).await.expect("claimed");
-    let connection = Connection::open(file.path()).expect("opens");
-    connection
-        .execute_batch(
-            "DROP TABLE operator_clock; DROP TABLE operator_limits; DROP TABLE operator_reservations;
-            UPDATE operator_schema SET version = 1",
-        )
-        .expect("as the first version left it");
-    file.clock.advance(MINUTE);
-    let store = file.open();
-    assert_eq!(since_written(&store).await, MINUTE);
-    let read = |sql: &str| -> i64 { connection.query_row(sql, [], |row| row.get(0)).expect("is there") };
-    assert_eq!(read("SELECT version FROM operator_schema"), 3);
-    assert_eq!(read("SELECT count(*) FROM operator_clock"), 1);
-    assert_eq!(since_written(&file.open()).await, MINUTE, "opened once more");
 }
 
 #[cfg(unix)]

@@ -8,6 +8,7 @@ use rusqlite::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::Sqlite;
+use super::checkpoints::Checkpoints;
 use super::guard::Guard;
 use super::job::{Commit, Failure, Job};
 use super::records::Records;
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     sql: Sql,
     clock: Arc<dyn Clock>,
     jobs: mpsc::Receiver<Box<dyn Job>>,
+    checkpoints: Checkpoints,
     last: Commits,
     /// The limit of jobs in the next transaction. It becomes 1 after a job made its transaction fail, so that this job
     /// cannot make the same other jobs fail again and again. Then it doubles with each commit.
@@ -57,6 +59,7 @@ impl Writer {
         tx: Tx<Sqlite>,
         records: Records,
         guard: Guard,
+        checkpoints: Checkpoints,
         clock: Arc<dyn Clock>,
     ) -> Result<(Sender, oneshot::Receiver<()>), StoreError> {
         let (sender, jobs) = mpsc::channel();
@@ -70,6 +73,7 @@ impl Writer {
                 .map_err(|source| StoreError::unavailable(name, "get a random number for its statements", source))?,
             clock,
             jobs,
+            checkpoints,
             last: Commits::default(),
             most: BATCH,
         };
@@ -86,6 +90,7 @@ impl Writer {
     fn run(mut self) {
         while let Ok(first) = self.jobs.recv() {
             self.batch(first);
+            self.checkpoints.committed(self.tx.connection.total_changes());
         }
     }
 
