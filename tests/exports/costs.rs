@@ -91,7 +91,7 @@ fn worst_requests(caller: &Caller) {
     for name in worst::RECURSIVE {
         let endpoint = worst::endpoint_of(name);
         for depth in 1..127 {
-            let inputs = |innermost| worst::inputs_of(name, worst::nested(name, depth, innermost));
+            let inputs = |innermost| worst::inputs_of(name, &worst::nested(name, depth, innermost));
             let right = inputs(worst::leaf(name));
             let wrong = caller.call(endpoint, &inputs(json!("wrong"))).status;
             assert_eq!(wrong, 400, "{name} {depth}");

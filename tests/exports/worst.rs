@@ -164,7 +164,7 @@ pub(crate) fn endpoint_of(recursive: &str) -> &str {
 }
 
 /// The inputs of a call with this value of a recursive type.
-pub(crate) fn inputs_of(recursive: &str, value: Value) -> Value {
+pub(crate) fn inputs_of(recursive: &str, value: &Value) -> Value {
     match recursive {
         "node" | "bag" => json!({ recursive: value }),
         "tree" => json!({ "value": value, "others": [] }),

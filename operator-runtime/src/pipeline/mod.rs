@@ -54,7 +54,9 @@ use crate::protocol::caller::{Caller, Refused};
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
 use crate::protocol::envelope::remove_tokens;
-use crate::protocol::request::{Content, Kept, Refusal, Unverified, Verified};
+#[cfg(any(feature = "mcp", feature = "tls"))]
+use crate::protocol::request::Refusal;
+use crate::protocol::request::{Content, Kept, Unverified, Verified};
 use crate::protocol::request_id;
 use crate::protocol::trace_parent::TraceParent;
 use crate::record::operation::OperationId;
@@ -410,6 +412,7 @@ impl Pipeline {
         }
     }
 
+    #[cfg(feature = "cli")]
     pub(crate) fn operations(&self) -> &Operations {
         &self.operations
     }

@@ -68,9 +68,10 @@ impl Config {
         let stop_delay = self.settle_stop_delay().map_err(|problem| problems.push(problem));
         #[cfg(feature = "cli")]
         let admin = self.settle_admin(credentials.as_ref().ok());
-        #[cfg(not(feature = "cli"))]
-        let admin = self.settle_admin();
+        #[cfg(feature = "cli")]
         let admin = admin.map_err(|several| problems.extend(several));
+        #[cfg(not(feature = "cli"))]
+        problems.extend(self.settle_admin().err().into_iter().flatten());
         let rate = self.settle_rate().map_err(|problem| problems.push(problem));
         let audit = self.settle_audit().map_err(|problem| problems.push(problem));
         problems.extend(self.limits.problems());
