@@ -17,7 +17,7 @@ use crate::meter;
 const MOST_LINES: usize = 4096;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How long the thread rests after it has written all waiting lines. A line that arrives meanwhile wakes no thread, so that
-/// many calls cost one wake, which would otherwise be a third of the cost of logging a call.
+/// many calls cost one wake.
 const REST: Duration = Duration::from_millis(1);
 
 /// The sending end of the queue. Adding a line never waits and never fails.
