@@ -307,7 +307,7 @@ async fn digits(
 /// Says an amount. Use it to see whether each of its digits arrives in a body.
 #[operator_api(POST, "/price", read_only)]
 async fn price(
-    /// The amount.
+    /// What is to be paid, in euros.
     amount: Decimal,
 ) -> Decimal {
     amount

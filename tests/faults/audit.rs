@@ -14,7 +14,7 @@ use tests::services::Postgres;
 
 use crate::calm::{Calm, Told};
 use crate::programs::{Gate, lines, postgres_credits, sqlite_credits};
-use crate::storm::Storm;
+use crate::storm::{CALLERS, POINTS, Storm};
 
 const KILLS: usize = 56;
 const AUDIT: (&str, &str) = ("OPERATOR_AUDIT", "90d");
@@ -93,6 +93,8 @@ fn each_credit_in_sqlite_has_one_row() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", "sqlite:operator.db"), AUDIT],
         servers: 2,
+        callers: CALLERS,
+        points: POINTS,
         path: "/credit",
         body: |_| "{}".to_owned(),
     };
@@ -109,6 +111,8 @@ fn each_charge_recorded_in_sqlite_has_one_row() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", "sqlite:operator.db"), AUDIT],
         servers: 2,
+        callers: CALLERS,
+        points: POINTS,
         path: "/charge",
         body: |_| "{}".to_owned(),
     };
@@ -125,6 +129,8 @@ fn each_credit_in_postgres_has_one_row() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", &postgres.url()), AUDIT],
         servers: 2,
+        callers: CALLERS,
+        points: POINTS,
         path: "/credit",
         body: |_| "{}".to_owned(),
     };
@@ -146,6 +152,8 @@ fn each_charge_recorded_in_postgres_has_one_row() {
         folder: folder.path(),
         environment: &[("OPERATOR_STORE", &postgres.url()), AUDIT],
         servers: 2,
+        callers: CALLERS,
+        points: POINTS,
         path: "/charge",
         body: |_| "{}".to_owned(),
     };
