@@ -227,6 +227,35 @@ fn the_list_is_filtered_readable_and_used_with_the_keyboard() {
 }
 
 #[test]
+fn with_the_audit_inputs_are_shown_and_operations_are_found_by_them() {
+    let desk = Desk::start_with(&[("OPERATOR_AUDIT", "90d")]);
+    for order in [1004, 1009] {
+        let body = json!({ "order_id": order, "amount_cents": 7, "reason": "<i>late</i>" }).to_string();
+        assert_eq!(
+            post(desk.server.port, "/refunds", &format!("refund-{order}"), &body)
+                .unwrap()
+                .status,
+            200
+        );
+    }
+    let browser = desk.signed_in();
+    let rows = "document.querySelectorAll('[aria-label=\"Lately\"] tbody tr').length";
+    browser.until(&format!("{rows} === 2"));
+    browser.fill("#input", "order_id=1009");
+    browser.keys(ENTER);
+    browser.until(&format!("{rows} === 1"));
+    browser.click("[aria-label=\"Lately\"] tbody a");
+    browser.until("document.querySelector('[aria-label=\"Inputs\"]')");
+    let inputs: Value = serde_json::from_str(&text(&browser, "[aria-label=\"Inputs\"]")).unwrap();
+    assert_eq!(
+        (&inputs["order_id"], &inputs["reason"]),
+        (&json!(1009), &json!("<i>late</i>"))
+    );
+    assert_eq!(browser.run("return document.querySelectorAll('i').length"), 0);
+    is_clean(&browser, &desk);
+}
+
+#[test]
 fn others_are_refused_and_a_token_in_an_address_is_not_used() {
     let api_key = "0123456789abcdef-agent";
     let desk = Desk::start_with(&[("OPERATOR_API_KEYS", &format!("agent={api_key}"))]);

@@ -211,6 +211,10 @@ struct Shown<'f> {
     /// The schema of the answer, which a person gives who says that the operation was done.
     outputs: Option<Value>,
     answer: Option<Answer>,
+    /// Whether the audit is on.
+    has_audit: bool,
+    /// The inputs as JSON, if the audit has them.
+    inputs: Option<String>,
 }
 
 /// The stored answer.
@@ -225,6 +229,10 @@ async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respon
     let found = match admin.desk.find(&id).await {
         Ok(found) => found,
         Err(error) => return not_found(&error),
+    };
+    let inputs = match admin.desk.inputs(found.id).await {
+        Ok(inputs) => inputs,
+        Err(error) => return not_found(&error.into()),
     };
     let answer = match &found.record().state {
         RecordState::Completed(response) => Some(Answer {
@@ -241,6 +249,8 @@ async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respon
         nothing_to_settle: found.to_settle.as_ref().err().map(ToString::to_string),
         outputs: found.endpoint.map(|endpoint| (endpoint.output)().to_value()),
         answer,
+        has_audit: admin.desk.operations.has_audit(),
+        inputs,
     })
 }
 

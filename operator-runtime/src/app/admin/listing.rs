@@ -1,11 +1,12 @@
 //! The operations that the page lists: those that wait for a person, and what happened lately.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::app::desk::{Desk, Found, Newest, OUTCOMES};
+use crate::app::desk::{Desk, Found, Input, Newest, OUTCOMES, SEARCHED};
 use crate::store::{OperationId, StoreError};
 
 /// The largest number of rows in each of the two lists.
@@ -16,6 +17,8 @@ const ROWS: usize = 100;
 pub(super) struct Filter {
     endpoint: Option<String>,
     outcome: Option<String>,
+    /// Only operations with this input. Needs the audit.
+    input: Option<Input>,
 }
 
 /// Both lists. The newest operations come first.
@@ -28,6 +31,10 @@ pub(super) struct Listing {
     lately: Rows,
     /// How many records cannot be read.
     unreadable: usize,
+    /// Whether the audit is on, which a filter by input needs.
+    has_audit: bool,
+    /// How many of the newest rows of the audit are searched for an input.
+    searched: usize,
 }
 
 #[derive(Serialize)]
@@ -53,6 +60,13 @@ impl Filter {
             let place = match &*name {
                 "endpoint" => &mut filter.endpoint,
                 "outcome" => &mut filter.outcome,
+                "input" if value.is_empty() => continue,
+                "input" => {
+                    let input =
+                        Input::parse(&value).map_err(|why| format!("This is not an input and its value: {why}."))?;
+                    filter.input = Some(input);
+                    continue;
+                }
                 _ => return Err(format!("There is no filter `{name}`: load the page again.")),
             };
             *place = Some(value.into_owned()).filter(|value| !value.is_empty());
@@ -60,9 +74,10 @@ impl Filter {
         Ok(filter)
     }
 
-    fn asks_for(&self, found: &Found) -> bool {
+    fn asks_for(&self, found: &Found, with_input: Option<&BTreeSet<OperationId>>) -> bool {
+        let has_input = with_input.is_none_or(|ids| ids.contains(&found.id));
         let is = |wanted: &Option<String>, given: &str| wanted.as_deref().is_none_or(|wanted| wanted == given);
-        is(&self.endpoint, found.record().origin.endpoint()) && is(&self.outcome, found.outcome())
+        has_input && is(&self.endpoint, found.record().origin.endpoint()) && is(&self.outcome, found.outcome())
     }
 }
 
@@ -70,6 +85,10 @@ impl Listing {
     /// # Errors
     /// If the store cannot be read.
     pub(super) async fn read(desk: &Desk, filter: &Filter) -> Result<Self, StoreError> {
+        let with_input = match &filter.input {
+            Some(input) => Some(desk.with_input(input).await?),
+            None => None,
+        };
         let (mut waiting, mut lately, mut unreadable) = (Newest::new(ROWS), Newest::new(ROWS), 0);
         let mut records = desk.operations.records(OperationId::all());
         while let Some(listed) = records.next().await? {
@@ -77,7 +96,7 @@ impl Listing {
                 unreadable += 1;
                 continue;
             };
-            if !filter.asks_for(&found) {
+            if !filter.asks_for(&found, with_input.as_ref()) {
                 continue;
             }
             let row = || Row {
@@ -102,6 +121,8 @@ impl Listing {
             waiting: Rows::of(waiting),
             lately: Rows::of(lately),
             unreadable,
+            has_audit: desk.operations.has_audit(),
+            searched: SEARCHED,
         })
     }
 }

@@ -7,15 +7,14 @@ use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 
 use self::format::Format;
 use super::operations::open_existing;
 use super::{Done, settings};
 use crate::app::App;
-use crate::app::desk::ids;
+use crate::app::desk::{Input, ids};
 use crate::clock::{Clock as _, SystemClock};
-use crate::store::{AuditFilter, AuditLog, Audited, Store};
+use crate::store::{AuditFilter, AuditLog, Store};
 
 /// How many rows are read at a time. A row may be as long as a request and an answer together.
 const PAGE: u32 = 100;
@@ -35,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ID", value_parser = operation)]
     operation: Option<String>,
     /// Print only rows with this value of an input, such as `order_id=1004`; may be given several times.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = input)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Input::parse)]
     input: Vec<Input>,
     /// How to print the rows.
     #[arg(long, value_enum, default_value_t = Chosen::Table)]
@@ -50,16 +49,6 @@ enum Chosen {
     Jsonl,
     /// Comma-separated values with a head (RFC 4180).
     Csv,
-}
-
-/// A value that an input must have.
-#[derive(Debug, Clone)]
-struct Input {
-    name: String,
-    /// As the caller wrote it, if it is a text.
-    text: String,
-    /// As JSON, if it is JSON.
-    json: Option<Value>,
 }
 
 pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
@@ -126,39 +115,6 @@ async fn write_all(log: &dyn AuditLog, arguments: Arguments, mut format: Box<dyn
     }
 }
 
-impl Input {
-    fn is_in(&self, row: &Audited) -> bool {
-        let inputs: Option<Value> = row
-            .row
-            .inputs
-            .as_deref()
-            .and_then(|inputs| serde_json::from_str(inputs).ok());
-        let value = inputs.as_ref().and_then(|inputs| inputs.get(&self.name));
-        match value {
-            None => false,
-            Some(Value::String(text)) => *text == self.text,
-            Some(Value::Number(number)) => self.is_number(number),
-            Some(other) => Some(other) == self.json.as_ref(),
-        }
-    }
-
-    fn is_number(&self, number: &serde_json::Number) -> bool {
-        let Some(Value::Number(asked)) = &self.json else {
-            return false;
-        };
-        asked == number
-            || asked
-                .as_f64()
-                .is_some_and(|asked| is_whole(asked) && number.as_f64() == Some(asked))
-    }
-}
-
-/// Whether the number is whole, and so small that each whole number has an `f64` of its own.
-#[expect(clippy::float_cmp, reason = "a whole number equals its own integer part")]
-fn is_whole(number: f64) -> bool {
-    number.trunc() == number && number.abs() < 9e15
-}
-
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "write a number with a unit, such as `30d`, `12h` or `90m`".to_owned())
 }
@@ -170,57 +126,9 @@ fn operation(text: &str) -> Result<String, String> {
         .ok_or_else(|| "write the first hexadecimal digits of an operation's id".to_owned())
 }
 
-fn input(text: &str) -> Result<Input, String> {
-    let (name, value) = text
-        .split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or("write the name of an input, `=`, and its value, such as `order_id=1004`")?;
-    Ok(Input {
-        name: name.to_owned(),
-        text: value.to_owned(),
-        json: serde_json::from_str(value).ok(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{duration, input, operation};
-    use crate::store::{AuditRow, Audited, OperationId, Origin};
-
-    fn row(inputs: &str) -> Audited {
-        let id = OperationId::new("shop", "key");
-        let mut row = AuditRow::new(id, Origin::new("refund", "key", "shop"), "done");
-        row.inputs = Some(inputs.to_owned());
-        Audited::new(std::time::UNIX_EPOCH, row)
-    }
-
-    #[test]
-    fn an_input_has_a_value_as_text_or_as_json() {
-        let row =
-            row(r#"{"amount":12.5,"email":"a@b.example","express":true,"order_id":1004,"tags":["a"],"zip":"01067"}"#);
-        for has in [
-            "order_id=1004",
-            "order_id=1004.0",
-            "amount=12.5",
-            "amount=12.50",
-            "email=a@b.example",
-            "express=true",
-            "zip=01067",
-            r#"tags=["a"]"#,
-        ] {
-            assert!(input(has).unwrap().is_in(&row), "{has}");
-        }
-        for lacks in [
-            "order_id=100",
-            "order_id=",
-            "zip=1067",
-            "express=false",
-            "missing=1",
-            "tags=a",
-        ] {
-            assert!(!input(lacks).unwrap().is_in(&row), "{lacks}");
-        }
-    }
+    use super::{duration, operation};
 
     #[test]
     fn nonsense_is_refused() {
@@ -231,9 +139,6 @@ mod tests {
         assert_eq!(operation("AB12").unwrap(), "ab12");
         for wrong in ["", "xyz", "0x12", &"a".repeat(65)] {
             assert!(operation(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["order_id", "=1004", ""] {
-            assert!(input(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The operations of a store as a person looks them up and settles them, on the command line or on the admin page.
 
+mod audited;
 mod found;
 mod newest;
 mod settling;
@@ -8,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(super) use self::audited::{Input, SEARCHED};
 pub(super) use self::found::{Found, OUTCOMES, Told, Unreadable};
 pub(super) use self::newest::Newest;
 pub(super) use self::settling::{Said, mistakes};

@@ -82,10 +82,11 @@ class ListView {
     this.number = shown;
     this.endpoint = this.choice("endpoint", "Endpoint");
     this.outcome = this.choice("outcome", "Outcome");
+    this.input = this.text();
     this.lists = element("div", { "aria-busy": "true" }, element("p", { class: "quiet" }, "Reading the operations."));
     place.replaceChildren(element("div", { class: "call" },
       element("h1", { tabindex: "-1" }, "Operations"),
-      element("div", { class: "filters" }, this.endpoint.node, this.outcome.node),
+      element("div", { class: "filters" }, this.endpoint.node, this.outcome.node, this.input.node),
       this.lists));
     this.last = "";
     this.again();
@@ -95,6 +96,14 @@ class ListView {
     const select = element("select", { id, onchange: () => { this.filter(); } }, element("option", { value: "" }, "all"));
     const node = element("div", { class: "field" }, element("label", { for: id }, element("span", { class: "name" }, label)), select);
     return { node, select };
+  }
+
+  /** The filter by input, which is shown where the audit is on. */
+  text() {
+    const box = element("input", { id: "input", type: "text", autocomplete: "off", spellcheck: "false", placeholder: "order_id=1004", "aria-describedby": "input-hint", onchange: () => { this.filter(); } });
+    const hint = element("p", { class: "hint", id: "input-hint" });
+    const node = element("div", { class: "field", hidden: true }, element("label", { for: "input" }, element("span", { class: "name" }, "Input")), box, hint);
+    return { node, box, hint };
   }
 
   /** Puts the names into a choice once. */
@@ -108,12 +117,17 @@ class ListView {
     this.again();
   }
 
+  query() {
+    const input = this.input.box.value.trim();
+    return String(new URLSearchParams({ endpoint: this.endpoint.select.value, outcome: this.outcome.select.value, input }));
+  }
+
   async again() {
-    const query = new URLSearchParams({ endpoint: this.endpoint.select.value, outcome: this.outcome.select.value });
+    const query = this.query();
     try {
       const listing = await ask(`operations?${query}`);
       if (shown !== this.number) return;
-      if (query.get("endpoint") === this.endpoint.select.value && query.get("outcome") === this.outcome.select.value) this.show(listing);
+      if (query === this.query()) this.show(listing);
       trouble();
     } catch (error) {
       if (shown !== this.number) return;
@@ -129,6 +143,8 @@ class ListView {
   show(listing) {
     this.offer(this.endpoint, listing.endpoints);
     this.offer(this.outcome, listing.outcomes);
+    this.input.node.hidden = !listing.has_audit;
+    this.input.hint.textContent = `Among the newest ${listing.searched} rows of the audit.`;
     const text = JSON.stringify(listing);
     if (text === this.last) return;
     this.last = text;

@@ -35,8 +35,11 @@ export function operationView(operation, name, after) {
 
 function inputsOf(operation) {
   const title = element("h2", {}, "Inputs");
-  if (operation.inputs === undefined) {
+  if (!operation.has_audit) {
     return [title, element("p", { class: "quiet" }, "Inputs are kept only in the audit: set OPERATOR_AUDIT, such as 90d, and they are shown here.")];
+  }
+  if (operation.inputs === null) {
+    return [title, element("p", { class: "quiet" }, "The audit has no inputs of this operation: it has not ended, or it ended before the audit was turned on.")];
   }
   return [title, code("Inputs", prettyJson(operation.inputs))];
 }
