@@ -163,7 +163,7 @@ async fn a_json_number_is_a_decimal_number_if_no_digit_is_lost() {
         ("0.1", "0.1"),
         ("12.50", "12.5"),
         ("1e3", "1000"),
-        ("4503599627370496.5", "4503599627370496.5"),
+        ("2251799813685248.5", "2251799813685248.5"),
         ("1e-28", "0.0000000000000000000000000001"),
         ("\"18446744073709551617\"", "18446744073709551617"),
         ("\"0.1000000000000000055\"", "0.1000000000000000055"),
@@ -186,6 +186,13 @@ async fn a_json_number_is_a_decimal_number_if_no_digit_is_lost() {
             status == 400 && told.contains(&format!("must be sent as text, \"{lost}\"")),
             "{lost}: {body}"
         );
+    }
+    // Without its feature `float_roundtrip`, serde_json reads the last digit of these numbers differently.
+    for risky in ["11454019933.558765", "946087147.3337171", "10.283064049720561"] {
+        let (status, body) = sent(risky).await;
+        let told = body["detail"].as_str().unwrap_or_default();
+        let is_kept = status == 200 && body == risky;
+        assert!(is_kept || told.contains("must be sent as text"), "{risky}: {body}");
     }
     for long in [
         "1e-29",

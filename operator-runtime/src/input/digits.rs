@@ -76,7 +76,8 @@ fn mistake_of_decimal(written: &str) -> Option<String> {
         return Some(too_many_digits());
     };
     let is_integer = written.parse::<i64>().is_ok() || written.parse::<u64>().is_ok();
-    let as_float = || Decimal::of(&format!("{:e}", written.parse::<f64>().ok()?));
+    // As serde_json reads it, which can differ from `str::parse` in the last digit.
+    let as_float = || Decimal::of(&format!("{:e}", serde_json::from_str::<f64>(written).ok()?));
     if is_integer || as_float() == Some(decimal) {
         return None;
     }

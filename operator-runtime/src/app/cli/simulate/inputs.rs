@@ -56,12 +56,14 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 /// The inputs as a JSON object, by which their schema judges them. Each search parameter gets the JSON type that its schema
 /// names.
 fn as_object(inputs: &Inputs, schema: &Value) -> Map<String, Value> {
-    let parsed = |(name, json): (&String, &RawValue)| (name.clone(), value_in(json));
     match inputs {
-        Inputs::Object(fields) => fields.iter().map(|(name, json)| parsed((name, json))).collect(),
+        Inputs::Object(fields) => fields
+            .iter()
+            .map(|(name, json)| (name.clone(), value_in(json)))
+            .collect(),
         Inputs::Parameters(pairs) => pairs
             .iter()
-            .map(|(name, text)| parsed((name, &json_of(&schema["properties"][name], text))))
+            .map(|(name, text)| (name.clone(), value_in(&json_of(&schema["properties"][name], text))))
             .collect(),
     }
 }
