@@ -22,6 +22,10 @@ const FILTER: SettingName = SettingName::Variable("RUST_LOG");
 /// The filter if `RUST_LOG` is not set.
 const UNSET: &str = "info,rmcp=warn";
 
+/// Panics are logged whatever `RUST_LOG` says of other lines. Their target is their own, so that
+/// `operator_runtime::panic=off` turns them off.
+const PANICS: &str = "operator_runtime::panic=error";
+
 /// How long the program waits at its end until the last lines are written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -70,6 +74,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     let thread = std::thread::current();
     tracing::error!(
+        target: "operator_runtime::panic",
         panic = panic.payload_as_str().unwrap_or("no message"),
         place = panic.location().map(tracing::field::display),
         thread = thread.name(),
@@ -102,12 +107,13 @@ fn filter(given: Option<&OsStr>) -> Result<EnvFilter, StartProblem> {
         StartProblem::of(FILTER, sentence)
     };
     match given.to_str().map(str::trim) {
-        Some("") => Ok(EnvFilter::new(UNSET)),
+        Some("") => Ok(EnvFilter::new(format!("{PANICS},{UNSET}"))),
         Some(text) => match text.split(',').find(|directive| is_lone_word(directive)) {
             Some(word) => Err(wrong(&format!(
                 " (`{word}` is not a level; to log a crate of that name, write `{word}=trace`)"
             ))),
-            None => EnvFilter::try_new(text).map_err(|error| wrong(&format!(" ({error})")).caused_by(error)),
+            None => EnvFilter::try_new(format!("{PANICS},{text}"))
+                .map_err(|error| wrong(&format!(" ({error})")).caused_by(error)),
         },
         None => Err(wrong("")),
     }
@@ -146,7 +152,7 @@ impl Format {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::{Format, UNSET, filter};
+    use super::{Format, PANICS, UNSET, filter};
 
     #[test]
     fn unknown_formats_are_refused() {
@@ -170,9 +176,14 @@ mod tests {
         );
         assert_eq!(of(Some("")), unset);
         assert_eq!(of(Some(" ")), unset);
-        for filter in ["my_crate=debug", "my_crate::module=debug", "off"] {
-            assert_eq!(of(Some(filter)), Ok(filter.to_owned()));
+        for given in ["my_crate=debug", "my_crate::module=debug", "off"] {
+            let filter = of(Some(given)).expect(given);
+            let mut directives: Vec<&str> = filter.split(',').collect();
+            directives.retain(|directive| *directive != PANICS);
+            assert_eq!((directives, filter.contains(PANICS)), (vec![given], true));
         }
+        let without_panics = of(Some("operator_runtime::panic=off")).expect("a directive");
+        assert!(!without_panics.contains(PANICS), "{without_panics}");
         for nonsense in ["info,my_crate=loud", "nonsense", "warn,my crate", "[[["] {
             let error = of(Some(nonsense)).expect_err(nonsense);
             assert!(error.starts_with(&format!("RUST_LOG is `{nonsense}`")), "{error}");

@@ -97,7 +97,8 @@ impl PostgresStore {
     /// Connects to `postgres://[user[:password]@]host[:port][,host[:port]…]/database`, and creates or upgrades the
     /// tables if needed; a lock lets only one process at a time do this. libpq parameters can follow after a `?`, such
     /// as `options=-c%20statement_timeout=5000`. The parameter `pool=N` limits two pools separately: connections for
-    /// transactions, and connections for single statements (default: 16 each).
+    /// transactions, and connections for single statements (default: 16 each). A connection that is idle for 5 s is
+    /// closed.
     ///
     /// TLS needs the feature `postgres-tls`. With `sslmode=verify-full` or `require`, the server's certificate must be
     /// valid for the host name; with `verify-ca`, the name is not checked. `sslmode=prefer`, which is libpq's default, and
