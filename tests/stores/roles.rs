@@ -215,7 +215,7 @@ async fn a_programs_set_up_runs_when_its_text_changes_and_needs_no_rights_otherw
 async fn tables_of_the_first_version_are_upgraded() {
     let server = Server::start(&[]);
     start(&server.url(), NOTES).await.unwrap();
-    as_owner(&server, "ALTER TABLE operator_schema DROP COLUMN setup; DELETE FROM operator_schema; INSERT INTO operator_schema VALUES (1)").await;
+    as_owner(&server, "DROP TABLE IF EXISTS operator_audit; DROP TABLE operator_limits, operator_reservations; ALTER TABLE operator_schema DROP COLUMN setup; DELETE FROM operator_schema; INSERT INTO operator_schema VALUES (1)").await;
     for _ in 0..2 {
         start(&server.url(), NOTES).await.unwrap();
         assert_eq!(notes(&server).await, 2);

@@ -153,7 +153,7 @@ impl Operations {
             revision,
             record,
             renewals: 0,
-            reserved: Vec::new(),
+            reserved: None,
             draft: asked.draft.clone(),
         }
     }

@@ -47,10 +47,15 @@ pub(crate) struct Lease {
     /// attempts.
     pub(super) forgotten_at: Instant,
     /// What is reserved of limits, and given back if the operation has not acted.
-    pub(super) reserved: Vec<LimitedValue>,
+    pub(super) reserved: Option<Box<Values>>,
     /// The call as the audit describes it.
     pub(super) draft: Draft,
 }
+
+/// The values of which an attempt has reserved a part. They are boxed, so that a call without limits does not reserve space
+/// for them.
+#[derive(Debug)]
+pub(super) struct Values(pub(super) Vec<LimitedValue>);
 
 impl Lease {
     /// How often [`renew`](Self::renew) has to be called while the handler runs.
@@ -90,7 +95,7 @@ impl Lease {
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
-        let gives_back = !self.reserved.is_empty() && limiting::has_not_acted(&state, &answer);
+        let gives_back = self.reserved.is_some() && limiting::has_not_acted(&state, &answer);
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let record = self.record(state);
         async move {

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::doubtful::DoubtfulClaim;
-use super::lease::Lease;
+use super::lease::{Lease, Values};
 use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome};
 use crate::clock::{Clock as _, SystemClock};
@@ -117,19 +117,24 @@ impl Lease {
             Err(outcome) => return Ok(Some(outcome)),
         };
         let holder = holder(self.id, &self.record);
-        let mut taken_over = Vec::new();
+        let (mut anew, mut taken_over) = (Vec::new(), Vec::new());
         for needed in &needs {
             let Some(reservation) = needed.reservation(holder) else {
+                self.reserved = Some(Box::new(Values(anew)));
                 return Ok(Some(needed.over(0, None)));
             };
             match limits(&self.operations.store)?.reserve(reservation).await? {
-                Reserved::Granted { anew: true } => self.reserved.push(needed.value),
+                Reserved::Granted { anew: true } => anew.push(needed.value),
                 Reserved::Granted { anew: false } => taken_over.push(needed.value),
                 // What an earlier attempt has reserved stays reserved, because that attempt may have acted.
-                Reserved::Over { used, room_in } => return Ok(Some(needed.over(used, Some(room_in)))),
+                Reserved::Over { used, room_in } => {
+                    self.reserved = Some(Box::new(Values(anew)));
+                    return Ok(Some(needed.over(used, Some(room_in))));
+                }
             }
         }
-        self.reserved.append(&mut taken_over);
+        anew.append(&mut taken_over);
+        self.reserved = Some(Box::new(Values(anew)));
         FailPoint::AfterReserve.pass();
         Ok(None)
     }
@@ -145,7 +150,8 @@ impl Lease {
     /// gives it back, or it ends with its window.
     pub(super) async fn give_back(&self) {
         let holder = holder(self.id, &self.record);
-        for value in &self.reserved {
+        let reserved = self.reserved.iter().flat_map(|values| &values.0);
+        for value in reserved {
             let Ok(limits) = limits(&self.operations.store) else {
                 return;
             };
