@@ -58,6 +58,10 @@ pub(crate) struct Lease {
 pub(super) struct Values(pub(super) Vec<LimitedValue>);
 
 impl Lease {
+    pub(crate) fn id(&self) -> OperationId {
+        self.id
+    }
+
     /// How often [`renew`](Self::renew) has to be called while the handler runs.
     pub(crate) fn renew_every(&self) -> Duration {
         self.operations.settings.renew_every

@@ -59,7 +59,6 @@ use crate::protocol::request::Refusal;
 use crate::protocol::request::{Content, Kept, Unverified, Verified};
 use crate::protocol::request_id;
 use crate::protocol::trace_parent::TraceParent;
-use crate::record::operation::OperationId;
 use crate::store::{BoxFuture, StoreError};
 
 /// Makes the caller's span the parent of a call's span, in the program's tracing system.
@@ -384,7 +383,7 @@ impl Pipeline {
             None => Claimed::Nothing,
             Some(operation) if endpoint.endpoint.effect == Effect::Transactional => Claimed::InTransaction(operation),
             Some(operation) => match self.operations.admit_at_once(&asked(&operation, endpoint)) {
-                Some(claim) => Claimed::Granted(granted(claim, operation.id)?, operation.id),
+                Some(claim) => Claimed::Granted(granted(claim, operation.id)?),
                 None => Claimed::Awaited(operation),
             },
         })
@@ -398,9 +397,9 @@ impl Pipeline {
                 Begun::Read(Box::pin(read(invocation, permit, account).instrument(span)))
             }
             Claimed::InTransaction(operation) => Begun::Transact(Box::pin(self.transact(invocation, call, operation))),
-            Claimed::Granted(lease, id) => {
+            Claimed::Granted(lease) => {
                 let Admitted { permit, account, span } = call;
-                let attempt = attempt(lease, id, invocation, permit, account);
+                let attempt = attempt(lease, invocation, permit, account);
                 Begun::Change(Detached::new(&self.running, attempt.instrument(span)))
             }
             Claimed::Awaited(operation) => {
@@ -521,7 +520,7 @@ enum Claimed {
     /// The claim has to be awaited: the store does not answer at once, or another attempt is running.
     Awaited(Operation),
     /// The call has the lease of its operation.
-    Granted(Lease, OperationId),
+    Granted(Lease),
 }
 
 /// A call that is being verified and admitted.
