@@ -229,7 +229,7 @@ fn names(name: &Ident, inputs: &TokenStream, errors: &mut Errors) -> Option<Vec<
     let names = names.filter(|names| !names.is_empty());
     if names.is_none() {
         let wrong = "`per` takes names of inputs, separated by commas";
-        errors.at(&quote!(#name(#inputs)), wrong, "write `per(order_id, reason)`");
+        errors.at(name, wrong, "write `per(order_id, reason)`");
     }
     names
 }
