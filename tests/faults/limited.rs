@@ -78,12 +78,11 @@ fn is_within(calm: &Calm, storm: &Storm<'_>, proof: &str, store: &str, found: &[
     let over = calm.told.values().filter(|told| is_over(told)).count();
     assert!(over > 0, "{store}: the limit was never reached");
     calm.is_limited(storm, proof, store, &effects(found));
-    // What is unknown counts until a person says that it was not done.
-    use_up(calm, storm, store, MAX - done - unknown);
+    // What is unknown counts until a person says that it was not done, unless it was lost before it reserved anything.
     if unknown > 0 {
         settle_all_as_not_done(storm);
-        use_up(calm, storm, store, unknown);
     }
+    use_up(calm, storm, store, MAX - done);
 }
 
 fn is_over(told: &Told) -> bool {

@@ -52,7 +52,8 @@ async fn a_role_that_may_only_read_and_write_rows_can_serve_where_the_tables_are
         without_limits.contains("refuses SELECT, INSERT, UPDATE, DELETE on the table operator_reservations"),
         "{without_limits}"
     );
-    let rights = "GRANT SELECT, INSERT, UPDATE, DELETE ON operator_reservations TO clerk";
+    let rights = "GRANT SELECT, INSERT, UPDATE, DELETE ON operator_reservations TO clerk;
+        GRANT SELECT, INSERT, DELETE ON operator_audit TO clerk";
     as_owner(&server, rights).await;
     let store = connect(&as_clerk(&server, "")).await;
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;

@@ -96,12 +96,11 @@ pub(super) async fn reserve_in(
         let Some(reservation) = needed.reservation(holder(id, record)) else {
             return Ok(Some(needed.over(0, None)));
         };
-        if let Reserved::Over { used, room_in } = transaction.reserve(reservation).wait().await? {
+        let reserved = transaction.reserve(reservation).wait().await?;
+        FailPoint::AfterReserve.pass();
+        if let Reserved::Over { used, room_in } = reserved {
             return Ok(Some(needed.over(used, Some(room_in))));
         }
-    }
-    if !needs.is_empty() {
-        FailPoint::AfterReserve.pass();
     }
     Ok(None)
 }
@@ -123,7 +122,9 @@ impl Lease {
                 self.reserved = Some(Box::new(Values(anew)));
                 return Ok(Some(needed.over(0, None)));
             };
-            match limits(&self.operations.store)?.reserve(reservation).await? {
+            let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
+            FailPoint::AfterReserve.pass();
+            match reserved {
                 Reserved::Granted { anew: true } => anew.push(needed.value),
                 Reserved::Granted { anew: false } => taken_over.push(needed.value),
                 // What an earlier attempt has reserved stays reserved, because that attempt may have acted.
@@ -135,7 +136,6 @@ impl Lease {
         }
         anew.append(&mut taken_over);
         self.reserved = Some(Box::new(Values(anew)));
-        FailPoint::AfterReserve.pass();
         Ok(None)
     }
 
