@@ -124,7 +124,7 @@ fn settle_all_as_not_done(storm: &Storm<'_>) {
         );
         text
     };
-    for line in operations(&["list", "--unknown", "--json"]).lines() {
+    for line in operations(&["list", "--unknown", "--json", "--limit", "1000000"]).lines() {
         let listed: Value = serde_json::from_str(line).unwrap();
         operations(&[
             "settle",
@@ -152,8 +152,13 @@ fn a_limit_holds_in_sqlite() {
     let calm = granting.kill_programs(KILLS);
     let found = granted_in_sqlite(&folder.path().join("operator.db"));
     is_within(&calm, &granting, "storm on one limit, transactional", "SQLite", &found);
-    drop(calm);
+}
 
+#[test]
+fn a_limit_of_effects_elsewhere_holds_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_with_fail_points(folder.path(), "faults-program");
+    let environment = [("OPERATOR_STORE", "sqlite:operator.db")];
     let spending = storm(&program, folder.path(), &environment, "/spend");
     let calm = spending.kill_programs(KILLS);
     let found = spent(&folder.path().join("ledger"));
@@ -180,8 +185,14 @@ fn a_limit_holds_in_postgres() {
         "Postgres",
         &found,
     );
-    drop(calm);
+}
 
+#[test]
+fn a_limit_of_effects_elsewhere_holds_in_postgres() {
+    let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start(&[]));
+    let program = build_with_fail_points(folder.path(), "faults-program");
+    let url = postgres.url();
+    let environment = [("OPERATOR_STORE", url.as_str())];
     let spending = storm(&program, folder.path(), &environment, "/spend");
     let calm = spending.kill_programs(KILLS);
     let found = spent(&folder.path().join("ledger"));
