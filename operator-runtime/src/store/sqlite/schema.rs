@@ -96,6 +96,10 @@ pub(super) fn upgrade(connection: &Connection, name: &str) -> Result<(), StoreEr
         },
         error => error,
     };
+    // A file that is up to date is not locked, because a busy program may hold the lock again and again.
+    if newest(connection).is_ok_and(|version| version == KNOWN) {
+        return Ok(());
+    }
     let transaction = begin(connection, name).map_err(failed)?;
     let found = version(&transaction).map_err(failed)?;
     if found > KNOWN {
@@ -124,10 +128,12 @@ fn begin<'c>(connection: &'c Connection, name: &str) -> rusqlite::Result<Transac
 
 /// Whether the file has tables of an older version.
 fn is_old(connection: &Connection) -> bool {
-    let version = connection.query_row("SELECT max(version) FROM operator_schema", [], |row| {
-        row.get::<_, u32>(0)
-    });
-    version.is_ok_and(|version| version < KNOWN)
+    newest(connection).is_ok_and(|version| version < KNOWN)
+}
+
+/// The version of the tables. An error if there are none.
+fn newest(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("SELECT max(version) FROM operator_schema", [], |row| row.get(0))
 }
 
 fn version(transaction: &Transaction<'_>) -> rusqlite::Result<u32> {

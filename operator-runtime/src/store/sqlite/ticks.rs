@@ -26,12 +26,19 @@ pub(super) struct Ticks {
 
 impl Ticks {
     pub(super) fn start(clock: Arc<dyn Clock>, connection: &mut Connection) -> rusqlite::Result<Self> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let ticks = Self {
             clock,
             ahead: Arc::default(),
         };
         let machine = ticks.clock.machine();
+        // Read without a lock first, because a busy program may hold the lock again and again.
+        if let Some(machine) = &machine
+            && let Some(now) = since(machine, connection)?
+        {
+            ticks.begin_at(now);
+            return Ok(ticks);
+        }
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let counted = match &machine {
             Some(machine) => since(machine, &transaction)?,
             None => None,
