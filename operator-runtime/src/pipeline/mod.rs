@@ -2,6 +2,7 @@
 //! No other module calls handlers.
 
 mod account;
+mod admitting;
 mod attempt;
 pub(crate) mod audited;
 mod detached;
@@ -25,17 +26,14 @@ use bytes::Bytes;
 use http::Extensions;
 use http::HeaderMap;
 use http::request::Parts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
-use self::account::Account;
-use self::attempt::{asked, attempt, attempt_when_granted, granted, read};
-use self::audited::AuditedCall;
+use self::admitting::{Admitted, Claimed};
+use self::attempt::{attempt, attempt_when_granted, read};
 use self::detached::Detached;
-use self::large::Turn;
 use self::limiter::Rates;
-use self::operation::{Decoded, Operation};
 use self::prepared::PreparedEndpoint;
 use self::rate::Rate;
 use self::reply::{Reply, refuse};
@@ -43,21 +41,16 @@ use self::under_way::UnderWay;
 use crate::clock::Clock;
 use crate::endpoint::invocation::Invocation;
 use crate::fail_point::FailPoint;
-use crate::idempotency::effect::Effect;
-use crate::idempotency::lease::Lease;
 use crate::idempotency::operations::Operations;
-use crate::input::Effort;
-use crate::problem::{Error, Kind, Outcome};
+use crate::problem::{Error, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
-use crate::protocol::caller::{Caller, Refused};
+use crate::protocol::caller::Refused;
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
-use crate::protocol::envelope::remove_tokens;
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::request::Refusal;
-use crate::protocol::request::{Content, Kept, Unverified, Verified};
-use crate::protocol::request_id;
+use crate::protocol::request::{Unverified, Verified};
 use crate::protocol::trace_parent::TraceParent;
 use crate::store::{BoxFuture, StoreError};
 
@@ -217,178 +210,6 @@ impl Pipeline {
         self.running.track_future(Self::carry_out(opening))
     }
 
-    /// Does every step that needs no waiting. If the call can already be answered, for example from a record, no
-    /// [`Invocation`] is made. A call that waits has a permit, so that the bodies of waiting calls are limited too.
-    fn admit(
-        &self,
-        endpoint: &Arc<PreparedEndpoint>,
-        verified: &Verified<'_>,
-        headers: &HeaderMap,
-    ) -> Result<Next, Reply> {
-        let given = verified.idempotency_key();
-        let is_named_by_content = endpoint.events.is_some() || (given.is_none() && endpoint.endpoint.key.is_some());
-        if is_named_by_content {
-            let key = given.unwrap_or_default();
-            let permit = self
-                .permit()
-                .map_err(|error| self.refused(endpoint, verified.caller(), headers, key, &error))?;
-            let effort = endpoint.arguments.inputs.effort(verified.content());
-            return Ok(Next::Decode { permit, effort });
-        }
-        let operation = || Operation::of_header(endpoint.endpoint, verified, given);
-        let key = given.unwrap_or_default();
-        let permit = || self.permit();
-        let request = (verified.caller(), verified.content());
-        let (call, claimed) = self.claim(endpoint, request, headers, key, permit, operation)?;
-        Ok(Next::Run(call, claimed))
-    }
-
-    /// Goes on with a verified call, outside of the borrow of its head.
-    fn go_on<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, next: Next, kept: Kept, mut head: Parts) -> Opening<'p> {
-        remove_tokens(&mut head.headers);
-        match next {
-            Next::Run(call, claimed) => {
-                let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);
-                Opening::Done(Ok(self.begin(invocation, call, claimed)))
-            }
-            Next::Decode { permit, effort } => {
-                if large::takes_a_turn(effort) {
-                    let endpoint = Arc::clone(endpoint);
-                    Opening::Waiting(Box::pin(self.decode_in_turn(endpoint, permit, effort, kept, head)))
-                } else {
-                    Opening::Done(self.claim_decoded(permit, self.decode(endpoint, kept, head)))
-                }
-            }
-        }
-    }
-
-    /// Waits for the call's turn to be decoded, which does not count toward any time limit of the handler.
-    async fn decode_in_turn(
-        &self,
-        endpoint: Arc<PreparedEndpoint>,
-        permit: OwnedSemaphorePermit,
-        effort: Effort,
-        kept: Kept,
-        head: Parts,
-    ) -> Result<Begun<'_>, Reply> {
-        let turn = match Turn::of(effort).await {
-            Ok(turn) => turn,
-            Err(error) => {
-                let (caller, key) = (kept.caller(), kept.idempotency_key());
-                return Err(self.refused(&endpoint, caller, &head.headers, key, &error));
-            }
-        };
-        let decoded = large::run(effort, || self.decode(&endpoint, kept, head));
-        drop(turn);
-        self.claim_decoded(permit, decoded)
-    }
-
-    /// Decodes a call before its operation is claimed. A call that is answered here is counted and logged here.
-    fn decode(&self, endpoint: &Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
-        let span = self.span(endpoint, kept.caller(), &head.headers, kept.idempotency_key());
-        let account = Account::open(endpoint, &span);
-        span.in_scope(|| match &endpoint.events {
-            Some(handlers) => handlers.decode(kept, head).map_err(|reply| account.close(reply)),
-            None => Ok(Decoded::of_inputs(Arc::clone(endpoint), kept, head)),
-        })
-    }
-
-    /// Counts, logs and answers a verified call that has to wait for too long before it is decoded, or finds no permit.
-    fn refused(
-        &self,
-        endpoint: &Arc<PreparedEndpoint>,
-        caller: &Caller,
-        headers: &HeaderMap,
-        idempotency_key: &str,
-        error: &Error,
-    ) -> Reply {
-        let span = self.span(endpoint, caller, headers, idempotency_key);
-        let account = Account::open(endpoint, &span);
-        span.in_scope(|| account.close(Reply::from_error(error)))
-    }
-
-    /// The span of a call, as a child of the caller's span.
-    fn span(&self, endpoint: &PreparedEndpoint, caller: &Caller, headers: &HeaderMap, idempotency_key: &str) -> Span {
-        let trace = TraceParent::of(headers);
-        let span = account::span(
-            endpoint,
-            caller,
-            idempotency_key,
-            request_id::of(headers),
-            trace.as_ref(),
-        );
-        // Before the span is entered, because its parent cannot be set later.
-        if let (Some(adopt), Some(trace)) = (&self.adopt, &trace) {
-            adopt(&span, trace);
-        }
-        span
-    }
-
-    /// Claims the operation that the content names. An event goes on with the endpoint of its handler.
-    fn claim_decoded(&self, permit: OwnedSemaphorePermit, decoded: Result<Decoded, Reply>) -> Result<Begun<'_>, Reply> {
-        let Decoded {
-            endpoint,
-            invocation,
-            operation,
-        } = decoded?;
-        let call = invocation.call();
-        let request = (call.kept.caller(), call.kept.content());
-        let (headers, key) = (call.headers(), call.idempotency_key());
-        let (call, claimed) = self.claim(&endpoint, request, headers, key, || Ok(permit), || operation.map(Some))?;
-        Ok(self.begin(invocation, call, claimed))
-    }
-
-    /// Checks what the caller may do, and claims the call's operation, if the call changes something. Every call passes
-    /// through this function, signed or over MCP, and with the endpoint of an event's handler.
-    fn claim(
-        &self,
-        endpoint: &Arc<PreparedEndpoint>,
-        (caller, content): (&Caller, &Content),
-        headers: &HeaderMap,
-        idempotency_key: &str,
-        permit: impl FnOnce() -> Result<OwnedSemaphorePermit, Error>,
-        operation: impl FnOnce() -> Result<Option<Operation>, Error>,
-    ) -> Result<(Admitted, Claimed), Reply> {
-        let allowed = caller.check(endpoint.endpoint.scope());
-        allowed.map_err(|refused| not_verified(endpoint, refused, headers))?;
-        let span = self.span(endpoint, caller, headers, idempotency_key);
-        let account = Account::open(endpoint, &span);
-        let operation = || {
-            let mut operation = operation()?;
-            if let Some(operation) = operation.as_mut().filter(|_| self.operations.has_audit()) {
-                let trace = TraceParent::of(headers);
-                let trace_id = trace.map(|trace| trace.trace_id_digits().to_string());
-                let call = AuditedCall::new(endpoint, operation, caller, content, trace_id.as_deref());
-                operation.draft = Some(Arc::new(call));
-            }
-            Ok(operation)
-        };
-        let claimed = span.in_scope(|| {
-            let permit = permit().map_err(|error| Reply::from_error(&error))?;
-            Ok((permit, self.claim_at_once(endpoint, operation)?))
-        });
-        match claimed {
-            Ok((permit, claimed)) => Ok((Admitted { permit, account, span }, claimed)),
-            Err(reply) => Err(span.in_scope(|| account.close(reply))),
-        }
-    }
-
-    fn claim_at_once(
-        &self,
-        endpoint: &PreparedEndpoint,
-        operation: impl FnOnce() -> Result<Option<Operation>, Error>,
-    ) -> Result<Claimed, Reply> {
-        let operation = operation().map_err(|error| Reply::from_error(&error))?;
-        Ok(match operation {
-            None => Claimed::Nothing,
-            Some(operation) if endpoint.endpoint.effect == Effect::Transactional => Claimed::InTransaction(operation),
-            Some(operation) => match self.operations.admit_at_once(&asked(&operation, endpoint)) {
-                Some(claim) => Claimed::Granted(granted(claim, operation.id)?),
-                None => Claimed::Awaited(operation),
-            },
-        })
-    }
-
     /// This is not an `async fn`, because its future would store these arguments for as long as the handler runs.
     fn begin(&self, invocation: Invocation, call: Admitted, claimed: Claimed) -> Begun<'_> {
         match claimed {
@@ -460,19 +281,6 @@ impl Pipeline {
     pub(crate) async fn count_records(&self) -> Result<(), StoreError> {
         self.operations.count().await
     }
-
-    fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
-        // The permit is taken first: whoever stops the pipeline then waits for all permits, so no call begins unseen.
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            let detail = "The server is at its limit of concurrent calls and has not started this call. Send it again.";
-            Error::new(Kind::Full, detail)
-        })?;
-        if self.stopping.load(Ordering::Acquire) {
-            let detail = "The server is stopping and has not started this call. Send it again.";
-            return Err(Error::new(Kind::Stopping, detail));
-        }
-        Ok(permit)
-    }
 }
 
 /// Counts, logs and answers a call whose caller is not verified, or may not make it.
@@ -487,40 +295,6 @@ fn turned_away(endpoint: &PreparedEndpoint, error: &Error) -> Reply {
     let reply = Reply::from_error(error);
     endpoint.meter.call(reply.outcome());
     reply
-}
-
-/// A verified call with a permit to run.
-struct Admitted {
-    permit: OwnedSemaphorePermit,
-    account: Account,
-    span: Span,
-}
-
-/// What comes after a call is verified.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it is taken apart at once, and a box would cost each call an allocation"
-)]
-enum Next {
-    /// Run the call.
-    Run(Admitted, Claimed),
-    /// Decode the content, which names the operation, and then claim the operation.
-    Decode {
-        permit: OwnedSemaphorePermit,
-        effort: Effort,
-    },
-}
-
-/// The state of a call's claim on its operation.
-enum Claimed {
-    /// The endpoint is read-only, so there is no operation to claim.
-    Nothing,
-    /// The handler's transaction will claim the operation.
-    InTransaction(Operation),
-    /// The claim has to be awaited: the store does not answer at once, or another attempt is running.
-    Awaited(Operation),
-    /// The call has the lease of its operation.
-    Granted(Lease),
 }
 
 /// A call that is being verified and admitted.

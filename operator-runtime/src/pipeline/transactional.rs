@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tracing::{Instrument as _, Span};
 
+use super::Pipeline;
+use super::admitting::Admitted;
 use super::attempt::run;
 use super::detached::Detached;
 use super::large::{self, Turn};
@@ -13,7 +15,6 @@ use super::limits;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, mismatch, not_recorded, not_taken_up, queued, reply_of, reply_of_record, undone};
-use super::{Admitted, Pipeline};
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::idempotency::auditing::Ending;
 use crate::idempotency::effect::Effect;
