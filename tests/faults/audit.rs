@@ -14,7 +14,7 @@ use tests::services::Postgres;
 
 use crate::calm::{Calm, Told};
 use crate::programs::{Gate, lines, postgres_credits, sqlite_credits};
-use crate::storm::{CALLERS, POINTS, Storm};
+use crate::storm::Storm;
 
 const KILLS: usize = 56;
 const AUDIT: (&str, &str) = ("OPERATOR_AUDIT", "90d");
@@ -85,81 +85,55 @@ fn compare(storm: &Storm<'_>, calm: &Calm, proof: &str, store: &str, effects: &[
     row.record();
 }
 
+/// Kills two servers under load, and then compares the audit with the keys of the effects.
+fn each_effect_has_one_row(
+    (store, address): (&str, &str),
+    folder: &Path,
+    path: &str,
+    effects: impl FnOnce() -> Vec<String>,
+) {
+    let program = build_with_fail_points(folder, "faults-program");
+    let environment = [("OPERATOR_STORE", address), AUDIT];
+    let storm = Storm {
+        servers: 2,
+        ..Storm::of(&program, folder, &environment, path)
+    };
+    let proof = match path {
+        "/credit" => "audit of a storm, transactional",
+        _ => "audit of a storm, at most once",
+    };
+    let calm = storm.kill_programs(KILLS);
+    compare(&storm, &calm, proof, store, &effects());
+}
+
+const SQLITE: (&str, &str) = ("SQLite", "sqlite:operator.db");
+
 #[test]
 fn each_credit_in_sqlite_has_one_row() {
     let folder = tempfile::tempdir().unwrap();
-    let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "faults-program"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", "sqlite:operator.db"), AUDIT],
-        servers: 2,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/credit",
-        body: |_| "{}".to_owned(),
-    };
-    let calm = storm.kill_programs(KILLS);
-    let credits = sqlite_credits(&folder.path().join("operator.db"));
-    compare(&storm, &calm, "audit of a storm, transactional", "SQLite", &credits);
+    let credits = || sqlite_credits(&folder.path().join("operator.db"));
+    each_effect_has_one_row(SQLITE, folder.path(), "/credit", credits);
 }
 
 #[test]
 fn each_charge_recorded_in_sqlite_has_one_row() {
     let folder = tempfile::tempdir().unwrap();
-    let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "faults-program"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", "sqlite:operator.db"), AUDIT],
-        servers: 2,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/charge",
-        body: |_| "{}".to_owned(),
-    };
-    let calm = storm.kill_programs(KILLS);
-    let charges = lines(&folder.path().join("ledger"));
-    compare(&storm, &calm, "audit of a storm, at most once", "SQLite", &charges);
+    let charges = || lines(&folder.path().join("ledger"));
+    each_effect_has_one_row(SQLITE, folder.path(), "/charge", charges);
 }
 
 #[test]
 fn each_credit_in_postgres_has_one_row() {
     let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start(&[]));
-    let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "faults-program"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &postgres.url()), AUDIT],
-        servers: 2,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/credit",
-        body: |_| "{}".to_owned(),
-    };
-    let calm = storm.kill_programs(KILLS);
-    compare(
-        &storm,
-        &calm,
-        "audit of a storm, transactional",
-        "Postgres",
-        &postgres_credits(&postgres),
-    );
+    let credits = || postgres_credits(&postgres);
+    each_effect_has_one_row(("Postgres", &postgres.url()), folder.path(), "/credit", credits);
 }
 
 #[test]
 fn each_charge_recorded_in_postgres_has_one_row() {
     let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start(&[]));
-    let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "faults-program"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &postgres.url()), AUDIT],
-        servers: 2,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/charge",
-        body: |_| "{}".to_owned(),
-    };
-    let calm = storm.kill_programs(KILLS);
-    let charges = lines(&folder.path().join("ledger"));
-    compare(&storm, &calm, "audit of a storm, at most once", "Postgres", &charges);
+    let charges = || lines(&folder.path().join("ledger"));
+    each_effect_has_one_row(("Postgres", &postgres.url()), folder.path(), "/charge", charges);
 }
 
 /// A crash, a settlement, and what the command prints of them, in each format and by each filter.

@@ -7,7 +7,7 @@ use tests::services::{Postgres, Redis};
 
 use crate::calm::{Effect, keys};
 use crate::programs::{billing_ledger, lines, sqlite_credits};
-use crate::storm::{CALLERS, POINTS, Storm};
+use crate::storm::Storm;
 
 const KILLS: usize = 56;
 /// Two kills at each fail point, and as many at random moments.
@@ -16,15 +16,10 @@ const FEW_KILLS: usize = 16;
 #[test]
 fn every_answered_refund_exists_exactly_once() {
     let folder = tempfile::tempdir().unwrap();
+    let program = build_with_fail_points(folder.path(), "support-desk");
     let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "support-desk"),
-        folder: folder.path(),
-        environment: &[],
-        servers: 1,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/refunds",
         body: |key| json!({ "order_id": 1009, "amount_cents": 1, "reason": key }).to_string(),
+        ..Storm::of(&program, folder.path(), &[], "/refunds")
     };
     let calm = storm.kill_programs(KILLS);
     let ledger = get(
@@ -46,15 +41,10 @@ fn every_answered_refund_exists_exactly_once() {
 #[test]
 fn no_mail_is_sent_twice_and_every_answered_mail_was_sent() {
     let folder = tempfile::tempdir().unwrap();
+    let program = build_with_fail_points(folder.path(), "support-desk");
     let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "support-desk"),
-        folder: folder.path(),
-        environment: &[],
-        servers: 1,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/notifications",
         body: |key| json!({ "email": format!("{key}@example.com"), "message": "Once." }).to_string(),
+        ..Storm::of(&program, folder.path(), &[], "/notifications")
     };
     let calm = storm.kill_programs(KILLS);
     let mails = lines(&folder.path().join("outbox.jsonl"));
@@ -70,16 +60,13 @@ fn key_of(mail: &str) -> String {
 #[test]
 fn no_credit_is_lost_in_a_process_crash_with_sqlite_durability_process() {
     let folder = tempfile::tempdir().unwrap();
-    let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "faults-program"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", "sqlite:operator.db?durability=process")],
-        servers: 1,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/credit",
-        body: |_| "{}".to_owned(),
-    };
+    let program = build_with_fail_points(folder.path(), "faults-program");
+    let storm = Storm::of(
+        &program,
+        folder.path(),
+        &[("OPERATOR_STORE", "sqlite:operator.db?durability=process")],
+        "/credit",
+    );
     let calm = storm.kill_programs(FEW_KILLS);
     let credits = keys(sqlite_credits(&folder.path().join("operator.db")));
     calm.is_transactional(
@@ -93,15 +80,13 @@ fn no_credit_is_lost_in_a_process_crash_with_sqlite_durability_process() {
 #[test]
 fn no_charge_of_two_billing_servers_on_one_postgres_is_lost_or_doubled() {
     let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start(&[]));
+    let program = build_with_fail_points(folder.path(), "billing");
+    let url = postgres.url();
+    let environment = [("OPERATOR_STORE", url.as_str())];
     let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "billing"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &postgres.url())],
         servers: 2,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/charges",
         body: |key| json!({ "customer": "acme@example.com", "amount_cents": 1, "purpose": key }).to_string(),
+        ..Storm::of(&program, folder.path(), &environment, "/charges")
     };
     let calm = storm.kill_programs(KILLS);
     let (ledger, owed) = billing_ledger(&postgres, "acme@example.com");
@@ -117,16 +102,10 @@ fn no_charge_of_two_billing_servers_on_one_postgres_is_lost_or_doubled() {
 fn no_charge_recorded_in_redis_is_lost_or_doubled() {
     let folder = tempfile::tempdir().unwrap();
     let redis = Redis::start(&[("appendonly", "yes")]);
-    let storm = Storm {
-        program: &build_with_fail_points(folder.path(), "faults-program"),
-        folder: folder.path(),
-        environment: &[("OPERATOR_STORE", &redis.url())],
-        servers: 1,
-        callers: CALLERS,
-        points: POINTS,
-        path: "/charge",
-        body: |_| "{}".to_owned(),
-    };
+    let program = build_with_fail_points(folder.path(), "faults-program");
+    let url = redis.url();
+    let environment = [("OPERATOR_STORE", url.as_str())];
+    let storm = Storm::of(&program, folder.path(), &environment, "/charge");
     let calm = storm.kill_programs(KILLS);
     let charges = keys(lines(&folder.path().join("ledger")));
     calm.is_at_most_once(&storm, "crash storm, at most once", "Redis", &charges);

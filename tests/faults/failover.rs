@@ -12,7 +12,7 @@ use tests::services::{Postgres, Redis};
 
 use crate::calm::keys;
 use crate::programs::{lines, postgres_credits, postgres_rows};
-use crate::storm::{CALLERS, POINTS, Storm};
+use crate::storm::Storm;
 
 const FAILOVERS: usize = 10;
 /// How long to wait until a server follows the primary.
@@ -21,14 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Calls two servers, whose store address is in `environment`.
 fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'s str)], path: &'s str) -> Storm<'s> {
     Storm {
-        program,
-        folder,
-        environment,
         servers: 2,
-        callers: CALLERS,
-        points: POINTS,
-        path,
-        body: |_| "{}".to_owned(),
+        ..Storm::of(program, folder, environment, path)
     }
 }
 

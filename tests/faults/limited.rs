@@ -37,14 +37,11 @@ fn body(key: &str) -> String {
 
 fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'s str)], path: &'s str) -> Storm<'s> {
     Storm {
-        program,
-        folder,
-        environment,
         servers: 2,
         callers: CALLERS,
         points: POINTS,
-        path,
         body,
+        ..Storm::of(program, folder, environment, path)
     }
 }
 

@@ -8,22 +8,13 @@ use tests::services::{Postgres, Redis};
 
 use crate::calm::keys;
 use crate::programs::{lines, postgres_credits};
-use crate::storm::{CALLERS, POINTS, Storm};
+use crate::storm::Storm;
 
 const KILLS: usize = 12;
 
 /// Calls one server, whose store address is in `environment`.
 fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'s str)], path: &'s str) -> Storm<'s> {
-    Storm {
-        program,
-        folder,
-        environment,
-        servers: 1,
-        callers: CALLERS,
-        points: POINTS,
-        path,
-        body: |_| "{}".to_owned(),
-    }
+    Storm::of(program, folder, environment, path)
 }
 
 #[test]

@@ -42,6 +42,27 @@ pub(crate) struct Shared {
     stop: AtomicBool,
 }
 
+impl<'s> Storm<'s> {
+    /// A storm of twelve callers, which send no inputs to this path of one process.
+    pub(crate) fn of(
+        program: &'s Path,
+        folder: &'s Path,
+        environment: &'s [(&'s str, &'s str)],
+        path: &'s str,
+    ) -> Self {
+        Self {
+            program,
+            folder,
+            environment,
+            servers: 1,
+            callers: CALLERS,
+            points: POINTS,
+            path,
+            body: |_| "{}".to_owned(),
+        }
+    }
+}
+
 impl Storm<'_> {
     /// Kills the program, or one of its processes after the other, and starts it again. Every operation that was begun
     /// is retried until it is answered, so that none is open at the end.
