@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use http_body_util::BodyExt as _;
 use operator_runtime::store::MemoryStore;
 use operator_runtime::{App, Config, endpoints, operator_api};
@@ -18,7 +18,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
-use tests::caller::{PUBLIC_URL, SECRET};
+use tests::caller::{PUBLIC_URL, SECRET, to_mcp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
@@ -96,14 +96,7 @@ async fn send(router: Router, message: Bytes) -> (StatusCode, String) {
 }
 
 async fn send_once(router: Router, message: Bytes) -> (StatusCode, String) {
-    let request = Request::post("/mcp")
-        .header("Host", "127.0.0.1")
-        .header("Content-Type", "application/json")
-        .header("Accept", "application/json, text/event-stream")
-        .header("MCP-Protocol-Version", "2025-11-25")
-        .header("Authorization", "Bearer op_sk_of_the_test")
-        .body(Body::from(message))
-        .unwrap();
+    let request = to_mcp("op_sk_of_the_test", Body::from(message));
     let (head, body) = router.oneshot(request).await.unwrap().into_parts();
     let text = body.collect().await.unwrap().to_bytes();
     (head.status, String::from_utf8(text.to_vec()).unwrap())

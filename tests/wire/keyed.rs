@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
-use http::Request;
 use http_body_util::BodyExt as _;
 use operator_runtime::store::MemoryStore;
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Call, Config, Sqlite, Tx, endpoints, operator_api, store};
 use serde_json::{Value, json};
-use tests::caller::{PUBLIC_URL, SECRET};
+use tests::caller::{PUBLIC_URL, SECRET, to_mcp};
 use tower::ServiceExt as _;
 
 /// What the handlers have done: the key of each operation that ran.
@@ -110,14 +109,7 @@ async fn call(router: &Router, token: &str, name: &str, arguments: Value, key: O
         params["_meta"] = json!({ "operator/idempotency-key": key });
     }
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    let request = Request::post("/mcp")
-        .header("Host", "127.0.0.1")
-        .header("Content-Type", "application/json")
-        .header("Accept", "application/json, text/event-stream")
-        .header("MCP-Protocol-Version", "2025-11-25")
-        .header("Authorization", format!("Bearer {token}"))
-        .body(Body::from(message.to_string()))
-        .unwrap();
+    let request = to_mcp(token, Body::from(message.to_string()));
     let response = router.clone().oneshot(request).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     let answer: Value = serde_json::from_slice(&body).unwrap();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use operator_runtime::events::ConversationEnded;
 use operator_runtime::store::{MemoryStore, SqliteStore};
 use operator_runtime::testing::{Answer, Client};
@@ -22,7 +22,7 @@ use operator_runtime::{App, Config, Sqlite, Tx, endpoints, operator_api, operato
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
-use tests::caller::{PUBLIC_URL, SECRET};
+use tests::caller::{PUBLIC_URL, SECRET, to_mcp};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
@@ -138,14 +138,7 @@ fn config() -> Config {
 async fn call_tool(router: &Router, name: &str, arguments: &Value) -> StatusCode {
     let params = json!({ "name": name, "arguments": arguments });
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    let request = Request::post("/mcp")
-        .header("Host", "127.0.0.1")
-        .header("Content-Type", "application/json")
-        .header("Accept", "application/json, text/event-stream")
-        .header("MCP-Protocol-Version", "2025-11-25")
-        .header("Authorization", format!("Bearer {API_KEY}"))
-        .body(Body::from(message.to_string()))
-        .unwrap();
+    let request = to_mcp(API_KEY, Body::from(message.to_string()));
     router.clone().oneshot(request).await.unwrap().status()
 }
 
