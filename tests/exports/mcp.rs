@@ -257,7 +257,7 @@ fn wrong_settings_are_reported_at_start_up() {
     };
     let shared = fails("support-desk", "serve", &format!("a={SECRET}"));
     assert!(
-        shared.contains("an API key equals the signing key") && !shared.contains(SECRET),
+        shared.contains("the API key default/a equals the signing key") && !shared.contains(SECRET),
         "{shared}"
     );
     let shape = fails("support-desk", "serve", "hush");

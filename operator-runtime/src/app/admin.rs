@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -158,10 +158,8 @@ impl Admin {
             return Ok(None);
         }
         let given = bearer(&request.headers).map_err(forbidden)?;
-        let held = given
-            .ok_or(())
-            .and_then(|token| self.tokens.load().holder(token.as_bytes()).map_err(drop));
-        held.map(Some).map_err(|()| {
+        let held = given.and_then(|token| self.tokens.load().holder(token.as_bytes()).ok());
+        held.map(Some).ok_or_else(|| {
             let sentence = "This is not a token of the admin page: sign in with one that OPERATOR_ADMIN_TOKENS lists.";
             (StatusCode::UNAUTHORIZED, sentence.to_owned())
         })
@@ -338,7 +336,7 @@ struct Problem<'s> {
 fn problem(status: StatusCode, sentence: &str) -> Response {
     let mut response = json(&Problem { detail: sentence });
     *response.status_mut() = status;
-    response.into_response()
+    response
 }
 
 #[cfg(test)]

@@ -135,14 +135,14 @@ impl Pipeline {
         self.claim_decoded(permit, decoded)
     }
 
-    /// Decodes a call before its operation is claimed. A call that is answered here is counted and logged here.
+    /// Decodes a call before its operation is claimed. An event that is answered here is counted and logged here.
     fn decode(&self, endpoint: &Arc<PreparedEndpoint>, kept: Kept, head: Parts) -> Result<Decoded, Reply> {
+        let Some(handlers) = &endpoint.events else {
+            return Ok(Decoded::of_inputs(Arc::clone(endpoint), kept, head));
+        };
         let span = self.span(endpoint, kept.caller(), &head.headers, kept.idempotency_key());
         let account = Account::open(endpoint, &span);
-        span.in_scope(|| match &endpoint.events {
-            Some(handlers) => handlers.decode(kept, head).map_err(|reply| account.close(reply)),
-            None => Ok(Decoded::of_inputs(Arc::clone(endpoint), kept, head)),
-        })
+        span.in_scope(|| handlers.decode(kept, head).map_err(|reply| account.close(reply)))
     }
 
     /// Counts, logs and answers a verified call that has to wait for too long before it is decoded, or finds no permit.
@@ -208,9 +208,7 @@ impl Pipeline {
         let operation = || {
             let mut operation = operation()?;
             if let Some(operation) = operation.as_mut().filter(|_| self.operations.has_audit()) {
-                let trace = TraceParent::of(headers);
-                let trace_id = trace.map(|trace| trace.trace_id_digits().to_string());
-                let call = AuditedCall::new(endpoint, operation, caller, content, trace_id.as_deref());
+                let call = AuditedCall::new(endpoint, operation, caller, content, TraceParent::of(headers));
                 operation.draft = Some(Arc::new(call));
             }
             Ok(operation)

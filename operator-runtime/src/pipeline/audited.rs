@@ -13,6 +13,7 @@ use crate::input::audited::{self, InputSecrets};
 use crate::problem::Outcome;
 use crate::protocol::caller::Caller;
 use crate::protocol::request::Content;
+use crate::protocol::trace_parent::TraceParent;
 use crate::record::AuditRow;
 use crate::record::operation::{OperationId, Origin};
 use crate::schema::secrets::{HIDDEN, Secrets};
@@ -84,8 +85,8 @@ pub(super) struct AuditedCall {
     origin: Origin,
     caller: Caller,
     content: Content,
-    /// The id of the caller's trace, which the caller may send.
-    trace_id: Option<Box<str>>,
+    /// The caller's trace, if the caller sent one.
+    trace: Option<TraceParent>,
 }
 
 impl AuditedCall {
@@ -94,7 +95,7 @@ impl AuditedCall {
         operation: &Operation,
         caller: &Caller,
         content: &Content,
-        trace_id: Option<&str>,
+        trace: Option<TraceParent>,
     ) -> Self {
         Self {
             endpoint: Arc::clone(endpoint),
@@ -102,7 +103,7 @@ impl AuditedCall {
             origin: operation.first.origin.clone(),
             caller: caller.clone(),
             content: content.clone(),
-            trace_id: trace_id.map(Into::into),
+            trace,
         }
     }
 
@@ -120,7 +121,7 @@ impl AuditDraft for AuditedCall {
         let mut row = AuditRow::new(self.operation, self.origin.clone(), ending.outcome.word());
         row.key_id = Some(self.caller.name().id().to_owned());
         row.scheme = Some(self.caller.scheme().word().into());
-        row.trace_id = self.trace_id.as_deref().map(str::to_owned);
+        row.trace_id = self.trace.map(|trace| trace.trace_id_digits().to_string());
         row.status = Some(ending.status);
         row.attempts = attempts;
         if let Some(secrets) = &self.endpoint.audited {

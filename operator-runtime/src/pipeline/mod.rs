@@ -51,6 +51,7 @@ use crate::protocol::credentials::Credentials;
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::request::Refusal;
 use crate::protocol::request::{Unverified, Verified};
+use crate::protocol::request_id;
 use crate::protocol::trace_parent::TraceParent;
 use crate::store::{BoxFuture, StoreError};
 
@@ -169,12 +170,13 @@ impl Pipeline {
         room: impl Send,
     ) -> Result<Begun<'p>, Reply> {
         endpoint.credentials.load_full().all().fetch(&head.headers).await;
+        let request_id = request_id::of(&head.headers).to_owned();
         let opening = large::hash_in_turn(|| self.open(endpoint, head, body)).await;
         drop(room);
         match opening {
             Ok(Opening::Done(begun)) => begun,
             Ok(Opening::Waiting(begun)) => begun.await,
-            Err(error) => Err(turned_away(endpoint, &error)),
+            Err(error) => Err(turned_away(endpoint, &error, &request_id)),
         }
     }
 
@@ -290,8 +292,13 @@ pub(crate) fn not_verified(endpoint: &PreparedEndpoint, refused: Refused, header
 }
 
 /// Counts, logs and answers a call for whose body there was no turn before its caller was verified.
-fn turned_away(endpoint: &PreparedEndpoint, error: &Error) -> Reply {
-    tracing::warn!(endpoint = endpoint.endpoint.name, reason = error.detail(), "refused");
+fn turned_away(endpoint: &PreparedEndpoint, error: &Error, request_id: &str) -> Reply {
+    tracing::warn!(
+        endpoint = endpoint.endpoint.name,
+        reason = error.detail(),
+        request_id,
+        "refused"
+    );
     let reply = Reply::from_error(error);
     endpoint.meter.call(reply.outcome());
     reply

@@ -154,6 +154,7 @@ pub(crate) fn log_refused(endpoint: &str, Refused { why, caller }: &Refused, hea
         key_id = caller.map(|caller| caller.name().id()),
         scheme = caller.map(|caller| caller.scheme().word()),
         reason = %why,
+        request_id,
         "refused"
     );
 }

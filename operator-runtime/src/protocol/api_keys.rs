@@ -28,12 +28,12 @@ impl ApiKeys {
     /// Parses a comma-separated list of `[tenant/]id=token`. A token that equals one of the signing keys is refused,
     /// because an API key is sent with each request, and a signing key must never be sent.
     pub(crate) fn parse(place: &str, list: &str, keys: &Keys) -> Result<Self, SecretsError> {
-        secrets::parse(SECRETS, place, list, ApiKey::accept(keys)).map(Self)
+        secrets::parse(SECRETS, place, list, ApiKey::accept("API key", keys)).map(Self)
     }
 
     /// Parses lines of `[tenant/]id=token`, as `parse` does.
     pub(crate) fn parse_lines(place: &str, lines: &str, keys: &Keys) -> Result<Self, SecretsError> {
-        secrets::parse_lines(SECRETS, place, lines, ApiKey::accept(keys)).map(Self)
+        secrets::parse_lines(SECRETS, place, lines, ApiKey::accept("API key", keys)).map(Self)
     }
 
     /// Parses the tokens of people, as `parse` does. A token that can be guessed is refused, and one that is an API key of
@@ -84,24 +84,24 @@ impl ApiKeys {
 
 impl ApiKey {
     /// What accepts a token that is none of these signing keys.
-    fn accept(keys: &Keys) -> impl FnMut(Secret, &[Self]) -> Result<Self, String> {
+    fn accept(noun: &'static str, keys: &Keys) -> impl FnMut(Secret, &[Self]) -> Result<Self, String> {
         let signing: HashMap<[u8; 32], &KeyName> = keys.digests().map(|(name, digest)| (digest, name)).collect();
         move |token, _| {
             let name = &token.name;
             if as_jwt(token.text.as_bytes()).is_some() {
                 return Err(format!(
-                    "the API key {name:?} has the form of a JWT, which is never an API key: make one with `keygen`, or set OPERATOR_OAUTH_ISSUER to accept access tokens."
+                    "the {noun} {name:?} has the form of a JWT, which is never an API key: make one with `keygen`, or set OPERATOR_OAUTH_ISSUER to accept access tokens."
                 ));
             }
             if !token.text.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(format!(
-                    "the API key {name:?} has characters that a header cannot carry: make one with `keygen`."
+                    "the {noun} {name:?} has characters that a header cannot carry: make one with `keygen`."
                 ));
             }
             let digest = Sha256::digest(token.text.as_bytes()).into();
             if let Some(key) = signing.get(&digest) {
                 return Err(format!(
-                    "the API key {name:?} equals the signing key {key:?}: use another API key (`keygen` makes one), because an API key is sent with each request and a signing key must never be sent."
+                    "the {noun} {name:?} equals the signing key {key:?}: use another {noun} (`keygen` makes one), because the {noun} is sent with each request and a signing key must never be sent."
                 ));
             }
             Ok(Self {
@@ -116,7 +116,7 @@ impl ApiKey {
 #[cfg(feature = "cli")]
 impl ApiKey {
     fn accept_of_a_person(keys: &Keys, callers: &ApiKeys) -> impl FnMut(Secret, &[Self]) -> Result<Self, String> {
-        let mut accept = Self::accept(keys);
+        let mut accept = Self::accept("token", keys);
         let of_callers: HashMap<[u8; 32], &KeyName> = callers.digests().map(|(name, digest)| (digest, name)).collect();
         move |token, earlier| {
             let token = accept(token, earlier)?;

@@ -80,8 +80,8 @@ impl Config {
     /// names it, such as `https://login.example.com`. Needs the feature `oauth`.
     ///
     /// The issuer's keys are fetched at start-up, every ten minutes, and when a token names a key that is not known, but
-    /// at most once a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act` for one that
-    /// changes something, unless the endpoint names a scope of its own.
+    /// at most once a minute. A token needs the scope `operator:read` for an endpoint that only reads, and `operator:act`
+    /// for one that changes something, unless the endpoint names a scope of its own.
     #[must_use]
     pub fn oauth_issuer(mut self, issuer: impl Into<String>) -> Self {
         self.oauth_issuer = Some(setting::OAUTH_ISSUER.by_method(issuer.into()));

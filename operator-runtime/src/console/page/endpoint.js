@@ -24,7 +24,7 @@ export class EndpointView {
       element("label", { for: "json" }, element("span", { class: "name" }, this.isGet ? "Parameters as JSON" : "Body")),
       element("p", { class: "hint", id: "json-hint" }, this.isGet ? "One object of names and values." : "Signed and sent byte for byte."),
       this.json, this.jsonMistake);
-    this.key = element("input", { id: "key", type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": "key-hint", });
+    this.key = element("input", { id: "key", type: "text", autocomplete: "off", spellcheck: "false", "aria-describedby": "key-hint" });
     this.renew();
     this.asJson = element("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggle() }, "Edit as JSON");
     this.repeat = element("button", { type: "button", disabled: true, onclick: () => this.send(this.last.wanted) }, "Repeat with the same key");
