@@ -26,7 +26,7 @@ const PARAMETERS: &str =
     r#"{"after": "1000", "email": "ana@example.com", "exact": "true", "limit": "20", "status": "Waiting for payment"}"#;
 
 impl Asks {
-    /// A request, and how the body of its answer ends.
+    /// The bytes of one signed request.
     pub(crate) fn request(self, path: &str) -> Vec<u8> {
         match self {
             Self::Order | Self::Read => post(path, &new_key(), ORDER),

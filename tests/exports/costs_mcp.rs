@@ -79,7 +79,7 @@ async fn say(
     text.len()
 }
 
-/// A message with as many values as are allowed, or a little fewer.
+/// A call of a tool with this value as its input, and with `meta` beside the arguments.
 fn message(name: &str, input: &str, value: &Value, meta: &Value) -> String {
     let params = json!({ "name": name, "arguments": { input: value }, "_meta": { "more": meta } });
     json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string()

@@ -163,14 +163,19 @@ fn names(key: &Ident, inputs: &TokenStream, errors: &mut Errors) -> Option<Vec<I
         errors.at(key, wrong, "write `key(order_id)`, or remove it");
         return None;
     }
-    let parser =
-        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
-    let Ok(names) = parser.parse2(inputs.clone()) else {
+    let names = words(inputs);
+    if names.is_none() {
         let wrong = "`key` takes names of inputs, separated by commas";
         errors.at(inputs, wrong, "write `key(order_id, request_id)`");
-        return None;
-    };
-    Some(names.into_iter().collect())
+    }
+    names
+}
+
+/// The words, if the tokens are words separated by commas.
+pub(crate) fn words(tokens: &TokenStream) -> Option<Vec<Ident>> {
+    let parser =
+        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
+    Some(parser.parse2(tokens.clone()).ok()?.into_iter().collect())
 }
 
 fn path_string(value: &Expr, errors: &mut Errors) -> Option<LitStr> {

@@ -30,7 +30,7 @@ pub(crate) fn check(
     }
     let mut wire_names = Vec::new();
     for name in names {
-        let Some(wire_name) = Naming("key").input(name, arguments, errors) else {
+        let Some(wire_name) = input("key", name, arguments, errors) else {
             continue;
         };
         if wire_names.contains(&wire_name) {
@@ -41,38 +41,33 @@ pub(crate) fn check(
     wire_names
 }
 
-/// The option that names inputs, for messages.
-pub(crate) struct Naming(pub(crate) &'static str);
-
-impl Naming {
-    /// The wire name of the input with this name in the function.
-    pub(crate) fn input(&self, name: &Ident, arguments: &[Argument], errors: &mut Errors) -> Option<String> {
-        let (option, shown) = (self.0, name.unraw().to_string());
-        match arguments.iter().find(|argument| argument.name == *name) {
-            Some(argument) => match &argument.kind {
-                Kind::Input { options, .. } if options.flatten.is_some() => {
-                    let wrong = format!("`{shown}` is flattened, so a call has no input of that name");
-                    errors.at(name, wrong, "name other inputs, or take its fields as arguments");
-                    None
-                }
-                Kind::Input { options, .. } => Some(wire_name(shown, options)),
-                Kind::Borrowed | Kind::Transaction | Kind::Extracted | Kind::Payload => {
-                    let wrong = format!("`{shown}` is not an input, so no caller sends it");
-                    errors.at(name, wrong, format!("name owned arguments in `{option}`"));
-                    None
-                }
-            },
-            None => {
-                let inputs: Vec<String> = arguments.iter().filter_map(named).collect();
-                let known: Vec<&str> = inputs.iter().map(String::as_str).collect();
-                if known.is_empty() {
-                    let wrong = format!("there is no input `{shown}`");
-                    errors.at(name, wrong, format!("remove `{option}`, or add the input"));
-                } else {
-                    errors.unknown(name, "input", &shown, &known);
-                }
+/// The wire name of the input with this name in the function. `option` names the input, and is in the messages.
+pub(crate) fn input(option: &str, name: &Ident, arguments: &[Argument], errors: &mut Errors) -> Option<String> {
+    let shown = name.unraw().to_string();
+    match arguments.iter().find(|argument| argument.name == *name) {
+        Some(argument) => match &argument.kind {
+            Kind::Input { options, .. } if options.flatten.is_some() => {
+                let wrong = format!("`{shown}` is flattened, so a call has no input of that name");
+                errors.at(name, wrong, "name other inputs, or take its fields as arguments");
                 None
             }
+            Kind::Input { options, .. } => Some(wire_name(shown, options)),
+            Kind::Borrowed | Kind::Transaction | Kind::Extracted | Kind::Payload => {
+                let wrong = format!("`{shown}` is not an input, so no caller sends it");
+                errors.at(name, wrong, format!("name owned arguments in `{option}`"));
+                None
+            }
+        },
+        None => {
+            let inputs: Vec<String> = arguments.iter().filter_map(named).collect();
+            let known: Vec<&str> = inputs.iter().map(String::as_str).collect();
+            if known.is_empty() {
+                let wrong = format!("there is no input `{shown}`");
+                errors.at(name, wrong, format!("remove `{option}`, or add the input"));
+            } else {
+                errors.unknown(name, "input", &shown, &known);
+            }
+            None
         }
     }
 }

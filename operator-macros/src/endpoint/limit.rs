@@ -4,12 +4,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
-use syn::parse::{ParseStream, Parser as _};
-use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, LitStr, Token};
+use syn::{Attribute, Expr, LitStr};
 
 use super::attribute;
-use super::key::Naming;
+use super::key;
 use super::literal::NumberLiteral;
 use super::model::Method;
 use super::signature::Argument;
@@ -32,8 +30,6 @@ const OPTIONS: [&str; 5] = ["calls", "sum", "max", "per", "within"];
 /// The shortest and the longest window, in milliseconds.
 const SHORTEST: u64 = 1_000;
 const LONGEST: u64 = 31 * 24 * 60 * 60 * 1_000;
-const PER: Naming = Naming("per");
-const SUM: Naming = Naming("sum");
 
 /// The options of one `limit(…)`, as written.
 #[derive(Default)]
@@ -122,7 +118,7 @@ fn limit(name: &Ident, inside: TokenStream, arguments: &[Argument], errors: &mut
     let window_ms = window(within, errors);
     let sum = match counted {
         None => None,
-        Some(input) => Some((SUM.input(&input, arguments, errors)?, input)),
+        Some(input) => Some((key::input("sum", &input, arguments, errors)?, input)),
     };
     let per = per_inputs(written.per.unwrap_or_default(), arguments, errors);
     Some(Limit {
@@ -220,13 +216,7 @@ impl Written {
 }
 
 fn names(name: &Ident, inputs: &TokenStream, errors: &mut Errors) -> Option<Vec<Ident>> {
-    let parser =
-        |input: ParseStream<'_>| Punctuated::<Ident, Token![,]>::parse_terminated_with(input, Ident::parse_any);
-    let names: Option<Vec<Ident>> = parser
-        .parse2(inputs.clone())
-        .ok()
-        .map(|names| names.into_iter().collect());
-    let names = names.filter(|names| !names.is_empty());
+    let names = attribute::words(inputs).filter(|names| !names.is_empty());
     if names.is_none() {
         let wrong = "`per` takes names of inputs, separated by commas";
         errors.at(name, wrong, "write `per(order_id, reason)`");
@@ -238,7 +228,7 @@ fn names(name: &Ident, inputs: &TokenStream, errors: &mut Errors) -> Option<Vec<
 fn per_inputs(names: Vec<Ident>, arguments: &[Argument], errors: &mut Errors) -> Vec<String> {
     let mut per = Vec::new();
     for name in names {
-        let Some(wire_name) = PER.input(&name, arguments, errors) else {
+        let Some(wire_name) = key::input("per", &name, arguments, errors) else {
             continue;
         };
         if per.contains(&wire_name) {
