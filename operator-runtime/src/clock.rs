@@ -4,6 +4,9 @@ use std::fmt::Debug;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// The last second of the year 9999, since 1970. `humantime` cannot print a later time.
+pub(crate) const LAST_OF_9999: Duration = Duration::from_secs(253_402_300_799);
+
 /// The source of the time. Tests provide their own clock.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Time since 1970-01-01 UTC by the machine's wall clock, which may jump forward or back.

@@ -21,11 +21,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tests::services::Postgres;
-use tokio::sync::Semaphore;
 
-use stage::{Stage, again, in_postgres, in_sqlite, once};
+use stage::{Stage, TABLE, again, in_postgres, in_sqlite, once};
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS effect (what text NOT NULL)";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A store, and a client of endpoints with each effect on it.
@@ -38,12 +36,7 @@ struct Case {
 
 impl Case {
     async fn new(store: Arc<dyn Store>, transactional: &'static str) -> Self {
-        let semaphore = || Arc::new(Semaphore::new(0));
-        let stage = Stage {
-            runs: Arc::default(),
-            started: semaphore(),
-            go: semaphore(),
-        };
+        let stage = Stage::new();
         let own = endpoints![once, again, flaky, pay_out, keyed];
         let transaction = match transactional {
             "in_sqlite" => endpoints![in_sqlite],

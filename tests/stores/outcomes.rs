@@ -15,12 +15,10 @@ use operator_runtime::testing::{Answer, Client};
 use operator_runtime::{App, Config, Settings, endpoints};
 use serde_json::json;
 use tests::proof::Row;
-use tokio::sync::Semaphore;
 
 use flaky::Flaky;
-use stage::{Stage, again, in_postgres, in_sqlite, once};
+use stage::{Stage, TABLE, again, in_postgres, in_sqlite, once};
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS effect (what text NOT NULL)";
 const COUNT: &str = "SELECT count(*) FROM effect";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,12 +45,7 @@ struct Case {
 }
 
 async fn case(endpoint: &'static str, effect: Effect, inner: Arc<dyn Store>, effects: Option<Counting>) -> Case {
-    let semaphore = || Arc::new(Semaphore::new(0));
-    let stage = Stage {
-        runs: Arc::default(),
-        started: semaphore(),
-        go: semaphore(),
-    };
+    let stage = Stage::new();
     let store = Flaky {
         inner,
         down: Arc::default(),

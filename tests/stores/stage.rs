@@ -9,6 +9,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use tokio::sync::Semaphore;
 
+/// The table of the effects.
+pub(crate) const TABLE: &str = "CREATE TABLE IF NOT EXISTS effect (what text NOT NULL)";
 const EFFECT: &str = "INSERT INTO effect VALUES ('one')";
 
 /// The state that handlers and test share.
@@ -71,6 +73,16 @@ impl From<operator_runtime::tokio_postgres::Error> for Failure {
 }
 
 impl Stage {
+    /// No handler has run, and a handler that waits for `go` waits.
+    pub(crate) fn new() -> Self {
+        let semaphore = || Arc::new(Semaphore::new(0));
+        Self {
+            runs: Arc::default(),
+            started: semaphore(),
+            go: semaphore(),
+        }
+    }
+
     /// Ends in the way that `ends` names. The output says which run it was.
     async fn act(&self, ends: &str) -> Result<Told, Failure> {
         let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;

@@ -8,7 +8,7 @@ use super::doubtful::DoubtfulClaim;
 use super::lease::{Lease, Values};
 use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, LAST_OF_9999, SystemClock};
 use crate::fail_point::FailPoint;
 use crate::limit::sentence::Over;
 use crate::limit::{Holder, Limit, LimitedValue, Reservation, Reserved};
@@ -47,7 +47,6 @@ impl Needed {
     fn over(&self, used: u64, room_in: Option<Duration>) -> HandlerOutcome {
         // A second is added, because the time is printed without fractions. `humantime` cannot print a year of five digits.
         const SECOND: Duration = Duration::from_secs(1);
-        const LAST_OF_9999: Duration = Duration::from_secs(253_402_300_799);
         let &Self { limit, amount, .. } = self;
         let room_at = room_in.map(|room_in| {
             let now = SystemClock::new().since_unix_epoch();
@@ -125,8 +124,9 @@ impl Lease {
             let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
             FailPoint::AfterReserve.pass();
             match reserved {
-                Reserved::Granted { anew: true } => anew.push(needed.value),
-                Reserved::Granted { anew: false } => taken_over.push(needed.value),
+                // A first attempt that had to ask twice, because the connection was lost, has reserved the part itself.
+                Reserved::Granted { anew: is_new } if is_new || holder.epoch == 1 => anew.push(needed.value),
+                Reserved::Granted { .. } => taken_over.push(needed.value),
                 // What an earlier attempt has reserved stays reserved, because that attempt may have acted.
                 Reserved::Over { used, room_in } => {
                     self.reserved = Some(Box::new(Values(anew)));

@@ -105,9 +105,7 @@ impl Operations {
             _ => Ok(removed),
         }
     }
-}
 
-impl Operations {
     /// Adds the row of an operation that has left no record. Nothing has taken effect, so the call is answered even if the
     /// row cannot be added.
     pub(crate) async fn add_to_audit(&self, row: AuditRow) {

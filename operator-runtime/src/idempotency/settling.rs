@@ -120,5 +120,6 @@ fn row(
     row.status = status;
     row.answer = shown;
     row.attempts = settled.epoch;
-    row.settled(settlement)
+    row.settled_by = Some(settlement.by.clone());
+    row
 }

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::json::Node as _;
 use serde_json::Value;
 
 use super::Input;
 use super::bound::BoundInputs;
-use super::document::{Document, Node};
+use super::digits::Decimal;
+use super::document::Document;
 use super::given::Given;
-use super::identity::{write_number, write_separator, write_string};
+use super::identity::{write_separator, write_string, write_value};
 use crate::protocol::request::Content;
-use crate::schema::secrets::{HIDDEN, Place, Secrets};
+use crate::schema::secrets::Secrets;
 
 /// The secret parts of an endpoint's inputs, by the names of the inputs.
 #[derive(Debug, Default)]
@@ -61,7 +61,12 @@ pub(crate) fn inputs(bound: &BoundInputs, secrets: &InputSecrets, content: &Cont
         text.push(':');
         let secrets = secrets.0.get(name);
         match Document::of(value.get()) {
-            Ok(document) => write(document.root(), secrets.map(Secrets::whole).as_ref(), &mut text),
+            Ok(document) => write_value(
+                document.root(),
+                secrets.map(Secrets::whole).as_ref(),
+                write_plain_number,
+                &mut text,
+            ),
             // Such as a number that no type can hold. The call is refused because of it.
             Err(_) => text.push_str("null"),
         }
@@ -74,59 +79,32 @@ pub(crate) fn inputs(bound: &BoundInputs, secrets: &InputSecrets, content: &Cont
 pub(crate) fn value(json: &str, secrets: Option<&Secrets>) -> Option<String> {
     let document = Document::of(json).ok()?;
     let mut text = String::with_capacity(json.len());
-    write(document.root(), secrets.map(Secrets::whole).as_ref(), &mut text);
+    write_value(
+        document.root(),
+        secrets.map(Secrets::whole).as_ref(),
+        write_plain_number,
+        &mut text,
+    );
     Some(text)
-}
-
-/// The recursion ends, because a document has at most 127 levels.
-fn write(value: Node<'_>, place: Option<&Place<'_>>, text: &mut String) {
-    if place.is_some_and(Place::is_secret) {
-        return write_string(HIDDEN, text);
-    }
-    if value.is_object() {
-        let mut members: Vec<_> = value.members().collect();
-        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        text.push('{');
-        for (index, (name, value)) in members.into_iter().enumerate() {
-            write_separator(index, text);
-            write_string(&name, text);
-            text.push(':');
-            write(value, place.map(|place| place.field(&name)).as_ref(), text);
-        }
-        text.push('}');
-    } else if value.as_array().is_some() {
-        text.push('[');
-        for (index, item) in value.items().enumerate() {
-            write_separator(index, text);
-            write(item, place.map(|place| place.item(index)).as_ref(), text);
-        }
-        text.push(']');
-    } else if let Some(string) = value.as_string() {
-        write_string(&string, text);
-    } else if value.is_number() {
-        write_plain_number(value.written().unwrap_or_default(), text);
-    } else {
-        text.push_str(value.written().unwrap_or_default());
-    }
 }
 
 /// Writes a number with all its digits and without an exponent, unless it would have more than 40 digits: `1.50e3` as
 /// `1500`. People look for a number as they write it.
 fn write_plain_number(number: &str, text: &mut String) {
     const MOST: i64 = 40;
-    let mut exact = String::new();
-    write_number(number, &mut exact);
-    let Some((digits, exponent)) = exact.split_once('e') else {
-        return text.push_str(&exact);
+    let Some(Decimal { digits, exponent }) = Decimal::of(number) else {
+        return text.push_str(number);
     };
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |rest| ("-", rest));
+    let sign = if number.starts_with('-') { "-" } else { "" };
     let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
-    let exponent = exponent.parse::<i64>().unwrap_or(i64::MAX);
     let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
     // How many digits are in front of the point.
     let whole = length.saturating_add(exponent);
     let plain = match usize::try_from(whole) {
-        _ if length.saturating_add(exponent.saturating_abs()) > MOST => exact.clone(),
+        _ if digits.is_empty() => "0".to_owned(),
+        _ if exponent != 0 && length.saturating_add(exponent.saturating_abs()) > MOST => {
+            format!("{sign}{digits}e{exponent}")
+        }
         Ok(_) if exponent >= 0 => format!("{sign}{digits}{}", zeros(exponent)),
         Ok(whole @ 1..) => format!("{sign}{}.{}", &digits[..whole], &digits[whole..]),
         _ => format!("{sign}0.{}{digits}", zeros(whole.saturating_neg())),

@@ -19,6 +19,7 @@ use super::given::Given;
 use super::sentence;
 use crate::problem::Error;
 use crate::protocol::request::Content;
+use crate::schema::secrets::{HIDDEN, Place};
 
 /// The inputs called `names` as the text of one object. An input that is left out has its default, or else null.
 ///
@@ -49,7 +50,7 @@ pub(crate) fn identity(
         write_string(name, &mut text);
         text.push(':');
         match Document::of(&value) {
-            Ok(document) => write_value(document.root(), &mut text),
+            Ok(document) => write_value(document.root(), None, write_number, &mut text),
             Err(why) => found.push(|| sentence::unreadable(name, &why)),
         }
     }
@@ -57,8 +58,17 @@ pub(crate) fn identity(
     found.into_result().map(|()| text)
 }
 
-/// The recursion ends, because a document has at most 127 levels.
-fn write_value(value: Node<'_>, text: &mut String) {
+/// Writes a value: [`HIDDEN`] in place of each secret part, and numbers by `write_number`. The recursion ends, because a
+/// document has at most 127 levels.
+pub(super) fn write_value(
+    value: Node<'_>,
+    place: Option<&Place<'_>>,
+    write_number: fn(&str, &mut String),
+    text: &mut String,
+) {
+    if place.is_some_and(Place::is_secret) {
+        return write_string(HIDDEN, text);
+    }
     if value.is_object() {
         let mut members: Vec<_> = value.members().collect();
         members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -67,14 +77,19 @@ fn write_value(value: Node<'_>, text: &mut String) {
             write_separator(index, text);
             write_string(&name, text);
             text.push(':');
-            write_value(value, text);
+            write_value(
+                value,
+                place.map(|place| place.field(&name)).as_ref(),
+                write_number,
+                text,
+            );
         }
         text.push('}');
     } else if value.as_array().is_some() {
         text.push('[');
         for (index, item) in value.items().enumerate() {
             write_separator(index, text);
-            write_value(item, text);
+            write_value(item, place.map(|place| place.item(index)).as_ref(), write_number, text);
         }
         text.push(']');
     } else if let Some(string) = value.as_string() {
@@ -96,7 +111,7 @@ pub(super) fn write_string(string: &str, text: &mut String) {
     text.push_str(&serde_json::Value::from(string).to_string());
 }
 
-pub(super) fn write_number(number: &str, text: &mut String) {
+fn write_number(number: &str, text: &mut String) {
     let sign = if number.starts_with('-') { "-" } else { "" };
     let _ = match Decimal::of(number) {
         Some(Decimal { digits, .. }) if digits.is_empty() => write!(text, "0"),

@@ -61,15 +61,6 @@ impl AuditRow {
             settled_by: None,
         }
     }
-
-    /// The row of an operation that a person has settled.
-    #[cfg(any(feature = "cli", test))]
-    pub(crate) fn settled(self, settlement: &super::Settlement) -> Self {
-        Self {
-            settled_by: Some(settlement.by.clone()),
-            ..self
-        }
-    }
 }
 
 /// A row of the audit as a store lists it.

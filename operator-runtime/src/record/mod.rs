@@ -165,8 +165,8 @@ impl Record {
         }
     }
 
-    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, serial number, settlement, and the status, content
-    /// type and body of the response. Numbers are big-endian; each text is preceded by its length.
+    /// The bytes that a store keeps: format, state, epoch, fingerprint, origin, serial number, settlement, and the
+    /// status, content type and body of the response. Numbers are big-endian; each text is preceded by its length.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let (tag, response) = match &self.state {

@@ -7,12 +7,13 @@ mod settling;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) use self::audited::{Input, SEARCHED};
 pub(super) use self::found::{Found, OUTCOMES, Told, Unreadable};
 pub(super) use self::newest::Newest;
 pub(super) use self::settling::{Said, mistakes};
+use crate::clock::LAST_OF_9999;
 use crate::endpoint::Endpoint;
 use crate::idempotency::operations::Operations;
 use crate::store::{Listed, OperationId, Store, StoreError};
@@ -94,7 +95,6 @@ pub(super) fn ids(digits: &str) -> Option<RangeInclusive<OperationId>> {
 /// A time to the second as RFC 3339 in UTC, such as `2023-11-14T22:13:20Z`.
 pub(super) fn utc(time: SystemTime) -> String {
     // `humantime` cannot print a time before 1970 or a year of five digits, which only a damaged record has.
-    const LAST_OF_9999: Duration = Duration::from_secs(253_402_300_799);
     humantime::format_rfc3339_seconds(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_OF_9999)).to_string()
 }
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::ticks;
+use crate::clock::LAST_OF_9999;
 use crate::store::{
     AuditFilter, AuditLog, AuditPage, AuditRow, Audited, BoxFuture, Cursor, OperationId, Origin, StoreError,
 };
@@ -155,7 +156,7 @@ fn place(cursor: &Cursor) -> Option<(String, i64)> {
 /// A time as `2026-01-31T09:30:00.250Z`.
 fn text_of(time: SystemTime) -> String {
     // `humantime` cannot print a time before 1970 or a year of five digits, which only a wrong clock has.
-    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let last = SystemTime::UNIX_EPOCH + LAST_OF_9999;
     humantime::format_rfc3339_millis(time.clamp(SystemTime::UNIX_EPOCH, last)).to_string()
 }
 

@@ -37,17 +37,6 @@ impl Records {
         given_back.map_err(|source| StoreError::unavailable(&self.name, "give a part of a limit back", source))
     }
 
-    fn used(&self, connection: &Connection, value: LimitedValue) -> Result<u64, StoreError> {
-        let used = connection
-            .prepare_cached("SELECT coalesce(sum(amount), 0) FROM operator_reservations WHERE value = ?1 AND ends > ?2")
-            .and_then(|mut statement| {
-                statement.query_row(params![value.as_bytes(), self.ticks.now()], |row| row.get::<_, i64>(0))
-            });
-        let used =
-            used.map_err(|source| StoreError::unavailable(&self.name, "read how much of a limit is used", source))?;
-        Ok(used.cast_unsigned())
-    }
-
     fn sweep_limits(&self, connection: &Connection, limit: u32) -> Result<bool, StoreError> {
         let swept = sweep(connection, self.ticks.now(), limit);
         swept.map_err(|source| StoreError::unavailable(&self.name, "remove expired reservations", source))
@@ -94,6 +83,8 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
             )?
             .execute(params![value, ends, serial, epoch, amount, now])?;
         write_used(connection, value, counted + more)?;
+    } else if ended > 0 {
+        write_used(connection, value, counted)?;
     }
     Ok(Reserved::Granted { anew })
 }
@@ -115,11 +106,11 @@ fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
 }
 
 fn write_used(connection: &Connection, value: &[u8; 32], used: i64) -> rusqlite::Result<()> {
-    let write = if used == 0 {
-        "DELETE FROM operator_limits WHERE value = ?1 AND ?2 = 0"
-    } else {
-        "INSERT INTO operator_limits (value, used) VALUES (?1, ?2) ON CONFLICT (value) DO UPDATE SET used = ?2"
-    };
+    if used == 0 {
+        let delete = "DELETE FROM operator_limits WHERE value = ?1";
+        return connection.prepare_cached(delete)?.execute([value]).map(drop);
+    }
+    let write = "INSERT INTO operator_limits (value, used) VALUES (?1, ?2) ON CONFLICT (value) DO UPDATE SET used = ?2";
     connection
         .prepare_cached(write)?
         .execute(params![value, used])
@@ -224,7 +215,20 @@ impl Limits for SqliteStore {
     }
 
     fn used(&self, value: LimitedValue) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.on_limits(move |records, connection| records.used(connection, value)))
+        Box::pin(async move {
+            let now = self.ticks.now();
+            let reading = self.reader.read(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT coalesce(sum(amount), 0) FROM operator_reservations WHERE value = ?1 AND ends > ?2",
+                    )?
+                    .query_row(params![value.as_bytes(), now], |row| row.get::<_, i64>(0))
+            });
+            let used = reading
+                .await
+                .map_err(|source| StoreError::unavailable(&self.name, "read how much of a limit is used", source))?;
+            Ok(used.cast_unsigned())
+        })
     }
 
     fn remove_ended(&self, limit: u32) -> BoxFuture<'_, Result<bool, StoreError>> {

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Desk;
-use crate::app::cli::caller::{self, Inputs};
+use crate::app::cli::caller::{self, Fields, Inputs};
 use crate::app::cli::{Done, print};
 use crate::endpoint::Endpoint;
 use crate::input::{BoundInputs, identity};
@@ -34,10 +34,10 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     let Some(limits) = &endpoint.limits else {
         return Err(format!("`{}` has no limits.", endpoint.name));
     };
-    let content = content(endpoint, &arguments.inputs)?;
+    let given = given(endpoint, &arguments.inputs)?;
     let mut text = String::new();
     for limit in limits.limits {
-        let per = per(endpoint, limit, &content)?;
+        let per = per(endpoint, limit, &given)?;
         let value = limit.value(&arguments.tenant, endpoint.name, &per);
         let used = desk.operations.used(value).await;
         let used = used.map_err(|error| format!("The limit cannot be read: {error}."))?;
@@ -61,31 +61,27 @@ fn find(desk: &Desk, name: &str) -> Result<&'static Endpoint, String> {
     })
 }
 
-/// The body of a call with these inputs, of which it need not have all.
-fn content(endpoint: &Endpoint, typed: &[String]) -> Result<Content, String> {
-    let inputs = Inputs::typed(endpoint.method, &inputs::of_inputs(endpoint), typed)?;
-    match inputs {
-        Inputs::Object(object) => Ok(Content::Body(caller::as_json(&object).get().to_owned().into())),
+/// The inputs that were typed. Not every input of the endpoint has to be among them.
+fn given(endpoint: &Endpoint, typed: &[String]) -> Result<Fields, String> {
+    match Inputs::typed(endpoint.method, &inputs::of_inputs(endpoint), typed)? {
+        Inputs::Object(fields) => Ok(fields),
         // An endpoint of a GET changes nothing, so it has no limits.
         Inputs::Parameters(_) => Err(format!("`{}` has no limits.", endpoint.name)),
     }
 }
 
 /// The values of the inputs in `per`, as one text.
-fn per(endpoint: &Endpoint, limit: &Limit, content: &Content) -> Result<String, String> {
+fn per(endpoint: &Endpoint, limit: &Limit, given: &Fields) -> Result<String, String> {
     if limit.per.is_empty() {
         return Ok(String::new());
     }
+    if let Some(missing) = limit.per.iter().find(|name| !given.contains_key(**name)) {
+        return Err(format!(
+            "The limit is counted for each `{missing}`: write {missing}=VALUE."
+        ));
+    }
     let bound = BoundInputs::of(endpoint.method, endpoint.inputs);
     let bound = bound.map_err(|_| format!("The inputs of `{}` cannot be read.", endpoint.name))?;
-    if let Content::Body(body) = content {
-        let given: Value = serde_json::from_slice(body).unwrap_or_default();
-        let missing = limit.per.iter().find(|name| given.get(name).is_none());
-        if let Some(missing) = missing {
-            return Err(format!(
-                "The limit is counted for each `{missing}`: write {missing}=VALUE."
-            ));
-        }
-    }
-    identity(&bound, endpoint.inputs, limit.per, content).map_err(|error| error.detail().to_owned())
+    let content = Content::Body(caller::as_json(given).get().to_owned().into());
+    identity(&bound, endpoint.inputs, limit.per, &content).map_err(|error| error.detail().to_owned())
 }

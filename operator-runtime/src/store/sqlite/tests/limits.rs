@@ -77,3 +77,24 @@ async fn a_limit_is_kept_in_the_file() {
     let store = file.open();
     assert!(!is_granted(&store, asked(1, 2, HOUR)).await);
 }
+
+#[tokio::test]
+async fn what_has_ended_does_not_count_after_an_attempt_that_reserves_nothing_more() {
+    let file = File::new();
+    let store = file.open();
+    let of_attempt = |operation, epoch| {
+        let mut asked = asked(1, operation, MINUTE * 2);
+        asked.holder.epoch = epoch;
+        asked.max = 2;
+        asked
+    };
+    assert!(is_granted(&store, of_attempt(1, 1)).await);
+    file.clock.advance(MINUTE);
+    assert!(is_granted(&store, of_attempt(2, 2)).await);
+    file.clock.advance(MINUTE);
+    assert!(
+        is_granted(&store, of_attempt(2, 2)).await,
+        "the first operation no longer counts"
+    );
+    assert!(is_granted(&store, of_attempt(3, 1)).await);
+}
