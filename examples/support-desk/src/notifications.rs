@@ -37,8 +37,8 @@ struct Mail<'m> {
 
 /// Sends a customer an e-mail.
 ///
-/// Use it to confirm in writing what was agreed. If the server fails while it sends an e-mail, or the mail provider does
-/// not confirm the e-mail, nobody knows whether it was sent, so a retry does not send it again.
+/// Use it to confirm in writing what was agreed. If nobody knows whether an e-mail was sent, because the server failed or
+/// the mail provider did not confirm it, a retry does not send it again.
 #[operator_api(POST, "/notifications", effect = at_most_once)]
 #[operator(limit(calls = 20, per = email, within = "1h"))]
 async fn notify_customer(
