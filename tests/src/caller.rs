@@ -182,6 +182,21 @@ pub fn send(port: u16, request: &str) -> io::Result<Answer> {
     })
 }
 
+/// The message of an MCP client that sends this token, over HTTP.
+///
+/// # Panics
+/// If a header cannot contain the token.
+pub fn to_mcp<B>(token: &str, message: B) -> http::Request<B> {
+    http::Request::post("/mcp")
+        .header("Host", "127.0.0.1")
+        .header("Content-Type", "application/json")
+        .header("Accept", "application/json, text/event-stream")
+        .header("MCP-Protocol-Version", "2025-11-25")
+        .header("Authorization", format!("Bearer {token}"))
+        .body(message)
+        .expect("the token is ASCII")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,19 +220,4 @@ mod tests {
         }
         assert!(held > 20, "only {held}");
     }
-}
-
-/// The message of an MCP client that sends this token, over HTTP.
-///
-/// # Panics
-/// If a header cannot contain the token.
-pub fn to_mcp<B>(token: &str, message: B) -> http::Request<B> {
-    http::Request::post("/mcp")
-        .header("Host", "127.0.0.1")
-        .header("Content-Type", "application/json")
-        .header("Accept", "application/json, text/event-stream")
-        .header("MCP-Protocol-Version", "2025-11-25")
-        .header("Authorization", format!("Bearer {token}"))
-        .body(message)
-        .expect("the token is ASCII")
 }
