@@ -26,7 +26,12 @@ fn every_route_is_refused_to_others() {
     })
     .to_string();
     let compare = json!({ "request": "", "payload": "" }).to_string();
-    for (path, body) in [("preview", &refund), ("call", &refund), ("compare", &compare)] {
+    for (path, body) in [
+        ("preview", &refund),
+        ("call", &refund),
+        ("limits", &refund),
+        ("compare", &compare),
+    ] {
         let path = format!("/console/{path}");
         for missing in ["Host", "Origin", "Authorization"] {
             let left: Vec<_> = own.into_iter().filter(|(name, _)| *name != missing).collect();

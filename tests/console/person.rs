@@ -126,6 +126,35 @@ fn shown_request_is_signed_right(browser: &Browser) {
 }
 
 #[test]
+fn the_form_shows_how_much_of_each_limit_is_used() {
+    let dev = Dev::start("support-desk");
+    let browser = open(&dev, "refund_order");
+    let shows = |state: &str| {
+        browser.until(&format!(
+            "document.querySelector('.limits').innerText.includes('{state}')"
+        ))
+    };
+    shows("The sum of amount_cents may be at most 10000 within 24 hours for each order_id: 0 used, 10000 left");
+    browser.fill(&browser.labelled("amount_cents"), "1200");
+    send(&browser);
+    assert_eq!(text(&browser, ".badge"), "200 OK");
+    shows("1200 used, 8800 left");
+    // A retry counts once.
+    browser.press("Repeat with the same key");
+    browser.until("document.querySelector('.badge.replayed')");
+    shows("1200 used, 8800 left");
+    // Each order has a count of its own.
+    browser.fill(&browser.labelled("order_id"), "1005");
+    shows("0 used, 10000 left");
+    browser.fill(&browser.labelled("order_id"), "");
+    shows("Fill in order_id to see how much is used.");
+    browser.click("a[href='#/order_refunds']");
+    browser.until("document.querySelector('h1').innerText === 'order_refunds' && document.querySelector('.parts')");
+    assert_eq!(browser.run("return document.querySelector('.limits').hidden"), true);
+    is_clean(&browser, &dev);
+}
+
+#[test]
 fn events_are_filled_in_and_each_is_a_new_one() {
     let dev = Dev::start("support-desk");
     let browser = open(&dev, "conversation.setup");

@@ -47,6 +47,8 @@ impl From<tokio_postgres::Error> for ChargeError {
 ///
 /// Use it once the customer has agreed to the amount.
 #[operator_api(POST, "/charges", errors(ChargeError))]
+// The customer's credit bounds what is charged.
+#[operator(allow(unlimited_amount))]
 async fn charge_card(
     tx: &mut Tx<Postgres>,
     /// The e-mail address that the customer's invoices go to.

@@ -88,7 +88,7 @@ const OPTIONS: [&str; 20] = [
     "secret",
 ];
 /// The lints that check an endpoint. `tests/house.rs` compares this list with the runtime's.
-const LINTS: [&str; 10] = [
+const LINTS: [&str; 11] = [
     "short_description",
     "repeated_name",
     "no_occasion",
@@ -97,6 +97,7 @@ const LINTS: [&str; 10] = [
     "raw_code",
     "time_without_zone",
     "similar_names",
+    "unlimited_amount",
     "resource_name",
     "unfit_for_reader",
 ];

@@ -20,17 +20,20 @@ use super::Assembled;
 use super::reading::Reading;
 use super::router::refused;
 use super::service::Service;
+use super::used::{NotKnown, used};
 use crate::clock::{Clock, milliseconds};
 use crate::console::comparison::{Question, Server};
 use crate::console::guard::{Asked, Guard};
 use crate::console::page;
 use crate::console::signed::{Signed, Wanted};
+use crate::endpoint::Endpoint;
 use crate::manifest::events;
 use crate::manifest::model::{Described, Model};
 use crate::manifest::operator::Description;
 use crate::problem::{Error, Kind};
 use crate::protocol::randomness::NoRandomBytes;
 use crate::protocol::request::{Refusal, is_json_in_utf8};
+use crate::protocol::signature::KeyName;
 
 /// The state of the console's routes.
 struct Console {
@@ -74,6 +77,7 @@ pub(crate) fn routes(assembled: &Arc<Assembled>, clock: Arc<dyn Clock>, port: u1
         .route("/console/endpoints", get(endpoints))
         .route("/console/preview", post(preview))
         .route("/console/call", post(call))
+        .route("/console/limits", post(limits))
         .route("/console/compare", post(compare));
     let guarded = |routes: Router<Arc<Console>>, asked: Asked| {
         let console = Arc::clone(&console);
@@ -136,6 +140,8 @@ struct Shown {
     order: Vec<&'static str>,
     /// Whether this is an event, whose id identifies its operation.
     is_event: bool,
+    /// Whether the endpoint has limits.
+    is_limited: bool,
     /// The examples as one JSON object, sent as a string so that the page can keep every digit of large numbers.
     examples: String,
     source: String,
@@ -150,6 +156,7 @@ async fn endpoints(State(console): State<Arc<Console>>) -> Response {
         description: Description::from(described),
         examples: examples.to_string(),
         is_event,
+        is_limited: described.endpoint.limits.is_some(),
         effect: described.endpoint.effect.in_words(),
         is_recorded: described.endpoint.effect.is_recorded(),
         order: described.endpoint.inputs.iter().map(|input| input.name).collect(),
@@ -207,6 +214,26 @@ async fn call(State(console): State<Arc<Console>>, request: Request) -> Response
     }
 }
 
+/// One limit of an endpoint, and how much of it is used for the inputs that the form shows.
+#[derive(Serialize)]
+struct Use {
+    /// The rule in words.
+    limit: String,
+    max: u64,
+    used: Option<u64>,
+    /// Why it is not known how much is used.
+    why: Option<String>,
+}
+
+async fn limits(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let wanted = console.read::<Wanted>(request).await;
+    let found = wanted.and_then(|wanted| Ok((console.find(&wanted.endpoint)?.0, wanted.inputs)));
+    match found {
+        Ok((endpoint, inputs)) => json(&console.uses(endpoint, &inputs).await),
+        Err(error) => refused(&error),
+    }
+}
+
 async fn compare(State(console): State<Arc<Console>>, request: Request) -> Response {
     let question = console.read::<Question>(request).await;
     let settings = &console.assembled.settings;
@@ -241,18 +268,50 @@ impl Console {
         })
     }
 
-    fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {
-        let settings = &self.assembled.settings;
-        let name = wanted.endpoint.as_str();
+    /// The endpoint or the handler of events with this name, and its path.
+    fn find(&self, name: &str) -> Result<(&'static Endpoint, &'static str), Error> {
         let mut endpoints = self.assembled.own_endpoints();
         let mut handlers = self.assembled.handlers.iter();
         let bound = endpoints.find(|bound| bound.endpoint.name == name);
-        let place = bound.map(|bound| (bound.endpoint.method, bound.path)).or_else(|| {
+        let found = bound.map(|bound| (bound.endpoint, bound.path)).or_else(|| {
             let handler = handlers.find(|handler| handler.endpoint.name == name)?;
-            Some((handler.endpoint.method, self.assembled.events_path))
+            Some((&handler.endpoint, self.assembled.events_path))
         });
-        let place =
-            place.ok_or_else(|| Error::not_found(format!("There is no endpoint `{name}`: load the page again.")))?;
+        found.ok_or_else(|| Error::not_found(format!("There is no endpoint `{name}`: load the page again.")))
+    }
+
+    /// The uses of the endpoint's limits. The console's calls are those of the tenant whose key signs them.
+    async fn uses(&self, endpoint: &Endpoint, inputs: &str) -> Vec<Use> {
+        let operations = self.assembled.pipeline.operations();
+        let tenant = self
+            .assembled
+            .settings
+            .credentials
+            .keys
+            .signing()
+            .map_or("", KeyName::tenant);
+        let mut uses = Vec::new();
+        for limit in endpoint.limits.iter().flat_map(|limits| limits.limits) {
+            let (used, why) = match used(operations, endpoint, limit, tenant, inputs).await {
+                Ok(used) => (Some(used), None),
+                Err(NotKnown::Missing(input)) => (None, Some(format!("Fill in `{input}` to see how much is used."))),
+                Err(NotKnown::Input(sentence)) => (None, Some(sentence)),
+                Err(NotKnown::Store(error)) => (None, Some(format!("The limit cannot be read: {error}."))),
+            };
+            uses.push(Use {
+                limit: limit.to_string(),
+                max: limit.max,
+                used,
+                why,
+            });
+        }
+        uses
+    }
+
+    fn sign(&self, wanted: &Wanted) -> Result<Signed, Error> {
+        let settings = &self.assembled.settings;
+        let (endpoint, path) = self.find(&wanted.endpoint)?;
+        let place = (endpoint.method, path);
         let now = self.clock.unix_seconds();
         wanted
             .sign(place, &settings.public_url, &settings.credentials.keys, now)

@@ -42,6 +42,8 @@ mod start_error;
 mod tls;
 #[cfg(any(feature = "cli", feature = "oauth"))]
 mod trusted;
+#[cfg(feature = "cli")]
+mod used;
 mod watched;
 mod wrong_protocol;
 

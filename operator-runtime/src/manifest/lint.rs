@@ -7,6 +7,7 @@ use super::model::{Described, Model};
 use crate::input::Input;
 
 mod iso;
+mod limits;
 mod names;
 mod readers;
 mod schemas;
@@ -50,6 +51,7 @@ const UNDESCRIBED_OUTPUT: Lint = warning("undescribed_output");
 const RAW_CODE: Lint = warning("raw_code");
 const TIME_WITHOUT_ZONE: Lint = warning("time_without_zone");
 const SIMILAR_NAMES: Lint = warning("similar_names");
+const UNLIMITED_AMOUNT: Lint = warning("unlimited_amount");
 const RESOURCE_NAME: Lint = note("resource_name");
 const UNFIT_FOR_READER: Lint = warning("unfit_for_reader");
 const TOO_MANY_ENDPOINTS: Lint = note("too_many_endpoints");
@@ -93,6 +95,7 @@ pub(crate) fn findings(model: &Model, reader: Option<For>) -> Result<Vec<Finding
         words::of_endpoint(&mut report);
         schemas::of_endpoint(&mut report);
         names::of_endpoint(&mut report);
+        limits::of_endpoint(&mut report);
     }
     names::of_all(model, &mut found);
     if let Some(reader) = reader {

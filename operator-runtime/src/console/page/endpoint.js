@@ -29,6 +29,7 @@ export class EndpointView {
     this.asJson = element("button", { type: "button", "aria-pressed": "false", onclick: () => this.toggle() }, "Edit as JSON");
     this.repeat = element("button", { type: "button", disabled: true, onclick: () => this.send(this.last.wanted) }, "Repeat with the same key");
     this.copy = element("button", { type: "button", class: "small", onclick: () => this.copyCurl() }, "Copy as curl");
+    this.limits = element("ul", { class: "limits", "aria-label": "Limits", hidden: !endpoint.is_limited });
     this.requestTitle = element("p", { class: "note" });
     this.request = element("div");
     this.answer = element("div", {}, element("p", { class: "quiet" }, "No call yet."));
@@ -41,6 +42,7 @@ export class EndpointView {
       element("h1", { tabindex: "-1" }, endpoint.name),
       element("p", { class: "address" }, methodTag(endpoint), " ", element("code", {}, endpoint.url), " ", element("span", { class: "note" }, endpoint.effect)),
       endpoint.description.split(/\n\n+/).map((paragraph) => element("p", { class: "description" }, paragraph.replaceAll("\n", " "))),
+      this.limits,
       this.formElement(),
       element("details", {}, element("summary", {}, "Schemas and source"),
         element("p", { class: "note" }, endpoint.source),
@@ -99,10 +101,24 @@ export class EndpointView {
     try {
       const signed = await ask("preview", this.wanted());
       if (mine !== this.asked) return;
+      this.showLimits();
       this.show(signed, "Preview of the form as it is now. When you send the request, it is signed again with the time of sending.");
       trouble();
     } catch (error) {
       if (mine === this.asked) trouble(error.message);
+    }
+  }
+
+  /** Shows how much of the endpoint's limits is used for the inputs in the form. */
+  async showLimits() {
+    if (!this.endpoint.is_limited) return;
+    this.limitsAsked = (this.limitsAsked ?? 0) + 1;
+    const mine = this.limitsAsked;
+    try {
+      const uses = await ask("limits", this.wanted());
+      if (mine === this.limitsAsked) this.limits.replaceChildren(...uses.map(limitUse));
+    } catch (error) {
+      trouble(error.message);
     }
   }
 
@@ -138,6 +154,7 @@ export class EndpointView {
     this.show(call.request, `As it was sent at ${clockTime(call.at)}.`);
     this.answer.replaceChildren(...answerParts(call.answer, call.repeats, this.endpoint.is_recorded));
     this.markMistakes(mistakesIn(call.answer));
+    this.showLimits();
   }
 
   /** Shows each field's mistake at the field, and moves the focus to the first field with a mistake. */
@@ -217,6 +234,14 @@ export class EndpointView {
       trouble("The browser does not let this page write to the clipboard: select the request and copy it.");
     }
   }
+}
+
+/** One limit: its rule, and how much of it is used. */
+function limitUse({ limit, max, used, why }) {
+  const rule = limit.charAt(0).toUpperCase() + limit.slice(1).replaceAll("`", "");
+  if (why) return element("li", {}, `${rule}. `, element("span", { class: "note" }, why.replaceAll("`", "")));
+  const state = `${used} used, ${Math.max(0, max - used)} left`;
+  return element("li", {}, `${rule}: `, element("strong", {}, state), " ", element("meter", { min: 0, max, value: Math.min(used, max), "aria-label": state }));
 }
 
 /** The mistakes in a problem document (RFC 9457), by input. */

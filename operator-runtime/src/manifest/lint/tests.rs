@@ -1,11 +1,14 @@
 //! Tests of the lints: each finds its mistake, and none reports a good description.
 
+use std::time::Duration;
+
 use schemars::{Schema, json_schema};
 
 use super::findings;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, EndpointLimits};
 use crate::idempotency::effect::Effect;
 use crate::input::{Input, JsonInput};
+use crate::limit::{Counted, Limit};
 use crate::manifest::model::Model;
 use crate::manifest::served;
 use crate::protocol::method::Method;
@@ -190,6 +193,53 @@ fn names_must_differ_and_name_an_action() {
     let name = |number: usize| &*Box::leak(format!("task_{}", "abcdefg".repeat(number + 1)).into_boxed_str());
     let many = (0..41).map(|number| endpoint(name(number), GOOD)).collect();
     assert_eq!(found(many), ["too_many_endpoints the app"]);
+}
+
+#[test]
+fn an_amount_that_is_paid_out_needs_a_limit_of_its_sum() {
+    const INPUTS: &[Input] = &[
+        <u32 as JsonInput>::INPUT.named("amount_cents", "How much to refund, in cents."),
+        <u32 as JsonInput>::INPUT.named("reference", "The number on the receipt."),
+    ];
+    const SIGNED: &[Input] = &[<f64 as JsonInput>::INPUT.named("total", "How much to refund, in EUR.")];
+    const CALLS: &[Limit] = &[limit(Counted::Calls)];
+    const OTHER: &[Limit] = &[limit(Counted::Sum("reference"))];
+    const SUM: &[Limit] = &[limit(Counted::Sum("amount_cents"))];
+    let of = |inputs, limits: &'static [Limit]| Endpoint {
+        inputs,
+        limits: (!limits.is_empty()).then_some(EndpointLimits {
+            limits,
+            amounts: |_| Ok(Box::default()),
+        }),
+        ..endpoint("refund", GOOD)
+    };
+    let unlimited = ["unlimited_amount refund: input amount_cents"];
+    assert_eq!(found(vec![of(INPUTS, &[])]), unlimited);
+    assert_eq!(found(vec![of(INPUTS, CALLS)]), unlimited);
+    assert_eq!(found(vec![of(INPUTS, OTHER)]), unlimited);
+    assert_eq!(found(vec![of(INPUTS, SUM)]), Vec::<String>::new());
+    // A limit cannot sum this type, so a limit of the calls is enough.
+    assert_eq!(found(vec![of(SIGNED, &[])]), ["unlimited_amount refund: input total"]);
+    assert_eq!(found(vec![of(SIGNED, CALLS)]), Vec::<String>::new());
+    let read_only = Endpoint {
+        effect: Effect::ReadOnly,
+        ..of(INPUTS, &[])
+    };
+    assert_eq!(found(vec![read_only]), Vec::<String>::new());
+    let allowed = Endpoint {
+        allowed: &["unlimited_amount"],
+        ..of(INPUTS, &[])
+    };
+    assert_eq!(found(vec![allowed]), Vec::<String>::new());
+}
+
+const fn limit(counted: Counted) -> Limit {
+    Limit {
+        counted,
+        max: 10_000,
+        per: &[],
+        window: Duration::from_secs(3600),
+    }
 }
 
 #[test]

@@ -8,11 +8,9 @@ use serde_json::json;
 use super::Desk;
 use crate::app::cli::caller::{self, Fields, Inputs};
 use crate::app::cli::{Done, print};
+use crate::app::used::{NotKnown, used};
 use crate::endpoint::Endpoint;
-use crate::input::{BoundInputs, identity};
-use crate::limit::Limit;
 use crate::manifest::inputs;
-use crate::protocol::request::Content;
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
@@ -34,13 +32,15 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     let Some(limits) = &endpoint.limits else {
         return Err(format!("`{}` has no limits.", endpoint.name));
     };
-    let given = given(endpoint, &arguments.inputs)?;
+    let given = caller::as_json(&given(endpoint, &arguments.inputs)?);
     let mut text = String::new();
     for limit in limits.limits {
-        let per = per(endpoint, limit, &given)?;
-        let value = limit.value(&arguments.tenant, endpoint.name, &per);
-        let used = desk.operations.used(value).await;
-        let used = used.map_err(|error| format!("The limit cannot be read: {error}."))?;
+        let used = used(&desk.operations, endpoint, limit, &arguments.tenant, given.get()).await;
+        let used = used.map_err(|why| match why {
+            NotKnown::Missing(input) => format!("The limit is counted for each `{input}`: write {input}=VALUE."),
+            NotKnown::Input(sentence) => sentence,
+            NotKnown::Store(error) => format!("The limit cannot be read: {error}."),
+        })?;
         let left = limit.max.saturating_sub(used);
         let _ = if arguments.json {
             let told = json!({ "limit": limit.to_string(), "max": limit.max, "used": used, "left": left });
@@ -68,20 +68,4 @@ fn given(endpoint: &Endpoint, typed: &[String]) -> Result<Fields, String> {
         // An endpoint of a GET changes nothing, so it has no limits.
         Inputs::Parameters(_) => Err(format!("`{}` has no limits.", endpoint.name)),
     }
-}
-
-/// The values of the inputs in `per`, as one text.
-fn per(endpoint: &Endpoint, limit: &Limit, given: &Fields) -> Result<String, String> {
-    if limit.per.is_empty() {
-        return Ok(String::new());
-    }
-    if let Some(missing) = limit.per.iter().find(|name| !given.contains_key(**name)) {
-        return Err(format!(
-            "The limit is counted for each `{missing}`: write {missing}=VALUE."
-        ));
-    }
-    let bound = BoundInputs::of(endpoint.method, endpoint.inputs);
-    let bound = bound.map_err(|_| format!("The inputs of `{}` cannot be read.", endpoint.name))?;
-    let content = Content::Body(caller::as_json(given).get().to_owned().into());
-    identity(&bound, endpoint.inputs, limit.per, &content).map_err(|error| error.detail().to_owned())
 }
