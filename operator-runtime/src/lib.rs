@@ -283,7 +283,9 @@ pub use operator_macros::operator_event;
 ///
 /// Write it above the derives of the type, which must include `JsonSchema`. An argument is marked by
 /// `#[operator(secret)]` alone. If an endpoint has secret inputs, the audit also leaves out the sentences about its wrong
-/// inputs, because a sentence may quote a value. The runtime logs neither inputs nor answers.
+/// inputs, because a sentence may quote a value. A part that no schema describes, such as a field by its serde alias or a
+/// text where an object is expected, is `"(secret)"` too if the type around it has secret fields. The payload of an event
+/// has no schema, so the audit shows all of it. The runtime logs neither inputs nor answers.
 ///
 /// ```
 /// use operator_runtime::{Error, operator_api, operator_secrets};

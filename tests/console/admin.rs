@@ -279,6 +279,7 @@ fn others_are_refused_and_a_token_in_an_address_is_not_used() {
             let answer = desk.ask(method, path, &[changed], body);
             assert_eq!(answer.status, status, "{method} {path} {changed:?}: {}", answer.body);
             assert!(answer.head.contains("x-frame-options"), "{}", answer.head);
+            assert!(answer.head.contains("x-request-id: "), "{}", answer.head);
         }
     }
     for path in [

@@ -1,6 +1,8 @@
 //! Limits, through the support desk: a hundred euros of an order may be paid back within a day, and no more.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+use operator_runtime::testing::Client;
+use operator_runtime::{App, Error, endpoints, operator_api, store};
 use serde_json::{Value, json};
 use tests::caller::{Answer, get, post};
 use tests::process::{Server, build};
@@ -18,7 +20,8 @@ fn is_over(answer: &Answer) -> bool {
 fn of_fifty_refunds_in_a_row_those_within_the_limit_go_through() {
     let folder = tempfile::tempdir().unwrap();
     let program = build("support-desk", "dev");
-    let mut server = Server::start(&program, folder.path());
+    let start = || Server::start_with(&program, folder.path(), &[("OPERATOR_AUDIT", "1d")]);
+    let mut server = start();
     let answers: Vec<Answer> = (0..50)
         .map(|number| refund(&server, &format!("r-{number}"), 1009, 900))
         .collect();
@@ -39,7 +42,7 @@ fn of_fifty_refunds_in_a_row_those_within_the_limit_go_through() {
     assert!(refund(&server, "r-0", 1009, 900).is_replay());
     // The limit survives a restart, and it is one for each order.
     server.kill();
-    let server = Server::start(&program, folder.path());
+    let server = start();
     assert!(is_over(&refund(&server, "more", 1009, 101)));
     assert_eq!(refund(&server, "rest", 1009, 100).status, 200);
     assert_eq!(refund(&server, "other", 1007, 10_000).status, 200);
@@ -51,6 +54,21 @@ fn of_fifty_refunds_in_a_row_those_within_the_limit_go_through() {
         .unwrap();
     let used = String::from_utf8(used.stdout).unwrap();
     assert!(used.ends_with(" for each `order_id`: 10000 used, 0 left\n"), "{used}");
+    // The audit lists each call, with how it ended.
+    let audit = std::process::Command::new(&program)
+        .args(["audit", "--endpoint", "refund_order", "--format", "jsonl"])
+        .current_dir(folder.path())
+        .env("OPERATOR_STORE", "sqlite:operator.db")
+        .env("OPERATOR_AUDIT", "1d")
+        .output()
+        .unwrap();
+    let rows = String::from_utf8(audit.stdout).unwrap();
+    let count = |outcome: &str| {
+        rows.lines()
+            .filter(|row| row.contains(&format!("\"outcome\":\"{outcome}\"")))
+            .count()
+    };
+    assert_eq!((count("done"), count("over_limit")), (13, 40), "{rows}");
     let refunds = get(server.port, "/orders/refunds", "look", &[("order_id", "1009")]).unwrap();
     assert_eq!(refunds.json()["refunded_cents"], 10_000);
 }
@@ -66,6 +84,52 @@ fn a_refund_that_the_handler_refuses_is_given_back() {
     assert_eq!(refund(&server, "fine", 1001, 4_990).status, 200);
     let alone = refund(&server, "alone", 1009, 10_001);
     assert!(is_over(&alone) && alone.body.contains("ask for less"), "{}", alone.body);
+    // Nothing is said about what is left, because it is less than 100.00 EUR and does not matter.
+    assert!(!alone.body.contains("left"), "{}", alone.body);
+}
+
+/// Pays with a provider.
+#[operator_api(POST, "/pay", effect = rerunnable)]
+#[operator(limit(calls = 2, within = "1h"))]
+async fn pay(
+    /// How it ends.
+    ends: String,
+) -> Result<bool, Error> {
+    match ends.as_str() {
+        "paid" => Ok(true),
+        "not now" => Err(Error::retryable("The provider is busy.")),
+        "refused" => Err(Error::not_found("There is no such card.")),
+        "silent" => Err(Error::unknown("the connection broke")),
+        "broken" => Err(Error::internal("the provider answered with nonsense")),
+        _ => panic!("a defect"),
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_may_have_acted_counts_until_a_retry_has_ended_it() {
+    for doubt in ["silent", "broken", "panics"] {
+        let app = App::new()
+            .only(endpoints![pay])
+            .store(store::open("memory:").await.unwrap());
+        let client = Client::new(app).await.unwrap();
+        let pay = async |key: &str, ends: &str| {
+            let client = client.with_idempotency_key(key);
+            client.call("pay", &json!({ "ends": ends })).await.status.as_u16()
+        };
+        for harmless in ["not now", "refused"] {
+            for number in 0..3 {
+                let status = pay(&format!("{harmless} {number}").replace(' ', "-"), harmless).await;
+                assert!([404, 503].contains(&status), "{harmless}: {status}");
+            }
+        }
+        let first = pay("first", doubt).await;
+        assert!(first >= 500, "{doubt}: {first}");
+        assert_eq!(pay("second", "paid").await, 200);
+        assert_eq!(pay("third", "paid").await, 403, "{doubt}");
+        // The retry takes over what the first attempt has reserved.
+        assert_eq!(pay("first", doubt).await, first);
+        assert_eq!(pay("fourth", "paid").await, 403, "{doubt}");
+    }
 }
 
 #[test]

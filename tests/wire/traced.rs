@@ -76,25 +76,32 @@ fn each_answer_has_the_callers_id_and_so_has_its_log_line() {
     let program = build("support-desk", "dev");
     let plain = |method: &str, path: &str| format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    // How many lines the log has about each request. A call over a limit has one more, which says how full the limit is.
     let rows = [
-        ("done", refund("a"), 200, true),
-        ("replayed", refund("a"), 200, true),
-        ("invalid", signed_post(now(), "/refunds", "b", "{}"), 400, true),
-        ("forged", refund("c").replace("1001", "1002"), 401, true),
-        ("unsigned", plain("POST", "/refunds"), 401, true),
-        ("nowhere", plain("GET", "/nowhere"), 404, true),
-        ("method", plain("PUT", "/refunds"), 405, true),
+        ("done", refund("a"), 200, 1),
+        ("replayed", refund("a"), 200, 1),
+        ("invalid", signed_post(now(), "/refunds", "b", "{}"), 400, 1),
+        (
+            "over-limit",
+            signed_post(now(), "/refunds", "l", r#"{"order_id":1001,"amount_cents":10001}"#),
+            403,
+            2,
+        ),
+        ("forged", refund("c").replace("1001", "1002"), 401, 1),
+        ("unsigned", plain("POST", "/refunds"), 401, 1),
+        ("nowhere", plain("GET", "/nowhere"), 404, 1),
+        ("method", plain("PUT", "/refunds"), 405, 1),
         (
             "long",
             with_headers(&plain("POST", "/refunds"), "Content-Length: 9999999\r\n"),
             413,
-            true,
+            1,
         ),
-        ("live", plain("GET", "/livez"), 200, false),
-        ("ready", plain("GET", "/readyz"), 200, false),
-        ("mcp-token", over_mcp("guess", &list), 401, true),
-        ("mcp-list", over_mcp("n3w", &list), 200, false),
-        ("mcp-call", over_mcp("n3w", &tool_call(&json!({}))), 200, true),
+        ("live", plain("GET", "/livez"), 200, 0),
+        ("ready", plain("GET", "/readyz"), 200, 0),
+        ("mcp-token", over_mcp("guess", &list), 401, 1),
+        ("mcp-list", over_mcp("n3w", &list), 200, 0),
+        ("mcp-call", over_mcp("n3w", &tool_call(&json!({}))), 200, 1),
     ];
     let log = log_of(&program, |port| {
         for (id, request, status, _) in &rows {
@@ -107,8 +114,8 @@ fn each_answer_has_the_callers_id_and_so_has_its_log_line() {
             );
         }
     });
-    for (id, _, _, is_logged) in rows {
-        assert_eq!(lines_about(&log, id).len(), usize::from(is_logged), "{id}: {log:#?}");
+    for (id, _, _, lines) in rows {
+        assert_eq!(lines_about(&log, id).len(), lines, "{id}: {log:#?}");
     }
 }
 
@@ -197,6 +204,46 @@ fn the_span_of_a_call_has_the_callers_trace_if_it_is_valid_and_the_only_one() {
             [None, None]
         };
         assert_eq!(ids, expected, "{id}: {span}");
+    }
+}
+
+#[test]
+fn the_audit_has_the_trace_of_each_call() {
+    let program = build("support-desk", "dev");
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("OPERATOR_API_KEYS", "shop/mcp=n3w"), ("OPERATOR_AUDIT", "1d")];
+    let server = Server::start_with(&program, folder.path(), &settings);
+    let traceparent = format!("00-{TRACE}-{PARENT}-01");
+    let mail = json!({ "email": "ana@example.com", "message": "It arrives today." });
+    let meta = json!({ "traceparent": traceparent });
+    let params = json!({ "name": "notify_customer", "arguments": mail, "_meta": meta });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    for request in [
+        with_headers(&refund("a"), &format!("traceparent: {traceparent}\r\n")),
+        refund("b"),
+        with_headers(&over_mcp("n3w", &message), "X-Idempotency-Key: m\r\n"),
+    ] {
+        let answer = send(server.port, &request).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    let audit = Command::new(&program)
+        .args(["audit", "--format", "jsonl"])
+        .current_dir(folder.path())
+        .envs([("OPERATOR_STORE", "sqlite:operator.db"), ("OPERATOR_AUDIT", "1d")])
+        .output()
+        .unwrap();
+    let rows = String::from_utf8(audit.stdout).unwrap();
+    let traces: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str::<Value>(row).unwrap())
+        .map(|row| json!([row["endpoint"], row["trace_id"]]))
+        .collect();
+    for expected in [
+        json!(["refund_order", TRACE]),
+        json!(["refund_order", null]),
+        json!(["notify_customer", TRACE]),
+    ] {
+        assert!(traces.contains(&expected), "{expected}: {rows}");
     }
 }
 

@@ -34,6 +34,7 @@ use crate::problem::{Error, Kind};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::caller::Caller;
 use crate::protocol::request::{Refusal, is_json_in_utf8};
+use crate::protocol::request_id::{self, REQUEST_ID};
 use crate::store::State as RecordState;
 
 /// The path of the page.
@@ -129,17 +130,24 @@ fn routes(admin: Admin) -> Router {
 /// Checks access before every route, and adds the security headers to every answer.
 async fn guard(admin: Arc<Admin>, asked: Asked, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let request_id = request_id::identify(&mut parts.headers);
     let mut response = match admin.admit(asked, &parts) {
         Ok(person) => {
             parts.extensions.insert(person);
             next.run(Request::from_parts(parts, body)).await
         }
         Err((status, sentence)) => {
-            tracing::warn!(path = parts.uri.path(), "refused by the admin page: {sentence}");
+            let request_id = request_id::of(&parts.headers);
+            tracing::warn!(
+                request_id,
+                path = parts.uri.path(),
+                "refused by the admin page: {sentence}"
+            );
             problem(status, &sentence)
         }
     };
     protect(&mut response);
+    response.headers_mut().insert(REQUEST_ID, request_id);
     response
 }
 

@@ -99,7 +99,7 @@ impl Lease {
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
-        let gives_back = self.reserved.is_some() && limiting::has_not_acted(&state, &answer);
+        let gives_back = self.reserved.is_some() && limiting::has_not_acted(&answer);
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let record = self.record(state);
         async move {

@@ -10,7 +10,7 @@ use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome};
 use crate::clock::{Clock as _, LAST_OF_9999, SystemClock};
 use crate::fail_point::FailPoint;
-use crate::limit::sentence::Over;
+use crate::limit::sentence::{Over, Room};
 use crate::limit::{Holder, Limit, LimitedValue, Reservation, Reserved};
 use crate::problem::{Error, Kind};
 use crate::record::operation::OperationId;
@@ -43,22 +43,21 @@ impl Needed {
         })
     }
 
-    /// The outcome of a call that is over the limit. It is kept, so a retry gets it again.
-    fn over(&self, used: u64, room_in: Option<Duration>) -> HandlerOutcome {
+    /// The outcome of a call that is over the limit, of which so much is used, and which has room for it so much later. It
+    /// is kept, so a retry gets it again. `None` stands for a call that alone asks for more than the maximum.
+    fn over(&self, full: Option<(u64, Duration)>) -> HandlerOutcome {
         // A second is added, because the time is printed without fractions. `humantime` cannot print a year of five digits.
         const SECOND: Duration = Duration::from_secs(1);
         let &Self { limit, amount, .. } = self;
-        let room_at = room_in.map(|room_in| {
+        let room = full.map(|(used, room_in)| {
             let now = SystemClock::new().since_unix_epoch();
-            UNIX_EPOCH + now.saturating_add(room_in).saturating_add(SECOND).min(LAST_OF_9999)
+            let at = UNIX_EPOCH + now.saturating_add(room_in).saturating_add(SECOND).min(LAST_OF_9999);
+            Room { used, at }
         });
-        let over = Over {
-            limit,
-            amount,
-            used,
-            room_at,
-        };
-        tracing::warn!(limit = %limit, amount, used, max = limit.max, room_in_s = room_in.map(|room_in| room_in.as_secs()), "refused: the call would exceed a limit");
+        let over = Over { limit, amount, room };
+        let used = full.map(|(used, _)| used);
+        let room_in_s = full.map(|(_, room_in)| room_in.as_secs());
+        tracing::warn!(limit = %limit, amount, used, max = limit.max, room_in_s, "refused: the call would exceed a limit");
         HandlerOutcome::refused(&Error::new(Kind::OverLimit, over.to_string()))
     }
 }
@@ -93,12 +92,12 @@ pub(super) async fn reserve_in(
     };
     for needed in &needs {
         let Some(reservation) = needed.reservation(holder(id, record)) else {
-            return Ok(Some(needed.over(0, None)));
+            return Ok(Some(needed.over(None)));
         };
         let reserved = transaction.reserve(reservation).wait().await?;
         FailPoint::AfterReserve.pass();
         if let Reserved::Over { used, room_in } = reserved {
-            return Ok(Some(needed.over(used, Some(room_in))));
+            return Ok(Some(needed.over(Some((used, room_in)))));
         }
     }
     Ok(None)
@@ -119,7 +118,7 @@ impl Lease {
         for needed in &needs {
             let Some(reservation) = needed.reservation(holder) else {
                 self.reserved = Some(Box::new(Values(anew)));
-                return Ok(Some(needed.over(0, None)));
+                return Ok(Some(needed.over(None)));
             };
             let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
             FailPoint::AfterReserve.pass();
@@ -130,7 +129,7 @@ impl Lease {
                 // What an earlier attempt has reserved stays reserved, because that attempt may have acted.
                 Reserved::Over { used, room_in } => {
                     self.reserved = Some(Box::new(Values(anew)));
-                    return Ok(Some(needed.over(used, Some(room_in))));
+                    return Ok(Some(needed.over(Some((used, room_in)))));
                 }
             }
         }
@@ -162,15 +161,11 @@ impl Lease {
     }
 }
 
-/// Whether an operation that ends in this state has not acted, so that what it has reserved is given back. A 5xx that is
-/// kept may have acted.
-pub(super) fn has_not_acted(state: &State, answer: &Answer) -> bool {
-    match state {
-        State::Released => true,
-        State::Completed(response) => response.status.is_client_error(),
-        State::NotKept => matches!(answer, Answer::Response { response, .. } if response.status.is_client_error()),
-        State::InProgress | State::Unknown => false,
-    }
+/// Whether an operation that ends with this answer has not acted, so that what it has reserved is given back: the handler
+/// refused, or said "not now". After any other failure it may have acted. If it is released then, what it has reserved
+/// counts until a retry has ended it.
+pub(super) fn has_not_acted(answer: &Answer) -> bool {
+    matches!(answer, Answer::Response { response, kind } if response.status.is_client_error() || kind.is_some_and(Kind::is_retryable))
 }
 
 impl Operations {
@@ -185,7 +180,10 @@ impl Operations {
             let Some(Ok(record)) = page.records.into_iter().map(|listed| listed.record).next() else {
                 return Ok(());
             };
-            if !matches!(&record.state, State::Completed(response) if response.status.is_client_error()) {
+            // After several attempts, an earlier one may have acted before the last one was refused.
+            if record.epoch > 1
+                || !matches!(&record.state, State::Completed(response) if response.status.is_client_error())
+            {
                 return Ok(());
             }
             for needed in needs {
@@ -208,8 +206,8 @@ impl Operations {
     #[cfg(any(feature = "cli", test))]
     pub(super) async fn give_back_everything(&self, id: OperationId, record: &Record) -> Result<(), StoreError> {
         match self.store().limits() {
-            Some(limits) if record.serial.is_some() => limits.give_back(holder(id, record), None).await,
-            _ => Ok(()),
+            Some(limits) => limits.give_back(holder(id, record), None).await,
+            None => Ok(()),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tracing::{Instrument as _, Span};
+
 use super::auditing::{self, Draft, Ending};
 use super::claiming::{Claiming, Found};
 use super::effect::Effect;
@@ -139,8 +141,10 @@ impl Operations {
                 handler: handler(),
                 draft: draft.clone(),
             };
+            let span = Span::current();
             let running = run(transactions, left, move |transaction| {
-                Box::pin(attempt.run(transaction))
+                // SQLite's transactions run on another thread. The log names the call there too.
+                Box::pin(attempt.run(transaction).instrument(span))
             });
             let ended = timed(&self.meter().transaction, running).await;
             if matches!(ended, (Ended::Committed, _)) {

@@ -163,10 +163,14 @@ mod tests {
         );
         assert_eq!(shown("[]"), None);
         assert_eq!(shown(r#"{"order":1e999}"#).unwrap(), r#"{"order":null}"#);
-        let whole = Secrets::of(json!({ "properties": { "iban": { "x-operator-secret": true } } }));
+        let whole = Secrets::of(json!({ "properties": {
+            "iban": { "x-operator-secret": true },
+            "a": { "type": "string" },
+        } }));
         assert_eq!(
-            value(r#"{"iban":{"a":1},"a":"b"}"#, whole.as_ref()).unwrap(),
-            r#"{"a":"b","iban":"(secret)"}"#
+            value(r#"{"iban":{"a":1},"a":"b","IBAN":"DE02"}"#, whole.as_ref()).unwrap(),
+            r#"{"IBAN":"(secret)","a":"b","iban":"(secret)"}"#
         );
+        assert_eq!(value(r#""DE02""#, whole.as_ref()).unwrap(), r#""(secret)""#);
     }
 }

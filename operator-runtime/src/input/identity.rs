@@ -3,7 +3,7 @@
 //! The text is JSON without spaces. The fields of each object are sorted by name, and strings are written with as few
 //! escapes as possible. A number is its exact decimal digits, without zeros at either end, and then the exponent, unless
 //! that is 0: `1`, `1.0` and `10e-1` are `1`, and 1500 is `15e2`. No digit is rounded, because two large numbers must
-//! not become one operation (RFC 8785 would round them to an `f64`).
+//! not become one operation (RFC 8785 would round them to an `f64`). A UUID is its 32 digits, in lower case.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -38,8 +38,8 @@ pub(crate) fn identity(
     sorted.sort_unstable();
     let mut text = String::from("{");
     for (index, name) in sorted.into_iter().enumerate() {
+        let input = inputs.iter().find(|input| input.name == name);
         let default = || {
-            let input = inputs.iter().find(|input| input.name == name);
             let default = input.and_then(|input| input.default).map(|default| default());
             Cow::<str>::Owned(default.unwrap_or_default().to_string())
         };
@@ -50,12 +50,26 @@ pub(crate) fn identity(
         write_string(name, &mut text);
         text.push(':');
         match Document::of(&value) {
-            Ok(document) => write_value(document.root(), None, write_number, &mut text),
+            Ok(document) => match document.root().as_string() {
+                Some(uuid) if input.is_some_and(is_uuid) => write_string(&digits_of(&uuid), &mut text),
+                _ => write_value(document.root(), None, write_number, &mut text),
+            },
             Err(why) => found.push(|| sentence::unreadable(name, &why)),
         }
     }
     text.push('}');
     found.into_result().map(|()| text)
+}
+
+fn is_uuid(input: &Input) -> bool {
+    input.property()["format"] == "uuid"
+}
+
+/// The digits of a UUID, which may have hyphens, braces and a prefix (RFC 9562 §4, RFC 8141).
+fn digits_of(uuid: &str) -> String {
+    let uuid = uuid.to_lowercase();
+    let digits = uuid.strip_prefix("urn:uuid:").unwrap_or(&uuid);
+    digits.replace(['-', '{', '}'], "")
 }
 
 /// Writes a value: [`HIDDEN`] in place of each secret part, and numbers by `write_number`. The recursion ends, because a
@@ -66,7 +80,8 @@ pub(super) fn write_value(
     write_number: fn(&str, &mut String),
     text: &mut String,
 ) {
-    if place.is_some_and(Place::is_secret) {
+    let is_misplaced = |place: &Place<'_>| kind_of_scalar(value).is_some_and(|kind| place.is_misplaced(kind));
+    if place.is_some_and(|place| place.is_secret() || is_misplaced(place)) {
         return write_string(HIDDEN, text);
     }
     if value.is_object() {
@@ -101,6 +116,17 @@ pub(super) fn write_value(
     }
 }
 
+/// The JSON type of a string, number or Boolean.
+fn kind_of_scalar(value: Node<'_>) -> Option<&'static str> {
+    if value.as_string().is_some() {
+        Some("string")
+    } else if value.is_number() {
+        Some("number")
+    } else {
+        matches!(value.written(), Some("true" | "false")).then_some("boolean")
+    }
+}
+
 pub(super) fn write_separator(index: usize, text: &mut String) {
     if index > 0 {
         text.push(',');
@@ -127,7 +153,7 @@ mod tests {
     use serde_json::json;
 
     use super::{Content, identity};
-    use crate::input::{BoundInputs, Input, JsonInput};
+    use crate::input::{BoundInputs, Constraint, Input, JsonInput};
     use crate::problem::Error;
     use crate::protocol::method::Method;
 
@@ -187,6 +213,30 @@ mod tests {
             assert_ne!(of(different[0]), of(different[1]), "{different:?}");
         }
         assert_eq!(of("1500"), r#"{"order":15e2}"#);
+    }
+
+    #[test]
+    fn a_uuid_is_the_same_in_every_spelling() {
+        const INPUTS: [Input; 2] = [
+            <String as JsonInput>::INPUT
+                .named("account", "The account.")
+                .constraints(&[Constraint::Format("uuid")]),
+            <String as JsonInput>::INPUT.named("note", "The note."),
+        ];
+        let bound = BoundInputs::of(Method::Post, &INPUTS).unwrap();
+        let of = |body: String| identity(&bound, &INPUTS, &["account", "note"], &Content::Body(body.into())).unwrap();
+        let text = |uuid: &str| of(format!(r#"{{"account":"{uuid}","note":"A-b"}}"#));
+        let plain = text("67e55044-10b1-426f-9247-bb680e5fe0c8");
+        assert_eq!(plain, r#"{"account":"67e5504410b1426f9247bb680e5fe0c8","note":"A-b"}"#);
+        for same in [
+            "67E55044-10B1-426F-9247-BB680E5FE0C8",
+            "67e5504410b1426f9247bb680e5fe0c8",
+            "{67e55044-10b1-426f-9247-bb680e5fe0c8}",
+            "urn:uuid:67e55044-10b1-426f-9247-bb680e5fe0c8",
+        ] {
+            assert_eq!(text(same), plain, "{same}");
+        }
+        assert_ne!(text("67e55044-10b1-426f-9247-bb680e5fe0c9"), plain);
     }
 
     #[test]

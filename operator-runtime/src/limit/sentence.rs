@@ -15,11 +15,17 @@ pub(crate) struct Over {
     pub(crate) limit: &'static Limit,
     /// How much the call asks for.
     pub(crate) amount: u64,
+    /// `None` if there is never room for the call, because the call alone asks for more than the maximum.
+    pub(crate) room: Option<Room>,
+}
+
+/// How full a limit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
     /// How much is reserved.
     pub(crate) used: u64,
-    /// When there is room for the call, at the latest; `None` if there never is, because the call alone asks for more
-    /// than the maximum.
-    pub(crate) room_at: Option<SystemTime>,
+    /// When there is room for the call, at the latest.
+    pub(crate) at: SystemTime,
 }
 
 /// A length of time in words, such as "24 hours".
@@ -77,35 +83,31 @@ impl Limit {
 /// What the agent is told, and may tell a customer.
 impl fmt::Display for Over {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            limit,
-            amount,
-            used,
-            room_at,
-        } = self;
-        let left = limit.max.saturating_sub(*used);
+        let Self { limit, amount, room } = self;
+        let max = limit.max;
         write!(
             formatter,
             "This call was not carried out, because it would exceed a limit: {limit}."
         )?;
+        let Some(Room { used, at }) = room else {
+            return write!(
+                formatter,
+                " The call asks for {amount}. Such a call is never within the limit: ask for less."
+            );
+        };
         if let Counted::Sum(_) = limit.counted {
+            let left = max.saturating_sub(*used);
             write!(
                 formatter,
-                " The call asks for {amount}, {used} of {} are used, and {left} are left.",
-                limit.max
+                " The call asks for {amount}, {used} of {max} are used, and {left} are left."
             )?;
         } else {
-            write!(formatter, " {used} of {} are used.", limit.max)?;
+            write!(formatter, " {used} of {max} are used.")?;
         }
-        match room_at {
-            Some(room_at) => {
-                let time = humantime::format_rfc3339_seconds(*room_at);
-                write!(
-                    formatter,
-                    " There is room for this call from {time} on, with a new idempotency key."
-                )
-            }
-            None => formatter.write_str(" Such a call is never within the limit: ask for less."),
-        }
+        let time = humantime::format_rfc3339_seconds(*at);
+        write!(
+            formatter,
+            " There is room for this call from {time} on, with a new idempotency key."
+        )
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
-use super::sentence::Over;
+use super::sentence::{Over, Room};
 use super::window::Window;
 use super::{Counted, Holder, Limit, LimitedValue, Reservation, Reserved};
 
@@ -226,8 +226,10 @@ fn a_call_over_the_limit_is_told_what_is_left_and_when_there_is_room() {
     let over = Over {
         limit: &REFUNDS,
         amount: 1_000,
-        used: 9_500,
-        room_at: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+        room: Some(Room {
+            used: 9_500,
+            at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        }),
     };
     assert_eq!(
         over.to_string(),
@@ -235,20 +237,16 @@ fn a_call_over_the_limit_is_told_what_is_left_and_when_there_is_room() {
     );
     let never = Over {
         amount: 10_001,
-        used: 0,
-        room_at: None,
+        room: None,
         ..over
     };
-    assert!(
-        never
-            .to_string()
-            .ends_with("and 10000 are left. Such a call is never within the limit: ask for less.")
-    );
+    assert!(never.to_string().ends_with(
+        "for each `order_id`. The call asks for 10001. Such a call is never within the limit: ask for less."
+    ));
     let calls = Over {
         limit: &CALLS,
         amount: 1,
-        used: 20,
-        ..over
+        room: over.room.map(|room| Room { used: 20, ..room }),
     };
     assert!(
         calls

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::Pipeline;
 use super::admitting::Admitted;
@@ -98,7 +98,6 @@ async fn transact(
     progress: &Arc<Progress>,
 ) -> Reply {
     let max_execution = endpoint.max_execution;
-    let span = Span::current();
     let (id, draft) = (operation.id, operation.draft.clone());
     let asked = TransactionAsked {
         id,
@@ -107,14 +106,14 @@ async fn transact(
         draft: operation.draft,
     };
     let handler = move || -> TransactionalHandler {
-        let (invocation, span) = (invocation.again(), span.clone());
+        let invocation = invocation.again();
         let endpoint = Arc::clone(&endpoint);
         Box::new(move |transaction, limit| {
             let running = async move {
                 let running = run(&endpoint, invocation, limit, TransactionSlot(Some(transaction)), None);
                 endpoint.meter.in_transaction(running).await
             };
-            Box::pin(running.instrument(span))
+            Box::pin(running)
         })
     };
     let transacted = operations.transact(asked, progress, needs, handler).await;

@@ -17,10 +17,14 @@ pub(crate) struct Secrets {
 }
 
 /// The schemas that apply to one part of a value. A part is secret if any of them says so.
+///
+/// A caller can send a value of another shape, or use a name that only serde knows. So a part to which no schema applies
+/// is secret too if the value around it has secret parts.
 #[derive(Clone, Debug)]
 pub(crate) struct Place<'s> {
     definitions: Option<&'s Map<String, Value>>,
     schemas: Vec<&'s Value>,
+    is_secret: bool,
 }
 
 impl Secrets {
@@ -34,6 +38,7 @@ impl Secrets {
         let place = Place {
             definitions: self.schema.get("$defs").and_then(Value::as_object),
             schemas: Vec::new(),
+            is_secret: false,
         };
         place.of(std::iter::once(&self.schema))
     }
@@ -49,7 +54,39 @@ fn is_marked(schema: &Value) -> bool {
 
 impl<'s> Place<'s> {
     pub(crate) fn is_secret(&self) -> bool {
-        self.schemas.iter().copied().any(is_marked)
+        self.is_secret
+    }
+
+    /// Whether a string, number or Boolean, which is of this JSON type, may be a secret because a value with secret parts
+    /// is expected here.
+    pub(crate) fn is_misplaced(&self, kind: &str) -> bool {
+        let is = |given: &Value| given == kind || kind == "number" && given == "integer";
+        let takes = |schema: &&Value| {
+            let of_type = match schema.get("type") {
+                Some(Value::Array(types)) => types.iter().any(is),
+                Some(one) => is(one),
+                None => false,
+            };
+            of_type || schema.get("const").is_some() || schema.get("enum").is_some()
+        };
+        !self.schemas.iter().any(takes) && self.has_secret_parts()
+    }
+
+    /// Whether these schemas, or those that they refer to, mark anything.
+    fn has_secret_parts(&self) -> bool {
+        let mut seen: Vec<&Value> = Vec::new();
+        let mut waiting = self.schemas.clone();
+        while let Some(schema) = waiting.pop() {
+            if is_marked(schema) {
+                return true;
+            }
+            if !seen.iter().any(|known| std::ptr::eq(*known, schema)) {
+                seen.push(schema);
+                waiting.extend(walk::children(schema));
+                waiting.extend(definitions::name_of(schema).and_then(|name| self.definitions?.get(name)));
+            }
+        }
+        false
     }
 
     /// The place of a field of an object.
@@ -90,6 +127,7 @@ impl<'s> Place<'s> {
         }
         Self {
             definitions: self.definitions,
+            is_secret: all.iter().copied().any(is_marked) || all.is_empty() && self.has_secret_parts(),
             schemas: all,
         }
     }
@@ -125,10 +163,36 @@ mod tests {
             whole.field("card"),
             whole.field("loop").field("number"),
             whole.field("cards").item(0).field("number"),
-            whole.field("unknown"),
         ] {
             assert!(!place.is_secret(), "{place:?}");
         }
+    }
+
+    #[test]
+    fn a_part_that_no_schema_names_is_secret_where_others_are() {
+        let secrets = Secrets::of(json!({
+            "type": "object",
+            "properties": {
+                "card": { "type": "object", "properties": {
+                    "number": { "type": "string", "x-operator-secret": true },
+                    "owner": { "type": "object", "properties": { "name": { "type": "string" } } },
+                } },
+                "either": { "anyOf": [
+                    { "type": "string" },
+                    { "type": "object", "properties": { "pin": { "x-operator-secret": true } } },
+                ] },
+            },
+        }))
+        .unwrap();
+        let whole = secrets.whole();
+        let card = whole.field("card");
+        assert!(whole.field("unknown").is_secret());
+        assert!(card.field("NUMBER").is_secret() && card.item(0).is_secret());
+        assert!(card.is_misplaced("string") && card.is_misplaced("number"));
+        assert!(!card.field("owner").field("unknown").is_secret());
+        assert!(!card.field("owner").is_misplaced("string"));
+        let either = whole.field("either");
+        assert!(!either.is_misplaced("string") && either.is_misplaced("number"));
     }
 
     #[test]
