@@ -126,6 +126,19 @@ async fn tuple_keys(
     value.len()
 }
 
+/// Seats by row and number, inside another type.
+#[derive(Serialize, JsonSchema)]
+struct Seats {
+    taken: BTreeMap<(char, u8), bool>,
+}
+
+/// Answers with a map that JSON cannot have. Use it to try such an answer.
+#[operator_api(POST, "/taken_seats", read_only)]
+async fn taken_seats() -> Vec<Seats> {
+    let taken = BTreeMap::from([(('b', 7), true)]);
+    vec![Seats { taken }]
+}
+
 /// A field with an old name.
 #[derive(Deserialize, Serialize, JsonSchema)]
 struct Aliased {
@@ -314,6 +327,12 @@ fn a_value_that_the_schema_accepts_and_serde_refuses_stops_the_start() {
     }
     let said = refusal(endpoints![flattened_closed]);
     assert!(said.contains("not a struct with a fixed set of fields"), "{said}");
+}
+
+#[tokio::test]
+async fn an_answer_whose_keys_are_tuples_has_their_json_as_keys() {
+    let (status, body) = answer(endpoints![taken_seats], "taken_seats", json!({})).await;
+    assert_eq!((status, body), (200, json!([{ "taken": { r#"["b",7]"#: true } }])));
 }
 
 #[test]

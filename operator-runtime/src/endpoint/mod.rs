@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod call;
+mod compound_keys;
 pub(crate) mod event;
 pub(crate) mod extract;
 pub(crate) mod invocation;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+use super::compound_keys::AnyKeys;
 use crate::problem::{DocumentedError, Error, ProblemSpec};
 use crate::record::Response;
 use crate::schema;
@@ -21,7 +22,10 @@ impl AnswerBytes {
     pub(super) fn of<T: Serialize>(value: &T) -> Result<Self, Error> {
         // The capacity is enough for most answers, so the buffer rarely has to grow.
         let mut body = Vec::with_capacity(256);
-        serde_json::to_writer(&mut body, value).map_err(Error::unwritable)?;
+        if serde_json::to_writer(&mut body, value).is_err() {
+            body.clear();
+            serde_json::to_writer(&mut body, &AnyKeys(value)).map_err(Error::unwritable)?;
+        }
         // The record keeps the buffer of a long answer, so the spare capacity would stay allocated. A short answer is
         // copied for the record, so its spare capacity does not matter.
         if body.len() > Response::SHORT {

@@ -1,10 +1,12 @@
 //! The operations that the page lists: those that wait for a person, and what happened lately.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::app::desk::{Desk, Found, Input, Newest, OUTCOMES, SEARCHED};
 use crate::store::{OperationId, StoreError};
@@ -44,11 +46,34 @@ struct Rows {
     shown: Vec<Box<RawValue>>,
 }
 
-/// One operation. Rows are ordered by age.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
-    first_seen: SystemTime,
-    json: String,
+/// One operation. Rows are ordered by age. It is written as JSON at the end, because most rows of a large store are not
+/// shown.
+struct Row(Arc<Found>);
+
+impl Row {
+    fn age(&self) -> (SystemTime, OperationId) {
+        (self.0.times.first_seen, self.0.id)
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.age() == other.age()
+    }
+}
+
+impl Eq for Row {}
+
+impl PartialOrd for Row {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Row {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.age().cmp(&other.age())
+    }
 }
 
 impl Filter {
@@ -99,14 +124,11 @@ impl Listing {
             if !filter.asks_for(&found, with_input.as_ref()) {
                 continue;
             }
-            let row = || Row {
-                first_seen: found.times.first_seen,
-                json: serde_json::to_string(&found.told()).unwrap_or_default(),
-            };
+            let found = Arc::new(found);
             if found.to_settle.is_ok() {
-                waiting.add(row());
+                waiting.add(Row(Arc::clone(&found)));
             }
-            lately.add(row());
+            lately.add(Row(found));
         }
         let mut endpoints: Vec<_> = desk
             .endpoints
@@ -129,13 +151,11 @@ impl Listing {
 
 impl Rows {
     fn of(newest: Newest<Row>) -> Self {
+        let all = newest.all();
+        let rows = newest.in_order().into_iter();
         Self {
-            all: newest.all(),
-            shown: newest
-                .in_order()
-                .into_iter()
-                .filter_map(|row| RawValue::from_string(row.json).ok())
-                .collect(),
+            all,
+            shown: rows.filter_map(|Row(found)| to_raw_value(&found.told()).ok()).collect(),
         }
     }
 }
