@@ -16,7 +16,8 @@ use crate::options::{self, Part, once, parts, refuse_missing_value, string_once}
 
 /// A limit without mistakes.
 pub(crate) struct Limit {
-    /// The wire name and the place of the input whose sum is limited; `None` if the calls are counted.
+    /// The input whose values are summed: its wire name, and the identifier in `sum = …` for the positions of errors.
+    /// `None` if calls are counted.
     pub(crate) sum: Option<(String, Ident)>,
     pub(crate) max: u64,
     /// The wire names of the inputs with whose values the limit is counted separately.

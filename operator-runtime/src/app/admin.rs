@@ -43,7 +43,7 @@ const PATH: &str = "/admin";
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest name of a person, in bytes.
 const LONGEST_NAME: usize = 200;
-/// What a request for a settlement has beside the answer, in bytes.
+/// How many bytes the body of a settlement may have in addition to the answer.
 const BESIDE_THE_ANSWER: usize = 4096;
 
 /// The state of the routes.

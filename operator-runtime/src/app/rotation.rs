@@ -132,7 +132,7 @@ fn replace(assembled: &Assembled) {
     replace_admin_tokens(assembled);
 }
 
-/// Reads the tokens of the admin page, and replaces them.
+/// Reads the admin page's tokens again, and replaces those in use.
 #[cfg(feature = "cli")]
 fn replace_admin_tokens(assembled: &Assembled) {
     let Some(admin) = &assembled.settings.admin else {

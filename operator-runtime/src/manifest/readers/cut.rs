@@ -7,8 +7,8 @@ pub(super) fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The longest beginning of the text that ends with a sentence; or else with a word and `…`; or else with a character
-/// and `…`.
+/// Shortens the text to at most `most` UTF-16 units: at the end of a sentence if there is one, otherwise after a whole
+/// word with `…`, otherwise after any character with `…`.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if length(text) <= most {
         return text.to_owned();

@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Why a request was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsent {
-    /// The time of the simulation was over first.
+    /// The simulation's time ran out before the request was sent.
     Late,
     /// The request cannot be made with these inputs.
     Impossible(&'static str),
