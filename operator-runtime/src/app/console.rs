@@ -55,8 +55,11 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
     let mut all = assembled.endpoints.iter();
     let bound = all.find(|bound| is_taken(bound.path) || is_taken(&public_url.published_path(bound.path)))?;
     Some(format!(
-        "`{}` ({}) answers at `{}`, which is the path of the console, so this run has no console: give the endpoint another path.",
-        bound.endpoint.name, bound.endpoint.source, bound.path
+        "This run has no console, because the endpoint `{}` ({}) uses the path `{}`: give it a path outside `{}`.",
+        bound.endpoint.name,
+        bound.endpoint.source,
+        bound.path,
+        page::PATH
     ))
 }
 

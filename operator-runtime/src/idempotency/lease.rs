@@ -31,7 +31,7 @@ pub(crate) enum LeaseError {
 /// The right to run an operation. Dropping a lease writes nothing: the operation counts as lost when the lease runs
 /// out.
 #[derive(Debug)]
-#[must_use = "an operation that is not completed blocks its retries until the lease runs out"]
+#[must_use = "complete the lease: otherwise retries of the operation are blocked until it runs out"]
 pub(crate) struct Lease {
     pub(super) operations: Arc<Shared>,
     pub(super) id: OperationId,

@@ -135,8 +135,9 @@ fn count(
         request_id = request_id::of(headers),
         "refused: the credential has sent more than {rate} (OPERATOR_RATE)"
     );
-    let detail =
-        format!("This server takes at most {rate} from each caller, and has not started this call. Send it again.");
+    let detail = format!(
+        "This server takes at most {rate} from each caller, and has not started this call. Send the call again."
+    );
     Err(Error::new(kind, detail))
 }
 

@@ -41,7 +41,7 @@ impl Options {
     pub(super) fn base(&self, config: &Config) -> Result<PublicUrl, String> {
         if let Some(url) = &self.url {
             return PublicUrl::parse(url).map_err(|why| {
-                format!("The public URL `{url}` {why}: `--url` takes scheme, host and base path, such as https://api.example.com/support.")
+                format!("The public URL `{url}` {why}: `--url` takes a scheme, a host and an optional base path, such as https://api.example.com/support.")
             });
         }
         match config.settle_public_url().map_err(said)? {

@@ -112,7 +112,7 @@ impl Config {
         };
         PublicUrl::parse(value).map(Some).map_err(|why| {
             let sentence = format!(
-                "The public URL `{value}` {why}: {setting} takes scheme, host and base path, such as https://api.example.com/support."
+                "The public URL `{value}` {why}: {setting} takes a scheme, a host and an optional base path, such as https://api.example.com/support."
             );
             StartProblem::of(*setting, sentence).caused_by(why)
         })
@@ -220,8 +220,9 @@ impl Config {
         } else {
             return Ok(Some(Given { value, setting }));
         };
-        let sentence =
-            format!("{setting} {wrong}: make it the time for which rows are kept, such as 90 days, or leave it unset.");
+        let sentence = format!(
+            "{setting} {wrong}: set how long rows are kept, at most a hundred years, such as `90d`, or leave it unset."
+        );
         Err(StartProblem::of(setting, sentence))
     }
 
