@@ -36,7 +36,8 @@
 //! ```
 //!
 //! # Three rules
-//! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
+//! 1. **An owned argument is an input.** Its name, type and doc comment are its specification. The exception is an
+//!    argument that is marked `#[operator(extract)]`: it is the value of an axum extractor.
 //! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
 //!    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads
 //!    the same database outside that transaction.
