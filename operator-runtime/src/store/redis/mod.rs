@@ -42,10 +42,10 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 /// A store of records in Redis 7 or later, or in Valkey.
 ///
 /// Each operation is one key, and each write is one script on that key. If the address is that of a node of a Redis
-/// Cluster, each script runs at the node that holds its key. Ages are measured by the server's clock.
+/// Cluster, each script runs at the node that holds its key. Ages are measured by Redis's clock.
 ///
-/// The server's settings decide what happens to the records of answered calls. With `appendonly yes`, they survive a
-/// crash of Redis. With `appendfsync always` as well, they also survive a power loss. With `?wait=N` in the address, N
+/// Redis's settings decide what happens to the records of answered calls. With `appendonly yes`, they survive a crash
+/// of Redis. With `appendfsync always` as well, they also survive a power loss. With `?wait=N` in the address, N
 /// replicas have the record before the call is answered.
 pub struct RedisStore {
     name: String,

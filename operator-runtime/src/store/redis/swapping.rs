@@ -149,7 +149,7 @@ pub(super) fn foreign(name: &str) -> StoreError {
     StoreError::unavailable(name, "read a record", source)
 }
 
-/// An age. It is zero, not negative, if the server's clock was set back.
+/// An age. It is zero, not negative, if Redis's clock was set back.
 pub(super) fn age(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }
