@@ -20,7 +20,7 @@ pub(crate) struct Limit {
     /// `None` if calls are counted.
     pub(crate) sum: Option<(String, Ident)>,
     pub(crate) max: u64,
-    /// The wire names of the inputs with whose values the limit is counted separately.
+    /// The wire names of the inputs in `per`: the limit is counted separately for each combination of their values.
     pub(crate) per: Vec<String>,
     pub(crate) window_ms: u64,
 }
@@ -183,7 +183,7 @@ impl Written {
         }
     }
 
-    /// The input that is summed, if it is not the calls that are counted, and the maximum.
+    /// The input that is summed, or `None` if calls are counted, and the maximum.
     #[allow(clippy::type_complexity, reason = "the maximum is a name and its value, as written")]
     fn counted(&self, limit: &Ident, errors: &mut Errors) -> Option<(Option<Ident>, Option<(Ident, Expr)>)> {
         match (&self.calls, &self.sum) {

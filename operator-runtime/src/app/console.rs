@@ -44,8 +44,8 @@ struct Console {
     guard: Guard,
 }
 
-/// Says why the console cannot be served beside the endpoints: an endpoint uses a path of the console. `None` if no
-/// endpoint does.
+/// Says why the console cannot be served together with the endpoints: an endpoint uses a path of the console. `None` if
+/// no endpoint does.
 pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
     let public_url = &assembled.settings.public_url;
     let is_taken = |path: &str| {

@@ -1,5 +1,5 @@
-//! Counts the calls of each credential, and refuses those that are over its rate. Only verified calls are counted, so
-//! nobody without a credential can use up its rate.
+//! Counts the calls of each credential, and refuses those that exceed its rate. Only verified calls are counted, so
+//! nobody else can use up a credential's rate.
 
 use std::collections::HashMap;
 use std::fmt;

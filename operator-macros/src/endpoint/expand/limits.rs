@@ -1,4 +1,5 @@
-//! Expands the limits of an endpoint into static data, and into a function that returns what a call asks of each limit.
+//! Expands the limits of an endpoint into static data, and into a function that returns the amount that a call counts
+//! toward each limit.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};

@@ -179,7 +179,7 @@ fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Fields, String
     Ok(fields)
 }
 
-/// The value as the text of JSON. None of the values here is one that JSON cannot express.
+/// The value as JSON text. JSON can express every value that comes here.
 pub(super) fn as_json(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -143,7 +143,7 @@ impl Config {
         Ok(PublicUrl::of_listener(listen.value))
     }
 
-    /// The store's address, which stands in the setting or in the file that the setting names. The file is read once.
+    /// The store's address, from the setting or from the file that the setting names. The file is read once.
     pub(crate) fn store_url(&self) -> Result<Given<&str>, StartProblem> {
         if let Some(given) = &self.store {
             let value = match SecretFile::of(given) {

@@ -1,4 +1,4 @@
-//! Shortens a description to the number of characters that a reader accepts.
+//! Shortens a description to the length that a reader accepts.
 
 use crate::manifest::model::sentence_ends;
 

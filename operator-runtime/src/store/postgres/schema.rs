@@ -35,7 +35,7 @@ const MIGRATIONS: [&str; 4] = [
     );
     CREATE INDEX operator_operations_first_seen ON {schema}operator_operations (first_seen);
 ",
-    // Besides the row with the version, there is a row with version 0 for each set-up of a program that has run.
+    // In addition to the row with the version, there is a row with version 0 for each set-up of a program that has run.
     "
     ALTER TABLE {schema}operator_schema ADD COLUMN setup text;
 ",

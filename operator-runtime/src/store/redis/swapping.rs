@@ -7,8 +7,8 @@ use ::redis::{Cmd, Value};
 
 use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, Swap};
 
-/// A record is a Redis hash of its revision, the times when it was written and first seen (in milliseconds of the
-/// server's clock), and its bytes. The script returns 1 for "written", 0 for "gone", or the current fields.
+/// A record is a Redis hash of its revision, the times when it was written and first seen (in milliseconds of Redis's
+/// clock), and its bytes. The script returns 1 for "written", 0 for "gone", or the current fields.
 ///
 /// The key expires once the time for which records are valid has passed since the last write: by then the record is
 /// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.

@@ -209,7 +209,7 @@ fn survived(seen: &Seen) -> Verdict<'_> {
             format!("the operation acted twice, as {} shows", counting::name(&place)),
             vec![retry],
         ),
-        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted on by one operation", counting::name(&place))),
+        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted one operation", counting::name(&place))),
         _ => not_counted(),
     }
 }
@@ -277,7 +277,7 @@ fn refused_without_effect(seen: &Seen) -> Verdict<'_> {
             ),
             seen.duplicates.first().into_iter().chain([&seen.plain]).collect(),
         ),
-        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted no further", counting::name(&place))),
+        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted no further operation", counting::name(&place))),
         _ => not_counted(),
     }
 }
