@@ -195,8 +195,8 @@ impl Written {
                 if let Some((max, _)) = &self.max {
                     errors.at(
                         max,
-                        "`max` is for a sum",
-                        "remove it: `calls = 20` is the maximum of the calls",
+                        "`max` is for a sum, and `calls` has the maximum already",
+                        "remove `max`",
                     );
                 }
                 Some((None, Some(calls.clone())))

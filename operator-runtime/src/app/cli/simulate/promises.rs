@@ -272,7 +272,7 @@ fn refused_without_effect(seen: &Seen) -> Verdict<'_> {
     match found {
         Some((place, [2..=i64::MAX, 2..=i64::MAX])) if matches!(acted_once(seen), Verdict::Kept(_)) => broken(
             format!(
-                "{} went on by more than one operation while only wrong requests were sent",
+                "{} counted more than one operation while only wrong requests were sent",
                 counting::name(&place)
             ),
             seen.duplicates.first().into_iter().chain([&seen.plain]).collect(),
@@ -359,7 +359,7 @@ fn not_sent<'s>(unsent: Unsent) -> Verdict<'s> {
 }
 
 fn late<'s>() -> Verdict<'s> {
-    Verdict::NotShown("the time was over: give more with `--duration`".to_owned())
+    Verdict::NotShown("the time ran out: give more with `--duration`".to_owned())
 }
 
 fn broken(what: String, evidence: Vec<&Exchange>) -> Verdict<'_> {

@@ -109,7 +109,7 @@ fn duplicates_must_all_get_the_one_answer() {
     seen.duplicates = vec![id(2), exchange(409, "")];
     assert_eq!(verdict(&seen, DUPLICATES), "broken");
     seen.duplicates = vec![id(2), exchange(503, "")];
-    assert_eq!(verdict(&seen, DUPLICATES), "not shown", "the time was over");
+    assert_eq!(verdict(&seen, DUPLICATES), "not shown", "the time ran out");
     seen.duplicates = Vec::new();
     assert_eq!(verdict(&seen, DUPLICATES), "not shown");
 }
