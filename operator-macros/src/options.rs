@@ -176,7 +176,7 @@ pub(crate) fn bare(value: &Expr) -> &Expr {
     }
 }
 
-/// The literal, also if it comes from a `macro_rules!` macro.
+/// The literal, even if it comes from a `macro_rules!` macro.
 pub(crate) fn literal(value: &Expr) -> Option<&Lit> {
     match bare(value) {
         Expr::Lit(literal) => Some(&literal.lit),

@@ -1,5 +1,5 @@
 //! `#[operator_secrets]`: marks the fields of a type that the audit must not show. Each mark becomes a keyword of the
-//! field's schema, so that it holds wherever the type is used, also inside other types.
+//! field's schema, so that it holds wherever the type is used, even inside other types.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -45,7 +45,7 @@ pub(crate) fn secrets(attribute: &TokenStream, item: TokenStream) -> TokenStream
     quote!(#item #mistakes)
 }
 
-/// Whether the attribute derives `JsonSchema`, also if a `cfg_attr` decides it.
+/// Whether the attribute derives `JsonSchema`, even if a `cfg_attr` decides it.
 fn derives_a_schema(attribute: &Attribute) -> bool {
     let is_derive = attribute.path().is_ident("derive") || attribute.path().is_ident("cfg_attr");
     let words = attribute.meta.require_list().map(|list| list.tokens.to_string());

@@ -36,7 +36,8 @@
 //! ```
 //!
 //! # Three rules
-//! 1. **An owned argument is an input.** Its name, type and doc comment are its specification.
+//! 1. **An owned argument is an input.** Its name, type and doc comment are its specification. The exception is an
+//!    argument that is marked `#[operator(extract)]`: it is the value of an axum extractor.
 //! 2. **A borrowed argument comes from the app.** `&T` is the value given to [`App::state`], [`&Call`](Call) is the call
 //!    itself, [`&mut Tx<…>`](Tx) is the transaction that also commits the call's record, and [`&Reader<…>`](Reader) reads
 //!    the same database outside that transaction.
@@ -82,13 +83,13 @@
 //! `crate = $crate::rt`. `endpoints!` needs no path.
 //!
 //! # MCP
-//! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is carried out like
-//! a signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts
-//! it, over standard input and output. If `OPERATOR_API_KEYS` or `OPERATOR_OAUTH_ISSUER` is set, `/mcp` answers clients
+//! With the feature `mcp`, every endpoint is also a tool of the Model Context Protocol. A tool call is handled like a
+//! signed call: checked, recorded, and carried out once. The program's command `mcp` serves the client that starts it,
+//! over standard input and output. If `OPERATOR_API_KEYS` or `OPERATOR_OAUTH_ISSUER` is set, `/mcp` answers clients
 //! that send an API key or an access token, over streamable HTTP. Each `tools/call` is a new operation, unless the
 //! client sends an idempotency key as `operator/idempotency-key` in the request's `_meta`: calls with the same key are
-//! one operation. Without a key, calls of an endpoint with `key(…)` are one operation if the inputs that `key` names are
-//! the same.
+//! one operation. Without a key, calls of an endpoint with `key(…)` are one operation if the inputs that `key` names
+//! are the same.
 //!
 //! # Features
 //! `sqlite` and `cli` are default features. `postgres` and `redis` add stores, `postgres-tls` and `redis-tls` reach them
@@ -231,7 +232,8 @@ pub use operator_macros::SearchParams;
 /// `#[doc = concat!("Counts ", stringify!($what), ".")]`. So `macro_rules!` macros can make endpoints.
 ///
 /// To leave an endpoint out of some builds, put `#[cfg(…)]` on the function. With `#[cfg_attr(…, operator_api(…))]` the
-/// function would still be there, and without the macro rustc refuses the doc comments and options of its arguments.
+/// function would remain in those builds, and without the macro rustc refuses the doc comments and options of its
+/// arguments.
 ///
 /// Give an enum with several variants a tag (`#[serde(tag = "…")]`). The tag says which variant is meant, so messages
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
@@ -240,7 +242,8 @@ pub use operator_macros::SearchParams;
 /// of about ten levels are refused.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
-/// converts into an [`Error`]. Every mistake is a compile error that says what to write instead.
+/// converts into an [`Error`]. A mistake that the macro can see is a compile error that says what to write instead;
+/// start-up refuses the others.
 ///
 /// ```
 /// use operator_runtime::{Call, Error, operator_api};

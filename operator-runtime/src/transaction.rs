@@ -20,9 +20,9 @@ pub(crate) mod sealed {
 /// The transaction that also writes the call's idempotency record: what a handler writes through it is committed
 /// together with the handler's response, or not at all.
 ///
-/// An endpoint that takes a `Tx` is transactional, whatever its other arguments are. After a crash in the middle, a retry
-/// runs it again as if nothing had happened. The options `effect` and `read_only` say something else about a retry, so
-/// they do not compile beside a `Tx`.
+/// An endpoint that takes a `Tx` is transactional, whatever its other arguments are. After a crash in the middle, a
+/// retry runs it again as if nothing had happened. The options `effect` and `read_only` say something else about a
+/// retry, so they do not compile together with a `Tx`.
 ///
 /// `Tx` dereferences to the driver's own connection. The store begins and ends the transaction; a handler cannot.
 pub struct Tx<D: Database> {

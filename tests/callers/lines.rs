@@ -1,4 +1,4 @@
-//! The log names the caller in every line that is written after the caller was verified, also if the request is refused
+//! The log names the caller in every line that is written after the caller was verified, even if the request is refused
 //! then.
 
 use serde_json::{Value, json};

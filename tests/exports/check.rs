@@ -332,7 +332,7 @@ fn an_effect_becomes_weaker_or_a_problem_gets_another_status() {
             earlier.guarantees("refund_order")["problems"]["no-such-order"] = json!([410]);
         }
     }) {
-        let told = "  - `refund_order` now answers the problem `no-such-order` with 404; it was 410: this breaks callers that expect 410 for `no-such-order`\n";
+        let told = "  - `refund_order` now answers `no-such-order` with status 404 instead of 410: this breaks callers that expect 410\n";
         assert!(report.contains(told), "{report}");
     }
     breaks_nobody(

@@ -97,7 +97,7 @@ impl Drop for Nginx {
     }
 }
 
-/// Ends the callers, also after a failed assertion.
+/// Ends the callers, even after a failed assertion.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {

@@ -43,7 +43,7 @@ fn is_told(answer: &operator_runtime::testing::Answer) {
     assert_eq!(answer.body["type"], "urn:operator:problem:store-full", "{answer:?}");
     assert_eq!(
         answer.body["detail"],
-        "The server's store of operations is full, so the operation was not started. Send it again later."
+        "The server's store of operations is full, so the operation was not started. Send the call again later."
     );
 }
 

@@ -213,7 +213,7 @@ async fn over_mcp_a_tool_call_gets_a_sentence_and_another_message_a_429() {
     );
     assert_eq!(result["_meta"]["operator/problem"]["status"], 429);
     let text = result["content"][0]["text"].as_str().unwrap();
-    assert!(text.contains("Send it again. Try the call again in 1"), "{text}");
+    assert!(text.contains("Send the call again. Try the call again in 1"), "{text}");
     // The rate is the credential's, at the endpoints and over MCP together.
     let direct = Request::get("/read")
         .header("x-api-key", "t0k3n")

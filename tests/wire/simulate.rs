@@ -31,7 +31,7 @@ impl Simulated {
         let lines = table.lines().skip(1);
         lines
             .map(|line| {
-                let verdict = ["held ", "NOT HELD ", "not shown "]
+                let verdict = ["kept ", "NOT KEPT ", "not shown "]
                     .iter()
                     .find(|one| line.starts_with(**one));
                 let (verdict, rest) = line.split_at(verdict.unwrap_or_else(|| panic!("{line}")).len());
@@ -108,7 +108,7 @@ fn the_support_desk_holds_every_promise() {
     let all = simulate(folder.path(), &["--at", &at]);
     assert_eq!(all.code, Some(0), "{all:?}");
     assert_eq!(all.verdicts().len(), 15, "{all:?}");
-    assert_eq!(all.with("held").len(), 15, "{all:?}");
+    assert_eq!(all.with("kept").len(), 15, "{all:?}");
     // Each of the three operations acted once, and no refused request acted.
     assert_eq!(refunds_of(&server, "1004").as_array().unwrap().len(), 3);
 
@@ -117,8 +117,8 @@ fn the_support_desk_holds_every_promise() {
         folder.path(),
         &["--at", &at, "refund_order", "order_id=1009", "amount_cents=1"],
     );
-    assert_eq!((cent.code, cent.with("held").len()), (Some(0), 13), "{cent:?}");
-    assert_eq!(cent.with("NOT HELD"), [""; 0]);
+    assert_eq!((cent.code, cent.with("kept").len()), (Some(0), 13), "{cent:?}");
+    assert_eq!(cent.with("NOT KEPT"), [""; 0]);
     assert!(
         cent.out
             .contains("refund_order: `left_cents` counted 9999999, 9999998, 9999997"),
@@ -129,7 +129,7 @@ fn the_support_desk_holds_every_promise() {
     // An operation that the server declines shows nothing, and is no fault.
     let declined = simulate(folder.path(), &["--at", &at, "refund_order", "order_id=1"]);
     assert_eq!(
-        (declined.code, declined.with("NOT HELD")),
+        (declined.code, declined.with("NOT KEPT")),
         (Some(0), vec![]),
         "{declined:?}"
     );
@@ -139,7 +139,7 @@ fn the_support_desk_holds_every_promise() {
     assert_eq!(declined.with("not shown").len(), 8, "{declined:?}");
     assert!(
         declined
-            .with("held")
+            .with("kept")
             .contains(&"a timestamp from the future is refused"),
         "{declined:?}"
     );
@@ -168,7 +168,7 @@ fn an_endpoint_that_could_not_be_tried_is_no_success() {
     fs::write(&path, document.to_string()).unwrap();
     let options = ["--manifest", path.to_str().unwrap(), "--at", &at];
     let both = simulate(folder.path(), &options);
-    assert_eq!((both.code, both.with("NOT HELD")), (Some(1), vec![]), "{both:?}");
+    assert_eq!((both.code, both.with("NOT KEPT")), (Some(1), vec![]), "{both:?}");
     assert!(both.out.contains("\nNot tried: coded. "), "{both:?}");
     assert_eq!(
         both.out.matches("no endpoint of this kind was tried").count(),
@@ -177,7 +177,7 @@ fn an_endpoint_that_could_not_be_tried_is_no_success() {
     );
     // The endpoint that was tried is a success alone.
     let one = simulate(folder.path(), &[&options[..], &["recent_orders"]].concat());
-    assert_eq!((one.code, one.with("held").len()), (Some(0), 9), "{one:?}");
+    assert_eq!((one.code, one.with("kept").len()), (Some(0), 9), "{one:?}");
 }
 
 #[test]
@@ -187,10 +187,10 @@ fn a_wrong_key_is_found_and_shown() {
     let at = format!("http://127.0.0.1:{}", server.port);
     let refused = simulate(folder.path(), &["--at", &at, "--key", "op_sk_other", "open_ticket"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert_eq!(refused.with("NOT HELD"), ["a correct call is answered"], "{refused:?}");
+    assert_eq!(refused.with("NOT KEPT"), ["a correct call is answered"], "{refused:?}");
     assert!(refused.out.contains("was answered with 401 {"), "{refused:?}");
     assert_eq!(
-        refused.with("held"),
+        refused.with("kept"),
         [""; 0],
         "a server that refuses everything shows nothing"
     );
@@ -236,7 +236,7 @@ fn the_faults_of_a_careless_server_are_found() {
     let found = simulate(folder.path(), &["--manifest", &manifest]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert_eq!(
-        found.with("NOT HELD"),
+        found.with("NOT KEPT"),
         [
             "of duplicates sent at once, one acts",
             "a caller that hangs up and retries acts once",
@@ -248,7 +248,7 @@ fn the_faults_of_a_careless_server_are_found() {
     );
     assert_eq!(found.with("not shown"), ["a refused request does not act"], "{found:?}");
     // The request that shows the split payload: its key contains a colon.
-    let split = found.out.split("NOT HELD by refund_order: a payload").nth(1).unwrap();
+    let split = found.out.split("NOT KEPT by refund_order: a payload").nth(1).unwrap();
     let key = split
         .lines()
         .find_map(|line| line.trim().strip_prefix("X-Idempotency-Key: "));
@@ -266,7 +266,7 @@ fn the_faults_of_a_careless_server_are_found() {
         "parameters in another encoding are accepted",
     ];
     assert!(
-        accepted.iter().all(|one| reading.with("held").contains(one)),
+        accepted.iter().all(|one| reading.with("kept").contains(one)),
         "{reading:?}"
     );
 }
@@ -300,7 +300,7 @@ fn another_machine_is_not_changed_without_a_yes() {
         );
         assert_eq!(sent.code, Some(1), "{sent:?}");
         assert!(sent.error.starts_with("Simulating a caller of"), "{sent:?}");
-        assert_eq!(sent.with("held"), [""; 0], "{sent:?}");
+        assert_eq!(sent.with("kept"), [""; 0], "{sent:?}");
         let mut connections = 0;
         while listener.accept().is_ok() {
             connections += 1;

@@ -147,8 +147,8 @@ fn parse_of(place: Place, attributes: &[Attribute], errors: &mut Errors) -> Opti
                 errors.at(name, wrong, "move it above the function");
             }
             _ if name == "limit" => {
-                let write = "write them in parentheses, like `limit(calls = 20, within = \"1h\")`";
-                errors.at(name, "`limit` needs what it counts", write);
+                let write = "write it in parentheses, like `limit(calls = 20, within = \"1h\")`";
+                errors.at(name, "`limit` does not say what it counts", write);
             }
             _ => options.take(name, part, errors),
         }

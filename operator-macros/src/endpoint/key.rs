@@ -72,7 +72,8 @@ pub(crate) fn input(option: &str, name: &Ident, arguments: &[Argument], errors: 
     }
 }
 
-/// The name of an argument that such an option may name.
+/// The argument's name, if an option such as `key(…)` may refer to it. `None` for an argument that is not an input, or
+/// is flattened.
 fn named(argument: &Argument) -> Option<String> {
     match &argument.kind {
         Kind::Input { options, .. } if options.flatten.is_none() => Some(argument.name.unraw().to_string()),

@@ -16,10 +16,11 @@ use crate::options::{self, Part, once, parts, refuse_missing_value, string_once}
 
 /// A limit without mistakes.
 pub(crate) struct Limit {
-    /// The wire name and the place of the input whose sum is limited; `None` if the calls are counted.
+    /// The input whose values are summed: its wire name, and the identifier in `sum = …` for the positions of errors.
+    /// `None` if calls are counted.
     pub(crate) sum: Option<(String, Ident)>,
     pub(crate) max: u64,
-    /// The wire names of the inputs with whose values the limit is counted separately.
+    /// The wire names of the inputs in `per`: the limit is counted separately for each combination of their values.
     pub(crate) per: Vec<String>,
     pub(crate) window_ms: u64,
 }
@@ -182,7 +183,7 @@ impl Written {
         }
     }
 
-    /// The input that is summed, if it is not the calls that are counted, and the maximum.
+    /// The input that is summed, or `None` if calls are counted, and the maximum.
     #[allow(clippy::type_complexity, reason = "the maximum is a name and its value, as written")]
     fn counted(&self, limit: &Ident, errors: &mut Errors) -> Option<(Option<Ident>, Option<(Ident, Expr)>)> {
         match (&self.calls, &self.sum) {
@@ -194,8 +195,8 @@ impl Written {
                 if let Some((max, _)) = &self.max {
                     errors.at(
                         max,
-                        "`max` is for a sum",
-                        "remove it: `calls = 20` is the maximum of the calls",
+                        "`max` is for a sum, and `calls` has the maximum already",
+                        "remove `max`",
                     );
                 }
                 Some((None, Some(calls.clone())))

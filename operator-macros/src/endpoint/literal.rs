@@ -141,7 +141,7 @@ impl fmt::Display for NumberLiteral {
     }
 }
 
-/// The value of a string literal, also inside a conversion to `String`: `"open".to_owned()` or `String::from("open")`.
+/// The value of a string literal, even inside a conversion to `String`: `"open".to_owned()` or `String::from("open")`.
 /// The macro cannot evaluate other function calls.
 pub(crate) fn string_of(value: &Expr) -> Option<String> {
     if let Some(Lit::Str(string)) = literal(value) {

@@ -364,7 +364,7 @@ fn limits_that_cannot_be_counted_are_refused() {
             quote!(limit(calls = 5, within = "1h"), limit(calls = 6, within = "60m")),
             "two limits count the same within the same time",
         ),
-        (quote!(limit), "`limit` needs what it counts"),
+        (quote!(limit), "`limit` does not say what it counts"),
     ] {
         let item = quote!(
             /// Refunds an order. Use it once the customer has agreed.

@@ -1,5 +1,5 @@
-//! The admin page, on a port of its own: people see what happened lately, and settle operations whose outcome is
-//! unknown. Each request for data needs a token of a person.
+//! The admin page, on a port of its own: people see recent operations, and settle those whose outcome is unknown. Each
+//! request for data needs a token of a person.
 
 mod listing;
 
@@ -39,11 +39,11 @@ use crate::store::State as RecordState;
 
 /// The path of the page.
 const PATH: &str = "/admin";
-/// How often the task looks whether the app is still there.
+/// How often the task checks whether the app still exists.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest name of a person, in bytes.
 const LONGEST_NAME: usize = 200;
-/// What a request for a settlement has beside the answer, in bytes.
+/// How many bytes the body of a settlement may have in addition to the answer.
 const BESIDE_THE_ANSWER: usize = 4096;
 
 /// The state of the routes.
@@ -214,7 +214,7 @@ struct Shown<'f> {
     /// Why nobody has to settle the operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     nothing_to_settle: Option<String>,
-    /// The schema of the answer, which a person gives who says that the operation was done.
+    /// The schema of the answer that a person gives if the operation was done.
     outputs: Option<Value>,
     answer: Option<Answer>,
     /// Whether the audit is on.

@@ -190,8 +190,8 @@ impl Config {
         }
     }
 
-    /// The URL that callers sign: scheme, host and base path. It is published as browsers and other clients write it,
-    /// `HTTPS://Api.Shop.Example:443` as `https://api.shop.example`.
+    /// The URL that callers sign: a scheme, a host and an optional base path. It is published in normalized form, as
+    /// browsers and other clients write it: `HTTPS://Api.Shop.Example:443` becomes `https://api.shop.example`.
     #[must_use]
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(setting::PUBLIC_URL.by_method(url.into()));

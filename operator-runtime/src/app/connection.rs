@@ -238,7 +238,7 @@ impl AsyncWrite for Connection {
         }
     }
 
-    /// Called by hyper after everything has been written. Of an encrypted stream, a part may still be in memory.
+    /// Called by hyper after everything has been written. A part of an encrypted stream may still be in memory.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = self.stream.io(|stream| stream.poll_flush(context));
         if flushed.is_pending() {

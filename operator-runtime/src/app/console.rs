@@ -44,8 +44,8 @@ struct Console {
     guard: Guard,
 }
 
-/// Says why the console cannot be served beside the endpoints: an endpoint uses a path of the console. `None` if no
-/// endpoint does.
+/// Says why the console cannot be served together with the endpoints: an endpoint uses a path of the console. `None` if
+/// no endpoint does.
 pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
     let public_url = &assembled.settings.public_url;
     let is_taken = |path: &str| {
@@ -55,8 +55,11 @@ pub(crate) fn clash(assembled: &Assembled) -> Option<String> {
     let mut all = assembled.endpoints.iter();
     let bound = all.find(|bound| is_taken(bound.path) || is_taken(&public_url.published_path(bound.path)))?;
     Some(format!(
-        "`{}` ({}) answers at `{}`, which is the path of the console, so this run has no console: give the endpoint another path.",
-        bound.endpoint.name, bound.endpoint.source, bound.path
+        "This run has no console, because the endpoint `{}` ({}) uses the path `{}`: give it a path outside `{}`.",
+        bound.endpoint.name,
+        bound.endpoint.source,
+        bound.path,
+        page::PATH
     ))
 }
 

@@ -1,5 +1,5 @@
 //! The log: written to standard error as text, or as JSON with `OPERATOR_LOG=json`; filtered by `RUST_LOG`. Panics are
-//! lines of the log.
+//! logged too.
 
 mod queue;
 

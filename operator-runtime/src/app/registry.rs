@@ -164,7 +164,7 @@ pub(crate) fn check_handlers(
         let event_type = handler.endpoint.name;
         if let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.name == event_type) {
             problems.push(StartProblem::new(format!(
-                "The endpoint at {} has the name `{event_type}`, which is the type of the events of `{}` ({}): give the endpoint another `name = \"…\"`.",
+                "The endpoint at {} and the event type that `{}` ({}) handles are both called `{event_type}`: give the endpoint another `name = \"…\"`.",
                 endpoint.source, handler.name, handler.endpoint.source
             )));
         }

@@ -15,16 +15,16 @@ use super::{Assembled, Config};
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::credentials::Credentials;
 
-/// The pause between two looks at the files.
+/// The pause between two checks of the files.
 const EVERY: Duration = Duration::from_secs(5);
 /// A changed file is read once it has stayed the same for this time. So a file that is being written is not read, and
 /// neither is a certificate whose key has not been replaced yet.
 const SETTLED: Duration = Duration::from_secs(1);
-/// The issuer's keys are fetched again after as many looks, so that a key that the issuer removed is forgotten.
+/// The issuer's keys are fetched again after this many checks, so that a key that the issuer removed is forgotten.
 const LOOKS_UNTIL_FETCH: u32 = 120;
 
-/// What tells two versions of a file apart: device, inode, size, and the time of the last change in nanoseconds, which a
-/// change of the mode sets too. `None` if the file cannot be looked at.
+/// What tells two versions of a file apart: device, inode, size, and the time of the last change in nanoseconds, which
+/// a change of the mode sets too. `None` if the file cannot be inspected.
 type Version = Option<(u64, u64, u64, i64, i64)>;
 
 /// A credential: its kind, its name, and a digest that differs after it was changed.
@@ -50,7 +50,7 @@ impl Versions {
     }
 }
 
-/// Looks at the files until the task is aborted, or the app is dropped or drained. Without a file and without an issuer,
+/// Checks the files until the task is aborted, or the app is dropped or drained. Without a file and without an issuer,
 /// there is no task, and SIGHUP ends the process, as it does unless a program waits for it.
 pub(super) fn rotate_while_held(assembled: &Arc<Assembled>) -> Option<JoinHandle<()>> {
     if assembled.files.is_empty() && !assembled.credentials.load().accepted().oauth {
@@ -87,8 +87,8 @@ pub(super) fn rotate_while_held(assembled: &Arc<Assembled>) -> Option<JoinHandle
     }))
 }
 
-/// Reads the files if the process was asked to, or if they have changed and then stayed the same. `taken` are the versions
-/// that were read last, and `seen` those of the last look. Returns both.
+/// Reads the files if the process was asked to, or if they have changed and then stayed the same. `taken` are the
+/// versions that were read last, and `seen` are those of the last check. Returns both.
 fn look(assembled: &Assembled, (taken, seen): (Versions, Versions), is_asked: bool) -> (Versions, Versions) {
     let now = Versions::of(&assembled.config);
     if is_asked {
@@ -132,7 +132,7 @@ fn replace(assembled: &Assembled) {
     replace_admin_tokens(assembled);
 }
 
-/// Reads the tokens of the admin page, and replaces them.
+/// Reads the admin page's tokens again, and replaces those in use.
 #[cfg(feature = "cli")]
 fn replace_admin_tokens(assembled: &Assembled) {
     let Some(admin) = &assembled.settings.admin else {

@@ -16,7 +16,7 @@ use crate::problem::Error;
 use crate::protocol::method::Method;
 use crate::protocol::request_id::{self, REQUEST_ID};
 
-/// A route for each path of each endpoint, and the routes beside the endpoints.
+/// A route for each path of each endpoint, and the routes that are not endpoints.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
     let router = Served::all(assembled).fold(Router::new(), |router, (paths, served)| route(router, &paths, &served));
     // Only the routes, and not the fallback, because the host answers all other paths.

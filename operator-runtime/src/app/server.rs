@@ -56,8 +56,9 @@ pub(crate) async fn listen(address: Given<SocketAddr>) -> Result<Listening, Star
 }
 
 /// Serves the endpoints and the other routes in `beside` until SIGTERM or SIGINT. After SIGTERM, the server goes on for
-/// `stop_delay`, so that load balancers can see at `/readyz` that it is about to end. A second signal, unless it comes
-/// within [`SAME`], exits with a failure: it aborts running calls, and their leases then have to expire.
+/// `stop_delay`, so that load balancers see at `/readyz` that it is stopping. A second signal ends the process at once
+/// with a failure: running calls are aborted, and their leases have to expire. A signal that comes within [`SAME`] of
+/// the first is ignored.
 pub(crate) async fn serve(
     listening: Listening,
     mut signals: Signals,

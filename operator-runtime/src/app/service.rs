@@ -44,7 +44,7 @@ impl Service {
         Self::with(assembled, Router::new())
     }
 
-    /// A service with the routes `beside` the endpoints.
+    /// A service that also serves the routes in `beside`, which are not endpoints.
     pub(super) fn with(assembled: &Arc<Assembled>, beside: Router) -> Self {
         let mut endpoints = HashMap::new();
         let mut beside = beside_endpoints(beside, assembled);

@@ -14,7 +14,7 @@ use crate::store::Store;
 pub(super) enum Runs {
     /// If the database has not run this SQL yet.
     IfChanged,
-    /// Also if the database has run it, for example because a table was dropped since.
+    /// Even if the database has run it already: a table may have been dropped since.
     #[cfg(feature = "cli")]
     Again,
 }

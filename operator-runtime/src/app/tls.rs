@@ -266,7 +266,7 @@ fn refuse(stream: &TcpStream, answer: impl FnOnce() -> Vec<u8>) -> io::Error {
         let _ = stream.try_write(&answer());
     }
     match read {
-        // The caller has disconnected without a word, as a load balancer does that checks the port.
+        // The caller has disconnected without sending anything, as a load balancer does when it checks the port.
         0 => io::ErrorKind::UnexpectedEof.into(),
         _ => io::Error::new(io::ErrorKind::InvalidData, NotTls(beginning)),
     }

@@ -10,7 +10,7 @@ use crate::manifest::inputs;
 use crate::protocol::request::Content;
 use crate::store::StoreError;
 
-/// Why nobody can say how much of a limit is used.
+/// Why it is unknown how much of a limit is used.
 #[derive(Debug)]
 pub(super) enum NotKnown {
     /// The limit is counted for each value of this input, which was not given.
@@ -21,8 +21,8 @@ pub(super) enum NotKnown {
     Store(StoreError),
 }
 
-/// How much of one limit the calls of a tenant have used that have the same values of the limit's `per` inputs as `body`.
-/// Other inputs need not be in the body.
+/// How much of one limit is used by those calls of a tenant whose `per` inputs have the same values as in `body`. Other
+/// inputs need not be in the body.
 pub(super) async fn used(
     operations: &Operations,
     endpoint: &Endpoint,

@@ -29,7 +29,7 @@ pub(crate) struct Ending<'a> {
 }
 
 impl<'a> Ending<'a> {
-    /// The ending of an operation whose outcome nobody knows.
+    /// The ending of an operation whose outcome is unknown.
     pub(crate) fn unknown() -> Self {
         let row = Kind::OutcomeUnknown.row();
         Self {

@@ -31,7 +31,7 @@ pub(crate) enum LeaseError {
 /// The right to run an operation. Dropping a lease writes nothing: the operation counts as lost when the lease runs
 /// out.
 #[derive(Debug)]
-#[must_use = "an operation that is not completed blocks its retries until the lease runs out"]
+#[must_use = "complete the lease: otherwise retries of the operation are blocked until it runs out"]
 pub(crate) struct Lease {
     pub(super) operations: Arc<Shared>,
     pub(super) id: OperationId,
@@ -105,8 +105,9 @@ impl Lease {
         async move {
             self.write(record, audit).await?;
             if gives_back {
-                // Given back only now, because a late attempt must not give back what a later one needs. The future is
-                // boxed, so that a call without limits does not reserve space for it.
+                // The reserved amount is given back only after the record is written. An attempt that lost its lease
+                // fails to write, so it cannot give back what its successor has reserved. The future is boxed, so that
+                // a call without limits does not need space for it.
                 Box::pin(self.give_back()).await;
             }
             self.operations.ended(&self.id).notify_waiters();

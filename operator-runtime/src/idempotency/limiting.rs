@@ -26,8 +26,8 @@ pub(crate) struct Needed {
     pub(crate) amount: u64,
 }
 
-/// What a call needs of all limits of its endpoint, ordered by the limited values, so that two transactions never wait for
-/// each other; or how a call ends whose needs cannot be read.
+/// What a call needs of all limits of its endpoint, ordered by the limited values, so that two transactions never wait
+/// for each other; or the outcome of a call whose needs cannot be read.
 pub(crate) type Needs = Result<Vec<Needed>, HandlerOutcome>;
 
 impl Needed {
@@ -145,8 +145,8 @@ impl Lease {
         tracker.spawn(DoubtfulClaim::of_lease(self, released).take_back());
     }
 
-    /// Gives back what is reserved, after the outcome is recorded. If this fails, or the process is killed before, a retry
-    /// gives it back, or it ends with its window.
+    /// Gives back what is reserved, after the outcome is recorded. If this fails, or the process is killed first, a
+    /// retry gives it back, or it ends with its window.
     pub(super) async fn give_back(&self) {
         let holder = holder(self.id, &self.record);
         let reserved = self.reserved.iter().flat_map(|values| &values.0);
@@ -169,8 +169,8 @@ pub(super) fn has_not_acted(answer: &Answer) -> bool {
 }
 
 impl Operations {
-    /// Gives back what an operation has reserved whose retry is told that the operation was refused. The process may have
-    /// been killed after it recorded the refusal and before it gave back.
+    /// Gives back what an operation has reserved, when its retry is told that the operation was refused. The process
+    /// may have been killed after it recorded the refusal and before it gave anything back.
     pub(crate) async fn give_back_again(&self, id: OperationId, needs: &Needs) {
         let (Ok(needs), Ok(limits)) = (needs, limits(self.store())) else {
             return;
@@ -202,7 +202,7 @@ impl Operations {
         limits(self.store())?.used(value).await
     }
 
-    /// Gives back everything that an operation has reserved, which a person has found not to have acted.
+    /// Gives back everything that an operation has reserved, after a person has found out that it did not act.
     #[cfg(any(feature = "cli", test))]
     pub(super) async fn give_back_everything(&self, id: OperationId, record: &Record) -> Result<(), StoreError> {
         match self.store().limits() {

@@ -109,8 +109,8 @@
 //! `#[operator(limit(sum = amount_cents, max = 10_000, per = order_id, within = "24h"))]` does: see
 //! [`operator_api`](macro@crate::operator_api).
 //!
-//! A limit counts operations, however often each is retried. What a call needs is reserved before its handler starts, and
-//! counts from then on until its window is over:
+//! A limit counts operations, however often each is retried. What a call needs is reserved before its handler starts,
+//! and counts from then on until its window ends:
 //!
 //! | what happens | what is reserved |
 //! |---|---|
@@ -123,11 +123,11 @@
 //! when there is room. The answer is kept: retries get it again, and a later call needs a new idempotency key. The log has
 //! a line about it, and `operations limits refund_order order_id=1004` shows how much is used.
 //!
-//! Each tenant has limits of its own. Reservations are in the store: SQLite and Postgres commit them with the record of a
-//! transactional endpoint; on all stores, several servers share them. They end by the store's own clock, also when the
-//! record of their operation has expired before. Calls on one limited value wait for each other while a transactional
-//! handler runs. If a release changes the maximum, the new one applies to what is already reserved. A limit with another
-//! window, other inputs or another endpoint's name is a new limit, which begins at zero.
+//! Each tenant has limits of its own. Reservations are in the store: SQLite and Postgres commit them with the record of
+//! a transactional endpoint; on all stores, several servers share them. They end by the store's own clock, even if the
+//! record of their operation has expired earlier. Calls on one limited value wait for each other while a transactional
+//! handler runs. If a release changes the maximum, the new one applies to what is already reserved. A limit with
+//! another window, other inputs or another endpoint's name is a new limit, which begins at zero.
 //!
 //! # How to settle an unknown outcome
 //! The problem that the agent gets names the operation, so the agent can tell a person which operation it is. Run these

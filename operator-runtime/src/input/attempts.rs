@@ -47,7 +47,7 @@ struct Counting<'c> {
     steps_left: usize,
     most_buffered: usize,
     waiting: Vec<Decoding<'c>>,
-    /// The rules of one field. Kept, so that not each object allocates them.
+    /// The rules of one field. Kept, so that they are not allocated for each object.
     of_field: Vec<Id>,
 }
 

@@ -67,7 +67,8 @@ pub(crate) fn inputs(bound: &BoundInputs, secrets: &InputSecrets, content: &Cont
                 write_plain_number,
                 &mut text,
             ),
-            // Such as a number that no type can hold. The call is refused because of it.
+            // The value cannot be read, for example because of a number that no type can hold. The call is refused for
+            // the same reason.
             Err(_) => text.push_str("null"),
         }
     }

@@ -20,8 +20,8 @@ use crate::protocol::method::Method;
 use crate::protocol::request::Content;
 use crate::schema::{definitions, exact, walk};
 
-/// How long it takes to decode the content of a request, as the length in bytes of a plain body that takes as long. It
-/// decides whether the content is decoded in turn, and where. A length alone does not, so no function takes one.
+/// How long it takes to decode the content of a request, as the length in bytes of a plain body that takes equally
+/// long. This effort, and not the length of the content, decides whether the content is decoded in turn, and where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort(usize);
 
@@ -275,7 +275,7 @@ impl Scalar {
             Value::Array(several) => several.iter().any(|one| one == name),
             _ => false,
         };
-        // A value that may be a text stays one, because some digits of a number can be lost.
+        // A value that may be a text stays a text, because a number can lose some digits.
         if is("string") {
             Self::Text
         } else if is("integer") || is("number") {

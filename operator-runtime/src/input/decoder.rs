@@ -247,15 +247,20 @@ impl<'c> Decoder<'c> {
                     index if index.starts_with('[') || name.is_empty() => format!("{name}{index}"),
                     field => format!("{name}.{field}"),
                 };
-                // The path of a map key that cannot be decoded ends with an unknown segment, `?`.
-                let is_key = matches!(error.path().iter().next_back(), Some(Segment::Unknown));
-                let map = path.strip_suffix('?').map_or("", |map| map.trim_end_matches('.'));
-                self.problems.push(|| {
-                    if is_key {
-                        sentence::undecodable_key(&shortened(map), error.inner())
-                    } else {
-                        sentence::undecodable(&shortened(&path), error.inner())
+                // If the map's type refuses a map key, the path ends with an unknown segment, `?`, or with the number
+                // that was read from the key.
+                let refused_key = match error.path().iter().next_back() {
+                    Some(Segment::Unknown) => Some("?"),
+                    Some(Segment::Map { key }) if sentence::refuses_key(key, error.inner()) => Some(key.as_str()),
+                    _ => None,
+                };
+                self.problems.push(|| match refused_key {
+                    Some(key) => {
+                        let map = path.strip_suffix(key).map_or("", |map| map.trim_end_matches('.'));
+                        let known = (key != "?").then_some(key);
+                        sentence::undecodable_key(&shortened(map), known, error.inner())
                     }
+                    None => sentence::undecodable(&shortened(&path), error.inner()),
                 });
             })
             .ok()

@@ -1,8 +1,8 @@
 //! Rules about the digits of a number, for which JSON Schema has no keyword: a number of 128 bits is in its range, and a
 //! decimal number keeps all of its digits.
 //!
-//! serde reads most JSON numbers as an `f64`, also for a decimal number. So a JSON number that an `f64` rounds is refused
-//! there, as is a number with more digits than the type has.
+//! serde reads most JSON numbers as an `f64`, even for a decimal type. So a JSON number that an `f64` rounds is refused
+//! for such a type, as is a number with more digits than the type has.
 
 use jsonschema::json::Node as _;
 use jsonschema::{Keyword, ValidationError};

@@ -37,7 +37,7 @@ pub(crate) enum InputMistake {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Disagreement {
     #[error(
-        "its schema accepts {value}, but its type refuses this value ({error}). serde and schemars read the type's attributes differently: change the attributes, for example remove `deny_unknown_fields` beside `flatten` or inside a tagged enum, take another type, or write `#[operator(lenient)]` (in a POST), so that the type alone decides"
+        "its schema accepts {value}, but its type refuses this value ({error}). serde and schemars read the type's attributes differently: change the attributes, for example remove `deny_unknown_fields` next to `flatten` or inside a tagged enum, take another type, or write `#[operator(lenient)]` (in a POST), so that the type alone decides"
     )]
     Refused { value: String, error: String },
     #[error(

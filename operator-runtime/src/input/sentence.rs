@@ -31,8 +31,19 @@ pub(super) fn missing(input: &str) -> InputProblem {
     }
 }
 
+/// Whether the error refuses a map key that is this number. The value at the key cannot be meant: its schema has
+/// accepted the value, and says which integers its type takes.
+pub(super) fn refuses_key(key: &str, error: &serde_json::Error) -> bool {
+    let words = error.to_string();
+    let given = words.strip_prefix("invalid value: integer `");
+    let expected = given
+        .and_then(|rest| rest.strip_prefix(key))
+        .and_then(|rest| rest.strip_prefix("`, expected "));
+    expected.is_some_and(|expected| integer_in_words(without_position(expected)).is_some())
+}
+
 /// The problem of a map key that the map's type refuses. `map` is the path of the map.
-pub(super) fn undecodable_key(map: &str, error: &serde_json::Error) -> InputProblem {
+pub(super) fn undecodable_key(map: &str, key: Option<&str>, error: &serde_json::Error) -> InputProblem {
     let words = error.to_string();
     let words = without_position(&words);
     // The message says only what is expected, because serde_json does not report the key correctly.
@@ -40,9 +51,13 @@ pub(super) fn undecodable_key(map: &str, error: &serde_json::Error) -> InputProb
         Some((_, expected)) => format!("must be {}", type_in_words(expected)),
         None => format!("is not valid: {}", shortened(words)),
     };
+    let detail = match key {
+        Some(key) => format!("The field name `{key}` in `{map}` {why}."),
+        None => format!("A field name in `{map}` {why}."),
+    };
     InputProblem {
         input: map.to_owned(),
-        detail: format!("A field name of `{map}` {why}."),
+        detail,
     }
 }
 

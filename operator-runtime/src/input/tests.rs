@@ -351,7 +351,7 @@ fn a_map_key_that_cannot_be_decoded_is_reported_at_its_map() {
     let told = |value| told_of::<Vec<BTreeMap<bool, u8>>>(value);
     assert_eq!(
         told(r#"[{"a":1}]"#),
-        "A field name of `v[0]` must be `true` or `false`."
+        "A field name in `v[0]` must be `true` or `false`."
     );
     assert_eq!(told(r#"[{"true":1}]"#), "");
 }

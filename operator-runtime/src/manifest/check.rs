@@ -212,10 +212,10 @@ fn compare_statuses(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
         if !lost.is_empty() {
             let now = list(&mut after.iter());
             let what = format!(
-                "`{}` now answers the problem `{slug}` with {now}; it was {lost}",
+                "`{}` now answers `{slug}` with status {now} instead of {lost}",
                 new.name
             );
-            found.push(Change::breaking(what, format!("expect {lost} for `{slug}`")));
+            found.push(Change::breaking(what, format!("expect {lost}")));
         }
     }
 }
@@ -309,6 +309,9 @@ fn compare_outputs(name: &str, old: &Value, new: &Value, found: &mut Vec<Change>
 fn output_change(name: &str, Difference { path, kind }: &Difference) -> Change {
     let shown = shown(path, "its answer");
     match kind {
+        Kind::Narrower(Narrowing { values, .. }) if path.is_empty() => {
+            Change::breaking(format!("`{name}` may now answer with {values}"), "do not expect that")
+        }
         Kind::Narrower(Narrowing { values, .. }) => Change::breaking(
             format!("`{name}` may now answer with {values} for {shown}"),
             format!("do not expect {values} there"),

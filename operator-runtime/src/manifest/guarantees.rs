@@ -1,5 +1,5 @@
-//! What callers rely on beside an endpoint's schemas: its effect, its key, and the status of each of its problems. Every format
-//! contains it, so that `manifest --check` finds a guarantee that became weaker.
+//! What callers rely on in addition to an endpoint's schemas: its effect, its key, and the status of each of its
+//! problems. Every format contains it, so that `manifest --check` finds a guarantee that became weaker.
 
 use std::collections::{BTreeMap, BTreeSet};
 

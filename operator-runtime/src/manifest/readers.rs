@@ -264,10 +264,10 @@ impl fmt::Display for Misfit {
             place, what, instead, ..
         } = self;
         match place {
-            Place::App => write!(formatter, "{what}: {instead}."),
-            Place::Type(name) => write!(formatter, "type {name}: {what}: {instead}."),
-            Place::Endpoint(name) => write!(formatter, "{name}: {what}: {instead}."),
-            Place::Input(name, input) => write!(formatter, "{name}: input {input}: {what}: {instead}."),
+            Place::App => write!(formatter, "{what}; {instead}."),
+            Place::Type(name) => write!(formatter, "type {name}: {what}; {instead}."),
+            Place::Endpoint(name) => write!(formatter, "{name}: {what}; {instead}."),
+            Place::Input(name, input) => write!(formatter, "{name}: input {input}: {what}; {instead}."),
         }
     }
 }

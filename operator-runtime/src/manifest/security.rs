@@ -1,5 +1,5 @@
-//! How a caller shows who it is, in the words of OpenAPI. A document lists every scheme, also those for which this server
-//! has no credential, so that the document is the same on each machine.
+//! How a caller shows who it is, in the words of OpenAPI. A document lists every scheme, even those for which this
+//! server has no credential, so that the document is the same on each machine.
 
 use serde_json::{Map, Value, json};
 
@@ -24,7 +24,7 @@ pub(super) fn without_key(dialect: Dialect) -> Value {
     alternatives(dialect, &[])
 }
 
-/// The alternatives of a call that needs a key beside each credential.
+/// The alternatives of a call that needs a key in addition to each credential.
 pub(super) fn with_key(dialect: Dialect) -> Value {
     alternatives(dialect, &[KEY])
 }

@@ -242,11 +242,12 @@ impl Pipeline {
     fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         // The permit is taken first: whoever stops the pipeline then waits for all permits, so no call begins unseen.
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| {
-            let detail = "The server is at its limit of concurrent calls and has not started this call. Send it again.";
+            let detail =
+                "The server is at its limit of concurrent calls and has not started this call. Send the call again.";
             Error::new(Kind::Full, detail)
         })?;
         if self.stopping.load(Ordering::Acquire) {
-            let detail = "The server is stopping and has not started this call. Send it again.";
+            let detail = "The server is stopping and has not started this call. Send the call again.";
             return Err(Error::new(Kind::Stopping, detail));
         }
         Ok(permit)

@@ -102,8 +102,8 @@ pub(super) async fn run(
             HandlerOutcome::refused(&error)
         }
         Err(Stopped::Panicked(message)) => {
-            // The panic hook of our own log knows the place, too, and runs in the span of the call. Another hook need not
-            // log.
+            // The panic hook of our own log has logged the panic, with its place and in the span of the call. Another
+            // hook need not log.
             if !was_panic_logged() {
                 tracing::error!(panic = message, "the handler panicked");
             }
@@ -169,7 +169,8 @@ pub(super) fn attempt_when_granted(
         let claim = operations.admit(&asked(&operation, account.endpoint())).await;
         let id = operation.id;
         match granted(claim, id) {
-            // Boxed, because this future would otherwise store the arguments beside those that it moves.
+            // Boxed, because this future would otherwise store the arguments twice: as they were passed, and as it
+            // moves them.
             Ok(lease) => Box::pin(attempt(lease, invocation, permit, account)).await,
             Err(reply) => {
                 if reply.is_a_replayed_refusal()

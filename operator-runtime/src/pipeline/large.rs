@@ -38,7 +38,7 @@ fn permits() -> Semaphore {
 /// The longest that a call waits for a permit.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) const WAITED_TOO_LONG: &str =
-    "The server is reading other large requests and has not started this one. Send it again.";
+    "The server is reading other large requests and has not started this one. Send the call again.";
 
 /// Whether content that takes this effort is decoded in turn.
 pub(super) fn takes_a_turn(effort: Effort) -> bool {

@@ -1,5 +1,5 @@
-//! Counts the calls of each credential, and refuses those that are over its rate. Only verified calls are counted, so
-//! nobody without a credential can use up its rate.
+//! Counts the calls of each credential, and refuses those that exceed its rate. Only verified calls are counted, so
+//! nobody else can use up a credential's rate.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -135,8 +135,9 @@ fn count(
         request_id = request_id::of(headers),
         "refused: the credential has sent more than {rate} (OPERATOR_RATE)"
     );
-    let detail =
-        format!("This server takes at most {rate} from each caller, and has not started this call. Send it again.");
+    let detail = format!(
+        "This server takes at most {rate} from each caller, and has not started this call. Send the call again."
+    );
     Err(Error::new(kind, detail))
 }
 

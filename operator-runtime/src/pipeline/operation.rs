@@ -77,7 +77,7 @@ fn first(fingerprint: Fingerprint, endpoint: &Endpoint, key: &str, tenant: &str)
     Ok(Arc::new(record))
 }
 
-/// The error of a call whose operation nothing names.
+/// The error of a call that changes something, and has neither an idempotency key nor inputs that name its operation.
 fn unnamed() -> Error {
     let detail = "This call changes something, so it needs an idempotency key, and it has none: send the header X-Idempotency-Key or Idempotency-Key, with the same value on each retry.";
     Error::malformed(detail.to_owned())

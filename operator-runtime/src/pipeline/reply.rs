@@ -167,12 +167,13 @@ pub(crate) fn not_taken_up(error: &StoreError) -> Error {
     }
     tracing::error!(%error, "the store of operations failed");
     if let StoreError::Full { .. } = error {
-        let detail = "The server's store of operations is full, so the operation was not started. Send it again later.";
+        let detail =
+            "The server's store of operations is full, so the operation was not started. Send the call again later.";
         return Error::new(Kind::StoreFull, detail);
     }
     Error::new(
         Kind::Unavailable,
-        "The server cannot reach its store of operations, so the operation was not started. Send it again.",
+        "The server cannot reach its store of operations, so the operation was not started. Send the call again.",
     )
 }
 
@@ -190,24 +191,24 @@ pub(crate) fn undone(error: &StoreError) -> Error {
         return Error::new(Kind::Internal, detail);
     }
     if let StoreError::Full { .. } = error {
-        let detail = "The server's store of operations is full, so everything that this call did was undone. Send it again later.";
+        let detail = "The server's store of operations is full, so everything that this call did was undone. Send the call again later.";
         return Error::new(Kind::UndoneFull, detail);
     }
-    let detail = "The server could not save what this call did, so everything was undone. Send it again.";
+    let detail = "The server could not save what this call did, so everything was undone. Send the call again.";
     Error::new(Kind::Undone, detail)
 }
 
 pub(crate) fn not_recorded() -> Error {
     Error::new(
         Kind::OutcomeNotRecorded,
-        "This call may have taken effect, and the server could not record its outcome. Send it again with the same idempotency key to learn the outcome.",
+        "This call may have taken effect, and the server could not record its outcome. Send the call again with the same idempotency key to learn the outcome.",
     )
 }
 
 pub(crate) fn busy() -> Error {
     Error::new(
         Kind::StillRunning,
-        "The same operation is still running. Send it again with the same idempotency key to get its answer.",
+        "The same operation is still running. Send the call again with the same idempotency key to get its answer.",
     )
 }
 
@@ -215,7 +216,7 @@ pub(crate) fn busy() -> Error {
 pub(crate) fn queued() -> Error {
     Error::new(
         Kind::Queued,
-        "The server has not started this operation yet, because other work is ahead of it. Send it again with the same idempotency key to get its answer.",
+        "The server has not started this operation yet, because other work is ahead of it. Send the call again with the same idempotency key to get its answer.",
     )
 }
 

@@ -41,7 +41,8 @@ impl Pipeline {
         let early = (account.clone(), span.clone());
         let work = async move {
             let _permit = permit;
-            // The call waits before it takes a store connection, because there are fewer connections than callers.
+            // Waits for earlier calls of the same operation before it takes a store connection, so that waiting
+            // duplicates do not use up the connections.
             let _turn = taken_up.turn().await;
             if let Err(error) = check_large(&mut invocation).await {
                 return account.close(Reply::from_error(&error));

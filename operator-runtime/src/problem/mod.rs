@@ -259,7 +259,7 @@ impl Error {
             let detail = "The server could not read what this endpoint needs from the request's headers.";
             Self::new(Kind::Rejected(status), detail)
         } else {
-            let detail = "The server could not prepare this request and has not started it. Send it again.";
+            let detail = "The server could not prepare this request and has not started it. Send the call again.";
             Self::new(Kind::Rejected(status.max(500)), detail)
         };
         error.0.source = Some(format!("the extractor {extractor} rejected the request with {status}").into());

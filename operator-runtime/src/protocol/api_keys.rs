@@ -83,7 +83,7 @@ impl ApiKeys {
 }
 
 impl ApiKey {
-    /// What accepts a token that is none of these signing keys.
+    /// The check of each token in a list. `keys` are the signing keys, none of which may be a token.
     fn accept(noun: &'static str, keys: &Keys) -> impl FnMut(Secret, &[Self]) -> Result<Self, String> {
         let signing: HashMap<[u8; 32], &KeyName> = keys.digests().map(|(name, digest)| (digest, name)).collect();
         move |token, _| {

@@ -34,8 +34,8 @@ pub(crate) struct ToolCall {
 }
 
 impl Bearer {
-    /// Returns the holder of the request's token. A client certificate alone does not do, because MCP is only served to
-    /// the holders of tokens.
+    /// Returns the holder of the request's token. A client certificate alone is not enough, because MCP is only served
+    /// to the holders of tokens.
     pub(crate) fn of(
         credentials: &Credentials,
         headers: &HeaderMap,

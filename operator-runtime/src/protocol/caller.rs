@@ -50,7 +50,7 @@ impl Scheme {
 /// What a caller may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scopes {
-    /// Everything, which is so for every credential but an access token.
+    /// Everything. Every credential except an access token allows this.
     All,
     /// The scopes of an access token, separated by spaces (RFC 6749 §3.3).
     #[cfg(feature = "oauth")]

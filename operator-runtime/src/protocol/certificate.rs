@@ -95,7 +95,7 @@ impl ClientList {
         secrets::parse_lines(NAMES, place, lines, Self::accept).map(Self)
     }
 
-    /// Reads a client, beside the clients of the earlier entries.
+    /// Reads a client. `earlier` are the clients of the earlier entries.
     fn accept(
         Secret { name, text }: Secret,
         earlier: &[(KeyName, ClientName)],
@@ -105,7 +105,7 @@ impl ClientList {
                 "the client {name:?} has no name that a certificate can have: write a DNS name, a URI such as `spiffe://example.com/agent`, or `sha256:` and the 64 hexadecimal digits of the certificate's digest."
             )
         })?;
-        // Compared as certificates are: two texts can be one name, for example in capitals and in small letters.
+        // Compared as certificates are: two texts can be one name, for example in upper case and in lower case.
         if let Some((owner, _)) = earlier.iter().find(|(_, other)| *other == client) {
             return Err(format!(
                 "the client {name:?} has the same name in its certificate as {owner:?}, {client}: give each id a certificate of its own."

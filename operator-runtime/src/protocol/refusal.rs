@@ -32,7 +32,8 @@ pub(crate) enum Refusal {
     /// The certificate is valid, but belongs to nobody whom the server knows.
     #[cfg(feature = "tls")]
     UnknownCertificate(String),
-    /// The access token lacks the scope that the endpoint needs. `wanted` are the scopes of a token that would do.
+    /// The access token lacks the scope that the endpoint needs. `wanted` are the scopes of a token that would be
+    /// enough.
     Scope {
         lacking: &'static str,
         wanted: String,

@@ -76,8 +76,9 @@ pub(super) fn single(place: &str, secret: &str) -> Result<Secret, SecretsError> 
     }
 }
 
-/// Parses a comma-separated list of `[tenant/]id=secret`. Spaces after a comma are ignored. `accept` makes what is kept of
-/// an entry, beside what it made of the earlier ones, or says in a sentence what is wrong with the entry.
+/// Parses a comma-separated list of `[tenant/]id=secret`. Spaces after a comma are ignored. `accept` turns an entry
+/// into the value that is kept, given the values of the earlier entries, or says in a sentence what is wrong with the
+/// entry.
 pub(super) fn parse<T>(
     words: Words,
     place: &str,

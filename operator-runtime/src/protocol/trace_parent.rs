@@ -9,7 +9,7 @@ use super::envelope::parse_hex;
 
 /// The header, and the field of `_meta` over MCP.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// What the caller's tracing systems say about the trace. It belongs to the `traceparent` beside it.
+/// What the caller's tracing systems say about the trace. It belongs to the `traceparent` of the same request.
 #[cfg(feature = "mcp")]
 pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 

@@ -44,7 +44,7 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
-    /// A row of an operation that ended in its first attempt, without anything else known of it.
+    /// A row for an operation that ended in its first attempt. The optional fields are `None`; set those that you know.
     #[must_use]
     pub fn new(operation: OperationId, origin: Origin, outcome: impl Into<Cow<'static, str>>) -> Self {
         Self {

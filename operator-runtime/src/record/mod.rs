@@ -115,7 +115,7 @@ pub enum State {
     Completed(Response),
     /// Ended with a response that was too long to keep.
     NotKept,
-    /// An attempt was lost, and nobody knows whether its effect happened.
+    /// An attempt was lost, and it is unknown whether its effect happened.
     Unknown,
 }
 

@@ -42,8 +42,9 @@ pub(crate) const FORMATS: [&str; 19] = [
     "uuid",
 ];
 
-/// Rewrites a schema and all its subschemas for the readers of such a document. A published schema accepts every value that the schema
-/// accepts. Its keywords are sorted, also if a crate of the program turns on serde_json's `preserve_order`.
+/// Rewrites a schema and all its subschemas for the readers of such a document. A published schema accepts every value
+/// that the schema accepts. Its keywords are sorted, even if a crate of the program turns on serde_json's
+/// `preserve_order`.
 pub(crate) fn publish(schema: &mut Value, within: Within) {
     walk::rewrite(schema, &mut |schema| {
         let Some(schema) = schema.as_object_mut() else { return };

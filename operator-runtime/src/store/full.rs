@@ -14,8 +14,8 @@ pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
         use tokio_postgres::error::SqlState;
         return match error.code() {
-            Some(&SqlState::DISK_FULL) => Some("delete other files from the server's disk"),
-            Some(&SqlState::OUT_OF_MEMORY) => Some("give the server more memory"),
+            Some(&SqlState::DISK_FULL) => Some("delete other files from Postgres's disk"),
+            Some(&SqlState::OUT_OF_MEMORY) => Some("give Postgres more memory"),
             _ => None,
         };
     }
@@ -23,7 +23,7 @@ pub(super) fn remedy(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<::redis::RedisError>()
         && error.code() == Some("OOM")
     {
-        return Some("raise the server's `maxmemory`, or keep records for a shorter time (`ttl`)");
+        return Some("raise Redis's `maxmemory`, or keep records for a shorter time (`ttl`)");
     }
     let _ = error;
     None

@@ -162,7 +162,7 @@ impl MemoryStore {
         let now = self.now();
         let mut removed = 0;
         for shard in &self.shards {
-            // The limit is reached, so the other shards need not be locked. The next sweep looks at them.
+            // The limit is reached, so the other shards need not be locked. The next sweep checks them.
             if removed == limit {
                 break;
             }

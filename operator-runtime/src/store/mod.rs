@@ -140,7 +140,7 @@ pub enum StoreError {
         source: Arc<dyn Error + Send + Sync>,
     },
     /// All connections of the store stayed in use until the wait for a connection ended. Nothing was started.
-    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address and the server's `max_connections`", waited.as_secs_f32())]
+    #[error("all connections to {store} were in use for {} s; try again, or allow more connections with `?pool=N` in the address and with Postgres's `max_connections`", waited.as_secs_f32())]
     Crowded {
         /// The store.
         store: String,

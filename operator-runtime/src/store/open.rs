@@ -113,7 +113,7 @@ fn read_sqlite(rest: &str) -> Result<(&str, Durability), StoreError> {
     Ok((path, durability))
 }
 
-/// The SQL that makes or upgrades the tables of the store that `address` names; `None` if a store of this kind needs no
+/// The SQL that creates or upgrades the tables of the store that `address` names; `None` if a store of this kind needs no
 /// SQL from outside.
 #[cfg(feature = "cli")]
 pub(crate) fn migration(address: &str, setup: Option<&str>) -> Result<Option<String>, StoreError> {

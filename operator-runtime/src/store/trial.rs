@@ -46,7 +46,7 @@ impl Trial {
     }
 }
 
-/// Removes the file and the files that SQLite keeps beside it.
+/// Removes the file and the files that SQLite keeps next to it.
 fn remove(file: &Path) {
     for ending in ["", "-wal", "-shm", "-journal"] {
         let mut name = OsString::from(file);

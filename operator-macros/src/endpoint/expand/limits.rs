@@ -1,4 +1,5 @@
-//! Expands the limits of an endpoint into static data, and into a function that returns what a call asks of each limit.
+//! Expands the limits of an endpoint into static data, and into a function that returns the amount that a call counts
+//! toward each limit.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -53,7 +54,8 @@ fn described(limit: &Limit) -> TokenStream {
     }
 }
 
-/// How much a call asks for. rustc reports an input that is not an unsigned integer where `sum` names the input.
+/// The expression for the amount that a call counts: the value of the input that `sum` names, or 1. If that input is
+/// not an unsigned integer, rustc's error points at its name in `sum`.
 fn amount(endpoint: &Endpoint, limit: &Limit) -> TokenStream {
     let summed = limit.sum.as_ref().and_then(|(name, place)| {
         let (index, input) = inputs(&endpoint.arguments)

@@ -1,4 +1,4 @@
-//! The operations that the page lists: those that wait for a person, and what happened lately.
+//! The operations that the page lists: those that wait for a person, and the most recent ones.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

@@ -21,7 +21,7 @@ const PAGE: u32 = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Print only rows of the last while, such as `30d` or `12h`.
+    /// Print only rows that are at most this old, such as `30d` or `12h`.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     since: Option<Duration>,
     /// Print only rows of this endpoint, or of this type of event.

@@ -41,7 +41,7 @@ impl Options {
     pub(super) fn base(&self, config: &Config) -> Result<PublicUrl, String> {
         if let Some(url) = &self.url {
             return PublicUrl::parse(url).map_err(|why| {
-                format!("The public URL `{url}` {why}: `--url` takes scheme, host and base path, such as https://api.example.com/support.")
+                format!("The public URL `{url}` {why}: `--url` takes a scheme, a host and an optional base path, such as https://api.example.com/support.")
             });
         }
         match config.settle_public_url().map_err(said)? {
@@ -179,7 +179,7 @@ fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Fields, String
     Ok(fields)
 }
 
-/// The value as the text of JSON. None of the values here is one that JSON cannot express.
+/// The value as JSON text. JSON can express every value that comes here.
 pub(super) fn as_json(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -1,4 +1,4 @@
-//! `migrate`: makes or upgrades the tables of the store and of the program, or prints the SQL that does.
+//! `migrate`: creates or upgrades the tables of the store and of the program, or prints the SQL that does.
 
 use std::process::ExitCode;
 

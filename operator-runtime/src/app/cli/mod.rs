@@ -52,7 +52,7 @@ enum Command {
     Operations(operations::Command),
     /// Print what was done, from the audit.
     Audit(audit::Arguments),
-    /// Make or upgrade the tables of the store and of the program.
+    /// Create or upgrade the tables of the store and of the program.
     Migrate(migrate::Arguments),
     /// Serve an MCP client that starts this program, over standard input and output.
     Mcp,

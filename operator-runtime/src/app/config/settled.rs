@@ -112,7 +112,7 @@ impl Config {
         };
         PublicUrl::parse(value).map(Some).map_err(|why| {
             let sentence = format!(
-                "The public URL `{value}` {why}: {setting} takes scheme, host and base path, such as https://api.example.com/support."
+                "The public URL `{value}` {why}: {setting} takes a scheme, a host and an optional base path, such as https://api.example.com/support."
             );
             StartProblem::of(*setting, sentence).caused_by(why)
         })
@@ -143,7 +143,7 @@ impl Config {
         Ok(PublicUrl::of_listener(listen.value))
     }
 
-    /// The store's address, which stands in the setting or in the file that the setting names. The file is read once.
+    /// The store's address, from the setting or from the file that the setting names. The file is read once.
     pub(crate) fn store_url(&self) -> Result<Given<&str>, StartProblem> {
         if let Some(given) = &self.store {
             let value = match SecretFile::of(given) {
@@ -220,8 +220,9 @@ impl Config {
         } else {
             return Ok(Some(Given { value, setting }));
         };
-        let sentence =
-            format!("{setting} {wrong}: make it the time for which rows are kept, such as 90 days, or leave it unset.");
+        let sentence = format!(
+            "{setting} {wrong}: set how long rows are kept, at most a hundred years, such as `90d`, or leave it unset."
+        );
         Err(StartProblem::of(setting, sentence))
     }
 

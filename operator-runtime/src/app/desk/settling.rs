@@ -23,14 +23,14 @@ const MISTAKES: usize = 20;
 /// What a person says about an operation.
 #[derive(Clone, Copy)]
 pub(in crate::app) enum Said<'s> {
-    /// It was done: retries get this answer. `place` says in messages where the answer stands.
+    /// It was done: retries get this answer. `place` says in messages where the answer is.
     Done { place: &'s str, answer: &'s str },
     /// It was not done: a retry runs it again.
     NotDone,
 }
 
 impl Said<'_> {
-    /// What follows from it, as the end of a sentence.
+    /// What follows for retries, as the end of a sentence.
     fn consequence(self) -> &'static str {
         match self {
             Self::Done { .. } => "it was done, and retries get that answer",

@@ -22,7 +22,7 @@ use crate::protocol::request_id;
 use crate::protocol::trace_parent::{TRACEPARENT, TRACESTATE};
 
 /// How long a client may keep the list of tools, in milliseconds. The list is fixed until the program is replaced by
-/// another release, and a call that does not fit the new release is refused with what is wrong.
+/// another release, and a call that does not fit the new release is refused, with an error that says what is wrong.
 const FRESH_MS: u64 = 60 * 60 * 1000;
 
 /// The server as one client sees it.

@@ -132,7 +132,8 @@ impl Transport<RoleServer> for Input {
     }
 }
 
-/// Reads one message, which is a line; `None` at the end. A last line without an end is incomplete, so it is no message.
+/// Reads one message, which is a line; `None` at the end. A last line without an end is incomplete, so it is not a
+/// message.
 fn next_line(input: &mut impl BufRead, longest: usize) -> Option<Result<Vec<u8>, Refused>> {
     let mut line = Vec::new();
     let most = u64::try_from(longest).unwrap_or(u64::MAX).saturating_add(1);

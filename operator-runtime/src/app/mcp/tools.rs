@@ -92,7 +92,7 @@ fn described(tool: mcp::Tool) -> Tool {
     described
 }
 
-/// A tool's schema is always a JSON object; the empty object is never used.
+/// The value as an object. Schemas and `_meta` are always objects, so the empty object is never returned.
 fn object(schema: Value) -> JsonObject {
     match schema {
         Value::Object(object) => object,

@@ -31,7 +31,7 @@ function signInView(sentence = "") {
   };
   place.replaceChildren(element("form", { class: "call sign-in", novalidate: true, onsubmit: submit },
     element("h1", { tabindex: "-1" }, "Sign in"),
-    element("p", { class: "description" }, "This page shows what the agent did, and lets you say what became of an operation whose outcome nobody knows."),
+    element("p", { class: "description" }, "This page shows what the agent did, and lets you say what became of an operation whose outcome is unknown."),
     element("div", { class: "field" }, element("label", { for: "token" }, element("span", { class: "name" }, "Token")), token),
     element("div", { class: "field" },
       element("label", { for: "name" }, element("span", { class: "name" }, "Your name")),

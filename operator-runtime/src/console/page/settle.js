@@ -36,7 +36,7 @@ export function operationView(operation, name, after) {
 function inputsOf(operation) {
   const title = element("h2", {}, "Inputs");
   if (!operation.has_audit) {
-    return [title, element("p", { class: "quiet" }, "Inputs are kept only in the audit: set OPERATOR_AUDIT, such as 90d, and they are shown here.")];
+    return [title, element("p", { class: "quiet" }, "Inputs are kept only in the audit: set OPERATOR_AUDIT, for example to 90d, to see them here.")];
   }
   if (operation.inputs === null) {
     return [title, element("p", { class: "quiet" }, "The audit has no inputs of this operation: it has not ended, or it ended before the audit was turned on.")];
@@ -64,7 +64,7 @@ class Decision {
     this.dialog = element("dialog", { "aria-labelledby": "confirm-title" });
     this.node = element("section", { "aria-labelledby": "decision-title" },
       element("h2", { id: "decision-title" }, "What became of it?"),
-      element("p", { class: "description" }, "Find out in the system that the endpoint changes; it may know the idempotency key. Then say what you found."),
+      element("p", { class: "description" }, "Check in the system that the endpoint changes whether the operation was done; that system may know the idempotency key. Then say what you found."),
       element("div", { class: "actions" }, done, notDone),
       this.form, this.dialog);
   }

@@ -90,11 +90,11 @@ fn a_value_that_only_its_type_refuses_is_explained() {
     for (value, expected) in [
         (
             format!("{{\"of_u16\":{{{}}}}}", keys.join(",")),
-            "`v.of_u16.65536` must be a whole number from 0 to 65535, and integer `65536` was given.",
+            "The field name `65536` in `v.of_u16` must be a whole number from 0 to 65535.",
         ),
         (
             r#"{"of_signed":{"0":null}}"#.to_owned(),
-            "`v.of_signed.0` must be a whole number from -128 to 127, except 0, and integer `0` was given.",
+            "The field name `0` in `v.of_signed` must be a whole number from -128 to 127, except 0.",
         ),
         (
             format!("{{\"even\":{{{},\"last\":1}}}}", names.join(",")),
@@ -106,7 +106,7 @@ fn a_value_that_only_its_type_refuses_is_explained() {
         ),
         (
             format!("{{\"maps\":[{}{{\"70000\":true}}]}}", "{},".repeat(330_000)),
-            "`v.maps[330000].70000` must be a whole number from 0 to 65535, and integer `70000` was given.",
+            "The field name `70000` in `v.maps[330000]` must be a whole number from 0 to 65535.",
         ),
     ] {
         assert_eq!(refused_by_its_type(&value), expected);

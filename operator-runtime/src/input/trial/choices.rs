@@ -89,7 +89,8 @@ impl Choice<'_> {
         sample
     }
 
-    /// Like [`replaced`](Self::replaced), without the fields beside the choice: those of one variant may not fit another.
+    /// Like [`replaced`](Self::replaced), without the other fields of the object that has the choice: the fields of one
+    /// variant may not fit another.
     fn alone(&self, value: Value) -> Value {
         let mut sample = self.sample.clone();
         if let Some((object, name)) = self.place.rsplit_once('/')

@@ -25,7 +25,7 @@ use super::mistake::Disagreement;
 pub(crate) struct Tried {
     /// Why serde_json refuses the value.
     error: Option<String>,
-    /// The same, from a deserializer whose errors say what kind they are of.
+    /// The same reason, from a deserializer whose errors say what kind they are of.
     probed: Result<(), Wrong>,
     structs: Vec<Struct>,
 }
@@ -66,7 +66,7 @@ pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) 
     })
 }
 
-/// Whether the schema is that of a single text, whole number or boolean, about which nobody can disagree.
+/// Whether the schema is that of a single text, whole number or boolean, about which schema and type cannot disagree.
 fn is_one_scalar(schema: &Value) -> bool {
     let has_choices = ["allOf", "anyOf", "const", "enum", "oneOf"]
         .iter()
@@ -97,8 +97,8 @@ impl Trial<'_> {
         Document::of(&text).is_ok_and(|document| self.checked.accepts(document.root()))
     }
 
-    /// Why the type never decodes a value that the schema accepts. A reason that depends on the value is none, because
-    /// the texts of a sample are made up.
+    /// Why the type never decodes a value that the schema accepts. A reason that depends on the value does not count,
+    /// because the texts of a sample are made up.
     fn refusal(&self, sample: &Value, tried: &Tried) -> Option<Disagreement> {
         let error = tried.error.clone()?;
         let value = sample.to_string();

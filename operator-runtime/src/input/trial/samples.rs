@@ -7,7 +7,7 @@ use crate::schema::{definitions, walk};
 /// The name of a field and the text of a choice that no type has.
 pub(super) const UNKNOWN: &str = "operator-unknown";
 
-/// How many samples a part of a schema has at most, besides those for enums with more variants.
+/// How many samples a part of a schema has at most, in addition to those for enums with more variants.
 const MOST: usize = 32;
 
 /// How deep definitions that refer to themselves are followed.
@@ -84,7 +84,8 @@ impl Sampler<'_> {
         }
     }
 
-    /// The samples of an object's keywords beside `$ref`, `allOf` or forms; none if there are no such keywords.
+    /// The samples of the object keywords that are next to `$ref`, `allOf` or forms; none if there are no such
+    /// keywords.
     fn objects(&self, schema: &Value, depth: usize) -> Vec<Value> {
         if schema.get("properties").is_some() || schema.get("additionalProperties").is_some() {
             self.object(schema, depth)
@@ -164,7 +165,8 @@ impl Sampler<'_> {
         if needed != plain {
             objects.push(needed.into());
         }
-        // The variants of a large enum are beside the other differences, which would otherwise take their places.
+        // The variants of a large enum are added to the other differences, so that neither takes the places of the
+        // other.
         let (large, small): (Vec<_>, Vec<_>) = varied.into_iter().partition(|samples: &Vec<_>| samples.len() >= MOST);
         let most = MOST - objects.len();
         objects.extend(in_turn(small).into_iter().take(most).map(with));

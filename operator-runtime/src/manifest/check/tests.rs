@@ -131,7 +131,7 @@ fn answers_that_lose_a_field_or_gain_a_kind_of_value_break_callers() {
     );
     assert_eq!(
         outputs(&json!({ "type": "string" }), &json!({ "type": ["string", "null"] })),
-        ["`find` may now answer with null for its answer: this breaks callers that do not expect null there"]
+        ["`find` may now answer with null: this breaks callers that do not expect that"]
     );
     assert_eq!(
         outputs(&json!({ "type": ["string", "null"] }), &json!({ "type": "string" })),
@@ -341,7 +341,7 @@ fn variants_are_recognised_by_their_different_parts() {
         outputs(&whole, &optional(less.clone())),
         [
             "`find` no longer answers with `town`: this breaks callers that read `town`",
-            "`find` may now answer with null for its answer: this breaks callers that do not expect null there"
+            "`find` may now answer with null: this breaks callers that do not expect that"
         ]
     );
     let one = |old: Value, new: Value| inputs(json!({ "a": old }), json!({ "a": new }));
@@ -366,7 +366,7 @@ fn variants_are_recognised_by_their_different_parts() {
     // If the answer has more values than before, the message names the new values.
     assert_eq!(
         outputs(&json!({ "enum": ["a"] }), &json!({ "enum": ["a", "b"] })),
-        ["`find` may now answer with \"b\" for its answer: this breaks callers that do not expect \"b\" there"]
+        ["`find` may now answer with \"b\": this breaks callers that do not expect that"]
     );
 }
 

@@ -38,7 +38,7 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
     }
 }
 
-/// Whether the value is a number, also one that is written as text, as decimals are.
+/// Whether the value is a number. Decimals are numbers that are written as text.
 fn is_number(schema: &Value) -> bool {
     let is = |kind: &Value| kind == "integer" || kind == "number";
     let types = schema["type"]

@@ -1,4 +1,4 @@
-//! Shortens a description to the number of characters that a reader accepts.
+//! Shortens a description to the length that a reader accepts.
 
 use crate::manifest::model::sentence_ends;
 
@@ -7,8 +7,8 @@ pub(super) fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
-/// The longest beginning of the text that ends with a sentence; or else with a word and `…`; or else with a character
-/// and `…`.
+/// Shortens the text to at most `most` UTF-16 units: at the end of a sentence if there is one, otherwise after a whole
+/// word with `…`, otherwise after any character with `…`.
 pub(super) fn cut(text: &str, most: usize) -> String {
     if length(text) <= most {
         return text.to_owned();

@@ -200,7 +200,7 @@ fn a_union_keeps_its_forms_where_the_reader_can_say_them() {
     assert_eq!(
         misfits,
         [
-            "find_order: input about[][]: The value has one of several forms (`oneOf`), which OpenAI does not accept: the document has `anyOf`."
+            "find_order: input about[][]: The value has one of several forms (`oneOf`), which OpenAI does not accept; the document has `anyOf`."
         ]
     );
     let (about, misfits) = fitted(SCHEMAS[1], "copilot");

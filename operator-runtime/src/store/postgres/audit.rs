@@ -195,7 +195,7 @@ fn read(row: &Row) -> Result<(Cursor, Audited), Failure> {
     Ok((cursor, Audited::new(ended, audited)))
 }
 
-/// The time and the id of the row behind which a page begins. Postgres counts in microseconds.
+/// The time and the id of the row after which a page begins. Postgres counts in microseconds.
 fn place(cursor: &Cursor) -> Option<(SystemTime, i64)> {
     let (id, micros) = str::from_utf8(&cursor.0).ok()?.split_once(' ')?;
     let since = Duration::from_micros(micros.parse().ok()?);

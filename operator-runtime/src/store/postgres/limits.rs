@@ -1,5 +1,5 @@
-//! The SQL statements on limits. Each limited value has a row with the sum of its reservations, which is also the lock on
-//! the value, and a row for each reservation. All times come from the server's clock.
+//! The SQL statements on limits. Each limited value has a row with the sum of its reservations, which is also the lock
+//! on the value, and a row for each reservation. All times come from Postgres's clock.
 
 use std::time::Duration;
 

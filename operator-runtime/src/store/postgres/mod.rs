@@ -71,13 +71,13 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 /// A store of records in one Postgres database.
 ///
 /// A handler that takes `&mut Tx<Postgres>` runs in the transaction that holds the record. A concurrent duplicate waits
-/// for the handler (in another process, it waits for the lock on the record's row) and then gets the same response. If
-/// Postgres ends such a transaction because of a conflict (a deadlock, a serialization failure, a lock timeout), or the
-/// connection is lost before the commit, the handler runs again, because nothing of the first run was committed or
-/// sent.
+/// for the handler, and then gets the same response. In another process, the duplicate waits for the lock on the
+/// record's row. If Postgres ends such a transaction because of a conflict (a deadlock, a serialization failure, a lock
+/// timeout), or the connection is lost before the commit, the handler runs again, because nothing of the first run was
+/// committed or sent.
 ///
-/// The server's clock measures how old a record is. After a call is answered, its record can still be lost in a crash
-/// if the server's settings allow that (`fsync`, `synchronous_commit`).
+/// Postgres's clock measures how old a record is. After a call is answered, its record can still be lost in a crash of
+/// Postgres if Postgres's settings allow that (`fsync`, `synchronous_commit`).
 #[derive(Debug)]
 pub struct PostgresStore {
     name: Arc<str>,

@@ -1,4 +1,4 @@
-//! The SQL statements on records, such as the compare-and-swap. All times come from the server's clock.
+//! The SQL statements on records, such as the compare-and-swap. All times come from Postgres's clock.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -297,7 +297,7 @@ pub(super) async fn sweep(
     Ok(u32::try_from(removed).unwrap_or(limit))
 }
 
-/// Converts milliseconds to an age. A negative value, after the server's clock was set back, becomes zero.
+/// Converts milliseconds to an age. A negative value, after Postgres's clock was set back, becomes zero.
 fn age(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

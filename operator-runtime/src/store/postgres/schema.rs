@@ -35,7 +35,7 @@ const MIGRATIONS: [&str; 4] = [
     );
     CREATE INDEX operator_operations_first_seen ON {schema}operator_operations (first_seen);
 ",
-    // Besides the row with the version, there is a row with version 0 for each set-up of a program that has run.
+    // In addition to the row with the version, there is a row with version 0 for each set-up of a program that has run.
     "
     ALTER TABLE {schema}operator_schema ADD COLUMN setup text;
 ",
@@ -72,7 +72,7 @@ const IS_THERE: &str = "SELECT to_regclass('{schema}operator_schema') IS NOT NUL
 const VERSION: &str = "SELECT coalesce(max(version), 0) FROM {schema}operator_schema";
 /// The programs' set-ups that have run, by the hashes of their SQL.
 const HAS_RUN: &str = "SELECT EXISTS (SELECT FROM {schema}operator_schema WHERE setup = $1)";
-/// The tables on which a serving program needs all rights.
+/// The tables that a serving program must be able to select from, insert into, update and delete from.
 const TABLES: [&str; 3] = ["operator_operations", "operator_limits", "operator_reservations"];
 /// The rights on one of these tables that the role lacks.
 const MISSING: &str = "SELECT string_agg(needed, ', ' ORDER BY place)

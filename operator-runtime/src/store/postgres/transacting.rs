@@ -28,7 +28,8 @@ pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work)
     let mut transacting = Transacting {
         store,
         tx: Tx { connection: session },
-        // The limit releases the row locks if this process freezes.
+        // If this process freezes, Postgres ends the idle transaction `GRACE` after this limit, which releases its
+        // row locks.
         before: Before::Begin(limit),
         begun: false,
         savepoint: false,

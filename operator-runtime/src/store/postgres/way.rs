@@ -20,7 +20,7 @@ pub(super) enum Way {
 pub(super) enum Verified {
     /// Only the signature of a trusted authority.
     Authority,
-    /// Also that the certificate is valid for the name of the host.
+    /// The signature, and that the certificate is valid for the name of the host.
     Name,
 }
 

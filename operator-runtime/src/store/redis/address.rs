@@ -55,7 +55,8 @@ impl Address {
         })
     }
 
-    /// `scheme` is how each Sentinel, and the primary, would be addressed alone.
+    /// `scheme` is the scheme of a single server's address (`redis` or `rediss`). It is used for each Sentinel and for
+    /// the primary.
     fn of_sentinels(parts: &Parts<'_>, scheme: &str) -> Result<Self, StoreError> {
         let options = Options::parse(parts.options)?;
         let (primary, db) = parts.path.split_once('/').unwrap_or((parts.path, ""));

@@ -1,4 +1,4 @@
-//! Checks of the server at start-up: whether it can keep records, and which records it may lose.
+//! Checks of Redis at start-up: whether it can keep records, and which records it may lose.
 
 use std::collections::{BTreeMap, HashMap};
 

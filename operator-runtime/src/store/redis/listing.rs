@@ -10,7 +10,7 @@ use super::swapping::{PREFIX, age, foreign, key_of};
 use crate::record::at_milliseconds;
 use crate::store::{Ages, Counts, Cursor, Listed, OperationId, Page, Record, Revision, StoreError, Times};
 
-/// Revision, time written and time first seen (in milliseconds of the server's clock), and the record.
+/// Revision, time written and time first seen (in milliseconds of Redis's clock), and the record.
 type Fields = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 pub(super) async fn page(

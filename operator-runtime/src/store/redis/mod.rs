@@ -42,10 +42,10 @@ pub(super) fn read_address(address: &str) -> Result<(), StoreError> {
 /// A store of records in Redis 7 or later, or in Valkey.
 ///
 /// Each operation is one key, and each write is one script on that key. If the address is that of a node of a Redis
-/// Cluster, each script runs at the node that holds its key. Ages are measured by the server's clock.
+/// Cluster, each script runs at the node that holds its key. Ages are measured by Redis's clock.
 ///
-/// The server's settings decide what happens to the records of answered calls. With `appendonly yes`, they survive a
-/// crash of Redis. With `appendfsync always` as well, they also survive a power loss. With `?wait=N` in the address, N
+/// Redis's settings decide what happens to the records of answered calls. With `appendonly yes`, they survive a crash
+/// of Redis. With `appendfsync always` as well, they also survive a power loss. With `?wait=N` in the address, N
 /// replicas have the record before the call is answered.
 pub struct RedisStore {
     name: String,
@@ -76,10 +76,10 @@ impl RedisStore {
     /// `redis-tls`: the server's certificate must be valid by the root certificates of the system (or of
     /// `SSL_CERT_FILE`), and for the name or the IP address that the address or Sentinel gives.
     ///
-    /// After a failover the store continues with the new primary: a connection is replaced if its server does not answer
-    /// in time (3 s) or refuses writes, and Sentinel is asked each time a connection is opened. Behind one address, the
-    /// new primary has to be reachable by the same address. Until a call's wait is over, a failed write is sent once
-    /// more on the new connection. After that, calls are refused with [`StoreError`].
+    /// After a failover the store continues with the new primary: a connection is replaced if its server does not
+    /// answer in time (3 s) or refuses writes, and Sentinel is asked each time a connection is opened. Behind one
+    /// address, the new primary has to be reachable by the same address. Until a call has waited too long, a failed
+    /// write is sent once more on the new connection. After that, calls are refused with [`StoreError`].
     ///
     /// # Errors
     /// If the address is wrong, no Sentinel names a primary, or the server cannot be reached, is a replica, or is older

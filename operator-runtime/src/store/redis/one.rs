@@ -26,7 +26,7 @@ pub(super) struct One {
 #[derive(Default)]
 struct State {
     opened: Option<Arc<Opened>>,
-    /// How often no connection could be opened, and why the last time.
+    /// How often opening a connection has failed, and why it failed the last time.
     failures: u64,
     failure: Option<RedisError>,
 }

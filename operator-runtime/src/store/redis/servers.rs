@@ -18,7 +18,7 @@ pub(super) const CONFIRM: Duration = Duration::from_secs(1);
 pub(super) enum Servers {
     /// The server at this address, or the cluster that this server belongs to.
     At(Box<ConnectionInfo>),
-    /// The primary that Sentinel names at the time.
+    /// The primary that Sentinel names each time a connection is opened.
     NamedBy(Arc<Sentinels>),
 }
 

@@ -7,8 +7,8 @@ use ::redis::{Cmd, Value};
 
 use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, Swap};
 
-/// A record is a Redis hash of its revision, the times when it was written and first seen (in milliseconds of the
-/// server's clock), and its bytes. The script returns 1 for "written", 0 for "gone", or the current fields.
+/// A record is a Redis hash of its revision, the times when it was written and first seen (in milliseconds of Redis's
+/// clock), and its bytes. The script returns 1 for "written", 0 for "gone", or the current fields.
 ///
 /// The key expires once the time for which records are valid has passed since the last write: by then the record is
 /// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.
@@ -149,7 +149,7 @@ pub(super) fn foreign(name: &str) -> StoreError {
     StoreError::unavailable(name, "read a record", source)
 }
 
-/// An age. It is zero, not negative, if the server's clock was set back.
+/// An age. It is zero, not negative, if Redis's clock was set back.
 pub(super) fn age(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

@@ -39,7 +39,7 @@ const INSERT: &str = "INSERT INTO operator_audit (ended, operation, idempotency_
     inputs, outcome, status, answer, attempts, trace_id, settled_by)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 
-/// A page begins behind a row, which its time and id identify. SQLite appends the id to each entry of the index.
+/// A page begins after a row, which its time and id identify. SQLite appends the id to each entry of the index.
 const PAGE: &str =
     "SELECT ended, operation, idempotency_key, tenant, key_id, scheme, endpoint, inputs, outcome, status,
     answer, attempts, trace_id, settled_by, id FROM operator_audit
@@ -47,7 +47,7 @@ const PAGE: &str =
     AND (?5 IS NULL OR idempotency_key = ?5) AND (?6 IS NULL OR substr(operation, 1, length(?6)) = ?6)
     ORDER BY ended DESC, id DESC LIMIT ?7";
 
-/// A text after that of every time.
+/// A text that sorts after that of every time.
 const AFTER_ALL: &str = "~";
 
 const SWEEP: &str = "DELETE FROM operator_audit WHERE id IN
@@ -147,7 +147,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(Cursor, Audited)> {
     ))
 }
 
-/// The time and the id of the row behind which a page begins.
+/// The time and the id of the row after which a page begins.
 fn place(cursor: &Cursor) -> Option<(String, i64)> {
     let (id, ended) = str::from_utf8(&cursor.0).ok()?.split_once(' ')?;
     Some((ended.to_owned(), id.parse().ok()?))

@@ -37,7 +37,9 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     for limit in limits.limits {
         let used = used(&desk.operations, endpoint, limit, &arguments.tenant, given.get()).await;
         let used = used.map_err(|why| match why {
-            NotKnown::Missing(input) => format!("The limit is counted for each `{input}`: write {input}=VALUE."),
+            NotKnown::Missing(input) => {
+                format!("This limit is counted separately for each `{input}`: add {input}=VALUE to the command.")
+            }
             NotKnown::Input(sentence) => sentence,
             NotKnown::Store(error) => format!("The limit cannot be read: {error}."),
         })?;

@@ -13,7 +13,7 @@ use crate::store::OperationId;
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
-    /// List only operations that a person has to settle, because nobody knows whether they took effect.
+    /// List only operations whose outcome is unknown, which a person has to settle.
     #[arg(long)]
     unknown: bool,
     /// List only operations with these outcomes, separated by commas.

@@ -103,7 +103,7 @@ fn outcome(found: &Found) -> String {
 fn what_to_do(found: &Found) -> String {
     let (program, operation) = (program(), found.id.abbreviated());
     format!(
-        "\nFind out in the system that the endpoint changes whether the operation was done; that system may know the idempotency key. Then settle the operation:\n\n    \
+        "\nCheck in the system that the endpoint changes whether the operation was done; that system may know the idempotency key. Then settle the operation:\n\n    \
          {program} operations settle {operation} --done ANSWER.json\n        the operation was done: retries get the answer in that file\n    \
          {program} operations settle {operation} --not-done\n        the operation was not done: a retry runs it again\n"
     )

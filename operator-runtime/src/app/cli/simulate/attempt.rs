@@ -43,7 +43,7 @@ pub(super) struct Answer {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Lost {
-    /// The time of the simulation was over first.
+    /// The simulation's time ran out before an answer arrived.
     Late,
     /// The connection failed, or the server did not answer in time.
     Failed(String),

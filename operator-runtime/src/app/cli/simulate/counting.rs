@@ -1,11 +1,11 @@
-//! Counts from outside how often an endpoint acted: some numbers in its answers, such as an id, go on by the same step
+//! Counts from outside how often an endpoint acted: some numbers in its answers, such as ids, increase by the same step
 //! with each operation. A pure file.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A number this close to the present time is a time, which goes on by itself.
+/// A number this close to the present time is a time, which increases by itself.
 const DAY: u64 = 86_400;
 
 /// The whole numbers in an answer, by their JSON pointers.
@@ -32,14 +32,14 @@ impl Numbers {
         steps.filter(|(_, step)| *step != 0)
     }
 
-    /// How many steps lie between this answer and a later one; `None` if the number did not go on by whole steps.
+    /// How many steps lie between this answer and a later one; `None` if the number did not change by whole steps.
     pub(super) fn runs_until(&self, later: &Self, place: &str, step: i64) -> Option<i64> {
         let difference = later.0.get(place)?.checked_sub(*self.0.get(place)?)?;
         let runs = difference.checked_div(step)?;
         (difference.checked_rem(step)? == 0 && runs >= 0).then_some(runs)
     }
 
-    /// Of several answers, the one whose number went on furthest.
+    /// Of several answers, the one whose number is the most steps ahead.
     pub(super) fn furthest<'n>(all: &'n [Self], place: &str, step: i64) -> Option<&'n Self> {
         let towards = |numbers: &&Self| {
             numbers
@@ -52,7 +52,7 @@ impl Numbers {
         all.iter().max_by_key(towards)
     }
 
-    /// A number that went on by the same step from each answer to the next, and its values.
+    /// A number that changed by the same step from each answer to the next, and its values.
     pub(super) fn even(answers: &[Self]) -> Option<String> {
         let (first, later) = answers.split_first()?;
         let is_even = |(place, step): &(&str, i64)| {

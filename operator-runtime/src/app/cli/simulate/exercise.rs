@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Why a request was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsent {
-    /// The time of the simulation was over first.
+    /// The simulation's time ran out before the request was sent.
     Late,
     /// The request cannot be made with these inputs.
     Impossible(&'static str),
@@ -54,7 +54,7 @@ pub(super) struct HungUp {
     pub(super) later: Exchange,
 }
 
-/// Further operations, from which it is seen whether a number that did not go on evenly does so usually.
+/// Further operations, which show whether a number that did not change by the same step usually does.
 #[derive(Debug)]
 pub(super) struct Control {
     /// Two operations with nothing between them.
@@ -87,7 +87,7 @@ impl Seen {
         is_done.then(|| all.map(|exchange| self.numbers(exchange)))
     }
 
-    /// The number that went on evenly over the counted operations, if nothing else was seen to act meanwhile.
+    /// The number that changed by the same step over the counted operations, if nothing else was seen to act meanwhile.
     pub(super) fn even_count(&self) -> Option<String> {
         let refused = self.refusals.iter().all(|(_, sent)| match sent {
             Ok(exchange) => exchange.is_refused(),

@@ -163,7 +163,7 @@ fn simulate(planned: Vec<Planned>, signing: &Signing, duration: Duration, yes: b
     }
     let report = report::write(&tried);
     print(&report.text)?;
-    Ok(if report.is_held {
+    Ok(if report.is_kept {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

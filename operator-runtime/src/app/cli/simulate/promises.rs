@@ -26,7 +26,7 @@ pub(super) struct Promise {
 /// What was seen of a promise at one endpoint.
 #[derive(Debug)]
 pub(super) enum Verdict<'s> {
-    Held(String),
+    Kept(String),
     /// The reason why the answers do not show whether the promise holds.
     NotShown(String),
     Broken {
@@ -120,7 +120,7 @@ pub(super) const PROMISES: [Promise; 15] = [
 fn answered(seen: &Seen) -> Verdict<'_> {
     let plain = &seen.plain;
     match plain.status() {
-        Some(status @ 200..=299) => Verdict::Held(status.to_string()),
+        Some(status @ 200..=299) => Verdict::Kept(status.to_string()),
         Some(status @ (400 | 402 | 404..=499)) if status != 408 && status != 429 => Verdict::NotShown(format!(
             "the server declined these inputs with {status} ({})",
             detail(plain)
@@ -138,7 +138,7 @@ fn replayed(seen: &Seen) -> Verdict<'_> {
     if !again.is_same(&seen.plain) {
         broken("the retry got another answer".to_owned(), vec![&seen.plain, again])
     } else if seen.is_telling() {
-        Verdict::Held(format!("{}, the same {} bytes", outcome(again), again.body().len()))
+        Verdict::Kept(format!("{}, the same {} bytes", outcome(again), again.body().len()))
     } else {
         not_telling()
     }
@@ -165,7 +165,7 @@ fn acted_once(seen: &Seen) -> Verdict<'_> {
             vec![done[0], other],
         ),
         Some(other) => not_done(other),
-        None if seen.is_telling() => Verdict::Held(format!("{} callers, one answer", seen.duplicates.len())),
+        None if seen.is_telling() => Verdict::Kept(format!("{} callers, one answer", seen.duplicates.len())),
         None => not_telling(),
     }
 }
@@ -188,7 +188,7 @@ fn survived(seen: &Seen) -> Verdict<'_> {
         return not_done(retry);
     }
     match seen.even_count() {
-        Some(count) => return Verdict::Held(count),
+        Some(count) => return Verdict::Kept(count),
         None if seen.control.is_none() => return not_counted(),
         None => {}
     }
@@ -209,7 +209,7 @@ fn survived(seen: &Seen) -> Verdict<'_> {
             format!("the operation acted twice, as {} shows", counting::name(&place)),
             vec![retry],
         ),
-        Some((place, [1, 1])) => Verdict::Held(format!("{} counted on by one operation", counting::name(&place))),
+        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted one operation", counting::name(&place))),
         _ => not_counted(),
     }
 }
@@ -220,7 +220,7 @@ fn reuse_refused(seen: &Seen) -> Verdict<'_> {
         Err(verdict) => return verdict,
     };
     match other.status() {
-        Some(status) if KEY_REUSED.contains(&status) => Verdict::Held(status.to_string()),
+        Some(status) if KEY_REUSED.contains(&status) => Verdict::Kept(status.to_string()),
         Some(_) if other.is_same(&seen.plain) => broken(
             "the other inputs got the answer of the first".to_owned(),
             vec![&seen.plain, other],
@@ -241,7 +241,7 @@ fn refused(seen: &Seen, wrong: Wrong) -> Verdict<'_> {
         None => return not_answered(seen),
     };
     match exchange.status() {
-        Some(status) if exchange.is_refused() => Verdict::Held(status.to_string()),
+        Some(status) if exchange.is_refused() => Verdict::Kept(status.to_string()),
         Some(429 | 503) | None => Verdict::NotShown(format!("the answer was {}", outcome(exchange))),
         Some(_) => broken(format!("it was answered with {}", outcome(exchange)), vec![exchange]),
     }
@@ -256,7 +256,7 @@ fn refused_without_effect(seen: &Seen) -> Verdict<'_> {
         return Verdict::NotShown("not every wrong request was refused".to_owned());
     }
     if let Some(count) = seen.even_count() {
-        return Verdict::Held(count);
+        return Verdict::Kept(count);
     }
     let Some([first, second, _]) = seen.counted() else {
         return not_counted();
@@ -270,24 +270,24 @@ fn refused_without_effect(seen: &Seen) -> Verdict<'_> {
         ])
     });
     match found {
-        Some((place, [2..=i64::MAX, 2..=i64::MAX])) if matches!(acted_once(seen), Verdict::Held(_)) => broken(
+        Some((place, [2..=i64::MAX, 2..=i64::MAX])) if matches!(acted_once(seen), Verdict::Kept(_)) => broken(
             format!(
-                "{} went on by more than one operation while only wrong requests were sent",
+                "{} counted more than one operation while only wrong requests were sent",
                 counting::name(&place)
             ),
             seen.duplicates.first().into_iter().chain([&seen.plain]).collect(),
         ),
-        Some((place, [1, 1])) => Verdict::Held(format!("{} counted no further", counting::name(&place))),
+        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted no further operation", counting::name(&place))),
         _ => not_counted(),
     }
 }
 
 fn accepted<'s>(seen: &'s Seen, spellings: &[Spelling]) -> Verdict<'s> {
-    let mut held = 0;
+    let mut accepted = 0;
     for (_, sent) in seen.spelled.iter().filter(|(one, _)| spellings.contains(one)) {
         match sent {
             Err(unsent) => return not_sent(*unsent),
-            Ok(exchange) if exchange.status() == seen.plain.status() => held += 1,
+            Ok(exchange) if exchange.status() == seen.plain.status() => accepted += 1,
             Ok(exchange) => {
                 return match exchange.status() {
                     Some(429 | 500..) | None => Verdict::NotShown(format!("the answer was {}", outcome(exchange))),
@@ -296,10 +296,10 @@ fn accepted<'s>(seen: &'s Seen, spellings: &[Spelling]) -> Verdict<'s> {
             }
         }
     }
-    if held == 0 {
+    if accepted == 0 {
         return not_answered(seen);
     }
-    Verdict::Held(outcome(&seen.plain))
+    Verdict::Kept(outcome(&seen.plain))
 }
 
 /// Finds a number that goes on evenly in the control, and how often it went on in the two places that `count` compares.
@@ -330,7 +330,7 @@ fn not_acting(seen: &Seen) -> Option<Verdict<'_>> {
 fn not_answered(seen: &Seen) -> Verdict<'_> {
     match answered(seen) {
         Verdict::NotShown(why) => Verdict::NotShown(why),
-        Verdict::Held(_) | Verdict::Broken { .. } => {
+        Verdict::Kept(_) | Verdict::Broken { .. } => {
             Verdict::NotShown("the correct call was not carried out".to_owned())
         }
     }
@@ -359,7 +359,7 @@ fn not_sent<'s>(unsent: Unsent) -> Verdict<'s> {
 }
 
 fn late<'s>() -> Verdict<'s> {
-    Verdict::NotShown("the time was over: give more with `--duration`".to_owned())
+    Verdict::NotShown("the time ran out: give more with `--duration`".to_owned())
 }
 
 fn broken(what: String, evidence: Vec<&Exchange>) -> Verdict<'_> {

@@ -14,11 +14,11 @@ pub(super) struct Tried {
     pub(super) seen: Result<Seen, String>,
 }
 
-/// A report, and whether every endpoint was tried, some promise was held and none was broken.
+/// A report, and whether every endpoint was tried, some promise was kept and none was broken.
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) text: String,
-    pub(super) is_held: bool,
+    pub(super) is_kept: bool,
 }
 
 /// A promise with the verdict on each endpoint that it is about.
@@ -33,13 +33,13 @@ impl Row<'_> {
     fn broken(&self) -> impl Iterator<Item = (&str, &str, &[&Exchange])> {
         self.verdicts.iter().filter_map(|(name, verdict)| match verdict {
             Verdict::Broken { what, evidence } => Some((*name, what.as_str(), evidence.as_slice())),
-            Verdict::Held(_) | Verdict::NotShown(_) => None,
+            Verdict::Kept(_) | Verdict::NotShown(_) => None,
         })
     }
 
-    fn held(&self) -> impl Iterator<Item = (&str, &str)> {
+    fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
         self.verdicts.iter().filter_map(|(name, verdict)| match verdict {
-            Verdict::Held(what) => Some((*name, what.as_str())),
+            Verdict::Kept(what) => Some((*name, what.as_str())),
             Verdict::NotShown(_) | Verdict::Broken { .. } => None,
         })
     }
@@ -47,7 +47,7 @@ impl Row<'_> {
     fn not_shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.verdicts.iter().filter_map(|(name, verdict)| match verdict {
             Verdict::NotShown(why) => Some((*name, why.as_str())),
-            Verdict::Held(_) | Verdict::Broken { .. } => None,
+            Verdict::Kept(_) | Verdict::Broken { .. } => None,
         })
     }
 
@@ -56,9 +56,9 @@ impl Row<'_> {
         let text = self.text;
         let all = self.verdicts.len();
         let (verdict, (name, what), count) = if let Some((name, what, _)) = self.broken().next() {
-            ("NOT HELD", (name, what), self.broken().count())
-        } else if let Some(first) = self.held().next() {
-            ("held", first, self.held().count())
+            ("NOT KEPT", (name, what), self.broken().count())
+        } else if let Some(first) = self.kept().next() {
+            ("kept", first, self.kept().count())
         } else if let Some(first) = self.not_shown().next() {
             ("not shown", first, all)
         } else {
@@ -91,7 +91,7 @@ pub(super) fn write(tried: &[Tried]) -> Report {
     text.extend(rows.iter().map(|row| row.line(width)));
     for row in &rows {
         for (name, what, evidence) in row.broken() {
-            let _ = write!(text, "\nNOT HELD by {name}: {}; {what}.\n", row.text);
+            let _ = write!(text, "\nNOT KEPT by {name}: {}; {what}.\n", row.text);
             text.extend(evidence.iter().map(|exchange| shown_exchange(exchange)));
         }
         if row.broken().next().is_some() {
@@ -102,8 +102,8 @@ pub(super) fn write(tried: &[Tried]) -> Report {
     text += &not_tried(tried);
     Report {
         // An endpoint that was not tried could break each promise.
-        is_held: tried.iter().all(|one| one.seen.is_ok())
-            && rows.iter().any(|row| row.held().next().is_some())
+        is_kept: tried.iter().all(|one| one.seen.is_ok())
+            && rows.iter().any(|row| row.kept().next().is_some())
             && rows.iter().all(|row| row.broken().next().is_none()),
         // A terminal obeys control characters, and some of the text comes from the server.
         text: text.replace(|letter: char| letter.is_control() && letter != '\n', " "),

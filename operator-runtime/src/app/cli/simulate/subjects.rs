@@ -59,7 +59,7 @@ fn subject(manifest: &Manifest, one: &Description, at: Option<(&str, &str)>) -> 
         method,
         origin: origin.to_owned(),
         path,
-        // Where there is no other endpoint, the URL of one that does not exist does the same.
+        // If there is no other endpoint, the URL of an endpoint that does not exist serves the same purpose.
         foreign_url: foreign_url.unwrap_or_else(|| format!("{url}-of-another-endpoint")),
         url: url.clone(),
         changes: manifest.may_change(one),

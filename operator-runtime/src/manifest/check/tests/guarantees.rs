@@ -83,7 +83,7 @@ fn a_weaker_effect_and_a_changed_status_break_callers_in_every_format() {
         }
         assert_eq!(
             told(&of("read_only", "404"), &of("read_only", "410")),
-            "`find` now answers the problem `not-found` with 410; it was 404: this breaks callers that expect 404 for `not-found`"
+            "`find` now answers `not-found` with status 410 instead of 404: this breaks callers that expect 404"
         );
     }
 }

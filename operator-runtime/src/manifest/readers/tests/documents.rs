@@ -103,7 +103,7 @@ fn long_descriptions_are_cut_between_characters() {
         assert!(
             misfits[0]
                 .to_string()
-                .contains("but OpenAI accepts at most 1024: the document has its first")
+                .contains("but OpenAI accepts at most 1024; the document has its first")
         );
     }
     let exact: &'static str = format!("{}.", "x".repeat(1023)).leak();

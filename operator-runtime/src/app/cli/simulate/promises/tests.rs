@@ -61,7 +61,7 @@ fn verdict(seen: &Seen, promise: &str) -> &'static str {
     let promise = PROMISES.iter().find(|one| one.text == promise).unwrap();
     match (promise.judge)(seen) {
         None => "none",
-        Some(Verdict::Held(_)) => "held",
+        Some(Verdict::Kept(_)) => "kept",
         Some(Verdict::NotShown(_)) => "not shown",
         Some(Verdict::Broken { .. }) => "broken",
     }
@@ -72,7 +72,7 @@ fn a_faultless_server_holds_every_promise_about_a_post() {
     let seen = faultless();
     let verdicts = PROMISES.iter().map(|promise| verdict(&seen, promise.text));
     let verdicts: Vec<_> = verdicts.collect();
-    assert_eq!(verdicts[..13], ["held"; 13]);
+    assert_eq!(verdicts[..13], ["kept"; 13]);
     assert_eq!(verdicts[13..], ["none"; 2]);
 }
 
@@ -97,7 +97,7 @@ fn equal_answers_of_all_operations_show_nothing() {
     for promise in [RETRY, DUPLICATES, HANG_UP, NO_EFFECT] {
         assert_eq!(verdict(&seen, promise), "not shown", "{promise}");
     }
-    assert_eq!(verdict(&seen, OTHER), "held");
+    assert_eq!(verdict(&seen, OTHER), "kept");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn duplicates_must_all_get_the_one_answer() {
     seen.duplicates = vec![id(2), exchange(409, "")];
     assert_eq!(verdict(&seen, DUPLICATES), "broken");
     seen.duplicates = vec![id(2), exchange(503, "")];
-    assert_eq!(verdict(&seen, DUPLICATES), "not shown", "the time was over");
+    assert_eq!(verdict(&seen, DUPLICATES), "not shown", "the time ran out");
     seen.duplicates = Vec::new();
     assert_eq!(verdict(&seen, DUPLICATES), "not shown");
 }
@@ -142,7 +142,7 @@ fn a_hang_up_that_acts_twice_must_show_twice() {
         after_refusals: id(10),
         hung_up: hung_up(12, 12),
     });
-    assert_eq!(verdict(&seen, HANG_UP), "held");
+    assert_eq!(verdict(&seen, HANG_UP), "kept");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_refused_request_that_acts_must_show_twice() {
     };
     seen.control = Some(control(8));
     assert_eq!(verdict(&seen, NO_EFFECT), "broken");
-    assert_eq!(verdict(&seen, HANG_UP), "held");
+    assert_eq!(verdict(&seen, HANG_UP), "kept");
     seen.control = Some(control(7));
     assert_eq!(verdict(&seen, NO_EFFECT), "not shown");
 }
@@ -165,8 +165,8 @@ fn a_refused_request_that_acts_must_show_twice() {
 #[test]
 fn only_some_statuses_refuse() {
     for (status, expected) in [
-        (400, "held"),
-        (403, "held"),
+        (400, "kept"),
+        (403, "kept"),
         (200, "broken"),
         (404, "broken"),
         (500, "broken"),
@@ -177,7 +177,7 @@ fn only_some_statuses_refuse() {
         split.unwrap().1 = Ok(exchange(status, ""));
         assert_eq!(verdict(&seen, SPLIT), expected, "{status}");
     }
-    for (status, expected) in [(409, "held"), (400, "held"), (200, "broken"), (404, "not shown")] {
+    for (status, expected) in [(409, "kept"), (400, "kept"), (200, "broken"), (404, "not shown")] {
         let mut seen = faultless();
         seen.other_inputs = Ok(exchange(status, ""));
         assert_eq!(verdict(&seen, OTHER), expected, "{status}");
