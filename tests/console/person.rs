@@ -132,7 +132,7 @@ fn the_form_shows_how_much_of_each_limit_is_used() {
     let shows = |state: &str| {
         browser.until(&format!(
             "document.querySelector('.limits').innerText.includes('{state}')"
-        ))
+        ));
     };
     shows("The sum of amount_cents may be at most 10000 within 24 hours for each order_id: 0 used, 10000 left");
     browser.fill(&browser.labelled("amount_cents"), "1200");
