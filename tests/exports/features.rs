@@ -5,25 +5,35 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use tests::caller::PUBLIC_URL;
+use tests::process::cargo;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exports/features");
 
-/// Builds the program with a feature, and returns its path. Each feature has its own target folder, because the other
-/// builds would replace the program.
-fn build(feature: &str) -> PathBuf {
-    let into = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/features")
-        .join(feature);
-    let status = Command::new(env!("CARGO"))
+/// Builds the program with a feature, and copies it into the test's folder, because the next build would replace it.
+fn build(feature: &str, folder: &Path) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let into = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/features");
+    let status = cargo()
         .args(["build", "--quiet", "--locked", "--features", feature, "--target-dir"])
         .arg(&into)
         .current_dir(HERE)
         .status()
         .unwrap();
     assert!(status.success(), "the program does not build with {feature}");
-    into.join("debug/features")
+    let own = folder.join(feature);
+    // Not written by this process, because each process that another test starts meanwhile would inherit the open file,
+    // and a file that is open for writing cannot be executed.
+    let copied = Command::new("cp")
+        .arg(into.join("debug/features"))
+        .arg(&own)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    own
 }
 
 /// Runs the program with its endpoint of that name.
@@ -41,7 +51,12 @@ fn run(endpoint: &str, program: &Path, arguments: &[&str], folder: &Path) -> Str
 #[test]
 fn arbitrary_precision_is_refused_at_start_up_where_serde_cannot_decode_fractions() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run("numbers", &build("arbitrary_precision"), &["try"], folder.path());
+    let said = run(
+        "numbers",
+        &build("arbitrary_precision", folder.path()),
+        &["try"],
+        folder.path(),
+    );
     for part in [
         "The app cannot start",
         "`numbers`",
@@ -61,7 +76,12 @@ fn arbitrary_precision_is_refused_at_start_up_where_serde_cannot_decode_fraction
 #[test]
 fn whole_numbers_work_when_a_crate_turns_on_arbitrary_precision() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run("wholes", &build("arbitrary_precision"), &["try"], folder.path());
+    let said = run(
+        "wholes",
+        &build("arbitrary_precision", folder.path()),
+        &["try"],
+        folder.path(),
+    );
     let value = r#"{"any":{"a":[2],"b":1},"tagged":{"count":7,"kind":"Count"},"wide":18446744073709551615}"#;
     assert_eq!(said, format!("200 OK [{value},5]\n"));
     check_documents("wholes", "arbitrary_precision");
@@ -70,7 +90,12 @@ fn whole_numbers_work_when_a_crate_turns_on_arbitrary_precision() {
 #[test]
 fn documents_stay_valid_when_a_crate_turns_on_preserve_order() {
     let folder = tempfile::tempdir().unwrap();
-    let said = run("numbers", &build("preserve_order"), &["try"], folder.path());
+    let said = run(
+        "numbers",
+        &build("preserve_order", folder.path()),
+        &["try"],
+        folder.path(),
+    );
     assert!(said.starts_with("200 "), "{said}");
     check_documents("numbers", "preserve_order");
 }
@@ -78,7 +103,7 @@ fn documents_stay_valid_when_a_crate_turns_on_preserve_order() {
 /// Checks that the program with the feature writes the same documents as without it.
 fn check_documents(endpoint: &str, feature: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let (plain, featured) = (build("default"), build(feature));
+    let (plain, featured) = (build("default", folder.path()), build(feature, folder.path()));
     for options in [
         ["--format", "operator"],
         ["--format", "openapi"],

@@ -6,7 +6,7 @@
 use std::process::Command;
 
 use tests::caller::{get, post};
-use tests::process::{Server, build};
+use tests::process::{Server, build, cargo};
 
 fn endpoints(profile: &str) -> String {
     let output = Command::new(build("linked-program", profile))
@@ -59,9 +59,8 @@ fn through_a_crate_that_re_exports_the_runtime() {
 
 /// What rustc says about a program with a feature that turns on mistakes.
 fn mistakes(program: &str, feature: &str) -> String {
-    let output = Command::new(env!("CARGO"))
+    let output = cargo()
         .args(["check", "--locked", "-p", program, "--features", feature])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .unwrap();
     assert!(!output.status.success(), "{program} compiles with {feature}");

@@ -68,14 +68,23 @@ fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
 }
 
 fn cargo_build(package: &str) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo
         .args(["build", "--locked", "--message-format=json", "-p", package])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stderr(Stdio::inherit());
+    cargo
+}
+
+/// Cargo, in the folder of the workspace, as a person would run it.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     // Cargo has set these for the test. A build script that asks to run again when they change would do so in each build
-    // that a test starts, and in the build of the next test.
-    let of_this_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    // that a test starts, and in the build of the next test. The one of ring asks for that, and then everything above
+    // ring is compiled again.
+    let of_this_test =
+        |name: &str| name == "OUT_DIR" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_this_test)) {
         cargo.env_remove(name);
     }
