@@ -28,7 +28,7 @@ pub(super) struct Filter {
 pub(super) struct Listing {
     store: String,
     endpoints: Vec<&'static str>,
-    outcomes: [&'static str; OUTCOMES.len()],
+    outcomes: &'static [&'static str],
     waiting: Rows,
     lately: Rows,
     /// How many records cannot be read.
@@ -139,7 +139,7 @@ impl Listing {
         Ok(Self {
             store: desk.store().describe(),
             endpoints: endpoints.into_iter().map(|endpoint| endpoint.name).collect(),
-            outcomes: OUTCOMES,
+            outcomes: &OUTCOMES,
             waiting: Rows::of(waiting),
             lately: Rows::of(lately),
             unreadable,
