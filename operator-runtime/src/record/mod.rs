@@ -176,8 +176,16 @@ impl Record {
             State::NotKept => (NOT_KEPT, None),
             State::Unknown => (UNKNOWN, None),
         };
-        let length = response.map_or(0, |response| response.content_type.len() + response.body.len());
-        let mut bytes = Vec::with_capacity(64 + self.origin.as_text().len() + length);
+        let settlement = self.settlement.as_ref();
+        // Exact, so that a store that keeps these bytes in memory keeps no spare capacity.
+        let length = 38
+            + text_length(self.origin.as_text())
+            + self.serial.map_or(0, |_| 8)
+            + settlement.map_or(0, |settlement| 8 + text_length(&settlement.by))
+            + response.map_or(0, |response| {
+                2 + text_length(&response.content_type) + response.body.len()
+            });
+        let mut bytes = Vec::with_capacity(length);
         let settled = if self.settlement.is_some() { SETTLED } else { 0 };
         let format = if self.serial.is_some() { FORMAT } else { WITHOUT_SERIAL };
         bytes.extend([format, tag | settled]);
@@ -187,7 +195,7 @@ impl Record {
         if let Some(serial) = self.serial {
             bytes.extend(serial.get().to_be_bytes());
         }
-        if let Some(settlement) = &self.settlement {
+        if let Some(settlement) = settlement {
             bytes.extend(settlement.unix_seconds().to_be_bytes());
             put_text(&mut bytes, &settlement.by);
         }
@@ -267,6 +275,10 @@ fn decode_response(mut bytes: Bytes) -> Result<Response, DecodeError> {
         content_type: Cow::Owned(content_type),
         body: bytes,
     })
+}
+
+fn text_length(text: &str) -> usize {
+    8 + text.len()
 }
 
 /// The length always fits into `u64`, because no text is as long as 2⁶⁴ bytes.
@@ -349,7 +361,9 @@ mod tests {
     #[test]
     fn every_state_is_read_back_as_it_was_written() {
         for record in records() {
-            assert_eq!(Record::decode(record.encode().into()), Ok(record));
+            let bytes = record.encode();
+            assert_eq!(bytes.capacity(), bytes.len(), "{record:?}");
+            assert_eq!(Record::decode(bytes.into()), Ok(record));
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Ages, BoxFuture, DecodeError, OperationId, Record, Revision, State, Store, StoreError, Times};
 
-#[cfg(feature = "redis")]
 use crate::record::{IN_PROGRESS, SETTLED, UNKNOWN};
 
 /// How many records one request to the store asks for.
@@ -99,7 +98,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn add(&mut self, record: &Record, ages: Ages, lease: Duration) {
+    fn add(&mut self, record: &Record, ages: Ages, lease: Duration) {
         self.held += 1;
         self.unknown += u64::from(record.state == State::Unknown);
         self.lost += u64::from(record.state == State::InProgress && ages.since_written >= lease);
@@ -107,7 +106,6 @@ impl Counts {
     }
 
     /// Like [`add`](Self::add), from the second byte of a record.
-    #[cfg(feature = "redis")]
     pub(super) fn add_tagged(&mut self, tag: u8, since_written: Duration, lease: Duration) {
         let state = tag & !SETTLED;
         self.held += 1;

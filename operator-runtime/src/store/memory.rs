@@ -1,71 +1,57 @@
 //! The store in the memory of this process, for tests and for programs that mostly read. Records are lost when the
 //! process ends.
 
+mod held;
 mod limits;
-mod size;
 
 use std::any::Any;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hashbrown::HashTable;
+
+use self::held::{Held, Moment};
 use super::{
-    Ages, BoxFuture, Counts, Cursor, FirstSeen, Limits, Listed, OperationId, Page, Proposal, Record, Revision, Step,
-    Store, StoreError, Swap, Times,
+    BoxFuture, Counts, Cursor, FirstSeen, Limits, Listed, OperationId, Page, Proposal, Record, Revision, Step, Store,
+    StoreError, Swap,
 };
 use crate::clock::{Clock, SystemClock};
 
-/// With this many shards, calls rarely wait for each other. There are not more, because each shard pauses when its
-/// table grows.
-const SHARDS: usize = 16;
+/// With this many shards, calls rarely wait for each other, and no call waits for long while the table of a shard grows:
+/// with ten million records, ten thousand are moved at once.
+const SHARDS: usize = 1024;
 const DEFAULT_LIMIT: usize = 256 * 1024 * 1024;
 
 /// A store in the memory of this process, with a size limit. When the store is full, it refuses new operations. It
 /// drops no record before the record expires.
 #[derive(Debug)]
 pub struct MemoryStore {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Box<[Mutex<Shard>]>,
     used: AtomicUsize,
     limit: usize,
+    /// The shard at which the next sweep begins.
+    swept: AtomicUsize,
     clock: Arc<dyn Clock>,
     /// The wall-clock time of the moment zero, which is read once, so that a moment always has the same time.
     began: SystemTime,
     windows: limits::Windows,
 }
 
-type Table = HashMap<OperationId, Held, BuildHasherDefault<AlreadyHashed>>;
-
 /// One part of the operations, behind its own lock.
 #[derive(Debug)]
 struct Shard {
-    records: Table,
+    records: HashTable<Box<Held>>,
     /// The revision of the next write. The revisions of a shard are `SHARDS` apart, so that no two shards share a
     /// revision.
     next: Revision,
-    /// The size of the hash table in bytes. The table never shrinks.
-    table: usize,
 }
 
 /// Why the store is full.
 #[derive(Debug, thiserror::Error)]
 #[error("its records have reached the limit of {0} bytes")]
 struct LimitReached(usize);
-
-#[derive(Debug)]
-struct Held {
-    revision: Revision,
-    record: Arc<Record>,
-    written: Moment,
-    first_seen: Moment,
-}
-
-/// A time of the store's clock in nanoseconds, enough for 584 years. It is stored in 64 bits, so that an entry of the
-/// table takes 64 bytes.
-#[derive(Debug, Clone, Copy)]
-struct Moment(u64);
 
 impl MemoryStore {
     /// An empty store with a limit of 256 MiB.
@@ -77,14 +63,16 @@ impl MemoryStore {
     /// An empty store with its own clock, which refuses new operations once its records take `limit` bytes.
     ///
     /// The limit counts the memory that is allocated for the records, including their hash tables. Operations that are
-    /// already in the store can still be completed, so the store may exceed the limit by their responses.
+    /// already in the store can still be completed, so the store may exceed the limit by their responses, and by one
+    /// growth of a table.
     #[must_use]
     pub fn with(limit: usize, clock: Arc<dyn Clock>) -> Self {
         let began = clock.since_unix_epoch().saturating_sub(clock.monotonic());
         Self {
-            shards: std::array::from_fn(|index| Mutex::new(Shard::new(index))),
+            shards: (0..SHARDS).map(|index| Mutex::new(Shard::new(index))).collect(),
             used: AtomicUsize::new(0),
             limit,
+            swept: AtomicUsize::new(0),
             began: UNIX_EPOCH.checked_add(began).unwrap_or(UNIX_EPOCH),
             clock,
             windows: limits::Windows::default(),
@@ -96,8 +84,9 @@ impl MemoryStore {
     }
 
     fn shard(&self, id: &OperationId) -> MutexGuard<'_, Shard> {
-        // The first byte selects the shard, because the hasher uses the last bytes of the id.
-        lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
+        // The first bytes select the shard, because the tables use the last bytes of the id.
+        let [first, second, ..] = *id.as_bytes();
+        lock(&self.shards[usize::from(u16::from_be_bytes([first, second])) % SHARDS])
     }
 
     fn swap_now(&self, proposal: Proposal) -> Result<Swap, StoreError> {
@@ -110,44 +99,50 @@ impl MemoryStore {
         } = proposal;
         let now = self.now();
         let mut shard = self.shard(&id);
-        let shard = &mut *shard;
-        let Some(held) = shard.records.get_mut(&id) else {
+        let Shard { records, next } = &mut *shard;
+        let Some(held) = records.find_mut(hash(&id), |held| held.id == id) else {
             return match expected {
                 Some(_) => Ok(Swap::Gone),
-                None => self.add(shard, id, new, now),
+                None => self.add(&mut shard, id, &new, now),
             };
         };
         if Some(held.revision) != expected {
-            return Ok(held.answer(now));
+            return held.answer(now).map_err(|source| StoreError::Unreadable {
+                store: self.describe(),
+                source,
+            });
         }
-        let more = size::of_record(&new).wrapping_sub(size::of_record(&held.record));
+        let new = held::encode(&new);
+        let more = new.len().wrapping_sub(held.record.len());
         self.used.fetch_add(more, Ordering::Relaxed);
         held.record = new;
         held.written = now;
         if first_seen == FirstSeen::Reset {
             held.first_seen = now;
         }
-        held.revision = take(&mut shard.next);
+        held.revision = take(next);
         Ok(Swap::Swapped(held.revision))
     }
 
-    fn add(&self, shard: &mut Shard, id: OperationId, new: Arc<Record>, now: Moment) -> Result<Swap, StoreError> {
-        let table = size::of_table_with_one_more(&shard.records, shard.table);
-        let size = size::of_record(&new) + (table - shard.table);
+    fn add(&self, shard: &mut Shard, id: OperationId, new: &Record, now: Moment) -> Result<Swap, StoreError> {
+        let Shard { records, next } = shard;
+        let held = Box::new(Held {
+            id,
+            revision: *next,
+            written: now,
+            first_seen: now,
+            record: held::encode(new),
+        });
+        let size = held.size();
         if self.used.fetch_add(size, Ordering::Relaxed) + size > self.limit {
             self.used.fetch_sub(size, Ordering::Relaxed);
             return Err(self.full());
         }
-        shard.table = table;
-        let revision = take(&mut shard.next);
-        let held = Held {
-            revision,
-            record: new,
-            written: now,
-            first_seen: now,
-        };
-        shard.records.insert(id, held);
-        Ok(Swap::Swapped(revision))
+        let table = records.allocation_size();
+        records.insert_unique(hash(&id), held, |held| hash(&held.id));
+        self.used
+            .fetch_add(records.allocation_size() - table, Ordering::Relaxed);
+        Ok(Swap::Swapped(take(next)))
     }
 
     fn full(&self) -> StoreError {
@@ -158,62 +153,64 @@ impl MemoryStore {
         }
     }
 
-    fn sweep_now(&self, older_than: Duration, limit: u32) -> u32 {
+    /// Removes at most `limit` expired records of a shard, and returns how many it has removed.
+    fn sweep_shard(&self, shard: &Mutex<Shard>, older_than: Duration, limit: u32) -> u32 {
         let now = self.now();
         let mut removed = 0;
-        for shard in &self.shards {
-            // The limit is reached, so the other shards need not be locked. The next sweep checks them.
+        lock(shard).records.retain(|held| {
+            let ages = held.ages(now);
+            let remove = removed < limit && ages.since_first_seen > older_than && ages.since_written > older_than;
+            if remove {
+                removed += 1;
+                self.used.fetch_sub(held.size(), Ordering::Relaxed);
+            }
+            !remove
+        });
+        removed
+    }
+
+    /// Begins where the last sweep has ended, so that a sweep in many batches looks at each shard about once.
+    async fn sweep_from_the_last(&self, older_than: Duration, limit: u32) -> u32 {
+        let mut removed = 0;
+        let first = self.swept.load(Ordering::Relaxed);
+        for shard in (first..first + SHARDS).map(|shard| shard % SHARDS) {
+            self.swept.store(shard, Ordering::Relaxed);
+            removed += self.sweep_shard(&self.shards[shard], older_than, limit - removed);
             if removed == limit {
                 break;
             }
-            lock(shard).records.retain(|_, held| {
-                let ages = held.ages(now);
-                let remove = removed < limit && ages.since_first_seen > older_than && ages.since_written > older_than;
-                if remove {
-                    removed += 1;
-                    self.used.fetch_sub(size::of_record(&held.record), Ordering::Relaxed);
-                }
-                !remove
-            });
+            tokio::task::yield_now().await;
         }
         removed
     }
 
-    fn list_now(&self, ids: &RangeInclusive<OperationId>, after: Option<&Cursor>, limit: u32) -> Page {
+    /// Adds the first `limit` records of a shard that are meant to those of other shards, and keeps the first of all.
+    fn list_shard(
+        &self,
+        shard: &Mutex<Shard>,
+        is_meant: impl Fn(&OperationId) -> bool,
+        limit: usize,
+        listed: &mut Vec<Listed>,
+    ) {
         let now = self.now();
-        let is_meant = |id: &OperationId| {
-            ids.contains(id) && after.is_none_or(|Cursor(after)| id.as_bytes().as_slice() > after.as_slice())
-        };
-        let mut records: Vec<Listed> = Vec::new();
-        for shard in &self.shards {
-            let shard = lock(shard);
-            let meant = shard.records.iter().filter(|(id, _)| is_meant(id));
-            records.extend(meant.map(|(id, held)| Listed {
-                id: *id,
-                revision: held.revision,
-                record: Ok(Record::clone(&held.record)),
-                ages: held.ages(now),
-                times: Times {
-                    first_seen: held.first_seen.as_time(self.began),
-                    written: held.written.as_time(self.began),
-                },
-            }));
-        }
-        records.sort_unstable_by_key(|listed| listed.id);
-        Page::of_ordered(records, limit)
+        let shard = lock(shard);
+        let mut meant: Vec<&Held> = shard
+            .records
+            .iter()
+            .map(|held| &**held)
+            .filter(|held| is_meant(&held.id))
+            .collect();
+        meant.sort_unstable_by_key(|held| held.id);
+        listed.extend(meant.into_iter().take(limit).map(|held| held.listed(now, self.began)));
+        listed.sort_unstable_by_key(|listed| listed.id);
+        listed.truncate(limit);
     }
 
-    fn count_now(&self, lease: Duration) -> Counts {
+    fn count_shard(&self, shard: &Mutex<Shard>, lease: Duration, counts: &mut Counts) {
         let now = self.now();
-        let mut counts = Counts::default();
-        for shard in &self.shards {
-            let shard = lock(shard);
-            shard
-                .records
-                .values()
-                .for_each(|held| counts.add(&held.record, held.ages(now), lease));
+        for held in &lock(shard).records {
+            counts.add_tagged(held.tag(), held.ages(now).since_written, lease);
         }
-        counts
     }
 }
 
@@ -226,9 +223,8 @@ impl Default for MemoryStore {
 impl Shard {
     fn new(index: usize) -> Self {
         Self {
-            records: HashMap::default(),
+            records: HashTable::new(),
             next: Revision(index as u64),
-            table: 0,
         }
     }
 }
@@ -239,41 +235,13 @@ fn take(next: &mut Revision) -> Revision {
     revision
 }
 
-impl Moment {
-    fn since(self, earlier: Self) -> Duration {
-        // The subtraction saturates, because another thread may have written after this time was read.
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-
-    fn as_time(self, began: SystemTime) -> SystemTime {
-        began.checked_add(Duration::from_nanos(self.0)).unwrap_or(began)
-    }
-}
-
-impl Held {
-    fn ages(&self, now: Moment) -> Ages {
-        Ages {
-            since_written: now.since(self.written),
-            since_first_seen: now.since(self.first_seen),
-        }
-    }
-
-    fn answer(&self, now: Moment) -> Swap {
-        Swap::Held {
-            revision: self.revision,
-            record: Arc::clone(&self.record),
-            ages: self.ages(now),
-        }
-    }
-}
-
 impl Store for MemoryStore {
     fn swap(&self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>> {
         Step::Now(self.swap_now(proposal))
     }
 
     fn sweep(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
-        Box::pin(async move { Ok(self.sweep_now(older_than, limit)) })
+        Box::pin(async move { Ok(self.sweep_from_the_last(older_than, limit).await) })
     }
 
     fn list(
@@ -282,11 +250,29 @@ impl Store for MemoryStore {
         after: Option<Cursor>,
         limit: u32,
     ) -> BoxFuture<'_, Result<Page, StoreError>> {
-        Box::pin(async move { Ok(self.list_now(&ids, after.as_ref(), limit)) })
+        Box::pin(async move {
+            let is_meant = |id: &OperationId| {
+                let is_after = |Cursor(after): &Cursor| id.as_bytes().as_slice() > after.as_slice();
+                ids.contains(id) && after.as_ref().is_none_or(is_after)
+            };
+            let mut listed = Vec::new();
+            for shard in &self.shards {
+                self.list_shard(shard, is_meant, limit as usize, &mut listed);
+                tokio::task::yield_now().await;
+            }
+            Ok(Page::of_ordered(listed, limit))
+        })
     }
 
     fn count(&self, lease: Duration) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        Box::pin(async move { Ok(self.count_now(lease)) })
+        Box::pin(async move {
+            let mut counts = Counts::default();
+            for shard in &self.shards {
+                self.count_shard(shard, lease, &mut counts);
+                tokio::task::yield_now().await;
+            }
+            Ok(counts)
+        })
     }
 
     fn limits(&self) -> Option<&dyn Limits> {
@@ -311,20 +297,10 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A hasher that uses eight bytes of the operation id as the hash, because the id is already a SHA-256 hash.
-#[derive(Debug, Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last_chunk() {
-            self.0 = u64::from_ne_bytes(*last);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// Eight bytes of the id, which is a SHA-256 hash already.
+fn hash(id: &OperationId) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *id.as_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
 
 #[cfg(test)]
