@@ -8,14 +8,14 @@ use super::workers::{Worker, completed, id_unlike_any_other, in_progress};
 
 /// The commands that the store's script runs if there is no conflict.
 const SCRIPT: &str = "\
-local held = redis.call('HMGET', KEYS[1], 'revision', 'written', 'first_seen', 'record')
+local held = redis.call('GET', KEYS[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if (held[1] or '') ~= ARGV[1] then
+if (held and string.sub(held, 1, 8) or '') ~= ARGV[1] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'written', now, 'first_seen', held[3] or now, 'record', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local first_seen = held and struct.unpack('>I8', held, 17) or now
+redis.call('SET', KEYS[1], ARGV[2] .. struct.pack('>I8I8', now, first_seen) .. ARGV[3], 'PX', ARGV[4])
 return 1
 ";
 
@@ -37,7 +37,7 @@ impl InRedis {
 
     pub(crate) async fn carry_out(&self) {
         let key = [b"bare:".as_slice(), &id_unlike_any_other()].concat();
-        for (expected, revision, record) in [("", "1", in_progress()), ("1", "2", completed())] {
+        for (expected, revision, record) in [("", "claimed.", in_progress()), ("claimed.", "complete", completed())] {
             let mut swap = redis::cmd("EVALSHA");
             swap.arg(&self.script).arg(1).arg(&key);
             swap.arg(expected).arg(revision).arg(record.encode()).arg(3_600_000);

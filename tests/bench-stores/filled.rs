@@ -64,8 +64,7 @@ pub(crate) fn bytes_in_sqlite(path: &Path) -> i64 {
 pub(crate) async fn redis(url: &str, records: u32) {
     const FILL: &str = "for n = ARGV[1], ARGV[1] + 999 do
         local key = 'operator:' .. string.sub(redis.sha1hex(n), 1, 32)
-        redis.call('HSET', key, 'revision', ARGV[2], 'written', ARGV[3], 'first_seen', ARGV[3], 'record', ARGV[4])
-        redis.call('PEXPIRE', key, 3600000)
+        redis.call('SET', key, ARGV[2] .. struct.pack('>I8I8', ARGV[3], ARGV[3]) .. ARGV[4], 'PX', 3600000)
     end";
     let client = redis::Client::open(url).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();

@@ -6,12 +6,8 @@ use std::time::Duration;
 use ::redis::{Cmd, Pipeline, RedisError};
 
 use super::connection::{Connection, Node};
-use super::swapping::{PREFIX, age, foreign, key_of};
-use crate::record::at_milliseconds;
-use crate::store::{Ages, Counts, Cursor, Listed, OperationId, Page, Record, Revision, StoreError, Times};
-
-/// Revision, time written and time first seen (in milliseconds of Redis's clock), and the record.
-type Fields = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
+use super::swapping::{PREFIX, Stored, age, foreign, key_of};
+use crate::store::{Counts, Cursor, Listed, OperationId, Page, Record, StoreError};
 
 pub(super) async fn page(
     connection: &Connection,
@@ -33,10 +29,16 @@ pub(super) async fn page(
         let (now, held) = read(connection, Node::At(&node), &found).await.map_err(failed)?;
         (found, now, held, next)
     };
-    let listed = found.into_iter().zip(held).filter_map(|(id, fields)| match fields {
-        // The record has expired in the meantime.
-        (None, None, None, None) => None,
-        fields => Some(listed(id, fields, now).ok_or_else(|| foreign(name))),
+    let listed = found.into_iter().zip(held).filter_map(|(id, held)| {
+        // Without a value, the record has expired in the meantime.
+        let stored = Stored::read(held?).ok_or_else(|| foreign(name));
+        Some(stored.map(|stored| Listed {
+            id,
+            revision: stored.revision,
+            ages: stored.ages(now),
+            times: stored.times(),
+            record: Record::decode(stored.record),
+        }))
     });
     Ok(Page {
         records: listed.collect::<Result<_, _>>()?,
@@ -100,8 +102,12 @@ pub(super) async fn scan_keys(
     })
 }
 
-/// The node's clock in milliseconds, and the fields of each key.
-async fn read(connection: &Connection, node: Node<'_>, ids: &[OperationId]) -> Result<(i64, Vec<Fields>), RedisError> {
+/// The node's clock in milliseconds, and what each key holds.
+async fn read(
+    connection: &Connection,
+    node: Node<'_>,
+    ids: &[OperationId],
+) -> Result<(i64, Vec<Option<Vec<u8>>>), RedisError> {
     let mut time = Pipeline::with_capacity(1);
     time.cmd("TIME");
     let ((seconds, microseconds),): ((i64, i64),) = connection.ask_all(node, time).await?;
@@ -110,32 +116,10 @@ async fn read(connection: &Connection, node: Node<'_>, ids: &[OperationId]) -> R
     }
     let mut all = Pipeline::with_capacity(ids.len());
     for id in ids {
-        all.cmd("HMGET")
-            .arg(key_of(id))
-            .arg(&["revision", "written", "first_seen", "record"]);
+        all.cmd("GET").arg(key_of(id));
     }
     let held = connection.ask_all(node, all).await?;
     Ok((seconds * 1000 + microseconds / 1000, held))
-}
-
-/// `None` if the key does not hold a record of this store.
-fn listed(id: OperationId, fields: Fields, now: i64) -> Option<Listed> {
-    let (Some(revision), Some(written), Some(first_seen), Some(record)) = fields else {
-        return None;
-    };
-    Some(Listed {
-        id,
-        revision: Revision(u64::from_be_bytes(revision.try_into().ok()?)),
-        record: Record::decode(record.into()),
-        ages: Ages {
-            since_written: age(now - written),
-            since_first_seen: age(now - first_seen),
-        },
-        times: Times {
-            first_seen: at_milliseconds(first_seen),
-            written: at_milliseconds(written),
-        },
-    })
 }
 
 /// The `COUNT` option of `SCAN` when records are counted: about how many keys each call looks at.
@@ -144,12 +128,12 @@ const STEP: u32 = 200;
 /// Returns the second byte of a record and the time since it was last written, in milliseconds. Bodies are not sent,
 /// because a count shares its connection with claims, which must not wait for long.
 const LOOK: &str = "\
-local held = redis.call('HMGET', KEYS[1], 'written', 'record')
-if not held[2] then
+local held = redis.call('GETRANGE', KEYS[1], 8, 25)
+if #held < 18 then
   return false
 end
 local time = redis.call('TIME')
-return { string.byte(held[2], 2), time[1] * 1000 + math.floor(time[2] / 1000) - held[1] }
+return { string.byte(held, 18), time[1] * 1000 + math.floor(time[2] / 1000) - struct.unpack('>I8', held) }
 ";
 
 pub(super) async fn count(connection: &Connection, lease: Duration) -> Result<Counts, RedisError> {
