@@ -12,8 +12,10 @@
 mod bare;
 mod by_hand;
 mod by_redis;
+mod churn;
 mod filled;
 mod measure;
+mod room;
 mod sweep;
 mod workers;
 
@@ -247,16 +249,16 @@ async fn http_alone() {
     }
 }
 
-/// The arguments: the beginning of a store's name, or `sweep`; and `--records N`.
-fn arguments() -> (String, u32) {
+/// The arguments: the beginning of a store's name, `sweep`, `churn` or `room`; and `--records N`.
+fn arguments() -> (String, Option<u32>) {
     let mut only = String::new();
-    let mut records = RECORDS;
+    let mut records = None;
     let mut given = std::env::args().skip(1);
     while let Some(argument) = given.next() {
         match argument.as_str() {
             "--records" => {
                 let number = given.next().and_then(|number| number.parse().ok());
-                records = number.expect("--records NUMBER");
+                records = Some(number.expect("--records NUMBER"));
             }
             // cargo adds it.
             "--bench" => {}
@@ -269,6 +271,12 @@ fn arguments() -> (String, u32) {
 fn main() {
     let (only, records) = arguments();
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    match &*only {
+        "churn" => return runtime.block_on(churn::measure(records.unwrap_or(churn::OPERATIONS))),
+        "room" => return runtime.block_on(room::measure(records.unwrap_or(room::RECORDS))),
+        _ => {}
+    }
+    let records = records.unwrap_or(RECORDS);
     println!("the disk: {:.0} fdatasync a second", bare::fdatasync());
     if only == "sweep" {
         let folder = tempfile::tempdir().unwrap();

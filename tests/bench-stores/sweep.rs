@@ -35,17 +35,18 @@ pub(crate) async fn measure(path: &Path, records: u32) {
     // As long as the sweep will take, about.
     let (before, ()) = during(&store, tokio::time::sleep(Duration::from_secs(15))).await;
     show("without a sweep", before);
-    let (meanwhile, (swept, took)) = during(&store, sweep(&store)).await;
+    let (meanwhile, (swept, took)) = during(&store, until_none_is_older(&store, EXPIRED)).await;
     show(&format!("while {swept} records were swept in {took:.0?}"), meanwhile);
     store.close().await;
 }
 
-async fn sweep(store: &Arc<dyn Store>) -> (u32, Duration) {
+/// Removes all records that are older, and returns how many they were and how long it took.
+pub(crate) async fn until_none_is_older(store: &Arc<dyn Store>, than: Duration) -> (u32, Duration) {
     let begun = Instant::now();
     let mut swept = 0;
     loop {
         let sweeping = Instant::now();
-        let removed = store.sweep(EXPIRED, AT_ONCE).await.unwrap();
+        let removed = store.sweep(than, AT_ONCE).await.unwrap();
         swept += removed;
         if removed < AT_ONCE {
             return (swept, begun.elapsed());

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::body::Bytes;
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
-    Audit, BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, Response, Revision, State, Store,
-    Swap, Transaction, Verdict, Work,
+    Audit, BoxFuture, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, Response, Revision, State, Step,
+    Store, StoreError, Swap, Transaction, Verdict, Work,
 };
 use operator_runtime::{Postgres, Sqlite, Tx};
 use tests::caller::{now, sign};
@@ -91,28 +91,7 @@ impl Worker for Own {
         let id = OperationId::new("own", &unlike_any_other());
         let kind = self.kind;
         if kind == Kind::Elsewhere {
-            return Box::pin(async move {
-                let claimed = self
-                    .store
-                    .swap(Proposal {
-                        id,
-                        expected: None,
-                        new: in_progress(),
-                        first_seen: FirstSeen::Reset,
-                        audit: Audit::Nothing,
-                    })
-                    .wait()
-                    .await;
-                let expected = Some(revision(claimed.unwrap()));
-                let completing = self.store.swap(Proposal {
-                    id,
-                    expected,
-                    new: completed(),
-                    first_seen: FirstSeen::Keep,
-                    audit: Audit::Nothing,
-                });
-                revision(completing.wait().await.unwrap());
-            });
+            return Box::pin(claim_and_complete(&*self.store, id, completed()));
         }
         Box::pin(async move {
             let work: Work = Box::new(move |transaction| {
@@ -127,17 +106,34 @@ impl Worker for Own {
     }
 }
 
+/// Carries out an operation whose effect is elsewhere.
+pub(crate) async fn claim_and_complete(store: &dyn Store, id: OperationId, completed: Arc<Record>) {
+    let expected = swapped(store.swap(claim(id))).await;
+    swapped(store.swap(completion(id, expected, completed))).await;
+}
+
+pub(crate) fn claim(id: OperationId) -> Proposal {
+    Proposal {
+        id,
+        expected: None,
+        new: in_progress(),
+        first_seen: FirstSeen::Reset,
+        audit: Audit::Nothing,
+    }
+}
+
+pub(crate) fn completion(id: OperationId, expected: Revision, new: Arc<Record>) -> Proposal {
+    Proposal {
+        id,
+        expected: Some(expected),
+        new,
+        first_seen: FirstSeen::Keep,
+        audit: Audit::Nothing,
+    }
+}
+
 async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind: Kind) {
-    let claimed = transaction
-        .swap(Proposal {
-            id,
-            expected: None,
-            new: in_progress(),
-            first_seen: FirstSeen::Reset,
-            audit: Audit::Nothing,
-        })
-        .wait()
-        .await;
+    let expected = swapped(transaction.swap(claim(id))).await;
     transaction.savepoint().wait().await.unwrap();
     if kind == Kind::InSqlite {
         let tx: &mut Tx<Sqlite> = transaction.handle().downcast_mut().unwrap();
@@ -148,19 +144,11 @@ async fn in_transaction(transaction: &mut dyn Transaction, id: OperationId, kind
         tx.execute(&book, &[]).await.unwrap();
     }
     transaction.release_savepoint().wait().await.unwrap();
-    let expected = Some(revision(claimed.unwrap()));
-    let completing = transaction.swap(Proposal {
-        id,
-        expected,
-        new: completed(),
-        first_seen: FirstSeen::Keep,
-        audit: Audit::Nothing,
-    });
-    revision(completing.wait().await.unwrap());
+    swapped(transaction.swap(completion(id, expected, completed()))).await;
 }
 
-fn revision(swap: Swap) -> Revision {
-    match swap {
+pub(crate) async fn swapped(swapping: Step<'_, Result<Swap, StoreError>>) -> Revision {
+    match swapping.wait().await.unwrap() {
         Swap::Swapped(revision) => revision,
         other => panic!("nobody else writes this record: {other:?}"),
     }
@@ -172,6 +160,12 @@ pub(crate) fn in_progress() -> Arc<Record> {
 
 pub(crate) fn completed() -> Arc<Record> {
     completed_with("true".into())
+}
+
+/// A completed record that takes this many bytes in a table: its id, its revision, its two times and its own bytes.
+pub(crate) fn completed_of(bytes: usize) -> Arc<Record> {
+    let without_answer = 32 + 8 + 8 + 8 + completed_with(Bytes::new()).encode().len();
+    completed_with(vec![b'a'; bytes - without_answer].into())
 }
 
 pub(crate) fn completed_with(body: Bytes) -> Arc<Record> {
