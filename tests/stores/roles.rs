@@ -2,8 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
 
-use operator_runtime::store::{PostgresStore, Store, StoreError, Swap, contract};
+use operator_runtime::http::StatusCode;
+use operator_runtime::store::{
+    Audit, Fingerprint, FirstSeen, OperationId, Origin, PostgresStore, Proposal, Record, Response, State, Store,
+    StoreError, Swap, contract,
+};
 use operator_runtime::testing::Client;
 use operator_runtime::tokio_postgres::{self, NoTls};
 use operator_runtime::{App, endpoints, operator_api};
@@ -216,9 +222,54 @@ async fn a_programs_set_up_runs_when_its_text_changes_and_needs_no_rights_otherw
 async fn tables_of_the_first_version_are_upgraded() {
     let server = Server::start(&[]);
     start(&server.url(), NOTES).await.unwrap();
-    as_owner(&server, "DROP TABLE IF EXISTS operator_audit; DROP TABLE operator_limits, operator_reservations; ALTER TABLE operator_schema DROP COLUMN setup; DELETE FROM operator_schema; INSERT INTO operator_schema VALUES (1)").await;
+    as_owner(&server, "DROP TABLE IF EXISTS operator_audit; DROP TABLE operator_limits, operator_reservations; ALTER TABLE operator_schema DROP COLUMN setup; DELETE FROM operator_schema; INSERT INTO operator_schema VALUES (1); ALTER TABLE operator_operations RESET (fillfactor)").await;
     for _ in 0..2 {
         start(&server.url(), NOTES).await.unwrap();
         assert_eq!(notes(&server).await, 2);
     }
+    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let options = "SELECT reloptions::text FROM pg_class WHERE oid = 'operator_operations'::regclass";
+    let options: String = client.query_one(options, &[]).await.unwrap().get(0);
+    assert!(options.contains("fillfactor=90"), "{options}");
+}
+
+#[tokio::test]
+async fn a_completion_finds_room_beside_its_claim_and_changes_no_index() {
+    const OPERATIONS: i64 = 2_000;
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    for key in 0..OPERATIONS {
+        let key = key.to_string();
+        let Ok(Swap::Swapped(revision)) = claim(&store, &key).await else {
+            panic!("nobody else claims {key}")
+        };
+        let mut completed = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
+        completed.state = State::Completed(Response::new(StatusCode::OK, "text/plain", vec![b'a'; 300].into()));
+        let completion = Proposal {
+            id: OperationId::new("tenant", &key),
+            expected: Some(revision),
+            new: Arc::new(completed),
+            first_seen: FirstSeen::Keep,
+            audit: Audit::Nothing,
+        };
+        let written = store.swap(completion).wait().await;
+        assert!(matches!(written, Ok(Swap::Swapped(_))), "{written:?}");
+    }
+    // Postgres counts what a connection has done when the connection ends, at the latest.
+    store.close().await;
+    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let counted = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'operator_operations'";
+    let without_indexes = loop {
+        let row = client.query_one(counted, &[]).await.unwrap();
+        if row.get::<_, i64>(0) == OPERATIONS {
+            break row.get::<_, i64>(1);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(
+        without_indexes >= OPERATIONS * 99 / 100,
+        "{without_indexes} of {OPERATIONS} completions changed no index"
+    );
 }
