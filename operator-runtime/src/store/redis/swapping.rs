@@ -9,9 +9,9 @@ use bytes::Bytes;
 use crate::record::at_milliseconds;
 use crate::store::{Ages, FirstSeen, OperationId, Record, Revision, StoreError, Swap, Times};
 
-/// A record is one string: its revision, the times when it was written and first seen (in milliseconds of
-/// Redis's clock), each in eight bytes, and its own bytes. A hash of four fields would take half as much memory again. The script
-/// returns 1 for "written", 0 for "gone", or the current string and the time.
+/// A record is one string: its revision, the times when it was written and first seen (in milliseconds of Redis's clock),
+/// each in eight bytes, and its own bytes. A hash of four fields would take half as much memory again. The script returns
+/// 1 for "written", 0 for "gone", or the current string and the time.
 ///
 /// The key expires once the time for which records are valid has passed since the last write: by then the record is
 /// expired by the rules too, and every lease has ended. A replay writes nothing, so it does not extend the expiry.
