@@ -124,8 +124,9 @@ impl Storm<'_> {
                     scope.spawn(move || self.call_until_stopped(caller, shared))
                 })
                 .collect();
+            let stopping = StopOnDrop(&shared.stop);
             harm(&mut servers, &shared);
-            shared.stop.store(true, Ordering::Release);
+            drop(stopping);
             callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
         });
         let harm = format!("{kills} kills");
@@ -218,6 +219,15 @@ impl Storm<'_> {
 
     fn point_of(&self, kill: usize) -> Option<&'static str> {
         (kill % 2 == 1).then(|| self.points[kill / 2 % self.points.len()])
+    }
+}
+
+/// Stops the callers even if a server cannot be started, so that the test fails and does not run for ever.
+struct StopOnDrop<'s>(&'s AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -12,6 +12,9 @@ use crate::store::StoreError;
 
 /// How long a call waits for another process that locks the file before the call is refused.
 const BUSY: Duration = Duration::from_secs(5);
+/// How long it waits before it asks for the lock again. A process with many calls takes the lock again as soon as it has
+/// released it. SQLite's own timeout asks ten times a second, and may find the lock taken each time.
+const AGAIN: Duration = Duration::from_millis(1);
 /// The length of the write-ahead log, in pages (64 MiB), at which the writer itself makes a checkpoint and begins the log
 /// anew. [`Checkpoints`](super::checkpoints::Checkpoints) has moved most of these pages into the file by then. Each of the
 /// writer's checkpoints costs two more flushes to the disk, so a long log makes them rare.
@@ -50,13 +53,24 @@ fn configure(path: &Path, durability: Durability) -> rusqlite::Result<Connection
     Ok(connection)
 }
 
+/// Lets the connection wait for locks. It borrows the connection mutably, as newer versions of rusqlite do.
+fn wait_for_locks(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(ask_again))
+}
+
+/// Whether SQLite asks for a lock again, for which it has asked so often before.
+fn ask_again(asked: i32) -> bool {
+    std::thread::sleep(AGAIN);
+    AGAIN.saturating_mul(asked.unsigned_abs()) < BUSY
+}
+
 /// Opens the file for writing, without the settings that only transactions need.
 pub(super) fn open_for_checkpoints(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(
+    let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    connection.busy_timeout(BUSY)?;
+    wait_for_locks(&mut connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(
         None,
@@ -70,9 +84,9 @@ pub(super) fn open_for_checkpoints(path: &Path, durability: Durability) -> rusql
 }
 
 pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
-    let connection =
+    let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY)?;
+    wait_for_locks(&mut connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
