@@ -338,7 +338,7 @@ async fn no_number_is_mistaken_for_another() {
     let beyond = said("340282366920938463463374607431768211456").await;
     assert!(
         beyond.contains(&format!(
-            "from 0 to {greatest}, and 340282366920938463463374607431768211456 was given"
+            "from 0 to {greatest}, and \"340282366920938463463374607431768211456\" was given"
         )),
         "{beyond}"
     );
