@@ -68,7 +68,8 @@ fn endpoints(program: &Path) -> Vec<Value> {
 }
 
 /// Whether every number in the value is one that every reader represents exactly. The bounds of wider types are not
-/// published, so a schema does not say whether a larger number is accepted.
+/// published, so a schema does not say whether a larger number is accepted. It also does not say that a decimal number,
+/// which is a text, has at most 28 digits in all.
 fn is_exact(value: &Value) -> bool {
     match value {
         #[allow(clippy::cast_precision_loss, reason = "the limit is exact")]
@@ -77,7 +78,13 @@ fn is_exact(value: &Value) -> bool {
             .is_some_and(|number| number.abs() <= values::LARGEST as f64),
         Value::Array(items) => items.iter().all(is_exact),
         Value::Object(fields) => fields.values().all(is_exact),
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
+        Value::String(text) => {
+            let is_decimal = text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
+            !is_decimal || text.bytes().filter(u8::is_ascii_digit).count() <= 28
+        }
+        Value::Null | Value::Bool(_) => true,
     }
 }
 
