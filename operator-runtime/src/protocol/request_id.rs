@@ -1,9 +1,9 @@
 //! The id of a request, by which the caller and the log name the same request. It is in `X-Request-Id` of the request and
 //! of the answer.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use super::randomness;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of requests and answers.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,11 +42,11 @@ fn is_id(id: &[u8]) -> bool {
     (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// 128 random bits in hexadecimal digits.
+/// 128 bits in hexadecimal digits, which no other request has. Nobody gains anything by guessing them, so they are hashes
+/// under the random keys that each thread has, which costs no call of the operating system.
 fn random() -> HeaderValue {
-    let mut bytes = [0; 16];
-    // Without random bytes, the id is zero. It then names no request, but the call can still be answered.
-    let _ = randomness::fill(&mut bytes);
+    let half = || RandomState::new().build_hasher().finish();
+    let bytes = ((u128::from(half()) << 64) | u128::from(half())).to_be_bytes();
     let mut digits = [0; 32];
     // This cannot fail, because each byte has two digits.
     let _ = const_hex::encode_to_slice(bytes, &mut digits);
