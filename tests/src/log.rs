@@ -31,6 +31,10 @@ impl Write for Log {
 /// Captures the log of this thread until the second value is dropped.
 #[must_use]
 pub fn captured() -> (Log, impl Sized) {
+    // While there is only one subscriber, tracing asks the subscriber of the thread that first reaches an event whether
+    // anybody reads it. In a thread of another test, nobody does, and then this test's events would be missing too. So all
+    // other threads have a subscriber that reads everything and writes nothing. It is set once.
+    let _ = tracing_subscriber::registry().try_init();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
