@@ -1,9 +1,7 @@
 //! The operations that the page lists: those that wait for a person, and the most recent ones.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -44,36 +42,6 @@ struct Rows {
     /// How many there are, of which the newest are shown.
     all: usize,
     shown: Vec<Box<RawValue>>,
-}
-
-/// One operation. Rows are ordered by age. It is written as JSON at the end, because most rows of a large store are not
-/// shown.
-struct Row(Arc<Found>);
-
-impl Row {
-    fn age(&self) -> (SystemTime, OperationId) {
-        (self.0.times.first_seen, self.0.id)
-    }
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Self) -> bool {
-        self.age() == other.age()
-    }
-}
-
-impl Eq for Row {}
-
-impl PartialOrd for Row {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Row {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.age().cmp(&other.age())
-    }
 }
 
 impl Filter {
@@ -124,11 +92,11 @@ impl Listing {
             if !filter.asks_for(&found, with_input.as_ref()) {
                 continue;
             }
-            let found = Arc::new(found);
+            let (first_seen, id, found) = (found.times.first_seen, found.id, Arc::new(found));
             if found.to_settle.is_ok() {
-                waiting.add(Row(Arc::clone(&found)));
+                waiting.add(first_seen, id, Arc::clone(&found));
             }
-            lately.add(Row(found));
+            lately.add(first_seen, id, found);
         }
         let mut endpoints: Vec<_> = desk
             .endpoints
@@ -150,12 +118,14 @@ impl Listing {
 }
 
 impl Rows {
-    fn of(newest: Newest<Row>) -> Self {
-        let all = newest.all();
-        let rows = newest.in_order().into_iter();
+    /// Only rows that are shown are written as JSON, because a large store has many others.
+    fn of(newest: Newest<Arc<Found>>) -> Self {
         Self {
-            all,
-            shown: rows.filter_map(|Row(found)| to_raw_value(&found.told()).ok()).collect(),
+            all: newest.all(),
+            shown: newest
+                .in_order()
+                .filter_map(|found| to_raw_value(&found.told()).ok())
+                .collect(),
         }
     }
 }

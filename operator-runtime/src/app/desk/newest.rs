@@ -1,31 +1,32 @@
 //! The newest of many rows, in memory that the limit bounds.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-/// The newest rows, up to a limit. Rows are ordered by age.
+use crate::store::OperationId;
+
+/// The newest rows, up to a limit, each with the time when its operation was first seen.
 pub(in crate::app) struct Newest<R> {
-    /// The oldest row is at the top, so that it can be removed first.
-    kept: BinaryHeap<Reverse<R>>,
+    kept: BTreeMap<(SystemTime, OperationId), R>,
     limit: usize,
     /// How many rows were added, including those that were removed again.
     all: usize,
 }
 
-impl<R: Ord> Newest<R> {
+impl<R> Newest<R> {
     pub(in crate::app) fn new(limit: usize) -> Self {
         Self {
-            kept: BinaryHeap::new(),
+            kept: BTreeMap::new(),
             limit,
             all: 0,
         }
     }
 
-    pub(in crate::app) fn add(&mut self, row: R) {
+    pub(in crate::app) fn add(&mut self, first_seen: SystemTime, id: OperationId, row: R) {
         self.all += 1;
-        self.kept.push(Reverse(row));
+        self.kept.insert((first_seen, id), row);
         if self.kept.len() > self.limit {
-            self.kept.pop();
+            self.kept.pop_first();
         }
     }
 
@@ -35,8 +36,7 @@ impl<R: Ord> Newest<R> {
     }
 
     /// The newest row comes first.
-    pub(in crate::app) fn in_order(self) -> Vec<R> {
-        let sorted = self.kept.into_sorted_vec().into_iter();
-        sorted.map(|Reverse(row)| row).collect()
+    pub(in crate::app) fn in_order(self) -> impl Iterator<Item = R> {
+        self.kept.into_values().rev()
     }
 }

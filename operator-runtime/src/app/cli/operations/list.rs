@@ -1,7 +1,6 @@
 //! `operations list`: lists the newest operations, or those that wait for a person.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 use clap::Args;
 use serde_json::json;
@@ -30,10 +29,8 @@ pub(in crate::app::cli) struct Arguments {
 /// The outcome of an operation whose record cannot be read.
 const UNREADABLE: &str = "unreadable";
 
-/// One line of the list. The derived order compares `first_seen` first, so rows are ordered by age.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// One line of the list.
 struct Row {
-    first_seen: SystemTime,
     cells: [String; 7],
     json: String,
     needs_a_person: bool,
@@ -51,16 +48,17 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
             Ok(found) => found,
             // An unreadable record is always listed, because a person should look at it.
             Err(unreadable) => {
-                newest.add(Row::unreadable(&unreadable));
+                let row = Row::unreadable(&unreadable);
+                newest.add(unreadable.times.first_seen, unreadable.id, row);
                 continue;
             }
         };
         if arguments.ask_for(&found) {
-            newest.add(Row::of(&found)?);
+            newest.add(found.times.first_seen, found.id, Row::of(&found)?);
         }
     }
     let all = newest.all();
-    let rows = newest.in_order();
+    let rows: Vec<Row> = newest.in_order().collect();
     print(&if arguments.json {
         rows.iter().map(|row| format!("{}\n", row.json)).collect()
     } else {
@@ -88,7 +86,6 @@ impl Row {
         let json = serde_json::to_string(&found.told())
             .map_err(|error| format!("An operation cannot be written as JSON: {error}."))?;
         Ok(Self {
-            first_seen: found.times.first_seen,
             cells: [
                 found.id.abbreviated(),
                 found.outcome().to_owned(),
@@ -113,7 +110,6 @@ impl Row {
         });
         let unknown = || or_dash("");
         Self {
-            first_seen: unreadable.times.first_seen,
             cells: [
                 unreadable.id.abbreviated(),
                 UNREADABLE.to_owned(),
