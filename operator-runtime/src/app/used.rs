@@ -4,9 +4,8 @@ use serde_json::Value;
 
 use crate::endpoint::Endpoint;
 use crate::idempotency::operations::Operations;
-use crate::input::{BoundInputs, identity};
+use crate::input::{BoundInputs, Input, identity};
 use crate::limit::Limit;
-use crate::manifest::inputs;
 use crate::protocol::request::Content;
 use crate::store::StoreError;
 
@@ -41,11 +40,10 @@ fn per(endpoint: &Endpoint, limit: &Limit, body: &str) -> Result<String, NotKnow
         return Ok(String::new());
     }
     let given: Value = serde_json::from_str(body).map_err(|error| NotKnown::Input(format!("{error}.")))?;
-    let schema = inputs::of_inputs(endpoint);
-    let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
-    let is_missing = |name: &&&'static str| given.get(name).is_none() && required.iter().any(|one| *one == **name);
-    if let Some(missing) = limit.per.iter().find(is_missing) {
-        return Err(NotKnown::Missing(missing));
+    let is_missing =
+        |input: &&Input| limit.per.contains(&input.name) && input.is_required() && given.get(input.name).is_none();
+    if let Some(missing) = endpoint.inputs.iter().find(is_missing) {
+        return Err(NotKnown::Missing(missing.name));
     }
     let bound = BoundInputs::of(endpoint.method, endpoint.inputs);
     let bound = bound.map_err(|_| NotKnown::Input(format!("The inputs of `{}` cannot be read.", endpoint.name)))?;

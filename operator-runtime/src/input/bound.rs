@@ -18,6 +18,7 @@ use super::rules::Rules;
 use super::{Input, TypeName, attempts, search_param, sentence, trial};
 use crate::protocol::method::Method;
 use crate::protocol::request::Content;
+use crate::schema::keywords::lists_type;
 use crate::schema::{definitions, exact, walk};
 
 /// How long it takes to decode the content of a request, as the length in bytes of a plain body that takes equally
@@ -53,6 +54,8 @@ pub(super) struct BoundInput {
     flattened: Option<TypeName>,
     pub(super) fields: Option<BTreeMap<String, Scalar>>,
     pub(super) scalar: Scalar,
+    /// Whether the value is a UUID, which has several spellings.
+    is_uuid: bool,
     /// Whether a caller must send the input. It is `false` for a flattened input, whose schema lists what it requires.
     pub(super) is_required: bool,
     /// Whether a value is checked before it is decoded.
@@ -158,6 +161,11 @@ impl BoundInputs {
         self.places.get(name).copied()
     }
 
+    /// Whether the input with this name is a UUID.
+    pub(super) fn is_uuid(&self, name: &str) -> bool {
+        self.inputs.iter().any(|input| input.is_uuid && input.name == name)
+    }
+
     /// The number of names.
     pub(super) fn places(&self) -> usize {
         self.places.len()
@@ -203,6 +211,7 @@ impl BoundInput {
             promises_more_than_its_type(method, &schema)
         };
         let scalar = Scalar::of(&schema);
+        let is_uuid = schema["format"] == "uuid";
         let checked = if is_checked_first || (!input.lenient && method == Method::Post) {
             let checked =
                 Checked::new(schema, input.lenient).map_err(|error| InputMistake::unchecked(input.name, error))?;
@@ -223,6 +232,7 @@ impl BoundInput {
             flattened: input.flatten,
             fields,
             scalar,
+            is_uuid,
             is_required: input.flatten.is_none() && input.is_required(),
             is_checked_first,
             checked,
@@ -270,11 +280,7 @@ fn check_shown(input: &Input, schema: &Value) -> Result<(), InputMistake> {
 
 impl Scalar {
     fn of(schema: &Value) -> Self {
-        let is = |name: &str| match &schema["type"] {
-            Value::String(only) => only == name,
-            Value::Array(several) => several.iter().any(|one| one == name),
-            _ => false,
-        };
+        let is = |kind| lists_type(schema, kind);
         // A value that may be a text stays a text, because a number can lose some digits.
         if is("string") {
             Self::Text

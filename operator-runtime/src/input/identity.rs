@@ -38,8 +38,8 @@ pub(crate) fn identity(
     sorted.sort_unstable();
     let mut text = String::from("{");
     for (index, name) in sorted.into_iter().enumerate() {
-        let input = inputs.iter().find(|input| input.name == name);
         let default = || {
+            let input = inputs.iter().find(|input| input.name == name);
             let default = input.and_then(|input| input.default).map(|default| default());
             Cow::<str>::Owned(default.unwrap_or_default().to_string())
         };
@@ -51,7 +51,7 @@ pub(crate) fn identity(
         text.push(':');
         match Document::of(&value) {
             Ok(document) => match document.root().as_string() {
-                Some(uuid) if input.is_some_and(is_uuid) => write_string(&digits_of(&uuid), &mut text),
+                Some(uuid) if bound.is_uuid(name) => write_string(&digits_of(&uuid), &mut text),
                 _ => write_value(document.root(), None, write_number, &mut text),
             },
             Err(why) => found.push(|| sentence::unreadable(name, &why)),
@@ -59,10 +59,6 @@ pub(crate) fn identity(
     }
     text.push('}');
     found.into_result().map(|()| text)
-}
-
-fn is_uuid(input: &Input) -> bool {
-    input.property()["format"] == "uuid"
 }
 
 /// The digits of a UUID, which may have hyphens, braces and a prefix (RFC 9562 §4, RFC 8141).

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::narrowing::{Narrowing, alternatives, choices, lost_choices, other_rule, tighter_rules};
 use crate::schema::definitions::{self, is_annotation};
+use crate::schema::keywords::requires;
 
 /// The direction of the values. Inputs: callers send values that fit the old schema, and the server expects the new
 /// schema. Outputs: the server sends values that fit the new schema, and callers expect the old schema.
@@ -169,7 +170,7 @@ impl Comparison<'_> {
             }
             match self.direction {
                 Direction::Output => add(found, name, Kind::Gone),
-                Direction::Input if !is_required(expected, name) => add(found, name, Kind::Added),
+                Direction::Input if !requires(expected, name) => add(found, name, Kind::Added),
                 Direction::Input => {}
             }
         }
@@ -177,7 +178,7 @@ impl Comparison<'_> {
             let name = name.as_str().unwrap_or_default();
             let before = old_name(name).map_or(name, String::as_str);
             let is_known = sent["properties"].get(before).is_some();
-            if !is_required(sent, before) && (is_known || self.direction == Direction::Input) {
+            if !requires(sent, before) && (is_known || self.direction == Direction::Input) {
                 add(found, name, Kind::Needed { is_known });
             }
         }
@@ -354,7 +355,7 @@ fn tag(form: &Value) -> Option<Vec<(&String, &Value)>> {
         );
     }
     let only = properties.iter().next().filter(|_| properties.len() == 1)?;
-    is_required(form, only.0).then_some(vec![(only.0, &Value::Null)])
+    requires(form, only.0).then_some(vec![(only.0, &Value::Null)])
 }
 
 /// Follows a schema's reference.
@@ -404,9 +405,4 @@ fn renamed(sent: &Value, expected: &Value) -> Vec<(String, String)> {
         }
     }
     pairs
-}
-
-fn is_required(schema: &Value, field: &str) -> bool {
-    let required = schema["required"].as_array();
-    required.is_some_and(|required| required.iter().any(|one| one == field))
 }

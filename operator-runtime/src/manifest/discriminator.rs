@@ -5,6 +5,7 @@ use heck::ToUpperCamelCase as _;
 use serde_json::{Map, Value, json};
 
 use crate::schema::definitions::is_annotation;
+use crate::schema::keywords::requires;
 use crate::schema::names::first_free;
 
 /// Rewrites every definition that is only a choice between objects with one tag. Other unions stay as they are: they
@@ -65,9 +66,8 @@ fn tagged(schema: &Value) -> Option<(String, Vec<String>)> {
 
 /// The only value of a required property.
 fn value_of(variant: &Value, property: &str) -> Option<String> {
-    let is_required = variant["required"].as_array()?.iter().any(|name| name == property);
     let value = variant["properties"][property]["const"].as_str()?;
-    is_required.then(|| value.to_owned())
+    requires(variant, property).then(|| value.to_owned())
 }
 
 /// The union's name and the tag's value in Pascal case. Names of components are ASCII.

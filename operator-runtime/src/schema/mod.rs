@@ -3,6 +3,7 @@
 pub(crate) mod choices;
 pub(crate) mod definitions;
 pub(crate) mod exact;
+pub(crate) mod keywords;
 pub(crate) mod names;
 pub(crate) mod published;
 pub(crate) mod secrets;

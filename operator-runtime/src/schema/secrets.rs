@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::keywords::lists_type;
 use super::{definitions, walk};
 
 /// The keyword that marks a secret value in a schema. It is written by `#[operator(secret)]`, and is not published.
@@ -60,14 +61,11 @@ impl<'s> Place<'s> {
     /// Whether a string, number or Boolean, which is of this JSON type, may be a secret because a value with secret parts
     /// is expected here.
     pub(crate) fn is_misplaced(&self, kind: &str) -> bool {
-        let is = |given: &Value| given == kind || kind == "number" && given == "integer";
         let takes = |schema: &&Value| {
-            let of_type = match schema.get("type") {
-                Some(Value::Array(types)) => types.iter().any(is),
-                Some(one) => is(one),
-                None => false,
-            };
-            of_type || schema.get("const").is_some() || schema.get("enum").is_some()
+            lists_type(schema, kind)
+                || kind == "number" && lists_type(schema, "integer")
+                || schema.get("const").is_some()
+                || schema.get("enum").is_some()
         };
         !self.schemas.iter().any(takes) && self.has_secret_parts()
     }

@@ -18,6 +18,7 @@ use crate::protocol::method::Method;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::public_url::PublicUrl;
 use crate::protocol::signature::{Keys, generate_secret};
+use crate::schema::keywords::lists_type;
 
 /// The longest time to wait for one answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
@@ -167,7 +168,7 @@ fn object(schema: &Value, pairs: Vec<(String, String)>) -> Result<Fields, String
     let mut lists: BTreeMap<String, Vec<Box<RawValue>>> = BTreeMap::new();
     for (name, value) in pairs {
         let property = &schema["properties"][&name];
-        if takes(property, "array") {
+        if lists_type(property, "array") {
             let items = serde_json::from_str(&value);
             let items = items.unwrap_or_else(|_| vec![json_of(&property["items"], &value)]);
             lists.entry(name).or_default().extend(items);
@@ -191,7 +192,7 @@ fn given_twice(name: &str) -> String {
 /// A string if the schema allows strings; otherwise the value, if it is JSON.
 pub(super) fn json_of(schema: &Value, value: &str) -> Box<RawValue> {
     let is_choice = schema["type"].is_null() && schema.get("oneOf").or(schema.get("enum")).is_some();
-    let is_text = is_choice || takes(schema, "string");
+    let is_text = is_choice || lists_type(schema, "string");
     let json = (!is_text).then(|| serde_json::from_str(value).ok()).flatten();
     json.unwrap_or_else(|| as_json(&value))
 }
@@ -227,21 +228,6 @@ pub(super) fn indented(json: &str) -> String {
         last = letter;
     }
     text
-}
-
-/// Whether a schema lists this JSON type.
-pub(super) fn takes(schema: &Value, kind: &str) -> bool {
-    match &schema["type"] {
-        Value::String(only) => only == kind,
-        Value::Array(several) => several.iter().any(|one| one == kind),
-        _ => false,
-    }
-}
-
-/// Whether a schema requires this property.
-pub(super) fn is_required(schema: &Value, name: &str) -> bool {
-    let mut required = schema["required"].as_array().into_iter().flatten();
-    required.any(|one| one == name)
 }
 
 /// Says why there is no answer. If no connection was made, the message asks whether a server is running. If the server's

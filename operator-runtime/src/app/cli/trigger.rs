@@ -13,6 +13,7 @@ use super::{Done, settings};
 use crate::app::{App, registry};
 use crate::endpoint::event::EventHandler;
 use crate::manifest::events;
+use crate::schema::keywords::lists_type;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -121,7 +122,7 @@ fn set(event: &mut Typed, schema: &Value, field: &str) -> Result<(), String> {
     let mut whole = String::new();
     for name in path.split('.') {
         if place.is_null() {
-            *place = match caller::takes(schema, "array") {
+            *place = match lists_type(schema, "array") {
                 true => Typed::Array(Vec::new()),
                 false => Typed::Object(BTreeMap::new()),
             };

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Report, UNLIMITED_AMOUNT};
 use crate::limit::{Counted, Limit};
 use crate::schema::exact::DECIMAL;
+use crate::schema::keywords::lists_type;
 
 /// Words in the names of inputs that say how much is paid or granted.
 const AMOUNTS: [&str; 10] = [
@@ -40,9 +41,5 @@ pub(super) fn of_endpoint(report: &mut Report<'_>) {
 
 /// Whether the value is a number. Decimals are numbers that are written as text.
 fn is_number(schema: &Value) -> bool {
-    let is = |kind: &Value| kind == "integer" || kind == "number";
-    let types = schema["type"]
-        .as_array()
-        .map_or(std::slice::from_ref(&schema["type"]), Vec::as_slice);
-    types.iter().any(is) || schema["pattern"] == DECIMAL
+    lists_type(schema, "integer") || lists_type(schema, "number") || schema["pattern"] == DECIMAL
 }

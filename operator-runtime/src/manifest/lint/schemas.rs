@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::iso;
 use super::{RAW_CODE, Report, TIME_WITHOUT_ZONE, UNDESCRIBED_INPUT, UNDESCRIBED_OUTPUT};
 use crate::schema::definitions::{self, Inline};
+use crate::schema::keywords::lists_type;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -157,10 +158,7 @@ fn times(report: &mut Report<'_>, side: Side, path: &str, schema: &Value) {
     let says_zone = ["utc", "zone", "local time"]
         .iter()
         .any(|word| description.contains(word));
-    let is_text = schema["type"] == "string"
-        || schema["type"]
-            .as_array()
-            .is_some_and(|types| types.iter().any(|one| one == "string"));
+    let is_text = lists_type(schema, "string");
     let lacks_zone = match format {
         Some("partial-date-time" | "partial-time") => true,
         Some(_) => false,

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::schema::keywords::requires;
+
 /// Removes null from the forms. If only one form is left, it takes the place of the choice. Returns whether it did.
 pub(super) fn take_only_form(object: &mut Map<String, Value>, keyword: &str) -> bool {
     let Some(forms) = object.get_mut(keyword).and_then(Value::as_array_mut) else {
@@ -49,13 +51,9 @@ pub(super) fn joined(forms: &[Value]) -> Value {
             words += &format!("\n- {description}");
         }
     }
-    let is_required = |form: &Value, name: &str| {
-        let mut required = form["required"].as_array().into_iter().flatten();
-        required.any(|one| one == name)
-    };
     let required: Vec<&String> = fields
         .keys()
-        .filter(|name| forms.iter().all(|form| is_required(form, name)))
+        .filter(|name| forms.iter().all(|form| requires(form, name)))
         .collect();
     let mut object = json!({ "type": "object", "required": required });
     object["properties"] = fields.into();

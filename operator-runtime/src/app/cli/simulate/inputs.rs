@@ -5,10 +5,11 @@ use jsonschema::json::SerdeJson;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::app::cli::caller::{Inputs, as_json, is_required, json_of, takes, unknown};
+use crate::app::cli::caller::{Inputs, as_json, json_of, unknown};
 use crate::app::desk::mistakes;
 use crate::input::{compile, samples_of};
 use crate::protocol::method::Method;
+use crate::schema::keywords::{lists_type, requires};
 
 /// The inputs of the calls to one endpoint.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(super) fn make(name: &str, method: Method, schema: &Value, typed: &[String])
         if whole.contains_key(input) {
             continue;
         }
-        if let Some(value) = value_of(schema, property, is_required(schema, input)) {
+        if let Some(value) = value_of(schema, property, requires(schema, input)) {
             whole.insert(input.clone(), value);
         }
     }
@@ -189,7 +190,7 @@ fn is_free_text(property: &Value) -> bool {
     let is_restricted = ["const", "enum", "format", "oneOf", "pattern"]
         .iter()
         .any(|keyword| property.get(*keyword).is_some());
-    takes(property, "string") && !is_restricted
+    lists_type(property, "string") && !is_restricted
 }
 
 #[cfg(test)]
