@@ -23,6 +23,7 @@ impl AnswerBytes {
         // The capacity is enough for most answers, so the buffer rarely has to grow.
         let mut body = Vec::with_capacity(256);
         if serde_json::to_writer(&mut body, value).is_err() {
+            // Perhaps only because of a map key. A second attempt costs nothing for all other answers.
             body.clear();
             serde_json::to_writer(&mut body, &AnyKeys(value)).map_err(Error::unwritable)?;
         }

@@ -43,8 +43,9 @@ impl Needed {
         })
     }
 
-    /// The outcome of a call that is over the limit, of which so much is used, and which has room for it so much later. It
-    /// is kept, so a retry gets it again. `None` stands for a call that alone asks for more than the maximum.
+    /// The outcome of a call that is over the limit. It is kept, so a retry gets it again. `full` is how much of the limit
+    /// is used, and the time until there is room for the call; it is `None` if the call alone asks for more than the
+    /// maximum.
     fn over(&self, full: Option<(u64, Duration)>) -> HandlerOutcome {
         // A second is added, because the time is printed without fractions. `humantime` cannot print a year of five digits.
         const SECOND: Duration = Duration::from_secs(1);

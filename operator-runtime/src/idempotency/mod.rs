@@ -23,7 +23,8 @@
 //! For a caller that sends no key, `#[operator_api(POST, "/refunds", key(order_id, request_id))]` makes the key from
 //! inputs: all calls of a tenant to that endpoint with the same values are one operation. The values are compared, not
 //! their spelling: the order of an object's fields does not matter, `1.0` is `1`, a UUID may be in capitals, and an input
-//! that is left out has its default. Any other text is compared as it is written. All inputs are decoded before the operation is claimed, so that a call with a wrong input leaves no record.
+//! that is left out has its default. Any other text is compared as it is written. All inputs are decoded before the
+//! operation is claimed, so that a call with a wrong input leaves no record.
 //! Every other answer is kept as usual: after a 404, the same inputs get the 404 for one hour. If the caller sends a key,
 //! the key counts. A call that changes something and has neither is refused with 400. A key from a header and a key from
 //! inputs never name the same operation.
@@ -116,7 +117,9 @@
 //! |---|---|
 //! | the handler answers | counts |
 //! | the handler refuses with a 4xx, or says "not now" | is given back |
-//! | the handler fails in another way, or the process is killed | transactional: is rolled back; rerunnable: counts until a retry has ended the operation; at most once: counts, if the outcome is unknown until a person settles it as not done |
+//! | the handler fails in another way, or the process is killed; transactional | is rolled back |
+//! | the same, rerunnable | counts; a retry takes it over, and decides |
+//! | the same, at most once | counts; if the outcome is unknown, until a person settles it as not done |
 //! | a retry gets the answer that was kept | does not change |
 //!
 //! A call that would exceed a limit is answered with 403 `over-limit`, which says what the limit is, how much is used, and

@@ -110,11 +110,10 @@ async fn transact(
         let invocation = invocation.again();
         let endpoint = Arc::clone(&endpoint);
         Box::new(move |transaction, limit| {
-            let running = async move {
+            Box::pin(async move {
                 let running = run(&endpoint, invocation, limit, TransactionSlot(Some(transaction)), None);
                 endpoint.meter.in_transaction(running).await
-            };
-            Box::pin(running)
+            })
         })
     };
     let transacted = operations.transact(asked, progress, needs, handler).await;
