@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use tests::caller::PUBLIC_URL;
-use tests::process::cargo;
+use tests::process::{cargo, copy_program};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exports/features");
 
@@ -25,14 +25,7 @@ fn build(feature: &str, folder: &Path) -> PathBuf {
         .unwrap();
     assert!(status.success(), "the program does not build with {feature}");
     let own = folder.join(feature);
-    // Not written by this process, because each process that another test starts meanwhile would inherit the open file,
-    // and a file that is open for writing cannot be executed.
-    let copied = Command::new("cp")
-        .arg(into.join("debug/features"))
-        .arg(&own)
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    copy_program(&into.join("debug/features"), &own);
     own
 }
 

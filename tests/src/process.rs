@@ -59,12 +59,19 @@ fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
     if let Some(wrapper) = wrapper {
         cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
-    let built = executable(package, cargo);
+    copy_program(&executable(package, cargo), &own);
+    own
+}
+
+/// Copies a program, so that the next build does not replace it.
+///
+/// # Panics
+/// If the program cannot be copied.
+pub fn copy_program(built: &Path, own: &Path) {
     // Another process copies the file. A file that is open for writing cannot be executed, and if this process wrote
     // the file, each process that another test starts meanwhile would inherit it open for a moment.
-    let copied = Command::new("cp").args([&built, &own]).status().expect("cp runs");
+    let copied = Command::new("cp").args([built, own]).status().expect("cp runs");
     assert!(copied.success(), "{} is not copied", built.display());
-    own
 }
 
 fn cargo_build(package: &str) -> Command {
@@ -108,16 +115,27 @@ fn executable(package: &str, mut cargo: Command) -> PathBuf {
 /// # Panics
 /// If the program fails; the message contains its output.
 pub fn run(program: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
+    output_of(Command::new(program).args(arguments))
+}
+
+/// Runs a program until it ends in the folder of a server that keeps an audit, and returns its output.
+///
+/// # Panics
+/// If the program fails; the message contains its output.
+pub fn run_in(folder: &Path, program: &Path, arguments: &[&str]) -> String {
+    let settings = [("OPERATOR_STORE", "sqlite:operator.db"), ("OPERATOR_AUDIT", "1d")];
+    output_of(Command::new(program).args(arguments).current_dir(folder).envs(settings))
+}
+
+fn output_of(command: &mut Command) -> String {
+    let output = command
         .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
         .output()
         .expect("the program starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
-        "{} {arguments:?}:\n{}{}",
-        program.display(),
+        "{command:?}:\n{}{}",
         text(&output.stdout),
         text(&output.stderr)
     );

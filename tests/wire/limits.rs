@@ -5,7 +5,7 @@ use operator_runtime::testing::Client;
 use operator_runtime::{App, Error, endpoints, operator_api, store};
 use serde_json::{Value, json};
 use tests::caller::{Answer, get, post};
-use tests::process::{Server, build};
+use tests::process::{self, Server, build, run_in};
 
 fn refund(server: &Server, key: &str, order_id: u64, amount_cents: u64) -> Answer {
     let body = json!({ "order_id": order_id, "amount_cents": amount_cents });
@@ -46,23 +46,11 @@ fn of_fifty_refunds_in_a_row_those_within_the_limit_go_through() {
     assert!(is_over(&refund(&server, "more", 1009, 101)));
     assert_eq!(refund(&server, "rest", 1009, 100).status, 200);
     assert_eq!(refund(&server, "other", 1007, 10_000).status, 200);
-    let used = std::process::Command::new(&program)
-        .args(["operations", "limits", "refund_order", "order_id=1009"])
-        .current_dir(folder.path())
-        .env("OPERATOR_STORE", "sqlite:operator.db")
-        .output()
-        .unwrap();
-    let used = String::from_utf8(used.stdout).unwrap();
+    let run = |arguments: &[&str]| run_in(folder.path(), &program, arguments);
+    let used = run(&["operations", "limits", "refund_order", "order_id=1009"]);
     assert!(used.ends_with(" for each `order_id`: 10000 used, 0 left\n"), "{used}");
     // The audit lists each call, with how it ended.
-    let audit = std::process::Command::new(&program)
-        .args(["audit", "--endpoint", "refund_order", "--format", "jsonl"])
-        .current_dir(folder.path())
-        .env("OPERATOR_STORE", "sqlite:operator.db")
-        .env("OPERATOR_AUDIT", "1d")
-        .output()
-        .unwrap();
-    let rows = String::from_utf8(audit.stdout).unwrap();
+    let rows = run(&["audit", "--endpoint", "refund_order", "--format", "jsonl"]);
     let count = |outcome: &str| {
         rows.lines()
             .filter(|row| row.contains(&format!("\"outcome\":\"{outcome}\"")))
@@ -154,12 +142,7 @@ fn a_customer_gets_twenty_mails_within_an_hour() {
 fn the_documents_say_what_the_limits_are() {
     let program = build("support-desk", "dev");
     let document = |format: &str| -> Value {
-        let output = std::process::Command::new(&program)
-            .args(["manifest", "--format", format])
-            .env("OPERATOR_PUBLIC_URL", "https://desk.example")
-            .output()
-            .unwrap();
-        serde_json::from_slice(&output.stdout).unwrap()
+        serde_json::from_str(&process::run(&program, &["manifest", "--format", format])).unwrap()
     };
     let sentence =
         "At most 20 calls are allowed within 1 hour for each `email`; a call over the limit is refused with 403.";

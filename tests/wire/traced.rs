@@ -13,7 +13,7 @@ use operator_runtime::store::MemoryStore;
 use operator_runtime::{App, Config, Host, endpoints, operator_api};
 use serde_json::{Value, json};
 use tests::caller::{Answer, PUBLIC_URL, SECRET, now, send, signed_post};
-use tests::process::{Server, build};
+use tests::process::{Server, build, run_in};
 use tower::ServiceExt as _;
 
 /// Starts the program, calls it, stops it, and returns its log.
@@ -226,13 +226,7 @@ fn the_audit_has_the_trace_of_each_call() {
         let answer = send(server.port, &request).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
-    let audit = Command::new(&program)
-        .args(["audit", "--format", "jsonl"])
-        .current_dir(folder.path())
-        .envs([("OPERATOR_STORE", "sqlite:operator.db"), ("OPERATOR_AUDIT", "1d")])
-        .output()
-        .unwrap();
-    let rows = String::from_utf8(audit.stdout).unwrap();
+    let rows = run_in(folder.path(), &program, &["audit", "--format", "jsonl"]);
     let traces: Vec<Value> = rows
         .lines()
         .map(|row| serde_json::from_str::<Value>(row).unwrap())
