@@ -47,6 +47,7 @@ async fn a_demoted_server_is_left_although_it_keeps_its_connections() {
     let Ok(Swap::Swapped(revision)) = claim(&store, "before").await else {
         panic!("not claimed")
     };
+    first.wait_until_copied_to(&second);
     change_roles(&first, &second);
     address.move_to(second.port);
     until_claimed(&store, "after").await;

@@ -30,7 +30,7 @@ async fn claims_reach_the_replica_that_sentinel_promotes() {
     let Ok(Swap::Swapped(revision)) = claim(&store, "before").await else {
         panic!("not claimed")
     };
-    assert_eq!(first.ask("WAIT 1 1000"), ":1");
+    first.wait_until_copied_to(&second);
     first.kill();
     assert_eq!(sentinels.wait_until_failed_over(first.port), second.port);
     let promoted = Instant::now();

@@ -97,6 +97,22 @@ impl Redis {
         replica
     }
 
+    /// Waits until a replica of this server has every write that this server has answered. `WAIT` cannot be asked for
+    /// that: it waits only for writes of its own connection.
+    ///
+    /// # Panics
+    /// If one of the servers does not answer.
+    pub fn wait_until_copied_to(&self, replica: &Self) {
+        let offset = |server: &Self| {
+            let figure = r#"EVAL "return string.match(redis.call('INFO', 'replication'), 'master_repl_offset:(%d+)')" 0"#;
+            server.ask(figure).parse::<u64>().expect("an offset")
+        };
+        let answered = offset(self);
+        while offset(replica) < answered {
+            std::thread::yield_now();
+        }
+    }
+
     /// Sends SIGSTOP: the server answers nothing until the returned value is dropped.
     pub fn freeze(&self) -> Frozen {
         Frozen::new([self.child.id()])
