@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::TryFutureExt as _;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -15,6 +16,7 @@ use super::Assembled;
 #[cfg(feature = "tls")]
 use super::probes;
 use super::reading::Reading;
+use super::router::with_id;
 use crate::pipeline::events::Handlers;
 #[cfg(feature = "tls")]
 use crate::pipeline::not_verified;
@@ -60,7 +62,19 @@ impl Served {
         self.endpoint.endpoint.method
     }
 
-    pub(super) fn answer<B>(
+    /// Answers a request. The request gets an id before anything else reads the request, and the answer has that id.
+    pub(super) fn identified<B>(
+        self: Arc<Self>,
+        mut request: Request<B>,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + use<B>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+    {
+        let id = request_id::identify(request.headers_mut());
+        self.answer(request).map_ok(|response| with_id(response, id))
+    }
+
+    fn answer<B>(
         self: Arc<Self>,
         request: Request<B>,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + use<B>
@@ -178,7 +192,7 @@ mod tests {
     /// word. Behind `serve`, each connection stores one such future.
     #[test]
     fn the_future_of_a_call_fits_a_cached_allocation() {
-        let size = of_future(Served::answer::<Body>);
+        let size = of_future(Served::identified::<Body>);
         assert!(size <= 1024, "the future of a call has grown to {size} bytes");
     }
 

@@ -18,12 +18,17 @@ use crate::protocol::request_id::{self, REQUEST_ID};
 
 /// A route for each path of each endpoint, and the routes that are not endpoints.
 pub(super) fn router(assembled: &Arc<Assembled>) -> Router {
-    let router = Served::all(assembled).fold(Router::new(), |router, (paths, served)| route(router, &paths, &served));
     // Only the routes, and not the fallback, because the host answers all other paths.
-    beside_endpoints(router, assembled).route_layer(middleware::from_fn(identified))
+    let beside = beside_endpoints(Router::new(), assembled);
+    let beside = if beside.has_routes() {
+        beside.route_layer(middleware::from_fn(identified))
+    } else {
+        beside
+    };
+    Served::all(assembled).fold(beside, |router, (paths, served)| route(router, &paths, &served))
 }
 
-/// Gives each request an id, as [`Service::answer`](super::Service::answer) does.
+/// Gives each request an id, as [`Served::identified`] does.
 async fn identified(mut request: Request<Body>, next: Next) -> Response<Body> {
     let id = request_id::identify(request.headers_mut());
     with_id(next.run(request).await, id)
@@ -45,7 +50,7 @@ pub(super) fn route(router: Router, paths: &[String], served: &Arc<Served>) -> R
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
         };
-        let service = service_fn(move |request: Request<Body>| Arc::clone(&served).answer(request));
+        let service = service_fn(move |request: Request<Body>| Arc::clone(&served).identified(request));
         router.route(path, on_service(method, service.clone()).fallback_service(service))
     })
 }

@@ -1,6 +1,5 @@
 //! The app as one service: finds an endpoint by the path of the request, and passes other paths to axum's router.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 #[cfg(feature = "tls")]
 use std::future::ready;
@@ -11,6 +10,7 @@ use axum::extract;
 use axum::{BoxError, Router};
 use bytes::Bytes;
 use futures_util::future::{FutureExt as _, TryFutureExt as _};
+use hashbrown::HashMap;
 use http::{Request, Response};
 use http_body_util::{Either, Full};
 use tower::Service as _;
@@ -32,6 +32,8 @@ pub(super) type Answer = Either<Full<Bytes>, Body>;
 pub(crate) struct Service(Arc<Paths>);
 
 struct Paths {
+    /// Requests only look paths up, and never add one, so hashbrown's hasher is safe here. It is faster than the standard
+    /// library's, which withstands callers that choose what is added.
     endpoints: HashMap<String, Arc<Served>>,
     beside: Router,
     #[cfg(feature = "tls")]
@@ -81,7 +83,7 @@ impl Service {
         }
     }
 
-    /// Answers a request. The request gets an id before anything else reads the request, and every answer has that id.
+    /// Answers a request. Each request gets an id, and every answer has that id.
     pub(crate) fn answer<B>(
         &self,
         mut request: Request<B>,
@@ -89,19 +91,20 @@ impl Service {
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
-        let id = request_id::identify(request.headers_mut());
         let Paths { endpoints, beside, .. } = &*self.0;
-        let answering = match endpoints.get(request.uri().path()) {
+        match endpoints.get(request.uri().path()) {
             Some(served) => Arc::clone(served)
-                .answer(request)
+                .identified(request)
                 .map_ok(|response| response.map(Either::Left))
                 .left_future(),
-            None => beside
-                .clone()
-                .call(request.map(Body::new))
-                .map_ok(|response| response.map(Either::Right))
-                .right_future(),
-        };
-        answering.map_ok(|response| with_id(response, id))
+            None => {
+                let id = request_id::identify(request.headers_mut());
+                beside
+                    .clone()
+                    .call(request.map(Body::new))
+                    .map_ok(|response| with_id(response, id).map(Either::Right))
+                    .right_future()
+            }
+        }
     }
 }

@@ -2,7 +2,8 @@
 //! type.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use jsonschema::json::{Json, SerdeJson};
@@ -42,8 +43,9 @@ impl Effort {
 #[derive(Default)]
 pub(crate) struct BoundInputs {
     pub(super) inputs: Vec<BoundInput>,
-    /// The names under which a caller sends the inputs, each with its place among them.
-    places: HashMap<String, usize>,
+    /// The names under which a caller sends the inputs, by their lengths and then by their letters, so that a search
+    /// rarely compares letters.
+    places: Box<[String]>,
     /// Whether serde may try several forms of a value one after the other.
     has_forms: bool,
 }
@@ -134,9 +136,10 @@ impl BoundInputs {
             .collect();
         refuse_one_name_for_two(&bound, &mut mistakes);
         if mistakes.is_empty() {
-            let names = bound.iter().flat_map(BoundInput::names).map(str::to_owned);
+            let mut places: Vec<String> = bound.iter().flat_map(BoundInput::names).map(str::to_owned).collect();
+            places.sort_unstable_by(|one, other| by_length(one, other));
             Ok(Self {
-                places: names.zip(0..).collect(),
+                places: places.into(),
                 has_forms: bound.iter().any(BoundInput::has_forms),
                 inputs: bound,
             })
@@ -158,7 +161,7 @@ impl BoundInputs {
 
     /// The place of a name among the names of all inputs, if it is one of them.
     pub(super) fn place_of(&self, name: &str) -> Option<usize> {
-        self.places.get(name).copied()
+        self.places.binary_search_by(|place| by_length(place, name)).ok()
     }
 
     /// Whether the input with this name is a UUID.
@@ -175,6 +178,11 @@ impl BoundInputs {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.inputs.iter().flat_map(BoundInput::names)
     }
+}
+
+/// The order of [`BoundInputs::places`].
+fn by_length(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 /// Refuses two inputs of the same name: one value would be read into both, and the manifest would describe only one.
