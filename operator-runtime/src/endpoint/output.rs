@@ -1,5 +1,6 @@
 //! Turns the value or `Result` that a handler returned into the bytes that are sent.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -10,8 +11,16 @@ use serde::Serialize;
 
 use super::compound_keys::AnyKeys;
 use crate::problem::{DocumentedError, Error, ProblemSpec};
-use crate::record::Response;
 use crate::schema;
+
+/// The longest answer, in bytes, that is copied from the buffer of its thread. A longer one takes the buffer away, so that
+/// the buffer remains small.
+const LONGEST_COPY: usize = 1024;
+
+thread_local! {
+    /// The buffer into which this thread writes its answers. It rarely has to grow.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A handler's answer as JSON: exactly the bytes that are stored and sent.
 #[derive(Debug)]
@@ -20,19 +29,21 @@ pub struct AnswerBytes(pub(crate) Bytes);
 impl AnswerBytes {
     /// Serializes a value.
     pub(super) fn of<T: Serialize>(value: &T) -> Result<Self, Error> {
-        // The capacity is enough for most answers, so the buffer rarely has to grow.
-        let mut body = Vec::with_capacity(256);
-        if serde_json::to_writer(&mut body, value).is_err() {
+        let mut buffer = BUFFER.take();
+        buffer.clear();
+        if serde_json::to_writer(&mut buffer, value).is_err() {
             // Perhaps only because of a map key. A second attempt costs nothing for all other answers.
-            body.clear();
-            serde_json::to_writer(&mut body, &AnyKeys(value)).map_err(Error::unwritable)?;
+            buffer.clear();
+            serde_json::to_writer(&mut buffer, &AnyKeys(value)).map_err(Error::unwritable)?;
         }
-        // The record keeps the buffer of a long answer, so the spare capacity would stay allocated. A short answer is
-        // copied for the record, so its spare capacity does not matter.
-        if body.len() > Response::SHORT {
-            body.shrink_to_fit();
+        // A record may keep the body, so the body has no spare capacity.
+        if buffer.len() > LONGEST_COPY {
+            buffer.shrink_to_fit();
+            return Ok(Self(buffer.into()));
         }
-        Ok(Self(body.into()))
+        let body = Bytes::copy_from_slice(&buffer);
+        BUFFER.set(buffer);
+        Ok(Self(body))
     }
 }
 

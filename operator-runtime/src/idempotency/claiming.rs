@@ -80,7 +80,7 @@ impl<'f> Claiming<'f> {
             Swap::Held { revision, record, ages } => (revision, record, ages),
         };
         let was_running = held.state == crate::record::State::InProgress;
-        match machine::claim(&held, ages, self.first, self.effect, settings) {
+        match machine::claim(Arc::unwrap_or_clone(held), ages, self.first, self.effect, settings) {
             Decision::Claim(record, first_seen) => {
                 self.expected = Some(revision);
                 self.later = Some(Arc::new(record));

@@ -177,23 +177,23 @@ pub(crate) enum Decision {
 }
 
 /// What a request may do if `held` is the stored record. `first` is the record to write if no record is stored.
-pub(crate) fn claim(held: &Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Decision {
-    let alive = is_alive(held, ages, settings);
-    if is_expired(held, ages, settings) {
+pub(crate) fn claim(held: Record, ages: Ages, first: &Record, effect: Effect, settings: &Settings) -> Decision {
+    let alive = is_alive(&held, ages, settings);
+    if is_expired(&held, ages, settings) {
         return Decision::Claim(first.clone(), FirstSeen::Reset);
     }
     if held.fingerprint != first.fingerprint {
         return Decision::Tell(Recorded::KeyReused);
     }
-    match &held.state {
+    match held.state {
         State::InProgress if alive => Decision::Tell(Recorded::StillRunning),
         State::InProgress if effect.may_run_again() => again(held),
         State::InProgress => Decision::GiveUp(Record {
             state: State::Unknown,
-            ..held.clone()
+            ..held
         }),
         State::Released => again(held),
-        State::Completed(response) => Decision::Tell(Recorded::Replayed(response.clone())),
+        State::Completed(response) => Decision::Tell(Recorded::Replayed(response)),
         State::NotKept => Decision::Tell(Recorded::ResponseNotKept),
         State::Unknown => Decision::Tell(Recorded::OutcomeUnknown),
     }
@@ -209,12 +209,12 @@ fn is_expired(held: &Record, ages: Ages, settings: &Settings) -> bool {
     ages.since_first_seen >= settings.ttl && !is_alive(held, ages, settings)
 }
 
-fn again(held: &Record) -> Decision {
+fn again(held: Record) -> Decision {
     Decision::Claim(
         Record {
             epoch: held.epoch.saturating_add(1),
             state: State::InProgress,
-            ..held.clone()
+            ..held
         },
         FirstSeen::Keep,
     )
@@ -251,7 +251,7 @@ pub(crate) fn finish(outcome: HandlerOutcome, effect: Effect, settings: &Setting
     } else if response.body.len() > settings.response_limit {
         State::NotKept
     } else {
-        State::Completed(response.to_keep())
+        State::Completed(response.clone())
     };
     (state, Answer::Response { response, kind })
 }

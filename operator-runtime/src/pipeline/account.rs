@@ -1,7 +1,9 @@
 //! Counts and logs each call when the call ends, even if its caller has disconnected.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -9,6 +11,7 @@ use super::reply::Reply;
 use crate::clock::{milliseconds, timer_now};
 use crate::pipeline::prepared::PreparedEndpoint;
 use crate::protocol::caller::Caller;
+use crate::protocol::request_id;
 use crate::protocol::trace_parent::TraceParent;
 
 /// Counts and logs one call when the call ends.
@@ -19,14 +22,10 @@ pub(crate) struct Account {
     started: Option<Instant>,
 }
 
-/// The span of a call. Every line that is logged within it names the caller.
-pub(super) fn span(
-    endpoint: &PreparedEndpoint,
-    caller: &Caller,
-    idempotency_key: &str,
-    request_id: &str,
-    trace: Option<&TraceParent>,
-) -> Span {
+/// The span of a call. Every line that is logged within it names the caller. The headers are read only if the span is
+/// recorded.
+pub(super) fn span(endpoint: &PreparedEndpoint, caller: &Caller, idempotency_key: &str, headers: &HeaderMap) -> Span {
+    let trace = LazyCell::new(|| TraceParent::of(headers));
     tracing::info_span!(
         "call",
         endpoint = endpoint.endpoint.name,
@@ -34,9 +33,9 @@ pub(super) fn span(
         key_id = caller.name().id(),
         scheme = caller.scheme().word(),
         idempotency_key,
-        request_id,
-        trace_id = trace.map(|trace| display(trace.trace_id_digits())),
-        parent_id = trace.map(|trace| display(trace.parent_id_digits())),
+        request_id = request_id::of(headers),
+        trace_id = trace.as_ref().map(|trace| display(trace.trace_id_digits())),
+        parent_id = trace.as_ref().map(|trace| display(trace.parent_id_digits())),
     )
 }
 

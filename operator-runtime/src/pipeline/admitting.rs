@@ -25,7 +25,6 @@ use crate::problem::{Error, Kind};
 use crate::protocol::caller::Caller;
 use crate::protocol::envelope::remove_tokens;
 use crate::protocol::request::{Content, Kept, Verified};
-use crate::protocol::request_id;
 use crate::protocol::trace_parent::TraceParent;
 
 /// A verified call with a permit to run.
@@ -161,17 +160,12 @@ impl Pipeline {
 
     /// The span of a call, as a child of the caller's span.
     fn span(&self, endpoint: &PreparedEndpoint, caller: &Caller, headers: &HeaderMap, idempotency_key: &str) -> Span {
-        let trace = TraceParent::of(headers);
-        let span = account::span(
-            endpoint,
-            caller,
-            idempotency_key,
-            request_id::of(headers),
-            trace.as_ref(),
-        );
+        let span = account::span(endpoint, caller, idempotency_key, headers);
         // Before the span is entered, because its parent cannot be set later.
-        if let (Some(adopt), Some(trace)) = (&self.adopt, &trace) {
-            adopt(&span, trace);
+        if let Some(adopt) = &self.adopt
+            && let Some(trace) = TraceParent::of(headers)
+        {
+            adopt(&span, &trace);
         }
         span
     }

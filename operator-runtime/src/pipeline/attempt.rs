@@ -26,11 +26,9 @@ use crate::idempotency::lease::Lease;
 use crate::idempotency::operations::Operations;
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
 use crate::problem::{Error, Kind};
-use crate::record::Response;
 use crate::record::operation::OperationId;
+use crate::record::{JSON, Response};
 use crate::store::{StoreError, is_conflict, is_out_of_reach};
-
-const JSON: &str = "application/json";
 
 /// Runs the handler. No other function calls a handler.
 pub(super) async fn run(

@@ -46,6 +46,7 @@ use crate::problem::{Error, Outcome};
 #[cfg(feature = "mcp")]
 use crate::protocol::bearer::{Bearer, ToolCall};
 use crate::protocol::caller::Refused;
+use crate::protocol::credentials::BoundCredentials;
 #[cfg(any(feature = "mcp", feature = "tls"))]
 use crate::protocol::credentials::Credentials;
 #[cfg(any(feature = "mcp", feature = "tls"))]
@@ -113,7 +114,7 @@ impl Pipeline {
         Self::carry_out(if waits {
             Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {
-            self.open(endpoint, head, body)
+            self.open(endpoint, &credentials, head, body)
         })
     }
 
@@ -139,8 +140,14 @@ impl Pipeline {
         }
     }
 
-    fn open<'p>(&'p self, endpoint: &Arc<PreparedEndpoint>, head: Parts, body: Bytes) -> Opening<'p> {
-        let verified = self.verify(endpoint, &head, body);
+    fn open<'p>(
+        &'p self,
+        endpoint: &Arc<PreparedEndpoint>,
+        credentials: &BoundCredentials,
+        head: Parts,
+        body: Bytes,
+    ) -> Opening<'p> {
+        let verified = self.verify(endpoint, credentials, &head, body);
         let next = verified.and_then(|verified| {
             self.rates.count(verified.caller(), endpoint, &head.headers)?;
             Ok((self.admit(endpoint, &verified, &head.headers)?, verified.keep()))
@@ -151,12 +158,17 @@ impl Pipeline {
         }
     }
 
-    fn verify<'h>(&self, endpoint: &PreparedEndpoint, head: &'h Parts, body: Bytes) -> Result<Verified<'h>, Reply> {
+    fn verify<'h>(
+        &self,
+        endpoint: &PreparedEndpoint,
+        credentials: &BoundCredentials,
+        head: &'h Parts,
+        body: Bytes,
+    ) -> Result<Verified<'h>, Reply> {
         let method = endpoint.endpoint.method;
-        let credentials = endpoint.credentials.load();
         Unverified::parse(method, head.uri.query(), &head.headers, body, credentials.accepted())
             .map_err(Refused::from)
-            .and_then(|unverified| unverified.verify(&credentials, &head.extensions, self.clock.unix_seconds()))
+            .and_then(|unverified| unverified.verify(credentials, &head.extensions, self.clock.unix_seconds()))
             .map_err(|refused| not_verified(endpoint, refused, &head.headers))
     }
 
@@ -171,7 +183,12 @@ impl Pipeline {
     ) -> Result<Begun<'p>, Reply> {
         endpoint.credentials.load_full().all().fetch(&head.headers).await;
         let request_id = request_id::of(&head.headers).to_owned();
-        let opening = large::hash_in_turn(|| self.open(endpoint, head, body)).await;
+        let opening = large::hash_in_turn(|| {
+            // Loaded again, because they may have changed during the wait.
+            let credentials = endpoint.credentials.load();
+            self.open(endpoint, &credentials, head, body)
+        })
+        .await;
         drop(room);
         match opening {
             Ok(Opening::Done(begun)) => begun,

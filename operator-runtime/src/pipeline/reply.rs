@@ -12,8 +12,8 @@ use crate::problem::{Error, Kind, Outcome, ProblemSpec};
 use crate::protocol::caller::Refused;
 use crate::protocol::request::Refusal;
 use crate::protocol::request_id;
-use crate::record::Response;
 use crate::record::operation::OperationId;
+use crate::record::{JSON, Response};
 use crate::store::StoreError;
 
 /// The reply to the caller.
@@ -38,7 +38,7 @@ impl Reply {
     pub(crate) fn empty_object() -> Self {
         let response = Response {
             status: StatusCode::OK,
-            content_type: "application/json".into(),
+            content_type: JSON.into(),
             body: Bytes::from_static(b"{}"),
         };
         Self::of(response, None)

@@ -14,11 +14,9 @@ use serde::Serialize;
 
 pub(crate) use self::kind::Kind;
 pub(crate) use self::outcome::Outcome;
+pub(crate) use crate::record::PROBLEM_JSON;
 use crate::record::Response;
 use crate::record::operation::OperationId;
-
-/// The media type of an error (RFC 9457 §3).
-pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// The detail of an error whose cause is only in the log.
 const FAILED: &str =

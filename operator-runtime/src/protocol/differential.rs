@@ -148,7 +148,7 @@ fn raw_queries_are_read_as_cpython_reads_them() {
             // A repeated parameter is reported only if the signature is valid, so the signature was valid.
             Err(refusal) => assert_eq!(
                 refusal.to_string(),
-                super::request::Refusal::ParameterTwice.to_string(),
+                super::request::Refusal::Mistake(super::request::Mistake::ParameterTwice).to_string(),
                 "{query:?}"
             ),
         }

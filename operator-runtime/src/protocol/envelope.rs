@@ -1,22 +1,21 @@
 //! The headers of the protocol, found in one pass and parsed into types.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::credentials::Accepted;
 #[cfg(feature = "oauth")]
 use super::oauth::NO_JWT;
-use super::refusal::Refusal;
+use super::refusal::{Mistake, Refusal};
 
-const API_KEY: &str = "x-api-key";
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The headers of a call, which are not verified yet.
 #[derive(Debug)]
 pub(super) struct Envelope<'h> {
     pub(super) idempotency_key: Option<&'h HeaderValue>,
     pub(super) credential: Credential<'h>,
-    /// A mistake that is reported only to a caller that is verified.
-    pub(super) mistake: Option<Refusal>,
+    pub(super) mistake: Option<Mistake>,
 }
 
 /// What a request gives to show who sends it. Each request has one, so no credential is tried as another kind.
@@ -86,7 +85,7 @@ impl<'h> Headers<'h> {
                 "x-timestamp" => found.timestamp.add(value),
                 "x-signature" => found.signature.add(value),
                 "authorization" => found.authorization.add(value),
-                API_KEY => found.api_key.add(value),
+                "x-api-key" => found.api_key.add(value),
                 "content-type" => found.content_type.add(value),
                 "content-encoding" => found.encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity"),
                 _ => {}
@@ -231,11 +230,11 @@ impl<'h> Envelope<'h> {
         let idempotency_key = own.or(plain);
         let differ = matches!((own, plain), (Some(own), Some(plain)) if own != plain);
         let is_valid = idempotency_key.is_none_or(|key| is_idempotency_key(key.as_bytes()));
-        let mistake = (!is_valid).then_some(Refusal::IdempotencyKey);
+        let mistake = (!is_valid).then_some(Mistake::IdempotencyKey);
         Ok(Self {
             idempotency_key,
             credential: headers.credential(idempotency_key, accepted)?,
-            mistake: mistake.or_else(|| differ.then_some(Refusal::TwoIdempotencyKeys)),
+            mistake: mistake.or_else(|| differ.then_some(Mistake::TwoIdempotencyKeys)),
         })
     }
 }

@@ -52,12 +52,18 @@ pub(crate) enum Refusal {
         payload_length: usize,
         payload_sha256: String,
     },
+    ParameterNotUtf8,
+    Mistake(Mistake),
+}
+
+/// A mistake that is reported only to a caller that is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mistake {
     IdempotencyKey,
     TwoIdempotencyKeys,
     BodyOnGet,
     QueryOnPost,
     ParameterTwice,
-    ParameterNotUtf8,
 }
 
 /// The kind of a refusal. `problem/kind.rs` has its type, status and title.
@@ -126,12 +132,7 @@ impl Refusal {
             Self::Stale(_) | Self::Milliseconds => K::StaleTimestamp,
             Self::Signature { .. } => K::SignatureMismatch,
             Self::ContentEncoding | Self::ContentType => K::UnsupportedMediaType,
-            Self::IdempotencyKey
-            | Self::TwoIdempotencyKeys
-            | Self::BodyOnGet
-            | Self::QueryOnPost
-            | Self::ParameterTwice
-            | Self::ParameterNotUtf8 => K::Malformed,
+            Self::Mistake(_) | Self::ParameterNotUtf8 => K::Malformed,
         }
     }
 }
@@ -214,20 +215,22 @@ impl fmt::Display for Refusal {
                 }
                 formatter.write_str(", and check the signing key.")
             }
-            Self::IdempotencyKey => {
-                formatter.write_str("X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon.")
-            }
-            Self::TwoIdempotencyKeys => formatter.write_str(
-                "X-Idempotency-Key and Idempotency-Key have different values: send one of them, or the same value in both.",
-            ),
-            Self::BodyOnGet => formatter.write_str("A GET must not have a body: send its inputs as search parameters."),
-            Self::QueryOnPost => formatter.write_str(
-                "A POST must not have search parameters, not even a bare `?`: send its inputs as the JSON body.",
-            ),
-            Self::ParameterTwice => formatter.write_str("A search parameter is given twice: give each parameter once."),
             Self::ParameterNotUtf8 => {
                 formatter.write_str("A search parameter is not UTF-8 after percent-decoding: encode its text as UTF-8 before percent-encoding.")
             }
+            Self::Mistake(mistake) => formatter.write_str(match mistake {
+                Mistake::IdempotencyKey => {
+                    "X-Idempotency-Key must be 1 to 255 visible ASCII characters without a colon."
+                }
+                Mistake::TwoIdempotencyKeys => {
+                    "X-Idempotency-Key and Idempotency-Key have different values: send one of them, or the same value in both."
+                }
+                Mistake::BodyOnGet => "A GET must not have a body: send its inputs as search parameters.",
+                Mistake::QueryOnPost => {
+                    "A POST must not have search parameters, not even a bare `?`: send its inputs as the JSON body."
+                }
+                Mistake::ParameterTwice => "A search parameter is given twice: give each parameter once.",
+            }),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::envelope::{Credential, Envelope, Header, Headers};
 use super::freshness;
 pub(crate) use super::parameters::Parameters;
 use super::python_json;
-pub(crate) use super::refusal::{Refusal, RefusalKind};
+pub(crate) use super::refusal::{Mistake, Refusal, RefusalKind};
 use super::secrets::KeyName;
 use crate::protocol::method::Method;
 
@@ -22,8 +22,7 @@ pub(crate) struct Unverified<'h> {
     content_type: Option<&'h HeaderValue>,
     /// `None` if a parameter is not UTF-8, so that the signed payload cannot be computed.
     content: Option<Content>,
-    /// A mistake that is reported only to a caller that is verified.
-    mistake: Option<Refusal>,
+    mistake: Option<Mistake>,
 }
 
 /// A request whose caller is verified.
@@ -66,24 +65,24 @@ impl<'h> Unverified<'h> {
         accepted: Accepted,
     ) -> Result<Self, Refusal> {
         let headers = Headers::find(headers);
-        let mut envelope = Envelope::parse(&headers, accepted)?;
+        let envelope = Envelope::parse(&headers, accepted)?;
         if headers.encoded {
             return Err(Refusal::ContentEncoding);
         }
         let content_type = content_type(method, headers.content_type)?;
-        let mut mistake = envelope.mistake.take();
+        let mut mistake = envelope.mistake;
         let content = match method {
             Method::Get => {
-                mistake = mistake.or_else(|| (!body.is_empty()).then_some(Refusal::BodyOnGet));
+                mistake = mistake.or_else(|| (!body.is_empty()).then_some(Mistake::BodyOnGet));
                 Parameters::decode(query.unwrap_or_default())
                     .ok()
                     .map(|(parameters, twice)| {
-                        mistake = mistake.take().or_else(|| twice.then_some(Refusal::ParameterTwice));
+                        mistake = mistake.or_else(|| twice.then_some(Mistake::ParameterTwice));
                         Content::Parameters(parameters)
                     })
             }
             Method::Post => {
-                mistake = mistake.or_else(|| query.is_some().then_some(Refusal::QueryOnPost));
+                mistake = mistake.or_else(|| query.is_some().then_some(Mistake::QueryOnPost));
                 Some(Content::Body(body))
             }
         };
@@ -140,7 +139,7 @@ impl<'h> Unverified<'h> {
                 content,
             }),
             (None, _) => Err(Refused::of(caller, Refusal::ParameterNotUtf8)),
-            (Some(_), Some(mistake)) => Err(Refused::of(caller, mistake)),
+            (Some(_), Some(mistake)) => Err(Refused::of(caller, Refusal::Mistake(mistake))),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of requests and answers.
@@ -50,7 +51,10 @@ fn random() -> HeaderValue {
     let mut digits = [0; 32];
     // This cannot fail, because each byte has two digits.
     let _ = const_hex::encode_to_slice(bytes, &mut digits);
-    HeaderValue::from_bytes(&digits).unwrap_or_else(|_| HeaderValue::from_static("0"))
+    // The request and the answer share these bytes. Bytes that are copied from a slice would become shared by one more
+    // allocation.
+    let id = HeaderValue::from_maybe_shared(Bytes::from_owner(digits));
+    id.unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::credentials::BoundCredentials;
-use super::request::{Kept, Refusal, RefusalKind, Unverified, Verified};
+use super::request::{Kept, Mistake, Refusal, RefusalKind, Unverified, Verified};
 use super::signature::Keys;
 use crate::protocol::method::Method;
 
@@ -139,7 +139,10 @@ fn moving_a_colon_between_parts_of_the_payload_does_not_forge_a_call() {
         key: "k:1",
         ..Attempt::default()
     };
-    assert_eq!(colon.answer(&keys, &keys).unwrap_err(), Refusal::IdempotencyKey);
+    assert_eq!(
+        colon.answer(&keys, &keys).unwrap_err(),
+        Refusal::Mistake(Mistake::IdempotencyKey)
+    );
 }
 
 #[test]

@@ -18,6 +18,11 @@ pub use self::age::{Ages, FirstSeen, Times};
 pub use self::audit::{AuditRow, Audited};
 use self::operation::{Fingerprint, Origin};
 
+/// The media type of a value.
+pub(crate) const JSON: &str = "application/json";
+/// The media type of an error (RFC 9457 §3).
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
 /// A handler's response, byte for byte as sent and as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,9 +36,6 @@ pub struct Response {
 }
 
 impl Response {
-    /// The longest body, in bytes, that is copied before it is kept. Longer bodies are written without spare capacity.
-    pub(crate) const SHORT: usize = 1024;
-
     /// A response with this status, content type and body.
     #[must_use]
     pub fn new(status: StatusCode, content_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
@@ -41,21 +43,6 @@ impl Response {
             status,
             content_type: content_type.into(),
             body,
-        }
-    }
-
-    /// A copy of this response for the record. A short body is copied, so that the record does not keep the spare
-    /// capacity of the original buffer. The copied buffer becomes reference-counted only when the response is first
-    /// replayed.
-    pub(crate) fn to_keep(&self) -> Self {
-        Self {
-            status: self.status,
-            content_type: self.content_type.clone(),
-            body: if self.body.len() <= Self::SHORT {
-                Bytes::copy_from_slice(&self.body)
-            } else {
-                self.body.clone()
-            },
         }
     }
 }
@@ -212,7 +199,20 @@ impl Record {
     ///
     /// # Errors
     /// If a later version wrote the record, or the record is damaged.
-    pub fn decode(mut bytes: Bytes) -> Result<Self, DecodeError> {
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the body of the record keeps the memory of the bytes"
+    )]
+    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        Self::read(&bytes, |body| bytes.slice_ref(body))
+    }
+
+    /// Like [`decode`](Self::decode), but the bytes remain where they are, and the body is copied.
+    pub(crate) fn decode_copy(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::read(bytes, Bytes::copy_from_slice)
+    }
+
+    fn read(mut bytes: &[u8], body: impl FnOnce(&[u8]) -> Bytes) -> Result<Self, DecodeError> {
         let [format] = take(&mut bytes)?;
         if !(1..=FORMAT).contains(&format) {
             return Err(DecodeError::Format { found: format });
@@ -222,7 +222,7 @@ impl Record {
         let fingerprint = Fingerprint::from_bytes(take(&mut bytes)?);
         let origin = match format {
             1 => Origin::default(),
-            _ => Origin::from_text(&take_text(&mut bytes)?),
+            _ => Origin::from_text(take_text(&mut bytes)?),
         };
         let serial = match format {
             ..=WITHOUT_SERIAL => None,
@@ -237,7 +237,7 @@ impl Record {
             _ => take_settlement(tag, &mut bytes)?.map(Arc::new),
         };
         let state = match if format == 1 { tag } else { tag & !SETTLED } {
-            COMPLETED => State::Completed(decode_response(bytes)?),
+            COMPLETED => State::Completed(read_response(bytes, body)?),
             _ if !bytes.is_empty() => return Err(DecodeError::Damaged),
             IN_PROGRESS => State::InProgress,
             RELEASED => State::Released,
@@ -256,25 +256,32 @@ impl Record {
     }
 }
 
-fn take_settlement(tag: u8, bytes: &mut Bytes) -> Result<Option<Settlement>, DecodeError> {
+fn take_settlement(tag: u8, bytes: &mut &[u8]) -> Result<Option<Settlement>, DecodeError> {
     if tag & SETTLED == 0 {
         return Ok(None);
     }
     let seconds = Duration::from_secs(u64::from_be_bytes(take(bytes)?));
     Ok(Some(Settlement {
         at: UNIX_EPOCH.checked_add(seconds).ok_or(DecodeError::Damaged)?,
-        by: take_text(bytes)?,
+        by: take_text(bytes)?.to_owned(),
     }))
 }
 
-fn decode_response(mut bytes: Bytes) -> Result<Response, DecodeError> {
+fn read_response(mut bytes: &[u8], body: impl FnOnce(&[u8]) -> Bytes) -> Result<Response, DecodeError> {
     let status = StatusCode::from_u16(u16::from_be_bytes(take(&mut bytes)?));
     let content_type = take_text(&mut bytes)?;
     Ok(Response {
         status: status.map_err(|_| DecodeError::Damaged)?,
-        content_type: Cow::Owned(content_type),
-        body: bytes,
+        content_type: content_type_of(content_type),
+        body: body(bytes),
     })
+}
+
+/// A content type of this crate's answers is not copied.
+fn content_type_of(text: &str) -> Cow<'static, str> {
+    let ours = [JSON, PROBLEM_JSON];
+    let ours = ours.into_iter().find(|content_type| *content_type == text);
+    ours.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)
 }
 
 fn text_length(text: &str) -> usize {
@@ -287,21 +294,16 @@ fn put_text(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend(text.as_bytes());
 }
 
-fn take_text(bytes: &mut Bytes) -> Result<String, DecodeError> {
+fn take_text<'b>(bytes: &mut &'b [u8]) -> Result<&'b str, DecodeError> {
     let length = usize::try_from(u64::from_be_bytes(take(bytes)?)).map_err(|_| DecodeError::Damaged)?;
-    if length > bytes.len() {
-        return Err(DecodeError::Damaged);
-    }
-    let text = str::from_utf8(&bytes.split_to(length))
-        .map_err(|_| DecodeError::Damaged)?
-        .to_owned();
-    Ok(text)
+    let text = bytes.split_off(..length).ok_or(DecodeError::Damaged)?;
+    str::from_utf8(text).map_err(|_| DecodeError::Damaged)
 }
 
-fn take<const LENGTH: usize>(bytes: &mut Bytes) -> Result<[u8; LENGTH], DecodeError> {
-    let taken = *bytes.first_chunk().ok_or(DecodeError::Damaged)?;
-    let _ = bytes.split_to(LENGTH);
-    Ok(taken)
+fn take<const LENGTH: usize>(bytes: &mut &[u8]) -> Result<[u8; LENGTH], DecodeError> {
+    let (taken, rest) = bytes.split_first_chunk().ok_or(DecodeError::Damaged)?;
+    *bytes = rest;
+    Ok(*taken)
 }
 
 #[cfg(test)]

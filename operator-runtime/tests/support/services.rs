@@ -104,7 +104,8 @@ impl Redis {
     /// If one of the servers does not answer.
     pub fn wait_until_copied_to(&self, replica: &Self) {
         let offset = |server: &Self| {
-            let figure = r#"EVAL "return string.match(redis.call('INFO', 'replication'), 'master_repl_offset:(%d+)')" 0"#;
+            let figure =
+                r#"EVAL "return string.match(redis.call('INFO', 'replication'), 'master_repl_offset:(%d+)')" 0"#;
             server.ask(figure).parse::<u64>().expect("an offset")
         };
         let answered = offset(self);

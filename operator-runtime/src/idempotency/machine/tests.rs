@@ -65,7 +65,7 @@ fn ages(written: u64, first_seen: u64) -> Ages {
 }
 
 fn ask(state: State, ages: Ages, effect: Effect) -> Decision {
-    claim(&held(state), ages, &asked(), effect, &Settings::default())
+    claim(held(state), ages, &asked(), effect, &Settings::default())
 }
 
 fn next_attempt() -> Decision {
@@ -122,7 +122,7 @@ fn another_request_with_the_same_key_is_refused_in_every_state() {
     for state in states() {
         for age in [0, 20, 3_599] {
             let step = claim(
-                &held(state.clone()),
+                held(state.clone()),
                 ages(age, age),
                 &other(),
                 Effect::AtMostOnce,
@@ -138,7 +138,7 @@ fn an_expired_record_counts_as_absent() {
     for state in states() {
         for first in [asked(), other()] {
             let step = claim(
-                &held(state.clone()),
+                held(state.clone()),
                 ages(3_600, 3_600),
                 &first,
                 Effect::AtMostOnce,

@@ -13,7 +13,7 @@ use crate::problem::Kind;
 use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::ed25519::VerifyingKeys;
 use crate::protocol::method::Method;
-use crate::protocol::request::{Refusal, RefusalKind, Unverified, Verified};
+use crate::protocol::request::{Mistake, Refusal, RefusalKind, Unverified, Verified};
 use crate::protocol::signature::Keys;
 
 const URL: &str = "https://api.example.com/refunds";
@@ -311,11 +311,17 @@ fn the_key_of_an_operation_may_be_in_either_header() {
     assert_eq!(key(&[(own, "k")]), Ok(Some("k".to_owned())));
     assert_eq!(key(&[(plain, "k")]), Ok(Some("k".to_owned())));
     assert_eq!(key(&[(own, "k"), (plain, "k")]), Ok(Some("k".to_owned())));
-    assert_eq!(key(&[(own, "k"), (plain, "l")]), Err(Refusal::TwoIdempotencyKeys));
-    assert_eq!(key(&[(plain, "k:l")]), Err(Refusal::IdempotencyKey));
+    assert_eq!(
+        key(&[(own, "k"), (plain, "l")]),
+        Err(Refusal::Mistake(Mistake::TwoIdempotencyKeys))
+    );
+    assert_eq!(key(&[(plain, "k:l")]), Err(Refusal::Mistake(Mistake::IdempotencyKey)));
     assert_eq!(
         key(&[(plain, "k"), (plain, "k")]),
         Err(Refusal::HeaderTwice("Idempotency-Key"))
     );
-    assert_eq!(Refusal::TwoIdempotencyKeys.kind(), RefusalKind::Malformed);
+    assert_eq!(
+        Refusal::Mistake(Mistake::TwoIdempotencyKeys).kind(),
+        RefusalKind::Malformed
+    );
 }

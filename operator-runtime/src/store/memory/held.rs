@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-
 use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, Swap, Times};
 
 /// A record and its times. The record is in the form in which the other stores write it, because in that form it is one
@@ -56,7 +54,7 @@ impl Held {
     }
 
     fn record(&self) -> Result<Record, DecodeError> {
-        Record::decode(Bytes::copy_from_slice(&self.record))
+        Record::decode_copy(&self.record)
     }
 
     pub(super) fn answer(&self, now: Moment) -> Result<Swap, DecodeError> {

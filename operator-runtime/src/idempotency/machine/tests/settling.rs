@@ -54,7 +54,7 @@ fn a_person_can_settle_only_an_unknown_outcome() {
 fn a_settled_operation_keeps_who_settled_it_when_it_runs_again() {
     let released = settled(State::Unknown, ages(1, 1), Effect::AtMostOnce, &Finding::NotDone).expect("unknown");
     let step = claim(
-        &released,
+        released.clone(),
         ages(1, 1),
         &asked(),
         Effect::AtMostOnce,
