@@ -8,7 +8,10 @@ in a cache, but only once the handler has ended. So it has these faults:
 - an idempotency key with a colon is accepted, so that one payload belongs to two requests;
 - other inputs under a used key get the cached answer.
 
-    careless.py SECRET      prints its port, and then serves until it is killed
+With `first`, it has only the fault that is hardest to see: duplicates act, and each of them gets the answer that was
+stored first, as with "insert or ignore, then select".
+
+    careless.py SECRET [first]      prints its port, and then serves until it is killed
 """
 import hashlib
 import hmac
@@ -19,13 +22,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
-SECRET = sys.argv[1]
+SECRET, STORES_FIRST = sys.argv[1], sys.argv[2:] == ["first"]
 NUMBERS, CACHE = itertools.count(1), {}
 
 
 def is_verified(url, headers, content):
     key, timestamp = headers["X-Idempotency-Key"], headers["X-Timestamp"]
-    if time.time() - int(timestamp) > 30:
+    age = time.time() - int(timestamp)
+    if age > 30 or STORES_FIRST and age < -30:
         return False
     payload = f"{url}:{key}:{timestamp}:{content}".encode()
     expected = hmac.new(SECRET.encode(), payload, hashlib.sha256).hexdigest()
@@ -35,6 +39,16 @@ def is_verified(url, headers, content):
 def refund(inputs):
     time.sleep(0.3)  # A payment provider takes some time.
     return {"refund_id": next(NUMBERS), "order_id": inputs["order_id"]}
+
+
+def answer_stored_first(key, body):
+    if ":" in key:
+        return 400, {"detail": "The idempotency key has a colon."}
+    if key not in CACHE:
+        new = refund(json.loads(body))
+        CACHE.setdefault(key, (new, body))
+    stored, first_body = CACHE[key]
+    return (200, stored) if body == first_body else (422, {"detail": "The key belongs to other inputs."})
 
 
 def stock(parameters):
@@ -47,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         if not is_verified(self.url(), self.headers, body.decode()):
             return self.answer(401, {"detail": "The call is not verified."})
         key = self.headers["X-Idempotency-Key"]
+        if STORES_FIRST:
+            return self.answer(*answer_stored_first(key, body))
         if key not in CACHE:
             CACHE[key] = refund(json.loads(body))
         self.answer(200, CACHE[key])

@@ -109,8 +109,8 @@ fn the_support_desk_holds_every_promise() {
     assert_eq!(all.code, Some(0), "{all:?}");
     assert_eq!(all.verdicts().len(), 15, "{all:?}");
     assert_eq!(all.with("kept").len(), 15, "{all:?}");
-    // Each of the three operations acted once, and no refused request acted.
-    assert_eq!(refunds_of(&server, "1004").as_array().unwrap().len(), 3);
+    // Each of the four operations acted once, and no refused request acted.
+    assert_eq!(refunds_of(&server, "1004").as_array().unwrap().len(), 4);
 
     // One endpoint, with inputs that can be repeated.
     let cent = simulate(
@@ -121,10 +121,10 @@ fn the_support_desk_holds_every_promise() {
     assert_eq!(cent.with("NOT KEPT"), [""; 0]);
     assert!(
         cent.out
-            .contains("refund_order: `left_cents` counted 9999999, 9999998, 9999997"),
+            .contains("refund_order: `left_cents` counted 9999999, 9999998, 9999997, 9999996"),
         "{cent:?}"
     );
-    assert_eq!(refunds_of(&server, "1009").as_array().unwrap().len(), 3);
+    assert_eq!(refunds_of(&server, "1009").as_array().unwrap().len(), 4);
 
     // An operation that the server declines shows nothing, and is no fault.
     let declined = simulate(folder.path(), &["--at", &at, "refund_order", "order_id=1"]);
@@ -203,10 +203,11 @@ struct Careless {
 }
 
 impl Careless {
-    fn start() -> Self {
+    fn start(arguments: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/wire/careless.py");
         let mut child = Command::new("python3")
             .args([script, SECRET])
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .expect("python3 is the server of this test, and must be installed (Debian: apt-get install python3)");
@@ -231,7 +232,7 @@ impl Drop for Careless {
 #[test]
 fn the_faults_of_a_careless_server_are_found() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Careless::start();
+    let server = Careless::start(&[]);
     let manifest = manifest(folder.path(), &format!("http://127.0.0.1:{}", server.port));
     let found = simulate(folder.path(), &["--manifest", &manifest]);
     assert_eq!(found.code, Some(1), "{found:?}");
@@ -269,6 +270,34 @@ fn the_faults_of_a_careless_server_are_found() {
         accepted.iter().all(|one| reading.with("kept").contains(one)),
         "{reading:?}"
     );
+}
+
+#[test]
+fn duplicates_that_act_are_found_although_all_get_the_answer_that_was_stored_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Careless::start(&["first"]);
+    let manifest = manifest(folder.path(), &format!("http://127.0.0.1:{}", server.port));
+    let found = simulate(folder.path(), &["--manifest", &manifest, "refund_order"]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert_eq!(
+        found.with("NOT KEPT"),
+        [
+            "of duplicates sent at once, one acts",
+            "a caller that hangs up and retries acts once",
+        ],
+        "{found:?}"
+    );
+    let about_gets = [
+        "parameters in another order are accepted",
+        "parameters in another encoding are accepted",
+    ];
+    assert_eq!(found.with("not shown"), about_gets, "{found:?}");
+    for counted in [
+        "one acts; `refund_id` counted 4 operations instead of 1.",
+        "acts once; `refund_id` counted 2 operations instead of 1.",
+    ] {
+        assert!(found.out.contains(counted), "{counted}: {found:?}");
+    }
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn seed(connection: &Connection) -> Result<()> {
             "ana@example.com",
             "2026-11-17T20:30:00Z",
             "Left the warehouse, arriving on Thursday",
-            8_900,
+            10_400,
         ),
         (
             1005,

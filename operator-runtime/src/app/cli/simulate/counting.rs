@@ -39,19 +39,6 @@ impl Numbers {
         (difference.checked_rem(step)? == 0 && runs >= 0).then_some(runs)
     }
 
-    /// Of several answers, the one whose number is the most steps ahead.
-    pub(super) fn furthest<'n>(all: &'n [Self], place: &str, step: i64) -> Option<&'n Self> {
-        let towards = |numbers: &&Self| {
-            numbers
-                .0
-                .get(place)
-                .copied()
-                .unwrap_or_default()
-                .saturating_mul(step.signum())
-        };
-        all.iter().max_by_key(towards)
-    }
-
     /// A number that changed by the same step from each answer to the next, and its values.
     pub(super) fn even(answers: &[Self]) -> Option<String> {
         let (first, later) = answers.split_first()?;
@@ -149,8 +136,5 @@ mod tests {
         assert_eq!(one.runs_until(&two, "/id", -2), None);
         assert_eq!(one.runs_until(&two, "/id", 0), None);
         assert_eq!(one.runs_until(&two, "/other", 1), None);
-        let all = [one, two];
-        assert_eq!(Numbers::furthest(&all, "/id", 1), Some(&all[1]));
-        assert_eq!(Numbers::furthest(&all, "/id", -1), Some(&all[0]));
     }
 }

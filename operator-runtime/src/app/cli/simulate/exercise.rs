@@ -40,6 +40,8 @@ pub(super) struct Seen {
     /// One operation, sent several times at the same moment.
     pub(super) duplicates: Vec<Exchange>,
     pub(super) hung_up: Option<HungUp>,
+    /// An operation after the one whose caller hung up.
+    pub(super) after: Sent,
     pub(super) control: Option<Control>,
     /// When the exercise began, in seconds since 1970-01-01 UTC.
     pub(super) now: u64,
@@ -54,14 +56,34 @@ pub(super) struct HungUp {
     pub(super) later: Exchange,
 }
 
-/// Further operations, which show whether a number that did not change by the same step usually does.
+/// Further operations, which show how often the endpoint acts if the numbers in the first answers do not.
 #[derive(Debug)]
 pub(super) struct Control {
-    /// Two operations with nothing between them.
-    pub(super) steady: [Exchange; 2],
-    /// An operation after more wrong requests.
+    /// An operation right after [`Seen::after`], so that these two show the step of each number.
+    pub(super) steady: Exchange,
+    /// An operation after a retry of `steady`.
+    pub(super) after_retry: Exchange,
+    /// Two rounds, because what is seen only once may be the work of another caller. Empty if no number counts.
+    pub(super) rounds: Vec<Round>,
+}
+
+impl Control {
+    /// The operations between which the others are counted.
+    pub(super) fn operations(&self) -> Vec<&Exchange> {
+        let of_rounds = self.rounds.iter();
+        let of_rounds = of_rounds.flat_map(|one| [&one.after_refusals, &one.after_duplicates, &one.after_hang_up]);
+        [&self.steady, &self.after_retry].into_iter().chain(of_rounds).collect()
+    }
+}
+
+/// Everything that could make an endpoint act too often, each between two operations that act once.
+#[derive(Debug)]
+pub(super) struct Round {
     pub(super) after_refusals: Exchange,
+    pub(super) duplicates: Vec<Exchange>,
+    pub(super) after_duplicates: Exchange,
     pub(super) hung_up: HungUp,
+    pub(super) after_hang_up: Exchange,
 }
 
 impl Seen {
@@ -78,13 +100,24 @@ impl Seen {
         done.any(|exchange| exchange.body() != self.plain.body())
     }
 
-    /// The numbers of three operations: the first, the duplicates, and the one whose caller hung up. Between the first
-    /// two, all wrong requests were sent.
-    pub(super) fn counted(&self) -> Option<[Numbers; 3]> {
+    /// The rounds of the control, if there are any.
+    pub(super) fn rounds(&self) -> impl Iterator<Item = &Round> {
+        self.control.iter().flat_map(|control| &control.rounds)
+    }
+
+    /// The numbers of the first operation, the duplicates, the one whose caller hung up, and the one after it, if that was
+    /// carried out. Between the first two, all wrong requests were sent.
+    fn counted(&self) -> Option<Vec<Numbers>> {
         let (duplicate, hung_up) = (self.duplicates.first()?, self.hung_up.as_ref()?);
         let all = [&self.plain, duplicate, &hung_up.retry];
+        let after = self.after.iter().filter(|exchange| exchange.is_done());
         let is_done = all.iter().all(|exchange| exchange.is_done());
-        is_done.then(|| all.map(|exchange| self.numbers(exchange)))
+        is_done.then(|| {
+            all.into_iter()
+                .chain(after)
+                .map(|exchange| self.numbers(exchange))
+                .collect()
+        })
     }
 
     /// The number that changed by the same step over the counted operations, if nothing else was seen to act meanwhile.
@@ -102,17 +135,29 @@ impl Seen {
         }
     }
 
-    /// Whether some number changes from operation to operation, and a comparison has to show how.
-    fn needs_control(&self) -> bool {
-        self.counted().is_some_and(|[first, second, third]| {
-            let changes = first.steps_to(&second).next().or(second.steps_to(&third).next());
-            changes.is_some() && self.even_count().is_none()
+    /// Whether some number changes from operation to operation, and a control has to show how.
+    pub(super) fn needs_control(&self) -> bool {
+        self.counted().is_some_and(|all| {
+            let changes = all.windows(2).any(|pair| pair[0].steps_to(&pair[1]).next().is_some());
+            changes && self.even_count().is_none()
         })
+    }
+
+    /// The numbers that change by the same step with each operation, and do not change with a retry: each with its step.
+    /// A number that retries change too, such as one from a sequence in the database, counts attempts.
+    pub(super) fn counters(&self, steady: &Exchange, after_retry: &Exchange) -> Vec<(String, i64)> {
+        let Ok(first) = &self.after else {
+            return Vec::new();
+        };
+        let [first, steady, last] = [first, steady, after_retry].map(|exchange| self.numbers(exchange));
+        let steps = first.steps_to(&steady);
+        let even = steps.filter(|(place, step)| steady.runs_until(&last, place, *step) == Some(1));
+        even.map(|(place, step)| (place.to_owned(), step)).collect()
     }
 }
 
-/// Exercises one endpoint. `first` is its first operation. An endpoint that changes something acts three times; or up to
-/// seven times, if its answers do not show how often it acted.
+/// Exercises one endpoint. `first` is its first operation. An endpoint that changes something acts four times; or up to
+/// sixteen times, if its answers do not show how often it acted.
 ///
 /// # Errors
 /// If the operating system returns no random bytes for keys.
@@ -130,6 +175,7 @@ pub(super) fn exercise(sender: &Sender<'_>, first: Operation<'_>) -> Result<Seen
         spelled: Vec::new(),
         duplicates: Vec::new(),
         hung_up: None,
+        after: Err(Unsent::Late),
         control: None,
         now,
     };
@@ -147,14 +193,16 @@ pub(super) fn exercise(sender: &Sender<'_>, first: Operation<'_>) -> Result<Seen
         seen.spelled = spelled(sender, first);
     }
     if acts && !sender.is_over() {
-        let key = new_key()?;
-        seen.duplicates = sender.settle_at_once(AT_ONCE, |now| first.under(&key).right(now));
+        seen.duplicates = duplicates(sender, first)?;
     }
     if acts && !sender.is_over() {
         seen.hung_up = Some(hang_up(sender, first, seen.plain.took)?);
     }
+    if acts && !sender.is_over() {
+        seen.after = in_time(operation(sender, first)?);
+    }
     if seen.needs_control() && !sender.is_over() {
-        seen.control = Some(control(sender, first, seen.plain.took)?);
+        seen.control = Some(control(sender, first, &seen)?);
     }
     Ok(seen)
 }
@@ -183,14 +231,39 @@ fn spelled(sender: &Sender<'_>, first: Operation<'_>) -> Vec<(Spelling, Sent)> {
     Spelling::ALL.into_iter().map(send).collect()
 }
 
-fn control(sender: &Sender<'_>, first: Operation<'_>, usual: Duration) -> Result<Control, String> {
-    let steady = [operation(sender, first)?, operation(sender, first)?];
-    refusals(sender, first)?;
+fn control(sender: &Sender<'_>, first: Operation<'_>, seen: &Seen) -> Result<Control, String> {
+    let key = new_key()?;
+    let steady = sender.settle(|now| first.under(&key).right(now));
+    sender.settle(|now| first.under(&key).right(now));
+    let after_retry = operation(sender, first)?;
+    let rounds = if seen.counters(&steady, &after_retry).is_empty() {
+        Vec::new()
+    } else {
+        let usual = seen.plain.took;
+        vec![round(sender, first, usual)?, round(sender, first, usual)?]
+    };
     Ok(Control {
         steady,
-        after_refusals: operation(sender, first)?,
-        hung_up: hang_up(sender, first, usual)?,
+        after_retry,
+        rounds,
     })
+}
+
+fn round(sender: &Sender<'_>, first: Operation<'_>, usual: Duration) -> Result<Round, String> {
+    refusals(sender, first)?;
+    Ok(Round {
+        after_refusals: operation(sender, first)?,
+        duplicates: duplicates(sender, first)?,
+        after_duplicates: operation(sender, first)?,
+        hung_up: hang_up(sender, first, usual)?,
+        after_hang_up: operation(sender, first)?,
+    })
+}
+
+/// One more operation, which several callers send at the same moment.
+fn duplicates(sender: &Sender<'_>, first: Operation<'_>) -> Result<Vec<Exchange>, String> {
+    let key = new_key()?;
+    Ok(sender.settle_at_once(AT_ONCE, |now| first.under(&key).right(now)))
 }
 
 /// One more operation.

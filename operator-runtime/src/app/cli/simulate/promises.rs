@@ -7,8 +7,8 @@ mod tests;
 use serde_json::Value;
 
 use super::attempt::{Exchange, Lost};
-use super::counting::{self, Numbers};
-use super::exercise::{Control, Seen, Sent, Unsent};
+use super::counting;
+use super::exercise::{HungUp, Round, Seen, Sent, Unsent};
 use super::request::{Spelling, Wrong, shown};
 use crate::protocol::method::Method;
 
@@ -151,22 +151,34 @@ fn acted_once(seen: &Seen) -> Verdict<'_> {
     if seen.duplicates.is_empty() {
         return late();
     }
-    let done: Vec<&Exchange> = seen.duplicates.iter().filter(|one| one.is_done()).collect();
-    if let Some(other) = done.iter().find(|one| !one.is_same(done[0])) {
-        return broken(
-            "two of the duplicates got different answers".to_owned(),
-            vec![done[0], other],
-        );
+    for duplicates in [&seen.duplicates]
+        .into_iter()
+        .chain(seen.rounds().map(|round| &round.duplicates))
+    {
+        let mut done = duplicates.iter().filter(|one| one.is_done());
+        let first = done.next();
+        if let Some((first, other)) = first.and_then(|first| Some((first, done.find(|one| !one.is_same(first))?))) {
+            let what = "two of the duplicates got different answers".to_owned();
+            return broken(what, vec![first, other]);
+        }
     }
+    let done = seen.duplicates.iter().find(|one| one.is_done());
     match seen.duplicates.iter().find(|one| !one.is_done()) {
         Some(other) if other.is_unfinished() || other.answer == Err(Lost::Late) => late(),
-        Some(other) if !done.is_empty() => broken(
-            format!("one of the duplicates ended with {}", outcome(other)),
-            vec![done[0], other],
-        ),
-        Some(other) => not_done(other),
-        None if seen.is_telling() => Verdict::Kept(format!("{} callers, one answer", seen.duplicates.len())),
-        None => not_telling(),
+        Some(other) => match done {
+            Some(done) => {
+                let what = format!("one of the duplicates ended with {}", outcome(other));
+                broken(what, vec![done, other])
+            }
+            None => not_done(other),
+        },
+        None if !seen.is_telling() => not_telling(),
+        // All answers can be the same although each duplicate acted, if the server stores only the first answer.
+        None => counted(seen, 1, |_, round| {
+            let duplicate = round.duplicates.first();
+            let shown = [&round.after_refusals].into_iter().chain(duplicate);
+            shown.chain([&round.after_duplicates]).collect()
+        }),
     }
 }
 
@@ -187,31 +199,19 @@ fn survived(seen: &Seen) -> Verdict<'_> {
     if !retry.is_done() {
         return not_done(retry);
     }
-    match seen.even_count() {
-        Some(count) => return Verdict::Kept(count),
-        None if seen.control.is_none() => return not_counted(),
-        None => {}
+    // If the caller that hung up acted too, but its answer was stored, only the next operation shows it.
+    match &seen.after {
+        Err(unsent) => return not_sent(*unsent),
+        Ok(after) if !after.is_done() => return no_further(after),
+        Ok(_) => {}
     }
-    let before: Vec<Numbers> = seen.duplicates.iter().map(|one| seen.numbers(one)).collect();
-    let found = runs(seen, |control, place, step| {
-        let last = Numbers::furthest(&before, place, step)?;
-        let own = seen.numbers(retry);
-        let next = seen.numbers(&control.steady[0]);
-        if own.runs_until(&next, place, step) != Some(1) {
-            return None;
-        }
-        let second = seen.numbers(&control.after_refusals);
-        let second = second.runs_until(&seen.numbers(&control.hung_up.retry), place, step)?;
-        Some([last.runs_until(&own, place, step)?, second])
-    });
-    match found {
-        Some((place, [2..=i64::MAX, 2..=i64::MAX])) => broken(
-            format!("the operation acted twice, as {} shows", counting::name(&place)),
-            vec![retry],
-        ),
-        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted one operation", counting::name(&place))),
-        _ => not_counted(),
+    let is_other = |one: &&HungUp| one.retry.is_done() && one.later.is_done() && !one.retry.is_same(&one.later);
+    if let Some(HungUp { retry, later }) = seen.rounds().map(|round| &round.hung_up).find(is_other) {
+        return broken("two retries got different answers".to_owned(), vec![retry, later]);
     }
+    counted(seen, 1, |_, round| {
+        vec![&round.after_duplicates, &round.hung_up.retry, &round.after_hang_up]
+    })
 }
 
 fn reuse_refused(seen: &Seen) -> Verdict<'_> {
@@ -255,31 +255,7 @@ fn refused_without_effect(seen: &Seen) -> Verdict<'_> {
     if verdicts.any(|verdict| matches!(verdict, Verdict::Broken { .. })) {
         return Verdict::NotShown("not every wrong request was refused".to_owned());
     }
-    if let Some(count) = seen.even_count() {
-        return Verdict::Kept(count);
-    }
-    let Some([first, second, _]) = seen.counted() else {
-        return not_counted();
-    };
-    let found = runs(seen, |control, place, step| {
-        let [_, before] = control.steady.each_ref().map(|one| seen.numbers(one));
-        let after = seen.numbers(&control.after_refusals);
-        Some([
-            first.runs_until(&second, place, step)?,
-            before.runs_until(&after, place, step)?,
-        ])
-    });
-    match found {
-        Some((place, [2..=i64::MAX, 2..=i64::MAX])) if matches!(acted_once(seen), Verdict::Kept(_)) => broken(
-            format!(
-                "{} counted more than one operation while only wrong requests were sent",
-                counting::name(&place)
-            ),
-            seen.duplicates.first().into_iter().chain([&seen.plain]).collect(),
-        ),
-        Some((place, [1, 1])) => Verdict::Kept(format!("{} counted no further operation", counting::name(&place))),
-        _ => not_counted(),
-    }
+    counted(seen, 0, |before, round| vec![before, &round.after_refusals])
 }
 
 fn accepted<'s>(seen: &'s Seen, spellings: &[Spelling]) -> Verdict<'s> {
@@ -302,15 +278,60 @@ fn accepted<'s>(seen: &'s Seen, spellings: &[Spelling]) -> Verdict<'s> {
     Verdict::Kept(outcome(&seen.plain))
 }
 
-/// Finds a number that goes on evenly in the control, and how often it went on in the two places that `count` compares.
-/// `None` if there is no control, or if the numbers do not agree.
-fn runs(seen: &Seen, count: impl Fn(&Control, &str, i64) -> Option<[i64; 2]>) -> Option<(String, [i64; 2])> {
-    let control = seen.control.as_ref()?;
-    let [one, next] = control.steady.each_ref().map(|exchange| seen.numbers(exchange));
-    let steps = one.steps_to(&next);
-    let mut found = steps.filter_map(|(place, step)| Some((place.to_owned(), count(control, place, step)?)));
-    let first = found.next()?;
-    found.all(|(_, other)| other == first.1).then_some(first)
+/// Judges by the numbers in the answers whether an endpoint acted no more than `allowed` times between the first and the
+/// last operation that `between` returns. Its arguments are a round of the control and the operation before this round.
+fn counted<'s>(seen: &'s Seen, allowed: i64, between: fn(&'s Exchange, &'s Round) -> Vec<&'s Exchange>) -> Verdict<'s> {
+    if let Some(count) = seen.even_count() {
+        return Verdict::Kept(count);
+    }
+    let control = match (&seen.after, &seen.control) {
+        (Err(unsent), _) => return not_sent(*unsent),
+        (Ok(after), _) if !after.is_done() => return no_further(after),
+        (Ok(_), None) if seen.needs_control() => return late(),
+        (Ok(_), None) => return not_counted(),
+        (Ok(_), Some(control)) => control,
+    };
+    if let Some(undone) = control.operations().into_iter().find(|one| !one.is_done()) {
+        return no_further(undone);
+    }
+    let [first, second] = control.rounds.as_slice() else {
+        return not_counted();
+    };
+    let rounds = [
+        between(&control.after_retry, first),
+        between(&first.after_hang_up, second),
+    ];
+    let counters = seen.counters(&control.steady, &control.after_retry);
+    let mut counts = counters.iter().filter_map(|(place, step)| {
+        let mut acted = [0; 2];
+        for (acted, exchanges) in acted.iter_mut().zip(&rounds) {
+            let (before, after) = (seen.numbers(exchanges.first()?), seen.numbers(exchanges.last()?));
+            // The last step is that of the operation after it.
+            *acted = before.runs_until(&after, place, *step)? - 1;
+        }
+        Some((place, acted))
+    });
+    let Some((place, acted)) = counts.next() else {
+        return not_counted();
+    };
+    let (name, [least, most]) = (counting::name(place), [acted[0].min(acted[1]), acted[0].max(acted[1])]);
+    if counts.any(|(_, other)| other != acted) {
+        not_counted()
+    } else if least > allowed {
+        let [exchanges, _] = rounds;
+        broken(
+            format!("{name} counted {least} operations instead of {allowed}"),
+            exchanges,
+        )
+    } else if least == allowed && most == allowed {
+        let counted = if allowed == 0 { "no operation" } else { "one operation" };
+        Verdict::Kept(format!("{name} counted {counted}"))
+    } else {
+        Verdict::NotShown(format!(
+            "{name} counted {} and {} operations in two rounds, so another caller may have been at work",
+            acted[0], acted[1]
+        ))
+    }
 }
 
 /// The answer to a request about the first operation; a verdict if there is none.
@@ -341,7 +362,20 @@ fn not_telling<'s>() -> Verdict<'s> {
 }
 
 fn not_counted<'s>() -> Verdict<'s> {
-    Verdict::NotShown("no number in the answers counts the operations, so a second run would not be seen".to_owned())
+    Verdict::NotShown(
+        "no number in the answers counts the operations alone, so a second run would not be seen".to_owned(),
+    )
+}
+
+/// The verdict if one of the operations by which the others are counted was not carried out.
+fn no_further(exchange: &Exchange) -> Verdict<'_> {
+    if exchange.answer == Err(Lost::Late) {
+        return late();
+    }
+    Verdict::NotShown(format!(
+        "a further operation, by which the others are counted, was answered with {}",
+        outcome(exchange)
+    ))
 }
 
 fn not_done(exchange: &Exchange) -> Verdict<'_> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::attempt::{Answer, Exchange, Lost};
-use super::super::exercise::{Control, HungUp, Seen, Unsent};
+use super::super::exercise::{Control, HungUp, Round, Seen, Unsent};
 use super::super::request::{Request, Wrong};
 use super::{PROMISES, Verdict};
 use crate::protocol::method::Method;
@@ -39,7 +39,24 @@ fn hung_up(retry: u32, later: u32) -> HungUp {
     }
 }
 
-/// What a server answers that keeps every promise. Its operations have the ids 1, 2 and 3.
+/// A control whose operations have these ids: two in a row; and for each round one after the wrong requests, one sent as
+/// duplicates, one after these, one whose caller hung up, and the last.
+fn control(steady: [u32; 2], rounds: [[u32; 5]; 2]) -> Option<Control> {
+    let round = |[after_refusals, duplicate, after_duplicates, retry, after_hang_up]: [u32; 5]| Round {
+        after_refusals: id(after_refusals),
+        duplicates: vec![id(duplicate), id(duplicate)],
+        after_duplicates: id(after_duplicates),
+        hung_up: hung_up(retry, retry),
+        after_hang_up: id(after_hang_up),
+    };
+    Some(Control {
+        steady: id(steady[0]),
+        after_retry: id(steady[1]),
+        rounds: rounds.map(round).into(),
+    })
+}
+
+/// What a server answers that keeps every promise. Its operations have the ids 1, 2, 3 and 4.
 fn faultless() -> Seen {
     Seen {
         changes: true,
@@ -51,6 +68,7 @@ fn faultless() -> Seen {
         spelled: Vec::new(),
         duplicates: vec![id(2), id(2)],
         hung_up: Some(hung_up(3, 3)),
+        after: Ok(id(4)),
         control: None,
         now: 1_800_000_000,
     }
@@ -94,6 +112,7 @@ fn equal_answers_of_all_operations_show_nothing() {
         retry: done(),
         later: done(),
     });
+    seen.after = Ok(done());
     for promise in [RETRY, DUPLICATES, HANG_UP, NO_EFFECT] {
         assert_eq!(verdict(&seen, promise), "not shown", "{promise}");
     }
@@ -115,33 +134,90 @@ fn duplicates_must_all_get_the_one_answer() {
 }
 
 #[test]
+fn duplicates_with_one_answer_are_counted() {
+    let mut seen = faultless();
+    // Four duplicates acted, and the first answer was stored.
+    (seen.hung_up, seen.after) = (Some(hung_up(6, 6)), Ok(id(8)));
+    for promise in [DUPLICATES, HANG_UP, NO_EFFECT] {
+        assert_eq!(verdict(&seen, promise), "not shown", "{promise}: the time ran out");
+    }
+    seen.control = control([9, 10], [[11, 12, 16, 17, 19], [20, 21, 25, 26, 28]]);
+    assert_eq!(verdict(&seen, DUPLICATES), "broken");
+    assert_eq!(verdict(&seen, HANG_UP), "broken");
+    assert_eq!(verdict(&seen, NO_EFFECT), "kept");
+    // The last answer was stored: the same counts.
+    seen.control = control([9, 10], [[11, 15, 16, 18, 19], [20, 24, 25, 27, 28]]);
+    assert_eq!(verdict(&seen, DUPLICATES), "broken");
+    assert_eq!(verdict(&seen, HANG_UP), "broken");
+    // Only the duplicates act too often.
+    seen.control = control([9, 10], [[11, 12, 16, 17, 18], [19, 20, 24, 25, 26]]);
+    assert_eq!(verdict(&seen, DUPLICATES), "broken");
+    assert_eq!(verdict(&seen, HANG_UP), "kept");
+    // In one round only, so that it may have been another caller.
+    seen.control = control([9, 10], [[11, 12, 16, 17, 18], [19, 20, 21, 22, 23]]);
+    assert_eq!(verdict(&seen, DUPLICATES), "not shown");
+    // Two of the later duplicates got different answers.
+    let last = seen.control.as_mut().unwrap().rounds.last_mut().unwrap();
+    last.duplicates = vec![id(20), id(21)];
+    assert_eq!(verdict(&seen, DUPLICATES), "broken");
+}
+
+#[test]
+fn answers_without_a_number_that_counts_show_no_second_run() {
+    let ticket = |ticket: &str| exchange(200, &format!(r#"{{"ticket":"{ticket}"}}"#));
+    let mut seen = faultless();
+    (seen.plain, seen.again) = (ticket("a"), Ok(ticket("a")));
+    seen.duplicates = vec![ticket("b"), ticket("b")];
+    seen.hung_up = Some(HungUp {
+        retry: ticket("c"),
+        later: ticket("c"),
+    });
+    seen.after = Ok(ticket("d"));
+    assert_eq!(verdict(&seen, RETRY), "kept");
+    for promise in [DUPLICATES, HANG_UP, NO_EFFECT] {
+        assert_eq!(verdict(&seen, promise), "not shown", "{promise}");
+    }
+    // A number of which each attempt takes one, as from a sequence of Postgres, does not count operations.
+    let mut seen = faultless();
+    (seen.hung_up, seen.after) = (Some(hung_up(6, 6)), Ok(id(9)));
+    seen.control = control([10, 12], [[13, 14, 18, 19, 22], [23, 24, 28, 29, 32]]);
+    for promise in [DUPLICATES, HANG_UP, NO_EFFECT] {
+        assert_eq!(verdict(&seen, promise), "not shown", "{promise}");
+    }
+    // The operation that would show whether the caller that hung up acted too was declined.
+    let mut seen = faultless();
+    seen.after = Ok(exchange(422, ""));
+    assert_eq!(verdict(&seen, HANG_UP), "not shown");
+    assert_eq!(verdict(&seen, DUPLICATES), "kept");
+    seen.hung_up = Some(hung_up(6, 6));
+    assert_eq!(verdict(&seen, DUPLICATES), "not shown");
+}
+
+#[test]
 fn a_hang_up_that_acts_twice_must_show_twice() {
     let mut seen = faultless();
     seen.hung_up = Some(hung_up(3, 4));
     assert_eq!(verdict(&seen, HANG_UP), "broken", "two answers");
-    // The id went on by two, once for the caller that hung up.
-    seen.hung_up = Some(hung_up(4, 4));
-    assert_eq!(verdict(&seen, HANG_UP), "not shown");
-    let control = |second_hang_up| Control {
-        steady: [id(5), id(6)],
-        after_refusals: id(7),
-        hung_up: hung_up(second_hang_up, second_hang_up),
-    };
-    seen.control = Some(control(9));
-    assert_eq!(verdict(&seen, HANG_UP), "broken");
-    seen.control = Some(control(8));
-    assert_eq!(
-        verdict(&seen, HANG_UP),
-        "not shown",
-        "another caller may have been at work"
-    );
+    // The caller that hung up acted too. Its own answer, or that of the retry, was stored.
+    for stored in [3, 4] {
+        (seen.hung_up, seen.after) = (Some(hung_up(stored, stored)), Ok(id(5)));
+        seen.control = None;
+        assert_eq!(verdict(&seen, HANG_UP), "not shown");
+        let retries = [stored + 8, stored + 14];
+        seen.control = control([6, 7], [[8, 9, 10, retries[0], 13], [14, 15, 16, retries[1], 19]]);
+        assert_eq!(verdict(&seen, HANG_UP), "broken");
+        assert_eq!(verdict(&seen, DUPLICATES), "kept");
+        assert_eq!(verdict(&seen, NO_EFFECT), "kept");
+        seen.control = control([6, 7], [[8, 9, 10, retries[0], 13], [14, 15, 16, 17, 18]]);
+        assert_eq!(
+            verdict(&seen, HANG_UP),
+            "not shown",
+            "another caller may have been at work"
+        );
+    }
     // The number goes on by two with each operation, so nothing acted twice.
-    seen.hung_up = Some(hung_up(4, 4));
-    seen.control = Some(Control {
-        steady: [id(6), id(8)],
-        after_refusals: id(10),
-        hung_up: hung_up(12, 12),
-    });
+    (seen.hung_up, seen.after) = (Some(hung_up(4, 4)), Ok(id(6)));
+    seen.control = control([8, 10], [[12, 14, 16, 18, 20], [22, 24, 26, 28, 30]]);
     assert_eq!(verdict(&seen, HANG_UP), "kept");
 }
 
@@ -149,16 +225,12 @@ fn a_hang_up_that_acts_twice_must_show_twice() {
 fn a_refused_request_that_acts_must_show_twice() {
     let mut seen = faultless();
     seen.duplicates = vec![id(3), id(3)];
-    seen.hung_up = Some(hung_up(4, 4));
-    let control = |after_refusals| Control {
-        steady: [id(5), id(6)],
-        after_refusals: id(after_refusals),
-        hung_up: hung_up(after_refusals + 1, after_refusals + 1),
-    };
-    seen.control = Some(control(8));
+    (seen.hung_up, seen.after) = (Some(hung_up(4, 4)), Ok(id(5)));
+    seen.control = control([6, 7], [[9, 10, 11, 12, 13], [15, 16, 17, 18, 19]]);
     assert_eq!(verdict(&seen, NO_EFFECT), "broken");
+    assert_eq!(verdict(&seen, DUPLICATES), "kept");
     assert_eq!(verdict(&seen, HANG_UP), "kept");
-    seen.control = Some(control(7));
+    seen.control = control([6, 7], [[9, 10, 11, 12, 13], [14, 15, 16, 17, 18]]);
     assert_eq!(verdict(&seen, NO_EFFECT), "not shown");
 }
 
