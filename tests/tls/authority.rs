@@ -64,10 +64,35 @@ impl Authority {
         self.openssl(&format!(
             "ca -batch -notext -config settings -cert authority.pem -keyfile authority.key -extfile names {times} -in {file}.csr -out {file}.pem"
         ));
+        self.client(file)
+    }
+
+    fn client(&self, file: &str) -> Client {
         Client {
             certificate: self.file(&format!("{file}.pem")),
             key: self.file(&format!("{file}.key")),
         }
+    }
+
+    /// Issues a certificate as `openssl x509 -req` does when it is given no extensions: of version 1, without a name.
+    pub(crate) fn issue_version_1(&self, file: &str) -> Client {
+        self.openssl(&format!(
+            "req -new {KEY} -subj /CN={file} -keyout {file}.key -out {file}.csr"
+        ));
+        self.openssl(&format!(
+            "x509 -req -days 1 -CA authority.pem -CAkey authority.key -CAcreateserial -in {file}.csr -out {file}.pem"
+        ));
+        self.client(file)
+    }
+
+    /// Issues a certificate to a server: it is not for clients.
+    pub(crate) fn issue_to_a_server(&self, file: &str, names: &str) -> Client {
+        self.issue(file, &format!("{names}\nextendedKeyUsage = serverAuth"), Valid::Today)
+    }
+
+    /// The authority's own certificate and key, which a client could show too.
+    pub(crate) fn itself(&self) -> Client {
+        self.client("authority")
     }
 
     /// The certificate of the authority.

@@ -97,8 +97,40 @@ fn a_certificate_that_vouches_for_nobody_is_refused_with_a_reason() {
     // It has the name of the server's authority, and another key.
     let forgers = Authority::new();
     let own = authority.issue("own", NAME, Valid::Today);
-    let desk = start(&authority, "agent=agent.example.com");
+    // Not even the digest of its certificate makes an authority a client, or a certificate that cannot be read.
+    let (pinned, version_1) = (authority.itself(), authority.issue_version_1("old"));
+    let clients = format!(
+        "agent=agent.example.com,pinned=sha256:{},old=sha256:{}",
+        pinned.digest(),
+        version_1.digest()
+    );
+    let desk = start(&authority, &clients);
     let cases = [
+        (
+            Some(pinned),
+            "401 invalid-certificate",
+            "is the certificate of an authority: issue one with `basicConstraints = CA:FALSE`",
+        ),
+        (
+            Some(strangers.itself()),
+            "401 invalid-certificate",
+            "is the certificate of an authority: issue one with `basicConstraints = CA:FALSE`",
+        ),
+        (
+            Some(version_1),
+            "401 invalid-certificate",
+            "is not of version 3: issue one with extensions",
+        ),
+        (
+            Some(strangers.issue_version_1("foreign-old")),
+            "401 invalid-certificate",
+            "is not of version 3: issue one with extensions",
+        ),
+        (
+            Some(authority.issue_to_a_server("server", NAME)),
+            "401 invalid-certificate",
+            "is not for clients: issue one with `extendedKeyUsage = clientAuth`",
+        ),
         (
             Some(authority.issue("expired", NAME, Valid::Before)),
             "401 invalid-certificate",
@@ -134,7 +166,8 @@ fn a_certificate_that_vouches_for_nobody_is_refused_with_a_reason() {
             };
             let answer = refund(&desk, shown(desk.curl().with(&version)), "refused");
             assert_eq!(answer.problem(), *problem, "{words}: {answer:?}");
-            assert!(detail(&answer).contains(words), "{answer:?}");
+            let detail = detail(&answer);
+            assert!(detail.contains(words) && !detail.contains("Other("), "{answer:?}");
             for probe in ["/livez", "/readyz"] {
                 assert_eq!(shown(desk.curl().with(&version)).get(&desk.url(probe)).status, 200);
             }

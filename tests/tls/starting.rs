@@ -52,6 +52,20 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
         &encrypted,
     ];
     assert!(Command::new("openssl").args(encrypting).status().unwrap().success());
+    let strange = path("strange");
+    let making = [
+        "genpkey",
+        "-algorithm",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:secp521r1",
+        "-out",
+        &strange,
+    ];
+    assert!(Command::new("openssl").args(making).status().unwrap().success());
+    let authority = Authority::new();
+    let version_1 = authority.issue_version_1("old");
+    let (old, old_key) = (&*place(&version_1.certificate), &*place(&version_1.key));
     replace(
         Path::new(&broken),
         "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
@@ -103,8 +117,16 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
             "(OPERATOR_TLS_KEY) is encrypted with a password: decrypt it",
         ),
         (
+            &[(cert_setting, certificate), (key_setting, &strange)],
+            "(OPERATOR_TLS_KEY) is of a kind that this server cannot use: make a key for ECDSA",
+        ),
+        (
+            &[(cert_setting, old), (key_setting, old_key)],
+            "(OPERATOR_TLS_CERT) is not of version 3: issue one with extensions",
+        ),
+        (
             &[(cert_setting, &broken), (key_setting, key)],
-            "(OPERATOR_TLS_CERT) cannot be used with its key",
+            "(OPERATOR_TLS_CERT) cannot be read as an X.509 certificate: make a new one.",
         ),
         (
             &[
@@ -113,7 +135,7 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
                 (ca_setting, &broken),
                 (clients, "a=a.example"),
             ],
-            "(OPERATOR_CLIENT_CA) has a certificate that cannot be read",
+            "(OPERATOR_CLIENT_CA) has a certificate that cannot be read as an X.509 certificate: make a new one.",
         ),
         (
             &[

@@ -18,9 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
+use webpki::EndEntityCert;
 
 use super::wrong_protocol::{self, Beginning};
-use crate::protocol::certificate::{Authorities, Clients, PeerCertificates};
+use crate::protocol::certificate::{self, Authorities, Clients, PeerCertificates};
 
 /// How a handshake ended: with the client's certificates, or with an error. Empty before it ends.
 pub(super) type Handshake = Arc<OnceLock<io::Result<PeerCertificates>>>;
@@ -41,7 +42,7 @@ pub(super) fn authorities(pem: &[u8]) -> Result<Authorities, String> {
         digests.push(Sha256::digest(&authority).into());
         roots
             .add(authority)
-            .map_err(|error| format!("has a certificate that cannot be read ({error})"))?;
+            .map_err(|error| format!("has a certificate that {}", certificate::unusable(&error)))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     let verifier = verifier.build().map_err(|error| format!("cannot be used ({error})"))?;
@@ -72,7 +73,10 @@ pub(super) fn server(chain: &[u8], key: &[u8], clients: Option<&Clients>) -> Res
         rustls::Error::InconsistentKeys(_) => {
             Unusable::Key("is not the key of the certificate: name the files of one pair")
         }
-        error => Unusable::Certificate(format!("cannot be used with its key ({error})")),
+        rustls::Error::InvalidCertificate(_) => Unusable::Certificate(certificate::unusable(&error).to_owned()),
+        _ => Unusable::Key(
+            "is of a kind that this server cannot use: make a key for ECDSA with P-256 or P-384, an Ed25519 key, or an RSA key of at least 2048 bits",
+        ),
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let config = Arc::new(config);
@@ -130,7 +134,7 @@ impl ClientCertVerifier for Asking {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        unless_unreadable(certificate, self.0.verify_tls12_signature(message, certificate, signed))
     }
 
     fn verify_tls13_signature(
@@ -139,11 +143,23 @@ impl ClientCertVerifier for Asking {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        unless_unreadable(certificate, self.0.verify_tls13_signature(message, certificate, signed))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
+    }
+}
+
+/// Accepts the signature of a client whose certificate cannot be read, such as one of version 1: the certificate is read
+/// again with each request, and `Clients` then refuses it, so that it vouches for nobody.
+fn unless_unreadable(
+    certificate: &CertificateDer<'_>,
+    verified: Result<HandshakeSignatureValid, rustls::Error>,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    match EndEntityCert::try_from(certificate) {
+        Ok(_) => verified,
+        Err(_) => Ok(HandshakeSignatureValid::assertion()),
     }
 }
 

@@ -205,7 +205,7 @@ impl Clients {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(now));
         let verified = self.authorities.verifier.verify_client_cert(own, issuers, time);
         verified.map_err(|error| Refusal::Certificate(why(&error)))?;
-        let unreadable = |_| Refusal::Certificate("cannot be read: make a new one".to_owned());
+        let unreadable = |_| Refusal::Certificate(UNREADABLE.to_owned());
         let parsed = EndEntityCert::try_from(own).map_err(unreadable)?;
         let names = ClientName::all(own, &parsed);
         match self.list.find(&names) {
@@ -219,25 +219,61 @@ impl Clients {
     }
 }
 
-/// Why a certificate is not valid, as a clause.
+/// Why a client's certificate is not valid, as a clause.
 fn why(error: &rustls::Error) -> String {
+    let clause = match error {
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "has expired: ask for a new one"
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "is not valid yet: check the clocks",
+        // A signature is bad if the issuer has the name of a known authority, but another key.
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "is not issued by an authority that this server knows: use a certificate of its authority"
+        }
+        error => unusable(error),
+    };
+    clause.to_owned()
+}
+
+/// Why no certificate like this one can be used, whoever issued it: a clause. The text of the error itself is that of its
+/// `Debug`.
+pub(crate) fn unusable(error: &rustls::Error) -> &'static str {
     let rustls::Error::InvalidCertificate(error) = error else {
-        return format!("is not valid: {error}");
+        return "cannot be used: make a new one";
     };
     match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "has expired: ask for a new one".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "is not valid yet: check the clocks".to_owned()
-        }
-        // A signature is bad if the issuer has the name of a known authority, but another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "is not issued by an authority that this server knows: use a certificate of its authority".to_owned()
-        }
-        error => format!("is not valid: {error}"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => WRONG_PURPOSE,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => UNKNOWN_ALGORITHM,
+        CertificateError::UnhandledCriticalExtension => UNKNOWN_EXTENSION,
+        CertificateError::Other(cause) => match cause.0.downcast_ref() {
+            Some(webpki::Error::CaUsedAsEndEntity) => {
+                "is the certificate of an authority: issue one with `basicConstraints = CA:FALSE`"
+            }
+            Some(webpki::Error::UnsupportedCertVersion) => {
+                "is not of version 3: issue one with extensions, such as `subjectAltName` and `basicConstraints = CA:FALSE`"
+            }
+            Some(webpki::Error::EmptyEkuExtension) => WRONG_PURPOSE,
+            Some(webpki::Error::SignatureAlgorithmMismatch) => UNKNOWN_ALGORITHM,
+            Some(webpki::Error::UnsupportedCriticalExtension) => UNKNOWN_EXTENSION,
+            Some(
+                webpki::Error::EndEntityUsedAsCa
+                | webpki::Error::NameConstraintViolation
+                | webpki::Error::PathLenConstraintViolated,
+            ) => "has an issuer that may not issue it: have it issued by an authority whose constraints allow it",
+            _ => UNREADABLE,
+        },
+        _ => UNREADABLE,
     }
 }
+
+const WRONG_PURPOSE: &str =
+    "is not for clients: issue one with `extendedKeyUsage = clientAuth`, or without this extension";
+const UNKNOWN_ALGORITHM: &str = "is signed with an algorithm that is not accepted: use ECDSA with P-256 or P-384, Ed25519, or RSA of at least 2048 bits, and SHA-256 or longer";
+const UNKNOWN_EXTENSION: &str = "has a critical extension that is not known here: issue one without it";
+const UNREADABLE: &str = "cannot be read as an X.509 certificate: make a new one";
 
 impl fmt::Debug for Clients {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
