@@ -1,5 +1,6 @@
 //! CPython signs with Ed25519, by the package `cryptography`. OpenSSL makes the keys in files.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -8,6 +9,8 @@ use tests::caller::PUBLIC_URL;
 use tests::process::installed;
 
 use crate::desk::{Desk, NO_KEY, refusal_to_start};
+
+const VERIFYING_KEYS: &str = "OPERATOR_VERIFYING_KEYS";
 
 fn python(arguments: &[&str]) -> String {
     let output = Command::new(installed("python/bin/python"))
@@ -126,6 +129,69 @@ fn a_private_key_or_another_kind_of_key_is_a_start_up_problem_that_does_not_show
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         for line in text.lines().filter(|line| !line.starts_with("-----")) {
             assert!(!said.contains(line), "{file}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_pem_that_is_pasted_or_named_as_a_list_has_one_sentence() {
+    let files = tempfile::tempdir().unwrap();
+    for made in [
+        "genpkey -algorithm ed25519 -out private.pem",
+        "pkey -in private.pem -pubout -out public.pem",
+        "req -x509 -newkey ed25519 -nodes -subj /CN=tests -keyout certified.key -out certificate.pem",
+    ] {
+        openssl(made, files.path());
+    }
+    let text = |file: &str| std::fs::read_to_string(files.path().join(file)).unwrap();
+    let list = |name: &str, list: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, list).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        format!("@{}", path.display())
+    };
+    let (private, public) = (text("private.pem"), text("public.pem"));
+    let private_words = "There is a private key, which must stay with the caller, in ";
+    for (setting, value, words) in [
+        (VERIFYING_KEYS, list("1", &private), private_words),
+        (VERIFYING_KEYS, format!("a={private}"), private_words),
+        (VERIFYING_KEYS, list("2", &format!("a={private}")), private_words),
+        (
+            VERIFYING_KEYS,
+            list("3", "a=-----BEGIN PRIVATE KEY-----\n"),
+            private_words,
+        ),
+        (VERIFYING_KEYS, list("4", &public), "There is a PEM in "),
+        (VERIFYING_KEYS, format!("a={public}"), "There is a PEM in "),
+        ("OPERATOR_API_KEYS", list("5", &private), private_words),
+        ("OPERATOR_SIGNING_KEYS", format!("a={private}"), private_words),
+        (
+            "OPERATOR_CLIENTS",
+            list("6", &text("certificate.pem")),
+            "There is a PEM in ",
+        ),
+    ] {
+        let tls = [
+            ("OPERATOR_TLS_CERT", "a"),
+            ("OPERATOR_TLS_KEY", "a"),
+            ("OPERATOR_CLIENT_CA", "a"),
+        ];
+        let tls = if setting == "OPERATOR_CLIENTS" { &tls[..] } else { &[] };
+        let said = refusal_to_start(&[&[NO_KEY, (setting, value.as_str())], tls].concat());
+        let about = said.lines().filter(|line| line.contains(setting));
+        assert_eq!(about.clone().count(), 1, "{setting}={value}: {said}");
+        assert!(
+            about.clone().all(|line| line.contains(words)),
+            "{setting}={value}: {said}"
+        );
+        let advice = if setting == VERIFYING_KEYS {
+            "`[tenant/]id=file:PATH`"
+        } else {
+            "write `[tenant/]id="
+        };
+        assert!(said.contains(advice), "{setting}={value}: {said}");
+        for line in text("private.pem").lines().filter(|line| !line.starts_with("-----")) {
+            assert!(!said.contains(line), "{setting}: {said}");
         }
     }
 }

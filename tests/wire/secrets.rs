@@ -271,13 +271,13 @@ fn each_problem_of_every_list_is_told_at_once_with_its_line() {
     assert!(told[20].starts_with("There may be more problems in "), "{}", told[20]);
 }
 
-/// What `serve` reports at start-up about a file of tokens. The key file is valid. The program's address is invalid, so
+/// What `serve` reports at start-up about a file of a setting. The signing key is valid. The program's address is invalid, so
 /// it cannot listen and ends by itself.
-fn said(program: &Path, folder: &Path, tokens: &Path) -> String {
+fn said(program: &Path, folder: &Path, (setting, file): (&str, &Path)) -> String {
     let output = Command::new(program)
         .arg("serve")
         .env("OPERATOR_SIGNING_KEY", "hush1hush1hush1hush1\n")
-        .env("OPERATOR_API_KEYS", format!("@{}", tokens.display()))
+        .env(setting, format!("@{}", file.display()))
         .env("OPERATOR_PUBLIC_URL", "http://127.0.0.1:1")
         .env("OPERATOR_LISTEN", "nowhere")
         .env("OPERATOR_STORE", "memory:")
@@ -307,7 +307,7 @@ fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_causes_a_wa
     ] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         for named in [&path, &link] {
-            let said = said(&program, folder.path(), named);
+            let said = said(&program, folder.path(), ("OPERATOR_API_KEYS", named));
             assert_eq!(
                 said.contains("can be written by others"),
                 is_refused,
@@ -318,5 +318,24 @@ fn a_file_that_others_may_write_is_refused_and_one_that_all_may_read_causes_a_wa
                 !(is_refused || is_warned_of) || said.contains(&format!("{} (OPERATOR_API_KEYS)", named.display()))
             );
         }
+    }
+}
+
+#[test]
+fn everybody_may_read_a_list_of_public_keys_but_others_may_not_write_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = process::build("support-desk", "dev");
+    let path = folder.path().join("keys");
+    // The public key of RFC 8032 §7.1, test 1.
+    fs::write(&path, "a=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n").unwrap();
+    for (mode, is_refused) in [(0o600, false), (0o644, false), (0o622, true), (0o666, true)] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let said = said(&program, folder.path(), ("OPERATOR_VERIFYING_KEYS", &path));
+        assert_eq!(
+            said.contains("can be written by others"),
+            is_refused,
+            "{mode:o}: {said}"
+        );
+        assert!(!said.contains("may read the secrets"), "{mode:o}: {said}");
     }
 }

@@ -25,6 +25,7 @@ use super::secrets::{self, KeyName, Secret, SecretsError};
 const NAMES: Words = Words {
     value: "name",
     form: "`[tenant/]id=NAME`",
+    instead_of_pem: "write `[tenant/]id=NAME`, where NAME is a name in the client's certificate, or `sha256:` and the certificate's digest",
 };
 /// A certificate is verified again after this many seconds.
 const VALID_FOR: u64 = 60;

@@ -23,6 +23,7 @@ const END: &str = "-----END PUBLIC KEY-----";
 const KEYS: Words = Words {
     value: "key",
     form: "`[tenant/]id=KEY`",
+    instead_of_pem: "write each public key into a file of its own (`openssl pkey -pubout` prints one), and name the file as `[tenant/]id=file:PATH`",
 };
 /// What a key has to be.
 const WRITE: &str = "write the public key: the base64 of its 32 bytes or of its SPKI, or `file:PATH` of a PEM (`openssl pkey -pubout` prints one)";
@@ -143,9 +144,6 @@ fn is_pkcs8(bytes: &[u8]) -> bool {
 }
 
 fn of_base64(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
-    if text.contains("-----BEGIN") {
-        return Err("is a PEM: write it into a file and name it as `file:PATH`".to_owned());
-    }
     let decoded = STANDARD.decode(text.as_bytes());
     decoded
         .map(Zeroizing::new)
@@ -153,7 +151,7 @@ fn of_base64(text: &str) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 fn of_pem(pem: &str) -> Result<Zeroizing<Vec<u8>>, String> {
-    if pem.contains("PRIVATE KEY-----") {
+    if pem.contains(secrets::PRIVATE_KEY) {
         return Err(format!(
             "is in a file with a private key, which must stay with the caller: {WRITE}"
         ));
@@ -161,7 +159,7 @@ fn of_pem(pem: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let no_pem = || format!("is in a file that is not the PEM of a public key: {WRITE}");
     let (_, after) = pem.split_once(BEGIN).ok_or_else(no_pem)?;
     let (digits, rest) = after.split_once(END).ok_or_else(no_pem)?;
-    if rest.contains("-----BEGIN") {
+    if rest.contains(secrets::PEM) {
         return Err("is in a file with several keys: write each key into a file of its own".to_owned());
     }
     let digits: String = digits.split_ascii_whitespace().collect();

@@ -20,6 +20,8 @@ pub(super) struct Words {
     pub(super) value: &'static str,
     /// What to write, such as `[tenant/]id=secret`.
     pub(super) form: &'static str,
+    /// What to write instead of a PEM.
+    pub(super) instead_of_pem: &'static str,
 }
 
 /// What is wrong with the text and what to write instead, as a clause that follows the place. `None` if the text is
@@ -54,7 +56,7 @@ fn name_problem(what: &str, text: &str) -> Option<String> {
     ))
 }
 
-fn value_problem(Words { value, form }: Words, text: &str) -> Option<String> {
+fn value_problem(Words { value, form, .. }: Words, text: &str) -> Option<String> {
     let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
     let within = text.trim_matches(surrounds);
     // A text of only `=` is the padding of a base64 secret that was written without an id.

@@ -12,10 +12,16 @@ use super::secret_text::{self, Part, Words};
 /// The largest number of problems reported for one list, because a file of another kind has a problem in every line.
 const MOST_PROBLEMS: usize = 20;
 
+/// What every PEM contains.
+pub(super) const PEM: &str = "-----BEGIN ";
+/// What the PEM of every kind of private key contains.
+pub(super) const PRIVATE_KEY: &str = "PRIVATE KEY-----";
+
 /// The words for a list of secrets.
 pub(super) const SECRETS: Words = Words {
     value: "secret",
     form: "`[tenant/]id=secret`",
+    instead_of_pem: "write `[tenant/]id=secret`, with a secret that the caller knows too",
 };
 
 /// A secret and its name.
@@ -85,6 +91,7 @@ pub(super) fn parse<T>(
     list: &str,
     accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
 ) -> Result<Vec<T>, SecretsError> {
+    refuse_pem(words, place, list)?;
     let entries = without_line_end(list).split(',').enumerate();
     let entries = entries.map(|(index, entry)| match index {
         0 => entry,
@@ -101,8 +108,22 @@ pub(super) fn parse_lines<T>(
     lines: &str,
     accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
 ) -> Result<Vec<T>, SecretsError> {
+    refuse_pem(words, place, lines)?;
     let lines = lines.lines().enumerate().filter(|(_, line)| !is_comment(line));
     Reading::new(words, "Line", place).all(lines, accept)
+}
+
+/// Refuses a list that contains a PEM, which would have a problem in each of its lines.
+fn refuse_pem(words: Words, place: &str, list: &str) -> Result<(), SecretsError> {
+    let what = if list.contains(PRIVATE_KEY) {
+        "a private key, which must stay with the caller,"
+    } else if list.contains(PEM) {
+        "a PEM"
+    } else {
+        return Ok(());
+    };
+    let instead = words.instead_of_pem;
+    Err(SecretsError::new(format!("There is {what} in {place}: {instead}.")))
 }
 
 /// Whether a line is blank or a comment.
@@ -152,7 +173,7 @@ impl<'p, T> Reading<'p, T> {
         entries: impl Iterator<Item = (usize, &'e str)>,
         mut accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
     ) -> Result<Vec<T>, SecretsError> {
-        let (place, Words { value, form }) = (self.place, self.words);
+        let (place, Words { value, form, .. }) = (self.place, self.words);
         for (index, entry) in entries {
             if self.problems.len() >= MOST_PROBLEMS {
                 self.problems.truncate(MOST_PROBLEMS);

@@ -191,7 +191,7 @@ impl Config {
             return Ok(VerifyingKeys::default());
         };
         let read = |path: &str| key_file(given.setting, path);
-        read_secrets(
+        read_public(
             given,
             |place, list| VerifyingKeys::parse(place, list, &read),
             |place, lines| VerifyingKeys::parse_lines(place, lines, &read),
@@ -331,7 +331,7 @@ fn key_files(list: &str) -> Vec<String> {
 
 /// The file of a verifying key. The error is a clause that follows the name of the key.
 fn key_file(setting: SettingName, path: &str) -> Result<Zeroizing<String>, String> {
-    let text = SecretFile::of_public_key(path, setting).read().checked();
+    let text = SecretFile::of_public_path(path, setting).read().checked();
     text.map_err(|problems| {
         let why = problems.first().map(StartProblem::to_string).unwrap_or_default();
         format!("cannot be read. {}", why.trim_end_matches('.'))
@@ -344,8 +344,26 @@ pub(super) fn read_secrets<T>(
     parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
     parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
 ) -> Result<T, Vec<StartProblem>> {
+    read_list(given, SecretFile::of(given), parse, parse_file)
+}
+
+/// Reads a list without secrets, which everybody may read, in the same way.
+pub(super) fn read_public<T>(
+    given: &Given<String>,
+    parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+    parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+) -> Result<T, Vec<StartProblem>> {
+    read_list(given, SecretFile::of_public(given), parse, parse_file)
+}
+
+fn read_list<T>(
+    given: &Given<String>,
+    file: Option<SecretFile<'_>>,
+    parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+    parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
+) -> Result<T, Vec<StartProblem>> {
     let setting = given.setting;
-    let Some(file) = SecretFile::of(given) else {
+    let Some(file) = file else {
         return parse(&setting.to_string(), &given.value).map_err(|error| problems_of(setting, error));
     };
     let Contents { text, mut problems } = file.read();

@@ -26,7 +26,7 @@ const READABLE_BY_ALL: u32 = 0o004;
 pub(super) struct SecretFile<'s> {
     path: &'s str,
     setting: SettingName,
-    /// Whether everybody may read the file, because it contains only a public key.
+    /// Whether everybody may read the file, because it contains no secret.
     is_public: bool,
 }
 
@@ -61,6 +61,12 @@ impl<'s> SecretFile<'s> {
         Some(Self::of_path(path, given.setting))
     }
 
+    /// The same for a list without secrets.
+    pub(super) fn of_public(given: &'s Given<String>) -> Option<Self> {
+        let path = given.value.strip_prefix('@')?;
+        Some(Self::of_public_path(path, given.setting))
+    }
+
     /// The file of a secret at this path.
     pub(super) fn of_path(path: &'s str, setting: SettingName) -> Self {
         Self {
@@ -70,8 +76,8 @@ impl<'s> SecretFile<'s> {
         }
     }
 
-    /// The file of a public key. Others must not write it, but everybody may read it.
-    pub(super) fn of_public_key(path: &'s str, setting: SettingName) -> Self {
+    /// The file of a public key, or of another text without secrets. Others must not write it, but everybody may read it.
+    pub(super) fn of_public_path(path: &'s str, setting: SettingName) -> Self {
         Self {
             path,
             setting,

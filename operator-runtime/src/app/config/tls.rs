@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::Config;
 use super::credentials::none_if_empty;
 #[cfg(feature = "tls")]
-use super::credentials::read_secrets;
+use super::credentials::read_public;
 #[cfg(feature = "tls")]
 use super::secret_file::SecretFile;
 #[cfg(feature = "tls")]
@@ -69,7 +69,7 @@ impl Config {
         let (Some(authorities), Some(clients)) = (&self.client_ca, &self.clients) else {
             return Ok(None);
         };
-        let list = read_secrets(clients, ClientList::parse, ClientList::parse_lines);
+        let list = read_public(clients, ClientList::parse, ClientList::parse_lines);
         match (list, self::authorities(authorities)) {
             (Ok(list), Ok(authorities)) => Ok(Some(Clients::new(list, authorities))),
             (list, authorities) => Err([list.err(), authorities.err()]
@@ -152,5 +152,5 @@ fn authorities(given: &Given<String>) -> Result<Authorities, Vec<StartProblem>> 
 /// The text of a file that everybody may read.
 #[cfg(feature = "tls")]
 fn public_file(given: &Given<String>) -> Result<Zeroizing<String>, Vec<StartProblem>> {
-    SecretFile::of_public_key(&given.value, given.setting).read().checked()
+    SecretFile::of_public_path(&given.value, given.setting).read().checked()
 }

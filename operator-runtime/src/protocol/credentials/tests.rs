@@ -277,15 +277,11 @@ fn verifying_keys_that_are_none_are_refused_without_being_shown() {
         (&not_canonical, "small order"),
         ("bm90IGEga2V5", "has 9 bytes and is not an Ed25519 key"),
         ("%%hush%%", "is not base64"),
-        ("-----BEGIN PUBLIC KEY-----", "is a PEM: write it into a file"),
         ("file:/nowhere", "is not read in this test"),
     ] {
         let problem = parsed(&format!("shop/a={key}")).unwrap_err();
         assert!(problem.contains("shop/a") && problem.contains(why), "{problem}");
-        assert!(
-            !problem.contains(key) || key.starts_with("file:") || key.starts_with("--"),
-            "{problem}"
-        );
+        assert!(!problem.contains(key) || key.starts_with("file:"), "{problem}");
     }
     let twice = parsed(&format!("a={},b={spki}", public())).unwrap_err();
     assert!(twice.contains("is also the key of default/a"), "{twice}");
