@@ -55,15 +55,18 @@ fn a_certificate_vouches_by_each_kind_of_name() {
     let authority = Authority::new();
     let by_dns = authority.issue("dns", "DNS:other.example.com, DNS:Agent.Example.com", Valid::Today);
     let by_uri = authority.issue("uri", "URI:spiffe://example.com/ns/agent", Valid::Today);
+    let urn = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let by_urn = authority.issue("urn", &format!("URI:{urn}"), Valid::Today);
     let by_digest = authority.issue("digest", "DNS:unlisted.example.com", Valid::Today);
     let clients = format!(
-        "shop/by-dns=agent.example.com,by-uri=spiffe://example.com/ns/agent,shop/by-digest=sha256:{}",
+        "shop/by-dns=agent.example.com,by-uri=spiffe://example.com/ns/agent,by-urn={urn},shop/by-digest=sha256:{}",
         by_digest.digest()
     );
     let desk = start(&authority, &clients);
     for (client, tenant, id) in [
         (&by_dns, "shop", "by-dns"),
         (&by_uri, "default", "by-uri"),
+        (&by_urn, "default", "by-urn"),
         (&by_digest, "shop", "by-digest"),
     ] {
         for version in VERSIONS {

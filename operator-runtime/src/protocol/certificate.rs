@@ -27,6 +27,8 @@ const NAMES: Words = Words {
     form: "`[tenant/]id=NAME`",
     instead_of_pem: "write `[tenant/]id=NAME`, where NAME is a name in the client's certificate, or `sha256:` and the certificate's digest",
 };
+/// What stands before the `:` of a text that is not a URI: OpenSSL's kinds of names, and digests.
+const NO_SCHEMES: [&str; 7] = ["DNS", "URI", "IP", "email", "SHA256", "sha1", "SHA1"];
 /// A certificate is verified again after this many seconds.
 const VALID_FOR: u64 = 60;
 /// The most names of an unknown certificate that the answer shows.
@@ -123,12 +125,16 @@ impl ClientList {
 
 impl ClientName {
     fn parse(text: &str) -> Option<Self> {
-        if let Some(digest) = text.strip_prefix("sha256:") {
+        let scheme = text.split_once(':').filter(|(scheme, _)| is_scheme(scheme));
+        if let Some(("sha256", digest)) = scheme {
             let digits: Vec<u8> = digest.bytes().filter(|byte| *byte != b':').collect();
             return parse_hex(&digits).map(Self::Digest);
         }
-        if text.contains("://") {
-            return Some(Self::Uri(text.to_owned()));
+        if let Some((scheme, rest)) = scheme {
+            // Otherwise, `agent.example.com:443` would be a URI, and so would each name as OpenSSL shows it.
+            let is_port = rest.bytes().all(|byte| byte.is_ascii_digit());
+            let is_uri = !is_port && !NO_SCHEMES.contains(&scheme) && rest.bytes().all(|byte| byte.is_ascii_graphic());
+            return is_uri.then(|| Self::Uri(text.to_owned()));
         }
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*');
         let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_allowed);
@@ -146,6 +152,13 @@ impl ClientName {
         let digest = Self::Digest(Sha256::digest(certificate).into());
         dns.chain(uris).chain([digest]).collect()
     }
+}
+
+/// Whether a text is the scheme of a URI (RFC 3986 §3.1).
+fn is_scheme(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 impl fmt::Display for ClientName {
@@ -284,7 +297,39 @@ impl fmt::Debug for Clients {
 
 #[cfg(test)]
 mod tests {
-    use super::ClientList;
+    use super::{ClientList, ClientName};
+
+    #[test]
+    fn a_uri_has_a_scheme_and_needs_no_slashes() {
+        for uri in [
+            "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+            "spiffe://example.com/ns/agent",
+            "https://example.com:8443/agent",
+            "tag:example.com,2026:agent",
+            "mailto:agent@example.com",
+            "web+agent-1.0:a",
+        ] {
+            assert_eq!(ClientName::parse(uri), Some(ClientName::Uri(uri.to_owned())));
+        }
+        for dns in ["agent.example.com", "localhost"] {
+            assert_eq!(ClientName::parse(dns), Some(ClientName::Dns(dns.to_owned())));
+        }
+        for wrong in [
+            "agent.example.com:443",
+            "agent.example.com:",
+            "DNS:agent.example.com",
+            "URI:urn:example:agent",
+            "IP:127.0.0.1",
+            "SHA256:ab",
+            "sha256:ab",
+            "urn:a b",
+            "1urn:a",
+            "://a",
+            ":a",
+        ] {
+            assert_eq!(ClientName::parse(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn each_problem_of_a_list_of_clients_is_told_with_its_line() {
