@@ -92,13 +92,7 @@ pub(super) fn parse<T>(
     accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
 ) -> Result<Vec<T>, SecretsError> {
     refuse_pem(words, place, list)?;
-    let entries = without_line_end(list).split(',').enumerate();
-    let entries = entries.map(|(index, entry)| match index {
-        0 => entry,
-        _ => entry.trim_start_matches(' '),
-    });
-    let entries = entries.enumerate().filter(|(_, entry)| !entry.is_empty());
-    Reading::new(words, "Entry", place).all(entries, accept)
+    Reading::new(words, "Entry", place).all(entries(list), accept)
 }
 
 /// Parses lines of `[tenant/]id=secret`, as `parse` does. Blank lines and lines that begin with `#` are ignored.
@@ -109,8 +103,22 @@ pub(super) fn parse_lines<T>(
     accept: impl FnMut(Secret, &[T]) -> Result<T, String>,
 ) -> Result<Vec<T>, SecretsError> {
     refuse_pem(words, place, lines)?;
-    let lines = lines.lines().enumerate().filter(|(_, line)| !is_comment(line));
-    Reading::new(words, "Line", place).all(lines, accept)
+    Reading::new(words, "Line", place).all(entries_of_lines(lines), accept)
+}
+
+/// The entries of a comma-separated list, each with its index.
+pub(crate) fn entries(list: &str) -> impl Iterator<Item = (usize, &str)> {
+    let entries = without_line_end(list).split(',').enumerate();
+    let entries = entries.map(|(index, entry)| match index {
+        0 => (index, entry),
+        _ => (index, entry.trim_start_matches(' ')),
+    });
+    entries.filter(|(_, entry)| !entry.is_empty())
+}
+
+/// The entries of a list with one entry on each line, each with the index of its line. A comma is a part of the entry.
+pub(crate) fn entries_of_lines(lines: &str) -> impl Iterator<Item = (usize, &str)> {
+    lines.lines().enumerate().filter(|(_, line)| !is_comment(line))
 }
 
 /// Refuses a list that contains a PEM, which would have a problem in each of its lines.

@@ -18,7 +18,7 @@ use crate::protocol::ed25519::VerifyingKeys;
 use crate::protocol::oauth::{Expected, Issuer, METADATA};
 #[cfg(feature = "oauth")]
 use crate::protocol::public_url::{MCP, PublicUrl};
-use crate::protocol::secrets::SecretsError;
+use crate::protocol::secrets::{self, SecretsError};
 use crate::protocol::signature::Keys;
 
 /// The files that credentials were read from.
@@ -306,8 +306,8 @@ impl Config {
             .verifying_keys
             .iter()
             .flat_map(|given| match given.value.strip_prefix('@') {
-                None => key_files(&given.value),
-                Some(path) => key_files(&secret_file::peek(path)),
+                None => key_files(secrets::entries(&given.value)),
+                Some(path) => key_files(secrets::entries_of_lines(&secret_file::peek(path))),
             });
         lists.chain(named).map(str::to_owned).chain(keys).collect()
     }
@@ -322,11 +322,10 @@ pub(super) fn none_if_empty<T: Default>(problems: Vec<StartProblem>) -> Result<T
     }
 }
 
-/// The files that a list of verifying keys names.
-fn key_files(list: &str) -> Vec<String> {
-    let entries = list.split([',', '\n']);
-    let named = entries.filter_map(|entry| entry.split_once("=file:"));
-    named.map(|(_, path)| path.trim_end().to_owned()).collect()
+/// The files that the entries of a list of verifying keys name.
+fn key_files<'e>(entries: impl Iterator<Item = (usize, &'e str)>) -> Vec<String> {
+    let named = entries.filter_map(|(_, entry)| entry.split_once('=')?.1.strip_prefix("file:"));
+    named.map(str::to_owned).collect()
 }
 
 /// The file of a verifying key. The error is a clause that follows the name of the key.
