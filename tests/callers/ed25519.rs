@@ -23,7 +23,7 @@ fn python(arguments: &[&str]) -> String {
 }
 
 /// A new key pair: the private key, and the base64 of the public key and of its SPKI.
-fn key_pair() -> [String; 3] {
+pub(crate) fn key_pair() -> [String; 3] {
     let said = python(&["make"]);
     let mut lines = said.lines().map(str::to_owned);
     std::array::from_fn(|_| lines.next().unwrap())

@@ -70,7 +70,7 @@ def secrets():
 def signature(algorithm, key, message):
     if algorithm.startswith("HS"):
         name = {"256": "sha256", "384": "sha384", "512": "sha512"}[algorithm[2:]]
-        return hmac.new(secrets()[key], message, getattr(hashlib, name)).digest()
+        return hmac.new(secrets().get(key, key.encode()), message, getattr(hashlib, name)).digest()
     hash_of = HASHES.get(algorithm[2:])
     if algorithm.startswith("RS"):
         return KEYS[key].sign(message, padding.PKCS1v15(), hash_of)
@@ -81,12 +81,14 @@ def signature(algorithm, key, message):
         length = KEYS[key].curve.key_size // 8
         return r.to_bytes(length, "big") + s.to_bytes(length, "big")
     if algorithm in ("EdDSA", "Ed25519"):
-        return KEYS[key].sign(message)
+        pair = KEYS.get(key) or ed25519.Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key))
+        return pair.sign(message)
     return b""
 
 
 def sign(command):
-    """Signs by the algorithm `by`, or else by the one that the header names."""
+    """Signs by the algorithm `by`, or else by the one that the header names. The key is one of the issuer's by its name, or
+    of somebody else: a secret, or the hexadecimal digits of an Ed25519 key."""
     header, claims = command["header"], command["claims"]
     message = f"{base64url(json.dumps(header).encode())}.{base64url(json.dumps(claims).encode())}"
     made = signature(command.get("by", header["alg"]), command["key"], message.encode())
@@ -134,6 +136,8 @@ for line in sys.stdin:
     answer = None
     if "header" in command:
         answer = sign(command)
+    if "message" in command:
+        answer = KEYS["ed25519"].sign(command["message"].encode()).hex()
     if "mode" in command:
         State.mode = command["mode"]
         State.let_go.set() if State.mode != "hang" else State.let_go.clear()

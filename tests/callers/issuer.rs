@@ -77,10 +77,15 @@ impl Issuer {
     }
 
     /// A token with some members of its header changed, signed with this key, by the algorithm that the header names or
-    /// by another one.
+    /// by another one. The key is the name of one of the issuer's, a secret, or the hexadecimal digits of an Ed25519 key.
     pub(crate) fn with_header(&mut self, key: &str, changed: Value, by: Option<&str>) -> String {
         let claims = self.claims(json!({}));
         self.sign(key, &header(changed), &claims, by)
+    }
+
+    /// The signature of a text with the issuer's key `ed25519`, in hexadecimal digits.
+    pub(crate) fn sign_text(&mut self, text: &str) -> String {
+        self.tell(&json!({ "message": text })).as_str().unwrap().to_owned()
     }
 
     fn sign(&mut self, key: &str, header: &Value, claims: &Value, by: Option<&str>) -> String {

@@ -1,8 +1,10 @@
 //! The tenant of an access token, and what a handler sees of the token.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tests::caller::{PUBLIC_URL, SECRET, now};
 
 use crate::desk::{Desk, NO_KEY, detail, slug};
+use crate::ed25519::key_pair;
 use crate::issuer::{Issuer, bearer};
 
 const CLAIM: (&str, &str) = ("OPERATOR_OAUTH_TENANT_CLAIM", "org");
@@ -99,4 +101,54 @@ fn schemes_stand_beside_each_other_and_none_is_taken_for_another() {
             "{headers:?}: {answer:?}"
         );
     }
+}
+
+/// Without the check of the kind, a secret or a public key that the server knows would verify such a token.
+#[test]
+fn a_token_that_is_signed_with_a_key_of_another_scheme_is_refused() {
+    let mut issuer = Issuer::start();
+    let [owner, public, _] = key_pair();
+    let verifying_key = format!("shop/owner={public}");
+    // The server has a signing key too.
+    let desk = Desk::start(&[("OPERATOR_VERIFYING_KEYS", &verifying_key), issuer.setting()]);
+    let token = issuer.token(json!({}));
+    assert_eq!(desk.read(&[("Authorization", &bearer(&token))]).status, 200);
+    for (algorithm, key) in [("HS256", SECRET), ("EdDSA", &owner), ("Ed25519", &owner)] {
+        for kid in [
+            Value::Null,
+            json!("rsa"),
+            json!("ed25519"),
+            json!("default"),
+            json!("default/default"),
+            json!("owner"),
+            json!("shop/owner"),
+        ] {
+            let token = issuer.with_header(key, json!({ "alg": algorithm, "kid": kid }), None);
+            let authorization = bearer(&token);
+            let headers = [("Authorization", authorization.as_str())];
+            let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+            for answer in [desk.read(&headers), desk.refund(&headers), desk.ask(&headers, list)] {
+                assert_eq!(
+                    (answer.status, slug(&answer).as_str()),
+                    (401, "invalid-token"),
+                    "{algorithm} {kid}: {answer:?}"
+                );
+            }
+        }
+    }
+    // The other way round: the issuer's key signs a call.
+    let (key, timestamp) = ("k", now().to_string());
+    let content = r#"{"email": "ana@example.com"}"#;
+    let signature = issuer.sign_text(&format!("{PUBLIC_URL}/orders/recent:{key}:{timestamp}:{content}"));
+    let signed = [
+        ("X-Idempotency-Key", key),
+        ("X-Timestamp", timestamp.as_str()),
+        ("X-Signature", signature.as_str()),
+    ];
+    let answer = desk.read(&signed);
+    assert_eq!(
+        (answer.status, slug(&answer).as_str()),
+        (401, "signature-mismatch"),
+        "{answer:?}"
+    );
 }
