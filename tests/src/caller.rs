@@ -41,8 +41,14 @@ impl Answer {
 /// The HMAC-SHA256 of the payload, in lower-case hexadecimal.
 #[must_use]
 pub fn sign(path: &str, idempotency_key: &str, timestamp: u64, content: &str) -> String {
+    sign_with(SECRET, path, idempotency_key, timestamp, content)
+}
+
+/// Like [`sign`], with another secret.
+#[must_use]
+pub fn sign_with(secret: &str, path: &str, idempotency_key: &str, timestamp: u64, content: &str) -> String {
     let payload = format!("{PUBLIC_URL}{path}:{idempotency_key}:{timestamp}:{content}");
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()) else {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
         return String::new();
     };
     mac.update(payload.as_bytes());

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tests::caller::{now, sign};
+use tests::caller::{SECRET, now, sign_with};
 use tests::certificates::Certificate;
 use tests::process::{Server, build};
 
@@ -155,8 +155,13 @@ impl Curl {
 
     /// Signs a POST with this body for this path.
     pub(crate) fn signed(self, path: &str, key: &str, body: &str) -> Self {
+        self.signed_with(SECRET, path, key, body)
+    }
+
+    /// Signs a POST in the same way with another secret.
+    pub(crate) fn signed_with(self, secret: &str, path: &str, key: &str, body: &str) -> Self {
         let timestamp = now();
-        let signature = sign(path, key, timestamp, body);
+        let signature = sign_with(secret, path, key, timestamp, body);
         self.posting(key, body).with(&[
             "-H",
             &format!("x-timestamp: {timestamp}"),

@@ -13,6 +13,8 @@ use crate::authority::{Authority, Valid};
 use crate::desk::{Curl, Desk, file, folder_with, place, replace};
 
 const FIND: &str = r#"{"filter":{}}"#;
+const EVENT: &str = r#"{"id":"ev_1","payload":{"type":"conversation.ended","status":"completed"}}"#;
+const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 
 fn keys() -> String {
     format!("agent={SECRET}\n")
@@ -85,7 +87,7 @@ fn every_file_is_taken_up_within_ten_seconds() {
         &file(&desk, "keys"),
         &format!("agent={SECRET}\nshop/next=op_sk_the_next_key\n"),
     );
-    replace(&file(&desk, "tokens"), "shop/partner=token-of-the-partner\n");
+    replace(&file(&desk, "tokens"), "shop/partner=new-token-of-the-partner\n");
     replace(
         &file(&desk, "verifying"),
         &format!(
@@ -129,6 +131,20 @@ fn every_file_is_taken_up_within_ten_seconds() {
         desk.call(desk.curl().showing(&robot), "/orders/find", "k", FIND).status,
         200
     );
+    // Events and MCP use the same credentials as the endpoints.
+    for (secret, status) in [("op_sk_the_next_key", 200), ("op_sk_another_key", 401)] {
+        let event = desk.curl().showing(&robot).signed_with(secret, "/events", "e", EVENT);
+        assert_eq!(event.get(&desk.url("/events")).status, status, "{secret}");
+    }
+    for (token, status) in [("new-token-of-the-partner", 200), ("token-of-the-partner", 401)] {
+        let asked = desk.curl().showing(&robot).posting("m", LIST).with(&[
+            "-H",
+            &format!("authorization: Bearer {token}"),
+            "-H",
+            "accept: application/json, text/event-stream",
+        ]);
+        assert_eq!(asked.get(&desk.url("/mcp")).status, status, "{token}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
@@ -304,5 +305,25 @@ async fn inputs_name_the_operation_of_a_transaction_too() {
         let arguments = json!({ "order_id": order_id, "words": words });
         let complaint = call(&router, "first", "complain", arguments, None).await;
         assert_eq!(complaint["structuredContent"]["result"], row, "{complaint}");
+    }
+}
+
+/// Says when the call was made, in milliseconds since 1970-01-01 UTC.
+#[operator_api(GET, "/made")]
+async fn made(call: &Call) -> u128 {
+    call.timestamp().duration_since(UNIX_EPOCH).unwrap().as_millis()
+}
+
+#[tokio::test]
+async fn the_timestamp_of_a_call_that_is_not_signed_is_the_time_at_which_it_arrives() {
+    const TOKEN: &str = "op_sk_of_the_partner";
+    let app = App::new()
+        .only(endpoints![made])
+        .config(Config::new().api_keys(format!("partner={TOKEN}")));
+    let client = Client::new(app).await.unwrap().with_api_key(TOKEN);
+    for seconds in [1_900_000_000, 1_900_000_001, 2_000_000_000] {
+        client.clock().jump_to(Duration::from_secs(seconds));
+        let answer = client.call("made", &json!({})).await;
+        assert_eq!((answer.status.as_u16(), answer.body), (200, json!(seconds * 1_000)));
     }
 }

@@ -64,7 +64,7 @@ impl Call {
         of_content.unwrap_or_else(|| self.kept.idempotency_key())
     }
 
-    /// When this attempt was signed, by the caller's clock, or when it was received over MCP. The precision is one
+    /// When this attempt was signed, by the caller's clock; or, if it is not signed, when it arrived. The precision is one
     /// second.
     #[must_use]
     pub fn timestamp(&self) -> SystemTime {
