@@ -310,7 +310,8 @@ fn call_and_simulate_reach_a_server_whose_authority_the_system_trusts() {
     assert!(simulated && said.contains("a correct call is answered"), "{said}");
     let stranger = Certificate::of_this_machine();
     let (called, said) = run(&call, &stranger.authority());
-    assert!(!called && said.contains("SSL_CERT_FILE"), "{said}");
+    let advice = "its certificate is not issued by an authority that this system trusts; if the authority is your own, set SSL_CERT_FILE";
+    assert!(!called && said.contains(advice), "{said}");
     // Over http, the answer says what to do.
     let plain = at.replace("https", "http");
     let output = Command::new(build("support-desk", "dev"))
@@ -324,4 +325,22 @@ fn call_and_simulate_reach_a_server_whose_authority_the_system_trusts() {
         !output.status.success() && said.contains("This port speaks https"),
         "{said}"
     );
+}
+
+#[test]
+fn call_says_what_is_wrong_with_a_certificate_that_signs_itself() {
+    let authority = Authority::new();
+    let own = authority.itself();
+    let (certificate, key) = (place(&own.certificate), place(&own.key));
+    let desk = Desk::start(&[("OPERATOR_TLS_CERT", &certificate), ("OPERATOR_TLS_KEY", &key)]);
+    let output = Command::new(build("support-desk", "dev"))
+        .args(["call", "recent_orders", "email=ana@example.com"])
+        .args(["--url", tests::caller::PUBLIC_URL, "--at", &desk.url("")])
+        .env("OPERATOR_SIGNING_KEY", SECRET)
+        .env("SSL_CERT_FILE", &certificate)
+        .output()
+        .unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let why = "did not answer: its certificate is the certificate of an authority; issue one to the server with `basicConstraints = CA:FALSE`.";
+    assert!(!output.status.success() && said.contains(why), "{said}");
 }

@@ -92,7 +92,7 @@ fn read(agent: &Agent, url: &str) -> Result<Vec<u8>, String> {
     let failed = |error: ureq::Error| match error {
         ureq::Error::BodyExceedsLimit(_) => format!("{url} is longer than {LARGEST} bytes, the most that is read."),
         ureq::Error::Timeout(_) => format!("{url} did not answer within {} s.", LONGEST.as_secs_f32()),
-        error => format!("{url} cannot be fetched: {error}."),
+        error => format!("{url} cannot be fetched: {}.", trusted::why(&error)),
     };
     let mut response = agent.get(url).call().map_err(failed)?;
     response

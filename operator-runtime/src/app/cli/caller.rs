@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{key_file, lines, said};
-use crate::app::Config;
+use crate::app::{Config, trusted};
 use crate::input::nearest;
 use crate::protocol::envelope::is_idempotency_key;
 use crate::protocol::method::Method;
@@ -230,8 +230,7 @@ pub(super) fn indented(json: &str) -> String {
     text
 }
 
-/// Says why there is no answer. If no connection was made, the message asks whether a server is running. If the server's
-/// certificate is not trusted, the message says how to trust it.
+/// Says why there is no answer. If no connection was made, the message asks whether a server is running.
 pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
     let unreached = match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
@@ -244,15 +243,8 @@ pub(super) fn unanswered(target: &str, error: &ureq::Error) -> String {
         ),
         _ => false,
     };
-    let said = error.to_string();
-    let hint = if unreached {
-        " Is the server running there?"
-    } else if said.contains("certificate") {
-        " If its authority is your own, set SSL_CERT_FILE to the file of the authority's certificate."
-    } else {
-        ""
-    };
-    format!("{target} did not answer: {said}.{hint}")
+    let hint = if unreached { " Is the server running there?" } else { "" };
+    format!("{target} did not answer: {}.{hint}", trusted::why(error))
 }
 
 #[cfg(test)]
