@@ -30,6 +30,7 @@ macro_rules! echo {
 
 // After the macro, which the modules use.
 mod enums;
+mod made;
 mod numbers;
 
 /// A number, and any further numbers.

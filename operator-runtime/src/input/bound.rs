@@ -79,7 +79,7 @@ pub(super) struct Checked {
 }
 
 impl Checked {
-    fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
+    pub(super) fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
         Ok(Self {
             validator: if is_lenient { None } else { Some(compile_own(&schema)?) },
             has_forms: has_untagged_forms(&schema),

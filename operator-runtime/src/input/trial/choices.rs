@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use super::probe::{escaped, unescaped};
-use super::wrong::Wrong;
 use super::{Disagreement, Trial};
 
 /// A choice that no type has, and that no sample contains.
@@ -35,12 +34,11 @@ impl Trial<'_> {
 
     /// A variant that the type's error lists and the schema does not: usually an alias.
     fn hidden_variant(&self, choice: &Choice<'_>) -> Option<Disagreement> {
-        let Err(Wrong::Variant { given, known }) = (self.tried)(&choice.named(OTHER)).probed else {
-            return None;
-        };
+        let wrong = (self.tried)(&choice.named(OTHER)).probed.err()?;
+        let known = wrong.variants_without(OTHER)?;
         let shown = self.places.names_at(&choice.place);
         let is_hidden = |name: &&&str| !shown.contains(**name) && !self.accepts(&choice.named(name));
-        let name = known.iter().find(is_hidden).filter(|_| given == OTHER)?;
+        let name = known.iter().find(is_hidden)?;
         Some(Disagreement::Hidden {
             kind: "variant",
             name: (*name).to_owned(),

@@ -6,8 +6,10 @@ mod choices;
 mod places;
 mod probe;
 pub(super) mod samples;
+mod scalars;
 mod wrong;
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
@@ -19,6 +21,7 @@ use self::wrong::Wrong;
 use super::bound::Checked;
 use super::document::Document;
 use super::mistake::Disagreement;
+use crate::schema::walk;
 
 /// How an input's type decodes a value.
 #[derive(Debug)]
@@ -46,24 +49,43 @@ pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) 
     if is_one_scalar(schema) {
         return None;
     }
-    let trial = Trial {
+    let exact = Trial {
         schema,
         checked,
         tried,
         places: Places::of(schema),
+        texts: Texts::Fit,
     };
+    let without_texts = LazyCell::new(|| checked_without_texts(schema));
     let mut done = BTreeSet::new();
     let mut is_new = |what: String| done.insert(what);
-    let samples = samples::of(schema).into_iter().filter(|sample| trial.accepts(sample));
-    samples.into_iter().find_map(|sample| {
-        let tried = tried(&sample);
-        let structs = tried.structs.iter().filter(|one| is_new(format!("{one:?}")));
-        let structs: Vec<_> = structs.collect();
-        trial
-            .refusal(&sample, &tried)
-            .or_else(|| structs.into_iter().find_map(|one| trial.hidden_field(&sample, one)))
-            .or_else(|| trial.disagreement_in_choices(&sample, &mut is_new))
+    samples::of(schema).into_iter().find_map(|sample| {
+        if exact.accepts(&sample) {
+            return exact.disagreement(&sample, &mut is_new);
+        }
+        let loose = Trial {
+            checked: without_texts.as_ref()?,
+            places: Places::of(schema),
+            texts: Texts::MadeUp,
+            ..exact
+        };
+        loose
+            .accepts(&sample)
+            .then(|| loose.disagreement(&sample, &mut is_new))
+            .flatten()
     })
+}
+
+/// The schema without its rules about texts, for samples whose texts do not follow these rules. The rest of the schema
+/// can be tried all the same. `None` if there are no such rules.
+fn checked_without_texts(schema: &Value) -> Option<Checked> {
+    let mut loose = schema.clone();
+    walk::rewrite(&mut loose, &mut |schema| {
+        if let Some(schema) = schema.as_object_mut() {
+            schema.retain(|keyword, _| !["format", "pattern"].contains(&keyword.as_str()));
+        }
+    });
+    (loose != *schema).then(|| Checked::new(loose, false).ok()).flatten()
 }
 
 /// Whether the schema is that of a single text, whole number or boolean, about which schema and type cannot disagree.
@@ -88,9 +110,27 @@ struct Trial<'t> {
     checked: &'t Checked,
     tried: fn(&Value) -> Tried,
     places: Places<'t>,
+    texts: Texts,
+}
+
+/// Whether the texts in the samples follow the rules of the schema.
+#[derive(Clone, Copy)]
+enum Texts {
+    Fit,
+    MadeUp,
 }
 
 impl Trial<'_> {
+    /// What is wrong about a sample that the schema accepts.
+    fn disagreement(&self, sample: &Value, is_new: &mut dyn FnMut(String) -> bool) -> Option<Disagreement> {
+        let tried = (self.tried)(sample);
+        let structs = tried.structs.iter().filter(|one| is_new(format!("{one:?}")));
+        let structs: Vec<_> = structs.collect();
+        self.refusal(sample, &tried)
+            .or_else(|| structs.into_iter().find_map(|one| self.hidden_field(sample, one)))
+            .or_else(|| self.disagreement_in_choices(sample, is_new))
+    }
+
     /// Whether the schema accepts the value.
     fn accepts(&self, value: &Value) -> bool {
         let text = value.to_string();
@@ -101,7 +141,10 @@ impl Trial<'_> {
     /// because the texts of a sample are made up.
     fn refusal(&self, sample: &Value, tried: &Tried) -> Option<Disagreement> {
         let error = tried.error.clone()?;
-        let value = sample.to_string();
+        let value = match self.texts {
+            Texts::Fit => sample.to_string(),
+            Texts::MadeUp => format!("{sample} (with texts that match its patterns and formats)"),
+        };
         match &tried.probed {
             Err(wrong) if wrong.is_of_form(self.schema) => Some(Disagreement::Refused { value, error }),
             // The probe decodes numbers as serde_json does without that feature.
@@ -124,16 +167,26 @@ impl Trial<'_> {
     /// Whether the schema refuses a value with the field. An object whose schema allows any other field accepts an alias,
     /// but not in place of a required field, so an alias counts as refused.
     fn refuses_field(&self, sample: &Value, place: &str, name: &str) -> bool {
-        // serde refuses a field that is sent under two names, once it has decoded the first. The right value for an alias
-        // is that of the other name.
         let fields = sample.pointer(place).and_then(Value::as_object);
-        let values = fields.into_iter().flat_map(Map::values);
-        values.chain([&Value::Null]).any(|value| {
+        let with = |fields: Map<String, Value>| {
             let mut with = sample.clone();
-            if let Some(fields) = with.pointer_mut(place).and_then(Value::as_object_mut) {
-                fields.insert(name.to_owned(), value.clone());
+            if let Some(place) = with.pointer_mut(place) {
+                *place = fields.into();
             }
-            !self.accepts(&with) || matches!((self.tried)(&with).probed, Err(Wrong::Twice))
+            with
+        };
+        // The right value for an alias is that of the other name.
+        let values = fields
+            .into_iter()
+            .flatten()
+            .map(|(other, value)| (other.as_str(), value));
+        values.chain([("", &Value::Null)]).any(|(other, value)| {
+            let mut all = fields.cloned().unwrap_or_default();
+            all.insert(name.to_owned(), value.clone());
+            // serde refuses a field that is sent under two names, once it has decoded the first. Other fields are left
+            // out, because the type may refuse their made-up values before.
+            let pair = Map::from_iter([(other.to_owned(), value.clone()), (name.to_owned(), value.clone())]);
+            !self.accepts(&with(all)) || matches!((self.tried)(&with(pair)).probed, Err(Wrong::Twice))
         })
     }
 }

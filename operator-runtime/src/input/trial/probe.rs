@@ -9,7 +9,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
-use super::wrong::Wrong;
+use super::wrong::{self, Wrong};
 
 /// A struct that a type decodes at one place of a value.
 #[derive(Debug)]
@@ -71,11 +71,10 @@ impl<'de> Deserializer<'de> for Probe<'de> {
     type Error = Wrong;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        wrong::begin();
         match self.value {
             Value::Object(fields) => {
-                let entries = fields
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), self.inside(name, value)));
+                let entries = fields.iter().map(|(name, value)| (Key(name), self.inside(name, value)));
                 visitor.visit_map(MapDeserializer::new(entries))
             }
             Value::Array(items) => {
@@ -145,6 +144,79 @@ impl<'de> Deserializer<'de> for Probe<'de> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// The key of a map. Like serde_json, it reads numbers and booleans from their texts.
+#[derive(Clone, Copy)]
+struct Key<'de>(&'de str);
+
+impl<'de> IntoDeserializer<'de, Wrong> for Key<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Reads a key as a type that has a text form.
+macro_rules! read_key {
+    ($($method:ident $kind:ty => $visit:ident,)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+            match self.0.parse::<$kind>() {
+                Ok(value) => visitor.$visit(value),
+                // Not an error of the probe's own, whose kind would not be known.
+                Err(_) => visitor.visit_borrowed_str(self.0),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Key<'de> {
+    type Error = Wrong;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_borrowed_str(self.0)
+    }
+
+    read_key! {
+        deserialize_bool bool => visit_bool,
+        deserialize_i8 i64 => visit_i64,
+        deserialize_i16 i64 => visit_i64,
+        deserialize_i32 i64 => visit_i64,
+        deserialize_i64 i64 => visit_i64,
+        deserialize_i128 i128 => visit_i128,
+        deserialize_u8 u64 => visit_u64,
+        deserialize_u16 u64 => visit_u64,
+        deserialize_u32 u64 => visit_u64,
+        deserialize_u64 u64 => visit_u64,
+        deserialize_u128 u128 => visit_u128,
+        deserialize_f32 f64 => visit_f64,
+        deserialize_f64 f64 => visit_f64,
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Wrong> {
+        visitor.visit_enum(Choice {
+            name: self.0,
+            content: None,
+        })
+    }
+
+    forward_to_deserialize_any! {
+        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::scalars;
 use crate::schema::{definitions, walk};
 
 /// The name of a field and the text of a choice that no type has.
@@ -10,10 +11,16 @@ pub(super) const UNKNOWN: &str = "operator-unknown";
 /// How many samples a part of a schema has at most, in addition to those for enums with more variants.
 const MOST: usize = 32;
 
+/// How many samples of a map's values each further key has.
+const FEW: usize = 4;
+
+/// Keys of a map, whose schema says little about them: texts, booleans, UUIDs and dates are printed like this.
+const KEYS: [&str; 4] = ["a", "true", "67e55044-10b1-426f-9247-bb680e5fe0c8", "2026-01-02"];
+
 /// How deep definitions that refer to themselves are followed.
 const DEPTH: usize = 3;
 
-/// Samples of a schema. Constraints such as `pattern` and `not` are ignored, so some samples may not match the schema.
+/// Samples of a schema. Some constraints, such as `uniqueItems`, are ignored, so some samples may not match the schema.
 pub(crate) fn of(schema: &Value) -> Vec<Value> {
     let sampler = Sampler {
         definitions: schema["$defs"].as_object(),
@@ -40,6 +47,13 @@ impl Sampler<'_> {
     fn samples(&self, schema: &Value, depth: usize) -> Vec<Value> {
         let mut samples = self.of_keywords(schema, depth);
         samples.truncate(self.most);
+        let written = schema["examples"].as_array().into_iter().flatten();
+        let written = written.chain(schema.get("default").filter(|default| !default.is_null()));
+        for sample in written.take(MOST) {
+            if !samples.contains(sample) {
+                samples.push(sample.clone());
+            }
+        }
         samples
     }
 
@@ -62,13 +76,15 @@ impl Sampler<'_> {
             return values.clone();
         }
         if let Some(all) = schema["allOf"].as_array() {
-            let parts = all.iter().map(|part| self.samples(part, depth));
+            let parts = all.iter().map(|part| self.samples(&typed(part, schema), depth));
             return parts.fold(self.objects(schema, depth), both);
         }
         for keyword in ["oneOf", "anyOf"] {
             if let Some(forms) = schema[keyword].as_array() {
                 let beside = self.objects(schema, depth);
-                let each = forms.iter().map(|form| both(self.samples(form, depth), beside.clone()));
+                let each = forms
+                    .iter()
+                    .map(|form| both(self.samples(&typed(form, schema), depth), beside.clone()));
                 return in_turn(each.collect());
             }
         }
@@ -87,7 +103,8 @@ impl Sampler<'_> {
     /// The samples of the object keywords that are next to `$ref`, `allOf` or forms; none if there are no such
     /// keywords.
     fn objects(&self, schema: &Value, depth: usize) -> Vec<Value> {
-        if schema.get("properties").is_some() || schema.get("additionalProperties").is_some() {
+        let keywords = ["properties", "patternProperties", "additionalProperties"];
+        if keywords.iter().any(|keyword| schema.get(*keyword).is_some()) {
             self.object(schema, depth)
         } else {
             Vec::new()
@@ -98,10 +115,13 @@ impl Sampler<'_> {
         match name {
             "null" => vec![Value::Null],
             "boolean" => vec![true.into()],
-            "integer" => vec![number(schema)],
+            "integer" => vec![scalars::whole(schema)],
             // A fraction, because serde_json's `arbitrary_precision` decodes it differently from a whole number.
-            "number" => vec![json!(1.5), number(schema)],
-            "string" => vec![text(schema).into()],
+            "number" => {
+                let fraction = scalars::fraction(schema).into_iter();
+                fraction.chain([scalars::whole(schema)]).collect()
+            }
+            "string" => vec![scalars::text(schema).into()],
             "array" => self.list(schema, depth),
             "object" => self.object(schema, depth),
             _ => Vec::new(),
@@ -138,6 +158,8 @@ impl Sampler<'_> {
         let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
         let mut plain = Map::new();
         let mut varied = Vec::new();
+        // The samples with other keys of a map come last, so that they are cut off first.
+        let mut by_key = Vec::new();
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             let mut samples = self.samples(field, depth).into_iter();
             match samples.next() {
@@ -147,10 +169,23 @@ impl Sampler<'_> {
             }
             varied.push(samples.map(|sample| (name.clone(), sample)).collect());
         }
+        for (pattern, values) in schema["patternProperties"].as_object().into_iter().flatten() {
+            if let Some(key) = scalars::of_pattern(pattern, 1) {
+                let samples = self.samples(values, depth).into_iter();
+                varied.push(samples.map(|sample| (key.clone(), sample)).collect());
+            }
+        }
         let rest = &schema["additionalProperties"];
         if rest.is_object() {
-            let samples = self.samples(rest, depth).into_iter();
-            varied.push(samples.map(|sample| ("a".to_owned(), sample)).collect());
+            let samples = self.samples(rest, depth);
+            let mut keys = self.keys(schema, depth).into_iter();
+            let first = keys.next().unwrap_or_default();
+            let few = samples.iter().take(FEW);
+            by_key = few
+                .flat_map(|sample| keys.clone().map(|key| (key, sample.clone())))
+                .take(MOST)
+                .collect();
+            varied.push(samples.into_iter().map(|sample| (first.clone(), sample)).collect());
         } else if rest.is_null() && schema.get("unevaluatedProperties").is_none() {
             varied.push(vec![(UNKNOWN.to_owned(), json!(0))]);
         }
@@ -171,8 +206,36 @@ impl Sampler<'_> {
         let most = MOST - objects.len();
         objects.extend(in_turn(small).into_iter().take(most).map(with));
         objects.extend(in_turn(large).into_iter().take(self.most).map(with));
+        objects.extend(by_key.into_iter().map(with));
         objects
     }
+
+    /// Names of additional properties.
+    fn keys(&self, schema: &Value, depth: usize) -> Vec<String> {
+        let names = schema.get("propertyNames").filter(|names| names.is_object());
+        let names = names.map(|names| self.samples(&typed(names, &json!({ "type": "string" })), depth));
+        let names: Vec<String> = names
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
+        if names.is_empty() {
+            KEYS.map(str::to_owned).into()
+        } else {
+            names
+        }
+    }
+}
+
+/// A part of a schema, with the type of the whole if the part has none.
+fn typed(part: &Value, whole: &Value) -> Value {
+    let mut typed = part.clone();
+    let says = ["$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"];
+    let is_open = says.iter().all(|keyword| part.get(*keyword).is_none());
+    if let (Some(part), Some(kind)) = (typed.as_object_mut().filter(|_| is_open), whole.get("type")) {
+        part.insert("type".to_owned(), kind.clone());
+    }
+    typed
 }
 
 /// The samples of each list, so that no list is cut off before the others begin.
@@ -201,42 +264,4 @@ fn both(first: Vec<Value>, second: Vec<Value>) -> Vec<Value> {
     let mut samples: Vec<Value> = first.iter().map(|sample| merged(sample, other.clone())).collect();
     samples.extend(second.into_iter().skip(1).map(|sample| merged(&one, sample)));
     samples
-}
-
-fn number(schema: &Value) -> Value {
-    let bound = |keyword: &str| schema[keyword].as_f64();
-    let least = bound("minimum").or(bound("exclusiveMinimum").map(|least| least + 1.0));
-    let most = bound("maximum").or(bound("exclusiveMaximum").map(|most| most - 1.0));
-    let step = bound("multipleOf").unwrap_or(1.0);
-    let number = step.max(least.unwrap_or(step)).min(most.unwrap_or(f64::MAX));
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "samples are small, and others are refused by the schema"
-    )]
-    if number.fract() == 0.0 {
-        json!(number as i64)
-    } else {
-        json!(number)
-    }
-}
-
-fn text(schema: &Value) -> String {
-    let known = match schema["format"].as_str().unwrap_or_default() {
-        "date" => "2026-01-02",
-        "date-time" => "2026-01-02T03:04:05Z",
-        "partial-date-time" => "2026-01-02T03:04:05",
-        "time" => "03:04:05Z",
-        "partial-time" => "03:04:05",
-        "duration" => "PT1M",
-        "email" => "ana@example.com",
-        "ipv4" => "192.0.2.1",
-        "ipv6" => "2001:db8::1",
-        "uri" => "https://example.com/",
-        "uuid" => "67e55044-10b1-426f-9247-bb680e5fe0c8",
-        _ => {
-            let length = schema["minLength"].as_u64().unwrap_or(1).clamp(1, 64);
-            return "a".repeat(usize::try_from(length).unwrap_or(1));
-        }
-    };
-    known.to_owned()
 }

@@ -249,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn texts_with_a_pattern_and_numbers_within_narrow_bounds_are_made() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "code": { "type": "string", "pattern": "^[A-Z]{4}-[0-9]{3}$" },
+                "from": { "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] },
+                "share": { "type": "number", "minimum": 0, "maximum": 1 },
+                "total": { "type": ["string", "number"], "pattern": r"^-?[0-9]{1,28}(\.[0-9]{1,28})?$" },
+            },
+            "required": ["code", "from", "share", "total"],
+        });
+        let made = make("pay", Method::Post, &schema, &[]).unwrap();
+        assert_eq!(
+            object(&made.inputs),
+            r#"{"code":"AAAA-111","from":"192.0.2.1","share":0.5,"total":"1"}"#
+        );
+    }
+
+    #[test]
     fn a_typed_number_stays_as_it_is_written() {
         let schema =
             json!({ "type": "object", "properties": { "wide": { "type": "array" }, "note": { "type": "string" } } });
@@ -264,7 +283,7 @@ mod tests {
     fn a_wrong_input_is_named_with_what_to_type() {
         let schema = json!({
             "type": "object",
-            "properties": { "order_id": { "type": "integer" }, "code": { "type": "string", "pattern": "^[A-Z]{4}-[0-9]{3}$" } },
+            "properties": { "order_id": { "type": "integer" }, "code": { "type": "string", "pattern": "^[A-Z]{4}-[0-9]{3}$", "not": { "pattern": "-" } } },
             "required": ["code"],
             "additionalProperties": false,
         });
