@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
+use tests::caller::PUBLIC_URL;
 use tests::process;
 
 const FORMATS: [&str; 4] = ["operator", "openapi", "openapi-3.0", "mcp"];
@@ -220,4 +222,98 @@ fn a_type_has_one_name_in_all_documents_and_every_reference_leads_somewhere() {
         assert!(tools.is_subset(openapi), "{:?}", tools.difference(openapi));
         assert!(tools.contains("Gr_e"), "{tools:?}");
     }
+}
+
+/// The keywords that limit a value and that a reader may not know, in the schema and in the types that it refers to.
+fn rules(schema: &Value, types: &Value, found: &mut BTreeSet<String>) {
+    const RULES: [&str; 22] = [
+        "contains",
+        "dependentRequired",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "format",
+        "if",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "multipleOf",
+        "not",
+        "pattern",
+        "patternProperties",
+        "prefixItems",
+        "propertyNames",
+        "required",
+        "uniqueItems",
+    ];
+    visit(schema, "", &mut |path, value| {
+        let keyword = path.rsplit('/').next().unwrap();
+        if RULES.contains(&keyword) && !path.ends_with(&format!("/properties/{keyword}")) {
+            found.insert(format!("{keyword} {value}"));
+        }
+        // A recursive type is seen once.
+        if let Some(name) = value["$ref"].as_str().and_then(|name| name.strip_prefix("#/$defs/"))
+            && found.insert(format!("$ref {name}"))
+        {
+            rules(&types[name], types, found);
+        }
+    });
+}
+
+/// How the words for a rule begin.
+const WORDS: [(&str, &str); 6] = [
+    ("exclusiveMaximum", "Less than "),
+    ("exclusiveMinimum", "Greater than "),
+    ("format", "Format: "),
+    ("multipleOf", "A multiple of "),
+    ("not", "Not "),
+    ("uniqueItems", "No item may occur twice."),
+];
+
+#[test]
+fn no_reader_loses_a_rule_without_words_or_a_report() {
+    let zoo = process::build_example("tests", "zoo");
+    let usual = document(&zoo, "mcp");
+    let (mut said, mut told) = (0, 0);
+    for reader in ["openai", "anthropic", "gemini", "copilot"] {
+        let written = Command::new(&zoo)
+            .args(["manifest", "--for", reader])
+            .env("OPERATOR_PUBLIC_URL", PUBLIC_URL)
+            .output()
+            .unwrap();
+        let reports = String::from_utf8(written.stderr).unwrap();
+        let fitted: Value = serde_json::from_slice(&written.stdout).unwrap();
+        for tool in fitted["tools"].as_array().unwrap() {
+            let name = tool["name"].as_str().unwrap();
+            let all = usual["tools"].as_array().unwrap();
+            let before = &all.iter().find(|one| one["name"] == name).unwrap()["inputSchema"];
+            for (input, schema) in before["properties"].as_object().unwrap() {
+                let (mut rules_before, mut rules_after) = (BTreeSet::new(), BTreeSet::new());
+                rules(schema, &before["$defs"], &mut rules_before);
+                let after = &tool["inputSchema"]["properties"][input];
+                rules(after, &tool["inputSchema"]["$defs"], &mut rules_after);
+                // A report is about a part of the input, or about a type that it refers to.
+                let begin = [format!("{name}: input {input}"), format!("{name}: input (type ")];
+                let is_told = reports
+                    .lines()
+                    .any(|line| begin.iter().any(|begin| line.starts_with(begin)));
+                for rule in rules_before.difference(&rules_after) {
+                    let keyword = rule.split(' ').next().unwrap();
+                    let words = WORDS.iter().find(|(of, _)| *of == keyword);
+                    let is_said = words.is_some_and(|(_, words)| after.to_string().contains(words));
+                    assert!(
+                        is_said || is_told || keyword == "$ref",
+                        "{reader}: {name}: {input} loses {rule}: {after}\n{reports}"
+                    );
+                    said += usize::from(is_said);
+                    told += usize::from(is_told);
+                }
+            }
+        }
+    }
+    assert!(said > 20 && told > 20, "{said} are said, {told} are told");
 }

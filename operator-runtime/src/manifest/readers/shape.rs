@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::cut::{cut, length};
-use super::unite::{absorb, joined, shared_type, take_only_form};
+use super::unite::{Lost, absorb, joined, shared_type, take_only_form};
 use super::{Form, Reader};
 use crate::schema::choices::Choices;
 use crate::schema::definitions;
@@ -38,6 +38,8 @@ pub(super) fn fit(reader: &Reader, schema: &mut Value) -> Vec<Found> {
 
 const SPLIT: &str = "Give each form an endpoint of its own, or take the fields of the forms as optional inputs.";
 
+const SAY: &str = "Say the rule in the description of the input.";
+
 struct Fitting<'r> {
     reader: &'r Reader,
     found: Vec<Found>,
@@ -68,10 +70,10 @@ impl Fitting<'_> {
 
     /// Rewrites the choices and combinations of schemas that the reader refuses.
     fn unite(&mut self, path: &str, object: &mut Map<String, Value>) {
-        self.nulls(object);
+        self.nulls(path, object);
         // A form that takes the place of a choice may itself be a choice.
-        while self.one_of(path, object) || self.any_of(path, object) || self.all_of(object) {
-            self.nulls(object);
+        while self.one_of(path, object) || self.any_of(path, object) || self.all_of(path, object) {
+            self.nulls(path, object);
         }
     }
 
@@ -106,12 +108,17 @@ impl Fitting<'_> {
     }
 
     /// Removes null. An agent that leaves an optional input out says the same.
-    fn nulls(&self, object: &mut Map<String, Value>) {
+    fn nulls(&mut self, path: &str, object: &mut Map<String, Value>) {
         if !self.reader.refuses(Form::TypeList) && !self.reader.refuses(Form::AnyOf) {
             return;
         }
         // The only form that is left may itself be a choice between null and one form.
-        while ["anyOf", "oneOf"].iter().any(|keyword| take_only_form(object, keyword)) {}
+        while let Some(lost) = ["anyOf", "oneOf"]
+            .iter()
+            .find_map(|keyword| take_only_form(object, keyword))
+        {
+            self.lost(path, lost);
+        }
         if let Some(types) = object.get_mut("type").and_then(Value::as_array_mut) {
             types.retain(|one| one != "null");
             if let [only] = types.as_slice() {
@@ -168,7 +175,7 @@ impl Fitting<'_> {
         } else if forms.iter().all(|form| form["properties"].is_object()) {
             let instead = "the document has one object with the fields of all forms";
             self.report(path, "The value has one of several forms", SPLIT, instead);
-            absorb(object, joined(&forms));
+            self.combine(path, object, joined(&forms));
         } else if let Some(only) = shared_type(&forms) {
             let instead = "the document has the type of the forms, without their rules";
             self.report(path, "The value has one of several forms", SPLIT, instead);
@@ -178,13 +185,13 @@ impl Fitting<'_> {
         } else if !forms.is_empty() {
             let instead = "the document has only the first form";
             self.report(path, "The value has one of several forms", SPLIT, instead);
-            absorb(object, forms.swap_remove(0));
+            self.combine(path, object, forms.swap_remove(0));
         }
         true
     }
 
     /// Combines schemas into one.
-    fn all_of(&self, object: &mut Map<String, Value>) -> bool {
+    fn all_of(&mut self, path: &str, object: &mut Map<String, Value>) -> bool {
         if !self.reader.refuses(Form::AllOf) {
             return false;
         }
@@ -192,9 +199,22 @@ impl Fitting<'_> {
             return false;
         };
         for part in parts {
-            absorb(object, part);
+            self.combine(path, object, part);
         }
         true
+    }
+
+    /// Adds the keywords of another schema for the same value.
+    fn combine(&mut self, path: &str, object: &mut Map<String, Value>, part: Value) {
+        let lost = absorb(object, part);
+        self.lost(path, lost);
+    }
+
+    fn lost(&mut self, path: &str, lost: Lost) {
+        for keyword in lost {
+            let what = format!("Two rules of one kind (`{keyword}`) apply to the value");
+            self.report(path, &what, SAY, "the document has the first one");
+        }
     }
 
     /// Splits a value of several types into one form for each type.
@@ -294,7 +314,7 @@ impl Fitting<'_> {
             && !known.contains(&format.as_str())
         {
             object.remove("format");
-            if object.get("type").is_some_and(|one| one == "string") {
+            if object.get("type").is_none_or(|one| one == "string") {
                 note(object, &format!("Format: {format}."));
             }
         }
@@ -320,10 +340,12 @@ impl Fitting<'_> {
             .cloned()
             .collect();
         for keyword in unknown {
-            if let Some(value) = object.remove(&keyword)
-                && let Some(words) = in_words(&keyword, &value)
-            {
+            let Some(value) = object.remove(&keyword) else { continue };
+            if let Some(words) = in_words(&keyword, &value) {
                 note(object, &words);
+            } else if is_rule(&keyword, &value) {
+                let what = format!("The value has a rule (`{keyword}`)");
+                self.report(path, &what, SAY, "the document does not have the rule");
             }
         }
     }
@@ -378,19 +400,52 @@ fn applies(keyword: &str, of: &Value) -> bool {
     types.iter().any(|one| of == one)
 }
 
-/// What a keyword says, as a sentence for the description. `None` if a reader need not know it.
+/// What a keyword says, as a sentence for the description.
 fn in_words(keyword: &str, value: &Value) -> Option<String> {
     let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     Some(match keyword {
+        "contentEncoding" => format!("Encoding: {shown}."),
+        "contentMediaType" => format!("Media type: {shown}."),
         "default" => format!("If it is left out, it is {shown}."),
         "deprecated" if *value == true => "Deprecated.".to_owned(),
         "examples" => format!("Such as {}.", value.as_array()?.first()?),
         "exclusiveMaximum" => format!("Less than {shown}."),
         "exclusiveMinimum" => format!("Greater than {shown}."),
         "multipleOf" => format!("A multiple of {shown}."),
+        "not" => not_in_words(value)?,
         "uniqueItems" if *value == true => "No item may occur twice.".to_owned(),
         _ => return None,
     })
+}
+
+fn not_in_words(refused: &Value) -> Option<String> {
+    let keywords = refused.as_object()?;
+    let rules = keywords
+        .iter()
+        .filter(|(keyword, _)| !definitions::is_annotation(keyword));
+    // A type beside the values says nothing more.
+    let rules: Vec<_> = rules.filter(|(keyword, _)| *keyword != "type").collect();
+    match rules.as_slice() {
+        [(keyword, value)] if *keyword == "const" => Some(format!("Not {value}.")),
+        [(keyword, Value::Array(values))] if *keyword == "enum" => {
+            let shown: Vec<String> = values.iter().map(Value::to_string).collect();
+            Some(format!("None of {}.", shown.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a keyword without words is a rule that a caller may break.
+fn is_rule(keyword: &str, value: &Value) -> bool {
+    match keyword {
+        "$defs" | "$id" | "$schema" | "discriminator" => false,
+        // `keywords` has reported a map. A caller sends only the fields that it is shown, so it need not know that there
+        // are no others.
+        "additionalProperties" | "patternProperties" => false,
+        "unevaluatedItems" | "unevaluatedProperties" => value.is_object() && *value != json!({}),
+        "uniqueItems" => *value == true,
+        _ => !definitions::is_annotation(keyword),
+    }
 }
 
 /// Adds a sentence to a description.

@@ -306,6 +306,102 @@ fn what_a_reader_cannot_read_is_said_in_the_description() {
     );
 }
 
+/// A value of any type with one rule each. Another rule of each kind is stricter.
+fn rules() -> Vec<(&'static str, Value)> {
+    vec![
+        ("const", json!(7)),
+        ("contains", json!({ "const": 7 })),
+        ("dependentRequired", json!({ "a": ["b"] })),
+        ("dependentSchemas", json!({ "a": { "required": ["b"] } })),
+        ("enum", json!(["a", "b"])),
+        ("exclusiveMaximum", json!(9)),
+        ("exclusiveMinimum", json!(1)),
+        ("format", json!("ipv4")),
+        ("if", json!({ "required": ["a"] })),
+        ("maxItems", json!(3)),
+        ("maxLength", json!(3)),
+        ("maxProperties", json!(3)),
+        ("maximum", json!(3)),
+        ("minItems", json!(3)),
+        ("minLength", json!(3)),
+        ("minProperties", json!(3)),
+        ("minimum", json!(3)),
+        ("multipleOf", json!(3)),
+        ("not", json!({ "type": "integer", "const": 0 })),
+        ("not", json!({ "enum": [0, "a"] })),
+        ("not", json!({ "required": ["a"] })),
+        ("pattern", json!("^a")),
+        ("patternProperties", json!({ "^a": { "type": "integer" } })),
+        ("prefixItems", json!([{ "type": "integer" }])),
+        ("propertyNames", json!({ "pattern": "^a" })),
+        ("required", json!(["a"])),
+        ("uniqueItems", json!(true)),
+    ]
+}
+
+/// Each rule alone, in `allOf`, and beside a null that is taken out.
+#[test]
+fn no_rule_is_left_out_without_words_or_a_report() {
+    for reader in READERS.iter() {
+        for (keyword, rule) in rules() {
+            let alone = json!({ keyword: rule });
+            for schema in [
+                alone.clone(),
+                json!({ "allOf": [alone] }),
+                json!({ "anyOf": [alone, { "type": "null" }] }),
+            ] {
+                let mut fitted = json!({ "properties": { "a": schema } });
+                let found = shape::fit(reader, &mut fitted);
+                let written = fitted.to_string();
+                let is_kept = written.contains(&rule.to_string()) && written.contains(&format!("\"{keyword}\""));
+                let is_said = written.contains("\"description\"") || written.contains("\"enum\"");
+                assert!(
+                    is_kept || is_said || !found.is_empty(),
+                    "{}: {schema} → {fitted}",
+                    reader.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_rules_one_stays_and_the_other_is_told_if_it_is_not_weaker() {
+    let schema = || json_schema!({ "allOf": [{ "type": "string", "minLength": 2, "pattern": "a" }, { "minLength": 3, "pattern": "b" }] });
+    for name in ["openai", "gemini", "copilot"] {
+        let (about, misfits) = fitted(schema, name);
+        assert_eq!(
+            (&about["minLength"], &about["pattern"]),
+            (&json!(3), &json!("a")),
+            "{name}"
+        );
+        let [told] = misfits.as_slice() else {
+            panic!("{name}: {misfits:?}");
+        };
+        assert!(
+            told.contains("Two rules of one kind (`pattern`) apply to the value"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_value_that_is_refused_is_named_and_other_rules_are_told() {
+    let (about, misfits) = fitted(|| json_schema!({ "type": "integer", "not": { "const": 0 } }), "gemini");
+    assert_eq!(about["description"], "What the customer says. Not 0.");
+    assert_eq!(misfits, Vec::<String>::new());
+    let (_, misfits) = fitted(
+        || json_schema!({ "type": "object", "propertyNames": { "pattern": "^a" }, "properties": {} }),
+        "gemini",
+    );
+    assert_eq!(
+        misfits,
+        [
+            "find_order: input about: The value has a rule (`propertyNames`), which Gemini does not accept; the document does not have the rule."
+        ]
+    );
+}
+
 #[test]
 fn a_recursive_type_leaves_its_tool_out_where_types_have_no_names() {
     let schema = || {
