@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::schema::definitions::is_annotation;
 use crate::schema::keywords::requires;
-use crate::schema::names::first_free;
+use crate::schema::names::{codes, first_free};
 
 /// Rewrites every definition that is only a choice between objects with one tag. Other unions stay as they are: they
 /// have no property whose value decides alone.
@@ -19,7 +19,9 @@ pub(super) fn add(definitions: &mut Map<String, Value>) {
         let names: Vec<String> = values.iter().map(|value| variant_name(&union, value)).collect();
         let mut free = Vec::with_capacity(names.len());
         for name in names {
-            let name = first_free(name, |name| definitions.contains_key(name));
+            // The content of the variant often has the first name: `enum Payment { Cash(PaymentCash) }`.
+            let variant = format!("{name}Variant");
+            let name = first_free([name, variant], |name| definitions.contains_key(name));
             definitions.insert(name.clone(), Value::Null);
             free.push(name);
         }
@@ -70,13 +72,15 @@ fn value_of(variant: &Value, property: &str) -> Option<String> {
     requires(variant, property).then(|| value.to_owned())
 }
 
-/// The union's name and the tag's value in Pascal case. Names of components are ASCII.
+/// The union's name and the tag's value in Pascal case. Names of components are ASCII, so a value without ASCII letters is
+/// spelled by the code points of its letters.
 fn variant_name(union: &str, value: &str) -> String {
-    let value = value
+    let ascii = value
         .replace(|letter: char| !letter.is_ascii_alphanumeric(), " ")
         .to_upper_camel_case();
-    let value = if value.is_empty() { "Variant" } else { &value };
-    format!("{union}{value}")
+    let words = [ascii, codes(value), "Variant".to_owned()];
+    let word = words.into_iter().find(|word| !word.is_empty()).unwrap_or_default();
+    format!("{union}{word}")
 }
 
 /// Moves a reference into `allOf`, because many generators ignore the keywords beside a reference.
@@ -121,15 +125,15 @@ mod tests {
             found["Payment"],
             json!({
                 "description": "How.",
-                "oneOf": [{ "$ref": "#/$defs/PaymentCash2" }, { "$ref": "#/$defs/PaymentByCard" }],
+                "oneOf": [{ "$ref": "#/$defs/PaymentCashVariant" }, { "$ref": "#/$defs/PaymentByCard" }],
                 "discriminator": { "propertyName": "kind", "mapping": {
-                    "cash": "#/components/schemas/PaymentCash2",
+                    "cash": "#/components/schemas/PaymentCashVariant",
                     "by_card": "#/components/schemas/PaymentByCard",
                 } },
             })
         );
         assert_eq!(found["PaymentCash"], json!({ "type": "string" }));
-        assert_eq!(found["PaymentCash2"], variant("cash"));
+        assert_eq!(found["PaymentCashVariant"], variant("cash"));
         assert_eq!(found["PaymentByCard"]["allOf"], json!([{ "$ref": "#/$defs/Card" }]));
         assert!(found["PaymentByCard"].get("$ref").is_none());
     }
@@ -160,7 +164,7 @@ mod tests {
         let names: Vec<&String> = found.as_object().unwrap().keys().collect();
         assert_eq!(
             names,
-            ["Word", "WordGrE", "WordVariant", "WordVariant2", "WordVariant3"]
+            ["Word", "WordGrE", "WordU43A_U43B_U44E_U447", "WordU9375", "WordVariant"]
         );
         assert_eq!(variant_name("A", "SCREAMING_CASE"), "AScreamingCase");
         assert_eq!(variant_name("A", "camelCase"), "ACamelCase");

@@ -120,7 +120,7 @@ impl Shared {
         let name = self.short.get(name).unwrap_or(name);
         let is_taken = |name: &str| self.definitions.contains_key(name);
         if is_taken(name) {
-            first_free(format!("{name}{suffix}"), is_taken)
+            first_free([format!("{name}{suffix}")], is_taken)
         } else {
             name.to_owned()
         }

@@ -19,7 +19,7 @@ pub(super) fn by_path(schema: &mut Value, definitions: Map<String, Value>, gener
     let mut paths = BTreeMap::new();
     let mut taken = BTreeSet::new();
     for name in definitions.keys() {
-        let path = first_free(path(types.id(name), name), |path| taken.contains(path));
+        let path = first_free([path(types.id(name), name)], |path| taken.contains(path));
         taken.insert(path.clone());
         paths.insert(name.clone(), path);
     }
@@ -59,7 +59,8 @@ impl<'g> Types<'g> {
     }
 }
 
-/// The modules in a type's id, the name, and the names of the type's arguments: `shop::orders::Page:Item`.
+/// The modules in a type's id, the name, and the names of the type's arguments: `shop::orders::Page:Item`. Letters of the
+/// name that a definition's name cannot have follow as its first argument: `shop::Gr_e:UF6_UDF`.
 fn path(id: &str, name: &str) -> String {
     // In the id of a type that is renamed to a template, `Page<{T}>`, the words in braces are not types.
     let id: String = id
@@ -76,20 +77,35 @@ fn path(id: &str, name: &str) -> String {
         .filter(|path| !path.is_empty())
     {
         let (within, own) = path.rsplit_once("::").unwrap_or(("", path));
-        types.push(plain(own));
+        types.push(spelled(own));
         for module in within.split("::").filter(|module| !module.is_empty()) {
             if !modules.contains(&module) {
                 modules.push(module);
             }
         }
     }
-    let mut path: String = modules.iter().map(|module| format!("{}::", plain(module))).collect();
-    path.push_str(&plain(without_number(&id, name)));
-    if id.ends_with('>') && types.len() > 1 {
+    let mut path: String = modules.iter().map(|module| format!("{}::", spelled(module))).collect();
+    let name = without_number(&id, name);
+    // A type without ASCII letters has a name that can be read, as long as no other type has it.
+    let short = Some(plain(name)).filter(|name| !name.is_empty());
+    path.push_str(short.as_deref().unwrap_or("Type"));
+    let mut arguments = vec![codes(name)];
+    if id.ends_with('>') {
+        arguments.extend(types.into_iter().skip(1));
+    }
+    arguments.retain(|argument| !argument.is_empty());
+    if !arguments.is_empty() {
         path.push(':');
-        path.push_str(&types[1..].join("_"));
+        path.push_str(&arguments.join("_"));
     }
     path
+}
+
+/// The plain name, or the code points of a name without ASCII letters.
+fn spelled(name: &str) -> String {
+    Some(plain(name))
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| codes(name))
 }
 
 /// The name without the number that schemars appends to the second type of a name. If the number belongs to the name of
@@ -107,17 +123,29 @@ fn plain(name: &str) -> String {
     let words = name
         .split(|character| !is_plain(&character))
         .filter(|word| !word.is_empty());
-    let name = words.collect::<Vec<_>>().join("_");
-    if name.is_empty() { "Type".to_owned() } else { name }
+    words.collect::<Vec<_>>().join("_")
 }
 
-/// The name, or the name with the first number that makes it free.
-pub(crate) fn first_free(name: String, is_taken: impl Fn(&str) -> bool) -> String {
-    if !is_taken(&name) {
-        return name;
+/// The letters of a name that are not ASCII, by their code points: `U8BA2_U5355`.
+pub(crate) fn codes(name: &str) -> String {
+    let letters = name
+        .chars()
+        .filter(|letter| letter.is_alphanumeric() && !letter.is_ascii());
+    let codes: Vec<String> = letters.map(|letter| format!("U{:X}", u32::from(letter))).collect();
+    codes.join("_")
+}
+
+/// The first name that is free, or else the last name with the first number that makes it free.
+pub(crate) fn first_free(names: impl IntoIterator<Item = String>, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut last = String::new();
+    for name in names {
+        if !is_taken(&name) {
+            return name;
+        }
+        last = name;
     }
-    let numbered = (2_u64..).map(|number| format!("{name}{number}"));
-    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(name)
+    let numbered = (2_u64..).map(|number| format!("{last}{number}"));
+    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(last)
 }
 
 /// The short names of all types of an app, by path.
@@ -146,7 +174,7 @@ impl Names {
                 let short = if same.len() == 1 {
                     (*name).to_owned()
                 } else {
-                    let free = first_free(distinct_name(path, same), |name| taken.contains(name));
+                    let free = first_free(distinct_names(path, same), |name| taken.contains(name));
                     taken.insert(free.clone());
                     free
                 };
@@ -173,30 +201,41 @@ fn modules(path: &str) -> impl Iterator<Item = &str> {
     modules.split("::").filter(|module| !module.is_empty())
 }
 
-/// The name after as many modules as tell the type from the others of its name, in Pascal case: `OrdersItem`. If the
-/// modules are the same, the type's arguments follow: `Page_Item`.
-fn distinct_name(path: &str, same: &[&str]) -> String {
+/// Names that tell the type from the others of its name, the best one first. The name comes after as many modules as are
+/// needed, in Pascal case: `OrdersItem`. If the modules are the same, the type's arguments follow: `Page_Item`. Other
+/// types may have the first names, so the last ones have all modules.
+fn distinct_names(path: &str, same: &[&str]) -> Vec<String> {
     let shared = |module: &&str| same.iter().all(|other| modules(other).any(|one| one == *module));
-    let own = |path: &str, count: usize| {
-        let own: Vec<&str> = modules(path).filter(|module| !shared(module)).collect();
-        let mut name: String = own[own.len().saturating_sub(count)..]
-            .iter()
-            .map(|module| module.to_upper_camel_case())
-            .collect();
-        name.push_str(own_name(path));
-        name
-    };
-    let mut name = String::new();
-    for count in 0..=modules(path).count() {
-        name = own(path, count);
-        if same.iter().filter(|other| own(other, count) == name).count() == 1 {
-            return name;
-        }
+    let own = |path: &str, count: usize| named(path, count, |module| !shared(module));
+    let all = |path: &str, count: usize| named(path, count, |_| true);
+    let most = modules(path).count();
+    let mut names = Vec::new();
+    for count in 0..=most {
+        names.extend(only_of(path, same, |path| own(path, count)));
     }
-    match path.rsplit_once("::").map_or(path, |(_, own)| own).split_once(':') {
-        Some((_, arguments)) => format!("{name}_{arguments}"),
-        None => name,
+    for count in 1..=most {
+        names.extend(only_of(path, same, |path| all(path, count)));
     }
+    for name in [own(path, most), all(path, most)] {
+        let own = path.rsplit_once("::").map_or(path, |(_, own)| own);
+        names.extend(own.split_once(':').map(|(_, arguments)| format!("{name}_{arguments}")));
+    }
+    names.push(own(path, most));
+    names
+}
+
+/// The name after the last of those modules, at most `count` of them.
+fn named(path: &str, count: usize, counts: impl Fn(&&str) -> bool) -> String {
+    let modules: Vec<&str> = modules(path).filter(counts).collect();
+    let last = &modules[modules.len().saturating_sub(count)..];
+    let last: String = last.iter().map(|module| module.to_upper_camel_case()).collect();
+    last + own_name(path)
+}
+
+/// The type's name, if no other type of `same` has it.
+fn only_of(path: &str, same: &[&str], name: impl Fn(&str) -> String) -> Option<String> {
+    let own = name(path);
+    (same.iter().filter(|other| name(other) == own).count() == 1).then_some(own)
 }
 
 #[cfg(test)]
@@ -218,12 +257,16 @@ mod tests {
             "shop::a::b::Error",
             "shop::a::c::Error",
             "shop::b::c::Error",
+            "shop::Type:U8BA2",
+            "shop::Type:U5355",
+            "shop::a::Type:U8BA2",
+            "shop::a::Gr_e:UF6_UDF",
         ];
         let names = Names::of(paths, &["Problem"]);
         let short: Vec<_> = paths.iter().map(|path| names.get(path)).collect();
         let expected = [
             "Item",
-            "OrderLinesItem2",
+            "ShopOrderLinesItem",
             "ShopProblem",
             "BPage_for_Item",
             "Page_for_Item",
@@ -234,18 +277,24 @@ mod tests {
             "BError",
             "ACError",
             "BCError",
+            "Type_U8BA2",
+            "Type_U5355",
+            "AType",
+            "Gr_e",
         ];
         assert_eq!(short, expected.map(Some));
     }
 
     #[test]
     fn a_path_has_only_characters_that_a_reference_and_openapi_allow() {
-        assert_eq!(path("shop::Größe", "Größe"), "shop::Gr_e");
+        assert_eq!(path("shop::Größe", "Größe"), "shop::Gr_e:UF6_UDF");
         assert_eq!(
             path("shop::a::Page<{T}><shop::b::Item>", "Page<Item>"),
             "shop::a::b::Page_Item:Item"
         );
-        assert_eq!(path("订单::订单", "订单"), "Type::Type");
+        assert_eq!(path("订单::订单", "订单"), "U8BA2_U5355::Type:U8BA2_U5355");
+        assert_eq!(path("shop::订单<shop::Item>", "订单"), "shop::Type:U8BA2_U5355_Item");
+        assert_eq!(path("shop::Page<shop::订单>", "Page"), "shop::Page:U8BA2_U5355");
         assert_eq!(path("shop::a::Item", "Item2"), "shop::a::Item");
         assert_eq!(path("shop::a::Item2", "Item2"), "shop::a::Item2");
         assert_eq!(
