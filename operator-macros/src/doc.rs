@@ -44,7 +44,7 @@ impl Description {
                 made @ Expr::Macro(_) => parts.push(Part::Macro(made.clone())),
                 other => errors.at(
                     other,
-                    "a description must be a string literal, or a macro that expands to one",
+                    "a description must be a string literal, or a macro that expands to one, because `concat!`, which joins its lines, takes no constants",
                     "write it as `/// …`, or like `#[doc = include_str!(\"orders.md\")]`",
                 ),
             }
