@@ -101,13 +101,15 @@ fn endpoint_of((method, name, inputs): (&str, &str, usize)) -> String {
     )
 }
 
-/// The names in the code, except the options in `#[operator(…)]`, which rustc does not look up.
+/// The names in the code, except the options in `#[operator(…)]` and in the attributes of functions, which rustc does not
+/// look up.
 fn names(code: &str) -> BTreeSet<String> {
+    const MACROS: [&str; 3] = ["operator", "operator_api", "operator_event"];
     fn collect(tokens: TokenStream, names: &mut BTreeSet<String>) {
         let mut trees = tokens.into_iter();
         while let Some(tree) = trees.next() {
             match tree {
-                TokenTree::Ident(name) if name == "operator" => drop(trees.next()),
+                TokenTree::Ident(name) if MACROS.iter().any(|own| name == own) => drop(trees.next()),
                 TokenTree::Ident(name) => drop(names.insert(name.to_string())),
                 TokenTree::Group(group) => collect(group.stream(), names),
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}

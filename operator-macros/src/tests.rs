@@ -51,8 +51,36 @@ fn derived(attributes: &[Attribute], item: &TokenStream) -> TokenStream {
 fn the_sample_expands() {
     let sample = syn::parse_file(include_str!("tests/sample.rs")).unwrap();
     let mut expansions: TokenStream = sample.items.iter().map(expanded).collect();
-    let list = endpoints::endpoints(quote!(::operator_runtime; found, kept, nothing));
+    let list = endpoints::endpoints(quote!(::operator_runtime; found, kept, nothing, again));
     expansions.extend(quote!(const _: () = #list;));
     let expansions = syn::parse2(expansions).unwrap();
     insta::assert_snapshot!(prettyplease::unparse(&expansions));
+}
+
+/// The words of the list `OPTIONS` in a file of the macros.
+fn options(file: &str) -> impl Iterator<Item = &str> {
+    let (_, list) = file.split_once("const OPTIONS: [&str; ").unwrap();
+    let (list, _) = list.split_once("];").unwrap();
+    list.split('"').skip(1).step_by(2)
+}
+
+#[test]
+fn the_sample_has_every_option() {
+    let sample: TokenStream = include_str!("tests/sample.rs").parse().unwrap();
+    let sample = sample.to_string();
+    let words: Vec<&str> = sample
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+        .collect();
+    let files = [
+        include_str!("endpoint/attribute.rs"),
+        include_str!("endpoint/constraint.rs"),
+        include_str!("endpoint/limit.rs"),
+        include_str!("event/attribute.rs"),
+    ];
+    let all = files.into_iter().flat_map(options);
+    // Shown in `tests/linked/`, because it names the runtime differently.
+    let missing: Vec<&str> = all
+        .filter(|option| *option != "crate" && !words.contains(option))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

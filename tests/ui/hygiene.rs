@@ -56,7 +56,7 @@ mod given {
         Context::new().variable("tier", "gold")
     }
 
-    pub(super) fn kept(numbers: Vec<u16>, which: u16, first: Option<u16>) -> Vec<u16> {
+    pub(super) fn kept(numbers: Vec<u16>, which: u16, _keeper: String, first: Option<u16>) -> Vec<u16> {
         numbers.into_iter().chain([which]).chain(first).collect()
     }
 
@@ -77,14 +77,18 @@ mod given {
 /// Calls the sample in one of the modules.
 macro_rules! call {
     ($module:ident) => {{
-        let listed = endpoints![$module::found, $module::kept, $module::nothing, $module::happened, $module::begun];
+        let listed = endpoints![$module::found, $module::kept, $module::nothing, $module::again, $module::happened, $module::begun];
         let folder = tempfile::tempdir().unwrap();
         let store = store::open(&format!("sqlite:{}", folder.path().join("operator.db").display())).await.unwrap();
         let client = Client::new(App::new().state(given::Desk).store(store).only(listed)).await.unwrap();
-        let inputs = json!({ "which": "First", "truth": true, "first": 3, "counted": 9, "spelled": "a" });
+        let inputs = json!({ "which": "First", "truth": true, "first": 3, "counted": 9, "called": "a" });
         assert_eq!(client.call("found", &inputs).await.body, json!(23));
-        assert_eq!(client.call("kept", &json!({ "which": 2, "first": 3 })).await.body, json!([1, 2, 3]));
+        let inputs = json!({ "which": 2, "keeper": "ana", "first": 3 });
+        assert_eq!(client.call("kept", &inputs).await.body, json!([1, 2, 3]));
+        let beyond = json!({ "which": 999, "keeper": "ana" });
+        assert_eq!(client.call("kept", &beyond).await.status, 403, "the sum is over the limit");
         assert_eq!(client.call("nothing", &json!({})).await.status, 200);
+        assert_eq!(client.call("nothing_again", &json!({})).await.status, 200);
         let begun = client.event(&json!({ "payload": { "type": "conversation.setup" } })).await;
         assert_eq!(begun.body["context"]["$variables"]["tier"], "gold");
         let happened = client.event(&json!({ "payload": { "type": "sample.happened" } })).await;

@@ -17,15 +17,15 @@ pub async fn found(
     #[operator(min_length = 2, format = "email", example = "ana@example.com")]
     word: given::Perhaps<given::Text>,
     /// A text with a default.
-    #[operator(default)]
+    #[operator(default, pattern = "^[a-z]*$")]
     other: given::Text,
     /// Which one of them.
     which: Which,
     /// How many there are.
-    #[operator(max = 9)]
+    #[operator(exclusive_min = 0, max = 9)]
     counted: Counted,
     /// How it is called.
-    #[operator(max_length = 9)]
+    #[operator(max_length = 9, rename = "called")]
     spelled: Named,
     /// A boolean with an example.
     #[operator(example = true)]
@@ -36,7 +36,8 @@ pub async fn found(
 }
 
 #[doc = concat!("Keeps a thing", ".")]
-#[operator_api(POST, "/kept", key(which))]
+#[operator_api(POST, "/kept", key(which), scope = "things:keep", tag = "Things")]
+#[operator(limit(calls = 20, within = "1h"), limit(sum = which, max = 1_000, per = keeper, within = "24h"))]
 pub async fn kept(
     _tx: &mut given::Transaction,
     /// Numbers with bounds.
@@ -45,14 +46,21 @@ pub async fn kept(
     #[doc = concat!("Which", " one.")]
     #[operator(lenient)]
     which: given::Cents,
+    /// Who keeps it.
+    #[operator(secret)]
+    keeper: given::Text,
     #[operator(flatten)] rest: given::Rest,
 ) -> given::List<given::Cents> {
-    given::kept(numbers, which, rest.first)
+    given::kept(numbers, which, keeper, rest.first)
 }
 
 /// Does nothing. Use it to see that this is possible.
 #[operator_api(POST, read_only)]
 pub async fn nothing() {}
+
+/// Does nothing again and again. Use it to see that this is possible.
+#[operator_api(POST, "/again", name = "nothing_again", effect = rerunnable)]
+pub async fn again() {}
 
 /// Notes that something has happened.
 #[operator_event(custom = "sample.happened", timeout = "2s")]
