@@ -148,7 +148,7 @@ impl TryFrom<u8> for Even {
     type Error = &'static str;
 
     fn try_from(number: u8) -> Result<Self, Self::Error> {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             Ok(Self(number))
         } else {
             Err("it is odd")

@@ -25,6 +25,11 @@ pub(crate) fn bounds(format: &str) -> Option<(Value, Value)> {
 const DATE: &str = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])";
 const TIME: &str = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?";
 
+/// The pattern of a date and a time with a time zone. The brackets contain the name of the zone, or the offset again.
+pub(crate) fn zoned() -> String {
+    format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+:/-]+\]$")
+}
+
 /// The pattern of a duration as jiff prints it. The format `duration` does not allow everything that jiff prints: a
 /// sign, weeks together with other units, and fractions of a second.
 const DURATION: &str = r"^-?P(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d{1,9})?S)?)?$";
@@ -142,10 +147,7 @@ fn spell_out_one(schema: &mut Map<String, Value>, format: &str) {
     match format {
         "partial-date-time" => promise(format!("^{DATE}T{TIME}$")),
         "partial-time" => promise(format!("^{TIME}$")),
-        // The brackets contain the name of the time zone, or the offset again.
-        "zoned-date-time" => {
-            promise(format!(r"^{DATE}T{TIME}(Z|[+-]\d{{2}}:\d{{2}})\[[A-Za-z0-9_+:/-]+\]$"));
-        }
+        "zoned-date-time" => promise(zoned()),
         "ip" => {
             schema.remove("format");
             schema.insert("anyOf".into(), json!([{ "format": "ipv4" }, { "format": "ipv6" }]));

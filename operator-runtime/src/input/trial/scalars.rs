@@ -8,6 +8,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Value, json};
 
 use crate::input::bound::compile;
+use crate::schema::exact;
 
 /// How long a text for a pattern may become, in bytes.
 const LONGEST: usize = 1024;
@@ -90,7 +91,10 @@ pub(super) fn text(schema: &Value) -> String {
     let written = schema["examples"].as_array().into_iter().flatten();
     let written = written.chain(schema.get("default")).filter_map(Value::as_str);
     let mut texts: Vec<String> = written.map(str::to_owned).collect();
-    texts.extend(schema["format"].as_str().and_then(of_format).map(str::to_owned));
+    // Manifests do not have this format. The text that is made from its pattern has a time zone that does not exist.
+    let zoned = schema["pattern"].as_str().filter(|pattern| *pattern == exact::zoned());
+    let format = zoned.map(|_| "zoned-date-time").or(schema["format"].as_str());
+    texts.extend(format.and_then(of_format).map(str::to_owned));
     let least = schema["minLength"]
         .as_u64()
         .and_then(|least| usize::try_from(least).ok());
@@ -237,6 +241,10 @@ mod tests {
                 "eva@shop.example",
             ),
             (json!({ "pattern": "^\\d$", "default": "7" }), "7"),
+            (
+                json!({ "pattern": exact::zoned() }),
+                "2026-01-02T03:04:05+00:00[+00:00]",
+            ),
             (json!({ "pattern": "^(?=a)" }), "a"),
             (json!({ "pattern": "^a{5000}$" }), "a"),
         ] {

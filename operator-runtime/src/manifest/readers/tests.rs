@@ -342,7 +342,7 @@ fn rules() -> Vec<(&'static str, Value)> {
 /// Each rule alone, in `allOf`, and beside a null that is taken out.
 #[test]
 fn no_rule_is_left_out_without_words_or_a_report() {
-    for reader in READERS.iter() {
+    for reader in &READERS {
         for (keyword, rule) in rules() {
             let alone = json!({ keyword: rule });
             for schema in [
