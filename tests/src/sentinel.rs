@@ -59,6 +59,23 @@ impl Sentinels {
         port
     }
 
+    /// Cuts a primary off from the Sentinels and from its replicas, which promote one of the replicas. The primary lives
+    /// on, and keeps the connections of its other clients.
+    ///
+    /// # Panics
+    /// If the server does not answer, or if the Sentinels are not connected to it.
+    pub fn cut_off(&self, primary: &Redis) {
+        let said = primary.ask_in_one_connection(&["CONFIG SET requirepass cut-off", "CLIENT LIST"]);
+        let of_sentinels = said.lines().filter(|line| line.contains(" name=sentinel-"));
+        let ids = of_sentinels.filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
+        let mut kills: Vec<_> = ids.map(|id| format!("CLIENT KILL ID {id}")).collect();
+        assert!(kills.len() >= self.each.len(), "{said}");
+        kills.push("CLIENT KILL TYPE replica".to_owned());
+        kills.insert(0, "AUTH cut-off".to_owned());
+        let kills: Vec<_> = kills.iter().map(String::as_str).collect();
+        let _ = primary.ask_in_one_connection(&kills);
+    }
+
     /// Waits until all Sentinels name the same primary, other than the one at this port, and returns its port.
     ///
     /// # Panics

@@ -60,6 +60,24 @@ async fn a_demoted_server_is_left_although_it_keeps_its_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_has_lost_its_replicas_is_left_although_it_accepts_writes() {
+    let first = Redis::start(KEPT);
+    let second = first.replica();
+    let address = MovingAddress::to(first.port);
+    let url = format!("redis://127.0.0.1:{}?wait=1", address.port);
+    let store = RedisStore::connect(&url).await.unwrap();
+    assert!(matches!(claim(&store, "before").await.unwrap(), Swap::Swapped(_)));
+    assert_eq!(second.ask("REPLICAOF NO ONE"), "+OK");
+    let _third = second.replica();
+    address.move_to(second.port);
+    let begun = Instant::now();
+    while let Err(error) = claim(&store, "after").await {
+        assert!(begun.elapsed() < SOON, "no claim is made: {error}");
+    }
+    assert_eq!(second.ask("DBSIZE"), ":2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_a_frozen_server_does_not_answer_is_made_at_the_server_that_replaces_it() {
     let first = Redis::start(KEPT);
     let second = first.replica();

@@ -44,6 +44,52 @@ async fn claims_reach_the_replica_that_sentinel_promotes() {
     assert!(matches!(claim(&store, "after").await.unwrap(), Swap::Swapped(_)));
 }
 
+/// Claims until the promoted replica has the claim of a new key. `wait` is the end of the address.
+async fn until_a_former_primary_that_lives_on_is_left(wait: &str) {
+    let first = Redis::start(KEPT);
+    let replicas = [(); 2].map(|()| first.replica_with(KEPT));
+    let sentinels = Sentinels::start(&first, "");
+    sentinels.wait_until_agreed(replicas.len());
+    let store = RedisStore::connect(&format!("{}{wait}", sentinels.url(NAME)))
+        .await
+        .unwrap();
+    let Ok(Swap::Swapped(revision)) = claim(&store, "before").await else {
+        panic!("not claimed")
+    };
+    for replica in &replicas {
+        first.wait_until_copied_to(replica);
+    }
+    sentinels.cut_off(&first);
+    let promoted = sentinels.wait_until_failed_over(first.port);
+    let promoted = replicas.iter().find(|replica| replica.port == promoted).unwrap();
+    let (begun, mut last) = (Instant::now(), None);
+    for number in 0.. {
+        // With `wait=1`, the former primary refuses each claim. Otherwise it makes the claims, and loses them.
+        last = claim(&store, &format!("after-{number}")).await.err().or(last);
+        if promoted.ask("DBSIZE") != ":1" {
+            break;
+        }
+        assert!(begun.elapsed() < SOON, "the new primary gets no claim: {last:?}");
+    }
+    assert!(matches!(claim(&store, "before").await, Ok(Swap::Held { revision: held, .. }) if held == revision));
+    assert!(matches!(claim(&store, "last").await, Ok(Swap::Swapped(_))));
+    assert!(
+        first
+            .ask_in_one_connection(&["AUTH cut-off", "ROLE"])
+            .contains("master")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_primary_that_lives_on_is_left_when_no_replica_confirms_its_writes() {
+    until_a_former_primary_that_lives_on_is_left("?wait=1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_former_primary_that_lives_on_is_left_when_sentinel_names_another() {
+    until_a_former_primary_that_lives_on_is_left("").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn start_up_says_which_sentinel_names_no_primary_and_why() {
     let mut primary = Redis::start(KEPT);

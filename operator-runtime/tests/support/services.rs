@@ -2,7 +2,7 @@
 //! folder.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,23 @@ impl Redis {
             first
         };
         Some(line.trim().to_owned())
+    }
+
+    /// Sends commands on one connection, and returns all answers as the server writes them.
+    ///
+    /// # Panics
+    /// If the server does not answer.
+    #[must_use]
+    pub fn ask_in_one_connection(&self, commands: &[&str]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server listens");
+        let mut answers = String::new();
+        // The server answers what it has read, and then closes the connection too.
+        stream
+            .write_all(format!("{}\r\n", commands.join("\r\n")).as_bytes())
+            .and_then(|()| stream.shutdown(Shutdown::Write))
+            .and_then(|()| stream.read_to_string(&mut answers))
+            .expect("the server answers");
+        answers
     }
 
     /// Starts a replica of this server, and waits until the replica confirms writes.

@@ -8,6 +8,7 @@ use ::redis::cluster_async::ClusterConnection;
 use ::redis::cluster_routing::{MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use ::redis::{Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, Value};
 
+use super::milliseconds;
 use super::one::One;
 use super::servers::{ANSWER, CONFIRM, CONNECT, Servers};
 
@@ -75,7 +76,7 @@ impl From<Failed> for RedisError {
 
 impl Connection {
     pub(super) async fn to_one(servers: Servers) -> Result<Self, RedisError> {
-        Ok(Self::One(Arc::new(One::open(servers).await?)))
+        Ok(Self::One(One::open(servers).await?))
     }
 
     /// The cluster that a server belongs to: each command goes to the node that holds its key, even after the key has
@@ -105,13 +106,43 @@ impl Connection {
     /// Sends all commands in order on one connection. Each answer may be an error.
     pub(super) async fn ask_each(&self, at: Node<'_>, commands: Pipeline) -> Result<Vec<Value>, Failed> {
         match self {
-            Self::One(one) => one.ask_each(&commands).await,
+            Self::One(one) => one.ask_each(&commands, 0).await,
             Self::Cluster(connection) => {
                 let (count, route) = (commands.len(), at.route().map_err(Failed::before_it_was_sent)?);
                 let answers = connection.clone().route_pipeline(commands, 0, count, route).await;
                 answers.map_err(Failed::of_cluster)
             }
         }
+    }
+
+    /// Sends a write to the node that holds its key. Returns the answer, and how many replicas have confirmed the write,
+    /// which are asked if `replicas` is not 0.
+    pub(super) async fn write(&self, key: &[u8], write: Cmd, replicas: u32) -> Result<(Value, u32), Failed> {
+        if replicas == 0 {
+            return Ok((self.ask(&write).await?, 0));
+        }
+        // `WAIT` is sent after the write on the same connection, because it waits only for the writes of its own
+        // connection.
+        let mut wait = Cmd::new();
+        wait.arg("WAIT").arg(replicas).arg(milliseconds(CONFIRM));
+        let mut both = Pipeline::with_capacity(2);
+        both.add_command(write).add_command(wait);
+        let answers = match self {
+            Self::One(one) => one.ask_each(&both, replicas).await?,
+            Self::Cluster(_) => self.ask_each(Node::Of(key), both).await?,
+        };
+        let mut answers = answers.into_iter().map(Value::extract_error);
+        let written = answers.next().unwrap_or(Ok(Value::Nil));
+        let written = written.map_err(Failed::of_server)?;
+        let confirmed = answers.next().unwrap_or(Ok(Value::Nil));
+        let confirmed = confirmed.and_then(|confirmed| Ok(u32::from_redis_value(confirmed)?));
+        // The script has run, and its write may survive: a failover can interrupt `WAIT` after the write.
+        let confirmed = confirmed.map_err(|error| Failed {
+            error,
+            may_be_done: true,
+            is_over: true,
+        })?;
+        Ok((written, confirmed))
     }
 
     /// Like [`ask_each`](Self::ask_each), and fails if any of the commands fails.

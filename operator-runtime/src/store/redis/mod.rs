@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::redis::{Cmd, FromRedisValue as _, Pipeline, RedisError, Value};
+use ::redis::{Cmd, RedisError, Value};
 
 use self::address::Address;
-use self::connection::{Connection, Failed, Node};
+use self::connection::{Connection, Failed};
 use self::script::Script;
-use self::servers::{CONFIRM, Servers};
+use self::servers::Servers;
 use super::revisions::Revisions;
 use super::{BoxFuture, Counts, Cursor, Limits, OperationId, Page, Proposal, Revision, Step, Store, StoreError, Swap};
 use crate::clock::timer_now;
@@ -77,9 +77,10 @@ impl RedisStore {
     /// `SSL_CERT_FILE`), and for the name or the IP address that the address or Sentinel gives.
     ///
     /// After a failover the store continues with the new primary: a connection is replaced if its server does not
-    /// answer in time (3 s) or refuses writes, and Sentinel is asked each time a connection is opened. Behind one
-    /// address, the new primary has to be reachable by the same address. Until a call has waited too long, a failed
-    /// write is sent once more on the new connection. After that, calls are refused with [`StoreError`].
+    /// answer in time (3 s), refuses writes or has too few replicas for `wait=N`. Sentinel is asked each time a
+    /// connection is opened, and about once a second while there are calls, so that a former primary that lives on is
+    /// left. Behind one address, the new primary has to be reachable by the same address. Until a call has waited too
+    /// long, a failed write is sent once more on the new connection. After that, calls are refused with [`StoreError`].
     ///
     /// # Errors
     /// If the address is wrong, no Sentinel names a primary, or the server cannot be reached, is a replica, or is older
@@ -179,7 +180,11 @@ impl RedisStore {
         command: impl Fn(&str, &str) -> Cmd,
     ) -> Result<(Value, u32), Failed> {
         let begun = timer_now();
-        let first = match self.ask_once(key, command("EVALSHA", &script.sha)).await {
+        let first = match self
+            .connection
+            .write(key, command("EVALSHA", &script.sha), self.replicas)
+            .await
+        {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
@@ -190,37 +195,12 @@ impl RedisStore {
         }
         // A server that was restarted or promoted, or that has taken over the key, does not know the script. `EVAL`
         // loads it.
-        let answer = self.ask_once(key, command("EVAL", &script.text)).await;
+        let again = command("EVAL", &script.text);
+        let answer = self.connection.write(key, again, self.replicas).await;
         answer.map_err(|failed| Failed {
             may_be_done: failed.may_be_done || first.may_be_done,
             ..failed
         })
-    }
-
-    /// Runs the script. Returns its answer, and how many replicas have confirmed it.
-    async fn ask_once(&self, key: &[u8], swap: Cmd) -> Result<(Value, u32), Failed> {
-        if self.replicas == 0 {
-            return Ok((self.connection.ask(&swap).await?, 0));
-        }
-        // `WAIT` is sent after the write on the same connection, because it waits only for the writes of its own
-        // connection.
-        let mut wait = Cmd::new();
-        wait.arg("WAIT").arg(self.replicas).arg(milliseconds(CONFIRM));
-        let mut both = Pipeline::with_capacity(2);
-        both.add_command(swap).add_command(wait);
-        let answers = self.connection.ask_each(Node::Of(key), both).await?;
-        let mut answers = answers.into_iter().map(Value::extract_error);
-        let swap = answers.next().unwrap_or(Ok(Value::Nil));
-        let swap = swap.map_err(Failed::of_server)?;
-        let confirmed = answers.next().unwrap_or(Ok(Value::Nil));
-        let confirmed = confirmed.and_then(|confirmed| Ok(u32::from_redis_value(confirmed)?));
-        // The script has run, and its write may survive: a failover can interrupt `WAIT` after the write.
-        let confirmed = confirmed.map_err(|error| Failed {
-            error,
-            may_be_done: true,
-            is_over: true,
-        })?;
-        Ok((swap, confirmed))
     }
 
     fn unconfirmed(&self, revision: Revision, source: impl Error + Send + Sync + 'static) -> StoreError {

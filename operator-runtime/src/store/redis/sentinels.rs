@@ -1,4 +1,5 @@
-//! Asks Sentinel which server is the primary, each time a connection is opened.
+//! Asks Sentinel which server is the primary: each time a connection is opened, and about once a second while it is in
+//! use.
 //!
 //! The driver has a Sentinel client too. Its errors do not say whether the Sentinels, the name or the primary is at
 //! fault, and it checks the primary on another connection than the one that is used afterwards.
@@ -37,7 +38,7 @@ enum NotFound {
 impl Sentinels {
     /// Asks all Sentinels at once, and opens a connection to the first server that one of them names and that is a
     /// primary.
-    pub(super) async fn open(self: &Arc<Self>) -> Result<MultiplexedConnection, RedisError> {
+    pub(super) async fn open(self: &Arc<Self>) -> Result<(MultiplexedConnection, ConnectionAddr), RedisError> {
         let mut asked = JoinSet::new();
         for sentinel in self.each.clone() {
             let sentinels = Arc::clone(self);
@@ -49,7 +50,7 @@ impl Sentinels {
         let mut reasons = Vec::new();
         while let Some(opened) = asked.join_next().await {
             match opened {
-                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(reason)) => reasons.push(reason),
                 Err(ended) => reasons.push(ended.to_string()),
             }
@@ -58,7 +59,29 @@ impl Sentinels {
         Err(std::io::Error::other(reasons.join("; ")).into())
     }
 
-    async fn open_by(&self, sentinel: &ConnectionInfo) -> Result<MultiplexedConnection, NotFound> {
+    /// Whether more than half of the Sentinels name another server than the one at this address. As many have to agree
+    /// on a failover, so a Sentinel that is cut off from the others does not decide.
+    pub(super) async fn name_another_than(self: &Arc<Self>, server: &ConnectionAddr) -> bool {
+        let mut asked = JoinSet::new();
+        for sentinel in self.each.clone() {
+            let (sentinels, server) = (Arc::clone(self), server.clone());
+            asked.spawn(async move {
+                let named = sentinels.named_by(&sentinel).await;
+                let named = named.ok().flatten();
+                named.is_some_and(|(host, port)| *sentinels.server(&sentinel, host, port).addr() != server)
+            });
+        }
+        let mut others = 0;
+        while let Some(names_another) = asked.join_next().await {
+            others += usize::from(names_another.unwrap_or(false));
+            if others * 2 > self.each.len() {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn open_by(&self, sentinel: &ConnectionInfo) -> Result<(MultiplexedConnection, ConnectionAddr), NotFound> {
         let (host, port) = self
             .named_by(sentinel)
             .await
@@ -70,7 +93,7 @@ impl Sentinels {
         let mut role = Cmd::new();
         role.arg("ROLE");
         match role.query_async(&mut connection).await.map_err(unusable)? {
-            Role::Primary { .. } => Ok(connection),
+            Role::Primary { .. } => Ok((connection, primary.addr().clone())),
             _ => Err(NotFound::Replica(primary.addr().clone())),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisError};
+use ::redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
 
 use super::sentinels::Sentinels;
 
@@ -23,11 +23,19 @@ pub(super) enum Servers {
 }
 
 impl Servers {
-    /// Opens a connection.
-    pub(super) async fn open(&self) -> Result<MultiplexedConnection, RedisError> {
+    /// Opens a connection, and says to which address.
+    pub(super) async fn open(&self) -> Result<(MultiplexedConnection, ConnectionAddr), RedisError> {
         match self {
-            Self::At(server) => open(server).await,
+            Self::At(server) => Ok((open(server).await?, server.addr().clone())),
             Self::NamedBy(sentinels) => sentinels.open().await,
+        }
+    }
+
+    /// The Sentinels that name the server.
+    pub(super) fn sentinels(&self) -> Option<&Arc<Sentinels>> {
+        match self {
+            Self::At(_) => None,
+            Self::NamedBy(sentinels) => Some(sentinels),
         }
     }
 }
