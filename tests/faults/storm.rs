@@ -1,9 +1,10 @@
 //! Many callers that retry while their server is killed again and again: the program, at random moments and at each
 //! fail point, or the program's store, which another server may then replace.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub(crate) struct Storm<'s> {
 pub(crate) struct Shared {
     ports: Vec<AtomicU16>,
     answered: AtomicUsize,
+    /// The keys of the operations that were begun and not answered yet.
+    open: Mutex<HashSet<String>>,
     stop: AtomicBool,
 }
 
@@ -97,8 +100,11 @@ impl Storm<'_> {
         let calm = self.run(times, false, |_, shared| {
             for time in 0..times {
                 shared.wait_until_busy();
+                let begun = shared.open_keys();
                 fail(time);
                 let promoted = Instant::now();
+                // Calls that were under way, and new ones.
+                shared.wait_until_answered(&begun);
                 shared.wait_for_answers(self.callers);
                 slowest = slowest.max(promoted.elapsed());
                 mend(time);
@@ -115,6 +121,7 @@ impl Storm<'_> {
         let shared = Shared {
             ports: servers.iter().map(|server| AtomicU16::new(server.port)).collect(),
             answered: AtomicUsize::new(0),
+            open: Mutex::default(),
             stop: AtomicBool::new(false),
         };
         let told = std::thread::scope(|scope| {
@@ -167,7 +174,9 @@ impl Storm<'_> {
                 later => {
                     open.extend(later);
                     begun += 1;
-                    format!("caller-{caller}-{begun}")
+                    let key = format!("caller-{caller}-{begun}");
+                    shared.open.lock().unwrap().insert(key.clone());
+                    key
                 }
             };
             assert!(last_answer.elapsed() < PATIENCE, "{key} is never answered");
@@ -175,6 +184,7 @@ impl Storm<'_> {
                 Ok(answer) => {
                     last_answer = Instant::now();
                     shared.answered.fetch_add(1, Ordering::AcqRel);
+                    shared.open.lock().unwrap().remove(&key);
                     told.push((key, answer));
                 }
                 Err(pause) => {
@@ -241,6 +251,18 @@ impl Shared {
     fn wait_until_busy(&self) {
         self.wait_for_answers(5 + usize::try_from(random(10)).unwrap());
         std::thread::sleep(Duration::from_micros(random(3_000)));
+    }
+
+    fn open_keys(&self) -> HashSet<String> {
+        self.open.lock().unwrap().clone()
+    }
+
+    fn wait_until_answered(&self, keys: &HashSet<String>) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.open.lock().unwrap().is_disjoint(keys) {
+            assert!(Instant::now() < deadline, "some of {keys:?} are never answered");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn wait_for_answers(&self, more: usize) {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use operator_runtime::store::{PostgresStore, Swap};
 use operator_runtime::testing::Client;
 use operator_runtime::tokio_postgres::{self, NoTls};
+use tests::moving::MovingAddress;
 use tests::services::Postgres as Server;
+use tokio::task::JoinSet;
 
 use crate::{Gate, claim, client, connect, ledger, run_sql};
 
@@ -100,6 +102,95 @@ async fn calls_reach_the_promoted_server_although_the_old_primary_is_frozen() {
     }
     assert!(promoted.elapsed() < SOON);
     drop(frozen);
+}
+
+/// Returns once SQL that contains `pg_sleep` runs on the server.
+async fn until_it_sleeps(server: &Server, statements: i64) {
+    let (admin, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    let begun = Instant::now();
+    while admin.query_one(sleeping, &[]).await.unwrap().get::<_, i64>(0) < statements {
+        assert!(begun.elapsed() < SOON, "the SQL does not run");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_a_frozen_server_has_taken_is_answered_by_the_server_that_gets_its_address() {
+    let first = Server::start(&[]);
+    let second = first.standby();
+    let address = MovingAddress::to(first.port);
+    let url = format!("postgres://operator@127.0.0.1:{}/postgres", address.port);
+    let client = client(&url, &Gate::closed()).await;
+    // A session that has just been used is not tested before the next call uses it.
+    until_answered(&client, "before").await;
+    let frozen = first.freeze();
+    let under_way = tokio::spawn(async move { until_answered(&client, "under-way").await });
+    second.promote();
+    address.move_to(second.port);
+    let promoted = Instant::now();
+    under_way.await.unwrap();
+    assert!(promoted.elapsed() < SOON, "{:?}", promoted.elapsed());
+    drop(frozen);
+    assert_eq!(ledger(&second.url()).await, ["before", "after", "before", "after"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_own_sql_a_frozen_server_runs_is_answered_by_the_promoted_server() {
+    let first = Server::start(&[]);
+    let second = first.standby();
+    let client = client(&url_of(&[&first, &second]), &Gate::closed()).await;
+    let calling = tokio::spawn(async move { run_sql(&client, "key", "SELECT pg_sleep(1)", true).await });
+    until_it_sleeps(&first, 1).await;
+    let frozen = first.freeze();
+    second.promote();
+    let promoted = Instant::now();
+    let answer = calling.await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(promoted.elapsed() < SOON, "{:?}", promoted.elapsed());
+    drop(frozen);
+    assert_eq!(ledger(&second.url()).await, ["before", "after"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_a_frozen_server_runs_ends() {
+    let first = Server::start(&[]);
+    let store = connect(&first.url()).await;
+    let session = store.reader().session().await.unwrap();
+    let reading = tokio::spawn(async move { session.batch_execute("SELECT pg_sleep(1)").await });
+    until_it_sleeps(&first, 1).await;
+    let frozen = first.freeze();
+    let begun = Instant::now();
+    let error = tokio::time::timeout(SOON, reading).await.unwrap().unwrap().unwrap_err();
+    assert!(error.is_closed(), "{error}");
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    drop(frozen);
+}
+
+/// New connections reach a standby, as behind a pooler or a load balancer, or a server that has nothing to do with the
+/// first one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_statement_goes_on_although_the_address_leads_to_a_server_that_has_not_replaced_its_own() {
+    let first = Server::start(&[]);
+    let (standby, unrelated) = (first.standby(), Server::start(&[]));
+    let mut calls = JoinSet::new();
+    let mut addresses = Vec::new();
+    for other in [first.port, standby.port, unrelated.port] {
+        let address = MovingAddress::to(first.port);
+        let url = format!("postgres://operator@127.0.0.1:{}/postgres", address.port);
+        let client = client(&url, &Gate::closed()).await;
+        let slow = async move { run_sql(&client, &other.to_string(), "SELECT pg_sleep(8)", true).await };
+        calls.spawn(async move { (other, slow.await) });
+        addresses.push((address, other));
+    }
+    until_it_sleeps(&first, 3).await;
+    for (address, other) in &addresses {
+        address.move_to(*other);
+    }
+    for (other, answer) in calls.join_all().await {
+        assert_eq!(answer.status, 200, "{other}: {answer:?}");
+    }
+    assert_eq!(ledger(&first.url()).await.len(), 6, "no call ran twice");
 }
 
 /// Tries to claim, with a new key each time, until a claim succeeds. Returns how long that took.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::TryFutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::address::refused;
 use super::guards::{Guards, Use};
@@ -213,6 +214,12 @@ impl Pooled {
         let answer = self.place.shared.servers.answer(&self.session, asking).await?;
         self.give_back();
         Ok(answer)
+    }
+
+    /// Tests the server until the returned value is dropped, and closes the connection if the server is lost.
+    pub(super) fn keep_watch(&self) -> AbortOnDropHandle<()> {
+        let opened = Arc::clone(&self.session.opened);
+        self.place.shared.servers.keep_watch(opened)
     }
 
     /// Gives the connection back for reuse. No transaction or statement may be open on it.

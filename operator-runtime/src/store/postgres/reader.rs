@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use scopeguard::{ScopeGuard, guard};
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Postgres;
 use super::pool::Pooled;
@@ -19,18 +20,26 @@ impl Reader<Postgres> {
     /// # Errors
     /// If no connection is available: the database cannot be reached, or too many readers are active.
     pub async fn session(&self) -> Result<Reading, StoreError> {
-        Ok(Reading(guard(self.pool.acquire().await?, give_back)))
+        let pooled = self.pool.acquire().await?;
+        Ok(Reading {
+            _watch: pooled.keep_watch(),
+            session: guard(pooled, give_back),
+        })
     }
 }
 
 /// A read-only connection. It dereferences to the driver's own client.
-pub struct Reading(ScopeGuard<Pooled, fn(Pooled)>);
+pub struct Reading {
+    session: ScopeGuard<Pooled, fn(Pooled)>,
+    /// Closes the connection if its server is lost, so that no read waits for a lost server.
+    _watch: AbortOnDropHandle<()>,
+}
 
 impl Deref for Reading {
     type Target = Session;
 
     fn deref(&self) -> &Session {
-        &self.0
+        &self.session
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,14 +12,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::guards::Guards;
+use super::instance::Instance;
 use super::session::{self, Failure, Session};
 use super::way::Way;
 use crate::causes::with_causes;
 use crate::clock::timer_now;
 
-/// If an answer takes longer than this, a new connection tests whether the server still responds.
+/// If an answer takes longer than this, a new connection tests whether the server still responds, and is the same.
 const LONG: Duration = Duration::from_secs(3);
 
 /// How long a call waits for a session until [`Servers::wait_for`] says otherwise. The start waits as long, which is
@@ -36,11 +39,13 @@ struct Place {
     address: Option<IpAddr>,
 }
 
-/// Where a session was opened, the token that closes it, and a reference that counts it.
+/// Where a session was opened and at which server, the token that closes it, and a reference that counts it.
 pub(super) struct Opened {
     config: Config,
     place: Place,
     era: CancellationToken,
+    /// The server, unless it does not say which one it is.
+    instance: Option<Instance>,
     _counted: Arc<()>,
 }
 
@@ -112,20 +117,22 @@ impl Servers {
                 // a frozen server still accepts that.
                 let client = session::within(self.limit, self.way.connect(&config, &era)).await?;
                 let turn = until.max(timer_now() + TURN).min(begun + self.limit);
-                let backend = timeout_at(turn, guards.set(&client)).await;
-                let backend = backend.map_err(|_| Failure::NoTurn)??;
-                Ok::<_, Failure>((client, backend))
+                let asked = async { tokio::join!(guards.set(&client), Instance::of(&client)) };
+                let (backend, instance) = timeout_at(turn, asked).await.map_err(|_| Failure::NoTurn)?;
+                let backend = backend?;
+                Ok::<_, Failure>((client, backend, instance.ok()))
             };
             match opening.await {
-                Ok((client, backend)) => {
+                Ok((client, backend, instance)) => {
                     self.experience().good = Some(place);
                     let opened = Opened {
                         config,
                         place,
                         era,
+                        instance,
                         _counted: Arc::clone(&self.open),
                     };
-                    return Ok(Session::new(client, self.way.clone(), backend, opened));
+                    return Ok(Session::new(client, self.way.clone(), backend, Arc::new(opened)));
                 }
                 Err(failure) => failures.push((label(&config), failure)),
             }
@@ -169,8 +176,8 @@ impl Servers {
 
     /// Reacts to a failed request. If the server no longer answers or accepts writes, closes all sessions and tries
     /// this server last.
-    pub(super) fn heed(&self, failure: &Failure, session: &Session) {
-        let Opened { place, era, .. } = &session.opened;
+    fn heed(&self, failure: &Failure, opened: &Opened) {
+        let Opened { place, era, .. } = opened;
         if !failure.is_the_servers() {
             return;
         }
@@ -199,17 +206,48 @@ impl Servers {
         let answer = tokio::select! {
             biased;
             answer = session::in_time(asking) => answer,
-            silent = self.silence(session) => Err(silent),
+            silent = self.silence(&session.opened) => Err(silent),
         };
-        answer.inspect_err(|failure| self.heed(failure, session))
+        answer.inspect_err(|failure| self.heed(failure, &session.opened))
     }
 
-    /// Returns when the server no longer answers new connections. A refused connection counts as an answer.
-    async fn silence(&self, session: &Session) -> Failure {
+    /// Waits for work that sends its own statements in a session. Meanwhile tests the server as [`answer`](Self::answer)
+    /// does. If the server is lost, the session is closed, so that the statement which the work waits for fails.
+    pub(super) async fn watch<T>(&self, opened: &Opened, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let silent = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            silent = self.silence(opened) => silent,
+        };
+        self.heed(&silent, opened);
+        work.await
+    }
+
+    /// Like [`watch`](Self::watch), until the returned value is dropped.
+    pub(super) fn keep_watch(self: &Arc<Self>, opened: Arc<Opened>) -> AbortOnDropHandle<()> {
+        let servers = Arc::clone(self);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let silent = servers.silence(&opened).await;
+            servers.heed(&silent, &opened);
+        }))
+    }
+
+    /// Returns when the server no longer answers new connections, or when another server has taken its place. A refused
+    /// connection counts as an answer.
+    async fn silence(&self, opened: &Opened) -> Failure {
         loop {
             tokio::time::sleep(LONG).await;
-            let Opened { config, era, .. } = &session.opened;
-            if timeout(self.limit, self.way.connect(config, era)).await.is_err() {
+            let Ok(connected) = timeout(self.limit, self.way.connect(&opened.config, &opened.era)).await else {
+                return Failure::Silent;
+            };
+            let (Ok(client), Some(ours)) = (connected, &opened.instance) else {
+                continue;
+            };
+            // A full pooler lets this statement wait, so a missing answer means nothing.
+            if let Ok(Ok(found)) = timeout(self.limit, Instance::of(&client)).await
+                && ours.is_replaced_by(&found)
+            {
                 return Failure::Silent;
             }
         }
@@ -229,7 +267,7 @@ impl Servers {
     pub(super) async fn ask(&self, session: &Session) -> Result<(), Failure> {
         let asked = timeout(self.limit, session.is_as_it_was_opened()).await;
         let asked = asked.unwrap_or(Err(Failure::Silent));
-        asked.inspect_err(|failure| self.heed(failure, session))
+        asked.inspect_err(|failure| self.heed(failure, &session.opened))
     }
 
     fn era(&self) -> MutexGuard<'_, CancellationToken> {

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -37,12 +37,12 @@ pub struct Session {
     way: Way,
     /// The id of the server process that serves the session.
     backend: i32,
-    pub(super) opened: Opened,
+    pub(super) opened: Arc<Opened>,
     statements: Mutex<HashMap<Box<str>, Statement>>,
 }
 
 impl Session {
-    pub(super) fn new(client: Client, way: Way, backend: i32, opened: Opened) -> Self {
+    pub(super) fn new(client: Client, way: Way, backend: i32, opened: Arc<Opened>) -> Self {
         Self {
             client,
             way,
@@ -161,8 +161,8 @@ pub(super) enum Failure {
     NotOurs,
     #[error("the server did not answer in time")]
     NoAnswer,
-    /// Like `NoAnswer`, but the server does not answer new connections either.
-    #[error("the server stopped answering")]
+    /// Like `NoAnswer`, but the server does not answer new connections either, or they reach another server.
+    #[error("the server stopped answering, or another server has taken its place")]
     Silent,
     /// The server accepted the connection, but not yet a statement, as a pooler does while its sessions are in use.
     #[error(
@@ -255,7 +255,7 @@ impl Failure {
             // Nothing was written. A retry may reach a server that accepts writes.
             Self::ReadOnly => StoreError::Interrupted {
                 store: name.to_owned(),
-                source: std::sync::Arc::new(self),
+                source: Arc::new(self),
             },
             Self::Pooled => refused(POOLED),
             Self::NoAnswer | Self::Silent | Self::NoTurn | Self::NoAddress(_) => {
@@ -266,7 +266,7 @@ impl Failure {
                 Some(code) if ENDED.contains(&code) => StoreError::EndedByHandler,
                 code if interrupts(code) || (code.is_none() && error.is_closed()) => StoreError::Interrupted {
                     store: name.to_owned(),
-                    source: std::sync::Arc::new(error),
+                    source: Arc::new(error),
                 },
                 _ => StoreError::unavailable(name, doing, error),
             },

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
@@ -35,7 +36,8 @@ pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work)
         savepoint: false,
         completion: None,
     };
-    let verdict = work(&mut transacting).await;
+    let opened = Arc::clone(&transacting.tx.connection.opened);
+    let verdict = store.servers.watch(&opened, work(&mut transacting)).await;
     let (ended, reusable) = transacting.end(verdict).await;
     if reusable {
         place.give_back(transacting.tx.connection);
