@@ -346,10 +346,6 @@ impl Config {
     }
 }
 
-fn scheme(address: &str) -> Option<&str> {
-    address.split_once(':').map(|(scheme, _)| scheme)
-}
-
 /// Leaves out the keys and the store's address, which may contain a password, so that neither is ever logged.
 impl std::fmt::Debug for Config {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -358,7 +354,13 @@ impl std::fmt::Debug for Config {
             .field("signing keys", &if self.has_keys() { "given" } else { "none" })
             .field("public_url", &self.public_url)
             .field("listen", &self.listen)
-            .field("store", &self.store_url().ok().and_then(|store| scheme(store.value)))
+            .field(
+                "store",
+                &self
+                    .store_url()
+                    .ok()
+                    .and_then(|store| crate::store::scheme(store.value)),
+            )
             .field("limits", &self.limits)
             .finish()
     }
@@ -392,21 +394,37 @@ mod tests {
         );
     }
 
+    fn in_file(path: &std::path::Path) -> Config {
+        let named = format!("@{}", path.display());
+        Config::from_variables(move |name| (name == "OPERATOR_STORE").then(|| named.clone().into()))
+    }
+
     #[test]
     fn the_address_of_the_store_may_be_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
-        let config = || {
-            let named = format!("@{}", path.display());
-            Config::from_variables(move |name| (name == "OPERATOR_STORE").then(|| named.clone().into()))
-        };
-        let missing = config().store_url().unwrap_err().to_string();
+        let missing = in_file(&path).store_url().unwrap_err().to_string();
         assert!(missing.contains("(OPERATOR_STORE) cannot be read"), "{missing}");
         std::fs::write(&path, "postgres://app:hunter2@db/shop\n").unwrap();
-        let config = config();
+        let config = in_file(&path);
         assert_eq!(config.store_url().unwrap().value, "postgres://app:hunter2@db/shop");
         assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        for (address, scheme) in [
+            ("postgres://app:hunter2@db/shop", "Some(\"postgres\")"),
+            ("hunter2:x@db/shop", "None"),
+            ("host=db password=hunter2:er", "None"),
+            ("sqlite:hunter2.db", "Some(\"sqlite\")"),
+        ] {
+            let shown = format!("{:?}", Config::new().store(address));
+            assert!(shown.contains(scheme) && !shown.contains("hunter2"), "{shown}");
+        }
         assert_eq!(config.store("memory:").store_url().unwrap().value, "memory:");
+        std::fs::write(&path, "\u{feff}postgres://app:hunter2@db/shop\n").unwrap();
+        let marked = in_file(&path).store_url().unwrap_err().to_string();
+        assert!(
+            marked.contains("(OPERATOR_STORE) begins with a byte-order mark: remove it"),
+            "{marked}"
+        );
     }
 
     #[test]

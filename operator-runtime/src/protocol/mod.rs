@@ -28,7 +28,7 @@ pub(crate) mod randomness;
 mod refusal;
 pub(crate) mod request;
 pub(crate) mod request_id;
-mod secret_text;
+pub(crate) mod secret_text;
 pub(crate) mod secrets;
 pub(crate) mod signature;
 #[cfg(test)]

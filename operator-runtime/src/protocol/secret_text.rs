@@ -40,6 +40,13 @@ pub(super) fn is_tenant(text: &str) -> bool {
     name_problem("tenant", text).is_none()
 }
 
+/// Names the character with which a text begins, if it is a space, a quote or an invisible character.
+pub(crate) fn wrong_beginning(text: &str) -> Option<String> {
+    let first = text.chars().next();
+    let wrong = first.filter(|letter| *letter == ' ' || is_quote(*letter) || is_unseen(*letter));
+    wrong.map(name)
+}
+
 fn name_problem(what: &str, text: &str) -> Option<String> {
     let is_right = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     let length = text.chars().count();

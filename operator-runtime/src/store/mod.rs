@@ -46,7 +46,7 @@ pub(crate) use open::migration;
 pub use open::open;
 #[cfg(fuzzing)]
 pub(crate) use open::read_address;
-pub(crate) use open::{addresses, not_opened};
+pub(crate) use open::{addresses, not_opened, scheme};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresStore, Reading, Session};
 #[cfg(feature = "redis")]

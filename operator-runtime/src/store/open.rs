@@ -8,6 +8,7 @@ use std::sync::Arc;
 #[cfg(feature = "sqlite")]
 use super::{Durability, SqliteStore};
 use super::{MemoryStore, Store, StoreError};
+use crate::protocol::secret_text::wrong_beginning;
 
 /// The addresses that this build accepts, in words.
 pub(crate) fn addresses() -> String {
@@ -61,17 +62,32 @@ fn advice(setting: &str, address: &str) -> String {
 /// # Errors
 /// If the address is wrong, names a store that this program was built without, or the store cannot be opened or reached.
 pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
-    // Error messages repeat only the scheme, because the rest of an address may contain a password.
-    let Some((scheme, rest)) = address.split_once(':') else {
-        return Err(refused("the store's address has no scheme"));
-    };
-    match scheme {
-        "memory" if rest.is_empty() => Ok(Arc::new(MemoryStore::new())),
-        "memory" => Err(refused("`memory:` takes nothing after the colon")),
-        "sqlite" => open_sqlite(rest).await,
-        "postgres" | "postgresql" => open_postgres(address).await,
-        "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" => open_redis(address).await,
-        _ => Err(refused(&format!("there is no `{scheme}` store"))),
+    match address.split_once(':') {
+        Some(("memory", "")) => Ok(Arc::new(MemoryStore::new())),
+        Some(("memory", _)) => Err(refused("`memory:` takes nothing after the colon")),
+        Some(("sqlite", rest)) => open_sqlite(rest).await,
+        Some(("postgres" | "postgresql", _)) => open_postgres(address).await,
+        Some(("redis" | "rediss" | "redis+sentinel" | "rediss+sentinel", _)) => open_redis(address).await,
+        _ => Err(unknown(address)),
+    }
+}
+
+/// The scheme of an address, for messages: they repeat no other part, because it may be a password. In `user:password@host`
+/// and in libpq's other form, `host=db password=…`, what precedes the first colon is no scheme.
+pub(crate) fn scheme(address: &str) -> Option<&str> {
+    let (scheme, rest) = address.split_once(':')?;
+    let may_be_in_one = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
+    let is_url = rest.starts_with("//") && !scheme.is_empty() && scheme.bytes().all(may_be_in_one);
+    (is_url || matches!(scheme, "memory" | "sqlite")).then_some(scheme)
+}
+
+fn unknown(address: &str) -> StoreError {
+    if let Some(scheme) = scheme(address) {
+        return refused(&format!("there is no `{scheme}` store"));
+    }
+    match wrong_beginning(address) {
+        Some(beginning) => refused(&format!("the store's address begins with {beginning}: remove it")),
+        None => refused("the store's address has no scheme"),
     }
 }
 
@@ -191,12 +207,31 @@ mod tests {
             "sqlite::memory:",
             "sqlite:file::memory:",
             "ftp:hunter2",
+            "hunter2",
+            "hunter2:x@db/shop",
+            "host=db user=app password=hunter2:er dbname=shop",
+            "host=db password=hunter2://x",
+            "\u{feff}postgres://app:hunter2@db/shop",
         ] {
             let error = open(address).await.expect_err(address).to_string();
             assert!(
                 error.contains("`memory:`") && !error.contains("hunter2"),
                 "{address}: {error}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_exist_and_a_beginning_that_is_wrong_are_named() {
+        for (address, said) in [
+            ("ftp://h", "there is no `ftp` store"),
+            ("host=db dbname=shop", "the store's address has no scheme"),
+            ("\u{feff}memory:", "begins with a byte-order mark: remove it"),
+            ("\"memory:\"", "begins with a double quote: remove it"),
+            (" memory:", "begins with a space: remove it"),
+        ] {
+            let error = open(address).await.expect_err(address).to_string();
+            assert!(error.contains(said), "{address}: {error}");
         }
     }
 

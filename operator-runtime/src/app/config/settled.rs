@@ -308,6 +308,10 @@ fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
             "The file {} is empty: write the address of the store into it.",
             file.place()
         ))),
+        marked if marked.starts_with('\u{feff}') => Err(file.problem(format!(
+            "The file {} begins with a byte-order mark: remove it, for example by saving the file in UTF-8 without it.",
+            file.place()
+        ))),
         address if address.contains('\n') => Err(file.problem(format!(
             "The file {} has several lines: write only the address of the store into it.",
             file.place()

@@ -124,7 +124,7 @@ impl<'a> Options<'a> {
                     let name = percent_decode_str(value).decode_utf8().ok();
                     let name = name.filter(|name| !name.is_empty() && !name.contains(['\0', '$']));
                     let name = name.ok_or_else(|| {
-                        refused("has a wrong value for `schema`: write the name of a schema, such as `schema=operator`")
+                        refused("has a wrong value for `schema`: write the name of a schema in UTF-8, without `$` and without a NUL, such as `schema=operator`")
                     })?;
                     parsed.schema = Place::named(&name);
                 }
@@ -150,6 +150,12 @@ impl<'a> Options<'a> {
                 "target_session_attrs" => check_target(value)?,
                 "host" | "hostaddr" | "port" => parsed.of_hosts.push(option),
                 _ => {
+                    // An `&` in a password makes the rest of the password look like an option.
+                    if parsed.of_session.iter().any(|option| option.starts_with("password=")) && !is_known(name) {
+                        return Err(refused(
+                            "has an unknown option after `password`: in the password, write `%26` for `&`",
+                        ));
+                    }
                     check(name, option)?;
                     parsed.of_session.push(option);
                 }
@@ -162,6 +168,10 @@ impl<'a> Options<'a> {
         }
         Ok(parsed)
     }
+}
+
+fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(known, _)| *known == name)
 }
 
 /// Checks one option by letting the driver parse it.
@@ -325,6 +335,8 @@ mod tests {
             #[cfg(not(feature = "postgres-tls"))]
             "postgres://u:hunter2@h/d?sslmode=require",
             "postgres://u:hunter2@h:port/d",
+            "postgres://u@h/d?password=a&hunter2",
+            "postgres://u@h/d?password=a&hunter2=1",
         ] {
             let error = Address::parse(wrong).expect_err(wrong).to_string();
             assert!(!error.contains("hunter2"), "{error}");
@@ -346,6 +358,8 @@ mod tests {
             ("sslrootcert=root.pem", "does not ask for TLS"),
             ("sslrootcert=", "a wrong value for `sslrootcert`: write the path"),
             ("schema=", "a wrong value for `schema`: write the name"),
+            ("schema=a$b", "without `$`"),
+            ("schema=a%24b", "without `$`"),
             #[cfg(feature = "postgres-tls")]
             (
                 "sslmode=verify-ca&sslrootcert=/nowhere",
