@@ -17,6 +17,7 @@ async fn a_cluster_keeps_the_contract_on_all_its_nodes() {
     let cluster = Cluster::start();
     let store = RedisStore::connect(&cluster.nodes[0].url()).await.unwrap();
     assert_eq!(store.warning(), None);
+    store.ping().await.unwrap();
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
     Row::of_the_contract("Redis, a cluster").record();
 }

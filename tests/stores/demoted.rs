@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use operator_runtime::store::{RedisStore, StoreError, Swap};
+use operator_runtime::store::{RedisStore, Store as _, StoreError, Swap};
 use tests::moving::MovingAddress;
 use tests::services::Redis;
 
@@ -75,6 +75,49 @@ async fn a_server_that_has_lost_its_replicas_is_left_although_it_accepts_writes(
         assert!(begun.elapsed() < SOON, "no claim is made: {error}");
     }
     assert_eq!(second.ask("DBSIZE"), ":2");
+}
+
+/// Waits until a probe of the store succeeds, or until it fails.
+async fn until_probed(store: &RedisStore, succeeds: bool, why: &str) {
+    let begun = Instant::now();
+    while store.ping().await.is_ok() != succeeds {
+        assert!(begun.elapsed() < SOON, "{why}: the probe does not notice");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_fails_while_the_server_refuses_writes() {
+    let server = Redis::start(KEPT);
+    let other = Redis::start(KEPT);
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    store.ping().await.unwrap();
+    let follows = format!("REPLICAOF 127.0.0.1 {}", other.port);
+    for (refuse, accept) in [
+        (follows.as_str(), "REPLICAOF NO ONE"),
+        (
+            "CONFIG SET min-replicas-to-write 1",
+            "CONFIG SET min-replicas-to-write 0",
+        ),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    ] {
+        assert_eq!(server.ask(refuse), "+OK");
+        until_probed(&store, false, refuse).await;
+        assert!(claim(&store, "refused").await.is_err(), "{refuse}");
+        assert_eq!(server.ask(accept), "+OK");
+        until_probed(&store, true, accept).await;
+    }
+    assert_eq!(server.ask("DBSIZE"), ":0", "a probe writes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_fails_while_the_server_has_too_few_replicas_for_the_address() {
+    let server = Redis::start(KEPT);
+    let store = RedisStore::connect(&format!("{}?wait=1", server.url())).await.unwrap();
+    let error = store.ping().await.unwrap_err().to_string();
+    assert!(error.contains("0 of 1 replicas"), "{error}");
+    let _replica = server.replica();
+    until_probed(&store, true, "a replica").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

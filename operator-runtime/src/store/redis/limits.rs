@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::redis::{Cmd, FromRedisValue as _, Pipeline, RedisError, Value};
 
 use super::RedisStore;
-use super::connection::{Connection, Failed, Node};
+use super::connection::{Connection, Node};
 use super::listing;
 use super::script::Script;
 use crate::limit::{Holder, LimitedValue, Reservation, Reserved};
@@ -171,7 +171,7 @@ impl RedisStore {
                 reserve
             })
             .await;
-        match self.confirmed_count(answer, "reserve a part of a limit")? {
+        match self.confirmed(answer, "reserve a part of a limit")? {
             Value::Int(1) => Ok(Reserved::Granted { anew: true }),
             Value::Int(2) => Ok(Reserved::Granted { anew: false }),
             over => {
@@ -188,18 +188,7 @@ impl RedisStore {
     async fn give_back_part(&self, holder: Holder, key: &[u8]) -> Result<(), StoreError> {
         let give_back = |evaluates: &str, script: &str| command(evaluates, script, key, holder);
         let answer = self.ask(key, &self.limit_scripts.give_back, give_back).await;
-        self.confirmed_count(answer, "give a part of a limit back").map(drop)
-    }
-
-    /// The answer of a script on a limit. A count that the replicas have not confirmed may be lost with this server, so no
-    /// handler may start.
-    fn confirmed_count(&self, answer: Result<(Value, u32), Failed>, doing: &'static str) -> Result<Value, StoreError> {
-        let (answer, confirmed) = answer.map_err(|failed| StoreError::unavailable(&self.name, doing, failed.error))?;
-        if confirmed >= self.replicas {
-            return Ok(answer);
-        }
-        let source = self.lacking_replicas(confirmed);
-        Err(StoreError::unavailable(&self.name, doing, source))
+        self.confirmed(answer, "give a part of a limit back").map(drop)
     }
 
     /// Looks through the keys of all limited values.

@@ -30,6 +30,10 @@ use crate::clock::timer_now;
 /// The expiry of a record until `keep_for` sets another one: a day, the longest time for which a record is valid.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Writes nothing, but may write by its flags. So a server refuses this script as it refuses writes: if it is a replica, has
+/// too few replicas for its `min-replicas-to-write`, has no memory left, or cannot save to its disk.
+const PROBE: &str = "#!lua\nreturn 1";
+
 /// How long a call may wait until `wait_for` sets another time.
 const WAIT: Duration = Duration::from_secs(10);
 
@@ -51,6 +55,7 @@ pub struct RedisStore {
     name: String,
     connection: Connection,
     script: Script,
+    probe: Script,
     limit_scripts: limits::Scripts,
     replicas: u32,
     revisions: Revisions,
@@ -101,6 +106,7 @@ impl RedisStore {
         };
         let warning = checks::look_at(&connection, &name).await?;
         let script = Script::load(&connection, swapping::SCRIPT, &name).await?;
+        let probe = Script::load(&connection, PROBE, &name).await?;
         let limit_scripts = limits::Scripts::load(&connection, &name).await?;
         let revisions = Revisions::from_a_random_place()
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
@@ -108,6 +114,7 @@ impl RedisStore {
             name,
             connection,
             script,
+            probe,
             limit_scripts,
             replicas,
             revisions,
@@ -203,6 +210,17 @@ impl RedisStore {
         })
     }
 
+    /// The answer of a script, if enough replicas have confirmed what it has written. A count that they have not confirmed
+    /// may be lost with this server, so no handler may start.
+    fn confirmed(&self, answer: Result<(Value, u32), Failed>, doing: &'static str) -> Result<Value, StoreError> {
+        let (answer, confirmed) = answer.map_err(|failed| StoreError::unavailable(&self.name, doing, failed.error))?;
+        if confirmed >= self.replicas {
+            return Ok(answer);
+        }
+        let source = self.lacking_replicas(confirmed);
+        Err(StoreError::unavailable(&self.name, doing, source))
+    }
+
     fn unconfirmed(&self, revision: Revision, source: impl Error + Send + Sync + 'static) -> StoreError {
         StoreError::Unconfirmed {
             store: self.name.clone(),
@@ -249,6 +267,22 @@ impl Store for RedisStore {
         Box::pin(async move {
             self.refuse_when_closed()?;
             listing::page(&self.connection, &self.name, &ids, after.as_ref(), limit).await
+        })
+    }
+
+    /// Whether the server would accept a write and, with `wait=N`, has so many replicas. In a cluster, only one node is
+    /// asked: while another node is lost, the calls whose keys are elsewhere are answered.
+    fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.refuse_when_closed()?;
+            let key = swapping::key_of(&OperationId::new("", ""));
+            let probe = |evaluates: &str, script: &str| {
+                let mut probe = Cmd::new();
+                probe.arg(evaluates).arg(script).arg(1).arg(&key[..]);
+                probe
+            };
+            let answer = self.ask(&key, &self.probe, probe).await;
+            self.confirmed(answer, "accept a write").map(drop)
         })
     }
 
