@@ -1,7 +1,10 @@
 //! A Postgres server that accepts connections but does not answer: start-up fails with a message, and a serving process
 //! can be stopped.
 
+use std::fs::File;
 use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tests::caller::post;
 use tests::process::{Server, build_into};
@@ -19,6 +22,45 @@ fn start_up_on_a_silent_postgres_ends_and_says_why() {
     let said = refusal_to_start(&program, folder.path(), &[("OPERATOR_STORE", &store)]);
     for words in ["did not answer in time", "Check that the server runs at this address"] {
         assert!(said.contains(words), "{said}");
+    }
+}
+
+/// Waits until a process waits for SIGTERM. Until then, the signal would end a usual process, but the kernel drops it for
+/// one whose id is 1, as in a container.
+fn wait_until_sigterm_is_caught(process: u32) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let is_caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & 1 << 14 != 0
+    };
+    while !is_caught() {
+        assert!(Instant::now() < deadline, "SIGTERM is not caught");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn sigterm_ends_a_start_up_that_waits_for_a_frozen_postgres() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let postgres = Postgres::start(&[]);
+    let _frozen = postgres.freeze();
+    let store = format!("{}?connect_timeout=3600", postgres.url());
+    for command in ["serve", "dev"] {
+        let log = folder.path().join(command);
+        let mut starting = Command::new(&program);
+        starting.arg(command).stderr(File::create(&log).unwrap());
+        let child = Server::serving(&mut starting, folder.path(), &[("OPERATOR_STORE", &store)])
+            .spawn()
+            .unwrap();
+        // It has no port yet.
+        let mut server = Server::adopt(child, 0);
+        wait_until_sigterm_is_caught(server.pid());
+        server.terminate();
+        assert_eq!(server.exit_code(), Some(0), "{command}");
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("stopped by a signal during start-up"), "{command}: {log}");
     }
 }
 

@@ -427,6 +427,8 @@ impl App {
     /// closes its connection. After SIGINT, the server closes the port at once. SIGHUP makes the server read the files of
     /// credentials and certificates again; without such files and without an OAuth issuer, SIGHUP ends the process.
     ///
+    /// A SIGTERM or SIGINT during start-up ends the process at once, with exit status 0, because no call is under way.
+    ///
     /// A second SIGTERM or SIGINT ends the process at once, with exit status 1. A retry of a call that was running may then
     /// have to wait until that call's lease has expired. A second signal within 0.5 s of the first is ignored, because it
     /// may be a copy: a shell or a wrapper may pass on a signal that the process has already got.
@@ -434,17 +436,19 @@ impl App {
     /// # Errors
     /// Every problem that start-up finds, in one message; or that the server cannot listen on the address.
     pub async fn serve(self) -> Result<(), StartError> {
+        let starting = server::stop_during_start()?;
         let assembled = assemble(&self, &self.settings(), Arc::new(SystemClock::new())).await?;
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
         announcement::announce_tls(&assembled);
         rotation::fetch_keys(&assembled).await;
         let listening = server::listen(assembled.settings.listen).await?;
-        let signals = server::Signals::new()?;
         let assembled = Arc::new(assembled);
         let rotating = rotate_while_held(&assembled);
         #[cfg(feature = "cli")]
         let admin = admin::serve_while_held(&assembled).await?;
+        let signals = server::Signals::new()?;
+        drop(starting);
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
         let stop_delay = assembled.settings.stop_delay;
         let served = server::serve(listening, signals, assembled, axum::Router::new(), stop_delay).await;

@@ -21,6 +21,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::closing::{HANDSHAKE, ignore_new_connections};
 use super::connection::{Arriving, Connection, Stream, refuse};
@@ -114,13 +115,30 @@ const LINGER: Duration = Duration::from_secs(1);
 /// process group. The process then gets two signals within this time.
 const SAME: Duration = Duration::from_millis(500);
 
-/// Exits the process although handlers are running. Shutting the runtime down instead would wait for handlers that
-/// block.
+/// Exits the process although handlers are running.
 pub(super) fn stop_at_once() -> ! {
     tracing::warn!("stopped at once");
+    exit(1)
+}
+
+/// Shutting the runtime down instead would wait for code that blocks.
+fn exit(status: i32) -> ! {
     #[cfg(feature = "cli")]
     super::log::flush();
-    std::process::exit(1)
+    std::process::exit(status)
+}
+
+/// Until the returned value is dropped, SIGTERM and SIGINT end the process at once, with exit status 0, because no call
+/// is under way during start-up. The signals would do the same by themselves, but not in a process whose id is 1, as in
+/// a container: the kernel drops signals for which that process does not wait, and start-up may wait for its store.
+pub(super) fn stop_during_start() -> Result<AbortOnDropHandle<()>, StartError> {
+    let mut signals = Signals::new()?;
+    // On a task of its own, because start-up may run code of the program that blocks.
+    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("stopped by a signal during start-up: no call was under way");
+        exit(0)
+    })))
 }
 
 /// The signals that ask the process to stop.
@@ -130,8 +148,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Begins to wait for the signals. Before that, each of them kills the process, so this function is called before the
-    /// program says that it listens.
+    /// Begins to wait for the signals. This is done before the program says that it listens.
     pub(super) fn new() -> Result<Self, StartError> {
         let waiting = |kind| {
             signal(kind).map_err(|error| {

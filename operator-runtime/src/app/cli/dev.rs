@@ -29,6 +29,7 @@ pub(super) async fn run(app: App) -> Done {
     if let Some(setting) = given.tls_setting() {
         tracing::warn!("{setting} has no effect here: `dev` speaks http and asks for no client certificate");
     }
+    let starting = server::stop_during_start().map_err(|error| error.to_string())?;
     // The server listens before the URL is chosen, because the URL contains the port.
     let listening = server::listen(address).await.map_err(|error| error.to_string())?;
     let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;
@@ -55,6 +56,7 @@ pub(super) async fn run(app: App) -> Done {
         .await
         .map_err(|problem| problem.to_string())?;
     let signals = server::Signals::new().map_err(|error| error.to_string())?;
+    drop(starting);
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
     server::serve(
         listening,

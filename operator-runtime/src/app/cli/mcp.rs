@@ -8,11 +8,12 @@ pub(super) async fn run(app: App) -> Done {
     use std::process::ExitCode;
     use std::sync::Arc;
 
-    use crate::app::server::{Signals, stop_at_once};
+    use crate::app::server::{Signals, stop_at_once, stop_during_start};
     use crate::app::{announcement, assemble, mcp};
     use crate::clock::SystemClock;
     use crate::upkeep::sweeping::sweep_while_held;
 
+    let starting = stop_during_start().map_err(|error| error.to_string())?;
     let config = app.settings().or_else_for_stdio();
     let config = config.map_err(|error| error.to_string())?;
     let assembled = assemble(&app, &config, Arc::new(SystemClock::new()))
@@ -20,6 +21,7 @@ pub(super) async fn run(app: App) -> Done {
         .map_err(|error| error.to_string())?;
     announcement::announce(&assembled);
     let mut signals = Signals::new().map_err(|error| error.to_string())?;
+    drop(starting);
     let sweeping = sweep_while_held(&assembled.pipeline);
     let (served, told_to_stop) = tokio::select! {
         served = mcp::stdio::serve(&assembled) => (served, false),
