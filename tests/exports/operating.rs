@@ -211,6 +211,7 @@ fn the_page_names_only_settings_and_commands_that_exist() {
     let started = example.split("ExecStart=").nth(1).unwrap().lines().next().unwrap();
     let commands = page.split("`support-desk ").skip(1);
     let commands = commands.map(|rest| rest.split('`').next().unwrap());
+    let commands = commands.chain(page.lines().filter_map(|line| line.strip_prefix("$ support-desk ")));
     for command in commands.chain(started.split_once(' ').map(|(_, command)| command)) {
         let name = command.split(' ').next().unwrap();
         let help = process::run(&program, &[name, "--help"]);
@@ -218,6 +219,34 @@ fn the_page_names_only_settings_and_commands_that_exist() {
             assert!(help.contains(option), "`{name}` has no option {option}:\n{help}");
         }
     }
+}
+
+#[test]
+fn the_commands_on_a_sqlite_store_run_on_it_and_on_its_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = process::build("support-desk", "dev");
+    process::run_in(folder.path(), &program, &["migrate"]);
+    let audit = || {
+        let page = page();
+        let commands: Vec<_> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("$ support-desk "))
+            .collect();
+        assert!(commands.len() > 2, "{commands:?}");
+        for command in commands {
+            let arguments = command.split(" > ").next().unwrap();
+            let arguments: Vec<_> = arguments.split(' ').collect();
+            process::run_in(folder.path(), &program, &arguments);
+        }
+    };
+    audit();
+    let page = page();
+    let row = page.lines().find(|line| line.starts_with("| `sqlite:` |")).unwrap();
+    let backup = row.split('`').find(|part| part.starts_with("sqlite3 ")).unwrap();
+    accepts(Command::new("sh").args(["-c", backup]).current_dir(folder.path()));
+    let restore = "rm -f operator.db operator.db-wal operator.db-shm && mv copy.db operator.db";
+    accepts(Command::new("sh").args(["-c", restore]).current_dir(folder.path()));
+    audit();
 }
 
 #[test]
