@@ -1,9 +1,10 @@
 //! A log whose reader is gone, that nobody reads, or whose disk is full: many calls at a time are answered, also those
 //! whose handlers panic, and SIGTERM stops the server.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -184,8 +185,8 @@ fn a_panic_is_a_line_of_the_log_with_its_place_and_its_call() {
     assert!(place.contains("charges.rs:"), "{line}");
 }
 
-/// Every call is answered, also those whose handlers panic; then SIGTERM comes while a handler runs, whose caller gets
-/// its answer.
+/// Every call is answered, also those whose handlers panic; then SIGTERM comes while eight callers call and handlers run,
+/// whose callers get their answers.
 fn answers_and_stops(folder: &Path, mut server: Server, log: &str) {
     let key = log.replace(' ', "-");
     let ask = |calls, path, body: &str, status| {
@@ -200,19 +201,38 @@ fn answers_and_stops(folder: &Path, mut server: Server, log: &str) {
     // No thread is blocked, so the same calls get their answers again.
     ask(CALLS, "/ring", "{}", 200);
     let gate = Gate::new(folder, &key);
-    let answer = std::thread::scope(|scope| {
-        let calling = scope.spawn(|| post(server.port, "/charge", &key, &gate.body()).unwrap());
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let charging = scope.spawn(|| post(server.port, "/charge", &key, &gate.body()).unwrap());
         gate.wait_until_reached();
+        for caller in 0..CALLERS {
+            let (answered, key, port) = (&answered, &key, server.port);
+            // Until the port is closed: no connection is lost.
+            scope.spawn(move || {
+                for number in 0.. {
+                    match post(port, "/ring", &format!("{key}-{caller}-{number}"), "{}") {
+                        Ok(answer) => assert_eq!(answer.status, 200, "{}", answer.body),
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+                            break;
+                        }
+                    }
+                    answered.fetch_add(1, Ordering::AcqRel);
+                }
+            });
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while answered.load(Ordering::Acquire) < 10 * CALLERS {
+            assert!(Instant::now() < deadline, "{log}: the callers get no answers");
+            std::thread::sleep(Duration::from_millis(1));
+        }
         server.terminate();
+        server.wait_until_closed();
         gate.open();
-        calling.join().unwrap()
+        let answer = charging.join().unwrap();
+        assert_eq!(answer.status, 200, "{log}: {}", answer.body);
     });
-    assert_eq!(
-        (answer.status, server.exit_code()),
-        (200, Some(0)),
-        "{log}: {}",
-        answer.body
-    );
+    assert_eq!(server.exit_code(), Some(0), "{log}");
     let times = lines(&folder.join("ledger"))
         .iter()
         .filter(|effect| **effect == key)
@@ -220,7 +240,7 @@ fn answers_and_stops(folder: &Path, mut server: Server, log: &str) {
     let row = Row {
         proof: log,
         store: "SQLite",
-        tried: &format!("{CALLS} calls, {PANICS} panics, SIGTERM in a call"),
+        tried: &format!("{CALLS} calls, {PANICS} panics, SIGTERM under load"),
         lost: usize::from(times == 0),
         doubled: times.saturating_sub(1),
     };
