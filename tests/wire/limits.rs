@@ -1,6 +1,11 @@
 //! Limits, through the support desk: a hundred euros of an order may be paid back within a day, and no more.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
+use std::sync::{Arc, Mutex};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode};
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Error, endpoints, operator_api, store};
 use serde_json::{Value, json};
@@ -76,14 +81,32 @@ fn a_refund_that_the_handler_refuses_is_given_back() {
     assert!(!alone.body.contains("left"), "{}", alone.body);
 }
 
+/// What the payment provider does with the next payment.
+#[derive(Clone, Default)]
+struct Provider(Arc<Mutex<&'static str>>);
+
+/// Rejects calls with the header `closed`.
+struct Open;
+
+impl FromRequestParts<()> for Open {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(head: &mut Parts, _state: &()) -> Result<Self, StatusCode> {
+        match head.headers.get(CLOSED) {
+            Some(_) => Err(StatusCode::UNAUTHORIZED),
+            None => Ok(Self),
+        }
+    }
+}
+
+const CLOSED: HeaderName = HeaderName::from_static("closed");
+
 /// Pays with a provider.
 #[operator_api(POST, "/pay", effect = rerunnable)]
 #[operator(limit(calls = 2, within = "1h"))]
-async fn pay(
-    /// How it ends.
-    ends: String,
-) -> Result<bool, Error> {
-    match ends.as_str() {
+async fn pay(provider: &Provider, #[operator(extract)] _open: Open) -> Result<bool, Error> {
+    let does = *provider.0.lock().unwrap();
+    match does {
         "paid" => Ok(true),
         "not now" => Err(Error::retryable("The provider is busy.")),
         "refused" => Err(Error::not_found("There is no such card.")),
@@ -93,17 +116,28 @@ async fn pay(
     }
 }
 
+/// A client of `pay`, and its provider.
+async fn till() -> (Client, Provider) {
+    let provider = Provider::default();
+    let app = App::new()
+        .only(endpoints![pay])
+        .state(provider.clone())
+        .store(store::open("memory:").await.unwrap());
+    (Client::new(app).await.unwrap(), provider)
+}
+
+/// Pays with this idempotency key. Returns the status of the answer.
+async fn paying((client, provider): &(Client, Provider), key: &str, does: &'static str) -> u16 {
+    *provider.0.lock().unwrap() = does;
+    let client = client.with_idempotency_key(key);
+    client.call("pay", &json!({})).await.status.as_u16()
+}
+
 #[tokio::test]
 async fn an_attempt_that_may_have_acted_counts_until_a_retry_has_ended_it() {
     for doubt in ["silent", "broken", "panics"] {
-        let app = App::new()
-            .only(endpoints![pay])
-            .store(store::open("memory:").await.unwrap());
-        let client = Client::new(app).await.unwrap();
-        let pay = async |key: &str, ends: &str| {
-            let client = client.with_idempotency_key(key);
-            client.call("pay", &json!({ "ends": ends })).await.status.as_u16()
-        };
+        let till = till().await;
+        let pay = async |key: &str, does| paying(&till, key, does).await;
         for harmless in ["not now", "refused"] {
             for number in 0..3 {
                 let status = pay(&format!("{harmless} {number}").replace(' ', "-"), harmless).await;
@@ -112,12 +146,29 @@ async fn an_attempt_that_may_have_acted_counts_until_a_retry_has_ended_it() {
         }
         let first = pay("first", doubt).await;
         assert!(first >= 500, "{doubt}: {first}");
+        // "Not now" says nothing about the first attempt.
+        assert_eq!(pay("first", "not now").await, 503);
         assert_eq!(pay("second", "paid").await, 200);
         assert_eq!(pay("third", "paid").await, 403, "{doubt}");
         // The retry takes over what the first attempt has reserved.
         assert_eq!(pay("first", doubt).await, first);
         assert_eq!(pay("fourth", "paid").await, 403, "{doubt}");
+        // The handler finds out that the first attempt has not acted.
+        assert_eq!(pay("first", "refused").await, 404);
+        assert_eq!(pay("fifth", "paid").await, 200, "{doubt}");
+        assert_eq!(pay("sixth", "paid").await, 403, "{doubt}");
     }
+}
+
+#[tokio::test]
+async fn a_retry_that_does_not_reach_the_handler_gives_back_nothing_of_an_earlier_attempt() {
+    let till = till().await;
+    assert_eq!(paying(&till, "first", "silent").await, 503);
+    let (client, provider) = &till;
+    let closed = client.with_header(CLOSED, HeaderValue::from_static("yes"));
+    assert_eq!(paying(&(closed, provider.clone()), "first", "paid").await, 401);
+    assert_eq!(paying(&till, "second", "paid").await, 200);
+    assert_eq!(paying(&till, "third", "paid").await, 403);
 }
 
 #[test]

@@ -52,10 +52,17 @@ pub(crate) struct Lease {
     pub(super) draft: Draft,
 }
 
-/// The values of which an attempt has reserved a part. They are boxed, so that a call without limits does not reserve space
-/// for them.
-#[derive(Debug)]
-pub(super) struct Values(pub(super) Vec<LimitedValue>);
+/// The limited values of which the operation has reserved a part. They are boxed, so that a call without limits does not
+/// reserve space for them.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    /// Reserved by this attempt.
+    pub(super) anew: Vec<LimitedValue>,
+    /// Reserved by an earlier attempt, which may have acted.
+    pub(super) taken_over: Vec<LimitedValue>,
+    /// Whether the handler has begun in this attempt.
+    pub(super) handler_began: bool,
+}
 
 impl Lease {
     pub(crate) fn id(&self) -> OperationId {
@@ -99,12 +106,15 @@ impl Lease {
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
-        let gives_back = self.reserved.is_some() && limiting::has_not_acted(&answer);
+        self.reserved = self
+            .reserved
+            .take()
+            .and_then(|reserved| limiting::given_back(reserved, &state, &answer));
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let record = self.record(state);
         async move {
             self.write(record, audit).await?;
-            if gives_back {
+            if self.reserved.is_some() {
                 // The reserved amount is given back only after the record is written. An attempt that lost its lease
                 // fails to write, so it cannot give back what its successor has reserved. The future is boxed, so that
                 // a call without limits does not need space for it.

@@ -115,28 +115,30 @@ impl Lease {
             Err(outcome) => return Ok(Some(outcome)),
         };
         let holder = holder(self.id, &self.record);
-        let (mut anew, mut taken_over) = (Vec::new(), Vec::new());
+        let values = self.reserved.insert(Box::default());
         for needed in &needs {
             let Some(reservation) = needed.reservation(holder) else {
-                self.reserved = Some(Box::new(Values(anew)));
                 return Ok(Some(needed.over(None)));
             };
             let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
             FailPoint::AfterReserve.pass();
             match reserved {
                 // A first attempt that had to ask twice, because the connection was lost, has reserved the part itself.
-                Reserved::Granted { anew: is_new } if is_new || holder.epoch == 1 => anew.push(needed.value),
-                Reserved::Granted { .. } => taken_over.push(needed.value),
-                // What an earlier attempt has reserved stays reserved, because that attempt may have acted.
-                Reserved::Over { used, room_in } => {
-                    self.reserved = Some(Box::new(Values(anew)));
-                    return Ok(Some(needed.over(Some((used, room_in)))));
+                Reserved::Granted { anew: is_new } if is_new || holder.epoch == 1 => {
+                    values.anew.push(needed.value);
                 }
+                Reserved::Granted { .. } => values.taken_over.push(needed.value),
+                Reserved::Over { used, room_in } => return Ok(Some(needed.over(Some((used, room_in))))),
             }
         }
-        anew.append(&mut taken_over);
-        self.reserved = Some(Box::new(Values(anew)));
         Ok(None)
+    }
+
+    /// Notes that the handler itself has begun, so that a refusal is the handler's.
+    pub(crate) fn handler_began(&mut self) {
+        if let Some(values) = &mut self.reserved {
+            values.handler_began = true;
+        }
     }
 
     /// Releases the operation in the background, because the store could not reserve what the handler needs.
@@ -150,8 +152,8 @@ impl Lease {
     /// retry gives it back, or it ends with its window.
     pub(super) async fn give_back(&self) {
         let holder = holder(self.id, &self.record);
-        let reserved = self.reserved.iter().flat_map(|values| &values.0);
-        for value in reserved {
+        let Some(values) = &self.reserved else { return };
+        for value in values.anew.iter().chain(&values.taken_over) {
             let Ok(limits) = limits(&self.operations.store) else {
                 return;
             };
@@ -162,11 +164,24 @@ impl Lease {
     }
 }
 
-/// Whether an operation that ends with this answer has not acted, so that what it has reserved is given back: the handler
-/// refused, or said "not now". After any other failure it may have acted. If it is released then, what it has reserved
-/// counts until a retry has ended it.
-pub(super) fn has_not_acted(answer: &Answer) -> bool {
-    matches!(answer, Answer::Response { response, kind } if response.status.is_client_error() || kind.is_some_and(Kind::is_retryable))
+/// What is given back of `values` after an attempt that ended with this state and answer.
+///
+/// An attempt has not acted if it was refused, or if it ended with "not now". After any other failure it may have acted.
+/// What an earlier attempt has reserved is given back only if the handler itself refuses the operation for good: only the
+/// handler can find out that the earlier attempt has not acted.
+pub(super) fn given_back(mut values: Box<Values>, state: &State, answer: &Answer) -> Option<Box<Values>> {
+    let Answer::Response { response, kind } = answer else {
+        return None;
+    };
+    let is_refused = response.status.is_client_error();
+    if !is_refused && !kind.is_some_and(Kind::is_retryable) {
+        return None;
+    }
+    let is_kept = matches!(state, State::Completed(_) | State::NotKept);
+    if !(is_refused && is_kept && values.handler_began) {
+        values.taken_over.clear();
+    }
+    Some(values)
 }
 
 impl Operations {

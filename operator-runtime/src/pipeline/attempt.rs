@@ -52,6 +52,8 @@ pub(super) async fn run(
             Err(_) => return HandlerOutcome::refused(&Error::retryable(large::WAITED_TOO_LONG)),
         }
     };
+    let mut began = false;
+    let begins = &mut began;
     let handler = async move {
         if invocation.extracts() {
             // The extractors' future is boxed, so that a call without extractors does not reserve space for it.
@@ -59,10 +61,15 @@ pub(super) async fn run(
         }
         let handler = large::run(effort, || (endpoint.endpoint.run)(&mut invocation, transaction));
         drop(turn);
-        handler?.await
+        let handler = handler?;
+        *begins = true;
+        handler.await
     };
     let started = endpoint.slow.is_some().then(timer_now);
-    let ended = execute(handler, limit, lease).await;
+    let ended = execute(handler, limit, lease.as_deref_mut()).await;
+    if began && let Some(lease) = lease {
+        lease.handler_began();
+    }
     endpoint.note_pause(started);
     match ended {
         Ok(Ok(AnswerBytes(body))) => HandlerOutcome::Finished {
