@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use operator_runtime::testing::Client;
-use operator_runtime::{App, Error, endpoints, operator_api, store};
+use operator_runtime::{App, Error, endpoints, operator_api};
 use serde_json::{Value, json};
 use tests::caller::{Answer, get, post};
 use tests::process::{self, Server, build, run_in};
@@ -103,7 +104,7 @@ const CLOSED: HeaderName = HeaderName::from_static("closed");
 
 /// Pays with a provider.
 #[operator_api(POST, "/pay", effect = rerunnable)]
-#[operator(limit(calls = 2, within = "1h"))]
+#[operator(limit(calls = 2, within = "10m"))]
 async fn pay(provider: &Provider, #[operator(extract)] _open: Open) -> Result<bool, Error> {
     let does = *provider.0.lock().unwrap();
     match does {
@@ -119,10 +120,7 @@ async fn pay(provider: &Provider, #[operator(extract)] _open: Open) -> Result<bo
 /// A client of `pay`, and its provider.
 async fn till() -> (Client, Provider) {
     let provider = Provider::default();
-    let app = App::new()
-        .only(endpoints![pay])
-        .state(provider.clone())
-        .store(store::open("memory:").await.unwrap());
+    let app = App::new().only(endpoints![pay]).state(provider.clone());
     (Client::new(app).await.unwrap(), provider)
 }
 
@@ -169,6 +167,33 @@ async fn a_retry_that_does_not_reach_the_handler_gives_back_nothing_of_an_earlie
     assert_eq!(paying(&(closed, provider.clone()), "first", "paid").await, 401);
     assert_eq!(paying(&till, "second", "paid").await, 200);
     assert_eq!(paying(&till, "third", "paid").await, 403);
+}
+
+#[tokio::test]
+async fn a_retry_over_the_limit_does_not_invite_a_second_payment() {
+    let till = till().await;
+    assert_eq!(paying(&till, "first", "silent").await, 503);
+    // What the first attempt has reserved ends with its window.
+    till.0.clock().advance(Duration::from_secs(11 * 60));
+    assert_eq!(paying(&till, "second", "paid").await, 200);
+    assert_eq!(paying(&till, "third", "paid").await, 200);
+    let answer = till.0.with_idempotency_key("first").call("pay", &json!({})).await;
+    assert!(answer.status == 403 && !answer.replayed, "{answer:?}");
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("This retry was not carried out") && detail.contains("ask a person"),
+        "{detail}"
+    );
+    assert!(!detail.contains("new idempotency key"), "{detail}");
+    // The first attempt of another operation has not acted.
+    let other = till.0.with_idempotency_key("fourth").call("pay", &json!({})).await;
+    assert!(
+        other.body["detail"]
+            .as_str()
+            .unwrap()
+            .ends_with("with a new idempotency key."),
+        "{other:?}"
+    );
 }
 
 #[test]

@@ -45,8 +45,8 @@ impl Needed {
 
     /// The outcome of a call that is over the limit. It is kept, so a retry gets it again. `full` is how much of the limit
     /// is used, and the time until there is room for the call; it is `None` if the call alone asks for more than the
-    /// maximum.
-    fn over(&self, full: Option<(u64, Duration)>) -> HandlerOutcome {
+    /// maximum. `may_have_acted` says whether an earlier attempt may have acted.
+    fn over(&self, full: Option<(u64, Duration)>, may_have_acted: bool) -> HandlerOutcome {
         // A second is added, because the time is printed without fractions. `humantime` cannot print a year of five digits.
         const SECOND: Duration = Duration::from_secs(1);
         let &Self { limit, amount, .. } = self;
@@ -55,10 +55,15 @@ impl Needed {
             let at = UNIX_EPOCH + now.saturating_add(room_in).saturating_add(SECOND).min(LAST_OF_9999);
             Room { used, at }
         });
-        let over = Over { limit, amount, room };
+        let over = Over {
+            limit,
+            amount,
+            room,
+            may_have_acted,
+        };
         let used = full.map(|(used, _)| used);
         let room_in_s = full.map(|(_, room_in)| room_in.as_secs());
-        tracing::warn!(limit = %limit, amount, used, max = limit.max, room_in_s, "refused: the call would exceed a limit");
+        tracing::warn!(limit = %limit, amount, used, max = limit.max, room_in_s, may_have_acted, "refused: the call would exceed a limit");
         HandlerOutcome::refused(&Error::new(Kind::OverLimit, over.to_string()))
     }
 }
@@ -91,14 +96,17 @@ pub(super) async fn reserve_in(
         Ok(needs) => needs,
         Err(outcome) => return Ok(Some(outcome)),
     };
+    let holder = holder(id, record);
+    // Only attempts without a transaction leave a record for a retry: the endpoint was not transactional then.
+    let may_have_acted = holder.epoch > 1;
     for needed in &needs {
-        let Some(reservation) = needed.reservation(holder(id, record)) else {
-            return Ok(Some(needed.over(None)));
+        let Some(reservation) = needed.reservation(holder) else {
+            return Ok(Some(needed.over(None, may_have_acted)));
         };
         let reserved = transaction.reserve(reservation).wait().await?;
         FailPoint::AfterReserve.pass();
         if let Reserved::Over { used, room_in } = reserved {
-            return Ok(Some(needed.over(Some((used, room_in)))));
+            return Ok(Some(needed.over(Some((used, room_in)), may_have_acted)));
         }
     }
     Ok(None)
@@ -115,10 +123,12 @@ impl Lease {
             Err(outcome) => return Ok(Some(outcome)),
         };
         let holder = holder(self.id, &self.record);
+        // Of an operation at most once, only an attempt that has not acted is followed by another one.
+        let may_have_acted = holder.epoch > 1 && self.effect.may_run_again();
         let values = self.reserved.insert(Box::default());
         for needed in &needs {
             let Some(reservation) = needed.reservation(holder) else {
-                return Ok(Some(needed.over(None)));
+                return Ok(Some(needed.over(None, may_have_acted)));
             };
             let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
             FailPoint::AfterReserve.pass();
@@ -128,7 +138,9 @@ impl Lease {
                     values.anew.push(needed.value);
                 }
                 Reserved::Granted { .. } => values.taken_over.push(needed.value),
-                Reserved::Over { used, room_in } => return Ok(Some(needed.over(Some((used, room_in))))),
+                Reserved::Over { used, room_in } => {
+                    return Ok(Some(needed.over(Some((used, room_in)), may_have_acted)));
+                }
             }
         }
         Ok(None)

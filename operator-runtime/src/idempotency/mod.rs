@@ -123,8 +123,10 @@
 //! | a retry gets the answer that was kept | does not change |
 //!
 //! A call that would exceed a limit is answered with 403 `over-limit`, which says what the limit is, how much is used, and
-//! when there is room. The answer is kept: retries get it again, and a later call needs a new idempotency key. The log has
-//! a line about it, and `operations limits refund_order order_id=1004` shows how much is used.
+//! when there is room. The answer is kept: retries get it again, and a later call needs a new idempotency key. A retry
+//! can be over a limit too, if what the operation had reserved was given back or has ended. If an earlier attempt may have
+//! acted, the answer says so, and that a person should be asked, because a call with a new key could act a second time.
+//! The log has a line about it, and `operations limits refund_order order_id=1004` shows how much is used.
 //!
 //! Each tenant has limits of its own. Reservations are in the store: SQLite and Postgres commit them with the record of
 //! a transactional endpoint; on all stores, several servers share them. They end by the store's own clock, even if the

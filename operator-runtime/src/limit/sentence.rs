@@ -17,6 +17,9 @@ pub(crate) struct Over {
     pub(crate) amount: u64,
     /// `None` if there is never room for the call, because the call alone asks for more than the maximum.
     pub(crate) room: Option<Room>,
+    /// Whether an earlier attempt at the operation may have acted. Then the sentence does not say how to call again,
+    /// because a call with a new idempotency key could act a second time.
+    pub(crate) may_have_acted: bool,
 }
 
 /// How full a limit is.
@@ -83,31 +86,44 @@ impl Limit {
 /// What the agent is told, and may tell a customer.
 impl fmt::Display for Over {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, amount, room } = self;
+        let Self {
+            limit,
+            amount,
+            room,
+            may_have_acted,
+        } = self;
         let max = limit.max;
+        let refused = if *may_have_acted { "retry" } else { "call" };
         write!(
             formatter,
-            "This call was not carried out, because it would exceed a limit: {limit}."
+            "This {refused} was not carried out, because it would exceed a limit: {limit}."
         )?;
-        let Some(Room { used, at }) = room else {
+        match (limit.counted, room) {
+            (_, None) => write!(formatter, " The call asks for {amount}.")?,
+            (Counted::Sum(_), Some(Room { used, .. })) => {
+                let left = max.saturating_sub(*used);
+                write!(
+                    formatter,
+                    " The call asks for {amount}, {used} of {max} are used, and {left} are left."
+                )?;
+            }
+            (Counted::Calls, Some(Room { used, .. })) => write!(formatter, " {used} of {max} are used.")?,
+        }
+        if *may_have_acted {
             return write!(
                 formatter,
-                " The call asks for {amount}. Such a call is never within the limit: ask for less."
+                " An earlier attempt may have been carried out: ask a person to find out before you repeat the operation."
             );
-        };
-        if let Counted::Sum(_) = limit.counted {
-            let left = max.saturating_sub(*used);
-            write!(
-                formatter,
-                " The call asks for {amount}, {used} of {max} are used, and {left} are left."
-            )?;
-        } else {
-            write!(formatter, " {used} of {max} are used.")?;
         }
-        let time = humantime::format_rfc3339_seconds(*at);
-        write!(
-            formatter,
-            " There is room for this call from {time} on, with a new idempotency key."
-        )
+        match room {
+            None => write!(formatter, " Such a call is never within the limit: ask for less."),
+            Some(Room { at, .. }) => {
+                let time = humantime::format_rfc3339_seconds(*at);
+                write!(
+                    formatter,
+                    " There is room for this call from {time} on, with a new idempotency key."
+                )
+            }
+        }
     }
 }

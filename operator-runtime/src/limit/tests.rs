@@ -230,6 +230,7 @@ fn a_call_over_the_limit_is_told_what_is_left_and_when_there_is_room() {
             used: 9_500,
             at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
         }),
+        may_have_acted: false,
     };
     assert_eq!(
         over.to_string(),
@@ -246,6 +247,7 @@ fn a_call_over_the_limit_is_told_what_is_left_and_when_there_is_room() {
     let calls = Over {
         limit: &CALLS,
         amount: 1,
+        may_have_acted: false,
         room: over.room.map(|room| Room { used: 20, ..room }),
     };
     assert!(
@@ -253,6 +255,22 @@ fn a_call_over_the_limit_is_told_what_is_left_and_when_there_is_room() {
             .to_string()
             .contains("within 1 hour. 20 of 20 are used. There is room")
     );
+    let retry = |over| Over {
+        may_have_acted: true,
+        ..over
+    };
+    for over in [retry(over), retry(never), retry(calls)] {
+        let said = over.to_string();
+        assert!(said.starts_with("This retry was not carried out"), "{said}");
+        assert!(
+            said.ends_with(". An earlier attempt may have been carried out: ask a person to find out before you repeat the operation."),
+            "{said}"
+        );
+        assert!(
+            !said.contains("new idempotency key") && !said.contains("ask for less"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
