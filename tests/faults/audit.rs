@@ -198,7 +198,15 @@ fn a_settlement_is_listed(folder: &Path, store: &str) {
             (json!("done"), json!(2), json!(null)),
         ]
     );
-    assert_eq!(of_operation[0]["inputs"], serde_json::from_str::<Value>(&body).unwrap());
+    // The row of the settlement says what was asked, and by whom.
+    for row in &of_operation {
+        assert_eq!(row["inputs"], serde_json::from_str::<Value>(&body).unwrap(), "{row}");
+        assert_eq!(
+            (&row["key_id"], &row["scheme"]),
+            (&json!("default"), &json!("hmac")),
+            "{row}"
+        );
+    }
     let keys = |arguments: &[&str]| -> Vec<Value> {
         rows(arguments)
             .iter()
@@ -208,7 +216,7 @@ fn a_settlement_is_listed(folder: &Path, store: &str) {
     assert_eq!(keys(&["--endpoint", "ring"]), ["second", "=1+1"], "the newest first");
     assert_eq!(keys(&["--key", "second", "--since", "1h"]), ["second"]);
     let path = body.split('"').nth(3).unwrap();
-    assert_eq!(keys(&["--input", &format!("gate={path}")]).len(), 2);
+    assert_eq!(keys(&["--input", &format!("gate={path}")]).len(), 3);
     assert!(keys(&["--input", "gate=elsewhere"]).is_empty());
 
     let table = print(&[]);

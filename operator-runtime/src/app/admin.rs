@@ -236,7 +236,7 @@ async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respon
         Ok(found) => found,
         Err(error) => return not_found(&error),
     };
-    let inputs = match admin.desk.inputs(found.id).await {
+    let inputs = match admin.desk.inputs(&found).await {
         Ok(inputs) => inputs,
         Err(error) => return not_found(&error.into()),
     };

@@ -7,6 +7,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::effect::Effect;
 use super::machine::{self, Finding, NothingToSettle};
@@ -18,6 +19,12 @@ use crate::store::{Ages, Audit, AuditFilter, Listed, Proposal, Records, Store, S
 
 /// The outcome of an operation in the audit if a person found out that it was not done. A retry may then do it.
 const NOT_DONE: &str = "not_done";
+
+/// How many of the newest rows of an operation are searched for its inputs.
+const NEWEST_ROWS: u32 = 100;
+/// How far the times in the audit may differ from those of the records. A store may round them, or add them to a wall
+/// clock that was corrected meanwhile.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// Why an operation cannot be settled.
 #[derive(Debug, thiserror::Error)]
@@ -61,16 +68,19 @@ impl Operations {
         loop {
             let (held, ages) = (listed.record?, listed.ages);
             let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
+            let audit = if is_audited {
+                let call = self.row_with_inputs(listed.id, listed.times.first_seen).await?;
+                let row = row(listed.id, &settled, call, finding, settlement, shown.clone());
+                Audit::Row(Arc::new(row))
+            } else {
+                Audit::Nothing
+            };
             let swap = self.store().swap(Proposal {
                 id: listed.id,
                 expected: Some(listed.revision),
                 new: Arc::new(settled.clone()),
                 first_seen: FirstSeen::Keep,
-                audit: if is_audited {
-                    Audit::Row(Arc::new(row(listed.id, &settled, finding, settlement, shown.clone())))
-                } else {
-                    Audit::Nothing
-                },
+                audit,
             });
             match swap.wait().await? {
                 Swap::Swapped(_) => {
@@ -92,6 +102,30 @@ impl Operations {
         }
     }
 
+    /// The newest row of the audit that has the inputs of an operation. `None` if the audit has no such row, as after a
+    /// crash that no retry has noticed. Rows from before the operation was first seen are of an earlier operation with
+    /// the same idempotency key.
+    ///
+    /// # Errors
+    /// If the audit cannot be read.
+    pub(crate) async fn row_with_inputs(
+        &self,
+        id: OperationId,
+        first_seen: SystemTime,
+    ) -> Result<Option<AuditRow>, StoreError> {
+        let Some(log) = self.store().audit() else {
+            return Ok(None);
+        };
+        let filter = AuditFilter {
+            since: first_seen.checked_sub(CLOCKS_DIFFER),
+            operation: Some(id.to_string()),
+            ..AuditFilter::default()
+        };
+        let page = log.page(filter, None, NEWEST_ROWS).await?;
+        let mut rows = page.rows.into_iter().map(|audited| audited.row);
+        Ok(rows.find(|row| row.inputs.is_some()))
+    }
+
     /// Whether a settlement adds a row to the audit: if the audit is on, and also if it was on before, because the person
     /// who settles may not have the server's environment.
     async fn audits_settlements(&self) -> bool {
@@ -105,9 +139,11 @@ impl Operations {
     }
 }
 
+/// The row of a settlement. `call` is an earlier row of the operation, which describes the call that began it.
 fn row(
     id: OperationId,
     settled: &Record,
+    call: Option<AuditRow>,
     finding: &Finding,
     settlement: &Settlement,
     shown: Option<String>,
@@ -121,5 +157,45 @@ fn row(
     row.answer = shown;
     row.attempts = settled.epoch;
     row.settled_by = Some(settlement.by.clone());
+    if let Some(call) = call {
+        row.key_id = call.key_id;
+        row.scheme = call.scheme;
+        row.inputs = call.inputs;
+        row.trace_id = call.trace_id;
+    }
     row
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::super::machine::Settings;
+    use super::super::operations::Operations;
+    use crate::clock::{Clock as _, ManualClock};
+    use crate::record::AuditRow;
+    use crate::record::operation::{OperationId, Origin};
+    use crate::store::{Durability, SqliteStore};
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    #[tokio::test]
+    async fn the_inputs_of_an_earlier_operation_with_the_same_key_are_not_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(ManualClock::at(DAY * 20_000));
+        let store = SqliteStore::open_with(folder.path().join("operator.db"), Durability::PowerLoss, clock.clone());
+        let operations = Operations::audited(Arc::new(store.expect("opens")), Settings::default(), Some(DAY));
+        let id = OperationId::new("shop", "key");
+        let first_seen = || UNIX_EPOCH + clock.since_unix_epoch();
+        let earlier = first_seen();
+        let mut row = AuditRow::new(id, Origin::new("pay", "key", "shop"), "done");
+        row.inputs = Some("{}".to_owned());
+        let log = operations.store().audit().expect("an audit");
+        log.add(row.clone()).await.expect("added");
+        clock.advance(DAY);
+        let found = async |first_seen| operations.row_with_inputs(id, first_seen).await.expect("read");
+        assert_eq!(found(first_seen()).await, None);
+        assert_eq!(found(earlier).await, Some(row));
+    }
 }

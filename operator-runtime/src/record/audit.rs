@@ -22,12 +22,13 @@ pub struct AuditRow {
     pub operation: OperationId,
     /// The endpoint, the idempotency key and the tenant.
     pub origin: Origin,
-    /// The id of the credential that made the call; `None` in the row of a settlement.
+    /// The id of the credential that made the call. The row of a settlement has it from the operation's newest row with
+    /// inputs, and `None` if there is no such row, as after a crash that no retry has noticed; so with `scheme`, `inputs`
+    /// and `trace_id`.
     pub key_id: Option<String>,
-    /// The scheme of the credential, in the word of the log; `None` in the row of a settlement.
+    /// The scheme of the credential, in the word of the log.
     pub scheme: Option<Cow<'static, str>>,
-    /// The inputs as one JSON object without spaces, whose fields are sorted by name. `None` if they cannot be read, and
-    /// in the row of a settlement.
+    /// The inputs as one JSON object without spaces, whose fields are sorted by name. `None` if they cannot be read.
     pub inputs: Option<String>,
     /// How the operation ended, in the word of the log and the metrics.
     pub outcome: Cow<'static, str>,

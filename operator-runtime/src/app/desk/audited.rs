@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Desk;
+use super::{Desk, Found};
 use crate::store::{AuditFilter, Audited, OperationId, StoreError};
 
 /// How many rows are read at a time.
@@ -24,16 +24,15 @@ pub(in crate::app) struct Input {
 
 impl Desk {
     /// The inputs of an operation as JSON. `None` if the audit is off, or has no row with the inputs.
-    pub(in crate::app) async fn inputs(&self, id: OperationId) -> Result<Option<String>, StoreError> {
-        let Some(log) = self.operations.store().audit().filter(|_| self.operations.has_audit()) else {
+    pub(in crate::app) async fn inputs(&self, found: &Found) -> Result<Option<String>, StoreError> {
+        if !self.operations.has_audit() {
             return Ok(None);
-        };
-        let filter = AuditFilter {
-            operation: Some(id.to_string()),
-            ..AuditFilter::default()
-        };
-        let page = log.page(filter, None, PAGE).await?;
-        Ok(page.rows.into_iter().find_map(|row| row.row.inputs))
+        }
+        let row = self
+            .operations
+            .row_with_inputs(found.id, found.times.first_seen)
+            .await?;
+        Ok(row.and_then(|row| row.inputs))
     }
 
     /// The operations of which the newest rows of the audit have this input.

@@ -39,7 +39,10 @@ function inputsOf(operation) {
     return [title, element("p", { class: "quiet" }, "Inputs are kept only in the audit: set OPERATOR_AUDIT, for example to 90d, to see them here.")];
   }
   if (operation.inputs === null) {
-    return [title, element("p", { class: "quiet" }, "The audit has no inputs of this operation: it has not ended, or it ended before the audit was turned on.")];
+    const why = operation.outcome === "lost"
+      ? "its server stopped before it wrote them, and no retry has noticed that. The system that the endpoint changes may know the idempotency key."
+      : "it has not ended, it was lost and settled before a retry noticed that, or it ended before the audit was turned on.";
+    return [title, element("p", { class: "quiet" }, `The audit has no inputs of this operation: ${why}`)];
   }
   return [title, code("Inputs", prettyJson(operation.inputs))];
 }
