@@ -283,6 +283,7 @@ fn others_are_refused_and_a_token_in_an_address_is_not_used() {
         }
     }
     for path in [
+        format!("/?token={TOKEN}"),
         format!("/admin?token={TOKEN}"),
         format!("/admin/operations?access_token={TOKEN}"),
     ] {
@@ -301,6 +302,13 @@ fn others_are_refused_and_a_token_in_an_address_is_not_used() {
     ] {
         assert_eq!(desk.ask(method, path, &[], body).status, status, "{method} {path}");
     }
+    let start = desk.ask("GET", "/", &[("Authorization", ""), ("Origin", "")], "");
+    assert_eq!(start.status, 303, "{}", start.head);
+    for header in ["location: /admin", "x-frame-options: ", "x-request-id: ", "content-security-policy: "] {
+        assert!(start.head.contains(header), "{}", start.head);
+    }
+    let rebound = desk.ask("GET", "/", &[("Authorization", ""), ("Host", "rebound.example")], "");
+    assert_eq!(rebound.status, 403, "{}", rebound.head);
     let page = desk.ask("GET", "/admin", &[("Authorization", ""), ("Origin", "")], "");
     assert!(page.status == 200 && !page.body.contains(TOKEN), "{}", page.body);
     // The calls of the agent are answered at the other port only.

@@ -102,7 +102,9 @@ async fn gone(held: Weak<Assembled>) {
 
 fn routes(admin: Admin) -> Router {
     let admin = Arc::new(admin);
-    let mut pages = Router::new().route(PATH, get(|| async { text("text/html; charset=utf-8", page::ADMIN) }));
+    let mut pages = Router::new()
+        .route("/", get(|| async { Redirect::to(PATH) }))
+        .route(PATH, get(|| async { text("text/html; charset=utf-8", page::ADMIN) }));
     for asset in &page::ADMIN_ASSETS {
         let path = format!("{PATH}/{}", asset.name);
         pages = pages.route(&path, get(|| async { text(asset.content_type, asset.content) }));
@@ -123,7 +125,6 @@ fn routes(admin: Admin) -> Router {
     };
     guarded(pages, Asked::Page)
         .merge(guarded(data, Asked::Data))
-        .route("/", get(|| async { Redirect::to(PATH) }))
         .with_state(admin)
 }
 
