@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -29,8 +31,12 @@ impl Desk {
 
     fn start_with(more: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        symlink("/dev/full", folder.path().join("outbox")).unwrap();
+        Self::start_in(folder, more)
+    }
+
+    fn start_in(folder: TempDir, more: &[(&str, &str)]) -> Self {
         let outbox = folder.path().join("outbox");
-        symlink("/dev/full", &outbox).unwrap();
         let tokens = format!("ana={TOKEN}");
         let mut environment = vec![
             ("SUPPORT_DESK_OUTBOX", outbox.to_str().unwrap()),
@@ -252,6 +258,38 @@ fn with_the_audit_inputs_are_shown_and_operations_are_found_by_them() {
         (&json!(1009), &json!("<i>late</i>"))
     );
     assert_eq!(browser.run("return document.querySelectorAll('i').length"), 0);
+    is_clean(&browser, &desk);
+}
+
+#[test]
+fn of_an_operation_that_its_server_lost_the_page_says_why_it_has_no_inputs() {
+    let audit = [("OPERATOR_AUDIT", "90d")];
+    let desk = Desk::start_with(&audit);
+    // Nobody reads the pipe, so the handler waits for ever.
+    desk.repair();
+    let outbox = desk.folder.path().join("outbox");
+    assert!(Command::new("mkfifo").arg(&outbox).status().unwrap().success());
+    let browser = desk.signed_in();
+    let Desk { mut server, folder } = desk;
+    let port = server.port;
+    let body = json!({ "email": "bo@example.com", "message": "It arrives on Thursday." }).to_string();
+    let calling = thread::spawn(move || post(port, "/notifications", "notice", &body));
+    browser.until("document.querySelector('[aria-label=\"Lately\"] tbody').innerText.includes('running')");
+    server.kill();
+    calling.join().unwrap().unwrap_err();
+
+    let desk = Desk::start_in(folder, &audit);
+    // The operation is lost when its lease ends, which takes longer than the browser waits.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while desk.ask("GET", "/admin/operations", &[], "").json()["waiting"]["all"] != 1 {
+        assert!(Instant::now() < deadline, "the operation is not lost");
+    }
+    let browser = desk.signed_in();
+    browser.until(&format!("document.querySelector('{WAITING}')"));
+    browser.click(WAITING);
+    browser.until("document.querySelector('#decision-title')");
+    let shown = text(&browser, ".call");
+    assert!(shown.contains("its server stopped before it wrote them"), "{shown}");
     is_clean(&browser, &desk);
 }
 
