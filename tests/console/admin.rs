@@ -141,6 +141,7 @@ fn an_unknown_outcome_appears_on_the_page_and_is_settled_there_as_done() {
         "what is not known is left out"
     );
     browser.press("It was done");
+    is_readable(&browser, 25);
     browser.press("Record that it was done");
     browser.press("Yes, it was done");
     browser.until("document.querySelector('form > .mistake').innerText.includes('does not fit')");
@@ -175,8 +176,14 @@ fn an_operation_that_was_not_done_runs_again_when_it_is_retried() {
     browser.until(&format!("document.querySelector('{WAITING}')"));
     browser.click(WAITING);
     browser.until("document.querySelector('#decision-title')");
-    browser.press("It was not done");
-    browser.press("Yes, it was not done");
+    is_readable(&browser, 25);
+    // Decided with the keyboard alone.
+    tab_to(&browser, "It was not done");
+    browser.keys(ENTER);
+    browser.until("document.querySelector('dialog[open]')");
+    is_readable(&browser, 25);
+    tab_to(&browser, "Yes, it was not done");
+    browser.keys(ENTER);
     browser.until("document.querySelector('.outcome').innerText.includes('Nothing to decide')");
     let retry = desk.notify("notice");
     assert_eq!((retry.status, retry.is_replay()), (200, false), "{}", retry.body);
@@ -208,18 +215,9 @@ fn the_list_is_filtered_readable_and_used_with_the_keyboard() {
     browser.until(&format!("document.querySelector('{WAITING}')"));
     let rows = "document.querySelectorAll('[aria-label=\"Lately\"] tbody tr').length";
     assert_eq!(browser.run(&format!("return {rows}")), 13);
-    for scheme in ["light", "dark"] {
-        browser.prefer(scheme);
-        assert_eq!(browser.run(FAINT_TEXTS), json!([]), "in {scheme}");
-    }
+    is_readable(&browser, 60);
+    browser.prefer("light");
     picture(&browser, "admin", "light", (1200, 800));
-    let metrics = json!({ "width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": false });
-    browser.devtools("Emulation.setDeviceMetricsOverride", &metrics);
-    assert_eq!(
-        browser.run("return document.documentElement.scrollWidth <= innerWidth"),
-        true
-    );
-    browser.devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
 
     browser.run("const outcome = document.querySelector('#outcome'); outcome.value = 'outcome_unknown'; outcome.dispatchEvent(new Event('change'))");
     browser.until(&format!("{rows} === 1"));
@@ -342,7 +340,12 @@ fn others_are_refused_and_a_token_in_an_address_is_not_used() {
     }
     let start = desk.ask("GET", "/", &[("Authorization", ""), ("Origin", "")], "");
     assert_eq!(start.status, 303, "{}", start.head);
-    for header in ["location: /admin", "x-frame-options: ", "x-request-id: ", "content-security-policy: "] {
+    for header in [
+        "location: /admin",
+        "x-frame-options: ",
+        "x-request-id: ",
+        "content-security-policy: ",
+    ] {
         assert!(start.head.contains(header), "{}", start.head);
     }
     let rebound = desk.ask("GET", "/", &[("Authorization", ""), ("Host", "rebound.example")], "");
@@ -404,6 +407,32 @@ fn a_program_whose_admin_page_could_be_misused_does_not_start() {
             "{environment:?}: {printed}"
         );
     }
+}
+
+/// Checks the contrast of all texts in light and dark, of which there are at least `texts`, and that nothing is wider than
+/// a window of 400 pixels.
+fn is_readable(browser: &Browser, texts: u32) {
+    let faint = FAINT_TEXTS.replace("seen < 60", &format!("seen < {texts}"));
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme);
+        assert_eq!(browser.run(&faint), json!([]), "in {scheme}");
+    }
+    let metrics = json!({ "width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+    browser.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+    let width = browser.run("return [innerWidth, document.documentElement.scrollWidth]");
+    assert_eq!(width, json!([400, 400]));
+    browser.devtools("Emulation.clearDeviceMetricsOverride", &json!({}));
+}
+
+/// Presses the Tab key until the element with this text has the focus.
+fn tab_to(browser: &Browser, wanted: &str) {
+    for _ in 0..40 {
+        if browser.run("return document.activeElement.innerText") == wanted {
+            return;
+        }
+        browser.keys(TAB);
+    }
+    panic!("{wanted} cannot be reached by Tab");
 }
 
 /// Checks that the page reported no error and requested nothing from other servers.
