@@ -47,6 +47,30 @@ pub(crate) fn requests() -> Vec<Worst> {
             "is nested too deeply for its size",
         ),
         worst(
+            "an unknown field of nested lists",
+            "picky",
+            json!({ "value": { "three": 1, "a": many_times(&lists(100, json!(0)), BODY / 202) } }),
+            "is nested too deeply for its size",
+        ),
+        worst(
+            "an unknown field of nested lists, inside",
+            "picky",
+            json!({ "value": { "three": 2, "inner": { "three": 1, "a": many_times(&lists(100, json!(0)), BODY / 202) } } }),
+            "is nested too deeply for its size",
+        ),
+        worst(
+            "an unknown field of empty lists in lists, inside",
+            "picky",
+            json!({ "value": { "three": 2, "inner": { "three": 1, "a": many_times(&lists(2, json!([])), BODY / 7 - 10) } } }),
+            "is nested too deeply for its size",
+        ),
+        worst(
+            "an unknown field of short lists",
+            "picky",
+            json!({ "value": { "three": 1, "a": many_times(&json!([0]), BODY / 4 - 10) } }),
+            "did not match any variant",
+        ),
+        worst(
             "a list of items of the wrong type",
             "many",
             json!({ "contacts": zeros(BODY / 2) }),
@@ -111,7 +135,16 @@ pub(crate) fn requests() -> Vec<Worst> {
 }
 
 fn zeros(count: usize) -> Value {
-    vec![json!(0); count].into()
+    many_times(&json!(0), count)
+}
+
+fn many_times(item: &Value, count: usize) -> Value {
+    vec![item.clone(); count].into()
+}
+
+/// A value inside this many lists.
+fn lists(depth: usize, innermost: Value) -> Value {
+    (0..depth).fold(innermost, |inner, _| json!([inner]))
 }
 
 /// A list of valid values that ends with an invalid value.

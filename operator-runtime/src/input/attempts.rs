@@ -17,9 +17,10 @@ const STEPS: usize = 32 * 1024;
 /// value is in the buffers of all levels around it. Without these steps, a long value of simple forms would be refused.
 const STEPS_PER_VALUE: usize = 16;
 
-/// All buffers together may contain this many values at one time, and twice the number of values in the input, because
-/// even the simplest form inside a form needs two buffers. A value in a buffer takes 32 bytes.
-const BUFFERED: usize = 256 * 1024;
+/// All buffers together may take this many bytes at one time, and [`BUFFERED_PER_BYTE`] for each byte of the input. A
+/// refusal may take 32 MiB and 32 bytes for each byte; the rest is for the index of the input and its copies.
+const BUFFERED: usize = 24 * 1024 * 1024;
+const BUFFERED_PER_BYTE: usize = 24;
 
 /// Whether serde can decode the value within the bounds, whatever the types of its parts refuse.
 pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
@@ -27,7 +28,7 @@ pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
     let mut counting = Counting {
         rules,
         steps_left: STEPS + (2 * rules.most_forms() + STEPS_PER_VALUE) * input,
-        most_buffered: BUFFERED + 2 * input,
+        most_buffered: BUFFERED + BUFFERED_PER_BYTE * value.length_of_document(),
         waiting: Vec::new(),
         of_field: Vec::new(),
     };
@@ -38,7 +39,7 @@ pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
 struct Decoding<'v> {
     value: Node<'v>,
     rule: Id,
-    /// The values in the buffers that exist meanwhile.
+    /// The bytes in the buffers that exist meanwhile.
     buffered: usize,
 }
 
@@ -111,15 +112,14 @@ impl<'c> Counting<'c> {
         Some(())
     }
 
-    /// Counts the buffer for a value of these forms, and each form. Returns the values in the buffer.
+    /// Counts the buffer for a value of these forms, and each form. Returns the bytes in the buffer.
     fn buffer(&mut self, forms: &Forms, value: Node<'_>) -> Option<usize> {
         self.spend(forms.forms.len())?;
         if !forms.are_tried_in_turn() {
             return Some(0);
         }
-        let weight = value.weight();
-        self.spend(weight)?;
-        Some(weight)
+        self.spend(value.weight())?;
+        Some(value.bytes_in_a_buffer())
     }
 
     fn spend(&mut self, steps: usize) -> Option<()> {

@@ -113,6 +113,12 @@ impl<'b> Document<'b> {
         })
     }
 
+    /// The entry of a value, and the entries inside it.
+    fn inside(&self, index: u32) -> &[Entry] {
+        let inside = index as usize..self.entry(index).next as usize;
+        self.entries.get(inside).unwrap_or_default()
+    }
+
     fn slice(&self, entry: Entry) -> &str {
         slice(self.text, entry)
     }
@@ -267,13 +273,40 @@ impl<'a> Node<'a> {
         let Self::At(document, index) = self else {
             return 1;
         };
-        let inside = index as usize..document.entry(index).next as usize;
-        let entries = document.entries.get(inside).unwrap_or_default();
         let weight = |entry: &Entry| match entry.kind {
             Kind::Escaped => 1 + document.slice(*entry).len() / 32,
             _ => 1,
         };
-        entries.iter().map(weight).sum()
+        document.inside(index).iter().map(weight).sum()
+    }
+
+    /// The most bytes that this value takes in a buffer in which serde keeps a value for several attempts. The lists and
+    /// fields of the buffer are `Vec`s, which have room for at least four items and grow to twice their size.
+    pub(super) fn bytes_in_a_buffer(self) -> usize {
+        /// The size of a value in serde's buffer. A field is a pair of values.
+        const VALUE: usize = 32;
+        let Self::At(document, index) = self else {
+            return VALUE;
+        };
+        let room = |count: u32| match count as usize {
+            0 => 0,
+            count => VALUE * count.next_power_of_two().max(4),
+        };
+        let bytes = |entry: &Entry| match entry.kind {
+            Kind::List => room(entry.extent),
+            Kind::Object => 2 * room(entry.extent),
+            Kind::Escaped => document.slice(*entry).len(),
+            Kind::Null | Kind::Boolean | Kind::Number | Kind::Plain => 0,
+        };
+        VALUE + document.inside(index).iter().map(bytes).sum::<usize>()
+    }
+
+    /// The length of the whole text in bytes.
+    pub(super) fn length_of_document(self) -> usize {
+        match self {
+            Self::At(document, _) => document.text.len(),
+            Self::Text(text) => text.len(),
+        }
     }
 
     /// The number of items, fields or characters.

@@ -211,6 +211,23 @@ fn a_long_value_may_be_nested_in_a_few_levels_and_not_in_many() {
     }
 }
 
+/// A list in a buffer takes several times the memory of its text, even if it is in a field that no variant knows.
+#[test]
+fn the_lists_and_objects_in_a_buffer_are_counted_with_their_room() {
+    let nested_lists = format!("{}0{}", "[".repeat(100), "]".repeat(100));
+    for (item, expected) in [
+        ("[0]", NO_VARIANT),
+        (r#"{"":[0]}"#, NO_VARIANT),
+        (&nested_lists, TOO_DEEP),
+    ] {
+        let many = vec![item; 1_000_000 / (item.len() + 1)].join(",");
+        let told = decoded::<Alike>(&format!(r#"{{"three":13,"a":[{many}]}}"#)).told;
+        assert!(told.starts_with(expected), "{item}: {told}");
+        let told = decoded::<Alike>(&format!(r#"{{"three":1,"inner":{{"three":13,"a":[{many}]}}}}"#)).told;
+        assert!(told.starts_with(TOO_DEEP), "{item}: {told}");
+    }
+}
+
 /// Any JSON, as programs write it that need no `serde_json::Value`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -230,6 +247,8 @@ fn a_long_value_of_many_levels_is_decoded() {
     assert!(value.len() > 500_000, "{}", value.len());
     assert_eq!(decoded::<Json>(&value).told, "");
     assert_eq!(decoded::<Json>(&nested(60, r#"{"a":[$,1,"b"]}"#, "2")).told, "");
+    let short_lists = vec!["[0]"; 1024 * 1024 / 4 - 10].join(",");
+    assert_eq!(decoded::<Json>(&format!("[{short_lists}]")).told, "");
 }
 
 /// The type alone decides about a lenient input, but not how often its values may be decoded.
