@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::input::without_position;
+use crate::input::{refuse_unreadable, without_position};
 use crate::problem::{Error, InputProblem};
 
 /// An event without its payload. A handler borrows it as an argument of type `&Event`.
@@ -100,11 +100,16 @@ impl Event {
         })
     }
 
-    /// Decodes the payload.
+    /// Decodes the payload. The type `T` must not contain an untagged enum that contains itself: serde may try each of its
+    /// variants again at each level, and so a nested payload could take very long.
     ///
     /// # Errors
-    /// 400 if the payload does not fit the type.
+    /// 400 if the payload does not fit the type, or if any part of it, also an unknown field, is nested in more than 127
+    /// lists and objects, has a field twice, or contains a number that is too large for an `f64` or half of a surrogate
+    /// pair.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let text = str::from_utf8(&self.payload).unwrap_or_default();
+        refuse_unreadable("payload", text).map_err(|problem| Error::invalid_inputs(vec![problem], ""))?;
         read(&self.payload, "payload").map_err(|(path, why)| {
             let detail = format!("`{path}` of the event `{}` cannot be read ({why}).", self.event_type);
             Error::invalid_inputs(vec![InputProblem { input: path, detail }], "")
@@ -165,6 +170,7 @@ mod tests {
     use serde_json::Value;
 
     use super::Event;
+    use crate::events::{ConversationEnded, CustomFieldsUpdated};
 
     fn refusal(body: &str) -> String {
         let error = Event::parse(body.to_owned()).unwrap_err();
@@ -220,8 +226,29 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
         let body = format!(r#"{{"id":"1","new":{deep},"payload":{{"new":{deep},"type":"a"}}}}"#);
         let event = Event::parse(body).unwrap();
-        assert!(event.payload::<crate::events::CustomFieldsUpdated>().is_err());
+        let error = event.payload::<ConversationEnded>().unwrap_err();
+        assert!(error.detail().contains("127 levels"), "{}", error.detail());
         let many: String = (0..100_000).map(|number| format!(r#""{number}":1,"#)).collect();
         assert!(Event::parse(format!(r#"{{{many}"id":"1","payload":{{{many}"type":"a"}}}}"#)).is_ok());
+    }
+    /// A payload that cannot be read is refused before any part of it is decoded.
+    #[test]
+    fn an_unreadable_end_of_a_long_payload_takes_memory_in_proportion_to_its_text() {
+        let maps = r#"{"":0},"#.repeat(1_000_000 / 7);
+        for (end, expected) in [
+            ("1e400", "contains a number that is too large"),
+            (r#""\ud800""#, "contains half of a surrogate pair"),
+            (r#"{"a":1,"a":2}"#, "with the field `a` twice"),
+        ] {
+            let body = format!(r#"{{"id":"1","payload":{{"type":"a","maps":[{maps}{end}]}}}}"#);
+            let length = body.len() as u64;
+            let event = Event::parse(body).unwrap();
+            let allocated = allocation_counter::measure(|| {
+                let error = event.payload::<CustomFieldsUpdated>().unwrap_err();
+                assert_eq!(error.status(), 400);
+                assert!(error.detail().contains(expected), "{}", error.detail());
+            });
+            assert!(allocated.bytes_max < 32 * length, "{} bytes", allocated.bytes_max);
+        }
     }
 }

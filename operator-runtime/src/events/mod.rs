@@ -36,8 +36,9 @@
 //! # What is read
 //! The sender adds types and fields without notice, so the types here ignore fields that they do not know, keep words
 //! that they do not know as text (`Other`), and have `None` where an optional field is missing. A handler may also take a
-//! type of its own, with `serde::Deserialize`, as the payload. An event of a type without a handler is answered with 200
-//! and `{}`; the log names each such type once. An event that cannot be read is answered with 400 and is not recorded.
+//! type of its own, with `serde::Deserialize`, as the payload, if the type contains no untagged enum that contains itself.
+//! An event of a type without a handler is answered with 200 and `{}`; the log names each such type once. An event that
+//! cannot be read is answered with 400 and is not recorded.
 //!
 //! # Once
 //! The event's `id` is the key of its operation and its fingerprint. An event that is delivered again does not act again,

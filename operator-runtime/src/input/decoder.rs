@@ -338,6 +338,15 @@ impl<'c> Decoder<'c> {
     }
 }
 
+/// Refuses JSON text that no [`Document`] can index, before it is decoded. Otherwise a value that cannot be read might be
+/// found only at the end, when all values before it are in memory.
+pub(crate) fn refuse_unreadable(name: &str, text: &str) -> Result<(), InputProblem> {
+    match Document::of(text) {
+        Ok(_) => Ok(()),
+        Err(why) => Err(sentence::unreadable(name, &why)),
+    }
+}
+
 impl std::fmt::Debug for BoundInputs {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_list().entries(self.names()).finish()

@@ -44,7 +44,7 @@ use serde::Serialize;
 #[cfg(feature = "cli")]
 pub(crate) use bound::compile;
 pub(crate) use bound::{BoundInputs, Effort, is_email};
-pub(crate) use decoder::{Arguments, Decoder, Verdict};
+pub(crate) use decoder::{Arguments, Decoder, Verdict, refuse_unreadable};
 pub(crate) use identity::identity;
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};
