@@ -249,6 +249,42 @@ fn connections_idle_longest_are_closed_when_descriptors_run_out() {
     assert_eq!(rest(newest).unwrap().status, 200, "the last one is served");
 }
 
+/// Neither the port of the admin page nor that of the metrics can use up the descriptors of the process.
+#[test]
+fn begun_heads_on_the_other_ports_leave_descriptors_for_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 200 && exec \"$0\" serve"]).arg(&program);
+    let settings = [
+        ("OPERATOR_ADMIN", "127.0.0.1:0"),
+        ("OPERATOR_ADMIN_TOKENS", "ana=0123456789abcdef0123456789abcdef"),
+        ("OPERATOR_METRICS", "127.0.0.1:0"),
+    ];
+    let server = Server::start_by(command, folder.path(), &settings);
+    for (path, port) in [("/admin", server.admin_port), ("/metrics", server.metrics_port)] {
+        let port = port.unwrap();
+        let begin = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            // A connection may be closed before its head is sent.
+            let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: ").as_bytes());
+            stream
+        };
+        let began = Instant::now();
+        let mut begun: Vec<TcpStream> = (0..250).map(|_| begin()).collect();
+        assert_eq!(post(server.port, "/ring", path, "{}").unwrap().status, 200);
+        assert!(began.elapsed() < READ_TIMEOUT, "it took {:?}", began.elapsed());
+        let mut newest = begin();
+        newest
+            .write_all(format!("127.0.0.1:{port}\r\nConnection: close\r\n\r\n").as_bytes())
+            .unwrap();
+        assert_eq!(rest(newest).unwrap().status, 200, "the last one is served: {path}");
+        assert_eq!(kind(&rest(begun.pop().unwrap()).unwrap()), "408 request-too-slow");
+        assert!(began.elapsed() >= READ_TIMEOUT, "{path}");
+    }
+}
+
 #[test]
 fn without_idle_connections_the_one_waited_for_longest_is_closed() {
     let folder = tempfile::tempdir().unwrap();

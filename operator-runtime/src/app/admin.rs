@@ -26,7 +26,7 @@ use self::listing::{Filter, Listing};
 use super::console::{json, protect, text};
 use super::desk::{Desk, NotFound, Said, Told};
 use super::router::refused;
-use super::{Assembled, Given, StartProblem};
+use super::{Assembled, Given, StartProblem, side_port};
 use crate::clock::timer_now;
 use crate::console::guard::{Asked, Site, bearer};
 use crate::console::page;
@@ -85,12 +85,13 @@ pub(super) async fn serve_while_held(assembled: &Arc<Assembled>) -> Result<Optio
         listing: Arc::default(),
     });
     let held = Arc::downgrade(assembled);
-    Ok(Some(tokio::spawn(async move {
-        let serving = axum::serve(listener, router).with_graceful_shutdown(gone(held));
-        if let Err(error) = serving.await {
-            tracing::error!("the admin page has ended: {error}");
-        }
-    })))
+    let limits = assembled.settings.limits;
+    Ok(Some(tokio::spawn(side_port::serve(
+        listener,
+        router,
+        limits,
+        gone(held),
+    ))))
 }
 
 /// Waits until the app is dropped or drained.

@@ -198,7 +198,7 @@ async fn export(config: &Config, problems: &mut Vec<StartProblem>) -> Exporting 
     let address = config.settle_metrics().map_err(|problem| problems.push(problem));
     #[cfg(feature = "prometheus")]
     if let Ok(Some(address)) = address {
-        let opened = super::exporter::Exporter::open(address).await;
+        let opened = super::exporter::Exporter::open(address, config.limits).await;
         return opened.map_err(|problem| problems.push(problem)).ok();
     }
     let _ = address;

@@ -1,14 +1,11 @@
 //! Serves the metrics to Prometheus, in its text format, on a separate port.
-//!
-//! Only Prometheus should connect to this port. Unlike the port for calls, it does not limit how long a request head
-//! may take to arrive.
 
-use std::future::{IntoFuture as _, ready};
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Given, SettingName, StartProblem};
+use super::{Given, Limits, SettingName, StartProblem, side_port};
 use axum::Router;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
@@ -35,7 +32,7 @@ impl Exporter {
     ///
     /// # Errors
     /// If the address is in use, or if the program has installed another metrics recorder.
-    pub(crate) async fn open(address: Given<SocketAddr>) -> Result<Self, StartProblem> {
+    pub(crate) async fn open(address: Given<SocketAddr>, limits: Limits) -> Result<Self, StartProblem> {
         let Given {
             value: address,
             setting,
@@ -49,7 +46,7 @@ impl Exporter {
         let recorder = recorder(setting)?;
         tracing::info!(metrics = %bound, "metrics for Prometheus are at http://{bound}/metrics");
         let (open, dropped) = oneshot::channel();
-        tokio::spawn(serve(listener, recorder, dropped));
+        tokio::spawn(serve(listener, recorder, limits, dropped));
         Ok(Self { _open: open })
     }
 }
@@ -76,15 +73,15 @@ fn recorder(setting: SettingName) -> Result<PrometheusHandle, StartProblem> {
     Ok(handle)
 }
 
-async fn serve(listener: TcpListener, recorder: PrometheusHandle, dropped: oneshot::Receiver<()>) {
+async fn serve(listener: TcpListener, recorder: PrometheusHandle, limits: Limits, dropped: oneshot::Receiver<()>) {
     let rendering = recorder.clone();
     let scrape = get(move || ready(([(CONTENT_TYPE, TEXT)], rendering.render())));
     let router = Router::new().route("/metrics", scrape);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+    let end = async {
         let _ = dropped.await;
-    });
+    };
     tokio::select! {
-        _ = serving.into_future() => {}
+        () = side_port::serve(listener, router, limits, end) => {}
         () = keep_up(recorder) => {}
     }
 }

@@ -37,6 +37,8 @@ mod router;
 mod server;
 mod service;
 mod setup;
+#[cfg(any(feature = "cli", feature = "prometheus"))]
+mod side_port;
 mod start_error;
 #[cfg(feature = "tls")]
 mod tls;

@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use futures_util::future::TryFutureExt as _;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
-use http_body::Body as _;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,8 +31,9 @@ use super::probes::{self, Readiness};
 use super::service::Service;
 #[cfg(feature = "tls")]
 use super::tls::{Encrypted, Handshake, ServerTls};
+use super::watched::Watched;
 use super::wrong_protocol::WrongProtocols;
-use super::{Assembled, Given, StartError, StartProblem};
+use super::{Assembled, Given, Limits, StartError, StartProblem};
 use crate::pipeline::Pipeline;
 use crate::upkeep::counting::count_while_held;
 use crate::upkeep::sweeping::sweep_while_held;
@@ -203,6 +204,79 @@ fn head_size<B>(request: &Request<B>) -> usize {
         .sum::<usize>()
 }
 
+/// The settings of a connection's HTTP.
+pub(super) fn http(limits: Limits) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // Hyper may make the read buffer larger than `max_buf_size`, so the head also has its own limit. Hyper's timer is
+    // off, because hyper would create a timer for each request; `Connections` enforces the time limit instead.
+    http.max_buf_size(limits.head)
+        .max_header_size(limits.head)
+        .header_read_timeout(None);
+    http
+}
+
+/// Waits for the next connection.
+pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are small and complete; with Nagle's algorithm, the kernel would delay them.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            // Most likely, there are no free file descriptors. During the pause, some connections may end.
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// A request that is being answered on a connection.
+pub(super) struct Asked {
+    watched: Arc<Watched>,
+    is_last: bool,
+}
+
+impl Asked {
+    /// Tells the connection that a request has arrived, and when its body arrives. The answer closes the connection if
+    /// `is_last` is set, or if the request has a large head.
+    pub(super) fn begin(
+        watched: &Arc<Watched>,
+        request: Request<Incoming>,
+        is_last: bool,
+    ) -> (Self, Request<Arriving>) {
+        watched.call_begins();
+        let asked = Self {
+            watched: Arc::clone(watched),
+            is_last: is_last || head_size(&request) > LARGEST_HEAD_KEPT,
+        };
+        let request = request.map(|body| Arriving::new(body, Arc::clone(watched)));
+        (asked, request)
+    }
+
+    /// Tells the connection that the answer is to be sent.
+    pub(super) fn end<B: Body>(self, mut response: Response<B>) -> Response<B> {
+        self.watched.call_ends(response.body().size_hint().lower());
+        if self.is_last {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+/// Adds the certificates of the client, which its handshake has shown.
+#[cfg(feature = "tls")]
+fn certified(mut request: Request<Arriving>, handshake: Option<&Handshake>) -> Request<Arriving> {
+    if let Some(Ok(certificates)) = handshake.and_then(|handshake| handshake.get()) {
+        request.extensions_mut().insert(certificates.clone());
+    }
+    request
+}
+
 /// A listener, and everything that serves its connections.
 struct Server {
     listener: TcpListener,
@@ -221,19 +295,13 @@ struct Server {
 impl Server {
     fn new(listener: TcpListener, assembled: &Arc<Assembled>, beside: Router) -> Self {
         let limits = assembled.settings.limits;
-        let mut http = http1::Builder::new();
-        // Hyper may make the read buffer larger than `max_buf_size`, so the head also has its own limit. Hyper's timer
-        // is off, because hyper would create a timer for each request; `Connections` enforces the time limit instead.
-        http.max_buf_size(limits.head)
-            .max_header_size(limits.head)
-            .header_read_timeout(None);
         let readiness = Readiness::new(&assembled.pipeline);
         let beside = probes::route(beside, &readiness);
         let slowest = assembled.endpoints.iter().map(|endpoint| endpoint.max_execution).max();
         Self {
             listener,
             service: Service::with(assembled, beside),
-            http,
+            http: http(limits),
             connections: Connections::new(limits),
             readiness,
             wrong_protocols: Arc::default(),
@@ -247,14 +315,8 @@ impl Server {
     /// Accepts connections for as long as the future is polled, and serves each connection on its own task.
     async fn accept(&self, graceful: &GracefulShutdown) -> Infallible {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, peer)) => self.take(stream, peer, graceful).await,
-                // Most likely, there are no free file descriptors. During the pause, some connections may end.
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
+            let (stream, peer) = accepted(&self.listener).await;
+            self.take(stream, peer, graceful).await;
         }
     }
 
@@ -276,8 +338,6 @@ impl Server {
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr, open: Open, graceful: &GracefulShutdown) {
-        // Answers are small and complete; with Nagle's algorithm, the kernel would delay them.
-        let _ = stream.set_nodelay(true);
         let watched = Arc::clone(&open.watched);
         #[cfg(feature = "tls")]
         let (stream, handshake) = self.encrypted(stream);
@@ -289,28 +349,12 @@ impl Server {
         #[cfg(feature = "tls")]
         let presented = handshake.clone();
         let answer = service_fn(move |request: Request<Incoming>| {
-            watched.call_begins();
-            let is_last = readiness.is_stopping() || head_size(&request) > LARGEST_HEAD_KEPT;
-            #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS adds something"))]
-            let mut request = request.map(|body| Arriving::new(body, Arc::clone(&watched)));
+            let (asked, request) = Asked::begin(&watched, request, readiness.is_stopping());
             #[cfg(feature = "tls")]
-            if let Some(Ok(certificates)) = presented.as_ref().and_then(|presented| presented.get()) {
-                request.extensions_mut().insert(certificates.clone());
-            }
-            #[cfg(feature = "tls")]
-            let answering = service.answer_certified(request);
+            let answering = service.answer_certified(certified(request, presented.as_ref()));
             #[cfg(not(feature = "tls"))]
             let answering = service.answer(request);
-            let watched = Arc::clone(&watched);
-            answering.map_ok(move |mut response| {
-                watched.call_ends(response.body().size_hint().lower());
-                if is_last {
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                response
-            })
+            answering.map_ok(|response| asked.end(response))
         });
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);
         let connection = Driven::new(graceful.watch(connection));
