@@ -335,8 +335,21 @@ fn others_are_refused_and_a_token_in_an_address_is_not_used() {
         ("POST", "/admin/settle", "{", 400),
         ("POST", "/admin/settle", r#"{"operation":"ab","by":" "}"#, 400),
         ("GET", "/admin/nothing", "", 404),
+        ("GET", "/nothing", "", 404),
+        ("POST", "/", "", 405),
     ] {
-        assert_eq!(desk.ask(method, path, &[], body).status, status, "{method} {path}");
+        let answer = desk.ask(method, path, &[], body);
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert!(
+            answer.head.contains("x-request-id: "),
+            "{method} {path}: {}",
+            answer.head
+        );
+        assert!(
+            answer.head.contains("x-frame-options"),
+            "{method} {path}: {}",
+            answer.head
+        );
     }
     let start = desk.ask("GET", "/", &[("Authorization", ""), ("Origin", "")], "");
     assert_eq!(start.status, 303, "{}", start.head);

@@ -105,7 +105,11 @@ fn routes(admin: Admin) -> Router {
     let admin = Arc::new(admin);
     let mut pages = Router::new()
         .route("/", get(|| async { Redirect::to(PATH) }))
-        .route(PATH, get(|| async { text("text/html; charset=utf-8", page::ADMIN) }));
+        .route(PATH, get(|| async { text("text/html; charset=utf-8", page::ADMIN) }))
+        .fallback(async || {
+            let sentence = format!("There is nothing at this path: the admin page is at {PATH}.");
+            refused(&Error::new(Kind::NoSuchPath, sentence))
+        });
     for asset in &page::ADMIN_ASSETS {
         let path = format!("{PATH}/{}", asset.name);
         pages = pages.route(&path, get(|| async { text(asset.content_type, asset.content) }));
