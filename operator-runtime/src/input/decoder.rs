@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
-use super::document::{Document, Node};
+use super::document::{Document, Node, Unreadable};
 use super::found::{Found, shortened};
 use super::given::{Given, Text};
 use super::json;
@@ -338,11 +338,15 @@ impl<'c> Decoder<'c> {
     }
 }
 
-/// Refuses JSON text that no [`Document`] can index, before it is decoded. Otherwise a value that cannot be read might be
-/// found only at the end, when all values before it are in memory.
+/// Refuses a long JSON text that no [`Document`] can index, before it is decoded. Otherwise a value that cannot be read
+/// might be found only at the end, when all values before it are in memory. The text may be nested to any depth, because
+/// the decoder skips what its type does not know.
 pub(crate) fn refuse_unreadable(name: &str, text: &str) -> Result<(), InputProblem> {
+    if text.len() <= LARGE {
+        return Ok(());
+    }
     match Document::of(text) {
-        Ok(_) => Ok(()),
+        Ok(_) | Err(Unreadable::Depth) => Ok(()),
         Err(why) => Err(sentence::unreadable(name, &why)),
     }
 }
