@@ -29,8 +29,9 @@ const COMPLETE: &str =
     record = $3, uncommitted = NULL WHERE id = $1 AND revision = $4 RETURNING 1){audit} SELECT 1 / count(*) FROM completed";
 const SELECT: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
     (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint FROM {schema}operator_operations WHERE id = $1";
+/// `INSERT` and `UPDATE` read the clock once for each column, so `first_seen` may be a microsecond after `written`.
 const LIST: &str = "SELECT revision, record, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
-    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id, first_seen, written
+    (extract(epoch FROM clock_timestamp() - first_seen) * 1000)::bigint, id, least(first_seen, written), written
     FROM {schema}operator_operations WHERE id >= $1 AND id <= $2 AND id > $3 ORDER BY id LIMIT $4";
 /// Counts by the second byte of each record, which holds its state and whether it is settled.
 const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE get_byte(record, 1) & 127 = 4),
