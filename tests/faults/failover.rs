@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tests::moving::MovingAddress;
 use tests::process::build_into;
@@ -11,26 +10,16 @@ use tests::sentinel::{NAME, Sentinels};
 use tests::services::{Postgres, Redis};
 
 use crate::calm::keys;
-use crate::programs::{lines, postgres_credits, postgres_rows};
+use crate::programs::{lines, postgres_credits, postgres_rows, wait_until};
 use crate::storm::Storm;
 
 const FAILOVERS: usize = 10;
-/// How long to wait until a server follows the primary.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Calls two servers, whose store address is in `environment`.
 fn storm<'s>(program: &'s Path, folder: &'s Path, environment: &'s [(&'s str, &'s str)], path: &'s str) -> Storm<'s> {
     Storm {
         servers: 2,
         ..Storm::of(program, folder, environment, path)
-    }
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what} takes too long");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

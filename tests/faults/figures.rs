@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tests::caller::{Answer, post, post_at, send};
 use tests::process::{Server, build_into};
 
-use crate::programs::Gate;
+use crate::programs::{Gate, wait_until};
 
 pub(crate) const SCRAPED: [(&str, &str); 2] = [
     ("OPERATOR_STORE", "sqlite:operator.db"),
@@ -286,10 +286,7 @@ fn unknown(program: &Path, folder: &Path) -> Vec<String> {
 
 /// Uses only the command `list`, so that the operation stays as the crash left it.
 fn wait_until_lost(program: &Path, folder: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while unknown(program, folder).len() < 2 {
-        assert!(Instant::now() < deadline, "the lease does not run out");
-    }
+    wait_until("the end of the leases", || unknown(program, folder).len() >= 2);
 }
 
 fn settle(program: &Path, folder: &Path) {

@@ -4,13 +4,12 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use tests::caller::post;
 use tests::process::{Server, build_into};
 use tests::services::Postgres;
 
-use crate::programs::{postgres_credits, refusal_to_start};
+use crate::programs::{postgres_credits, refusal_to_start, wait_until};
 
 #[test]
 fn start_up_on_a_silent_postgres_ends_and_says_why() {
@@ -28,16 +27,11 @@ fn start_up_on_a_silent_postgres_ends_and_says_why() {
 /// Waits until a process waits for SIGTERM. Until then, the signal would end a usual process, but the kernel drops it for
 /// one whose id is 1, as in a container.
 fn wait_until_sigterm_is_caught(process: u32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let is_caught = || {
+    wait_until("the start of waiting for SIGTERM", || {
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
         u64::from_str_radix(caught.trim(), 16).unwrap() & 1 << 14 != 0
-    };
-    while !is_caught() {
-        assert!(Instant::now() < deadline, "SIGTERM is not caught");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    });
 }
 
 #[test]

@@ -226,13 +226,18 @@ fn an_idle_connection_uses_little_memory_whatever_its_callers_sent() {
     }
 }
 
+/// Serves with at most 200 descriptors.
+fn with_few_descriptors(program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 200 && exec \"$0\" serve"]).arg(program);
+    command
+}
+
 #[test]
 fn connections_idle_longest_are_closed_when_descriptors_run_out() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 200 && exec \"$0\" serve"]).arg(&program);
-    let server = Server::start_by(command, folder.path(), &[]);
+    let server = Server::start_by(with_few_descriptors(&program), folder.path(), &[]);
     let mut idle: Vec<TcpStream> = (0..250).map(|_| connect(&server)).collect();
     let asked = Instant::now();
     assert_eq!(post(server.port, "/ring", "next", "{}").unwrap().status, 200);
@@ -254,14 +259,12 @@ fn connections_idle_longest_are_closed_when_descriptors_run_out() {
 fn begun_heads_on_the_other_ports_leave_descriptors_for_calls() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n 200 && exec \"$0\" serve"]).arg(&program);
     let settings = [
         ("OPERATOR_ADMIN", "127.0.0.1:0"),
         ("OPERATOR_ADMIN_TOKENS", "ana=0123456789abcdef0123456789abcdef"),
         ("OPERATOR_METRICS", "127.0.0.1:0"),
     ];
-    let server = Server::start_by(command, folder.path(), &settings);
+    let server = Server::start_by(with_few_descriptors(&program), folder.path(), &settings);
     for (path, port) in [("/admin", server.admin_port), ("/metrics", server.metrics_port)] {
         let port = port.unwrap();
         let begin = || {

@@ -26,15 +26,22 @@ impl Gate {
 
     pub(crate) fn wait_until_reached(&self) {
         let begun = self.0.with_extension("begun");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !begun.exists() {
-            assert!(Instant::now() < deadline, "no handler has reached {}", begun.display());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_until(&format!("the way of a handler to {}", begun.display()), || {
+            begun.exists()
+        });
     }
 
     pub(crate) fn open(&self) {
         std::fs::write(self.0.with_extension("open"), "").unwrap();
+    }
+}
+
+/// Waits until that is so, for at most 60 s.
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} takes too long");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 #[cfg(feature = "cli")]
-use super::credentials::{none_if_empty, read_secrets};
+use super::credentials::{none_if_empty, read_list};
+use super::secret_file::SecretFile;
 #[cfg(feature = "cli")]
 use super::settled;
 use super::{Address, Config, setting};
@@ -105,8 +106,9 @@ impl Config {
         };
         let none = Credentials::default();
         let Credentials { keys, api_keys, .. } = credentials.unwrap_or(&none);
-        read_secrets(
+        read_list(
             given,
+            SecretFile::of(given),
             |place, list| ApiKeys::parse_of_people(place, list, keys, api_keys),
             |place, lines| ApiKeys::parse_lines_of_people(place, lines, keys, api_keys),
         )

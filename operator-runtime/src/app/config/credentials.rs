@@ -181,8 +181,8 @@ impl Config {
                     one.setting, several.setting
                 ),
             )]),
-            (Some(given), None) => read_secrets(given, Keys::single, Keys::single),
-            (None, Some(given)) => read_secrets(given, Keys::parse, Keys::parse_lines),
+            (Some(given), None) => read_list(given, SecretFile::of(given), Keys::single, Keys::single),
+            (None, Some(given)) => read_list(given, SecretFile::of(given), Keys::parse, Keys::parse_lines),
         }
     }
 
@@ -191,8 +191,9 @@ impl Config {
             return Ok(VerifyingKeys::default());
         };
         let read = |path: &str| key_file(given.setting, path);
-        read_public(
+        read_list(
             given,
+            SecretFile::of_public(given),
             |place, list| VerifyingKeys::parse(place, list, &read),
             |place, lines| VerifyingKeys::parse_lines(place, lines, &read),
         )
@@ -214,8 +215,9 @@ impl Config {
         }
         let none = Keys::default();
         let keys = keys.unwrap_or(&none);
-        read_secrets(
+        read_list(
             given,
+            SecretFile::of(given),
             |place, list| ApiKeys::parse(place, list, keys),
             |place, lines| ApiKeys::parse_lines(place, lines, keys),
         )
@@ -337,25 +339,9 @@ fn key_file(setting: SettingName, path: &str) -> Result<Zeroizing<String>, Strin
     })
 }
 
-/// Reads secrets from the setting, or from the file that the setting names.
-pub(super) fn read_secrets<T>(
-    given: &Given<String>,
-    parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-    parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-) -> Result<T, Vec<StartProblem>> {
-    read_list(given, SecretFile::of(given), parse, parse_file)
-}
-
-/// Reads a list without secrets, which everybody may read, in the same way.
-pub(super) fn read_public<T>(
-    given: &Given<String>,
-    parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-    parse_file: impl FnOnce(&str, &str) -> Result<T, SecretsError>,
-) -> Result<T, Vec<StartProblem>> {
-    read_list(given, SecretFile::of_public(given), parse, parse_file)
-}
-
-fn read_list<T>(
+/// Reads a list from the setting, or from the file that the setting names: [`SecretFile::of`] the setting, or
+/// [`SecretFile::of_public`] if everybody may read the list.
+pub(super) fn read_list<T>(
     given: &Given<String>,
     file: Option<SecretFile<'_>>,
     parse: impl FnOnce(&str, &str) -> Result<T, SecretsError>,

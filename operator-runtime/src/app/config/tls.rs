@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::Config;
 use super::credentials::none_if_empty;
 #[cfg(feature = "tls")]
-use super::credentials::read_public;
+use super::credentials::read_list;
 #[cfg(feature = "tls")]
 use super::secret_file::SecretFile;
 #[cfg(feature = "tls")]
@@ -69,7 +69,12 @@ impl Config {
         let (Some(authorities), Some(clients)) = (&self.client_ca, &self.clients) else {
             return Ok(None);
         };
-        let list = read_public(clients, ClientList::parse, ClientList::parse_lines);
+        let list = read_list(
+            clients,
+            SecretFile::of_public(clients),
+            ClientList::parse,
+            ClientList::parse_lines,
+        );
         match (list, self::authorities(authorities)) {
             (Ok(list), Ok(authorities)) => Ok(Some(Clients::new(list, authorities))),
             (list, authorities) => Err([list.err(), authorities.err()]

@@ -373,7 +373,7 @@ fn no_further(exchange: &Exchange) -> Verdict<'_> {
         return late();
     }
     Verdict::NotShown(format!(
-        "a further operation, by which the others are counted, was answered with {}",
+        "the operation that would have counted the others was answered with {}",
         outcome(exchange)
     ))
 }
