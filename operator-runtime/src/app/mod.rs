@@ -449,8 +449,7 @@ impl App {
         let rotating = rotate_while_held(&assembled);
         #[cfg(feature = "cli")]
         let admin = admin::serve_while_held(&assembled).await?;
-        let signals = server::Signals::new()?;
-        drop(starting);
+        let signals = server::started(starting)?;
         tracing::info!(address = %listening.address, public_url = %assembled.settings.public_url, "listening");
         let stop_delay = assembled.settings.stop_delay;
         let served = server::serve(listening, signals, assembled, axum::Router::new(), stop_delay).await;

@@ -116,13 +116,13 @@ const LINGER: Duration = Duration::from_secs(1);
 /// process group. The process then gets two signals within this time.
 const SAME: Duration = Duration::from_millis(500);
 
-/// Exits the process although handlers are running.
+/// Exits the process, although handlers are running.
 pub(super) fn stop_at_once() -> ! {
     tracing::warn!("stopped at once");
     exit(1)
 }
 
-/// Shutting the runtime down instead would wait for code that blocks.
+/// Exits the process. Shutting the runtime down instead would wait for code that blocks.
 fn exit(status: i32) -> ! {
     #[cfg(feature = "cli")]
     super::log::flush();
@@ -142,6 +142,13 @@ pub(super) fn stop_during_start() -> Result<AbortOnDropHandle<()>, StartError> {
     })))
 }
 
+/// Ends [`stop_during_start`]. The new signals wait before the old ones are dropped, so that none is lost.
+pub(super) fn started(starting: AbortOnDropHandle<()>) -> Result<Signals, StartError> {
+    let signals = Signals::new()?;
+    drop(starting);
+    Ok(signals)
+}
+
 /// The signals that ask the process to stop.
 pub(crate) struct Signals {
     terminate: Signal,
@@ -150,7 +157,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Begins to wait for the signals. This is done before the program says that it listens.
-    pub(super) fn new() -> Result<Self, StartError> {
+    fn new() -> Result<Self, StartError> {
         let waiting = |kind| {
             signal(kind).map_err(|error| {
                 let sentence = format!("The program cannot wait for the signals SIGTERM and SIGINT: {error}.");
@@ -205,7 +212,7 @@ fn head_size<B>(request: &Request<B>) -> usize {
 }
 
 /// The settings of a connection's HTTP.
-pub(super) fn http(limits: Limits) -> http1::Builder {
+pub(super) fn http_settings(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     // Hyper may make the read buffer larger than `max_buf_size`, so the head also has its own limit. Hyper's timer is
     // off, because hyper would create a timer for each request; `Connections` enforces the time limit instead.
@@ -234,12 +241,12 @@ pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) 
 }
 
 /// A request that is being answered on a connection.
-pub(super) struct Asked {
+pub(super) struct Answering {
     watched: Arc<Watched>,
     is_last: bool,
 }
 
-impl Asked {
+impl Answering {
     /// Tells the connection that a request has arrived, and when its body arrives. The answer closes the connection if
     /// `is_last` is set, or if the request has a large head.
     pub(super) fn begin(
@@ -248,12 +255,12 @@ impl Asked {
         is_last: bool,
     ) -> (Self, Request<Arriving>) {
         watched.call_begins();
-        let asked = Self {
+        let answering = Self {
             watched: Arc::clone(watched),
             is_last: is_last || head_size(&request) > LARGEST_HEAD_KEPT,
         };
         let request = request.map(|body| Arriving::new(body, Arc::clone(watched)));
-        (asked, request)
+        (answering, request)
     }
 
     /// Tells the connection that the answer is to be sent.
@@ -301,7 +308,7 @@ impl Server {
         Self {
             listener,
             service: Service::with(assembled, beside),
-            http: http(limits),
+            http: http_settings(limits),
             connections: Connections::new(limits),
             readiness,
             wrong_protocols: Arc::default(),
@@ -349,12 +356,12 @@ impl Server {
         #[cfg(feature = "tls")]
         let presented = handshake.clone();
         let answer = service_fn(move |request: Request<Incoming>| {
-            let (asked, request) = Asked::begin(&watched, request, readiness.is_stopping());
+            let (answering, request) = Answering::begin(&watched, request, readiness.is_stopping());
             #[cfg(feature = "tls")]
-            let answering = service.answer_certified(certified(request, presented.as_ref()));
+            let response = service.answer_certified(certified(request, presented.as_ref()));
             #[cfg(not(feature = "tls"))]
-            let answering = service.answer(request);
-            answering.map_ok(|response| asked.end(response))
+            let response = service.answer(request);
+            response.map_ok(|response| answering.end(response))
         });
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);
         let connection = Driven::new(graceful.watch(connection));

@@ -20,7 +20,7 @@ use super::Limits;
 use super::connection::{Connection, Stream, refuse};
 use super::connections::{Connections, Open};
 use super::driven::Driven;
-use super::server::{Asked, accepted, http};
+use super::server::{Answering, accepted, http_settings};
 
 /// The largest number of connections. A browser opens up to six.
 const CONNECTIONS: usize = 16;
@@ -31,7 +31,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
         connections: Some(CONNECTIONS),
         ..limits
     };
-    let http = http(limits);
+    let http = http_settings(limits);
     let connections = Connections::new(limits);
     let graceful = GracefulShutdown::new();
     let mut closing = pin!(Arc::clone(&connections).close_overdue());
@@ -67,9 +67,9 @@ fn serve_one(stream: TcpStream, open: Open, http: &http1::Builder, router: Route
     let watched = Arc::clone(&open.watched);
     let connection = Connection::new(Stream::Plain(stream), Arc::clone(&watched));
     let answer = service_fn(move |request| {
-        let (asked, request) = Asked::begin(&watched, request, false);
-        let answering = router.clone().call(request.map(Body::new));
-        answering.map_ok(|response| asked.end(response))
+        let (answering, request) = Answering::begin(&watched, request, false);
+        let response = router.clone().call(request.map(Body::new));
+        response.map_ok(|response| answering.end(response))
     });
     let connection = http.serve_connection(TokioIo::new(connection), answer);
     let connection = Driven::new(graceful.watch(connection));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::CertificateError;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// Trusts the authorities that this system trusts, or those in the file that `SSL_CERT_FILE` names, because a server may be
@@ -20,29 +21,47 @@ pub(super) fn by_this_system() -> TlsConfig {
     TlsConfig::builder().root_certs(roots).build()
 }
 
-/// Why a call of another server failed, as a clause. Of a certificate that is not accepted, the HTTP client says only what
-/// `Debug` prints.
+/// Why a call of another server failed, as a clause.
 pub(super) fn why(error: &ureq::Error) -> String {
-    let said = error.to_string();
-    let Some((_, problem)) = said.split_once("invalid peer certificate: ") else {
-        return said;
+    let Some(problem) = certificate_problem(error) else {
+        return error.to_string();
     };
-    let clause = match problem {
+    let of_webpki = match problem {
+        CertificateError::Other(cause) => cause.0.downcast_ref(),
+        _ => None,
+    };
+    let clause = match (problem, of_webpki) {
         // A signature is bad if the issuer has the name of a known authority, but another key.
-        "UnknownIssuer" | "BadSignature" => {
+        (CertificateError::UnknownIssuer | CertificateError::BadSignature, _) => {
             "is not issued by an authority that this system trusts; if the authority is your own, set SSL_CERT_FILE to the file of its certificate"
         }
-        problem if problem.contains("CaUsedAsEndEntity") => {
+        (_, Some(webpki::Error::CaUsedAsEndEntity)) => {
             "is the certificate of an authority; issue one to the server with `basicConstraints = CA:FALSE`"
         }
-        problem if problem.contains("UnsupportedCertVersion") => {
+        (_, Some(webpki::Error::UnsupportedCertVersion)) => {
             "is not of version 3; issue one with extensions, such as `subjectAltName`"
         }
-        "BadEncoding" => "cannot be read as an X.509 certificate",
-        problem if problem.starts_with("certificate ") => {
-            return format!("its certificate is not accepted ({problem})");
-        }
+        (CertificateError::BadEncoding, _) => "cannot be read as an X.509 certificate",
+        // Only these are sentences; `Display` writes the others as `Debug`.
+        (
+            CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYetContext { .. }
+            | CertificateError::NotValidForNameContext { .. },
+            _,
+        ) => return format!("its certificate is not accepted ({problem})"),
         _ => "is not valid; make a new one",
     };
     format!("its certificate {clause}")
+}
+
+fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
+    let error = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref()?,
+        _ => return None,
+    };
+    match error {
+        rustls::Error::InvalidCertificate(problem) => Some(problem),
+        _ => None,
+    }
 }

@@ -118,7 +118,7 @@
 //! | the handler answers | counts |
 //! | the handler refuses with a 4xx, or says "not now" | is given back |
 //! | the handler fails in another way, or the process is killed; transactional | is rolled back |
-//! | the same, rerunnable | counts; a retry takes it over, and decides, unless it says "not now" |
+//! | the same, rerunnable | counts; a retry takes it over, and its outcome decides, except "not now", which changes nothing |
 //! | the same, at most once | counts; if the outcome is unknown, until a person settles it as not done |
 //! | a retry gets the answer that was kept | does not change |
 //!

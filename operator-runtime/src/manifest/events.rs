@@ -9,6 +9,8 @@ use super::model::Described;
 use crate::endpoint::event::EventHandler;
 use crate::protocol::public_url::PublicUrl;
 use crate::schema::definitions::{self, Inline};
+#[cfg(feature = "cli")]
+use crate::schema::keywords::requires;
 
 /// The description of the events that a handler takes, at this path below the public URL. No type in it has a name, so
 /// that no type of an event changes the name of a type of the app.
@@ -43,11 +45,10 @@ pub(crate) fn sample(schema: &Value) -> Value {
     let Some(properties) = schema["properties"].as_object() else {
         return Value::Null;
     };
-    let required = schema["required"].as_array();
     let mut object = Map::new();
     for (name, property) in properties {
         let value = sample(property);
-        if !value.is_null() || required.is_some_and(|required| required.iter().any(|one| one == name)) {
+        if !value.is_null() || requires(schema, name) {
             object.insert(name.clone(), value);
         }
     }

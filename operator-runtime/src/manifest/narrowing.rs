@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::schema::keywords::stricter;
+
 /// One tighter rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Narrowing {
@@ -101,25 +103,21 @@ fn lost_types(sent: &Value, expected: &Value) -> Option<Narrowing> {
 /// Tighter bounds of numbers and lengths.
 fn bounds(sent: &Value, expected: &Value) -> Vec<Narrowing> {
     let bounds = [
-        ("minimum", true, "at least", "less than"),
-        ("exclusiveMinimum", true, "more than", "at most"),
-        ("maximum", false, "at most", "more than"),
-        ("exclusiveMaximum", false, "less than", "at least"),
-        ("minLength", true, "a text length of at least", "a text shorter than"),
-        ("maxLength", false, "a text length of at most", "a text longer than"),
-        ("minItems", true, "a list length of at least", "a list shorter than"),
-        ("maxItems", false, "a list length of at most", "a list longer than"),
+        ("minimum", "at least", "less than"),
+        ("exclusiveMinimum", "more than", "at most"),
+        ("maximum", "at most", "more than"),
+        ("exclusiveMaximum", "less than", "at least"),
+        ("minLength", "a text length of at least", "a text shorter than"),
+        ("maxLength", "a text length of at most", "a text longer than"),
+        ("minItems", "a list length of at least", "a list shorter than"),
+        ("maxItems", "a list length of at most", "a list longer than"),
     ];
     let mut found = Vec::new();
-    for (keyword, is_least, now, lost) in bounds {
-        let Some(bound) = expected[keyword].as_f64() else {
+    for (keyword, now, lost) in bounds {
+        let (Some(bound), Some(stricter)) = (expected[keyword].as_f64(), stricter(keyword)) else {
             continue;
         };
-        if sent[keyword]
-            .as_f64()
-            .is_none_or(|sent| if is_least { bound > sent } else { bound < sent })
-            && !is_implied(sent, keyword, bound)
-        {
+        if sent[keyword].as_f64().is_none_or(|sent| stricter(&bound, &sent)) && !is_implied(sent, keyword, bound) {
             let bound = &expected[keyword];
             found.push(Narrowing::new(format!("{now} {bound}"), format!("{lost} {bound}")));
         }

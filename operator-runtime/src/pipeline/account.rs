@@ -24,8 +24,13 @@ pub(crate) struct Account {
 
 /// The span of a call. Every line that is logged within it names the caller. The headers are read only if the span is
 /// recorded.
-pub(super) fn span(endpoint: &PreparedEndpoint, caller: &Caller, idempotency_key: &str, headers: &HeaderMap) -> Span {
-    let trace = LazyCell::new(|| TraceParent::of(headers));
+pub(super) fn span(
+    endpoint: &PreparedEndpoint,
+    caller: &Caller,
+    idempotency_key: &str,
+    headers: &HeaderMap,
+    trace: &LazyCell<Option<TraceParent>, impl FnOnce() -> Option<TraceParent>>,
+) -> Span {
     tracing::info_span!(
         "call",
         endpoint = endpoint.endpoint.name,

@@ -1,6 +1,7 @@
 //! Admits a verified call: checks what its caller may do, takes a permit, and finds and claims the call's operation, for
 //! which the content may have to be decoded first.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -160,12 +161,14 @@ impl Pipeline {
 
     /// The span of a call, as a child of the caller's span.
     fn span(&self, endpoint: &PreparedEndpoint, caller: &Caller, headers: &HeaderMap, idempotency_key: &str) -> Span {
-        let span = account::span(endpoint, caller, idempotency_key, headers);
+        // Parsed only if the span is recorded or adopted.
+        let trace = LazyCell::new(|| TraceParent::of(headers));
+        let span = account::span(endpoint, caller, idempotency_key, headers, &trace);
         // Before the span is entered, because its parent cannot be set later.
         if let Some(adopt) = &self.adopt
-            && let Some(trace) = TraceParent::of(headers)
+            && let Some(trace) = &*trace
         {
-            adopt(&span, &trace);
+            adopt(&span, trace);
         }
         span
     }

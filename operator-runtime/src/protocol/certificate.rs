@@ -17,6 +17,7 @@ use webpki::EndEntityCert;
 
 use super::caller::{Caller, Scheme};
 use super::envelope::parse_hex;
+use super::public_url::is_scheme;
 use super::refusal::Refusal;
 use super::secret_text::Words;
 use super::secrets::{self, KeyName, Secret, SecretsError};
@@ -154,13 +155,6 @@ impl ClientName {
     }
 }
 
-/// Whether a text is the scheme of a URI (RFC 3986 §3.1).
-fn is_scheme(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-}
-
 impl fmt::Display for ClientName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -251,8 +245,8 @@ fn why(error: &rustls::Error) -> String {
     clause.to_owned()
 }
 
-/// Why no certificate like this one can be used, whoever issued it: a clause. The text of the error itself is that of its
-/// `Debug`.
+/// Why no certificate like this one can be used, whoever issued it: a clause. It is written here, because rustls prints
+/// these errors only as `Debug`.
 pub(crate) fn unusable(error: &rustls::Error) -> &'static str {
     let rustls::Error::InvalidCertificate(error) = error else {
         return "cannot be used: make a new one";

@@ -206,6 +206,13 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+/// Whether a text is the scheme of a URI (RFC 3986 §3.1).
+pub(crate) fn is_scheme(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::PublicUrl;

@@ -43,7 +43,7 @@ pub(super) fn is_tenant(text: &str) -> bool {
 /// Names the character with which a text begins, if it is a space, a quote or an invisible character.
 pub(crate) fn wrong_beginning(text: &str) -> Option<String> {
     let first = text.chars().next();
-    let wrong = first.filter(|letter| *letter == ' ' || is_quote(*letter) || is_unseen(*letter));
+    let wrong = first.filter(|letter| is_wrong_around(*letter));
     wrong.map(name)
 }
 
@@ -64,8 +64,7 @@ fn name_problem(what: &str, text: &str) -> Option<String> {
 }
 
 fn value_problem(Words { value, form, .. }: Words, text: &str) -> Option<String> {
-    let surrounds = |letter: char| letter == ' ' || is_quote(letter) || is_unseen(letter);
-    let within = text.trim_matches(surrounds);
+    let within = text.trim_matches(is_wrong_around);
     // A text of only `=` is the padding of a base64 secret that was written without an id.
     let is_empty = |text: &str| {
         text.trim_matches(|letter: char| letter == '=' || letter.is_whitespace())
@@ -111,6 +110,11 @@ impl Found {
             others => format!("{} and {last}", others.join(", ")),
         })
     }
+}
+
+/// Whether a character must not stand around a value.
+fn is_wrong_around(letter: char) -> bool {
+    letter == ' ' || is_quote(letter) || is_unseen(letter)
 }
 
 /// Whether a character is invisible: a control character, a byte-order mark, a zero-width character, or any space but

@@ -22,9 +22,9 @@ pub struct AuditRow {
     pub operation: OperationId,
     /// The endpoint, the idempotency key and the tenant.
     pub origin: Origin,
-    /// The id of the credential that made the call. The row of a settlement has it from the operation's newest row with
-    /// inputs, and `None` if there is no such row, as after a crash that no retry has noticed; so with `scheme`, `inputs`
-    /// and `trace_id`.
+    /// The id of the credential that made the call. In the row of a settlement, `key_id`, `scheme`, `inputs` and `trace_id`
+    /// are those of the operation's newest row with inputs, or `None` without such a row, as after a crash that no retry
+    /// has noticed.
     pub key_id: Option<String>,
     /// The scheme of the credential, in the word of the log.
     pub scheme: Option<Cow<'static, str>>,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 #[cfg(feature = "sqlite")]
 use super::{Durability, SqliteStore};
 use super::{MemoryStore, Store, StoreError};
+use crate::protocol::public_url::is_scheme;
 use crate::protocol::secret_text::wrong_beginning;
 
 /// The addresses that this build accepts, in words.
@@ -76,8 +77,7 @@ pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
 /// and in libpq's other form, `host=db password=…`, what precedes the first colon is no scheme.
 pub(crate) fn scheme(address: &str) -> Option<&str> {
     let (scheme, rest) = address.split_once(':')?;
-    let may_be_in_one = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
-    let is_url = rest.starts_with("//") && !scheme.is_empty() && scheme.bytes().all(may_be_in_one);
+    let is_url = rest.starts_with("//") && is_scheme(scheme);
     (is_url || matches!(scheme, "memory" | "sqlite")).then_some(scheme)
 }
 

@@ -55,8 +55,7 @@ pub(super) async fn run(app: App) -> Done {
     admin::serve_while_held(&assembled)
         .await
         .map_err(|problem| problem.to_string())?;
-    let signals = server::Signals::new().map_err(|error| error.to_string())?;
-    drop(starting);
+    let signals = server::started(starting).map_err(|error| error.to_string())?;
     super::print(&welcome(&assembled, address, console.is_some(), &key))?;
     server::serve(
         listening,

@@ -8,7 +8,7 @@ pub(super) async fn run(app: App) -> Done {
     use std::process::ExitCode;
     use std::sync::Arc;
 
-    use crate::app::server::{Signals, stop_at_once, stop_during_start};
+    use crate::app::server::{started, stop_at_once, stop_during_start};
     use crate::app::{announcement, assemble, mcp};
     use crate::clock::SystemClock;
     use crate::upkeep::sweeping::sweep_while_held;
@@ -20,8 +20,7 @@ pub(super) async fn run(app: App) -> Done {
         .await
         .map_err(|error| error.to_string())?;
     announcement::announce(&assembled);
-    let mut signals = Signals::new().map_err(|error| error.to_string())?;
-    drop(starting);
+    let mut signals = started(starting).map_err(|error| error.to_string())?;
     let sweeping = sweep_while_held(&assembled.pipeline);
     let (served, told_to_stop) = tokio::select! {
         served = mcp::stdio::serve(&assembled) => (served, false),

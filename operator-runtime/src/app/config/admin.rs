@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 #[cfg(feature = "cli")]
 use super::credentials::{none_if_empty, read_list};
+#[cfg(feature = "cli")]
 use super::secret_file::SecretFile;
 #[cfg(feature = "cli")]
 use super::settled;

@@ -19,6 +19,7 @@ use crate::app::tls::ServerTls;
 use crate::pipeline::rate::{NotARate, Rate};
 use crate::protocol::credentials::Credentials;
 use crate::protocol::public_url::PublicUrl;
+use crate::protocol::secret_text::wrong_beginning;
 
 /// Settings that have been checked.
 pub(crate) struct Settled {
@@ -303,13 +304,13 @@ fn address_in(file: &SecretFile<'_>) -> Result<String, StartProblem> {
         return Err(problem);
     }
     let text = text.unwrap_or_default();
-    match text.trim() {
+    let text = text.trim();
+    if let Some(beginning) = wrong_beginning(text) {
+        return Err(file.problem(format!("The file {} begins with {beginning}: remove it.", file.place())));
+    }
+    match text {
         "" => Err(file.problem(format!(
             "The file {} is empty: write the address of the store into it.",
-            file.place()
-        ))),
-        marked if marked.starts_with('\u{feff}') => Err(file.problem(format!(
-            "The file {} begins with a byte-order mark: remove it, for example by saving the file in UTF-8 without it.",
             file.place()
         ))),
         address if address.contains('\n') => Err(file.problem(format!(

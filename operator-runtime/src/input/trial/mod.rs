@@ -65,14 +65,14 @@ pub(super) fn disagreement(schema: &Value, checked: &Checked, tried: fn(&Value) 
         }
         let loose = Trial {
             checked: without_texts.as_ref()?,
-            places: Places::of(schema),
             texts: Texts::MadeUp,
             ..exact
         };
-        loose
-            .accepts(&sample)
-            .then(|| loose.disagreement(&sample, &mut is_new))
-            .flatten()
+        if loose.accepts(&sample) {
+            loose.disagreement(&sample, &mut is_new)
+        } else {
+            None
+        }
     })
 }
 
@@ -180,6 +180,7 @@ impl Trial<'_> {
             .into_iter()
             .flatten()
             .map(|(other, value)| (other.as_str(), value));
+        // Null belongs to no other name. Only whether the schema accepts it matters.
         values.chain([("", &Value::Null)]).any(|(other, value)| {
             let mut all = fields.cloned().unwrap_or_default();
             all.insert(name.to_owned(), value.clone());

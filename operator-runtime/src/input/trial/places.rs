@@ -8,6 +8,7 @@ use super::probe;
 use crate::schema::definitions;
 
 /// Finds the parts of a schema that apply to a place of a value.
+#[derive(Clone, Copy)]
 pub(super) struct Places<'s> {
     schema: &'s Value,
     definitions: Option<&'s Map<String, Value>>,

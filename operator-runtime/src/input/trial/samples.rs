@@ -47,9 +47,7 @@ impl Sampler<'_> {
     fn samples(&self, schema: &Value, depth: usize) -> Vec<Value> {
         let mut samples = self.of_keywords(schema, depth);
         samples.truncate(self.most);
-        let written = schema["examples"].as_array().into_iter().flatten();
-        let written = written.chain(schema.get("default").filter(|default| !default.is_null()));
-        for sample in written.take(MOST) {
+        for sample in scalars::written(schema).take(MOST) {
             if !samples.contains(sample) {
                 samples.push(sample.clone());
             }

@@ -86,10 +86,15 @@ fn json_of(number: f64) -> Value {
     }
 }
 
+/// The values that the author of a schema has written as examples or default.
+pub(super) fn written(schema: &Value) -> impl Iterator<Item = &Value> {
+    let examples = schema["examples"].as_array().into_iter().flatten();
+    examples.chain(schema.get("default").filter(|default| !default.is_null()))
+}
+
 /// A text. One that the author of the schema has written comes first, because its type is most likely to accept it.
 pub(super) fn text(schema: &Value) -> String {
-    let written = schema["examples"].as_array().into_iter().flatten();
-    let written = written.chain(schema.get("default")).filter_map(Value::as_str);
+    let written = written(schema).filter_map(Value::as_str);
     let mut texts: Vec<String> = written.map(str::to_owned).collect();
     // Manifests do not have this format. The text that is made from its pattern has a time zone that does not exist.
     let zoned = schema["pattern"].as_str().filter(|pattern| *pattern == exact::zoned());

@@ -62,9 +62,8 @@ impl Wrong {
             // A text of a sample is made up, unless the schema lists it. An enum whose schema is that of any text
             // refuses it.
             Self::Variant { given, .. } => lists(schema, given),
-            // Each variant must refuse the form: one that refuses only the made-up values may accept others. A sample
-            // of one variant lacks fields of another, so a missing field does not show that a variant never fits, nor
-            // that one does.
+            // Each variant must refuse the form: one that refuses only the made-up values may accept others. A missing
+            // field shows nothing, because a sample of one variant usually lacks the fields of the others.
             Self::Untagged(reasons) => {
                 let is_of_form = |reason: &Self| reason.is_of_form(schema);
                 let mut others = reasons.iter().filter(|reason| !matches!(reason, Self::Missing));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::schema::definitions::is_annotation;
-use crate::schema::keywords::requires;
+use crate::schema::keywords::{requires, stricter};
 
 /// The keywords whose rules could not be combined.
 pub(super) type Lost = Vec<String>;
@@ -151,15 +151,6 @@ fn absorb_value(own: &mut Value, other: Value, lost: &mut Lost) {
         // `true` has no rules, and `false` has all.
         Value::Bool(true) => *own = other,
         _ => {}
-    }
-}
-
-/// Whether the first of two bounds is the stricter one, for a keyword that is a bound.
-fn stricter(keyword: &str) -> Option<fn(&f64, &f64) -> bool> {
-    match keyword {
-        "exclusiveMinimum" | "minContains" | "minItems" | "minLength" | "minProperties" | "minimum" => Some(f64::gt),
-        "exclusiveMaximum" | "maxContains" | "maxItems" | "maxLength" | "maxProperties" | "maximum" => Some(f64::lt),
-        _ => None,
     }
 }
 

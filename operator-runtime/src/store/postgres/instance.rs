@@ -12,8 +12,8 @@ const READ: &str = "SELECT pg_postmaster_start_time(), system_identifier, pg_is_
 /// A server that runs.
 #[derive(Debug)]
 pub(super) struct Instance {
-    /// When the server was started, to the microsecond. This tells servers apart, because the copies of a database
-    /// differ in nothing else that every role may read and that is the same over each way to the server.
+    /// When the server was started, to the microsecond. Copies of a database differ in nothing else that every role may
+    /// read.
     started: SystemTime,
     /// A primary and its standbys have the same.
     system: i64,
@@ -31,8 +31,8 @@ impl Instance {
     }
 
     /// Whether a server, to which the same address leads, has taken the place of this one: it is another server with the
-    /// same data, and accepts writes. A pooler or a load balancer may also lead to a standby, or to one of several
-    /// servers that accept writes. These servers are there beside this one, which may be well.
+    /// same data, and accepts writes. A pooler or a load balancer may also lead to a standby, or to another database. Such
+    /// a server does not replace this one, which may still work.
     pub(super) fn is_replaced_by(&self, other: &Self) -> bool {
         !other.is_standby && other.system == self.system && other.started != self.started
     }

@@ -270,7 +270,7 @@ impl Store for RedisStore {
         })
     }
 
-    /// Whether the server would accept a write and, with `wait=N`, has so many replicas. In a cluster, only one node is
+    /// Whether the server would accept a write and, with `wait=N`, has at least N replicas. In a cluster, only one node is
     /// asked: while another node is lost, the calls whose keys are elsewhere are answered.
     fn ping(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
