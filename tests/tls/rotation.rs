@@ -1,13 +1,15 @@
 //! Files of credentials and certificates that are replaced while the program runs.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tests::caller::SECRET;
 use tests::certificates::Certificate;
+use tests::process::{Server, build};
 
 use crate::authority::{Authority, Valid};
 use crate::desk::{Curl, Desk, file, folder_with, place, replace};
@@ -166,6 +168,68 @@ fn sighup_takes_the_files_up_at_once_and_a_removed_key_no_longer_signs() {
     }
     // Ten changes, each within its own time, would take more than a minute.
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn dev_takes_the_files_up_too() {
+    let folder = folder_with(&[("keys", &keys())]);
+    let path = folder.path().join("keys");
+    let list = format!("@{}", place(&path));
+    let mut command = Command::new(build("support-desk", "dev"));
+    let environment = [("OPERATOR_SIGNING_KEY", ""), ("OPERATOR_SIGNING_KEYS", &*list)];
+    let mut child = Server::serving(command.arg("dev"), folder.path(), &environment)
+        .env("RUST_LOG", "info")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = |output| BufReader::new(output).lines().map_while(Result::ok);
+    let mut printed = lines(Box::new(child.stdout.take().unwrap()) as Box<dyn Read>);
+    assert!(printed.any(|line| line.starts_with("Serving at http://")));
+    replace(&path, "shop/next=op_sk_the_next_key\n");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let mut log = lines(Box::new(child.stderr.take().unwrap()));
+    assert!(log.any(|line| line.contains("added the signing key shop/next")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_token_of_the_admin_page_never_becomes_a_credential_of_a_caller() {
+    const ADMIN: &str = "op_sk_token_of_a_person";
+    let desk = Desk::start_in(
+        folder_with(&[
+            ("tokens", "agent=op_sk_token_of_the_agent\n"),
+            ("people", &format!("ana={ADMIN}\n")),
+        ]),
+        &[
+            ("OPERATOR_API_KEYS", "@{folder}/tokens"),
+            ("OPERATOR_ADMIN", "127.0.0.1:0"),
+            ("OPERATOR_ADMIN_TOKENS", "@{folder}/people"),
+        ],
+    );
+    let calls_with = |token: &str| {
+        let header = format!("authorization: Bearer {token}");
+        let calling = desk.curl().posting("k", FIND).with(&["-H", &header]);
+        calling.get(&desk.url("/orders/find")).status
+    };
+    let not_replaced = "credentials were not replaced, and the old ones stay in use";
+    let usual = "agent=op_sk_token_of_the_agent\n";
+    for taken in [format!("agent={ADMIN}\n"), format!("{usual}other={ADMIN}\n")] {
+        replace(&file(&desk, "tokens"), &taken);
+        desk.signal("HUP");
+        desk.log
+            .wait_for(&[not_replaced, "equals the token default/ana of the admin page"]);
+        assert_eq!((calls_with(ADMIN), calls_with("op_sk_token_of_the_agent")), (401, 200));
+        replace(&file(&desk, "tokens"), usual);
+    }
+    // Once it is no longer a person's, it may become a caller's.
+    replace(&file(&desk, "people"), "ana=op_sk_next_token_of_a_person\n");
+    replace(&file(&desk, "tokens"), &format!("agent={ADMIN}\n"));
+    desk.signal("HUP");
+    desk.log.wait_for(&["added the API key default/agent"]);
+    assert_eq!((calls_with(ADMIN), calls_with("op_sk_token_of_the_agent")), (200, 401));
 }
 
 #[test]

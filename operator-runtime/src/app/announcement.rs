@@ -1,4 +1,4 @@
-//! Log messages of start-up: the crates of the endpoints, the store, weak or very many signing keys, and the store's warning.
+//! Log messages of start-up: the crates of the endpoints, the store, weak or very many keys, and the store's warning.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,11 @@ pub(super) fn announce(assembled: &Assembled) {
     for name in credentials.api_keys.weak() {
         tracing::warn!("the API key {name:?} is so short that it can be guessed: make a new one with `keygen`");
     }
-    let (keys, body) = (credentials.keys.count(), assembled.settings.limits.body);
+    let keys = credentials.keys.count() + credentials.verifying_keys.count();
+    let body = assembled.settings.limits.body;
     if keys.saturating_mul(body) > MOST_TO_HASH {
         tracing::warn!(
-            "a request is hashed once for each of the {keys} signing keys before its caller is known: use fewer keys, or set `Config::body_limit` to less than {body} bytes"
+            "a request is hashed once for each of the {keys} signing and verifying keys before its caller is known: use fewer keys, or set `Config::body_limit` to less than {body} bytes"
         );
     }
     let store = assembled.pipeline.store();

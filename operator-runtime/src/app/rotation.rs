@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+#[cfg(feature = "cli")]
+use super::start_error::StartProblem;
 use super::{Assembled, Config};
 #[cfg(feature = "cli")]
 use crate::protocol::api_keys::ApiKeys;
@@ -118,7 +120,10 @@ pub(super) async fn fetch_keys(assembled: &Assembled) {
 /// Reads all files, and replaces the credentials of every endpoint and the server's certificate. If there is a problem
 /// with the credentials, none of them is replaced; the certificate is replaced on its own.
 fn replace(assembled: &Assembled) {
-    match assembled.config.credentials() {
+    let new = assembled.config.credentials();
+    #[cfg(feature = "cli")]
+    let new = replace_admin_tokens(assembled, new);
+    match new {
         Ok(new) => put(assembled, new),
         Err(problems) => {
             for problem in problems {
@@ -128,17 +133,21 @@ fn replace(assembled: &Assembled) {
     }
     #[cfg(feature = "tls")]
     replace_certificate(assembled);
-    #[cfg(feature = "cli")]
-    replace_admin_tokens(assembled);
 }
 
-/// Reads the admin page's tokens again, and replaces those in use.
+/// Reads the admin page's tokens again, and replaces those in use. `new` are the callers' credentials that were read;
+/// returns them, or the problem if one of them is a token that stays in use.
 #[cfg(feature = "cli")]
-fn replace_admin_tokens(assembled: &Assembled) {
+fn replace_admin_tokens(
+    assembled: &Assembled,
+    new: Result<Credentials, Vec<StartProblem>>,
+) -> Result<Credentials, Vec<StartProblem>> {
     let Some(admin) = &assembled.settings.admin else {
-        return;
+        return new;
     };
-    match assembled.config.read_admin_tokens(Some(&assembled.credentials.load())) {
+    let in_use = assembled.credentials.load();
+    let callers = new.as_ref().unwrap_or(&in_use);
+    match assembled.config.read_admin_tokens(Some(callers)) {
         Ok(new) => {
             let described = |tokens: &ApiKeys| -> BTreeSet<_> {
                 let digests = tokens.digests();
@@ -154,6 +163,17 @@ fn replace_admin_tokens(assembled: &Assembled) {
                 tracing::error!("admin tokens were not replaced, and the old ones stay in use: {problem}");
             }
         }
+    }
+    let new = new?;
+    let tokens = admin.tokens.load();
+    match tokens.one_of_a_caller(&new.keys, &new.api_keys) {
+        None => Ok(new),
+        Some(token) => Err(vec![StartProblem::of(
+            admin.listen.setting,
+            format!(
+                "one of the new credentials of callers equals the token {token:?} of the admin page: use another one (`keygen` makes one), because a caller must not settle operations."
+            ),
+        )]),
     }
 }
 

@@ -1,6 +1,8 @@
 //! API keys: tokens that a caller sends with each request, as a bearer token (RFC 6750) or as `X-API-Key`.
 
 use std::collections::HashMap;
+#[cfg(feature = "cli")]
+use std::collections::HashSet;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -61,6 +63,15 @@ impl ApiKeys {
     /// The name and the SHA-256 of each API key.
     pub(crate) fn digests(&self) -> impl Iterator<Item = (&KeyName, [u8; 32])> {
         self.0.iter().map(|key| (&key.name, key.digest))
+    }
+
+    /// One of these tokens of people that is also a credential of a caller.
+    #[cfg(feature = "cli")]
+    pub(crate) fn one_of_a_caller(&self, keys: &Keys, callers: &Self) -> Option<&KeyName> {
+        let all = keys.digests().chain(callers.digests());
+        let of_callers: HashSet<[u8; 32]> = all.map(|(_, digest)| digest).collect();
+        let mut shared = self.0.iter().filter(|token| of_callers.contains(&token.digest));
+        shared.next().map(|token| &token.name)
     }
 
     /// The API keys that are short enough to be guessed.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 
 use super::{Done, call, endpoints, key_file, program, said};
-use crate::app::{App, Assembled, admin, announcement, assemble, console, server};
+use crate::app::{App, Assembled, admin, announcement, assemble, console, rotation, server};
 use crate::clock::{Clock, SystemClock};
 
 /// How long the rows of the audit are kept, unless a setting says otherwise.
@@ -52,6 +52,8 @@ pub(super) async fn run(app: App) -> Done {
     } else {
         key_file.display().to_string()
     };
+    rotation::fetch_keys(&assembled).await;
+    rotation::rotate_while_held(&assembled);
     admin::serve_while_held(&assembled)
         .await
         .map_err(|problem| problem.to_string())?;
