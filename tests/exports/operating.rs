@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use operator_runtime::rusqlite;
 use tests::process::{self, installed};
 
 fn read(path: &str) -> String {
@@ -221,13 +222,18 @@ fn the_page_names_only_settings_and_commands_that_exist() {
     }
 }
 
+const REFUND: &str = "INSERT INTO operator_audit
+    (ended, operation, idempotency_key, tenant, endpoint, inputs, outcome, attempts) VALUES
+    ('2026-01-31T09:30:00.250Z', 'o', 'before-the-backup', 'shop', 'refund_order', '{}', 'done', 1)";
+
 #[test]
 fn the_commands_on_a_sqlite_store_run_on_it_and_on_its_backup() {
     let folder = tempfile::tempdir().unwrap();
     let program = process::build("support-desk", "dev");
-    process::run_in(folder.path(), &program, &["migrate"]);
-    let audit = || {
-        let page = page();
+    let run = |arguments: &[&str]| process::run_in(folder.path(), &program, arguments);
+    run(&["migrate"]);
+    let page = page();
+    let run_all = || {
         let commands: Vec<_> = page
             .lines()
             .filter_map(|line| line.strip_prefix("$ support-desk "))
@@ -236,23 +242,27 @@ fn the_commands_on_a_sqlite_store_run_on_it_and_on_its_backup() {
         for command in commands {
             let arguments = command.split(" > ").next().unwrap();
             let arguments: Vec<_> = arguments.split(' ').collect();
-            process::run_in(folder.path(), &program, &arguments);
+            run(&arguments);
         }
     };
-    audit();
-    let page = page();
+    run_all();
+    let connection = rusqlite::Connection::open(folder.path().join("operator.db")).unwrap();
+    connection.execute_batch(REFUND).unwrap();
+    drop(connection);
     let row = page.lines().find(|line| line.starts_with("| `sqlite:` |")).unwrap();
     let backup = row.split('`').find(|part| part.starts_with("sqlite3 ")).unwrap();
     accepts(Command::new("sh").args(["-c", backup]).current_dir(folder.path()));
     let restore = "rm -f operator.db operator.db-wal operator.db-shm && mv copy.db operator.db";
     accepts(Command::new("sh").args(["-c", restore]).current_dir(folder.path()));
-    audit();
+    run_all();
+    let kept = run(&["audit", "--format", "jsonl"]);
+    assert!(kept.contains("before-the-backup"), "{kept}");
 }
 
 #[test]
 fn the_page_gives_a_process_the_time_that_a_stop_takes() {
-    // The stop delay and the linger of idle connections, and then the longest handler.
-    let longest = 5 + 2 + 60;
+    // The stop delay and the linger of idle connections, then the longest handler, and twice the read timeout.
+    let longest = 5 + 2 + 60 + 20;
     for (language, part, setting) in [
         ("systemd", "[Service]", "TimeoutStopSec="),
         ("yaml", "kind: Deployment", "terminationGracePeriodSeconds: "),
