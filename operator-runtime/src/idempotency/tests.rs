@@ -2,6 +2,7 @@
 
 mod gate;
 mod history;
+mod limited;
 mod reference;
 mod simulation;
 

@@ -1,6 +1,6 @@
 //! Simulates several servers on one store, one compare-and-swap at a time, and compares each step with the reference.
 
-mod call;
+pub(super) mod call;
 mod judgement;
 mod transaction;
 

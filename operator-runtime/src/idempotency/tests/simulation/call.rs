@@ -135,14 +135,14 @@ impl Seen {
     }
 }
 
-pub(super) fn first(key: u8, body: u8) -> Arc<Record> {
+pub(in crate::idempotency::tests) fn first(key: u8, body: u8) -> Arc<Record> {
     Arc::new(Record::first(
         Fingerprint::new("POST", "/refunds", "application/json", &[body]),
         Origin::new("refund_order", &key.to_string(), "tenant"),
     ))
 }
 
-pub(super) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
+pub(in crate::idempotency::tests) fn outcome(ending: Ending, answer: u32) -> HandlerOutcome {
     let finished = |status: u16, body: String, retryable: bool| HandlerOutcome::Finished {
         response: Response {
             status: http::StatusCode::from_u16(status).unwrap(),
