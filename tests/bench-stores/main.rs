@@ -14,6 +14,7 @@ mod by_hand;
 mod by_redis;
 mod churn;
 mod filled;
+mod guardrails;
 mod measure;
 mod room;
 mod sweep;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use operator_runtime::store::{self, PostgresStore, SqliteStore, Store};
-use operator_runtime::{App, Config, Error, Postgres, Sqlite, Tx, endpoints, operator_api};
+use operator_runtime::{App, Config, Endpoints, Error, Postgres, Sqlite, Tx, endpoints, operator_api};
 use tests::caller::{PUBLIC_URL, SECRET};
 use tests::services;
 use tokio::net::{TcpListener, TcpStream};
@@ -118,12 +119,18 @@ async fn open(kind: Kind, address: &str) -> Own {
 
 /// Serves an app on a store as a program would, and returns the app's address.
 async fn serve(kind: Kind, store: &str) -> SocketAddr {
-    let app = App::new().only(match kind {
+    let served = match kind {
         Kind::Elsewhere => endpoints![elsewhere],
         Kind::InSqlite => endpoints![in_sqlite],
         Kind::InPostgres => endpoints![in_postgres],
-    });
+    };
+    serve_with(served, store, |config| config).await
+}
+
+async fn serve_with(served: Endpoints, store: &str, changed: impl FnOnce(Config) -> Config) -> SocketAddr {
+    let app = App::new().only(served);
     let config = Config::new().signing_key(SECRET).public_url(PUBLIC_URL).store(store);
+    let config = changed(config);
     // The listener is closed again, so the port is free. If another process takes it before the app does, serving
     // fails.
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
@@ -249,7 +256,7 @@ async fn http_alone() {
     }
 }
 
-/// The arguments: the beginning of a store's name, `sweep`, `churn` or `room`; and `--records N`.
+/// The arguments: the beginning of a store's name, `guardrails`, `sweep`, `churn` or `room`; and `--records N`.
 fn arguments() -> (String, Option<u32>) {
     let mut only = String::new();
     let mut records = None;
@@ -273,6 +280,7 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     match &*only {
         "churn" => return runtime.block_on(churn::measure(records.unwrap_or(churn::OPERATIONS))),
+        "guardrails" => return runtime.block_on(guardrails::measure()),
         "room" => return runtime.block_on(room::measure(records.unwrap_or(room::RECORDS))),
         _ => {}
     }

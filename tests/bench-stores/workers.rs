@@ -34,7 +34,16 @@ pub(crate) trait Worker: Send + 'static {
 pub(crate) struct Http {
     stream: TcpStream,
     path: &'static str,
+    inputs: fn() -> String,
     answer: Vec<u8>,
+}
+
+/// The caller with a new order as the input of each call.
+pub(crate) fn with_an_order(caller: Http) -> Http {
+    Http {
+        inputs: || format!(r#"{{"order": {}}}"#, number_unlike_any_other()),
+        ..caller
+    }
 }
 
 impl Http {
@@ -44,6 +53,7 @@ impl Http {
         Self {
             stream,
             path,
+            inputs: || "{}".to_owned(),
             answer: vec![0; 4096],
         }
     }
@@ -61,10 +71,12 @@ impl Worker for Http {
     fn once(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let (path, timestamp, key) = (self.path, now(), unlike_any_other());
-            let signature = sign(path, &key, timestamp, "{}");
+            let inputs = (self.inputs)();
+            let signature = sign(path, &key, timestamp, &inputs);
             let request = format!(
-                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
-                 X-Idempotency-Key: {key}\r\nX-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n{{}}"
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 X-Idempotency-Key: {key}\r\nX-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n{inputs}",
+                inputs.len()
             );
             self.stream.write_all(request.as_bytes()).await.unwrap();
             let mut length = 0;
@@ -185,8 +197,12 @@ fn record(state: State) -> Arc<Record> {
 
 /// A new key for each operation, so that no two operations conflict.
 pub(crate) fn unlike_any_other() -> String {
-    static KEYS: AtomicU64 = AtomicU64::new(0);
-    format!("key-{}", KEYS.fetch_add(1, Ordering::Relaxed))
+    format!("key-{}", number_unlike_any_other())
+}
+
+fn number_unlike_any_other() -> u64 {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A new id as the store's key. It is a hash, so successive operations are far apart in the store's index.
