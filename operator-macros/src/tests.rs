@@ -1,7 +1,9 @@
 //! The expansions of a sample in which each macro is used, as a snapshot. `tests/ui/hygiene.rs` shadows every name in
 //! the snapshot.
 
-use proc_macro2::TokenStream;
+use std::collections::BTreeSet;
+
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Item, Meta};
 
@@ -57,30 +59,35 @@ fn the_sample_expands() {
     insta::assert_snapshot!(prettyplease::unparse(&expansions));
 }
 
-/// The words of the list `OPTIONS` in a file of the macros.
-fn options(file: &str) -> impl Iterator<Item = &str> {
-    let (_, list) = file.split_once("const OPTIONS: [&str; ").unwrap();
-    let (list, _) = list.split_once("];").unwrap();
-    list.split('"').skip(1).step_by(2)
+/// The options in each list `name(…)`, at any depth.
+fn options_of(name: &str, tokens: TokenStream) -> BTreeSet<String> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut found = BTreeSet::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let TokenTree::Group(group) = token else { continue };
+        if index > 0 && matches!(&tokens[index - 1], TokenTree::Ident(ident) if ident == name) {
+            let list: Vec<TokenTree> = group.stream().into_iter().collect();
+            let parts = list.split(|token| matches!(token, TokenTree::Punct(mark) if mark.as_char() == ','));
+            found.extend(parts.filter_map(<[_]>::first).map(ToString::to_string));
+        }
+        found.extend(options_of(name, group.stream()));
+    }
+    found
 }
 
 #[test]
 fn the_sample_has_every_option() {
     let sample: TokenStream = include_str!("tests/sample.rs").parse().unwrap();
-    let sample = sample.to_string();
-    let words: Vec<&str> = sample
-        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
-        .collect();
-    let files = [
-        include_str!("endpoint/attribute.rs"),
-        include_str!("endpoint/constraint.rs"),
-        include_str!("endpoint/limit.rs"),
-        include_str!("event/attribute.rs"),
-    ];
-    let all = files.into_iter().flat_map(options);
-    // Shown in `tests/linked/`, because it names the runtime differently.
-    let missing: Vec<&str> = all
-        .filter(|option| *option != "crate" && !words.contains(option))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
+    for (name, options) in [
+        ("operator_api", &endpoint::attribute::OPTIONS[..]),
+        ("operator_event", &event::attribute::OPTIONS),
+        ("operator", &endpoint::constraint::OPTIONS),
+        ("limit", &endpoint::limit::OPTIONS),
+    ] {
+        let found = options_of(name, sample.clone());
+        let missing = options.iter().filter(|option| !found.contains(**option));
+        // `crate` is shown in `tests/linked/`, because it names the runtime differently.
+        let missing: Vec<_> = missing.filter(|option| **option != "crate").collect();
+        assert!(missing.is_empty(), "{name}: {missing:?}");
+    }
 }

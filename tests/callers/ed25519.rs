@@ -1,10 +1,10 @@
 //! CPython signs with Ed25519, by the package `cryptography`. OpenSSL makes the keys in files.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tests::caller::PUBLIC_URL;
 use tests::process::installed;
 
@@ -29,13 +29,18 @@ pub(crate) fn key_pair() -> [String; 3] {
     std::array::from_fn(|_| lines.next().unwrap())
 }
 
-fn openssl(arguments: &str, folder: &Path) {
-    let made = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+/// A folder with the files that these commands of openssl write.
+fn made_by_openssl(commands: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for command in commands {
+        let made = Command::new("openssl")
+            .args(command.split(' '))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    folder
 }
 
 /// Calls with a private key, and returns the status and the body.
@@ -49,9 +54,10 @@ fn call(desk: &Desk, key: &str, method: &str, path: &str, inputs: &Value, idempo
 
 #[test]
 fn python_signs_a_get_and_a_post_with_a_key_in_each_form() {
-    let files = tempfile::tempdir().unwrap();
-    openssl("genpkey -algorithm ed25519 -out private.pem", files.path());
-    openssl("pkey -in private.pem -pubout -out public.pem", files.path());
+    let files = made_by_openssl(&[
+        "genpkey -algorithm ed25519 -out private.pem",
+        "pkey -in private.pem -pubout -out public.pem",
+    ]);
     let [raw, public, _] = key_pair();
     let [spki, _, public_spki] = key_pair();
     let public_pem = files.path().join("public.pem").display().to_string();
@@ -97,8 +103,7 @@ fn python_signs_a_get_and_a_post_with_a_key_in_each_form() {
 
 #[test]
 fn a_private_key_or_another_kind_of_key_is_a_start_up_problem_that_does_not_show_it() {
-    let files = tempfile::tempdir().unwrap();
-    for made in [
+    let files = made_by_openssl(&[
         "genpkey -algorithm ed25519 -out private.pem",
         "genpkey -algorithm ed25519 -aes256 -pass pass:hush -out encrypted.pem",
         "genpkey -algorithm x25519 -out other.key",
@@ -107,9 +112,7 @@ fn a_private_key_or_another_kind_of_key_is_a_start_up_problem_that_does_not_show
         "pkey -in rsa.key -pubout -out rsa.pem",
         "req -x509 -newkey ed25519 -nodes -subj /CN=tests -keyout certified.key -out certificate.pem",
         "pkey -in private.pem -outform DER -out private.der",
-    ] {
-        openssl(made, files.path());
-    }
+    ]);
     for (file, why) in [
         (
             "private.pem",
@@ -135,14 +138,11 @@ fn a_private_key_or_another_kind_of_key_is_a_start_up_problem_that_does_not_show
 
 #[test]
 fn a_pem_that_is_pasted_or_named_as_a_list_has_one_sentence() {
-    let files = tempfile::tempdir().unwrap();
-    for made in [
+    let files = made_by_openssl(&[
         "genpkey -algorithm ed25519 -out private.pem",
         "pkey -in private.pem -pubout -out public.pem",
         "req -x509 -newkey ed25519 -nodes -subj /CN=tests -keyout certified.key -out certificate.pem",
-    ] {
-        openssl(made, files.path());
-    }
+    ]);
     let text = |file: &str| std::fs::read_to_string(files.path().join(file)).unwrap();
     let list = |name: &str, list: &str| {
         let path = files.path().join(name);

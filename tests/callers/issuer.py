@@ -137,7 +137,7 @@ for line in sys.stdin:
     if "header" in command:
         answer = sign(command)
     if "message" in command:
-        answer = KEYS["ed25519"].sign(command["message"].encode()).hex()
+        answer = signature("Ed25519", command["key"], command["message"].encode()).hex()
     if "mode" in command:
         State.mode = command["mode"]
         State.let_go.set() if State.mode != "hang" else State.let_go.clear()

@@ -83,9 +83,11 @@ impl Issuer {
         self.sign(key, &header(changed), &claims, by)
     }
 
-    /// The signature of a text with the issuer's key `ed25519`, in hexadecimal digits.
-    pub(crate) fn sign_text(&mut self, text: &str) -> String {
-        self.tell(&json!({ "message": text })).as_str().unwrap().to_owned()
+    /// The signature of a text, in hexadecimal digits. The key is the name of one of the issuer's, or the hexadecimal
+    /// digits of an Ed25519 key.
+    pub(crate) fn sign_text(&mut self, key: &str, text: &str) -> String {
+        let command = json!({ "key": key, "message": text });
+        self.tell(&command).as_str().unwrap().to_owned()
     }
 
     fn sign(&mut self, key: &str, header: &Value, claims: &Value, by: Option<&str>) -> String {

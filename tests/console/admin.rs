@@ -13,7 +13,7 @@ use tests::caller::{Answer, post, send};
 use tests::process::{Server, build};
 
 use super::browser::{Browser, ENTER, TAB};
-use super::looks::{FAINT_TEXTS, picture};
+use super::looks::{faint_texts, picture};
 use super::person::text;
 
 const TOKEN: &str = "0123456789abcdef-ana";
@@ -425,10 +425,9 @@ fn a_program_whose_admin_page_could_be_misused_does_not_start() {
 /// Checks the contrast of all texts in light and dark, of which there are at least `texts`, and that nothing is wider than
 /// a window of 400 pixels.
 fn is_readable(browser: &Browser, texts: u32) {
-    let faint = FAINT_TEXTS.replace("seen < 60", &format!("seen < {texts}"));
     for scheme in ["light", "dark"] {
         browser.prefer(scheme);
-        assert_eq!(browser.run(&faint), json!([]), "in {scheme}");
+        assert_eq!(browser.run(&faint_texts(texts)), json!([]), "in {scheme}");
     }
     let metrics = json!({ "width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": false });
     browser.devtools("Emulation.setDeviceMetricsOverride", &metrics);

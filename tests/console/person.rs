@@ -7,7 +7,7 @@ use tests::caller::{PUBLIC_URL, SECRET, now};
 
 use super::browser::{BACKSPACE, Browser, END, ENTER, SPACE, TAB};
 use super::dev::Dev;
-use super::looks::{FAINT_TEXTS, picture};
+use super::looks::{faint_texts, picture};
 
 /// Opens the console at a view. Waits until the request of the form is signed and shown.
 pub(crate) fn open(dev: &Dev, view: &str) -> Browser {
@@ -282,6 +282,6 @@ fn a_person_checks_a_wrong_signature() {
     let same = browser.run("return [...document.querySelectorAll('.row-same th')].map((one) => one.innerText).join()");
     assert_eq!(same, "X-Idempotency-Key,X-Timestamp,content,signing key");
     picture(&browser, "console-check", "dark", (1280, 960));
-    assert_eq!(browser.run(&FAINT_TEXTS.replace("seen < 60", "seen < 20")), json!([]));
+    assert_eq!(browser.run(&faint_texts(20)), json!([]));
     is_clean(&browser, &dev);
 }

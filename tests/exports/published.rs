@@ -274,6 +274,25 @@ const WORDS: [(&str, &str); 6] = [
     ("uniqueItems", "No item may occur twice."),
 ];
 
+/// Whether a report is about a part of the input, or about a type that the input refers to.
+fn is_about(line: &str, tool: &str, input: &str, rules: &BTreeSet<String>) -> bool {
+    let Some(place) = line.strip_prefix(&format!("{tool}: input ")) else {
+        return false;
+    };
+    match place.strip_prefix("(type ").and_then(|rest| rest.split_once(')')) {
+        Some((of, _)) => rules.contains(&format!("$ref {of}")),
+        None => place
+            .strip_prefix(input)
+            .is_some_and(|rest| rest.starts_with([':', '.', '['])),
+    }
+}
+
+/// Whether a report tells that the keyword is lost: it names the keyword, or it is about everything in the value.
+fn tells(line: &str, keyword: &str) -> bool {
+    let whole = ["one of several forms", "is a tuple", "is a map"];
+    line.contains(&format!("(`{keyword}`)")) || whole.iter().any(|whole| line.contains(whole))
+}
+
 #[test]
 fn no_reader_loses_a_rule_without_words_or_a_report() {
     let zoo = process::build_example("tests", "zoo");
@@ -296,21 +315,21 @@ fn no_reader_loses_a_rule_without_words_or_a_report() {
                 rules(schema, &before["$defs"], &mut rules_before);
                 let after = &tool["inputSchema"]["properties"][input];
                 rules(after, &tool["inputSchema"]["$defs"], &mut rules_after);
-                // A report is about a part of the input, or about a type that it refers to.
-                let begin = [format!("{name}: input {input}"), format!("{name}: input (type ")];
-                let is_told = reports
+                let reports: Vec<_> = reports
                     .lines()
-                    .any(|line| begin.iter().any(|begin| line.starts_with(begin)));
+                    .filter(|line| is_about(line, name, input, &rules_before))
+                    .collect();
                 for rule in rules_before.difference(&rules_after) {
                     let keyword = rule.split(' ').next().unwrap();
                     let words = WORDS.iter().find(|(of, _)| *of == keyword);
                     let is_said = words.is_some_and(|(_, words)| after.to_string().contains(words));
+                    let is_told = reports.iter().any(|line| tells(line, keyword));
                     assert!(
                         is_said || is_told || keyword == "$ref",
-                        "{reader}: {name}: {input} loses {rule}: {after}\n{reports}"
+                        "{reader}: {name}: {input} loses {rule}: {after}\n{reports:#?}"
                     );
                     said += usize::from(is_said);
-                    told += usize::from(is_told);
+                    told += usize::from(is_told && !is_said);
                 }
             }
         }

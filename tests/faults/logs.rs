@@ -14,7 +14,7 @@ use tests::proof::Row;
 
 use crate::disk::{fill, isolated};
 use crate::figures::{Figures, SCRAPED};
-use crate::programs::{Gate, lines};
+use crate::programs::{Gate, lines, wait_until};
 
 /// Each call logs some hundred bytes, so these fill a pipe's 64 KiB several times.
 const CALLS: usize = 600;
@@ -221,11 +221,9 @@ fn answers_and_stops(folder: &Path, mut server: Server, log: &str) {
                 }
             });
         }
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while answered.load(Ordering::Acquire) < 10 * CALLERS {
-            assert!(Instant::now() < deadline, "{log}: the callers get no answers");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until(&format!("{log}: ten answers for each caller"), || {
+            answered.load(Ordering::Acquire) >= 10 * CALLERS
+        });
         server.terminate();
         server.wait_until_closed();
         gate.open();

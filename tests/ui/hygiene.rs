@@ -77,7 +77,7 @@ mod given {
 /// Calls the sample in one of the modules.
 macro_rules! call {
     ($module:ident) => {{
-        let listed = endpoints![$module::found, $module::kept, $module::nothing, $module::again, $module::happened, $module::begun];
+        let listed = endpoints![$module::found, $module::kept, $module::nothing, $module::again, $module::happened, $module::begun, $module::ended];
         let folder = tempfile::tempdir().unwrap();
         let store = store::open(&format!("sqlite:{}", folder.path().join("operator.db").display())).await.unwrap();
         let client = Client::new(App::new().state(given::Desk).store(store).only(listed)).await.unwrap();
@@ -93,6 +93,8 @@ macro_rules! call {
         assert_eq!(begun.body["context"]["$variables"]["tier"], "gold");
         let happened = client.event(&json!({ "payload": { "type": "sample.happened" } })).await;
         assert_eq!(happened.status, 400, "the payload is not a number");
+        let ended = client.event(&json!({ "payload": { "type": "conversation.ended" } })).await;
+        assert_eq!(ended.status, 200, "{}", ended.body);
         let missing = Error::from($module::Missing::Amount(7));
         assert_eq!(missing.detail(), "There is no 7.");
     }};

@@ -30,7 +30,7 @@ pub(crate) struct Attribute {
     pub(crate) runtime: Runtime,
 }
 
-const OPTIONS: [&str; 9] = [
+pub(crate) const OPTIONS: [&str; 9] = [
     "name",
     "read_only",
     "effect",

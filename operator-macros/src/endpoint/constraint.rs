@@ -65,7 +65,7 @@ impl Constraint {
     }
 }
 
-const OPTIONS: [&str; 20] = [
+pub(crate) const OPTIONS: [&str; 20] = [
     "allow",
     "default",
     "min",

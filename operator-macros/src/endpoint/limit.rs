@@ -27,7 +27,7 @@ pub(crate) struct Limit {
 
 /// The largest number that JSON readers and every store hold exactly. Two such numbers can be added without overflow.
 const MOST: u64 = (1 << 53) - 1;
-const OPTIONS: [&str; 5] = ["calls", "sum", "max", "per", "within"];
+pub(crate) const OPTIONS: [&str; 5] = ["calls", "sum", "max", "per", "within"];
 /// The shortest and the longest window, in milliseconds.
 const SHORTEST: u64 = 1_000;
 const LONGEST: u64 = 31 * 24 * 60 * 60 * 1_000;

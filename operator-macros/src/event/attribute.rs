@@ -22,7 +22,7 @@ pub(crate) struct Attribute {
     pub(crate) runtime: Runtime,
 }
 
-const OPTIONS: [&str; 4] = ["custom", "effect", "timeout", "crate"];
+pub(crate) const OPTIONS: [&str; 4] = ["custom", "effect", "timeout", "crate"];
 
 impl Attribute {
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {

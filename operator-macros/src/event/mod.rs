@@ -1,6 +1,6 @@
 //! `#[operator_event]`: parses and checks a handler of events. The expansion is that of an endpoint.
 
-mod attribute;
+pub(crate) mod attribute;
 mod check;
 #[cfg(test)]
 mod tests;

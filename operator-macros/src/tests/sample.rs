@@ -79,6 +79,10 @@ pub async fn begun() -> given::Context {
     given::context()
 }
 
+/// Records that a conversation has ended. A retry may run it again.
+#[operator_event("conversation.ended", effect = rerunnable)]
+pub async fn ended() {}
+
 /// Which one it is.
 #[derive(SearchParam)]
 pub enum Which {

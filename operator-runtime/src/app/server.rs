@@ -142,7 +142,7 @@ pub(super) fn stop_during_start() -> Result<AbortOnDropHandle<()>, StartError> {
     })))
 }
 
-/// Ends [`stop_during_start`]. The new signals wait before the old ones are dropped, so that none is lost.
+/// Ends [`stop_during_start`]. Waits for the signals before that task ends, so that no signal is missed.
 pub(super) fn started(starting: AbortOnDropHandle<()>) -> Result<Signals, StartError> {
     let signals = Signals::new()?;
     drop(starting);
@@ -358,10 +358,10 @@ impl Server {
         let answer = service_fn(move |request: Request<Incoming>| {
             let (answering, request) = Answering::begin(&watched, request, readiness.is_stopping());
             #[cfg(feature = "tls")]
-            let response = service.answer_certified(certified(request, presented.as_ref()));
+            let answered = service.answer_certified(certified(request, presented.as_ref()));
             #[cfg(not(feature = "tls"))]
-            let response = service.answer(request);
-            response.map_ok(|response| answering.end(response))
+            let answered = service.answer(request);
+            answered.map_ok(|response| answering.end(response))
         });
         let connection = self.http.serve_connection(TokioIo::new(connection), answer);
         let connection = Driven::new(graceful.watch(connection));

@@ -68,8 +68,8 @@ fn serve_one(stream: TcpStream, open: Open, http: &http1::Builder, router: Route
     let connection = Connection::new(Stream::Plain(stream), Arc::clone(&watched));
     let answer = service_fn(move |request| {
         let (answering, request) = Answering::begin(&watched, request, false);
-        let response = router.clone().call(request.map(Body::new));
-        response.map_ok(|response| answering.end(response))
+        let answered = router.clone().call(request.map(Body::new));
+        answered.map_ok(|response| answering.end(response))
     });
     let connection = http.serve_connection(TokioIo::new(connection), answer);
     let connection = Driven::new(graceful.watch(connection));

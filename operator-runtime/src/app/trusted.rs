@@ -42,7 +42,10 @@ pub(super) fn why(error: &ureq::Error) -> String {
             "is not of version 3; issue one with extensions, such as `subjectAltName`"
         }
         (CertificateError::BadEncoding, _) => "cannot be read as an X.509 certificate",
-        // Only these are sentences; `Display` writes the others as `Debug`.
+        (CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. }, _) => {
+            "is not for servers; issue one with `extendedKeyUsage = serverAuth`"
+        }
+        // `Display` writes these as sentences, and most others as `Debug`.
         (
             CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYetContext { .. }
@@ -63,5 +66,18 @@ fn certificate_problem(error: &ureq::Error) -> Option<&CertificateError> {
     match error {
         rustls::Error::InvalidCertificate(problem) => Some(problem),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_a_client_is_named_as_such() {
+        let refused = rustls::Error::InvalidCertificate(CertificateError::InvalidPurpose);
+        let clause = "its certificate is not for servers; issue one with `extendedKeyUsage = serverAuth`";
+        assert_eq!(why(&ureq::Error::Rustls(refused.clone())), clause);
+        assert_eq!(why(&std::io::Error::other(refused).into()), clause);
     }
 }

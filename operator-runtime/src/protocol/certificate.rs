@@ -246,7 +246,7 @@ fn why(error: &rustls::Error) -> String {
 }
 
 /// Why no certificate like this one can be used, whoever issued it: a clause. It is written here, because rustls prints
-/// these errors only as `Debug`.
+/// most of these errors only as `Debug`.
 pub(crate) fn unusable(error: &rustls::Error) -> &'static str {
     let rustls::Error::InvalidCertificate(error) = error else {
         return "cannot be used: make a new one";

@@ -180,7 +180,7 @@ impl Trial<'_> {
             .into_iter()
             .flatten()
             .map(|(other, value)| (other.as_str(), value));
-        // Null belongs to no other name. Only whether the schema accepts it matters.
+        // Null comes from no other name. It only has to be accepted by the schema.
         values.chain([("", &Value::Null)]).any(|(other, value)| {
             let mut all = fields.cloned().unwrap_or_default();
             all.insert(name.to_owned(), value.clone());
