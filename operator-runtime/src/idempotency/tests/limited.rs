@@ -1,15 +1,21 @@
 //! Random histories of operations with two limits, compared with a second, naive implementation of the rules: reserving,
 //! giving back, ending with the window, crashes, retries, and settling by a person.
 
+mod reservations;
+mod steps;
+
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use proptest::prelude::*;
+use proptest::prelude::ProptestConfig;
 use proptest::test_runner::{RngAlgorithm, TestRunner};
 use tokio::runtime::Builder;
 
+use self::reservations::Reservations;
+use self::steps::{Ends, Step, steps};
 use super::reference::Ending;
 use super::simulation::call::{first, outcome};
 use super::{Reached, YEARS};
@@ -48,80 +54,6 @@ const CALLS: Limit = Limit {
     per: &[],
     window: Duration::from_secs(10),
 };
-
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    Call {
-        key: usize,
-        ends: Ends,
-    },
-    /// The attempt that has run longest ends.
-    End {
-        ending: Ending,
-    },
-    Settle {
-        key: usize,
-        is_done: bool,
-    },
-    Wait {
-        seconds: u32,
-    },
-    Sweep,
-}
-
-/// How an attempt ends whose handler begins.
-#[derive(Debug, Clone, Copy)]
-enum Ends {
-    With(Ending),
-    /// The handler runs until a later step, perhaps for longer than its lease.
-    Late,
-    /// The process is killed while the handler runs.
-    Killed,
-    /// The process is killed after it has recorded that the handler refuses, and before it gives anything back.
-    KilledAfterRefusal,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let ends = prop_oneof![
-        4 => Just(Ends::With(Ending::Done)),
-        2 => Just(Ends::With(Ending::Refused)),
-        1 => Just(Ends::With(Ending::Later)),
-        2 => Just(Ends::With(Ending::Retryable)),
-        1 => Just(Ends::With(Ending::Failed)),
-        1 => Just(Ends::With(Ending::Panics)),
-        1 => Just(Ends::With(Ending::TakesTooLong)),
-        2 => Just(Ends::With(Ending::IsInDoubt)),
-        2 => Just(Ends::Late),
-        3 => Just(Ends::Killed),
-        1 => Just(Ends::KilledAfterRefusal),
-    ];
-    let key = 0..AMOUNTS.len();
-    let step = prop_oneof![
-        10 => (key.clone(), ends).prop_map(|(key, ends)| Step::Call { key, ends }),
-        2 => prop_oneof![Just(Ending::Done), Just(Ending::Refused), Just(Ending::Retryable)]
-            .prop_map(|ending| Step::End { ending }),
-        3 => (key, any::<bool>()).prop_map(|(key, is_done)| Step::Settle { key, is_done }),
-        4 => (1..9_u32).prop_map(|seconds| Step::Wait { seconds }),
-        1 => Just(Step::Sweep),
-    ];
-    prop::collection::vec(step, 1..50)
-}
-
-/// What is reserved of one limit: by operation, the amount, and when the reservation ends. Nothing is removed because of
-/// its age, and each query reads all entries.
-#[derive(Default)]
-struct Reservations(BTreeMap<NonZeroU64, (u64, Duration)>);
-
-impl Reservations {
-    fn is_held(&self, operation: NonZeroU64, now: Duration) -> bool {
-        self.0.get(&operation).is_some_and(|(_, ends)| *ends > now)
-    }
-
-    fn used(&self, now: Duration) -> u64 {
-        let live = self.0.values().filter(|(_, ends)| *ends > now);
-        live.map(|(amount, _)| amount).sum()
-    }
-}
 
 struct History<'s> {
     operations: Operations,
@@ -464,8 +396,8 @@ fn hold(name: &str, store: &Arc<dyn Store>, clock: &ManualClock, count: u32) {
     // Paused only for a store without threads: a paused clock would jump ahead while a thread works.
     let is_paused = store.transactions().is_none();
     let runtime = builder.enable_time().start_paused(is_paused).build().unwrap();
-    let mut reached = Reached::new();
-    let mut number = 0_u64;
+    let number = Cell::new(0_u64);
+    let reached = RefCell::new(Reached::new());
     let settings = Settings {
         ttl: TTL,
         lease: LEASE,
@@ -480,17 +412,15 @@ fn hold(name: &str, store: &Arc<dyn Store>, clock: &ManualClock, count: u32) {
         rng_algorithm: RngAlgorithm::XorShift,
         ..ProptestConfig::default()
     });
-    let shared = std::cell::RefCell::new((&mut reached, &mut number));
     let result = runner.run(&steps(), |steps| {
-        let (reached, number) = &mut *shared.borrow_mut();
-        **number += 1;
+        number.set(number.get() + 1);
         let mut history = History {
             operations: Operations::new(Arc::clone(store), settings),
             clock,
-            tenant: format!("tenant {number}"),
+            tenant: format!("tenant {}", number.get()),
             is_transactional: store.transactions().is_some(),
             // So that no two operations of all histories have the same number.
-            calls: **number << 20,
+            calls: number.get() << 20,
             reserved: Default::default(),
             effects: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -504,12 +434,14 @@ fn hold(name: &str, store: &Arc<dyn Store>, clock: &ManualClock, count: u32) {
             }
             history.end().await;
         });
+        let mut reached = reached.borrow_mut();
         for (what, often) in history.reached {
             *reached.entry(what).or_default() += often;
         }
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
+    let reached = reached.into_inner();
     println!("{reached:?}");
     let mut missing = vec![
         "over a limit",
