@@ -1,9 +1,9 @@
-//! The statements on limits. Each limited value has a row with the sum of its reservations, and a row for each reservation.
-//! The sum is kept, so that a call costs the same however many operations the window holds.
+//! The statements on limits. Reservations are appended, and the newest one of a limited value has the sum of all of them,
+//! so that a call costs the same however many operations the window holds.
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::records::Records;
 use super::ticks;
@@ -11,11 +11,80 @@ use super::{SqliteStore, Writing};
 use crate::limit::{Holder, LimitedValue, Reservation, Reserved};
 use crate::store::{BoxFuture, Limits, StoreError};
 
-/// A reservation of one operation.
-struct Own {
+/// The tables as the fourth schema made them, in which each limited value had a row with its sum. A value is a hash, so
+/// every reservation changed a page somewhere in each table.
+pub(super) const SUMS: &str = "
+    CREATE TABLE operator_limits (
+        value BLOB NOT NULL PRIMARY KEY,
+        used INTEGER NOT NULL
+    ) WITHOUT ROWID, STRICT;
+    CREATE TABLE operator_reservations (
+        value BLOB NOT NULL,
+        ends INTEGER NOT NULL,
+        serial INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        reserved INTEGER NOT NULL,
+        PRIMARY KEY (value, ends, serial)
+    ) WITHOUT ROWID, STRICT;
+    CREATE INDEX operator_reservations_ends ON operator_reservations (ends);
+";
+
+/// The table. Only the small index of the values has random pages; eight bytes of a value lead to a few rows at most,
+/// unless they are of the same value. `used` is the sum of the reservations of a value, and holds in its newest row. The
+/// times are those of `written` in the table of records.
+pub(super) const TABLE: &str = "
+    CREATE TABLE operator_appended (
+        id INTEGER PRIMARY KEY,
+        value BLOB NOT NULL,
+        ends INTEGER NOT NULL,
+        serial INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        amount INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        reserved INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO operator_appended (value, ends, serial, epoch, amount, used, reserved)
+        SELECT value, ends, serial, epoch, amount, sum(amount) OVER (PARTITION BY value ORDER BY ends, serial), reserved
+        FROM operator_reservations ORDER BY ends, serial;
+    DROP TABLE operator_reservations;
+    DROP TABLE operator_limits;
+    PRAGMA legacy_alter_table = ON;
+    ALTER TABLE operator_appended RENAME TO operator_reservations;
+    PRAGMA legacy_alter_table = OFF;
+    CREATE INDEX operator_reservations_value ON operator_reservations (substr(value, 1, 8));
+    CREATE INDEX operator_reservations_ends ON operator_reservations (ends);
+";
+
+/// Finds the reservations of the value `?1`. The index is named, because SQLite would read the whole table instead if a
+/// program has run `ANALYZE` while most reservations were of one value.
+macro_rules! of_value {
+    () => {
+        "FROM operator_reservations INDEXED BY operator_reservations_value
+         WHERE substr(value, 1, 8) = substr(?1, 1, 8) AND value = ?1"
+    };
+}
+
+/// A reservation.
+struct Held {
+    id: i64,
     ends: i64,
     epoch: u32,
     amount: i64,
+    /// The sum of the value's reservations, if this one is the newest.
+    used: i64,
+}
+
+impl Held {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            ends: row.get(1)?,
+            epoch: row.get(2)?,
+            amount: row.get(3)?,
+            used: row.get(4)?,
+        })
+    }
 }
 
 impl Records {
@@ -45,8 +114,7 @@ impl Records {
 
 fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::Result<Reserved> {
     let value = asked.value.as_bytes();
-    let ended = end_before(connection, value, now)?;
-    let counted = used(connection, value)? - ended;
+    let counted = end_before(connection, value, now)?;
     // The first attempt at an operation has no reservation yet, so it need not look for one.
     let own = match asked.holder.epoch {
         ..=1 => None,
@@ -56,9 +124,6 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
     let more = (amount - own.as_ref().map_or(0, |own| own.amount)).max(0);
     let room = (max - counted).max(0);
     if more > room {
-        if ended > 0 {
-            write_used(connection, value, counted)?;
-        }
         return Ok(Reserved::Over {
             used: counted.cast_unsigned(),
             room_in: room_in(connection, value, counted + more - max, now)?,
@@ -71,7 +136,7 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
     {
         let (mut epoch, mut amount) = (asked.holder.epoch, amount);
         if let Some(own) = own {
-            remove(connection, value, own.ends, asked.holder)?;
+            remove(connection, own.id)?;
             epoch = epoch.max(own.epoch);
             amount = own.amount + more;
         }
@@ -79,68 +144,88 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
         let ends = now.saturating_add(ticks::milliseconds(asked.window));
         connection
             .prepare_cached(
-                "INSERT INTO operator_reservations (value, ends, serial, epoch, amount, reserved) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO operator_reservations (value, ends, serial, epoch, amount, used, reserved)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute(params![value, ends, serial, epoch, amount, now])?;
-        write_used(connection, value, counted + more)?;
-    } else if ended > 0 {
-        write_used(connection, value, counted)?;
+            .execute(params![value, ends, serial, epoch, amount, counted + more, now])?;
     }
     Ok(Reserved::Granted { anew })
 }
 
-/// Removes the reservations of a value that have ended, and returns their sum.
+/// Removes the reservations of a value that have ended, and returns the sum of the others.
 fn end_before(connection: &Connection, value: &[u8; 32], now: i64) -> rusqlite::Result<i64> {
-    let mut ended = connection
-        .prepare_cached("DELETE FROM operator_reservations WHERE value = ?1 AND ends <= ?2 RETURNING amount")?;
-    let amounts = ended.query_map(params![value, now], |row| row.get::<_, i64>(0))?;
-    amounts.sum()
-}
-
-fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
-    let used = connection
-        .prepare_cached("SELECT used FROM operator_limits WHERE value = ?1")?
-        .query_row([value], |row| row.get(0))
-        .optional()?;
-    Ok(used.unwrap_or(0))
-}
-
-fn write_used(connection: &Connection, value: &[u8; 32], used: i64) -> rusqlite::Result<()> {
-    if used == 0 {
-        let delete = "DELETE FROM operator_limits WHERE value = ?1";
-        return connection.prepare_cached(delete)?.execute([value]).map(drop);
+    let Some(newest) = newest(connection, value)? else {
+        return Ok(0);
+    };
+    let mut left = newest.used;
+    while let Some(oldest) = oldest(connection, value)?
+        && oldest.ends <= now
+    {
+        remove(connection, oldest.id)?;
+        left -= oldest.amount;
     }
-    let write = "INSERT INTO operator_limits (value, used) VALUES (?1, ?2) ON CONFLICT (value) DO UPDATE SET used = ?2";
+    if left != newest.used {
+        write_used(connection, value, left)?;
+    }
+    Ok(left)
+}
+
+fn newest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<Held>> {
     connection
-        .prepare_cached(write)?
+        .prepare_cached(concat!(
+            "SELECT id, ends, epoch, amount, used ",
+            of_value!(),
+            " ORDER BY id DESC LIMIT 1"
+        ))?
+        .query_row([value], Held::read)
+        .optional()
+}
+
+/// The reservation that ends first: all reservations of a value last equally long.
+fn oldest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<Held>> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT id, ends, epoch, amount, used ",
+            of_value!(),
+            " ORDER BY id LIMIT 1"
+        ))?
+        .query_row([value], Held::read)
+        .optional()
+}
+
+fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Option<Held>> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT id, ends, epoch, amount, used ",
+            of_value!(),
+            " AND serial = ?2"
+        ))?
+        .query_row(params![value, holder.serial.get().cast_signed()], Held::read)
+        .optional()
+}
+
+/// Writes the sum into the newest reservation that is left, if there is one.
+fn write_used(connection: &Connection, value: &[u8; 32], used: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(concat!(
+            "UPDATE operator_reservations SET used = ?2 WHERE id = (SELECT max(id) ",
+            of_value!(),
+            ")"
+        ))?
         .execute(params![value, used])
         .map(drop)
 }
 
-fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Option<Own>> {
+fn remove(connection: &Connection, id: i64) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("SELECT ends, epoch, amount FROM operator_reservations WHERE value = ?1 AND serial = ?2")?
-        .query_row(params![value, holder.serial.get().cast_signed()], |row| {
-            Ok(Own {
-                ends: row.get(0)?,
-                epoch: row.get(1)?,
-                amount: row.get(2)?,
-            })
-        })
-        .optional()
-}
-
-fn remove(connection: &Connection, value: &[u8; 32], ends: i64, holder: Holder) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM operator_reservations WHERE value = ?1 AND ends = ?2 AND serial = ?3")?
-        .execute(params![value, ends, holder.serial.get().cast_signed()])
+        .prepare_cached("DELETE FROM operator_reservations WHERE id = ?1")?
+        .execute([id])
         .map(drop)
 }
 
 /// The time until reservations of this amount have ended. If all of them are less, the time until the last one has.
 fn room_in(connection: &Connection, value: &[u8; 32], amount: i64, now: i64) -> rusqlite::Result<Duration> {
-    let mut reservations = connection
-        .prepare_cached("SELECT ends, amount FROM operator_reservations WHERE value = ?1 ORDER BY ends, serial")?;
+    let mut reservations = connection.prepare_cached(concat!("SELECT ends, amount ", of_value!(), " ORDER BY id"))?;
     let mut rows = reservations.query([value])?;
     let (mut freed, mut until) = (0, now);
     while freed < amount
@@ -154,13 +239,12 @@ fn room_in(connection: &Connection, value: &[u8; 32], amount: i64, now: i64) -> 
 }
 
 fn give_back(connection: &Connection, holder: Holder, value: &[u8; 32]) -> rusqlite::Result<()> {
-    match own(connection, value, holder)? {
-        Some(own) if own.epoch <= holder.epoch => {
-            remove(connection, value, own.ends, holder)?;
-            write_used(connection, value, used(connection, value)? - own.amount)
-        }
-        _ => Ok(()),
-    }
+    let Some(own) = own(connection, value, holder)?.filter(|own| own.epoch <= holder.epoch) else {
+        return Ok(());
+    };
+    let used = newest(connection, value)?.map_or(0, |newest| newest.used);
+    remove(connection, own.id)?;
+    write_used(connection, value, used - own.amount)
 }
 
 /// Reads all reservations, because only a person who settles an operation needs this.
@@ -179,10 +263,7 @@ fn sweep(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<bool
         .collect::<rusqlite::Result<Vec<[u8; 32]>>>()?;
     for value in &values {
         // A value may be in the list several times. The first time, all its reservations that have ended are removed.
-        let ended = end_before(connection, value, now)?;
-        if ended > 0 {
-            write_used(connection, value, used(connection, value)? - ended)?;
-        }
+        end_before(connection, value, now)?;
     }
     Ok(limit > 0 && values.len() == limit as usize)
 }
@@ -219,9 +300,11 @@ impl Limits for SqliteStore {
             let now = self.ticks.now();
             let reading = self.reader.read(move |connection| {
                 connection
-                    .prepare_cached(
-                        "SELECT coalesce(sum(amount), 0) FROM operator_reservations WHERE value = ?1 AND ends > ?2",
-                    )?
+                    .prepare_cached(concat!(
+                        "SELECT coalesce(sum(amount), 0) ",
+                        of_value!(),
+                        " AND ends > ?2"
+                    ))?
                     .query_row(params![value.as_bytes(), now], |row| row.get::<_, i64>(0))
             });
             let used = reading

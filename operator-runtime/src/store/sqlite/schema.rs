@@ -3,11 +3,11 @@
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use super::audit;
+use super::{audit, limits};
 use crate::store::StoreError;
 
 /// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE operator_operations (
         id BLOB NOT NULL PRIMARY KEY,
@@ -53,28 +53,12 @@ const MIGRATIONS: [&str; 5] = [
     PRAGMA legacy_alter_table = OFF;
     CREATE INDEX operator_operations_first_seen ON operator_operations (first_seen);
 ",
-    // The parts of limits that operations have reserved. `used` is the sum of the reservations of a value. The times are
-    // those of `written`.
-    "
-    CREATE TABLE operator_limits (
-        value BLOB NOT NULL PRIMARY KEY,
-        used INTEGER NOT NULL
-    ) WITHOUT ROWID, STRICT;
-    CREATE TABLE operator_reservations (
-        value BLOB NOT NULL,
-        ends INTEGER NOT NULL,
-        serial INTEGER NOT NULL,
-        epoch INTEGER NOT NULL,
-        amount INTEGER NOT NULL,
-        reserved INTEGER NOT NULL,
-        PRIMARY KEY (value, ends, serial)
-    ) WITHOUT ROWID, STRICT;
-    CREATE INDEX operator_reservations_ends ON operator_reservations (ends);
-",
+    limits::SUMS,
     audit::TABLE,
+    limits::TABLE,
 ];
 /// The newest schema that this version knows.
-const KNOWN: u32 = 5;
+const KNOWN: u32 = 6;
 /// The schema with which every record was written again.
 const APPENDED: u32 = 3;
 const _: () = assert!(

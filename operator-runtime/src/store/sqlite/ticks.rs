@@ -108,7 +108,7 @@ fn begin(machine: &MachineTime, now: i64, connection: &Connection) -> rusqlite::
 /// The newest time in the file. The reservations of limits outlive the records.
 fn newest(connection: &Connection) -> rusqlite::Result<i64> {
     let newest = "SELECT max(coalesce((SELECT max(first_seen) FROM operator_operations), 0),
-        coalesce((SELECT max(reserved) FROM operator_reservations), 0))";
+        coalesce((SELECT reserved FROM operator_reservations ORDER BY id DESC LIMIT 1), 0))";
     connection.query_row(newest, [], |row| row.get(0))
 }
 

@@ -1,10 +1,13 @@
 //! Files of earlier versions, which are upgraded when they are opened.
 
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use rusqlite::params;
 
 use super::*;
+use crate::limit::{Holder, LimitedValue, Reservation, Reserved};
+use crate::store::Limits as _;
 
 /// The tables as the first and the second version made them.
 const SCHEMA_1: &str = "
@@ -70,7 +73,7 @@ fn read(connection: &Connection, sql: &str) -> i64 {
 
 const VERSION: &str = "SELECT version FROM operator_schema";
 /// The newest schema.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 const COUNT: &str = "SELECT count(*) FROM operator_operations";
 const IS_APPENDED: &str = "SELECT count(*) FROM pragma_table_list WHERE name = 'operator_operations' AND NOT wr";
 
@@ -98,6 +101,53 @@ async fn a_program_with_the_earlier_schema_that_still_runs_claims_nothing_twice(
     let _store = file.open();
     assert_eq!(file.claim_as_before(&before), 0);
     assert_eq!(read(&before, COUNT), 1);
+}
+
+/// The reservations of a file of schema 4: two of one value, and one of another value.
+#[tokio::test]
+async fn a_file_of_schema_4_keeps_its_reservations() {
+    let (file, connection) = File::of_schema(2);
+    drop(file.open());
+    connection
+        .execute_batch(
+            "DROP TABLE operator_reservations; DROP TABLE operator_audit; UPDATE operator_schema SET version = 4",
+        )
+        .expect("made");
+    connection
+        .execute_batch(crate::store::sqlite::limits::SUMS)
+        .expect("made");
+    let (one, other) = ([1; 32], [2; 32]);
+    let now = ticks::milliseconds(file.clock.since_unix_epoch());
+    for (value, serial, amount) in [(one, 1, 3), (other, 1, 5), (one, 2, 4)] {
+        let ends = now + 60_000 * serial;
+        connection
+            .execute(
+                "INSERT INTO operator_reservations (value, ends, serial, epoch, amount, reserved) VALUES (?1, ?2, ?3, 1, ?4, ?5)",
+                params![value, ends, serial, amount, now],
+            )
+            .expect("made");
+    }
+    let store = file.open();
+    assert_eq!(read(&connection, VERSION), NEWEST);
+    let asked = |amount| Reservation {
+        value: LimitedValue::from_bytes(one),
+        holder: Holder {
+            serial: NonZeroU64::MIN.saturating_add(8),
+            epoch: 1,
+        },
+        amount,
+        max: 10,
+        window: MINUTE * 2,
+    };
+    let answer = store.reserve(asked(4)).await.expect("a working store reserves");
+    let room_in = MINUTE;
+    assert_eq!(answer, Reserved::Over { used: 7, room_in });
+    file.clock.advance(MINUTE);
+    let answer = store.reserve(asked(7)).await.expect("a working store reserves");
+    assert!(matches!(answer, Reserved::Over { used: 4, .. }), "{answer:?}");
+    let answer = store.reserve(asked(6)).await.expect("a working store reserves");
+    assert_eq!(answer, Reserved::Granted { anew: true });
+    assert_eq!(store.used(LimitedValue::from_bytes(other)).await.expect("reads"), 0);
 }
 
 /// SQLite would refuse to rename a table if a view names a table that does not exist at that moment.
