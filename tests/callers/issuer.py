@@ -28,6 +28,7 @@ HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()
 class State:
     mode = "up"
     fetches = 0
+    asked = 0
     let_go = threading.Event()
 
 
@@ -97,6 +98,7 @@ def sign(command):
 
 class Issuer(BaseHTTPRequestHandler):
     def do_GET(self):
+        State.asked += 1
         if State.mode == "hang":
             State.let_go.wait()
         if State.mode == "down":
@@ -141,6 +143,8 @@ for line in sys.stdin:
     if "mode" in command:
         State.mode = command["mode"]
         State.let_go.set() if State.mode != "hang" else State.let_go.clear()
+    if "asked" in command:
+        answer = State.asked
     if "fetches" in command:
         answer = State.fetches
     print(json.dumps(answer), flush=True)

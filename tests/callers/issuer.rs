@@ -45,6 +45,11 @@ impl Issuer {
         self.tell(&json!({ "mode": mode }));
     }
 
+    /// How many requests have arrived.
+    pub(crate) fn asked(&mut self) -> u64 {
+        self.tell(&json!({ "asked": true })).as_u64().unwrap()
+    }
+
     /// How often the keys were fetched.
     pub(crate) fn fetches(&mut self) -> u64 {
         self.tell(&json!({ "fetches": true })).as_u64().unwrap()

@@ -68,6 +68,8 @@ fn nginx_accepts_its_example() {
     let example = block("nginx", "upstream");
     let example = replaced(&example, "/etc/ssl/api.shop.example.pem", &certificate);
     let example = replaced(&example, "/etc/ssl/private/api.shop.example.key", &key);
+    // Only root may listen on a port below 1024.
+    let example = replaced(&example, "listen 443 ssl", "listen 8443 ssl");
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {shown}/{name};\n"))
         .concat();

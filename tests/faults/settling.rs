@@ -18,21 +18,33 @@ struct Shop {
     folder: tempfile::TempDir,
     program: PathBuf,
     store: String,
+    /// How long an attempt counts without a renewal, in milliseconds.
+    lease: &'static str,
     server: Server,
 }
 
 impl Shop {
     fn open(store: impl FnOnce(&Path) -> String) -> Self {
+        Self::open_with("2000", store)
+    }
+
+    fn open_with(lease: &'static str, store: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = build_into(folder.path(), "faults-program");
         let store = store(folder.path());
-        let server = Server::start_on(&program, folder.path(), &store);
+        let server = Self::serve(&program, folder.path(), &store, lease);
         Self {
             folder,
             program,
             store,
+            lease,
             server,
         }
+    }
+
+    fn serve(program: &Path, folder: &Path, store: &str, lease: &str) -> Server {
+        let environment = [("OPERATOR_STORE", store), ("FAULTS_LEASE_MS", lease)];
+        Server::start_with(program, folder, &environment)
     }
 
     /// The output of the command line, and whether the command succeeded.
@@ -42,6 +54,7 @@ impl Shop {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("OPERATOR_STORE", &self.store)
+            .env("FAULTS_LEASE_MS", self.lease)
             .env("USER", "ana")
             .output()
             .unwrap();
@@ -81,7 +94,7 @@ impl Shop {
     fn lose(&mut self, begun: Begun) -> Lost {
         self.server.kill();
         begun.calling.join().unwrap().unwrap_err();
-        self.server = Server::start_on(&self.program, self.folder.path(), &self.store);
+        self.server = Self::serve(&self.program, self.folder.path(), &self.store, self.lease);
         begun.lost
     }
 
@@ -258,7 +271,9 @@ fn a_person_settles_what_a_crash_left_in_redis() {
 
 #[test]
 fn a_running_operation_is_not_settled_and_a_lost_one_needs_a_person_when_its_lease_ends() {
-    let mut shop = Shop::open(|folder| format!("sqlite:{}", folder.join("operator.db").display()));
+    let mut shop = Shop::open_with("10000", |folder| {
+        format!("sqlite:{}", folder.join("operator.db").display())
+    });
     let begun = shop.begin("lost");
     let listed = shop.listed(&[]);
     assert_eq!((listed.len(), &listed[0]["outcome"]), (1, &"running".into()));

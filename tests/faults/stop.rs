@@ -93,7 +93,7 @@ fn on_redis_a_running_call_is_finished_and_its_outcome_recorded() {
 }
 
 /// A signal that comes later than this is a second one.
-const AFTER_THE_SAME: Duration = Duration::from_millis(600);
+const AFTER_THE_SAME: Duration = Duration::from_secs(3);
 
 /// A wrapper passes on a signal that the whole process group has got already.
 #[test]
@@ -105,9 +105,12 @@ fn signals_that_come_together_do_not_cut_the_stop_short() {
     let (port, body) = (server.port, gate.body());
     let calling = std::thread::spawn(move || post(port, "/charge", "together", &body));
     gate.wait_until_reached();
+    // A frozen process gets all of them at the moment in which it continues.
+    server.freeze();
     server.terminate();
     server.terminate();
     server.interrupt();
+    server.thaw();
     std::thread::sleep(AFTER_THE_SAME);
     assert!(!server.has_ended());
     gate.open();
@@ -141,7 +144,7 @@ fn a_caller_that_does_not_read_its_answer_does_not_delay_the_stop() {
     let program = build_into(folder.path(), "faults-program");
     let mut server = Server::start_with(&program, folder.path(), &STORE);
     let mut caller = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
-    caller.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    caller.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     // More than the kernel's buffers take, but no more than fits into a machine's memory.
     let many = "GET /nope HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
     let stuck = (0..1000).any(|_| caller.write_all(many.as_bytes()).is_err());
@@ -163,16 +166,20 @@ impl Kept {
 
     /// The head of the answer to one more call.
     pub(crate) fn ring(&mut self, key: &str) -> String {
+        self.try_ring(key).expect("an answer")
+    }
+
+    /// Like [`ring`](Self::ring); `None` if the connection is closed.
+    fn try_ring(&mut self, key: &str) -> Option<String> {
         let request = signed_post(now(), "/ring", key, "{}").replace("Connection: close\r\n", "");
-        self.0.write_all(request.as_bytes()).unwrap();
+        self.0.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
         while !answer.ends_with(b"}") {
             let mut part = [0; 1024];
-            let read = self.0.read(&mut part).unwrap();
-            assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+            let read = self.0.read(&mut part).ok().filter(|read| *read > 0)?;
             answer.extend_from_slice(&part[..read]);
         }
-        String::from_utf8(answer).unwrap().to_lowercase()
+        Some(String::from_utf8(answer).unwrap().to_lowercase())
     }
 }
 
@@ -188,19 +195,17 @@ fn probe(port: u16, path: &str) -> Answer {
 fn after_sigterm_calls_are_answered_until_the_port_closes_and_once_more_on_open_connections() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
-    let delay = [("OPERATOR_STORE", "memory:"), ("OPERATOR_STOP_DELAY", "3s")];
+    let delay = [("OPERATOR_STORE", "memory:"), ("OPERATOR_STOP_DELAY", "10s")];
     let mut server = Server::start_with(&program, folder.path(), &delay);
-    let (mut before, mut after) = (Kept::open(&server), Kept::open(&server));
-    for connection in [&mut before, &mut after] {
-        let head = connection.ring("first");
-        assert!(
-            head.starts_with("http/1.1 200") && !head.contains("connection: close"),
-            "{head}"
-        );
-    }
+    let mut kept = Kept::open(&server);
+    let head = kept.ring("first");
+    assert!(
+        head.starts_with("http/1.1 200") && !head.contains("connection: close"),
+        "{head}"
+    );
     assert_eq!(probe(server.port, "/readyz").status, 200);
     server.terminate();
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(8);
     let not_ready = loop {
         let answer = probe(server.port, "/readyz");
         if answer.status != 200 {
@@ -212,17 +217,26 @@ fn after_sigterm_calls_are_answered_until_the_port_closes_and_once_more_on_open_
     assert!(not_ready.body.contains("server-stopping"), "{}", not_ready.body);
     assert_eq!(probe(server.port, "/livez").status, 200);
     assert_eq!(post(server.port, "/ring", "new", "{}").unwrap().status, 200);
-    for (connection, is_closed) in [(&mut before, false), (&mut after, true)] {
-        if is_closed {
-            server.wait_until_closed();
-        }
-        let head = connection.ring("second");
-        assert!(
-            head.starts_with("http/1.1 200") && head.contains("connection: close"),
-            "{head}"
-        );
-    }
+    let head = kept.ring("second");
+    assert!(
+        head.starts_with("http/1.1 200") && head.contains("connection: close"),
+        "{head}"
+    );
     assert_eq!(server.exit_code(), Some(0));
+    // The server waits a second for such a call, and a busy machine may need longer to send one.
+    assert!((0..5).any(|_| is_answered_once_more(&program, folder.path())));
+}
+
+/// Whether a call on an open connection is answered after the port was closed.
+fn is_answered_once_more(program: &Path, folder: &Path) -> bool {
+    let mut server = Server::start_with(program, folder, &[("OPERATOR_STORE", "memory:")]);
+    let mut kept = Kept::open(&server);
+    kept.ring("first");
+    server.terminate();
+    server.wait_until_closed();
+    let head = kept.try_ring("second").unwrap_or_default();
+    assert_eq!(server.exit_code(), Some(0));
+    head.starts_with("http/1.1 200") && head.contains("connection: close")
 }
 
 #[test]

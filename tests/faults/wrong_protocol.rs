@@ -34,7 +34,7 @@ const PROTOCOLS: [(&str, &[u8], &str); 5] = [
 fn answer_to(port: u16, bytes: &[u8], piece: usize) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     for (index, part) in bytes.chunks(piece).enumerate() {
         if index > 0 {
             std::thread::sleep(Duration::from_millis(20));

@@ -11,8 +11,8 @@ use crate::services::{Redis, end, on_a_free_port, ready, redis_command};
 
 /// The name under which the Sentinels monitor the primary.
 pub const NAME: &str = "orders";
-/// How long to wait until the Sentinels agree.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait until the Sentinels agree. After a pause of the machine, a Sentinel does nothing for 30 s.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Three Sentinels that monitor one primary and fail over within a few seconds. Dropping this value kills them.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Sentinel {
         let (child, port) = on_a_free_port(|port| {
             let text = format!(
                 "bind 127.0.0.1\nport {port}\ndir .\nsentinel monitor {NAME} 127.0.0.1 {} 2\n\
-                 sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 3000\n{settings}\n",
+                 sentinel down-after-milliseconds {NAME} 4000\nsentinel failover-timeout {NAME} 3000\n{settings}\n",
                 primary.port
             );
             std::fs::write(folder.path().join("sentinel.conf"), text).expect("the settings are written");

@@ -66,6 +66,7 @@ async fn calls_reach_the_promoted_server_although_the_old_primary_is_back_as_a_s
     let second = first.standby();
     let client = client(&url_of(&[&first, &second]), &Gate::closed()).await;
     until_answered(&client, "before").await;
+    until_copied(&first).await;
     first.kill();
     first.restart_as_a_standby();
     second.promote();
@@ -89,6 +90,7 @@ async fn calls_reach_the_promoted_server_although_the_old_primary_is_frozen() {
     until_answered(&client, "before").await;
     assert!(matches!(claim(&store, "before").await.unwrap(), Swap::Swapped(_)));
     drop(store.reader().session().await.unwrap());
+    until_copied(&first).await;
     let frozen = first.freeze();
     second.promote();
     let promoted = Instant::now();
@@ -104,8 +106,19 @@ async fn calls_reach_the_promoted_server_although_the_old_primary_is_frozen() {
     drop(frozen);
 }
 
+/// Waits until a standby has everything that the server has committed.
+async fn until_copied(server: &Server) {
+    let (admin, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let copied = "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= pg_current_wal_flush_lsn()";
+    let begun = Instant::now();
+    while admin.query_one(copied, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(begun.elapsed() < SOON, "the standby does not follow");
+    }
+}
+
 /// Returns once SQL that contains `pg_sleep` runs on the server.
-async fn until_it_sleeps(server: &Server, statements: i64) {
+pub(crate) async fn until_it_sleeps(server: &Server, statements: i64) {
     let (admin, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
     let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
@@ -122,7 +135,9 @@ async fn a_call_that_a_frozen_server_has_taken_is_answered_by_the_server_that_ge
     let address = MovingAddress::to(first.port);
     let url = format!("postgres://operator@127.0.0.1:{}/postgres", address.port);
     let client = client(&url, &Gate::closed()).await;
-    // A session that has just been used is not tested before the next call uses it.
+    until_answered(&client, "before").await;
+    until_copied(&first).await;
+    // Again, because a session that has just been used is not tested before the next call uses it.
     until_answered(&client, "before").await;
     let frozen = first.freeze();
     let under_way = tokio::spawn(async move { until_answered(&client, "under-way").await });
@@ -140,8 +155,11 @@ async fn a_call_whose_own_sql_a_frozen_server_runs_is_answered_by_the_promoted_s
     let first = Server::start(&[]);
     let second = first.standby();
     let client = client(&url_of(&[&first, &second]), &Gate::closed()).await;
-    let calling = tokio::spawn(async move { run_sql(&client, "key", "SELECT pg_sleep(1)", true).await });
+    // Only the first server sleeps.
+    let sql = format!("SELECT pg_sleep(20) WHERE inet_server_port() = {}", first.port);
+    let calling = tokio::spawn(async move { run_sql(&client, "key", &sql, true).await });
     until_it_sleeps(&first, 1).await;
+    until_copied(&first).await;
     let frozen = first.freeze();
     second.promote();
     let promoted = Instant::now();
@@ -157,7 +175,7 @@ async fn a_read_that_a_frozen_server_runs_ends() {
     let first = Server::start(&[]);
     let store = connect(&first.url()).await;
     let session = store.reader().session().await.unwrap();
-    let reading = tokio::spawn(async move { session.batch_execute("SELECT pg_sleep(1)").await });
+    let reading = tokio::spawn(async move { session.batch_execute("SELECT pg_sleep(20)").await });
     until_it_sleeps(&first, 1).await;
     let frozen = first.freeze();
     let begun = Instant::now();
@@ -179,7 +197,7 @@ async fn a_slow_statement_goes_on_although_the_address_leads_to_a_server_that_ha
         let address = MovingAddress::to(first.port);
         let url = format!("postgres://operator@127.0.0.1:{}/postgres", address.port);
         let client = client(&url, &Gate::closed()).await;
-        let slow = async move { run_sql(&client, &other.to_string(), "SELECT pg_sleep(8)", true).await };
+        let slow = async move { run_sql(&client, &other.to_string(), "SELECT pg_sleep(20)", true).await };
         calls.spawn(async move { (other, slow.await) });
         addresses.push((address, other));
     }
@@ -224,6 +242,7 @@ async fn a_session_that_turns_out_to_be_read_only_is_replaced_in_the_same_call()
     let second = first.standby();
     let store = connect(&url_of(&[&first, &second])).await;
     assert!(matches!(claim(&store, "before").await.unwrap(), Swap::Swapped(_)));
+    until_copied(&first).await;
     second.promote();
     make_read_only(&first).await;
     assert!(matches!(claim(&store, "after").await.unwrap(), Swap::Swapped(_)));

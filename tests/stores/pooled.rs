@@ -130,7 +130,7 @@ async fn a_claim_waits_for_a_session_of_the_pooler_as_long_as_a_call_waits() {
     for _ in 0..4 {
         readers.push(store.reader().session().await.unwrap());
     }
-    let ping = tokio::time::timeout(Duration::from_secs(2), store.ping()).await;
+    let ping = tokio::time::timeout(Duration::from_secs(5), store.ping()).await;
     ping.expect("the probe does not wait for calls").unwrap();
     let begun = Instant::now();
     let error = claim(&store, "1").await.unwrap_err();

@@ -108,6 +108,7 @@ async fn client(url: &str, gate: &Gate) -> Client {
             slow,
             open_account,
             conflicts::take,
+            conflicts::take_patiently,
             conflicts::transfer,
             conflicts::withdraw,
             left_behind::oversleep
@@ -335,11 +336,12 @@ async fn a_handler_whose_connection_is_cut_runs_again_and_takes_effect_once() {
     });
     gate.started.acquire().await.unwrap().forget();
     let admin = connect(&server.url()).await;
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+    let cut = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE state = 'idle in transaction'";
     admin.setup(cut).await.unwrap();
     gate.go.add_permits(2);
     let answer = call.await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(gate.started.available_permits(), 1, "the handler ran again");
     assert_eq!(ledger(&server.url()).await, ["slow"]);
 }
 

@@ -95,7 +95,7 @@ async fn a_read_of_a_database_out_of_reach_may_be_sent_again() {
         let client = client.clone();
         async move { client.call("read", &json!({ "sql": "SELECT pg_sleep(20)" })).await }
     });
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    crate::failover::until_it_sleeps(&server, 1).await;
     server.kill();
     let interrupted = waiting.await.unwrap();
     assert!(is_to_be_sent_again(&interrupted), "{interrupted:?}");

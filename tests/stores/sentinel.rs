@@ -10,7 +10,7 @@ use tests::sentinel::{NAME, Sentinels};
 use tests::services::Redis;
 
 use crate::unconfirmed::{Runs, pay};
-use crate::{KEPT, claim};
+use crate::{KEPT, claim, confirmed};
 
 /// How soon after a promotion a claim must be made.
 const SOON: Duration = Duration::from_secs(15);
@@ -71,8 +71,8 @@ async fn until_a_former_primary_that_lives_on_is_left(wait: &str) {
         }
         assert!(begun.elapsed() < SOON, "the new primary gets no claim: {last:?}");
     }
-    assert!(matches!(claim(&store, "before").await, Ok(Swap::Held { revision: held, .. }) if held == revision));
-    assert!(matches!(claim(&store, "last").await, Ok(Swap::Swapped(_))));
+    assert!(matches!(confirmed(&store, "before").await, Swap::Held { revision: held, .. } if held == revision));
+    confirmed(&store, "last").await;
     assert!(
         first
             .ask_in_one_connection(&["AUTH cut-off", "ROLE"])

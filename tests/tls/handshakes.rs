@@ -105,7 +105,7 @@ fn a_request_without_tls_is_told_so_and_the_log_names_what_arrived() {
 
 #[test]
 fn calls_that_are_running_when_the_server_stops_are_answered() {
-    let mut desk = Desk::start(&[("OPERATOR_STOP_DELAY", "1s")]);
+    let mut desk = Desk::start(&[("OPERATOR_STOP_DELAY", "8s")]);
     let (url, livez) = (desk.url("/refunds"), desk.url("/livez"));
     // The first request keeps a connection open; it is idle when the server stops.
     let idle = desk.curl().with(&["-o", "/dev/null"]).get(&livez);

@@ -1,7 +1,7 @@
 //! Files of credentials and certificates that are replaced while the program runs.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -249,15 +249,18 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_named_once() {
         // The contents are right; only the mode is not.
         (
             &|| {
-                replace(&path, "agent=next-key-of-the-agent\n");
-                mode(0o622);
+                let new = path.with_extension("new");
+                fs::write(&new, "agent=next-key-of-the-agent\n").unwrap();
+                fs::set_permissions(&new, Permissions::from_mode(0o622)).unwrap();
+                fs::rename(&new, &path).unwrap();
             },
             "can be written by others",
         ),
         (
             &|| {
-                fs::remove_file(&path).unwrap();
-                assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+                let new = path.with_extension("new");
+                assert!(Command::new("mkfifo").arg(&new).status().unwrap().success());
+                fs::rename(&new, &path).unwrap();
             },
             "is a pipe or a device",
         ),
@@ -273,7 +276,6 @@ fn a_file_that_cannot_be_used_changes_nothing_and_is_named_once() {
         assert_eq!(find(&desk), 200, "{why}");
         assert_eq!(desk.log.count(not_replaced), number + 1, "{why}");
     }
-    let _ = fs::remove_file(&path);
     replace(&path, "shop/next=op_sk_the_next_key\n");
     desk.log.wait_for(&["added the signing key shop/next"]);
     assert_eq!(desk.log.count(not_replaced), cases.len(), "each change is named once");
@@ -292,14 +294,20 @@ fn a_file_that_is_still_being_written_is_not_taken_up() {
     let path = file(&desk, "keys");
     // A list that grows line by line for some seconds: at first, the key that is in use is not in it.
     fs::write(&path, "").unwrap();
-    for line in 0..20 {
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, format!("{text}other-{line}=op_sk_of_another_caller_{line}\n")).unwrap();
-        assert_eq!(find(&desk), 200);
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    fs::write(&path, format!("{}{}", fs::read_to_string(&path).unwrap(), keys())).unwrap();
-    desk.log.wait_for(&["added the signing key default/other-19"]);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let mut list = fs::File::options().append(true).open(&path).unwrap();
+            for line in 0..60 {
+                writeln!(list, "other-{line}=op_sk_of_another_caller_{line}").unwrap();
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            write!(list, "{}", keys()).unwrap();
+        });
+        while !writing.is_finished() {
+            assert_eq!(find(&desk), 200);
+        }
+    });
+    desk.log.wait_for(&["added the signing key default/other-59"]);
     assert_eq!(desk.log.count("removed the signing key"), 0);
     assert_eq!(find(&desk), 200);
 }
@@ -343,7 +351,9 @@ fn no_call_fails_while_the_files_are_replaced() {
             }
         };
         let callers: Vec<_> = (0..4).map(|_| scope.spawn(call)).collect();
-        for _ in 0..20 {
+        let mut rounds = 0;
+        while rounds < 20 || (calls.load(Ordering::Relaxed) <= 20 && rounds < 1_000) {
+            rounds += 1;
             for (text, change) in [
                 (&both, "added the signing key shop/next"),
                 (&keys(), "removed the signing key shop/next"),

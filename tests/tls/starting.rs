@@ -278,10 +278,12 @@ fn dev_speaks_http_and_says_that_tls_has_no_effect() {
         .output()
         .unwrap();
     assert!(called.status.success(), "{}", String::from_utf8_lossy(&called.stderr));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // A killed program would lose the lines that it has not written yet.
+    let terminated = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(terminated.success());
     let mut log = String::new();
     child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    child.wait().unwrap();
     assert!(
         log.contains("OPERATOR_TLS_CERT has no effect here: `dev` speaks http"),
         "{log}"

@@ -37,7 +37,7 @@ def is_verified(url, headers, content):
 
 
 def refund(inputs):
-    time.sleep(0.3)  # A payment provider takes some time.
+    time.sleep(2.5)  # Longer than a simulated caller waits before it hangs up, so that each retry finds it running.
     return {"refund_id": next(NUMBERS), "order_id": inputs["order_id"]}
 
 

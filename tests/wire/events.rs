@@ -277,7 +277,7 @@ async fn serve(app: App) -> u16 {
     port
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_type_without_a_handler_is_answered_and_named_once_and_a_slow_setup_is_logged_and_counted() {
     let (log, _capturing) = log::captured();
     let counters = Counters::default();

@@ -203,7 +203,9 @@ fn a_worker_thread_is_left_for_other_calls_while_many_bodies_are_decoded() {
         assert_eq!(quick.await.unwrap().status, 200);
         let _ = answered.send(());
         while let Some(answer) = calls.join_next().await {
-            assert_eq!(answer.unwrap().body, 3_000);
+            // A call whose turn has not come in time is refused.
+            let answer = answer.unwrap();
+            assert!(answer.body == 3_000 || answer.status == 503, "{answer:?}");
         }
         assert!(watch.join().unwrap(), "the other call waited for the bodies");
     });

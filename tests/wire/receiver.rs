@@ -180,18 +180,18 @@ fn each_row_gets_its_status() {
         ),
         ("no content type", with(refund("n"), |r| r.headers.clear()), 200, ""),
         (
-            "31 s old",
-            with(refund("a"), |r| r.timestamp = stamp(-32)),
+            "a minute old",
+            with(refund("a"), |r| r.timestamp = stamp(-60)),
             401,
             "stale-timestamp",
         ),
         (
-            "31 s ahead",
-            with(refund("a"), |r| r.timestamp = stamp(33)),
+            "a minute ahead",
+            with(refund("a"), |r| r.timestamp = stamp(60)),
             401,
             "stale-timestamp",
         ),
-        ("25 s old", with(refund("old"), |r| r.timestamp = stamp(-25)), 200, ""),
+        ("15 s old", with(refund("old"), |r| r.timestamp = stamp(-15)), 200, ""),
         (
             "another signature",
             with(refund("a"), |r| r.signature = Some(forged.clone())),

@@ -234,7 +234,7 @@ fn the_faults_of_a_careless_server_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let server = Careless::start(&[]);
     let manifest = manifest(folder.path(), &format!("http://127.0.0.1:{}", server.port));
-    let found = simulate(folder.path(), &["--manifest", &manifest]);
+    let found = simulate(folder.path(), &["--manifest", &manifest, "--duration", "2m"]);
     assert_eq!(found.code, Some(1), "{found:?}");
     assert_eq!(
         found.with("NOT KEPT"),
@@ -277,7 +277,10 @@ fn duplicates_that_act_are_found_although_all_get_the_answer_that_was_stored_fir
     let folder = tempfile::tempdir().unwrap();
     let server = Careless::start(&["first"]);
     let manifest = manifest(folder.path(), &format!("http://127.0.0.1:{}", server.port));
-    let found = simulate(folder.path(), &["--manifest", &manifest, "refund_order"]);
+    let found = simulate(
+        folder.path(),
+        &["--manifest", &manifest, "--duration", "2m", "refund_order"],
+    );
     assert_eq!(found.code, Some(1), "{found:?}");
     assert_eq!(
         found.with("NOT KEPT"),

@@ -155,8 +155,8 @@ fn replace_admin_tokens(
                     .map(|(name, digest)| ("admin token", format!("{name:?}"), digest))
                     .collect()
             };
-            log_changes(&described(&admin.tokens.load()), &described(&new));
-            admin.tokens.store(Arc::new(new));
+            let old = admin.tokens.swap(Arc::new(new));
+            log_changes(&described(&old), &described(&admin.tokens.load()));
         }
         Err(problems) => {
             for problem in problems {
@@ -189,11 +189,12 @@ fn replace_certificate(assembled: &Assembled) {
         .server_tls(assembled.credentials.load().clients.as_ref())
     {
         Ok(Some(new)) => {
-            if new.digest != tls.load().digest {
-                let digest = const_hex::encode(new.digest);
+            let (old, digest) = (tls.load().digest, new.digest);
+            tls.store(Arc::new(new));
+            if digest != old {
+                let digest = const_hex::encode(digest);
                 tracing::info!("replaced the server's certificate; the new one has the SHA-256 digest {digest}");
             }
-            tls.store(Arc::new(new));
         }
         Ok(None) => {}
         Err(problems) => {

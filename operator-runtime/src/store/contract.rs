@@ -49,7 +49,7 @@ pub async fn check(store: &dyn Store, advance: impl AsyncFn(Duration)) {
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How long records are kept in a store whose records expire by themselves.
-const KEPT: Duration = Duration::from_secs(6);
+const KEPT: Duration = Duration::from_secs(9);
 
 fn record(epoch: u32, state: State) -> Record {
     let fingerprint = Fingerprint::new("POST", "/contract", "application/json", b"{}");
@@ -315,7 +315,7 @@ async fn list(store: &dyn Store, ids: RangeInclusive<OperationId>, limit: u32) -
 
 async fn revisions_are_never_used_twice(store: &dyn Store, id: OperationId, advance: &impl AsyncFn(Duration)) {
     let old = write(store, id, None, in_progress(1)).await;
-    advance(SECOND * 7).await;
+    advance(KEPT + SECOND).await;
     while store.sweep(KEPT, 100).await.expect("a working store sweeps") > 0 {}
     write(store, id, None, in_progress(1)).await;
     let answer = swap(store, id, Some(old), record(1, State::Released), FirstSeen::Keep).await;
@@ -332,9 +332,9 @@ async fn a_sweep_removes_expired_records_only(
 ) {
     write(store, old, None, in_progress(1)).await;
     let revision = write(store, renewed, None, in_progress(1)).await;
-    advance(SECOND * 4).await;
+    advance(SECOND * 5).await;
     write(store, renewed, Some(revision), in_progress(1)).await;
-    advance(SECOND * 4).await;
+    advance(SECOND * 5).await;
     write(store, fresh, None, in_progress(1)).await;
     assert_eq!(
         store.sweep(KEPT, 0).await.expect("sweeps"),

@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
@@ -420,15 +421,27 @@ fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(both).collect()
 }
 
+/// A free port outside the range from which the kernel takes the ports of outgoing connections, so that a server finds
+/// its port free again after a restart.
+///
+/// # Panics
+/// If all of these ports are in use.
+#[must_use]
+pub fn free_port() -> u16 {
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id() % 20_000;
+    let ports = std::iter::repeat_with(|| TRIED.fetch_add(1, Ordering::Relaxed)).take(20_000);
+    let ports = ports.filter_map(|tried| u16::try_from(10_000 + (first + tried * 13) % 20_000).ok());
+    let mut free = ports.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().expect("a free port")
+}
+
 /// Starts a server on a free port. Another process may bind the port first, so a server that ends at once is started
 /// again on another port.
 pub(super) fn on_a_free_port(mut start: impl FnMut(u16) -> Result<Child, String>) -> (Child, u16) {
     let mut log = String::new();
     for _ in 0..PORTS {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         match start(port) {
             Ok(child) => return (child, port),
             Err(failed) => log = failed,

@@ -393,19 +393,20 @@ async fn a_handler_that_runs_again_has_only_the_rest_of_its_time() {
                 if run > 0 {
                     std::future::pending::<()>().await;
                 }
-                tokio::time::sleep(Duration::from_millis(900)).await;
+                tokio::time::sleep(Duration::from_secs(3)).await;
                 HandlerOutcome::Conflict
             })
         })
     };
-    let (id, time, progress) = (OperationId::new("tenant", "1"), Duration::from_secs(1), Arc::default());
+    let (id, time, progress) = (OperationId::new("tenant", "1"), Duration::from_secs(6), Arc::default());
     let call = desk.operations.transact(
         asked(id, first("1"), time),
         &progress,
         NO_NEEDS,
         in_the_way_and_then_stuck,
     );
-    let outcome = tokio::time::timeout(Duration::from_millis(1_600), call).await;
+    // With a limit of its own, the second run would end after nine seconds.
+    let outcome = tokio::time::timeout(Duration::from_millis(8_500), call).await;
     assert!(
         matches!(outcome, Ok(Ok(Transacted::Ran(Answer::TimedOut)))),
         "{outcome:?}"

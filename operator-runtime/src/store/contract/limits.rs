@@ -243,17 +243,17 @@ async fn of_many_at_once_only_some_are_granted(limits: &dyn Limits) {
 async fn a_reservation_ends_with_its_window(limits: &dyn Limits, advance: &impl AsyncFn(Duration)) {
     let (short, idle) = (value("short"), value("idle"));
     let brief = |value, operation| Reservation {
-        window: SECOND * 2,
+        window: SECOND * 4,
         ..asked(value, holder(operation, 1), 6, 10)
     };
     reserve(limits, brief(short, 1)).await;
     reserve(limits, brief(idle, 1)).await;
     let answer = reserve(limits, brief(short, 2)).await;
     assert!(
-        matches!(answer, Reserved::Over { used: 6, room_in } if room_in <= SECOND * 2),
+        matches!(answer, Reserved::Over { used: 6, room_in } if room_in <= SECOND * 4),
         "{answer:?}"
     );
-    advance(SECOND * 3).await;
+    advance(SECOND * 5).await;
     assert_eq!(used(limits, short).await, 0, "what has ended does not count");
     let answer = reserve(limits, brief(short, 2)).await;
     assert!(is_granted(answer, true), "what has ended makes room: {answer:?}");
@@ -262,7 +262,7 @@ async fn a_reservation_ends_with_its_window(limits: &dyn Limits, advance: &impl 
         is_granted(answer, true),
         "a reservation that has ended cannot be taken over: {answer:?}"
     );
-    advance(SECOND * 3).await;
+    advance(SECOND * 5).await;
     reserve(limits, brief(short, 3)).await;
     while limits.remove_ended(100).await.expect("a working store sweeps") {}
     assert_eq!(used(limits, short).await, 6, "a sweep removes nothing that counts");

@@ -131,8 +131,8 @@ pub(crate) mod in_postgres {
         Ok(charged(call))
     }
 
-    /// Credits something in the transaction of the record, and may run for a second.
-    #[operator_api(POST, "/credit-briefly", timeout = "1s")]
+    /// Credits something in the transaction of the record, and may run for four seconds.
+    #[operator_api(POST, "/credit-briefly", timeout = "4s")]
     pub(crate) async fn credit_briefly(
         tx: &mut Tx<Postgres>,
         call: &Call,

@@ -7,11 +7,12 @@ use operator_runtime::Config;
 /// A numeric setting from the environment.
 type Set = fn(Config, usize) -> Config;
 
-/// The default time limit for sending a request and for reading its answer.
-const PATIENCE: u64 = 2000;
+/// The default time limit for sending a request and for reading its answer, in milliseconds.
+const PATIENCE: usize = 2000;
 
 pub(crate) fn limited(config: Config) -> Config {
-    let mut config = config.read_timeout(Duration::from_millis(PATIENCE));
+    let patience = number("FAULTS_READ_TIMEOUT_MS").unwrap_or(PATIENCE);
+    let mut config = config.read_timeout(Duration::from_millis(patience as u64));
     if let Some(milliseconds) = number("FAULTS_IDLE_TIMEOUT_MS") {
         config = config.idle_timeout(Duration::from_millis(milliseconds as u64));
     }
@@ -29,6 +30,6 @@ pub(crate) fn limited(config: Config) -> Config {
         })
 }
 
-fn number(name: &str) -> Option<usize> {
+pub(crate) fn number(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use operator_runtime::{App, Config, Settings, endpoints};
 
-/// After two seconds without a renewal, an attempt counts as lost.
+/// After two seconds without a renewal, or the time that a test sets, an attempt counts as lost.
 fn settings() -> Settings {
+    let lease = limits::number("FAULTS_LEASE_MS").unwrap_or(2000);
     Settings::default()
-        .lease(Duration::from_secs(2))
+        .lease(Duration::from_millis(lease as u64))
         .renew_every(Duration::from_millis(500))
         .wait(Duration::from_secs(1))
 }
