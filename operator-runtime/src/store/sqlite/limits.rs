@@ -154,6 +154,9 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
 
 /// Removes the reservations of a value that have ended, and returns the sum of the others.
 fn end_before(connection: &Connection, value: &[u8; 32], now: i64) -> rusqlite::Result<i64> {
+    if !is_in_use(connection, value)? {
+        return Ok(0);
+    }
     let Some(newest) = newest(connection, value)? else {
         return Ok(0);
     };
@@ -170,12 +173,20 @@ fn end_before(connection: &Connection, value: &[u8; 32], now: i64) -> rusqlite::
     Ok(left)
 }
 
+/// Whether anything is reserved of a value, which most calls ask in vain. SQLite prepares a statement that finds rows by an
+/// index and orders them again at each call, so this one does not order them.
+fn is_in_use(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(concat!("SELECT 1 ", of_value!()))?
+        .exists([value])
+}
+
 fn newest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<Held>> {
     connection
         .prepare_cached(concat!(
             "SELECT id, ends, epoch, amount, used ",
             of_value!(),
-            " ORDER BY id DESC LIMIT 1"
+            " ORDER BY id DESC"
         ))?
         .query_row([value], Held::read)
         .optional()
@@ -187,7 +198,7 @@ fn oldest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<
         .prepare_cached(concat!(
             "SELECT id, ends, epoch, amount, used ",
             of_value!(),
-            " ORDER BY id LIMIT 1"
+            " ORDER BY id"
         ))?
         .query_row([value], Held::read)
         .optional()
