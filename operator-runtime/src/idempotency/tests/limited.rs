@@ -63,9 +63,9 @@ struct History<'s> {
     is_transactional: bool,
     calls: u64,
     reserved: [Reservations; 2],
-    /// The operations that have acted or may have acted: the amount, and when. Kept without the rules of limits, so that a
-    /// mistake made in both implementations is found.
-    effects: BTreeMap<NonZeroU64, (u64, Duration)>,
+    /// The operations that have acted or may have acted: the amount, and when each of the attempts did. Kept without the
+    /// rules of limits, so that a mistake made in both implementations is found.
+    effects: BTreeMap<NonZeroU64, (u64, BTreeMap<u32, Duration>)>,
     /// By key, the last operation, and whether its first attempt was killed before it gave back.
     last: BTreeMap<usize, (NonZeroU64, bool)>,
     /// The attempts that still run, the oldest first.
@@ -130,7 +130,11 @@ impl History<'_> {
         for (value, reserved) in self.values().into_iter().zip(&self.reserved) {
             assert_eq!(self.used(value).await, reserved.used(now), "after {step:?}");
         }
-        let recent = |window| self.effects.values().filter(move |(_, at)| *at + window > now);
+        let recent = |window| {
+            let is_recent = move |at: &Duration| *at + window > now;
+            let effects = self.effects.values();
+            effects.filter(move |(_, attempts)| attempts.values().any(is_recent))
+        };
         let sum: u64 = recent(SUM.window).map(|(amount, _)| amount).sum();
         assert!(sum <= SUM.max, "{sum} may have taken effect");
         let calls = recent(CALLS.window).count() as u64;
@@ -191,11 +195,11 @@ impl History<'_> {
                     taken_over,
                     attempt,
                 });
-                return self.has_acted(key, operation);
+                return self.has_acted(key, operation, attempt);
             }
             Ends::Killed => {
                 self.reach("killed");
-                return self.has_acted(key, operation);
+                return self.has_acted(key, operation, attempt);
             }
             Ends::KilledAfterRefusal => {
                 let is_first = lease.epoch() == 1;
@@ -207,9 +211,9 @@ impl History<'_> {
             }
         };
         lease.complete(outcome(ending, 1)).await.unwrap();
-        self.ended(operation, ending, taken_over);
+        self.ended(operation, attempt, ending, taken_over);
         if !matches!(ending, Ending::Refused | Ending::Later | Ending::Retryable) {
-            self.has_acted(key, operation);
+            self.has_acted(key, operation, attempt);
         }
     }
 
@@ -230,7 +234,7 @@ impl History<'_> {
             Ok(_) => {
                 assert!(is_last, "an attempt ended after another one had begun");
                 self.reach("ended late");
-                self.ended(operation, ending, taken_over);
+                self.ended(operation, attempt, ending, taken_over);
             }
             Err(LeaseError::Lost) => self.reach("lost its lease"),
             Err(error) => panic!("{error}"),
@@ -238,7 +242,7 @@ impl History<'_> {
     }
 
     /// Gives back what is not kept after an attempt has recorded this ending.
-    fn ended(&mut self, operation: NonZeroU64, ending: Ending, taken_over: [bool; 2]) {
+    fn ended(&mut self, operation: NonZeroU64, attempt: u32, ending: Ending, taken_over: [bool; 2]) {
         match ending {
             Ending::Refused => {
                 self.reach("refused");
@@ -247,8 +251,9 @@ impl History<'_> {
             }
             Ending::Later | Ending::Retryable => {
                 self.reach("not now");
-                if taken_over == [false; 2] {
-                    self.effects.remove(&operation);
+                // An earlier attempt may have acted.
+                if let Some((_, attempts)) = self.effects.get_mut(&operation) {
+                    attempts.remove(&attempt);
                 }
                 self.give_back(operation, taken_over);
             }
@@ -282,8 +287,10 @@ impl History<'_> {
         }
     }
 
-    fn has_acted(&mut self, key: usize, operation: NonZeroU64) {
-        self.effects.insert(operation, (AMOUNTS[key], self.now()));
+    fn has_acted(&mut self, key: usize, operation: NonZeroU64, attempt: u32) {
+        let now = self.now();
+        let (_, attempts) = self.effects.entry(operation).or_insert((AMOUNTS[key], BTreeMap::new()));
+        attempts.insert(attempt, now);
     }
 
     async fn told(&mut self, key: usize, told: Recorded) {
@@ -331,7 +338,7 @@ impl History<'_> {
                 assert_eq!(has_status(403), is_over, "{answer:?}");
                 if has_status(200) {
                     self.reach("transaction");
-                    self.has_acted(key, operation);
+                    self.has_acted(key, operation, 1);
                 } else {
                     self.give_back(operation, [false; 2]);
                 }
