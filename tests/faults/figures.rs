@@ -303,7 +303,11 @@ fn the_idempotency_docs_name_every_metric_and_no_other() {
     let program = build_into(folder.path(), "faults-program");
     let server = start(&program, folder.path());
     assert_eq!(post(server.port, "/credit", "k", "{}").unwrap().status, 200);
-    let emitted = Figures::scrape(&server).names();
+    // The records are counted soon after the start.
+    let names = || Figures::scrape(&server).names();
+    let is_counted = || names().iter().any(|(name, _)| name == "operator_records");
+    wait_until("the first count of the records", is_counted);
+    let emitted = names();
 
     let page = include_str!("../../operator-runtime/src/idempotency/mod.rs");
     let row = |line: &str| {

@@ -16,7 +16,7 @@ use crate::stop::Kept;
 const MIB: usize = 1024 * 1024;
 /// The time that the program gives callers to send a request.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// A longer time, for tests in which only what is tested may be late.
+/// A longer time, for tests in which the usual time must not expire.
 const LONG_READ: Duration = Duration::from_secs(10);
 const LONG: (&str, &str) = ("FAULTS_READ_TIMEOUT_MS", "10000");
 

@@ -100,22 +100,31 @@ const AFTER_THE_SAME: Duration = Duration::from_secs(3);
 fn signals_that_come_together_do_not_cut_the_stop_short() {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
-    let mut server = Server::start_with(&program, folder.path(), &STORE);
-    let gate = Gate::new(folder.path(), "together");
-    let (port, body) = (server.port, gate.body());
-    let calling = std::thread::spawn(move || post(port, "/charge", "together", &body));
-    gate.wait_until_reached();
-    // A frozen process gets all of them at the moment in which it continues.
-    server.freeze();
-    server.terminate();
-    server.terminate();
-    server.interrupt();
-    server.thaw();
-    std::thread::sleep(AFTER_THE_SAME);
-    assert!(!server.has_ended());
-    gate.open();
-    assert_eq!(calling.join().unwrap().unwrap().status, 200);
-    assert_eq!(server.exit_code(), Some(0));
+    let tried = (0..5).any(|number| {
+        let mut server = Server::start_with(&program, folder.path(), &STORE);
+        let key = format!("together-{number}");
+        let gate = Gate::new(folder.path(), &key);
+        let (port, body) = (server.port, gate.body());
+        let calling = std::thread::spawn(move || post(port, "/charge", &key, &body));
+        gate.wait_until_reached();
+        let began = Instant::now();
+        server.terminate();
+        server.terminate();
+        server.interrupt();
+        // A signal that comes later is a second one.
+        if began.elapsed() > Duration::from_millis(400) {
+            server.kill();
+            let _ = calling.join();
+            return false;
+        }
+        std::thread::sleep(AFTER_THE_SAME);
+        assert!(!server.has_ended());
+        gate.open();
+        assert_eq!(calling.join().unwrap().unwrap().status, 200);
+        assert_eq!(server.exit_code(), Some(0));
+        true
+    });
+    assert!(tried, "this machine sends three signals in more than 400 ms");
 }
 
 #[test]

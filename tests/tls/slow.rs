@@ -13,7 +13,7 @@ use crate::desk::{Desk, place, python};
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 /// The time that the program gives callers to send a head, and to finish a handshake.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
-/// A longer time, for tests in which nothing is to be late.
+/// A longer time, for tests in which the usual time must not expire.
 const PATIENT: (&str, &str) = ("FAULTS_READ_TIMEOUT_MS", "60000");
 
 fn start(environment: &[(&str, &str)]) -> Desk {

@@ -1,5 +1,5 @@
 //! The statements on limits. Reservations are appended, and the newest one of a limited value has the sum of all of them,
-//! so that a call costs the same however many operations the window holds.
+//! so that a first attempt costs the same however many reservations the window holds.
 
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ pub(super) const SUMS: &str = "
     CREATE INDEX operator_reservations_ends ON operator_reservations (ends);
 ";
 
-/// The table. Only the small index of the values has random pages; eight bytes of a value lead to a few rows at most,
-/// unless they are of the same value. `used` is the sum of the reservations of a value, and holds in its newest row. The
-/// times are those of `written` in the table of records.
+/// The table. Only the small index of the values has random pages. Different values rarely have the same first eight bytes,
+/// so the index finds few rows of other values. `used` is the sum of all reservations of the value; only the value's newest
+/// row has the current sum. The times are those of `written` in the table of records.
 pub(super) const TABLE: &str = "
     CREATE TABLE operator_appended (
         id INTEGER PRIMARY KEY,
@@ -45,8 +45,8 @@ pub(super) const TABLE: &str = "
         reserved INTEGER NOT NULL
     ) STRICT;
     INSERT INTO operator_appended (value, ends, serial, epoch, amount, used, reserved)
-        SELECT value, ends, serial, epoch, amount, sum(amount) OVER (PARTITION BY value ORDER BY ends, serial), reserved
-        FROM operator_reservations ORDER BY ends, serial;
+        SELECT value, ends, serial, epoch, amount, sum(amount) OVER (PARTITION BY value ORDER BY reserved, serial), reserved
+        FROM operator_reservations ORDER BY reserved, serial;
     DROP TABLE operator_reservations;
     DROP TABLE operator_limits;
     PRAGMA legacy_alter_table = ON;
@@ -68,7 +68,6 @@ macro_rules! of_value {
 /// A reservation.
 struct Held {
     id: i64,
-    ends: i64,
     epoch: u32,
     amount: i64,
     /// The sum of the value's reservations, if this one is the newest.
@@ -79,10 +78,9 @@ impl Held {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
-            ends: row.get(1)?,
-            epoch: row.get(2)?,
-            amount: row.get(3)?,
-            used: row.get(4)?,
+            epoch: row.get(1)?,
+            amount: row.get(2)?,
+            used: row.get(3)?,
         })
     }
 }
@@ -160,21 +158,29 @@ fn end_before(connection: &Connection, value: &[u8; 32], now: i64) -> rusqlite::
     let Some(newest) = newest(connection, value)? else {
         return Ok(0);
     };
-    let mut left = newest.used;
-    while let Some(oldest) = oldest(connection, value)?
-        && oldest.ends <= now
+    let (mut left, mut last) = (newest.used, None);
     {
-        remove(connection, oldest.id)?;
-        left -= oldest.amount;
+        // The reservation that ends first is the oldest one: all reservations of a value last equally long.
+        let mut oldest = connection.prepare_cached(concat!("SELECT id, ends, amount ", of_value!(), " ORDER BY id"))?;
+        let mut rows = oldest.query([value])?;
+        while let Some(row) = rows.next()?
+            && row.get::<_, i64>(1)? <= now
+        {
+            last = Some(row.get::<_, i64>(0)?);
+            left -= row.get::<_, i64>(2)?;
+        }
     }
-    if left != newest.used {
+    if let Some(last) = last {
+        connection
+            .prepare_cached(concat!("DELETE ", of_value!(), " AND id <= ?2"))?
+            .execute(params![value, last])?;
         write_used(connection, value, left)?;
     }
     Ok(left)
 }
 
-/// Whether anything is reserved of a value, which most calls ask in vain. SQLite prepares a statement that finds rows by an
-/// index and orders them again at each call, so this one does not order them.
+/// Whether anything is reserved of a value; usually nothing is. Without `ORDER BY`, because SQLite would prepare such a
+/// statement again at each call.
 fn is_in_use(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(concat!("SELECT 1 ", of_value!()))?
@@ -184,7 +190,7 @@ fn is_in_use(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<bool
 fn newest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<Held>> {
     connection
         .prepare_cached(concat!(
-            "SELECT id, ends, epoch, amount, used ",
+            "SELECT id, epoch, amount, used ",
             of_value!(),
             " ORDER BY id DESC"
         ))?
@@ -192,24 +198,13 @@ fn newest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<
         .optional()
 }
 
-/// The reservation that ends first: all reservations of a value last equally long.
-fn oldest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<Held>> {
-    connection
-        .prepare_cached(concat!(
-            "SELECT id, ends, epoch, amount, used ",
-            of_value!(),
-            " ORDER BY id"
-        ))?
-        .query_row([value], Held::read)
-        .optional()
-}
-
+/// The reservation of one operation, which is usually one of the newest.
 fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Option<Held>> {
     connection
         .prepare_cached(concat!(
-            "SELECT id, ends, epoch, amount, used ",
+            "SELECT id, epoch, amount, used ",
             of_value!(),
-            " AND serial = ?2"
+            " AND serial = ?2 ORDER BY id DESC"
         ))?
         .query_row(params![value, holder.serial.get().cast_signed()], Held::read)
         .optional()
