@@ -18,6 +18,7 @@ const MIB: usize = 1024 * 1024;
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// A longer time, for tests in which the usual time must not expire.
 const LONG_READ: Duration = Duration::from_secs(10);
+/// The setting for `LONG_READ`.
 const LONG: (&str, &str) = ("FAULTS_READ_TIMEOUT_MS", "10000");
 
 fn server(folder: &Path, limits: &[(&str, &str)]) -> Server {

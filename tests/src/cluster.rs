@@ -1,10 +1,9 @@
 //! A Redis Cluster of three nodes on free loopback ports, created by `redis-cli`.
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::services::Redis;
+use crate::services::{Redis, free_port};
 
 /// How long to wait until the nodes agree.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,8 +24,7 @@ impl Cluster {
     pub fn start() -> Self {
         let nodes = [(); 3].map(|()| {
             // The port of the cluster bus. By default it would be the node's port plus 10,000, which may not be free.
-            let bus = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-            let bus = bus.expect("a free port").port().to_string();
+            let bus = free_port().to_string();
             let settings = [
                 ("cluster-enabled", "yes"),
                 ("cluster-port", &bus),

@@ -157,6 +157,13 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether the OAuth issuer was too slow for this server's start. The issuer has 1.5 s for each document.
+    #[must_use]
+    pub fn missed_its_issuer(&self) -> bool {
+        let says = |line: &String| line.contains("did not answer within");
+        self.first_lines.iter().any(says)
+    }
+
     /// Starts a program's `serve` in a folder, on a free port, and waits until the server listens.
     ///
     /// # Panics

@@ -23,10 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tests::services::Postgres;
 
-use stage::{
-    Stage, TABLE, again, again_briefly, in_postgres, in_postgres_briefly, in_sqlite, in_sqlite_briefly, once,
-    once_briefly,
-};
+use stage::{Stage, TABLE, again, in_postgres, in_sqlite, once};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -41,10 +38,10 @@ struct Case {
 impl Case {
     async fn new(store: Arc<dyn Store>, transactional: &'static str) -> Self {
         let stage = Stage::new();
-        let own = endpoints![once, once_briefly, again, again_briefly, flaky, pay_out, keyed];
+        let own = endpoints![once, again, flaky, pay_out, keyed];
         let transaction = match transactional {
-            "in_sqlite" => endpoints![in_sqlite, in_sqlite_briefly],
-            _ => endpoints![in_postgres, in_postgres_briefly],
+            "in_sqlite" => endpoints![in_sqlite],
+            _ => endpoints![in_postgres],
         };
         let app = App::new()
             .config(Config::new().audit(DAY).api_keys("agent=op_sk_of_an_agent"))
@@ -81,9 +78,6 @@ impl Case {
     /// Makes two calls with one key, and compares the rows of their operation with `expected`: the outcome, the status
     /// and the number of attempts of each row.
     async fn twice(&self, endpoint: &str, ends: &str, expected: &[(&str, u16, u32)]) {
-        // Only a handler that hangs has a short time limit.
-        let brief = if ends == "hang" { "_briefly" } else { "" };
-        let endpoint = &*format!("{endpoint}{brief}");
         let key = format!("{endpoint}-{ends}");
         let inputs = json!({ "ends": ends });
         let first = self.call(endpoint, &key, &inputs).await;

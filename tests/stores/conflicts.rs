@@ -92,17 +92,6 @@ pub(crate) async fn take(
     Ok("taken".to_owned())
 }
 
-/// Takes a cent, with the usual time limit.
-#[operator_api(POST, "/take-patiently")]
-pub(crate) async fn take_patiently(
-    tx: &mut Tx<Postgres>,
-    gate: &Gate,
-    /// The account to take from.
-    from: String,
-) -> Result<String, Error> {
-    take(tx, gate, from).await
-}
-
 /// A connection with an open transaction that locks an account's row. Dropping the connection unlocks the row.
 async fn hold(url: &str, name: &str) -> operator_runtime::tokio_postgres::Client {
     let (client, connection) = operator_runtime::tokio_postgres::connect(url, NoTls).await.unwrap();
@@ -167,7 +156,7 @@ async fn a_row_that_another_transaction_locks_is_waited_for_again() {
     let gate = Gate::closed();
     let client = client(&impatient(&server), &gate).await;
     let holder = hold(&server.url(), "a").await;
-    let call = tokio::spawn(async move { client.call("take_patiently", &json!({ "from": "a" })).await });
+    let call = tokio::spawn(async move { client.call("take", &json!({ "from": "a" })).await });
     // The second run begins after the first run has waited for the lock until the timeout.
     let two_runs = tokio::time::timeout(Duration::from_secs(20), gate.started.acquire_many(2)).await;
     two_runs.expect("the call runs again").unwrap().forget();

@@ -17,10 +17,7 @@ use serde_json::json;
 use tests::proof::Row;
 
 use flaky::Flaky;
-use stage::{
-    Stage, TABLE, again, again_briefly, in_postgres, in_postgres_briefly, in_sqlite, in_sqlite_briefly, once,
-    once_briefly,
-};
+use stage::{Stage, TABLE, again, in_postgres, in_sqlite, once};
 
 const COUNT: &str = "SELECT count(*) FROM effect";
 
@@ -56,10 +53,10 @@ async fn case(endpoint: &'static str, effect: Effect, inner: Arc<dyn Store>, eff
         met: Arc::default(),
     };
     let chosen = || match endpoint {
-        "once" => endpoints![once, once_briefly],
-        "again" => endpoints![again, again_briefly],
-        "in_sqlite" => endpoints![in_sqlite, in_sqlite_briefly],
-        _ => endpoints![in_postgres, in_postgres_briefly],
+        "once" => endpoints![once],
+        "again" => endpoints![again],
+        "in_sqlite" => endpoints![in_sqlite],
+        _ => endpoints![in_postgres],
     };
     let app = || App::new().only(chosen()).state(stage.clone()).store(store.clone());
     let settings = Settings::default()
@@ -87,10 +84,7 @@ impl Case {
     async fn call_by(&self, client: &Client, key: &str, ends: &str) -> Answer {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let client = client.with_idempotency_key(format!("{}-{key}", self.endpoint));
-        // Only a handler that hangs has a short time limit.
-        let brief = if ends == "hang" { "_briefly" } else { "" };
-        let endpoint = format!("{}{brief}", self.endpoint);
-        client.call(&endpoint, &json!({ "ends": ends })).await
+        client.call(self.endpoint, &json!({ "ends": ends })).await
     }
 
     /// Makes two calls with one key. Returns both answers and how often the handler has run.

@@ -108,7 +108,6 @@ async fn client(url: &str, gate: &Gate) -> Client {
             slow,
             open_account,
             conflicts::take,
-            conflicts::take_patiently,
             conflicts::transfer,
             conflicts::withdraw,
             left_behind::oversleep

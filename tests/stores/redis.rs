@@ -16,7 +16,7 @@ use operator_runtime::store::{
     StoreError, Swap, contract,
 };
 use tests::proof::Row;
-use tests::services::Redis;
+use tests::services::{Redis, free_port};
 
 const KEPT: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "always")];
 
@@ -236,8 +236,7 @@ async fn a_wrong_password_is_refused_and_not_shown() {
 #[tokio::test]
 async fn a_cluster_of_one_takes_it() {
     // The port of the cluster bus. By default it would be the server's port plus 10,000, which may not be free.
-    let bus = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let bus = bus.unwrap().port().to_string();
+    let bus = free_port().to_string();
     let redis = Redis::start(&[("cluster-enabled", "yes"), ("cluster-port", &bus)]);
     assert_eq!(redis.ask("CLUSTER ADDSLOTSRANGE 0 16383"), "+OK");
     while redis.ask("SET ready 1") != "+OK" {

@@ -113,7 +113,7 @@ impl Stage {
 }
 
 /// Acts elsewhere.
-#[operator_api(POST, "/once")]
+#[operator_api(POST, "/once", timeout = "5s")]
 pub(crate) async fn once(
     stage: &Stage,
     /// How it is to end.
@@ -123,7 +123,7 @@ pub(crate) async fn once(
 }
 
 /// Acts elsewhere, and may do so twice.
-#[operator_api(POST, "/again", effect = rerunnable)]
+#[operator_api(POST, "/again", effect = rerunnable, timeout = "5s")]
 pub(crate) async fn again(
     stage: &Stage,
     /// How it is to end.
@@ -133,7 +133,7 @@ pub(crate) async fn again(
 }
 
 /// Acts in SQLite.
-#[operator_api(POST, "/sqlite")]
+#[operator_api(POST, "/sqlite", timeout = "5s")]
 pub(crate) async fn in_sqlite(
     tx: &mut Tx<Sqlite>,
     stage: &Stage,
@@ -145,7 +145,7 @@ pub(crate) async fn in_sqlite(
 }
 
 /// Acts in Postgres.
-#[operator_api(POST, "/postgres")]
+#[operator_api(POST, "/postgres", timeout = "5s")]
 pub(crate) async fn in_postgres(
     tx: &mut Tx<Postgres>,
     stage: &Stage,
@@ -154,46 +154,4 @@ pub(crate) async fn in_postgres(
 ) -> Result<Told, Failure> {
     tx.execute(EFFECT, &[]).await?;
     stage.act(&ends).await
-}
-
-/// Like `once`, with a short time limit.
-#[operator_api(POST, "/once-briefly", timeout = "1500ms")]
-pub(crate) async fn once_briefly(
-    stage: &Stage,
-    /// How it is to end.
-    ends: String,
-) -> Result<Told, Failure> {
-    once(stage, ends).await
-}
-
-/// Like `again`, with a short time limit.
-#[operator_api(POST, "/again-briefly", effect = rerunnable, timeout = "1500ms")]
-pub(crate) async fn again_briefly(
-    stage: &Stage,
-    /// How it is to end.
-    ends: String,
-) -> Result<Told, Failure> {
-    again(stage, ends).await
-}
-
-/// Like `in_sqlite`, with a short time limit.
-#[operator_api(POST, "/sqlite-briefly", timeout = "1500ms")]
-pub(crate) async fn in_sqlite_briefly(
-    tx: &mut Tx<Sqlite>,
-    stage: &Stage,
-    /// How it is to end.
-    ends: String,
-) -> Result<Told, Failure> {
-    in_sqlite(tx, stage, ends).await
-}
-
-/// Like `in_postgres`, with a short time limit.
-#[operator_api(POST, "/postgres-briefly", timeout = "1500ms")]
-pub(crate) async fn in_postgres_briefly(
-    tx: &mut Tx<Postgres>,
-    stage: &Stage,
-    /// How it is to end.
-    ends: String,
-) -> Result<Told, Failure> {
-    in_postgres(tx, stage, ends).await
 }

@@ -64,7 +64,8 @@ fn stalled_handshakes_count_as_unfinished_heads() {
     const STALLED: usize = 200;
     let desk = start(&[("FAULTS_UNFINISHED_HEADS", "8"), PATIENT, ("RUST_LOG", "debug")]);
     let stalled: Vec<TcpStream> = (0..STALLED).map(|_| connect(&desk, HALF_A_HELLO)).collect();
-    // Until these are closed, handshakes that began after the call's would make the call's handshake the oldest one.
+    // First, most of them have to be closed. If the server read their handshakes after the call's, it would close the
+    // call's handshake as the oldest one.
     for _ in 0..STALLED - 10 {
         desk.log.wait_for(&["Surplus"]);
     }

@@ -155,6 +155,7 @@ fn replace_admin_tokens(
                     .map(|(name, digest)| ("admin token", format!("{name:?}"), digest))
                     .collect()
             };
+            // Logged afterwards, so that the log names what is in use.
             let old = admin.tokens.swap(Arc::new(new));
             log_changes(&described(&old), &described(&admin.tokens.load()));
         }

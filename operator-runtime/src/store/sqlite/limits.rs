@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::records::Records;
 use super::ticks;
@@ -65,24 +65,11 @@ macro_rules! of_value {
     };
 }
 
-/// A reservation.
-struct Held {
+/// A reservation of one operation.
+struct Own {
     id: i64,
     epoch: u32,
     amount: i64,
-    /// The sum of the value's reservations, if this one is the newest.
-    used: i64,
-}
-
-impl Held {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            epoch: row.get(1)?,
-            amount: row.get(2)?,
-            used: row.get(3)?,
-        })
-    }
 }
 
 impl Records {
@@ -155,10 +142,7 @@ fn end_before(connection: &Connection, value: &[u8; 32], now: i64) -> rusqlite::
     if !is_in_use(connection, value)? {
         return Ok(0);
     }
-    let Some(newest) = newest(connection, value)? else {
-        return Ok(0);
-    };
-    let (mut left, mut last) = (newest.used, None);
+    let (mut left, mut last) = (used(connection, value)?, None);
     {
         // The reservation that ends first is the oldest one: all reservations of a value last equally long.
         let mut oldest = connection.prepare_cached(concat!("SELECT id, ends, amount ", of_value!(), " ORDER BY id"))?;
@@ -187,26 +171,30 @@ fn is_in_use(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<bool
         .exists([value])
 }
 
-fn newest(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<Option<Held>> {
-    connection
-        .prepare_cached(concat!(
-            "SELECT id, epoch, amount, used ",
-            of_value!(),
-            " ORDER BY id DESC"
-        ))?
-        .query_row([value], Held::read)
-        .optional()
+/// The sum of the reservations of a value, also of those that have ended.
+fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
+    let used = connection
+        .prepare_cached(concat!("SELECT used ", of_value!(), " ORDER BY id DESC"))?
+        .query_row([value], |row| row.get(0))
+        .optional()?;
+    Ok(used.unwrap_or(0))
 }
 
 /// The reservation of one operation, which is usually one of the newest.
-fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Option<Held>> {
+fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Option<Own>> {
     connection
         .prepare_cached(concat!(
-            "SELECT id, epoch, amount, used ",
+            "SELECT id, epoch, amount ",
             of_value!(),
             " AND serial = ?2 ORDER BY id DESC"
         ))?
-        .query_row(params![value, holder.serial.get().cast_signed()], Held::read)
+        .query_row(params![value, holder.serial.get().cast_signed()], |row| {
+            Ok(Own {
+                id: row.get(0)?,
+                epoch: row.get(1)?,
+                amount: row.get(2)?,
+            })
+        })
         .optional()
 }
 
@@ -248,9 +236,9 @@ fn give_back(connection: &Connection, holder: Holder, value: &[u8; 32]) -> rusql
     let Some(own) = own(connection, value, holder)?.filter(|own| own.epoch <= holder.epoch) else {
         return Ok(());
     };
-    let used = newest(connection, value)?.map_or(0, |newest| newest.used);
+    let left = used(connection, value)? - own.amount;
     remove(connection, own.id)?;
-    write_used(connection, value, used - own.amount)
+    write_used(connection, value, left)
 }
 
 /// Reads all reservations, because only a person who settles an operation needs this.
