@@ -16,7 +16,8 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exports/features");
 fn build(feature: &str, folder: &Path) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let into = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/features");
+    // The workspace's own folder, because it already contains most of the compiled dependencies.
+    let into = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     let status = cargo()
         .args(["build", "--quiet", "--locked", "--features", feature, "--target-dir"])
         .arg(&into)

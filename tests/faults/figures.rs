@@ -353,7 +353,7 @@ fn a_metrics_address_that_cannot_be_used_is_reported_at_start_up() {
         "{said}"
     );
     assert!(refused("faults-program", "localhost").contains("such as 127.0.0.1:9464"));
-    let said = refused("quickstart", &address);
+    let said = refused("linked-program", &address);
     assert!(said.contains("features = [\"prometheus\"]"), "{said}");
     assert!(said.contains("OPERATOR_PUBLIC_URL"), "{said}");
 }

@@ -16,7 +16,7 @@ use crate::caller::{PUBLIC_URL, SECRET};
 #[must_use]
 pub fn build(package: &str, profile: &str) -> PathBuf {
     let mut cargo = cargo_build(package);
-    cargo.args(["--profile", profile]);
+    cargo.args(["--profile", profile, "--bin", package]);
     executable(package, cargo)
 }
 
@@ -56,6 +56,7 @@ fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = folder.join(package);
     let mut cargo = cargo_build(package);
+    cargo.args(["--bin", package]);
     if let Some(wrapper) = wrapper {
         cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
@@ -74,11 +75,20 @@ pub fn copy_program(built: &Path, own: &Path) {
     assert!(copied.success(), "{} is not copied", built.display());
 }
 
+/// These programs must not have the features that other packages turn on: tests show what happens without them.
+const ALONE: [&str; 2] = ["billing", "linked-program"];
+
 fn cargo_build(package: &str) -> Command {
     let mut cargo = cargo();
     cargo
-        .args(["build", "--locked", "--message-format=json", "-p", package])
+        .args(["build", "--locked", "--message-format=json"])
         .stderr(Stdio::inherit());
+    // The features of the whole workspace are those of the tests, so that everything but the program is already compiled.
+    if ALONE.contains(&package) {
+        cargo.args(["-p", package])
+    } else {
+        cargo.arg("--workspace")
+    };
     cargo
 }
 

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::TryFutureExt as _;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -71,29 +70,20 @@ impl Served {
         B: Body<Data = Bytes> + Send + Unpin,
     {
         let id = request_id::identify(request.headers_mut());
-        self.answer(request).map_ok(|response| with_id(response, id))
-    }
-
-    fn answer<B>(
-        self: Arc<Self>,
-        request: Request<B>,
-    ) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + use<B>
-    where
-        B: Body<Data = Bytes> + Send + Unpin,
-    {
         let (head, body) = request.into_parts();
         let mut reading = Reading::of(body);
         async move {
             let Self { endpoint, assembled } = &*self;
             let pipeline = &assembled.pipeline;
             if head.method.as_str() != endpoint.endpoint.method.as_str() {
-                return Ok(method_not_allowed(&head, endpoint.endpoint.method.as_str()));
+                let refused = method_not_allowed(&head, endpoint.endpoint.method.as_str());
+                return Ok(with_id(refused, id));
             }
             let reply = match reading.finish(assembled.settings.limits, &assembled.room).await {
                 Ok((body, room)) => pipeline.answer(endpoint, head, body, room).await,
                 Err(error) => turned_away(&head.method, head.uri.path(), &head.headers, &error),
             };
-            Ok(respond(reply))
+            Ok(with_id(respond(reply), id))
         }
     }
 }

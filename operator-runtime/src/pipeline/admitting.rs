@@ -97,7 +97,10 @@ impl Pipeline {
         kept: Kept,
         mut head: Parts,
     ) -> Opening<'p> {
-        remove_tokens(&mut head.headers);
+        // A signed request has no token: a request with two credentials is refused.
+        if !kept.caller().scheme().is_signature() {
+            remove_tokens(&mut head.headers);
+        }
         match next {
             Next::Run(call, claimed) => {
                 let invocation = Invocation::new(Arc::clone(&endpoint.arguments), kept, head);

@@ -31,6 +31,11 @@ impl Scheme {
         true
     }
 
+    /// Whether each request is signed.
+    pub(crate) fn is_signature(self) -> bool {
+        matches!(self, Self::Hmac | Self::Ed25519)
+    }
+
     /// The scheme's name in the log.
     pub(crate) fn word(self) -> &'static str {
         match self {

@@ -276,6 +276,10 @@ fn content_type(method: Method, header: Header<'_>) -> Result<Option<&HeaderValu
 /// Whether a content type is `application/json` or `application/*+json` (RFC 6839 §3.1), and its charset, if any, is
 /// UTF-8.
 pub(crate) fn is_json_in_utf8(content_type: &str) -> bool {
+    // What nearly every request has.
+    if content_type == "application/json" {
+        return true;
+    }
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let json = essence.eq_ignore_ascii_case("application/json") || is_json_suffixed(&essence.to_ascii_lowercase());

@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use bytes::Bytes;
+use http::header::{Entry, OccupiedEntry};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of requests and answers.
@@ -15,13 +16,24 @@ const LONGEST: usize = 128;
 /// Gives a request exactly one id, and returns it: the caller's id if it is 1 to 128 visible ASCII characters, otherwise a
 /// new one. From then on, [`of`] finds the id in the request's headers.
 pub(crate) fn identify(headers: &mut HeaderMap) -> HeaderValue {
-    if let Some(given) = of_caller(headers) {
-        return given.clone();
+    // An entry is looked up once, both to be read and to be written.
+    match headers.try_entry(REQUEST_ID) {
+        Ok(Entry::Occupied(mut given)) => match only_valid(&given) {
+            Some(id) => id.clone(),
+            None => {
+                let id = random();
+                given.insert(id.clone());
+                id
+            }
+        },
+        Ok(Entry::Vacant(none)) => {
+            let id = random();
+            let _ = none.try_insert(id.clone());
+            id
+        }
+        // This happens only for a request with about 25,000 headers. Such a request has its id in the answer alone.
+        Err(_) => random(),
     }
-    let id = random();
-    // This fails only for a request with about 25,000 headers. Such a request has its id in the answer alone.
-    let _ = headers.try_insert(REQUEST_ID, id.clone());
-    id
 }
 
 /// The id of a request that [`identify`] has given one.
@@ -33,8 +45,8 @@ pub(crate) fn of(headers: &HeaderMap) -> &str {
 }
 
 /// The caller's id. Of two ids, neither is used, because the caller could know the request by either of them.
-fn of_caller(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let mut given = headers.get_all(REQUEST_ID).iter();
+fn only_valid<'h>(given: &'h OccupiedEntry<'_, HeaderValue>) -> Option<&'h HeaderValue> {
+    let mut given = given.iter();
     let id = given.next().filter(|id| is_id(id.as_bytes()));
     id.filter(|_| given.next().is_none())
 }
