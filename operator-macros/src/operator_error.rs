@@ -2,6 +2,7 @@
 
 mod detail;
 
+use heck::ToKebabCase as _;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
@@ -195,7 +196,7 @@ fn problem(
     let shown = detail::shown(&detail, fields, &place, errors);
     Problem {
         path,
-        kind: kebab(&name.unraw().to_string()),
+        kind: name.unraw().to_string().to_kebab_case(),
         fields: fields.clone(),
         status: status(options.status.as_ref(), errors),
         retryable: options.retryable.is_some(),
@@ -300,17 +301,6 @@ fn status(literal: Option<&LitInt>, errors: &mut Errors) -> u16 {
         refuse_status(literal, errors);
     }
     status.unwrap_or(BAD_REQUEST)
-}
-
-fn kebab(name: &str) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push('-');
-        }
-        words.extend(letter.to_lowercase());
-    }
-    words
 }
 
 fn expand(checked: &OperatorError) -> TokenStream {
@@ -436,6 +426,26 @@ mod tests {
         let mistakes = mistakes(item);
         assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
         assert!(mistakes[3].contains("did you mean `status`?"), "{mistakes:#?}");
+    }
+
+    #[test]
+    fn the_name_of_a_variant_is_split_into_words() {
+        let item = quote!(
+            enum RefundError {
+                /// One.
+                TooOld,
+                /// Two.
+                HTTPStatus,
+                /// Three.
+                SMSFailed,
+                /// Four.
+                r#Type,
+            }
+        );
+        let mut errors = Errors::default();
+        let checked = check(&syn::parse2(item).unwrap(), &mut errors);
+        let kinds: Vec<String> = checked.problems.into_iter().map(|problem| problem.kind).collect();
+        assert_eq!(kinds, ["too-old", "http-status", "sms-failed", "type"]);
     }
 
     #[test]

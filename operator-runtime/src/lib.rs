@@ -239,7 +239,10 @@ pub use operator_macros::SearchParams;
 /// about wrong inputs are exact. serde tries the variants of an untagged enum one after the other. If two variants
 /// contain the enum itself in a field of the same name, the time to read a value can double with each level of nesting.
 /// A value for which this would take too long is refused with 400, even if serde could read it: in such an enum, values
-/// of about ten levels are refused.
+/// of about ten levels are refused. The same holds for a long value of a type that contains itself beside a
+/// `#[serde(flatten)]` of an enum or a map, because serde copies what is inside at each level. Both are found in the schema
+/// that schemars derives. A type whose schema you write yourself, as for `lenient`, must not contain an untagged enum that
+/// contains itself.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
 /// converts into an [`Error`]. A mistake that the macro can see is a compile error that says what to write instead;
@@ -279,7 +282,9 @@ pub use operator_macros::operator_api;
 /// | `crate = "…"` | the path of this crate, as for [`operator_api`] | `::operator_runtime` |
 ///
 /// A borrowed argument comes from the app, as for an endpoint, and `&Event` is the [event](events::Event). One argument
-/// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. The module [`events`] has an example.
+/// may be owned: the payload, a type of [`events`] or any `DeserializeOwned` type. A payload has no schema, so its type must
+/// not contain an untagged enum that contains itself: a nested payload could take very long. The module [`events`] has an
+/// example.
 pub use operator_macros::operator_event;
 /// Marks fields of a type that the audit must not show: it shows `"(secret)"` in their place, wherever the type is used
 /// in an input or an answer. The caller still gets the value.

@@ -69,7 +69,7 @@ fn refusals_take_memory_in_proportion_to_the_body_only() {
                     .any(|recursive| worst::endpoint_of(recursive) == name)
         })
         .collect();
-    assert_eq!(only_here.len(), 8);
+    assert_eq!(only_here.len(), 11);
     all.extend(only_here);
     for example in ["support-desk", "quickstart"] {
         all.extend(endpoints(&process::build(example, "dev")));

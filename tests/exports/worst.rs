@@ -124,6 +124,24 @@ pub(crate) fn requests() -> Vec<Worst> {
             json!({ "value": ended(json!([0]), BODY / 4 - 10, Value::Null) }),
             "null was given",
         ),
+        worst(
+            "a long field that a flattened enum does not know, at depth 120",
+            "step",
+            json!({ "value": nested("step", 120, json!({ "id": 1, "what": "First", "value": 1, "a": zeros(BODY / 2 - 3_000) })) }),
+            "is nested too deeply for its size",
+        ),
+        worst(
+            "folders in a flattened map, at depth 120",
+            "folder",
+            json!({ "value": nested("folder", 120, json!({ "id": 1, "a": many_folders(BODY / 19 - 500) })) }),
+            "is nested too deeply for its size",
+        ),
+        worst(
+            "a long field that the only form that is not null does not know, at depth 120",
+            "queue",
+            json!({ "value": nested("queue", 120, json!({ "value": 1, "rest": null, "a": zeros(BODY / 2 - 3_000) })) }),
+            "is nested too deeply for its size",
+        ),
         worst("unknown inputs", "many", names(BODY / 12), "There is no input"),
         worst(
             "unknown fields",
@@ -132,6 +150,14 @@ pub(crate) fn requests() -> Vec<Worst> {
             "has no field",
         ),
     ]
+}
+
+/// A folder that contains many folders.
+fn many_folders(count: usize) -> Value {
+    let folders = (0..count).map(|index| (format!("n{index:06}"), leaf("folder")));
+    let mut folders: serde_json::Map<_, _> = folders.collect();
+    folders.insert("id".to_owned(), json!(2));
+    folders.into()
 }
 
 fn zeros(count: usize) -> Value {
@@ -185,7 +211,7 @@ fn chain(depth: usize, wrong: &Value) -> Value {
 
 /// The recursive types. A type has the name of its endpoint, or of its input of the endpoint `many`.
 pub(crate) const RECURSIVE: &[&str] = &[
-    "sum", "chain", "outer", "beside", "anything", "alike", "picky", "tree", "node", "bag",
+    "sum", "chain", "outer", "beside", "anything", "alike", "picky", "step", "folder", "queue", "tree", "node", "bag",
 ];
 
 /// The endpoint that takes a recursive type.
@@ -213,6 +239,9 @@ pub(crate) fn leaf(recursive: &str) -> Value {
         "outer" => json!({ "Number": 1 }),
         "beside" => json!({ "is": "Number", "of": 1.5 }),
         "alike" | "picky" => json!({ "three": 2 }),
+        "step" => json!({ "id": 1, "what": "First", "value": 2 }),
+        "folder" => json!({ "id": 2 }),
+        "queue" => json!({ "value": 2, "rest": null }),
         "tree" => json!({ "name": "", "branches": [] }),
         "node" => json!({ "value": 1 }),
         "bag" => json!({ "bags": [], "also": 1 }),
@@ -239,6 +268,9 @@ pub(crate) fn nested(recursive: &str, depth: usize, innermost: Value) -> Value {
         ("alike" | "picky", 0) => json!({ "inner": inner, "one": 1 }),
         ("alike" | "picky", 1) => json!({ "inner": inner, "two": 2 }),
         ("alike" | "picky", _) => json!({ "inner": inner, "three": 4 }),
+        ("step", _) => json!({ "id": 1, "what": "After", "step": inner }),
+        ("folder", _) => json!({ "id": 2, "a": inner, "b": leaf("folder") }),
+        ("queue", _) => json!({ "value": 2, "rest": inner }),
         ("tree", 0 | 2) => json!({ "name": "", "branches": [leaf("tree"), inner] }),
         ("tree", _) => json!({ "name": "", "branches": [], "neighbour": inner }),
         ("node", _) => json!({ "value": 1, "next": inner }),

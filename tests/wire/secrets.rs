@@ -76,6 +76,7 @@ fn a_file_that_is_not_a_list_of_keys_is_named() {
         (utf_16.as_slice(), "is in UTF-16: save it in UTF-8"),
         (&unmarked, "a NUL (a file in UTF-16 has them)"),
         (b"# ours\na=hush\xff\n", "Line 2 of "),
+        (b"a=hush\xff\n# \xfe\n\n\xff", "Line 1 and 2 other lines of "),
         (b"", "There is no secret in "),
         (&vec![b'#'; 1024 * 1024 + 1], "is larger than 1 MiB"),
     ] {
@@ -96,6 +97,14 @@ fn a_file_that_is_not_a_list_of_keys_is_named() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     for unusual in [&*pipe, Path::new("/dev/null")] {
         assert!(file(unusual)[0].contains("is a pipe or a device: name a regular file"));
+    }
+    let told = refused(
+        &path,
+        b"shop/a b=hush1hush1hush1hu\nshop/c=hush\xff\nshop /d=hush1hush1hush1hu\n",
+    );
+    assert_eq!(told.len(), 3, "{told:?}");
+    for line in ["Line 1 of ", "Line 2 of ", "Line 3 of "] {
+        assert!(told.iter().any(|told| told.starts_with(line)), "{line}: {told:?}");
     }
     let told = refused(&path, "\u{feff}# ours\na=hush1hush1hush1hu\n".as_bytes());
     assert!(

@@ -126,7 +126,7 @@ fn the_support_desk_holds_every_promise() {
     );
     assert_eq!(refunds_of(&server, "1009").as_array().unwrap().len(), 4);
 
-    // An operation that the server declines shows nothing, and is no fault.
+    // An operation that the server declines shows nothing, and is not a fault.
     let declined = simulate(folder.path(), &["--at", &at, "refund_order", "order_id=1"]);
     assert_eq!(
         (declined.code, declined.with("NOT KEPT")),

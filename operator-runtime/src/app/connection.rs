@@ -155,29 +155,32 @@ pub(super) fn refuse(stream: &TcpStream) {
 
 fn too_many() -> Vec<u8> {
     let detail = "The server already has as many connections as it can hold; send the request again.";
-    let retry = "retry-after: 1\r\n";
-    last_answer("503 Service Unavailable", retry, &Error::new(Kind::Full, detail))
+    last_answer(&Error::new(Kind::Full, detail))
 }
 
 fn head_too_slow(limit: Duration) -> Vec<u8> {
     let seconds = limit.as_secs_f32();
     let detail = format!("The headers did not arrive within {seconds} s; send the request again.");
-    last_answer("408 Request Timeout", "", &Error::new(Kind::TooSlow, detail))
+    last_answer(&Error::new(Kind::TooSlow, detail))
 }
 
 /// Answers an HTTP request that arrives without TLS.
 #[cfg(feature = "tls")]
 fn speaks_https() -> Vec<u8> {
     let detail = "This port speaks https: send the request to `https://`.".to_owned();
-    last_answer("400 Bad Request", "", &Error::malformed(detail))
+    last_answer(&Error::malformed(detail))
 }
 
 /// An answer that closes the connection.
-fn last_answer(status: &str, headers: &str, error: &Error) -> Vec<u8> {
-    let body = error.to_body();
+fn last_answer(error: &Error) -> Vec<u8> {
+    let (status, body) = (error.status(), error.to_body());
     let length = body.len();
+    let retry_after = match error.kind().row().retry_after {
+        Some(seconds) => format!("retry-after: {seconds}\r\n"),
+        None => String::new(),
+    };
     let mut response = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n"
+        "HTTP/1.1 {status}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {length}\r\n{retry_after}connection: close\r\n\r\n"
     )
     .into_bytes();
     response.extend_from_slice(&body);

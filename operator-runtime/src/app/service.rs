@@ -23,7 +23,7 @@ use super::router::{beside_endpoints, route, with_id};
 use crate::protocol::request_id;
 
 /// The body of an answer: a complete body from an endpoint, or any body from an axum route.
-pub(super) type Answer = Either<Full<Bytes>, Body>;
+pub(super) type AnswerBody = Either<Full<Bytes>, Body>;
 
 /// The service that answers all paths of the app. An endpoint's path is looked up in a hash map and not by axum's
 /// router, because the router stores values in the request, which costs as much as verifying the request. Only
@@ -72,7 +72,7 @@ impl Service {
     pub(super) fn answer_certified<B>(
         &self,
         mut request: Request<B>,
-    ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<B>
+    ) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> + Send + use<B>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {
@@ -87,7 +87,7 @@ impl Service {
     pub(crate) fn answer<B>(
         &self,
         mut request: Request<B>,
-    ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + use<B>
+    ) -> impl Future<Output = Result<Response<AnswerBody>, Infallible>> + Send + use<B>
     where
         B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
     {

@@ -1,5 +1,7 @@
 //! TLS of the server: the certificate and its key, the question for a client's certificate, and the encrypted stream.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -34,70 +36,102 @@ pub(crate) struct ServerTls {
     pub(super) digest: [u8; 32],
 }
 
-/// The authorities in a PEM, which issue the certificates of clients. The error is a clause.
-pub(super) fn authorities(pem: &[u8]) -> Result<Authorities, String> {
+/// The authorities in a PEM, which issue the certificates of clients.
+pub(super) fn authorities(pem: &[u8]) -> Result<Authorities, Unusable> {
     let mut roots = RootCertStore::empty();
     let mut digests = Vec::new();
     for authority in certificates(pem)? {
         digests.push(Sha256::digest(&authority).into());
-        roots
-            .add(authority)
-            .map_err(|error| format!("has a certificate that {}", certificate::unusable(&error)))?;
+        roots.add(authority).map_err(|error| {
+            Unusable::because(
+                format!("has a certificate that {}", certificate::unusable(&error)),
+                error,
+            )
+        })?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-    let verifier = verifier.build().map_err(|error| format!("cannot be used ({error})"))?;
+    let verifier = verifier
+        .build()
+        .map_err(|error| Unusable::because(format!("cannot be used ({error})"), error))?;
     Ok(Authorities { verifier, digests })
 }
 
 /// The settings of TLS: the server's certificates and its private key as PEM, and the clients that are asked for a
-/// certificate. The error is a clause about the file of the certificate or about the file of the key.
-pub(super) fn server(chain: &[u8], key: &[u8], clients: Option<&Clients>) -> Result<ServerTls, Unusable> {
+/// certificate.
+pub(super) fn server(chain: &[u8], key: &[u8], clients: Option<&Clients>) -> Result<ServerTls, UnusablePair> {
     let is_encrypted = key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
-    let chain = certificates(chain).map_err(Unusable::Certificate)?;
+    let chain = certificates(chain).map_err(UnusablePair::Certificate)?;
     let digest = chain.first().map(Sha256::digest).unwrap_or_default().into();
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
-        Unusable::Key(if is_encrypted {
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+        let why = if is_encrypted {
             "is encrypted with a password: decrypt it, for example with `openssl pkey -in ENCRYPTED -out FILE`"
         } else {
             "has no private key in it: name a PEM that begins with `-----BEGIN PRIVATE KEY-----`"
-        })
+        };
+        UnusablePair::Key(Unusable::because(why, error))
     })?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| Unusable::Certificate(format!("cannot be used ({error})")))?;
+        .map_err(|error| UnusablePair::Certificate(Unusable::because(format!("cannot be used ({error})"), error)))?;
     let config = match clients {
         Some(clients) => config.with_client_cert_verifier(Arc::new(Asking(Arc::clone(clients.verifier())))),
         None => config.with_no_client_auth(),
     };
     let mut config = config.with_single_cert(chain, key).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
-            Unusable::Key("is not the key of the certificate: name the files of one pair")
+            let why = "is not the key of the certificate: name the files of one pair";
+            UnusablePair::Key(Unusable::because(why, error))
         }
-        rustls::Error::InvalidCertificate(_) => Unusable::Certificate(certificate::unusable(&error).to_owned()),
-        _ => Unusable::Key(
-            "is of a kind that this server cannot use: make a key for ECDSA with P-256 or P-384, an Ed25519 key, or an RSA key of at least 2048 bits",
-        ),
+        rustls::Error::InvalidCertificate(_) => {
+            UnusablePair::Certificate(Unusable::because(certificate::unusable(&error), error))
+        }
+        _ => {
+            let why = "is of a kind that this server cannot use: make a key for ECDSA with P-256 or P-384, an Ed25519 key, or an RSA key of at least 2048 bits";
+            UnusablePair::Key(Unusable::because(why, error))
+        }
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let config = Arc::new(config);
     Ok(ServerTls { config, digest })
 }
 
-/// The file that cannot be used, and a clause that says why.
-pub(super) enum Unusable {
-    Certificate(String),
-    Key(&'static str),
+/// The file of the pair that cannot be used.
+pub(super) enum UnusablePair {
+    Certificate(Unusable),
+    Key(Unusable),
+}
+
+/// Why a file cannot be used.
+pub(super) struct Unusable {
+    /// A clause about the file.
+    pub(super) why: Cow<'static, str>,
+    pub(super) cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Unusable {
+    fn because(why: impl Into<Cow<'static, str>>, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            why: why.into(),
+            cause: Some(Box::new(cause)),
+        }
+    }
 }
 
 /// What the PEM of an encrypted key contains, in either of its two forms.
 const ENCRYPTED: &[u8] = b"ENCRYPTED";
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
-        Ok(_) => Err("has no certificate in it: name a PEM that begins with `-----BEGIN CERTIFICATE-----`".to_owned()),
-        Err(error) => Err(format!("is not a PEM that can be read ({error})")),
+        Ok(_) => Err(Unusable {
+            why: "has no certificate in it: name a PEM that begins with `-----BEGIN CERTIFICATE-----`".into(),
+            cause: None,
+        }),
+        Err(error) => Err(Unusable::because(
+            format!("is not a PEM that can be read ({error})"),
+            error,
+        )),
     }
 }
 
@@ -179,7 +213,7 @@ impl fmt::Display for NotTls {
     }
 }
 
-impl std::error::Error for NotTls {}
+impl Error for NotTls {}
 
 /// An encrypted stream, which begins with the handshake.
 pub(super) struct Encrypted {

@@ -105,7 +105,8 @@ impl Event {
     ///
     /// # Errors
     /// 400 if the payload does not fit the type; or if it is longer than 16 KiB and any part of it, also an unknown field,
-    /// has a field twice, or contains a number that is too large for an `f64` or half of a surrogate pair.
+    /// has a field twice, contains a number that is too large for an `f64` or half of a surrogate pair, or is nested in more
+    /// than 127 levels.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if let Ok(text) = str::from_utf8(&self.payload) {
             refuse_unreadable("payload", text).map_err(|problem| Error::invalid_inputs(vec![problem], ""))?;
@@ -239,6 +240,10 @@ mod tests {
             ("1e400", "contains a number that is too large"),
             (r#""\ud800""#, "contains half of a surrogate pair"),
             (r#"{"a":1,"a":2}"#, "with the field `a` twice"),
+            (
+                &format!("{}{}", "[".repeat(200), "]".repeat(200)),
+                "is nested too deeply",
+            ),
         ] {
             let body = format!(r#"{{"id":"1","payload":{{"type":"a","maps":[{maps}{end}]}}}}"#);
             let length = body.len() as u64;

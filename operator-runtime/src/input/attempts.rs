@@ -3,7 +3,8 @@
 //! Serde reads an untagged enum into a buffer, and decodes the buffer as each variant until one variant fits. In a type
 //! that contains itself, each level does this again for what is inside: it copies the inner buffer, and an inner value
 //! that no variant fits makes each outer level try its other variants too. So the work can grow exponentially with the
-//! depth. A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the
+//! depth. Serde also collects the fields of a struct with a flattened enum or map in a buffer, and copies what is inside at
+//! each level, and two flattened enums each decode a field that both have. A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the
 //! worst case is counted before serde begins: that each variant decodes all its fields and then does not fit.
 
 use super::document::Node;
@@ -78,12 +79,18 @@ impl<'c> Counting<'c> {
         let Some(rule) = rules.get(rule) else {
             return Some(());
         };
+        let buffered = if rule.is_collected {
+            self.spend(value.weight())?;
+            self.within(buffered + value.bytes_in_a_buffer())?
+        } else {
+            buffered
+        };
         for same in &rule.same {
             self.add(value, *same, buffered)?;
         }
         for forms in &rule.forms {
-            let buffered = buffered + self.buffer(forms, value)?;
-            (buffered <= self.most_buffered).then_some(())?;
+            let buffered = self.buffer(forms, value)? + buffered;
+            let buffered = self.within(buffered)?;
             for form in forms
                 .forms
                 .iter()
@@ -120,6 +127,11 @@ impl<'c> Counting<'c> {
         }
         self.spend(value.weight())?;
         Some(value.bytes_in_a_buffer())
+    }
+
+    /// The bytes in the buffers, if they are not too many.
+    fn within(&self, buffered: usize) -> Option<usize> {
+        (buffered <= self.most_buffered).then_some(buffered)
     }
 
     fn spend(&mut self, steps: usize) -> Option<()> {

@@ -10,6 +10,7 @@ use jsonschema::json::{Json, SerdeJson};
 use jsonschema::{Draft, PatternOptions, Retrieve, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
+use super::buffered::may_repeat;
 use super::digits::Digits;
 use super::document::{Indexed, Node};
 use super::explain::explain;
@@ -20,7 +21,7 @@ use super::{Input, TypeName, attempts, search_param, sentence, trial};
 use crate::protocol::method::Method;
 use crate::protocol::request::Content;
 use crate::schema::keywords::lists_type;
-use crate::schema::{definitions, exact, walk};
+use crate::schema::{definitions, exact};
 
 /// How long it takes to decode the content of a request, as the length in bytes of a plain body that takes equally
 /// long. This effort, and not the length of the content, decides whether the content is decoded in turn, and where.
@@ -82,7 +83,7 @@ impl Checked {
     pub(super) fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
         Ok(Self {
             validator: if is_lenient { None } else { Some(compile_own(&schema)?) },
-            has_forms: has_untagged_forms(&schema),
+            has_forms: may_repeat(&schema),
             schema,
             rules: OnceLock::new(),
         })
@@ -214,7 +215,7 @@ impl BoundInput {
             None
         };
         let is_checked_first = if input.lenient {
-            has_untagged_forms(&schema)
+            may_repeat(&schema)
         } else {
             promises_more_than_its_type(method, &schema)
         };
@@ -340,15 +341,6 @@ fn fields_of(method: Method, schema: &Value) -> Result<BTreeMap<String, Scalar>,
         .iter()
         .map(|(name, field)| (name.clone(), Scalar::of(field)))
         .collect())
-}
-
-/// Whether the schema has an `anyOf` of more than a form and null: schemars describes untagged enums by it.
-fn has_untagged_forms(schema: &Value) -> bool {
-    let is_null = |form: &&Value| form["type"] == "null";
-    let forms = schema["anyOf"]
-        .as_array()
-        .map(|forms| forms.iter().filter(|form| !is_null(form)).count());
-    forms.is_some_and(|forms| forms > 1) || walk::children(schema).into_iter().any(has_untagged_forms)
 }
 
 fn is_scalar(schema: &Value) -> bool {

@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
-use super::document::{Document, Node, Unreadable};
+use super::document::{Document, Node};
 use super::found::{Found, shortened};
 use super::given::{Given, Text};
 use super::json;
@@ -339,16 +339,14 @@ impl<'c> Decoder<'c> {
 }
 
 /// Refuses a long JSON text that no [`Document`] can index, before it is decoded. Otherwise a value that cannot be read
-/// might be found only at the end, when all values before it are in memory. The text may be nested to any depth, because
-/// the decoder skips what its type does not know.
+/// might be found only at the end, when all values before it are in memory.
 pub(crate) fn refuse_unreadable(name: &str, text: &str) -> Result<(), InputProblem> {
     if text.len() <= LARGE {
         return Ok(());
     }
-    match Document::of(text) {
-        Ok(_) | Err(Unreadable::Depth) => Ok(()),
-        Err(why) => Err(sentence::unreadable(name, &why)),
-    }
+    Document::of(text)
+        .map(drop)
+        .map_err(|why| sentence::unreadable(name, &why))
 }
 
 impl std::fmt::Debug for BoundInputs {

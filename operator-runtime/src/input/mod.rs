@@ -3,6 +3,7 @@
 mod attempts;
 pub(crate) mod audited;
 mod bound;
+mod buffered;
 mod decoder;
 mod digits;
 mod document;

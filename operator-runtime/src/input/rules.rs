@@ -14,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::bound::compile_own;
+use super::buffered::{is_collected, is_map};
 use super::document::{Indexed, Node};
 use super::sentence::in_words;
 use super::shape::Shape;
@@ -41,6 +42,8 @@ pub(super) struct Rule {
     pub(super) same: Vec<Id>,
     /// `oneOf` and `anyOf`.
     pub(super) forms: Vec<Forms>,
+    /// Whether serde collects the fields in a buffer, because one of them is flattened.
+    pub(super) is_collected: bool,
     pub(super) fields: BTreeMap<String, Id>,
     /// Rules of the fields whose names match a pattern.
     patterns: Vec<(Validator<Indexed>, Id)>,
@@ -70,6 +73,8 @@ pub(super) struct Forms {
     pub(super) choices: Option<Vec<String>>,
     /// Whether a value must match exactly one form: `oneOf`.
     pub(super) only_one: bool,
+    /// Whether these are the forms of a type with a definition, and so not those of an optional value.
+    is_type: bool,
     schemas: Value,
     definitions: Option<Arc<Value>>,
     any: OnceLock<Option<Validator<Indexed>>>,
@@ -246,7 +251,8 @@ impl Forms {
     /// Whether serde tries one form after the other: schemars describes untagged enums by `anyOf`, and also optional
     /// values, by a form and null.
     pub(super) fn are_tried_in_turn(&self) -> bool {
-        !self.only_one && self.forms.iter().filter(|form| !form.shape.is_null()).count() > 1
+        let forms = self.forms.iter().filter(|form| !form.shape.is_null()).count();
+        !self.only_one && forms > usize::from(!self.is_type)
     }
 
     /// Whether the value matches at least one form.
@@ -301,6 +307,7 @@ impl<'s> Building<'s> {
     fn rule(&mut self, schema: &'s Map<String, Value>) -> Rule {
         let mut rule = Rule {
             shape: Shape::of(schema),
+            is_collected: is_collected(schema),
             ..Rule::default()
         };
         let (mut own, mut beyond) = (Map::new(), Map::new());
@@ -382,6 +389,7 @@ impl<'s> Building<'s> {
                 .collect(),
             choices: None,
             only_one,
+            is_type: false,
             schemas: schemas.clone(),
             definitions: self.definitions.clone(),
             any: OnceLock::new(),
@@ -399,7 +407,14 @@ impl<'s> Building<'s> {
         // The id is inserted before the schema is split into rules, because the schema may refer to itself.
         let id = self.rules.len();
         self.references.insert(reference.to_owned(), id);
-        Some(self.add(schema))
+        self.add(schema);
+        if let Some(rule) = self.rules.get_mut(id) {
+            rule.is_collected |= is_map(schema);
+            for forms in &mut rule.forms {
+                forms.is_type = true;
+            }
+        }
+        Some(id)
     }
 }
 

@@ -168,7 +168,7 @@ fn relying_on(effect: Effect) -> &'static str {
     }
 }
 
-/// Compares the inputs that identify an operation. With other inputs, other calls are one operation.
+/// Compares the inputs that identify an operation. If these inputs change, different calls count as one operation.
 fn compare_keys(old: &Promised, new: &Promised, found: &mut Vec<Change>) {
     let name = &new.name;
     let listed = |key: &BTreeSet<String>| {

@@ -59,8 +59,7 @@ pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
 pub(crate) struct Turn(#[allow(dead_code, reason = "dropped to end the turn")] Option<SemaphorePermit<'static>>);
 
 impl Turn {
-    /// The turn of content that takes this effort. Short content takes none; for other content this waits, up to
-    /// `LONGEST_WAIT`.
+    /// Waits, for up to `LONGEST_WAIT`, for a turn to decode content of this effort. Short content needs no turn.
     pub(crate) async fn of(effort: Effort) -> Result<Self, Error> {
         if !takes_a_turn(effort) {
             return Ok(Self(None));

@@ -210,3 +210,26 @@ impl Kind {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+    use crate::problem::{DocumentedError, Error, ProblemSpec};
+
+    #[test]
+    fn a_documented_problem_is_a_row_of_the_table() {
+        let [not_found, conflict, try_again] = Error::PROBLEMS else {
+            panic!("{:?}", Error::PROBLEMS);
+        };
+        for (spec, kind) in [
+            (not_found, Kind::NotFound),
+            (conflict, Kind::Conflict),
+            (try_again, Kind::Retryable),
+            (&ProblemSpec::UNKNOWN, Kind::OutcomeUnknown),
+        ] {
+            let row = kind.row();
+            assert_eq!((spec.kind, spec.status), (row.slug, row.status));
+            assert_eq!(spec.retryable, kind.is_retryable(), "{}", row.slug);
+        }
+    }
+}

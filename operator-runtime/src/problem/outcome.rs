@@ -86,17 +86,23 @@ impl Outcome {
     }
 }
 
-/// Whether the answer is a problem of one of these kinds.
+/// Whether the answer is a problem of one of these kinds. The title is compared as well, because the name of a variant of a
+/// program's own error can be the name of a kind.
 #[cfg(feature = "cli")]
 fn is_of(answer: &Response, kinds: &[Kind]) -> bool {
     #[derive(serde::Deserialize)]
     struct Problem<'p> {
         #[serde(borrow)]
         r#type: std::borrow::Cow<'p, str>,
+        #[serde(borrow)]
+        title: std::borrow::Cow<'p, str>,
     }
-    let problem: Option<Problem<'_>> = serde_json::from_slice(&answer.body).ok();
-    let slug = problem.as_ref().and_then(|problem| super::slug_of(&problem.r#type));
-    slug.is_some_and(|slug| kinds.iter().any(|kind| kind.row().slug == slug))
+    let Ok(problem) = serde_json::from_slice::<Problem<'_>>(&answer.body) else {
+        return false;
+    };
+    let slug = super::slug_of(&problem.r#type);
+    let is_named = |kind: &Kind| slug == Some(kind.row().slug) && problem.title == kind.row().title;
+    kinds.iter().any(is_named)
 }
 
 #[cfg(test)]
@@ -112,6 +118,9 @@ mod tests {
             Error::invalid("order_id", "It is not a number."),
             Error::malformed("The body is not JSON.".to_owned()),
             problem("too-old", 400, false, "The order is too old.".to_owned()),
+            problem("invalid-input", 400, false, "The order is too old.".to_owned()),
+            problem("malformed-request", 400, false, "The order is too old.".to_owned()),
+            problem("over-limit", 403, false, "The order is too dear.".to_owned()),
             Error::not_found("There is no order 7."),
             Error::rejected(403, "Gate"),
             Error::new(super::Kind::OverLimit, "Enough for today."),

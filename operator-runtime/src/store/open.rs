@@ -74,7 +74,7 @@ pub async fn open(address: &str) -> Result<Arc<dyn Store>, StoreError> {
 }
 
 /// The scheme of an address, for messages: they repeat no other part, because it may be a password. In `user:password@host`
-/// and in libpq's other form, `host=db password=…`, what precedes the first colon is no scheme.
+/// and in libpq's other form, `host=db password=…`, what precedes the first colon is not a scheme.
 pub(crate) fn scheme(address: &str) -> Option<&str> {
     let (scheme, rest) = address.split_once(':')?;
     let is_url = rest.starts_with("//") && is_scheme(scheme);

@@ -156,6 +156,65 @@ async fn picky(
     value
 }
 
+/// A struct with a flattened enum that contains the struct.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Step {
+    id: u8,
+    #[serde(flatten)]
+    what: What,
+}
+
+/// What a step is.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(tag = "what")]
+pub(crate) enum What {
+    After { step: Box<Step> },
+    First { value: Even },
+}
+
+/// Answers with a step. Use it to try recursion through a flattened enum.
+#[operator_api(POST, "/zoo/step", read_only)]
+async fn step(
+    /// The value to try.
+    value: Step,
+) -> Step {
+    value
+}
+
+/// A struct with a flattened map of the struct.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub(crate) struct Folder {
+    id: Even,
+    #[serde(flatten)]
+    folders: BTreeMap<String, Folder>,
+}
+
+/// Answers with a folder. Use it to try recursion through a flattened map.
+#[operator_api(POST, "/zoo/folder", read_only)]
+async fn folder(
+    /// The value to try.
+    value: Folder,
+) -> Folder {
+    value
+}
+
+/// An untagged enum of which only one form is not null.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Queue {
+    Empty,
+    Then { value: Even, rest: Box<Queue> },
+}
+
+/// Answers with a queue. Use it to try recursion through an untagged enum with an empty form.
+#[operator_api(POST, "/zoo/queue", read_only)]
+async fn queue(
+    /// The value to try.
+    value: Queue,
+) -> Queue {
+    value
+}
+
 /// A struct that contains itself.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Node {

@@ -93,7 +93,9 @@ impl<'s> SecretFile<'s> {
     /// Reads the file, and finds who else may write it. If everybody may read the file, this logs a warning.
     pub(super) fn read(&self) -> Contents {
         let mut problems = Vec::new();
-        let text = self.bytes(&mut problems).and_then(|bytes| self.text(bytes));
+        let text = self
+            .bytes(&mut problems)
+            .and_then(|bytes| self.text(&bytes, &mut problems));
         let text = text.map_err(|problem| problems.push(problem)).ok();
         Contents { text, problems }
     }
@@ -173,25 +175,47 @@ impl<'s> SecretFile<'s> {
         None
     }
 
-    fn text(&self, mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, StartProblem> {
+    /// The text of the file. Lines that are not UTF-8 are left out, so that the mistakes in the other lines are told at the same
+    /// time.
+    fn text(&self, bytes: &[u8], problems: &mut Vec<StartProblem>) -> Result<Zeroizing<String>, StartProblem> {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             let sentence = format!("The file {} is in UTF-16: save it in UTF-8.", self.place());
             return Err(self.problem(sentence));
         }
-        match String::from_utf8(std::mem::take(&mut bytes)) {
-            Ok(text) => Ok(Zeroizing::new(text)),
-            Err(error) => {
-                let cause = error.utf8_error();
-                let bytes = Zeroizing::new(error.into_bytes());
-                let line = bytes
-                    .iter()
-                    .take(cause.valid_up_to())
-                    .filter(|byte| **byte == b'\n')
-                    .count()
-                    + 1;
-                let sentence = format!("Line {line} of {} is not UTF-8: save the file in UTF-8.", self.place());
-                Err(self.problem(sentence).caused_by(cause))
+        let mut text = Zeroizing::new(String::with_capacity(bytes.len()));
+        let mut wrong = Vec::new();
+        for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            match str::from_utf8(line) {
+                Ok(line) => text.push_str(line),
+                Err(cause) => {
+                    wrong.push((index + 1, cause));
+                    text.push('\n');
+                }
             }
         }
+        let Some((first, cause)) = wrong.first() else {
+            return Ok(text);
+        };
+        let more = match wrong.len() - 1 {
+            0 => String::new(),
+            1 => " and another line".to_owned(),
+            more => format!(" and {more} other lines"),
+        };
+        let verb = if more.is_empty() { "is" } else { "are" };
+        let sentence = format!(
+            "Line {first}{more} of {} {verb} not UTF-8: save the file in UTF-8.",
+            self.place()
+        );
+        let problem = self.problem(sentence).caused_by(*cause);
+        // Without any other line, a list would also be called empty.
+        let is_list = text
+            .lines()
+            .map(str::trim)
+            .any(|line| !line.is_empty() && !line.starts_with('#'));
+        if !is_list {
+            return Err(problem);
+        }
+        problems.push(problem);
+        Ok(text)
     }
 }

@@ -14,7 +14,7 @@ use super::setting::Given;
 use super::setting::{self, SettingName};
 use crate::app::start_error::StartProblem;
 #[cfg(feature = "tls")]
-use crate::app::tls::{self, ServerTls, Unusable};
+use crate::app::tls::{self, ServerTls, Unusable, UnusablePair};
 #[cfg(feature = "tls")]
 use crate::protocol::certificate::{Authorities, ClientList, Clients};
 
@@ -131,27 +131,28 @@ impl Config {
         let private = SecretFile::of_path(&key.value, key.setting).read().checked()?;
         let server = tls::server(chain.as_bytes(), private.as_bytes(), clients);
         let server = server.map_err(|error| match error {
-            Unusable::Certificate(why) => unusable(certificate, &why),
-            Unusable::Key(why) => unusable(key, why),
+            UnusablePair::Certificate(why) => unusable(certificate, why),
+            UnusablePair::Key(why) => unusable(key, why),
         })?;
         Ok(Some(server))
     }
 }
 
-/// The problem of a file that can be read but not used. `why` is a clause.
+/// The problem of a file that can be read but not used.
 #[cfg(feature = "tls")]
-fn unusable(given: &Given<String>, why: &str) -> Vec<StartProblem> {
+fn unusable(given: &Given<String>, Unusable { why, cause }: Unusable) -> Vec<StartProblem> {
     let Given { value, setting } = given;
-    vec![StartProblem::of(
-        *setting,
-        format!("The file {value} ({setting}) {why}."),
-    )]
+    let problem = StartProblem::of(*setting, format!("The file {value} ({setting}) {why}."));
+    vec![match cause {
+        Some(cause) => problem.caused_by(cause),
+        None => problem,
+    }]
 }
 
 #[cfg(feature = "tls")]
 fn authorities(given: &Given<String>) -> Result<Authorities, Vec<StartProblem>> {
     let pem = public_file(given)?;
-    tls::authorities(pem.as_bytes()).map_err(|why| unusable(given, &why))
+    tls::authorities(pem.as_bytes()).map_err(|why| unusable(given, why))
 }
 
 /// The text of a file that everybody may read.

@@ -16,9 +16,9 @@ pub(in crate::app) const SEARCHED: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app) struct Input {
     name: String,
-    /// As the caller wrote it, if it is a text.
+    /// The value as a text, if it is a string.
     text: String,
-    /// As JSON, if it is JSON.
+    /// The value as JSON, if it is JSON.
     json: Option<Value>,
 }
 

@@ -46,7 +46,7 @@ impl Trial<'_> {
     }
 
     /// Whether the type takes any text as a variant. A type that takes any text as it is, such as `String`, has a schema
-    /// written by hand and is no enum: an enum is also read from a number or from an object, but not from a list.
+    /// written by hand and is not an enum: an enum is also read from a number or from an object, but not from a list.
     fn any_variant(&self, choice: &Choice<'_>) -> Option<Disagreement> {
         let is_hidden = |value: &Value| !self.accepts(value) && (self.tried)(value).error.is_none();
         let takes = |value: &Value| (self.tried)(value).probed.is_ok();

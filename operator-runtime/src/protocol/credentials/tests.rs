@@ -178,7 +178,7 @@ fn kinds_without_credentials_are_refused_with_what_is_accepted() {
         nothing.starts_with("The request does not show who sends it: send an API key"),
         "{nothing}"
     );
-    // As before there were other schemes.
+    // The message is the one from before other schemes existed.
     let (_, unsigned) = told(&HeaderMap::new(), &hmac_only).unwrap_err();
     assert_eq!(
         unsigned,

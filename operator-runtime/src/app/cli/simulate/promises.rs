@@ -363,7 +363,8 @@ fn not_telling<'s>() -> Verdict<'s> {
 
 fn not_counted<'s>() -> Verdict<'s> {
     Verdict::NotShown(
-        "no number in the answers counts the operations alone, so a second run would not be seen".to_owned(),
+        "no number in the answers increases by one with each operation, so a second run could not be noticed"
+            .to_owned(),
     )
 }
 
