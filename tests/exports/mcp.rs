@@ -266,7 +266,7 @@ fn wrong_settings_are_reported_at_start_up() {
         "{shape}"
     );
     for command in ["serve", "mcp"] {
-        let without = fails("quickstart", command, "a=b");
+        let without = fails("linked-program", command, "a=b");
         assert!(without.contains(r#"features = ["mcp"]"#), "{without}");
     }
 }

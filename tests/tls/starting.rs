@@ -183,7 +183,7 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
 #[test]
 fn a_program_without_the_feature_says_how_to_turn_it_on() {
     let told = refused(
-        "quickstart",
+        "linked-program",
         &[("OPERATOR_TLS_CERT", "a.pem"), ("OPERATOR_TLS_KEY", "a.key")],
     );
     assert!(

@@ -108,6 +108,15 @@ pub(super) struct Unusable {
     pub(super) cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
+impl From<&'static str> for Unusable {
+    fn from(why: &'static str) -> Self {
+        Self {
+            why: why.into(),
+            cause: None,
+        }
+    }
+}
+
 impl Unusable {
     fn because(why: impl Into<Cow<'static, str>>, cause: impl Error + Send + Sync + 'static) -> Self {
         Self {
@@ -124,14 +133,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
-        Ok(_) => Err(Unusable {
-            why: "has no certificate in it: name a PEM that begins with `-----BEGIN CERTIFICATE-----`".into(),
-            cause: None,
-        }),
-        Err(error) => Err(Unusable::because(
-            format!("is not a PEM that can be read ({error})"),
-            error,
-        )),
+        Ok(_) => Err("has no certificate in it: name a PEM that begins with `-----BEGIN CERTIFICATE-----`".into()),
+        // The error may contain lines of the file, which may be a private key by mistake.
+        Err(_) => Err(
+            "is not a PEM that can be read: name one in which `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----` are lines of their own"
+                .into(),
+        ),
     }
 }
 

@@ -80,8 +80,11 @@ impl<'c> Counting<'c> {
             return Some(());
         };
         let buffered = if rule.is_collected {
-            self.spend(value.weight())?;
-            self.within(buffered + value.bytes_in_a_buffer())?
+            let collected = value.without(&rule.fields);
+            self.spend(collected.weight)?;
+            // What the outermost level collects is kept beside its copy. The copy of each level is what the next level collects.
+            let copies = if buffered == 0 { 2 } else { 1 };
+            self.within(buffered + copies * collected.bytes_in_a_buffer)?
         } else {
             buffered
         };

@@ -10,7 +10,7 @@ use jsonschema::json::{Json, SerdeJson};
 use jsonschema::{Draft, PatternOptions, Retrieve, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
-use super::buffered::may_repeat;
+use super::buffered::{may_repeat, may_try_again};
 use super::digits::Digits;
 use super::document::{Indexed, Node};
 use super::explain::explain;
@@ -47,8 +47,8 @@ pub(crate) struct BoundInputs {
     /// The names under which a caller sends the inputs, by their lengths and then by their letters, so that a search
     /// rarely compares letters.
     places: Box<[String]>,
-    /// Whether serde may try several forms of a value one after the other.
-    has_forms: bool,
+    /// Whether a short value may take long, because serde may decode its parts several times.
+    may_try_again: bool,
 }
 
 /// One input.
@@ -73,8 +73,10 @@ pub(super) struct Checked {
     schema: Value,
     /// `None` if the type alone decides which values are accepted.
     validator: Option<Validator<Indexed>>,
-    /// Whether serde may try several forms of a value one after the other.
-    pub(super) has_forms: bool,
+    /// Whether serde may decode or copy a part of a value several times.
+    pub(super) may_repeat: bool,
+    /// Whether a short value may take long, because serde may decode its parts several times.
+    may_try_again: bool,
     /// The rules are built when they are needed for the first time, because most inputs never refuse a value.
     rules: OnceLock<Rules>,
 }
@@ -83,7 +85,8 @@ impl Checked {
     pub(super) fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
         Ok(Self {
             validator: if is_lenient { None } else { Some(compile_own(&schema)?) },
-            has_forms: may_repeat(&schema),
+            may_repeat: may_repeat(&schema),
+            may_try_again: may_try_again(&schema),
             schema,
             rules: OnceLock::new(),
         })
@@ -104,7 +107,7 @@ impl Checked {
             explain(name, rules(), value, found);
             return false;
         }
-        if self.has_forms && !attempts::are_few(rules(), value) {
+        if self.may_repeat && !attempts::are_few(rules(), value) {
             found.push(|| sentence::too_many_attempts(name));
             return false;
         }
@@ -141,7 +144,7 @@ impl BoundInputs {
             places.sort_unstable_by(|one, other| by_length(one, other));
             Ok(Self {
                 places: places.into(),
-                has_forms: bound.iter().any(BoundInput::has_forms),
+                may_try_again: bound.iter().any(BoundInput::may_try_again),
                 inputs: bound,
             })
         } else {
@@ -154,7 +157,7 @@ impl BoundInputs {
     pub(crate) fn effort(&self, content: &Content) -> Effort {
         const LARGE: usize = 64 * 1024;
         match content {
-            Content::Body(body) if self.has_forms => Effort(body.len().max(LARGE)),
+            Content::Body(body) if self.may_try_again => Effort(body.len().max(LARGE)),
             Content::Body(body) => Effort(body.len()),
             Content::Parameters(_) => Effort(0),
         }
@@ -255,9 +258,13 @@ impl BoundInput {
             .chain(self.fields.iter().flatten().map(|(name, _)| name.as_str()))
     }
 
-    /// Whether serde may try several forms of a value one after the other.
-    pub(super) fn has_forms(&self) -> bool {
-        self.checked.as_ref().is_some_and(|checked| checked.has_forms)
+    /// Whether serde may decode or copy a part of a value several times.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.checked.as_ref().is_some_and(|checked| checked.may_repeat)
+    }
+
+    fn may_try_again(&self) -> bool {
+        self.checked.as_ref().is_some_and(|checked| checked.may_try_again)
     }
 
     /// Describes the input or field with that name, for a message.

@@ -1,7 +1,7 @@
 //! Finds where serde decodes a value from a buffer, as far as a schema shows that.
 //!
-//! Serde reads two kinds of values into a buffer: those of an untagged enum, and the fields of a struct with a flattened
-//! enum or map. What is inside is decoded from a copy, and if the type contains itself, each level makes another one. See
+//! Serde reads two kinds of values into a buffer: those of an untagged enum, and the fields of a struct that a flattened enum
+//! or map may have. What is inside is decoded from a copy, and if the type contains itself, each level makes another one. See
 //! [`attempts`](super::attempts) for the bound.
 
 use std::collections::BTreeSet;
@@ -10,48 +10,64 @@ use serde_json::{Map, Value};
 
 use crate::schema::walk;
 
-/// Whether serde may decode a part of a value again and again, or copy it: if the schema has an `anyOf` of several forms, or
-/// if a type that contains itself is decoded from a buffer.
+/// Whether serde may decode a part of a value several times, or copy it at several levels.
 pub(super) fn may_repeat(schema: &Value) -> bool {
-    tries_forms(schema)
-        || recursive(schema).any(|definition| is_one_of(definition) || is_map(definition) || collects(definition))
+    let is_copied = |definition: &Value| {
+        definition.as_object().is_some_and(|ty| is_one_of(ty) || is_map(ty)) || any_part(definition, is_collected)
+    };
+    may_try_again(schema) || recursive(schema).any(is_copied)
 }
 
-/// Whether serde collects the fields of such an object in a buffer, because one of them is flattened: schemars writes the
-/// forms of a flattened enum, or the rule for the values of a flattened map, beside the struct's own fields, and the forms of
-/// several flattened enums into an `allOf`.
+/// Whether serde may decode a part of a value several times: if one form after the other is tried, or if several flattened
+/// enums read the same fields.
+pub(super) fn may_try_again(schema: &Value) -> bool {
+    any_part(schema, |part| tries_forms(part) || flattened_lists(part) > 1)
+}
+
+/// Whether serde collects fields of such an object in a buffer, because one of its fields is flattened: schemars writes the
+/// forms of a flattened enum beside the struct's type, those of several flattened enums into an `allOf`, and the rule for
+/// the values of a flattened map beside the struct's own fields.
 pub(super) fn is_collected(schema: &Map<String, Value>) -> bool {
     let has = |keyword: &str| schema.contains_key(keyword);
-    has("allOf") || (has("properties") && (has("anyOf") || has("oneOf") || has_rule_for_others(schema)))
+    let has_forms = has("anyOf") || has("oneOf");
+    (has("type") && has_forms) || (has("properties") && has_rule_for_others(schema)) || flattened_lists(schema) > 0
 }
 
 /// Whether the definition of a type is a map. A struct with nothing but a flattened map looks the same, so each map with a
 /// definition of its own is taken for one.
-pub(super) fn is_map(definition: &Value) -> bool {
-    definition.as_object().is_some_and(has_rule_for_others)
+pub(super) fn is_map(definition: &Map<String, Value>) -> bool {
+    has_rule_for_others(definition)
 }
 
 fn has_rule_for_others(schema: &Map<String, Value>) -> bool {
     schema.get("additionalProperties").is_some_and(Value::is_object)
 }
 
-/// Whether any part of the schema has an `anyOf` of more than a form and null: schemars describes untagged enums by it.
-fn tries_forms(schema: &Value) -> bool {
+/// Whether this is an `anyOf` of more than a form and null: schemars describes untagged enums by it.
+fn tries_forms(schema: &Map<String, Value>) -> bool {
     let is_null = |form: &&Value| form["type"] == "null";
-    let forms = schema["anyOf"]
-        .as_array()
-        .map(|forms| forms.iter().filter(|form| !is_null(form)).count());
-    forms.is_some_and(|forms| forms > 1) || walk::children(schema).into_iter().any(tries_forms)
+    let forms = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    forms.filter(|form| !is_null(form)).count() > 1
+}
+
+/// The number of lists of forms in an `allOf`, which are those of several flattened enums.
+fn flattened_lists(schema: &Map<String, Value>) -> usize {
+    let is_list = |part: &&Value| {
+        part.as_object()
+            .is_some_and(|part| part.keys().eq(["oneOf"]) || part.keys().eq(["anyOf"]))
+    };
+    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+    parts.filter(is_list).count()
 }
 
 /// Whether the definition of a type is an `anyOf`. An optional value has no definition, so the type is an untagged enum,
 /// also if only one of its forms is not null.
-fn is_one_of(definition: &Value) -> bool {
-    definition.get("anyOf").is_some()
+fn is_one_of(definition: &Map<String, Value>) -> bool {
+    definition.contains_key("anyOf")
 }
 
-fn collects(schema: &Value) -> bool {
-    schema.as_object().is_some_and(is_collected) || walk::children(schema).into_iter().any(collects)
+fn any_part(schema: &Value, is: impl Fn(&Map<String, Value>) -> bool + Copy) -> bool {
+    schema.as_object().is_some_and(is) || walk::children(schema).into_iter().any(|child| any_part(child, is))
 }
 
 /// The definitions that contain themselves.

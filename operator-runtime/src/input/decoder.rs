@@ -167,7 +167,7 @@ impl<'c> Decoder<'c> {
         let document = self.readable("", &object)?;
         let holds = self.holds(input, "", document.root());
         holds
-            .then(|| self.decode("", &object, &document, input.has_forms()))
+            .then(|| self.decode("", &object, &document, input.may_repeat()))
             .flatten()
     }
 
@@ -221,20 +221,20 @@ impl<'c> Decoder<'c> {
         if !self.holds(input, input.name, document.root()) {
             return Some(None);
         }
-        Some(self.decode(input.name, text, &document, input.has_forms()))
+        Some(self.decode(input.name, text, &document, input.may_repeat()))
     }
 
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
-    /// function accepts it too: if `has_forms` says that serde may try several forms, with the first attempt, because
-    /// an attempt that fails can take very long.
+    /// function accepts it too: if `may_repeat` says that serde may decode a part several times, with the first attempt,
+    /// because an attempt that fails can take very long.
     fn decode<T: DeserializeOwned>(
         &mut self,
         name: &str,
         text: &str,
         document: &Document<'_>,
-        has_forms: bool,
+        may_repeat: bool,
     ) -> Option<T> {
-        let whole = has_forms.then(|| document.with_whole_numbers()).flatten();
+        let whole = may_repeat.then(|| document.with_whole_numbers()).flatten();
         if let Ok(decoded) = serde_json::from_str(whole.as_deref().unwrap_or(text)) {
             return Some(decoded);
         }

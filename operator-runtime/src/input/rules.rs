@@ -42,7 +42,7 @@ pub(super) struct Rule {
     pub(super) same: Vec<Id>,
     /// `oneOf` and `anyOf`.
     pub(super) forms: Vec<Forms>,
-    /// Whether serde collects the fields in a buffer, because one of them is flattened.
+    /// Whether serde collects the fields that are not in `fields` in a buffer, because one of its fields is flattened.
     pub(super) is_collected: bool,
     pub(super) fields: BTreeMap<String, Id>,
     /// Rules of the fields whose names match a pattern.
@@ -409,7 +409,7 @@ impl<'s> Building<'s> {
         self.references.insert(reference.to_owned(), id);
         self.add(schema);
         if let Some(rule) = self.rules.get_mut(id) {
-            rule.is_collected |= is_map(schema);
+            rule.is_collected |= schema.as_object().is_some_and(is_map);
             for forms in &mut rule.forms {
                 forms.is_type = true;
             }

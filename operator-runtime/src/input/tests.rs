@@ -1,6 +1,7 @@
 //! Tests of decoding: unusual and wrong bodies, and the error messages that the caller gets.
 
 mod attempts;
+mod copies;
 mod costs;
 
 use schemars::JsonSchema;

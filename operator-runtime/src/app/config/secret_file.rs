@@ -207,12 +207,14 @@ impl<'s> SecretFile<'s> {
             self.place()
         );
         let problem = self.problem(sentence).caused_by(*cause);
+        // Of a file that is not a list, such as a certificate in binary form, the other lines say nothing.
+        let is_binary = 2 * wrong.len() > bytes.split(|byte| *byte == b'\n').count();
         // Without any other line, a list would also be called empty.
         let is_list = text
             .lines()
             .map(str::trim)
             .any(|line| !line.is_empty() && !line.starts_with('#'));
-        if !is_list {
+        if is_binary || !is_list {
             return Err(problem);
         }
         problems.push(problem);

@@ -9,6 +9,7 @@ mod validated;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use jsonschema::json::Node as _;
@@ -53,6 +54,24 @@ enum Kind {
     Escaped,
     List,
     Object,
+}
+
+/// The weight of some fields of an object, and the most bytes that they take in a buffer: see [`Node::weight`] and
+/// [`Node::bytes_in_a_buffer`].
+pub(super) struct Collected {
+    pub(super) weight: usize,
+    pub(super) bytes_in_a_buffer: usize,
+}
+
+/// The size of a value in serde's buffer. A field is a pair of values.
+const VALUE: usize = 32;
+
+/// The bytes that a list of this many values takes in serde's buffer.
+fn room(count: usize) -> usize {
+    match count {
+        0 => 0,
+        count => VALUE * count.next_power_of_two().max(4),
+    }
 }
 
 /// Why a text that is valid by the JSON grammar cannot be read.
@@ -283,22 +302,31 @@ impl<'a> Node<'a> {
     /// The most bytes that this value takes in a buffer in which serde keeps a value for several attempts. The lists and
     /// fields of the buffer are `Vec`s, which have room for at least four items and grow to twice their size.
     pub(super) fn bytes_in_a_buffer(self) -> usize {
-        /// The size of a value in serde's buffer. A field is a pair of values.
-        const VALUE: usize = 32;
         let Self::At(document, index) = self else {
             return VALUE;
         };
-        let room = |count: u32| match count as usize {
-            0 => 0,
-            count => VALUE * count.next_power_of_two().max(4),
-        };
         let bytes = |entry: &Entry| match entry.kind {
-            Kind::List => room(entry.extent),
-            Kind::Object => 2 * room(entry.extent),
+            Kind::List => room(entry.extent as usize),
+            Kind::Object => 2 * room(entry.extent as usize),
             Kind::Escaped => document.slice(*entry).len(),
             Kind::Null | Kind::Boolean | Kind::Number | Kind::Plain => 0,
         };
         VALUE + document.inside(index).iter().map(bytes).sum::<usize>()
+    }
+
+    /// What serde collects of an object if a field that is not one of these is flattened.
+    pub(super) fn without<T>(self, fields: &BTreeMap<String, T>) -> Collected {
+        let others = self.members().filter(|(name, _)| !fields.contains_key(&**name));
+        let (mut weight, mut bytes, mut count) = (0, 0, 0);
+        for (_, field) in others {
+            weight += 1 + field.weight();
+            bytes += field.bytes_in_a_buffer();
+            count += 1;
+        }
+        Collected {
+            weight,
+            bytes_in_a_buffer: bytes + 2 * room(count),
+        }
     }
 
     /// The length of the whole text in bytes.

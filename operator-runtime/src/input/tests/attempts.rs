@@ -18,7 +18,7 @@ thread_local! {
 
 /// A number that counts how often serde decodes it. It refuses 13, which its schema does not say.
 #[derive(JsonSchema)]
-struct Leaf(#[allow(dead_code, reason = "only its schema is of interest")] u8);
+pub(super) struct Leaf(#[allow(dead_code, reason = "only its schema is of interest")] u8);
 
 impl<'de> Deserialize<'de> for Leaf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -32,13 +32,13 @@ impl<'de> Deserialize<'de> for Leaf {
 }
 
 /// What decoding a value cost, and the error messages; empty if it was decoded.
-struct Outcome {
-    told: String,
+pub(super) struct Outcome {
+    pub(super) told: String,
     leaves: usize,
 }
 
 /// Decodes a value, and fails if that takes too much memory or too many attempts.
-fn decoded<T: DeserializeOwned + JsonSchema>(value: &str) -> Outcome {
+pub(super) fn decoded<T: DeserializeOwned + JsonSchema>(value: &str) -> Outcome {
     let inputs: &'static [Input] = Box::leak(Box::new([<T as JsonInput>::INPUT.named("value", "")]));
     let bound = BoundInputs::of(Method::Post, inputs).unwrap();
     let content = Content::Body(format!("{{\"value\":{value}}}").into());
@@ -57,12 +57,12 @@ fn decoded<T: DeserializeOwned + JsonSchema>(value: &str) -> Outcome {
 }
 
 /// The value inside this many copies of `around`, in which it replaces `$`.
-fn nested(depth: usize, around: &str, innermost: &str) -> String {
+pub(super) fn nested(depth: usize, around: &str, innermost: &str) -> String {
     (0..depth).fold(innermost.to_owned(), |inner, _| around.replacen('$', &inner, 1))
 }
 
 const NO_VARIANT: &str = "`value` is not valid: data did not match any variant of untagged enum";
-const TOO_DEEP: &str = "`value` is nested too deeply for its size: its parts may have several forms, and to try all of them would take too long. Use fewer levels, or a shorter value.";
+pub(super) const TOO_DEEP: &str = "`value` is nested too deeply for its size: its parts may have several forms, and to try all of them would take too long. Use fewer levels, or a shorter value.";
 
 /// Forms that serde tries one after the other, at each level again if one of them does not fit.
 #[derive(Deserialize, JsonSchema)]
@@ -354,162 +354,4 @@ fn no_notation_is_costly_in_any_representation() {
             }
         }
     }
-}
-
-/// An untagged enum of which only one form is not null.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-enum List {
-    Nil,
-    Cons { value: Leaf, next: Box<List> },
-}
-
-/// An untagged enum of one form.
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-enum Single {
-    Only { value: Leaf, next: Option<Box<Single>> },
-}
-
-/// A struct with a flattened enum.
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-struct Flat {
-    id: u8,
-    #[serde(flatten)]
-    op: FlatOp,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(tag = "op")]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-enum FlatOp {
-    Not { of: Box<Flat> },
-    Num { value: Leaf },
-}
-
-/// A struct with two flattened enums that read the same field.
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-struct Twofold {
-    #[serde(flatten)]
-    one: One,
-    #[serde(flatten)]
-    two: Two,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(tag = "one")]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-enum One {
-    Some { inner: Box<Twofold> },
-    None { value: Leaf },
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(tag = "two")]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-enum Two {
-    Some { inner: Box<Twofold> },
-    None { value: Leaf },
-}
-
-/// A struct with a flattened map of itself.
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-struct Tree {
-    id: Leaf,
-    #[serde(flatten)]
-    children: BTreeMap<String, Tree>,
-}
-
-/// Nothing but a flattened map of itself.
-#[derive(Deserialize, JsonSchema)]
-#[allow(dead_code, reason = "only its decoding is of interest")]
-struct Names {
-    #[serde(flatten)]
-    children: BTreeMap<String, Names>,
-}
-
-/// Each level copies what is inside, whether the innermost value is right or wrong.
-#[test]
-fn what_serde_copies_at_each_level_is_bounded() {
-    let junk = format!("[{}0]", "0,".repeat(60_000));
-    for depth in [1, 8, 60, 120] {
-        for number in [13, 12] {
-            let all = [
-                decoded::<List>(&nested(
-                    depth,
-                    r#"{"value":2,"next":$}"#,
-                    &format!(r#"{{"value":{number},"next":null,"junk":{junk}}}"#),
-                )),
-                decoded::<Single>(&nested(
-                    depth,
-                    r#"{"value":2,"next":$}"#,
-                    &format!(r#"{{"value":{number},"junk":{junk}}}"#),
-                )),
-                decoded::<Flat>(&nested(
-                    depth,
-                    r#"{"id":0,"op":"Not","of":$}"#,
-                    &format!(r#"{{"id":0,"op":"Num","value":{number},"junk":{junk}}}"#),
-                )),
-                decoded::<Twofold>(&nested(
-                    depth,
-                    r#"{"one":"Some","two":"Some","inner":$}"#,
-                    &format!(r#"{{"one":"None","two":"None","value":{number},"junk":{junk}}}"#),
-                )),
-            ];
-            for (kind, Outcome { told, .. }) in all.into_iter().enumerate() {
-                assert_eq!(
-                    told.is_empty(),
-                    number == 12 && depth <= if kind == 3 { 1 } else { 8 },
-                    "{kind} {depth} {number}: {told}"
-                );
-            }
-        }
-    }
-    let names = format!(
-        "{{{}\"z\":{{}}}}",
-        (0..20_000).map(|name| format!("\"{name}\":{{}},")).collect::<String>()
-    );
-    let trees = names.replace("{}", r#"{"id":2}"#).replacen('{', r#"{"id":13,"#, 1);
-    for depth in [1, 20, 120] {
-        let told = decoded::<Tree>(&nested(depth, r#"{"id":2,"a":$}"#, &trees)).told;
-        assert!(!told.is_empty(), "{depth}");
-        let wrong = names.replacen("{}", "5", 1);
-        let told = decoded::<Names>(&nested(depth, r#"{"a":$}"#, &wrong)).told;
-        assert!(!told.is_empty(), "{depth}");
-    }
-}
-
-/// Values of ordinary length may be nested as deeply as JSON allows.
-#[test]
-fn short_values_of_types_that_serde_copies_are_decoded_at_every_depth() {
-    for depth in [1, 20, 60] {
-        let fields = r#"{"value":2,"next":null}"#;
-        assert_eq!(
-            decoded::<List>(&nested(depth, r#"{"value":2,"next":$}"#, fields)).told,
-            ""
-        );
-        let fields = r#"{"id":0,"op":"Num","value":2}"#;
-        assert_eq!(
-            decoded::<Flat>(&nested(depth, r#"{"id":0,"op":"Not","of":$}"#, fields)).told,
-            ""
-        );
-        assert_eq!(
-            decoded::<Tree>(&nested(depth, r#"{"id":2,"a":$,"b":{"id":3}}"#, r#"{"id":2}"#)).told,
-            ""
-        );
-        assert_eq!(decoded::<Names>(&nested(depth, r#"{"a":$,"b":{}}"#, "{}")).told, "");
-    }
-    let twice = r#"{"one":"Some","two":"Some","inner":$}"#;
-    let innermost = r#"{"one":"None","two":"None","value":2}"#;
-    assert_eq!(decoded::<Twofold>(&nested(8, twice, innermost)).told, "");
-    assert!(
-        decoded::<Twofold>(&nested(40, twice, innermost))
-            .told
-            .starts_with(TOO_DEEP)
-    );
 }
