@@ -105,8 +105,7 @@ impl Event {
     ///
     /// # Errors
     /// 400 if the payload does not fit the type; or if it is longer than 16 KiB and any part of it, also an unknown field,
-    /// has a field twice, contains a number that is too large for an `f64` or half of a surrogate pair, or is nested in more
-    /// than 127 levels.
+    /// has a field twice, or contains a number that is too large for an `f64` or half of a surrogate pair.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if let Ok(text) = str::from_utf8(&self.payload) {
             refuse_unreadable("payload", text).map_err(|problem| Error::invalid_inputs(vec![problem], ""))?;

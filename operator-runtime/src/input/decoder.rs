@@ -4,7 +4,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
-use super::document::{Document, Node};
+use super::document::{Document, Node, Unreadable};
 use super::found::{Found, shortened};
 use super::given::{Given, Text};
 use super::json;
@@ -339,14 +339,21 @@ impl<'c> Decoder<'c> {
 }
 
 /// Refuses a long JSON text that no [`Document`] can index, before it is decoded. Otherwise a value that cannot be read
-/// might be found only at the end, when all values before it are in memory.
+/// might be found only at the end, when all values before it are in memory. The text may be nested to any depth, because
+/// the decoder skips what its type does not know.
 pub(crate) fn refuse_unreadable(name: &str, text: &str) -> Result<(), InputProblem> {
     if text.len() <= LARGE {
         return Ok(());
     }
-    Document::of(text)
-        .map(drop)
-        .map_err(|why| sentence::unreadable(name, &why))
+    match Document::of(text) {
+        Ok(_) | Err(Unreadable::Depth) => Ok(()),
+        Err(why) => Err(sentence::unreadable(name, &why)),
+    }
+}
+
+/// Whether the text of a field of an object is nested too deeply to be decoded as a value.
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    Document::nested_in(1, text).is_err_and(|why| why == Unreadable::Depth)
 }
 
 impl std::fmt::Debug for BoundInputs {

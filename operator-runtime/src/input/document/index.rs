@@ -19,12 +19,12 @@ impl Index<'_> {
         let bytes = self.text.as_bytes();
         let mut open: Vec<usize> = Vec::new();
         let mut at = 0;
+        // Told last, because who skips what is too deep wants to know all else.
+        let mut is_too_deep = false;
         while let Some(byte) = bytes.get(at) {
             at = match byte {
                 b'[' | b'{' => {
-                    if open.len() == self.deepest {
-                        return Err(Unreadable::Depth);
-                    }
+                    is_too_deep |= open.len() >= self.deepest;
                     let kind = if *byte == b'[' { Kind::List } else { Kind::Object };
                     self.count(&open);
                     open.push(self.entries.len());
@@ -52,11 +52,10 @@ impl Index<'_> {
                 }
             };
         }
-        if open.is_empty() && !self.entries.is_empty() {
-            Ok(())
-        } else {
-            Err(Unreadable::Text)
+        if !open.is_empty() || self.entries.is_empty() {
+            return Err(Unreadable::Text);
         }
+        if is_too_deep { Err(Unreadable::Depth) } else { Ok(()) }
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "the length of the text fits into `u32`")]
