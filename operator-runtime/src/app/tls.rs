@@ -62,13 +62,14 @@ pub(super) fn server(chain: &[u8], key: &[u8], clients: Option<&Clients>) -> Res
     let is_encrypted = key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
     let chain = certificates(chain).map_err(UnusablePair::Certificate)?;
     let digest = chain.first().map(Sha256::digest).unwrap_or_default().into();
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+    // The error may contain the key, so it is not kept.
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
         let why = if is_encrypted {
             "is encrypted with a password: decrypt it, for example with `openssl pkey -in ENCRYPTED -out FILE`"
         } else {
             "has no private key in it: name a PEM that begins with `-----BEGIN PRIVATE KEY-----`"
         };
-        UnusablePair::Key(Unusable::because(why, error))
+        UnusablePair::Key(why.into())
     })?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

@@ -7,7 +7,7 @@
 //! each level, and two flattened enums each decode a field that both have. A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the
 //! worst case is counted before serde begins: that each variant decodes all its fields and then does not fit.
 
-use super::document::Node;
+use super::document::{Buffer, Node};
 use super::rules::{Forms, Id, Rule, Rules};
 
 /// The steps that any value may take: one for each value that a variant decodes or a buffer copies. They take a few
@@ -37,11 +37,16 @@ pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
 }
 
 /// A value that serde decodes by a rule. If a place is decoded several times, each time is counted.
+#[derive(Clone, Copy)]
 struct Decoding<'v> {
     value: Node<'v>,
     rule: Id,
+    /// The rule of the struct of which these are the flattened fields. The struct reads its own fields itself.
+    around: Option<Id>,
     /// The bytes in the buffers that exist meanwhile.
     buffered: usize,
+    /// Whether the value is moved out of a buffer, so that what serde collects of it takes no more memory.
+    is_moved: bool,
 }
 
 struct Counting<'c> {
@@ -56,80 +61,127 @@ struct Counting<'c> {
 impl<'c> Counting<'c> {
     /// Counts everything, or returns `None` as soon as it is too much.
     fn count(&mut self, value: Node<'c>) -> Option<()> {
-        self.add(value, 0, 0)?;
+        self.add(Decoding {
+            value,
+            rule: 0,
+            around: None,
+            buffered: 0,
+            is_moved: false,
+        })?;
         while let Some(next) = self.waiting.pop() {
-            self.step(&next)?;
+            self.step(next)?;
         }
         Some(())
     }
 
-    fn add(&mut self, value: Node<'c>, rule: Id, buffered: usize) -> Option<()> {
+    fn add(&mut self, decoding: Decoding<'c>) -> Option<()> {
         self.spend(1)?;
         // A value without further rules and without content is only counted.
-        let is_more = |rule: &Rule| !rule.is_alone() || value.size() > 1;
-        if self.rules.get(rule).is_some_and(is_more) {
-            self.waiting.push(Decoding { value, rule, buffered });
+        let is_more = |rule: &Rule| !rule.is_alone() || decoding.value.size() > 1;
+        if self.rules.get(decoding.rule).is_some_and(is_more) {
+            self.waiting.push(decoding);
         }
         Some(())
     }
 
-    fn step(&mut self, decoding: &Decoding<'c>) -> Option<()> {
-        let &Decoding { value, rule, buffered } = decoding;
+    fn step(&mut self, mut decoding: Decoding<'c>) -> Option<()> {
+        let Decoding { value, rule: id, .. } = decoding;
         let rules = self.rules;
-        let Some(rule) = rules.get(rule) else {
+        let Some(rule) = rules.get(id) else {
             return Some(());
         };
-        let buffered = if rule.is_collected {
-            let collected = value.without(&rule.fields);
+        // The same value by further rules, and then its parts.
+        let mut same = decoding;
+        if rule.is_collected {
+            same.around = decoding.around.or(Some(id));
+            let collected = self.collected(value, rule, decoding.around);
             self.spend(collected.weight)?;
-            // What the outermost level collects is kept beside its copy. The copy of each level is what the next level collects.
-            let copies = if buffered == 0 { 2 } else { 1 };
-            self.within(buffered + copies * collected.bytes_in_a_buffer)?
-        } else {
-            buffered
-        };
-        for same in &rule.same {
-            self.add(value, *same, buffered)?;
+            // A flattened enum is read from a copy of what was collected, and a flattened map from what was collected.
+            let copies = if decoding.is_moved || rule.is_alone() { 1 } else { 2 };
+            decoding.buffered = self.within(decoding.buffered + copies * collected.bytes)?;
+            same.buffered = decoding.buffered;
+            same.is_moved = true;
+        }
+        for rule in &rule.same {
+            self.add(Decoding { rule: *rule, ..same })?;
         }
         for forms in &rule.forms {
-            let buffered = self.buffer(forms, value)? + buffered;
-            let buffered = self.within(buffered)?;
-            for form in forms
-                .forms
-                .iter()
-                .filter(|form| !forms.only_one || form.has_its_tags(value))
-            {
-                self.add(value, form.id, buffered)?;
-            }
+            self.add_forms(forms, rule, same)?;
         }
+        let part = Decoding {
+            around: None,
+            ..decoding
+        };
         for (index, item) in value.items().enumerate() {
             if let Some(rule) = rule.first.get(index).or(rule.items.as_ref()) {
-                self.add(item, *rule, buffered)?;
+                self.add(Decoding {
+                    value: item,
+                    rule: *rule,
+                    ..part
+                })?;
             }
         }
         // Serde also decodes a list as a struct, in the order of the fields in the type, which the schema does not say.
         for item in value.items().take(rule.fields.len()) {
             for rule in rule.fields.values() {
-                self.add(item, *rule, buffered)?;
+                self.add(Decoding {
+                    value: item,
+                    rule: *rule,
+                    ..part
+                })?;
             }
         }
         for (name, field) in value.members() {
             rule.rules_of_field(&name, &mut self.of_field);
+            if !rule.fields.contains_key(&*name) {
+                self.of_field.extend(rule.unevaluated);
+            }
             while let Some(rule) = self.of_field.pop() {
-                self.add(field, rule, buffered)?;
+                self.add(Decoding {
+                    value: field,
+                    rule,
+                    ..part
+                })?;
             }
         }
         Some(())
     }
 
-    /// Counts the buffer for a value of these forms, and each form. Returns the bytes in the buffer.
-    fn buffer(&mut self, forms: &Forms, value: Node<'_>) -> Option<usize> {
+    /// Counts the buffer for a value of these forms of `rule`, and adds each form.
+    fn add_forms(&mut self, forms: &Forms, rule: &Rule, mut decoding: Decoding<'c>) -> Option<()> {
+        let value = decoding.value;
         self.spend(forms.forms.len())?;
-        if !forms.are_tried_in_turn() {
-            return Some(0);
+        if forms.are_tried_in_turn() {
+            let buffer = match decoding.around {
+                Some(_) => self.collected(value, rule, decoding.around),
+                None => Buffer {
+                    weight: value.weight(),
+                    bytes: value.bytes_in_a_buffer(),
+                },
+            };
+            self.spend(buffer.weight)?;
+            decoding.buffered = self.within(decoding.buffered + buffer.bytes)?;
+            decoding.is_moved = false;
         }
-        self.spend(value.weight())?;
-        Some(value.bytes_in_a_buffer())
+        let forms = forms
+            .forms
+            .iter()
+            .filter(|form| !forms.only_one || form.has_its_tags(value));
+        for form in forms {
+            self.add(Decoding {
+                rule: form.id,
+                ..decoding
+            })?;
+        }
+        Some(())
+    }
+
+    /// What serde collects of the value for the flattened fields of a struct: all but the fields of its rule, and of the rule
+    /// of a struct around it.
+    fn collected(&self, value: Node<'_>, rule: &Rule, around: Option<Id>) -> Buffer {
+        let around = around.and_then(|around| self.rules.get(around));
+        let is_own = |name: &str| around.is_some_and(|around| around.fields.contains_key(name));
+        value.collected(|name| !is_own(name) && !(rule.is_collected && rule.fields.contains_key(name)))
     }
 
     /// The bytes in the buffers, if they are not too many.

@@ -21,16 +21,47 @@ pub(super) fn may_repeat(schema: &Value) -> bool {
 /// Whether serde may decode a part of a value several times: if one form after the other is tried, or if several flattened
 /// enums read the same fields.
 pub(super) fn may_try_again(schema: &Value) -> bool {
-    any_part(schema, |part| tries_forms(part) || flattened_lists(part) > 1)
+    any_part(schema, |part| tries_forms(part) || flattened_enums(part) > 1)
 }
 
-/// Whether serde collects fields of such an object in a buffer, because one of its fields is flattened: schemars writes the
-/// forms of a flattened enum beside the struct's type, those of several flattened enums into an `allOf`, and the rule for
-/// the values of a flattened map beside the struct's own fields.
+/// Whether serde collects fields of such an object in a buffer, because one of its fields is flattened. schemars writes the
+/// forms of a flattened enum, or the reference to a newtype of one, beside the struct's type, the forms of several flattened
+/// enums into an `allOf`, and the rule for the values of a flattened map beside the struct's own fields or, if there are also
+/// forms, as `unevaluatedProperties`.
 pub(super) fn is_collected(schema: &Map<String, Value>) -> bool {
     let has = |keyword: &str| schema.contains_key(keyword);
-    let has_forms = has("anyOf") || has("oneOf");
-    (has("type") && has_forms) || (has("properties") && has_rule_for_others(schema)) || flattened_lists(schema) > 0
+    let has_rule = |keyword: &str| schema.get(keyword).is_some_and(Value::is_object);
+    flattened_enums(schema) > 0
+        || (has("properties") && has_rule("additionalProperties"))
+        || (has("patternProperties") && !has("additionalProperties"))
+        || has_rule("unevaluatedProperties")
+}
+
+/// The number of flattened enums that the schema of a struct shows.
+fn flattened_enums(schema: &Map<String, Value>) -> usize {
+    let has = |keyword: &str| usize::from(schema.contains_key(keyword));
+    let is_list = |part: &&Value| {
+        part.as_object()
+            .is_some_and(|part| part.keys().eq(["oneOf"]) || part.keys().eq(["anyOf"]))
+    };
+    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
+    let lists = parts.filter(is_list).count();
+    let is_object = schema.get("type").is_some_and(|name| name == "object");
+    if !is_object {
+        return lists;
+    }
+    // A tagged variant of one field is a reference as well, beside nothing but its tag.
+    let newtype = if is_tag_alone(schema) { 0 } else { has("$ref") };
+    lists + has("oneOf") + has("anyOf") + newtype
+}
+
+fn is_tag_alone(schema: &Map<String, Value>) -> bool {
+    let mut fields = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
+    matches!((fields.next(), fields.next()), (Some((_, tag)), None) if tag.get("const").is_some())
 }
 
 /// Whether the definition of a type is a map. A struct with nothing but a flattened map looks the same, so each map with a
@@ -43,21 +74,12 @@ fn has_rule_for_others(schema: &Map<String, Value>) -> bool {
     schema.get("additionalProperties").is_some_and(Value::is_object)
 }
 
-/// Whether this is an `anyOf` of more than a form and null: schemars describes untagged enums by it.
+/// Whether this is an `anyOf` of more than a form and null: schemars describes untagged enums by it. The form of a flattened
+/// field that is left out, `{}`, is not counted, nor are the forms of a text, such as the two of an IP address.
 fn tries_forms(schema: &Map<String, Value>) -> bool {
-    let is_null = |form: &&Value| form["type"] == "null";
+    let is_counted = |form: &&Value| form["type"] != "null" && form.as_object().is_none_or(|form| !form.is_empty());
     let forms = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
-    forms.filter(|form| !is_null(form)).count() > 1
-}
-
-/// The number of lists of forms in an `allOf`, which are those of several flattened enums.
-fn flattened_lists(schema: &Map<String, Value>) -> usize {
-    let is_list = |part: &&Value| {
-        part.as_object()
-            .is_some_and(|part| part.keys().eq(["oneOf"]) || part.keys().eq(["anyOf"]))
-    };
-    let parts = schema.get("allOf").and_then(Value::as_array).into_iter().flatten();
-    parts.filter(is_list).count()
+    schema.get("type").is_none_or(|name| name != "string") && forms.filter(is_counted).count() > 1
 }
 
 /// Whether the definition of a type is an `anyOf`. An optional value has no definition, so the type is an untagged enum,

@@ -50,6 +50,8 @@ pub(super) struct Rule {
     pub(super) others: Others,
     /// Whether a field is refused if no rule for the same value knows it (`unevaluatedProperties: false`).
     pub(super) knows_all: bool,
+    /// The rule of the fields that neither this rule nor another one for the same value knows, if they have one.
+    pub(super) unevaluated: Option<Id>,
     /// Rules of the first items.
     pub(super) first: Vec<Id>,
     /// The rule of the other items.
@@ -333,6 +335,10 @@ impl<'s> Building<'s> {
                 "additionalProperties" if value == &Value::Bool(false) => rule.others = Others::None,
                 "additionalProperties" => rule.others = Others::Each(self.add(value)),
                 "unevaluatedProperties" if value == &Value::Bool(false) => rule.knows_all = true,
+                "unevaluatedProperties" if value.is_object() => {
+                    rule.unevaluated = Some(self.add(value));
+                    beyond.insert(keyword.clone(), value.clone());
+                }
                 "prefixItems" => rule.first = self.list(value),
                 "items" => rule.items = Some(self.add(value)),
                 "$defs" => {}

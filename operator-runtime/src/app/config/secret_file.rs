@@ -208,7 +208,7 @@ impl<'s> SecretFile<'s> {
         );
         let problem = self.problem(sentence).caused_by(*cause);
         // Of a file that is not a list, such as a certificate in binary form, the other lines say nothing.
-        let is_binary = 2 * wrong.len() > bytes.split(|byte| *byte == b'\n').count();
+        let is_binary = bytes.contains(&0) || 2 * wrong.len() > bytes.split(|byte| *byte == b'\n').count();
         // Without any other line, a list would also be called empty.
         let is_list = text
             .lines()

@@ -9,7 +9,6 @@ mod validated;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use jsonschema::json::Node as _;
@@ -56,11 +55,11 @@ enum Kind {
     Object,
 }
 
-/// The weight of some fields of an object, and the most bytes that they take in a buffer: see [`Node::weight`] and
-/// [`Node::bytes_in_a_buffer`].
-pub(super) struct Collected {
+/// What serde reads into a buffer: see [`Node::weight`] and [`Node::bytes_in_a_buffer`].
+#[derive(Clone, Copy, Default)]
+pub(super) struct Buffer {
     pub(super) weight: usize,
-    pub(super) bytes_in_a_buffer: usize,
+    pub(super) bytes: usize,
 }
 
 /// The size of a value in serde's buffer. A field is a pair of values.
@@ -314,19 +313,17 @@ impl<'a> Node<'a> {
         VALUE + document.inside(index).iter().map(bytes).sum::<usize>()
     }
 
-    /// What serde collects of an object if a field that is not one of these is flattened.
-    pub(super) fn without<T>(self, fields: &BTreeMap<String, T>) -> Collected {
-        let others = self.members().filter(|(name, _)| !fields.contains_key(&**name));
-        let (mut weight, mut bytes, mut count) = (0, 0, 0);
-        for (_, field) in others {
-            weight += 1 + field.weight();
-            bytes += field.bytes_in_a_buffer();
+    /// The fields of an object that serde collects, if it collects those with such names.
+    pub(super) fn collected(self, is_collected: impl Fn(&str) -> bool) -> Buffer {
+        let mut all = Buffer::default();
+        let mut count = 0;
+        for (_, field) in self.members().filter(|(name, _)| is_collected(name)) {
+            all.weight += 1 + field.weight();
+            all.bytes += field.bytes_in_a_buffer();
             count += 1;
         }
-        Collected {
-            weight,
-            bytes_in_a_buffer: bytes + 2 * room(count),
-        }
+        all.bytes += 2 * room(count);
+        all
     }
 
     /// The length of the whole text in bytes.

@@ -100,6 +100,71 @@ struct Names {
     children: BTreeMap<String, Names>,
 }
 
+/// A struct with a flattened newtype of an enum.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct Newtype {
+    id: u8,
+    #[serde(flatten)]
+    op: NewOp,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct NewOp(NewtypeOp);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "op")]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum NewtypeOp {
+    Not { of: Box<Newtype> },
+    Num { value: Leaf },
+}
+
+/// A struct with a flattened enum that may be left out.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct Optional {
+    id: u8,
+    #[serde(flatten)]
+    op: Option<OptionalOp>,
+    value: Option<Leaf>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "op")]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum OptionalOp {
+    Not { of: Box<Optional> },
+    Num,
+}
+
+/// An untagged enum around a struct with a flattened enum.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum Either {
+    Flat(Flat),
+    Id(u32),
+}
+
+/// A struct with a flattened enum and a flattened map of itself.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct Mixed {
+    #[serde(flatten)]
+    kind: MixedKind,
+    #[serde(flatten)]
+    children: BTreeMap<String, Mixed>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+enum MixedKind {
+    Leaf(Leaf),
+    Text(String),
+}
+
 /// Each level copies what is inside, whether the innermost value is right or wrong.
 #[test]
 fn what_serde_copies_at_each_level_is_bounded() {
@@ -141,11 +206,27 @@ fn what_serde_copies_at_each_level_is_bounded() {
                 );
             }
         }
+        let flat = format!(r#"{{"id":0,"op":"Num","value":13,"junk":{junk}}}"#);
+        for told in [
+            decoded::<Newtype>(&nested(depth, r#"{"id":0,"op":"Not","of":$}"#, &flat)).told,
+            decoded::<Either>(&nested(depth, r#"{"id":0,"op":"Not","of":$}"#, &flat)).told,
+        ] {
+            assert!(!told.is_empty(), "{depth}");
+        }
+        // Serde takes a flattened enum that is wrong for one that is left out.
+        let told = decoded::<Optional>(&nested(depth, r#"{"id":0,"op":"Not","of":$}"#, &flat)).told;
+        assert!(told.is_empty() || depth > 1, "{told}");
+        assert!(told.starts_with(TOO_DEEP) || depth < 60, "{depth}: {told}");
     }
     let names = format!(
         "{{{}\"z\":{{}}}}",
         (0..20_000).map(|name| format!("\"{name}\":{{}},")).collect::<String>()
     );
+    let leaves = names.replace("{}", r#"{"Leaf":2}"#).replacen('{', r#"{"Leaf":13,"#, 1);
+    for depth in [1, 20, 120] {
+        let told = decoded::<Mixed>(&nested(depth, r#"{"Leaf":2,"a":$}"#, &leaves)).told;
+        assert!(!told.is_empty(), "{depth}");
+    }
     let trees = names.replace("{}", r#"{"id":2}"#).replacen('{', r#"{"id":13,"#, 1);
     for depth in [1, 20, 120] {
         let told = decoded::<Tree>(&nested(depth, r#"{"id":2,"a":$}"#, &trees)).told;
@@ -218,6 +299,24 @@ fn the_own_fields_of_a_struct_with_a_flattened_field_may_be_long_and_deep() {
     let innermost = format!(r#"{{"id":1,"type":"Section","title":"A","children":{leaves}}}"#);
     for depth in [1, 20, 50] {
         assert_eq!(decoded::<Block>(&nested(depth, around, &innermost)).told, "");
+    }
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code, reason = "only its decoding is of interest")]
+    struct Maybe {
+        id: u32,
+        children: Vec<Maybe>,
+        #[serde(flatten)]
+        kind: Option<Kind>,
+    }
+    for depth in [1, 20, 50] {
+        assert_eq!(decoded::<Maybe>(&nested(depth, around, &innermost)).told, "");
+    }
+    // What the innermost value collects is kept, and copied once.
+    for (zeros, is_right) in [(10_000, true), (700_000, false)] {
+        let junk = format!("[{}0]", "0,".repeat(zeros));
+        let block = format!(r#"{{"id":1,"type":"Text","text":"a","children":[],"junk":{junk}}}"#);
+        let told = decoded::<Block>(&nested(1, around, &block)).told;
+        assert_eq!(told.is_empty(), is_right, "{zeros}: {told}");
     }
     let leaf = r#"{"id":1,"children":[],"a":"b","c":"d"}"#;
     let siblings = format!("{leaf},").repeat(50);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -57,10 +57,15 @@ fn of_a_file(file: &str) -> Result<RootCertStore, StoreError> {
             "has `sslrootcert={file}`, which cannot be used: {why}; give a PEM file of root certificates"
         ))
     };
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))?;
+    // Other errors may contain lines of the file, which may be a private key by mistake.
+    let unread = |error: pem::Error| match error {
+        pem::Error::Io(error) => unreadable(&error),
+        _ => unreadable(&"it is not a PEM"),
+    };
+    let certificates = CertificateDer::pem_file_iter(file).map_err(unread)?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
-        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        let certificate = certificate.map_err(unread)?;
         roots.add(certificate).map_err(|error| unreadable(&error))?;
     }
     if roots.is_empty() {
