@@ -180,8 +180,9 @@ impl<'c> Counting<'c> {
     /// of a struct around it.
     fn collected(&self, value: Node<'_>, rule: &Rule, around: Option<Id>) -> Buffer {
         let around = around.and_then(|around| self.rules.get(around));
-        let is_own = |name: &str| around.is_some_and(|around| around.fields.contains_key(name));
-        value.collected(|name| !is_own(name) && !(rule.is_collected && rule.fields.contains_key(name)))
+        let own = rule.is_collected.then_some(rule);
+        let is_own = |name: &str| own.into_iter().chain(around).any(|rule| rule.fields.contains_key(name));
+        value.collected(|name| !is_own(name))
     }
 
     /// The bytes in the buffers, if they are not too many.
