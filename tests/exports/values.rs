@@ -235,6 +235,8 @@ impl Maker<'_> {
                 matching(pattern),
                 self.value(&schema["patternProperties"][pattern], depth),
             ),
+            // A map may contain itself, so at the greatest depth it is empty.
+            (None, Value::Object(_)) if depth == 0 => Just(Vec::new()).boxed(),
             (None, Value::Object(_)) => pairs("[x-z]{1,3}".boxed(), self.value(&schema["additionalProperties"], depth)),
             // Field names that the schema does not know. An open schema ignores them.
             (None, Value::Null) if schema.get("unevaluatedProperties").is_none() => {
