@@ -213,14 +213,15 @@ impl Case {
         assert_eq!(self.runs(), runs, "the handler did not run");
     }
 
-    /// The call acts again. It is repeated, as a caller does, if a slow disk keeps the store busy.
+    /// The call acts again. It is repeated after a pause, as a caller does, for at most 20 s.
     async fn acts_again(&self, endpoint: &str, key: &str) {
         let mut answer = self.call(endpoint, key, &json!({ "ends": "200" })).await;
-        for _ in 0..20 {
+        for _ in 0..100 {
             if answer.status != 503 {
                 break;
             }
             assert!(answer.retry_after.is_some(), "{answer:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
             answer = self.call(endpoint, key, &json!({ "ends": "200" })).await;
         }
         assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
