@@ -375,8 +375,21 @@ async fn each_ending_adds_its_row_on_postgres() {
     Case::new(store, "in_postgres").await.each_ending().await;
 }
 
+/// Prints the log if the test fails.
+struct Shown(tests::log::Log);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0.text());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acts_while_a_person_locks_the_file() {
+    let (log, _capturing) = tests::log::captured();
+    let _shown = Shown(log);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("operator.db");
     let store = Arc::new(SqliteStore::open(&path).unwrap());
