@@ -15,8 +15,8 @@ use crate::caller::{PUBLIC_URL, SECRET};
 /// If the program cannot be built.
 #[must_use]
 pub fn build(package: &str, profile: &str) -> PathBuf {
-    let mut cargo = cargo_build(package);
-    cargo.args(["--profile", profile, "--bin", package]);
+    let mut cargo = cargo_build(package, ["--bin", package]);
+    cargo.args(["--profile", profile]);
     executable(package, cargo)
 }
 
@@ -26,9 +26,7 @@ pub fn build(package: &str, profile: &str) -> PathBuf {
 /// The same as for [`build`].
 #[must_use]
 pub fn build_example(package: &str, example: &str) -> PathBuf {
-    let mut cargo = cargo_build(package);
-    cargo.args(["--example", example]);
-    executable(package, cargo)
+    executable(package, cargo_build(package, ["--example", example]))
 }
 
 /// Builds a program and copies it into the test's own folder.
@@ -55,8 +53,7 @@ fn own_build(folder: &Path, package: &str, wrapper: Option<&str>) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _building = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = folder.join(package);
-    let mut cargo = cargo_build(package);
-    cargo.args(["--bin", package]);
+    let mut cargo = cargo_build(package, ["--bin", package]);
     if let Some(wrapper) = wrapper {
         cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
     }
@@ -78,10 +75,11 @@ pub fn copy_program(built: &Path, own: &Path) {
 /// These programs must not have the features that other packages turn on: tests show what happens without them.
 const ALONE: [&str; 2] = ["billing", "linked-program"];
 
-fn cargo_build(package: &str) -> Command {
+fn cargo_build(package: &str, target: [&str; 2]) -> Command {
     let mut cargo = cargo();
     cargo
         .args(["build", "--locked", "--message-format=json"])
+        .args(target)
         .stderr(Stdio::inherit());
     // The features of the whole workspace are those of the tests, so that everything but the program is already compiled.
     if ALONE.contains(&package) {

@@ -8,9 +8,8 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::input::is_too_deep;
-
 use super::words::{ChannelType, ConversationStatus, Direction};
+use crate::input::is_too_deep;
 
 /// `conversation.setup`: a call is about to be dialled or picked up, or a message to be answered. The answer, a
 /// [`Context`](super::Context), is what the agent knows when the conversation begins.

@@ -3,9 +3,11 @@
 //! Serde reads an untagged enum into a buffer, and decodes the buffer as each variant until one variant fits. In a type
 //! that contains itself, each level does this again for what is inside: it copies the inner buffer, and an inner value
 //! that no variant fits makes each outer level try its other variants too. So the work can grow exponentially with the
-//! depth. Serde also collects the fields of a struct with a flattened enum or map in a buffer, and copies what is inside at
-//! each level, and two flattened enums each decode a field that both have. A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the
-//! worst case is counted before serde begins: that each variant decodes all its fields and then does not fit.
+//! depth. Serde also collects the fields of a struct with a flattened enum or map in a buffer: each level copies what is
+//! inside, and two flattened enums each decode a field that both have.
+//!
+//! A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the worst case
+//! is counted before serde begins: that each variant decodes all its fields and then does not fit.
 
 use super::document::{Buffer, Node};
 use super::rules::{Forms, Id, Rule, Rules};
@@ -25,7 +27,7 @@ const BUFFERED_PER_BYTE: usize = 24;
 
 /// Whether serde can decode the value within the bounds, whatever the types of its parts refuse.
 pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
-    let input = value.weight();
+    let input = value.buffer().weight;
     let mut counting = Counting {
         rules,
         steps_left: STEPS + (2 * rules.most_forms() + STEPS_PER_VALUE) * input,
@@ -47,6 +49,23 @@ struct Decoding<'v> {
     buffered: usize,
     /// Whether the value is moved out of a buffer, so that what serde collects of it takes no more memory.
     is_moved: bool,
+}
+
+impl<'v> Decoding<'v> {
+    /// The same value by another rule.
+    fn by(self, rule: Id) -> Self {
+        Self { rule, ..self }
+    }
+
+    /// A part of the value.
+    fn part(self, value: Node<'v>, rule: Id) -> Self {
+        Self {
+            value,
+            rule,
+            around: None,
+            ..self
+        }
+    }
 }
 
 struct Counting<'c> {
@@ -103,32 +122,20 @@ impl<'c> Counting<'c> {
             same.is_moved = true;
         }
         for rule in &rule.same {
-            self.add(Decoding { rule: *rule, ..same })?;
+            self.add(same.by(*rule))?;
         }
         for forms in &rule.forms {
             self.add_forms(forms, rule, same)?;
         }
-        let part = Decoding {
-            around: None,
-            ..decoding
-        };
         for (index, item) in value.items().enumerate() {
             if let Some(rule) = rule.first.get(index).or(rule.items.as_ref()) {
-                self.add(Decoding {
-                    value: item,
-                    rule: *rule,
-                    ..part
-                })?;
+                self.add(decoding.part(item, *rule))?;
             }
         }
         // Serde also decodes a list as a struct, in the order of the fields in the type, which the schema does not say.
         for item in value.items().take(rule.fields.len()) {
             for rule in rule.fields.values() {
-                self.add(Decoding {
-                    value: item,
-                    rule: *rule,
-                    ..part
-                })?;
+                self.add(decoding.part(item, *rule))?;
             }
         }
         for (name, field) in value.members() {
@@ -137,11 +144,7 @@ impl<'c> Counting<'c> {
                 self.of_field.extend(rule.unevaluated);
             }
             while let Some(rule) = self.of_field.pop() {
-                self.add(Decoding {
-                    value: field,
-                    rule,
-                    ..part
-                })?;
+                self.add(decoding.part(field, rule))?;
             }
         }
         Some(())
@@ -154,10 +157,7 @@ impl<'c> Counting<'c> {
         if forms.are_tried_in_turn() {
             let buffer = match decoding.around {
                 Some(_) => self.collected(value, rule, decoding.around),
-                None => Buffer {
-                    weight: value.weight(),
-                    bytes: value.bytes_in_a_buffer(),
-                },
+                None => value.buffer(),
             };
             self.spend(buffer.weight)?;
             decoding.buffered = self.within(decoding.buffered + buffer.bytes)?;
@@ -168,10 +168,7 @@ impl<'c> Counting<'c> {
             .iter()
             .filter(|form| !forms.only_one || form.has_its_tags(value));
         for form in forms {
-            self.add(Decoding {
-                rule: form.id,
-                ..decoding
-            })?;
+            self.add(decoding.by(form.id))?;
         }
         Some(())
     }

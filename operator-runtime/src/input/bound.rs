@@ -10,7 +10,7 @@ use jsonschema::json::{Json, SerdeJson};
 use jsonschema::{Draft, PatternOptions, Retrieve, ValidationOptions, Validator};
 use serde_json::{Map, Value};
 
-use super::buffered::{may_repeat, may_try_again};
+use super::buffered::Repetition;
 use super::digits::Digits;
 use super::document::{Indexed, Node};
 use super::explain::explain;
@@ -73,10 +73,8 @@ pub(super) struct Checked {
     schema: Value,
     /// `None` if the type alone decides which values are accepted.
     validator: Option<Validator<Indexed>>,
-    /// Whether serde may decode or copy a part of a value several times.
-    pub(super) may_repeat: bool,
-    /// Whether a short value may take long, because serde may decode its parts several times.
-    may_try_again: bool,
+    /// What serde may do with a part of a value.
+    pub(super) repetition: Repetition,
     /// The rules are built when they are needed for the first time, because most inputs never refuse a value.
     rules: OnceLock<Rules>,
 }
@@ -85,8 +83,7 @@ impl Checked {
     pub(super) fn new(schema: Value, is_lenient: bool) -> Result<Self, jsonschema::ValidationError<'static>> {
         Ok(Self {
             validator: if is_lenient { None } else { Some(compile_own(&schema)?) },
-            may_repeat: may_repeat(&schema),
-            may_try_again: may_try_again(&schema),
+            repetition: Repetition::of(&schema),
             schema,
             rules: OnceLock::new(),
         })
@@ -107,7 +104,7 @@ impl Checked {
             explain(name, rules(), value, found);
             return false;
         }
-        if self.may_repeat && !attempts::are_few(rules(), value) {
+        if self.repetition > Repetition::Once && !attempts::are_few(rules(), value) {
             found.push(|| sentence::too_many_attempts(name));
             return false;
         }
@@ -144,7 +141,7 @@ impl BoundInputs {
             places.sort_unstable_by(|one, other| by_length(one, other));
             Ok(Self {
                 places: places.into(),
-                may_try_again: bound.iter().any(BoundInput::may_try_again),
+                may_try_again: bound.iter().any(|input| input.repetition() == Repetition::TriedAgain),
                 inputs: bound,
             })
         } else {
@@ -218,7 +215,7 @@ impl BoundInput {
             None
         };
         let is_checked_first = if input.lenient {
-            may_repeat(&schema)
+            Repetition::of(&schema) > Repetition::Once
         } else {
             promises_more_than_its_type(method, &schema)
         };
@@ -258,13 +255,11 @@ impl BoundInput {
             .chain(self.fields.iter().flatten().map(|(name, _)| name.as_str()))
     }
 
-    /// Whether serde may decode or copy a part of a value several times.
-    pub(super) fn may_repeat(&self) -> bool {
-        self.checked.as_ref().is_some_and(|checked| checked.may_repeat)
-    }
-
-    fn may_try_again(&self) -> bool {
-        self.checked.as_ref().is_some_and(|checked| checked.may_try_again)
+    /// What serde may do with a part of the value.
+    pub(super) fn repetition(&self) -> Repetition {
+        self.checked
+            .as_ref()
+            .map_or(Repetition::Once, |checked| checked.repetition)
     }
 
     /// Describes the input or field with that name, for a message.

@@ -4,6 +4,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
+use super::buffered::Repetition;
 use super::document::{Document, Node, Unreadable};
 use super::found::{Found, shortened};
 use super::given::{Given, Text};
@@ -167,7 +168,7 @@ impl<'c> Decoder<'c> {
         let document = self.readable("", &object)?;
         let holds = self.holds(input, "", document.root());
         holds
-            .then(|| self.decode("", &object, &document, input.may_repeat()))
+            .then(|| self.decode("", &object, &document, input.repetition()))
             .flatten()
     }
 
@@ -221,20 +222,22 @@ impl<'c> Decoder<'c> {
         if !self.holds(input, input.name, document.root()) {
             return Some(None);
         }
-        Some(self.decode(input.name, text, &document, input.may_repeat()))
+        Some(self.decode(input.name, text, &document, input.repetition()))
     }
 
     /// Decodes a value that matches its schema. JSON Schema accepts 5.0 as a whole number (core §4.2.3), so this
-    /// function accepts it too: if `may_repeat` says that serde may decode a part several times, with the first attempt,
-    /// because an attempt that fails can take very long.
+    /// function accepts it too: if serde may decode a part several times or copy it, with the first attempt, because an
+    /// attempt that fails can take very long.
     fn decode<T: DeserializeOwned>(
         &mut self,
         name: &str,
         text: &str,
         document: &Document<'_>,
-        may_repeat: bool,
+        repetition: Repetition,
     ) -> Option<T> {
-        let whole = may_repeat.then(|| document.with_whole_numbers()).flatten();
+        let whole = (repetition > Repetition::Once)
+            .then(|| document.with_whole_numbers())
+            .flatten();
         if let Ok(decoded) = serde_json::from_str(whole.as_deref().unwrap_or(text)) {
             return Some(decoded);
         }

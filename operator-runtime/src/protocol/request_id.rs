@@ -16,24 +16,22 @@ const LONGEST: usize = 128;
 /// Gives a request exactly one id, and returns it: the caller's id if it is 1 to 128 visible ASCII characters, otherwise a
 /// new one. From then on, [`of`] finds the id in the request's headers.
 pub(crate) fn identify(headers: &mut HeaderMap) -> HeaderValue {
-    // An entry is looked up once, both to be read and to be written.
-    match headers.try_entry(REQUEST_ID) {
-        Ok(Entry::Occupied(mut given)) => match only_valid(&given) {
-            Some(id) => id.clone(),
-            None => {
-                let id = random();
-                given.insert(id.clone());
-                id
-            }
-        },
-        Ok(Entry::Vacant(none)) => {
-            let id = random();
-            let _ = none.try_insert(id.clone());
-            id
-        }
-        // This happens only for a request with about 25,000 headers. Such a request has its id in the answer alone.
-        Err(_) => random(),
+    // The entry is looked up once, both to be read and to be written. This fails only for a request with about 25,000
+    // headers. Such a request has its id in the answer alone.
+    let Ok(entry) = headers.try_entry(REQUEST_ID) else {
+        return random();
+    };
+    if let Entry::Occupied(given) = &entry
+        && let Some(id) = only_valid(given)
+    {
+        return id.clone();
     }
+    let id = random();
+    match entry {
+        Entry::Occupied(mut given) => drop(given.insert(id.clone())),
+        Entry::Vacant(none) => drop(none.try_insert(id.clone())),
+    }
+    id
 }
 
 /// The id of a request that [`identify`] has given one.

@@ -175,8 +175,8 @@ impl<'s> SecretFile<'s> {
         None
     }
 
-    /// The text of the file. Lines that are not UTF-8 are left out, so that the mistakes in the other lines are told at the same
-    /// time.
+    /// The text of the file. Lines that are not UTF-8 are left out, so that the mistakes in the other lines are reported at the
+    /// same time.
     fn text(&self, bytes: &[u8], problems: &mut Vec<StartProblem>) -> Result<Zeroizing<String>, StartProblem> {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             let sentence = format!("The file {} is in UTF-16: save it in UTF-8.", self.place());
@@ -196,25 +196,16 @@ impl<'s> SecretFile<'s> {
         let Some((first, cause)) = wrong.first() else {
             return Ok(text);
         };
-        let more = match wrong.len() - 1 {
-            0 => String::new(),
-            1 => " and another line".to_owned(),
-            more => format!(" and {more} other lines"),
+        let lines = match wrong.len() - 1 {
+            0 => format!("Line {first} of {} is", self.place()),
+            1 => format!("Line {first} and another line of {} are", self.place()),
+            more => format!("Line {first} and {more} other lines of {} are", self.place()),
         };
-        let verb = if more.is_empty() { "is" } else { "are" };
-        let sentence = format!(
-            "Line {first}{more} of {} {verb} not UTF-8: save the file in UTF-8.",
-            self.place()
-        );
+        let sentence = format!("{lines} not UTF-8: save the file in UTF-8.");
         let problem = self.problem(sentence).caused_by(*cause);
-        // Of a file that is not a list, such as a certificate in binary form, the other lines say nothing.
-        let is_binary = bytes.contains(&0) || 2 * wrong.len() > bytes.split(|byte| *byte == b'\n').count();
-        // Without any other line, a list would also be called empty.
-        let is_list = text
-            .lines()
-            .map(str::trim)
-            .any(|line| !line.is_empty() && !line.starts_with('#'));
-        if is_binary || !is_list {
+        // The other lines say nothing if the file is binary, as a key in DER is, or if they are blank or comments.
+        let is_entry = |line: &str| !line.is_empty() && !line.starts_with('#');
+        if bytes.contains(&0) || !text.lines().map(str::trim).any(is_entry) {
             return Err(problem);
         }
         problems.push(problem);

@@ -19,7 +19,7 @@ impl Index<'_> {
         let bytes = self.text.as_bytes();
         let mut open: Vec<usize> = Vec::new();
         let mut at = 0;
-        // Told last, because who skips what is too deep wants to know all else.
+        // Reported only if nothing else is wrong: a decoder may skip what is too deep, but not another mistake.
         let mut is_too_deep = false;
         while let Some(byte) = bytes.get(at) {
             at = match byte {

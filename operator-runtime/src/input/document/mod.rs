@@ -4,6 +4,7 @@
 //! bytes). So a caller could exhaust the memory with one body. In this index, each value takes 16 bytes, and its text
 //! takes at least one byte.
 
+mod buffer;
 mod index;
 mod validated;
 
@@ -14,6 +15,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use jsonschema::json::Node as _;
 use serde_json::Number;
 
+pub(super) use self::buffer::Buffer;
 use self::index::{Index, unescapes_to};
 pub(crate) use self::validated::Indexed;
 
@@ -53,24 +55,6 @@ enum Kind {
     Escaped,
     List,
     Object,
-}
-
-/// What serde reads into a buffer: see [`Node::weight`] and [`Node::bytes_in_a_buffer`].
-#[derive(Clone, Copy, Default)]
-pub(super) struct Buffer {
-    pub(super) weight: usize,
-    pub(super) bytes: usize,
-}
-
-/// The size of a value in serde's buffer. A field is a pair of values.
-const VALUE: usize = 32;
-
-/// The bytes that a list of this many values takes in serde's buffer.
-fn room(count: usize) -> usize {
-    match count {
-        0 => 0,
-        count => VALUE * count.next_power_of_two().max(4),
-    }
 }
 
 /// Why a text that is valid by the JSON grammar cannot be read.
@@ -283,47 +267,6 @@ impl<'a> Node<'a> {
             Self::At(document, index) => document.entry(index).next.saturating_sub(index) as usize,
             Self::Text(_) => 1,
         }
-    }
-
-    /// Like [`size`](Self::size), but a string with escapes counts for each 32 bytes, because it cannot be borrowed from
-    /// the text.
-    pub(super) fn weight(self) -> usize {
-        let Self::At(document, index) = self else {
-            return 1;
-        };
-        let weight = |entry: &Entry| match entry.kind {
-            Kind::Escaped => 1 + document.slice(*entry).len() / 32,
-            _ => 1,
-        };
-        document.inside(index).iter().map(weight).sum()
-    }
-
-    /// The most bytes that this value takes in a buffer in which serde keeps a value for several attempts. The lists and
-    /// fields of the buffer are `Vec`s, which have room for at least four items and grow to twice their size.
-    pub(super) fn bytes_in_a_buffer(self) -> usize {
-        let Self::At(document, index) = self else {
-            return VALUE;
-        };
-        let bytes = |entry: &Entry| match entry.kind {
-            Kind::List => room(entry.extent as usize),
-            Kind::Object => 2 * room(entry.extent as usize),
-            Kind::Escaped => document.slice(*entry).len(),
-            Kind::Null | Kind::Boolean | Kind::Number | Kind::Plain => 0,
-        };
-        VALUE + document.inside(index).iter().map(bytes).sum::<usize>()
-    }
-
-    /// The fields of an object that serde collects, if it collects those with such names.
-    pub(super) fn collected(self, is_collected: impl Fn(&str) -> bool) -> Buffer {
-        let mut all = Buffer::default();
-        let mut count = 0;
-        for (_, field) in self.members().filter(|(name, _)| is_collected(name)) {
-            all.weight += 1 + field.weight();
-            all.bytes += field.bytes_in_a_buffer();
-            count += 1;
-        }
-        all.bytes += 2 * room(count);
-        all
     }
 
     /// The length of the whole text in bytes.
