@@ -213,17 +213,8 @@ impl Case {
         assert_eq!(self.runs(), runs, "the handler did not run");
     }
 
-    /// The call acts again. It is repeated after a pause, as a caller does, for at most 20 s.
     async fn acts_again(&self, endpoint: &str, key: &str) {
-        let mut answer = self.call(endpoint, key, &json!({ "ends": "200" })).await;
-        for _ in 0..100 {
-            if answer.status != 503 {
-                break;
-            }
-            assert!(answer.retry_after.is_some(), "{answer:?}");
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            answer = self.call(endpoint, key, &json!({ "ends": "200" })).await;
-        }
+        let answer = self.call(endpoint, key, &json!({ "ends": "200" })).await;
         assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
         assert_eq!(self.rows(key).await.len(), 1);
     }
@@ -375,21 +366,8 @@ async fn each_ending_adds_its_row_on_postgres() {
     Case::new(store, "in_postgres").await.each_ending().await;
 }
 
-/// Prints the log if the test fails.
-struct Shown(tests::log::Log);
-
-impl Drop for Shown {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.0.text());
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acts_while_a_person_locks_the_file() {
-    let (log, _capturing) = tests::log::captured();
-    let _shown = Shown(log);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("operator.db");
     let store = Arc::new(SqliteStore::open(&path).unwrap());

@@ -303,3 +303,28 @@ async fn the_file_and_its_log_are_readable_by_their_owner_only() {
         assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
     }
 }
+
+/// Calls that arrive while others are told of a lock are tried themselves, because the lock may be gone by then.
+#[test]
+fn a_call_that_arrives_after_a_lock_has_ended_is_not_refused_with_those_before() {
+    let file = File::new();
+    let store = Arc::new(file.open());
+    let person = Connection::open(file.path()).expect("opens");
+    person.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    let (told, answers) = std::sync::mpsc::channel();
+    let (late, first_told) = (Arc::clone(&store), told.clone());
+    store
+        .send(
+            |_| Ok(()),
+            move |first| {
+                person.execute_batch("ROLLBACK").expect("unlocks");
+                let sent = late.send(|_| Ok(()), move |second| told.send(second).expect("is awaited"));
+                sent.expect("the store is open");
+                first_told.send(first).expect("is awaited");
+            },
+        )
+        .expect("the store is open");
+    let answer = || answers.recv_timeout(MINUTE).expect("an answer");
+    assert!(answer().is_err(), "the lock outlasts the wait");
+    answer().map_err(|failure| failure.error).expect("the lock has ended");
+}

@@ -98,8 +98,10 @@ impl Writer {
     /// without it.
     fn batch(&mut self, first: Box<dyn Job>) {
         if let Err(failure) = self.begin() {
-            let waiting = self.jobs.try_iter().take(BATCH);
-            answer(std::iter::once(first).chain(waiting), &Err(failure));
+            // Taken out before the first one is answered: a job that arrives later is tried, because the lock may be gone.
+            let mut waiting = vec![first];
+            waiting.extend(self.jobs.try_iter().take(BATCH));
+            answer(waiting, &Err(failure));
             return;
         }
         let mut jobs = self.take_in(first);
