@@ -2,6 +2,8 @@
 
 mod detail;
 
+use std::collections::BTreeMap;
+
 use heck::ToKebabCase as _;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -137,7 +139,12 @@ fn check(item: &DeriveInput, errors: &mut Errors) -> OperatorError {
                     errors,
                 )
             });
-            (runtime, each.collect())
+            let problems = each.collect::<Vec<_>>();
+            refuse_same_kinds(
+                data.variants.iter().map(|variant| &variant.ident).zip(&problems),
+                errors,
+            );
+            (runtime, problems)
         }
         Data::Struct(data) => {
             refuse_on_fields(&data.fields, "write it above the struct", errors);
@@ -155,6 +162,17 @@ fn check(item: &DeriveInput, errors: &mut Errors) -> OperatorError {
         runtime,
         name,
         problems,
+    }
+}
+
+/// Refuses two variants that are sent with the same kind. Variants that are not sent have no kind of their own.
+fn refuse_same_kinds<'v>(variants: impl Iterator<Item = (&'v Ident, &'v Problem)>, errors: &mut Errors) {
+    let mut named = BTreeMap::new();
+    for (name, Problem { kind, .. }) in variants.filter(|(_, problem)| problem.unsent.is_none()) {
+        if let Some(other) = named.insert(kind, name) {
+            let wrong = format!("`{other}` and `{name}` would both be sent as `{kind}`");
+            errors.at(name, wrong, "rename one of the variants");
+        }
     }
 }
 
