@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -135,6 +135,10 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err("has no certificate in it: name a PEM that begins with `-----BEGIN CERTIFICATE-----`".into()),
+        Err(pem::Error::Base64Decode(_)) => Err(
+            "has a part that is not valid base64, or an `-----END CERTIFICATE-----` that is not a line of its own: copy the file again"
+                .into(),
+        ),
         // The error may contain lines of the file, which may be a private key by mistake.
         Err(_) => Err(
             "is not a PEM that can be read: name one in which `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----` are lines of their own"
@@ -366,5 +370,33 @@ impl AsyncWrite for Encrypted {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.open()
             .map_or(Poll::Ready(Ok(())), |stream| stream.poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Unusable, UnusablePair, authorities, server};
+
+    /// Private keys that lost their line breaks. The errors of the PEM reader repeat such a line.
+    const IN_ONE_LINE: [&[u8]; 2] = [
+        b"-----BEGIN PRIVATE KEY-----MC4CAQAwBQYDK2Vw\n",
+        b"-----BEGIN PRIVATE KEY-----MC4CAQAwBQYDK2Vw-----END PRIVATE KEY-----\n",
+    ];
+
+    #[test]
+    fn no_error_about_a_file_contains_a_key() {
+        let chain = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for key in IN_ONE_LINE {
+            let of_pair = [server(key, key, None).err(), server(chain, key, None).err()];
+            let of_pair = of_pair.map(|error| match error.expect("is refused") {
+                UnusablePair::Certificate(why) | UnusablePair::Key(why) => why,
+            });
+            let of_authorities = authorities(key).err().expect("is refused");
+            for Unusable { why, cause } in of_pair.into_iter().chain([of_authorities]) {
+                let shown = format!("{why} {cause:?}");
+                // `77, 67, 52, 67` is how `Debug` shows `MC4C` as bytes.
+                assert!(!shown.contains("MC4C") && !shown.contains("77, 67, 52, 67"), "{shown}");
+            }
+        }
     }
 }

@@ -118,3 +118,20 @@ impl ServerCertVerifier for AnyName {
         self.0.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::of_a_file;
+
+    #[test]
+    fn the_error_about_a_file_does_not_contain_its_lines() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let key = "-----BEGIN PRIVATE KEY-----MC4CAQAwBQYDK2Vw-----END PRIVATE KEY-----\n";
+        std::fs::write(file.path(), key).expect("written");
+        let path = file.path().to_str().expect("is text");
+        let error = of_a_file(path).expect_err("is refused").to_string();
+        assert!(error.contains("it is not a PEM"), "{error}");
+        // `77, 67, 52, 67` is how `Debug` shows `MC4C` as bytes.
+        assert!(!error.contains("MC4C") && !error.contains("77, 67, 52, 67"), "{error}");
+    }
+}
