@@ -241,9 +241,9 @@ pub use operator_macros::SearchParams;
 /// A value for which this would take too long is refused with 400, even if serde could read it: in such an enum, values
 /// of about ten levels are refused. The same holds for a long value of a type that contains itself beside a
 /// `#[serde(flatten)]` of an enum or a map, because serde copies what is inside at each level. Both are found in the schema
-/// that schemars derives. Two kinds of types cannot be found there, so do not use them if they contain themselves: a
-/// flattened struct that has a flattened field itself or stands behind one, and an untagged enum with a schema that you have
-/// written yourself, as for `lenient`.
+/// that schemars derives. Two kinds of recursive types are not found in the schema, so do not use them: a type in which a
+/// flattened struct has a flattened field itself or follows another flattened field, and an untagged enum whose schema you
+/// have written yourself, as for `lenient`.
 ///
 /// An answer implements `Serialize + JsonSchema`. A handler returns the answer itself, or a `Result` whose error
 /// converts into an [`Error`]. A mistake that the macro can see is a compile error that says what to write instead;

@@ -116,6 +116,7 @@ impl<'c> Counting<'c> {
             let collected = self.collected(value, rule, decoding.around);
             self.spend(collected.weight)?;
             // A flattened enum is read from a copy of what was collected, and a flattened map from what was collected.
+            // What is moved into the map is counted as a copy, so the count is higher than the memory that serde uses.
             let copies = if decoding.is_moved || rule.is_alone() { 1 } else { 2 };
             decoding.buffered = self.within(decoding.buffered + copies * collected.bytes)?;
             same.buffered = decoding.buffered;
@@ -154,7 +155,7 @@ impl<'c> Counting<'c> {
     fn add_forms(&mut self, forms: &Forms, rule: &Rule, mut decoding: Decoding<'c>) -> Option<()> {
         let value = decoding.value;
         self.spend(forms.forms.len())?;
-        if forms.are_tried_in_turn() {
+        if forms.are_tried_in_turn {
             let buffer = match decoding.around {
                 Some(_) => self.collected(value, rule, decoding.around),
                 None => value.buffer(),

@@ -11,7 +11,7 @@ use crate::schema::walk;
 /// What serde may do with a part of a value, at worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Repetition {
-    /// It decodes each part once, and copies it into at most one buffer.
+    /// It decodes each part once, and copies the part a number of times that depends on the type, not on the value.
     Once,
     /// It copies a part at each level around it.
     Copied,
@@ -37,7 +37,8 @@ impl Repetition {
 /// Whether serde collects fields of such an object in a buffer, because one of its fields is flattened. schemars writes the
 /// forms of a flattened enum, or the reference to a newtype of one, beside the struct's type, the forms of several flattened
 /// enums into an `allOf`, and the rule for the values of a flattened map beside the struct's own fields or, if there are
-/// also forms, as `unevaluatedProperties`.
+/// also forms, as `unevaluatedProperties`. A flattened map whose keys are numbers has `patternProperties` and no
+/// `additionalProperties`, unlike a map that is a field.
 pub(super) fn is_collected(schema: &Map<String, Value>) -> bool {
     let has = |keyword: &str| schema.contains_key(keyword);
     flattened_enums(schema) > 0
@@ -79,7 +80,7 @@ fn is_tag_alone(schema: &Map<String, Value>) -> bool {
 
 /// Whether this is an `anyOf` of more than a form and null: schemars describes untagged enums by it. The form of a flattened
 /// field that is left out, `{}`, is not counted, nor are the forms of a text, such as the two of an IP address.
-fn tries_forms(schema: &Map<String, Value>) -> bool {
+pub(super) fn tries_forms(schema: &Map<String, Value>) -> bool {
     let is_counted = |form: &&Value| form["type"] != "null" && form.as_object().is_none_or(|form| !form.is_empty());
     let is_text = schema.get("type").is_some_and(|name| name == "string");
     !is_text && list(schema, "anyOf").filter(is_counted).count() > 1

@@ -354,11 +354,6 @@ pub(crate) fn refuse_unreadable(name: &str, text: &str) -> Result<(), InputProbl
     }
 }
 
-/// Whether the text of a field of an object is nested too deeply to be decoded as a value.
-pub(crate) fn is_too_deep(text: &str) -> bool {
-    Document::nested_in(1, text).is_err_and(|why| why == Unreadable::Depth)
-}
-
 impl std::fmt::Debug for BoundInputs {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_list().entries(self.names()).finish()

@@ -45,7 +45,7 @@ use serde::Serialize;
 #[cfg(feature = "cli")]
 pub(crate) use bound::compile;
 pub(crate) use bound::{BoundInputs, Effort, is_email};
-pub(crate) use decoder::{Arguments, Decoder, Verdict, is_too_deep, refuse_unreadable};
+pub(crate) use decoder::{Arguments, Decoder, Verdict, refuse_unreadable};
 pub(crate) use identity::identity;
 pub use json::{FlattenInput, JsonInput};
 pub use search_param::{Expected, SearchInput, SearchParam, Variant, choices, choose};

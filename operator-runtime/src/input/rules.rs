@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::bound::compile_own;
-use super::buffered::{is_collected, is_map};
+use super::buffered::{is_collected, is_map, tries_forms};
 use super::document::{Indexed, Node};
 use super::sentence::in_words;
 use super::shape::Shape;
@@ -75,8 +75,8 @@ pub(super) struct Forms {
     pub(super) choices: Option<Vec<String>>,
     /// Whether a value must match exactly one form: `oneOf`.
     pub(super) only_one: bool,
-    /// Whether these are the forms of a type with a definition, and so not those of an optional value.
-    is_type: bool,
+    /// Whether serde tries one form after the other.
+    pub(super) are_tried_in_turn: bool,
     schemas: Value,
     definitions: Option<Arc<Value>>,
     any: OnceLock<Option<Validator<Indexed>>>,
@@ -250,13 +250,6 @@ impl Form {
 }
 
 impl Forms {
-    /// Whether serde tries one form after the other: schemars describes untagged enums by `anyOf`, and also optional
-    /// values, by a form and null.
-    pub(super) fn are_tried_in_turn(&self) -> bool {
-        let forms = self.forms.iter().filter(|form| !form.shape.is_null()).count();
-        !self.only_one && forms > usize::from(!self.is_type)
-    }
-
     /// Whether the value matches at least one form.
     pub(super) fn any_fits(&self, value: Node<'_>) -> bool {
         let any = self.any.get_or_init(|| self.compile("anyOf"));
@@ -320,7 +313,14 @@ impl<'s> Building<'s> {
                     None => drop(beyond.insert(keyword.clone(), value.clone())),
                 },
                 "allOf" => rule.same.extend(self.list(value)),
-                "oneOf" | "anyOf" => rule.forms.push(self.forms(value, keyword == "oneOf")),
+                "oneOf" | "anyOf" => {
+                    let forms = self.forms(value, keyword == "oneOf");
+                    let are_tried_in_turn = !forms.only_one && tries_forms(schema);
+                    rule.forms.push(Forms {
+                        are_tried_in_turn,
+                        ..forms
+                    });
+                }
                 "properties" => {
                     let fields = value.as_object().into_iter().flatten();
                     rule.fields
@@ -395,7 +395,7 @@ impl<'s> Building<'s> {
                 .collect(),
             choices: None,
             only_one,
-            is_type: false,
+            are_tried_in_turn: false,
             schemas: schemas.clone(),
             definitions: self.definitions.clone(),
             any: OnceLock::new(),
@@ -416,8 +416,9 @@ impl<'s> Building<'s> {
         self.add(schema);
         if let Some(rule) = self.rules.get_mut(id) {
             rule.is_collected |= schema.as_object().is_some_and(is_map);
+            // The `anyOf` of a definition is an untagged enum, also if only one of its forms is not null.
             for forms in &mut rule.forms {
-                forms.is_type = true;
+                forms.are_tried_in_turn = !forms.only_one;
             }
         }
         Some(id)

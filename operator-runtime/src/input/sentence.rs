@@ -148,7 +148,7 @@ pub(super) fn unreadable(input: &str, why: &Unreadable) -> InputProblem {
     }
 }
 
-/// The problem of a value that serde would decode too often, because it has forms in forms.
+/// The problem of a value whose parts serde would decode or copy too often.
 pub(super) fn too_many_attempts(input: &str) -> InputProblem {
     let value = match input {
         "" => "The object with the inputs".to_owned(),
@@ -157,7 +157,7 @@ pub(super) fn too_many_attempts(input: &str) -> InputProblem {
     InputProblem {
         input: input.to_owned(),
         detail: format!(
-            "{value} is nested too deeply for its size: its parts may have several forms, and to try all of them would take too long. Use fewer levels, or a shorter value."
+            "{value} is nested too deeply for its size: reading it would take too much time or memory. Use fewer levels, or a shorter value."
         ),
     }
 }

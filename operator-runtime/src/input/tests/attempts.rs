@@ -62,7 +62,7 @@ pub(super) fn nested(depth: usize, around: &str, innermost: &str) -> String {
 }
 
 const NO_VARIANT: &str = "`value` is not valid: data did not match any variant of untagged enum";
-pub(super) const TOO_DEEP: &str = "`value` is nested too deeply for its size: its parts may have several forms, and to try all of them would take too long. Use fewer levels, or a shorter value.";
+pub(super) const TOO_DEEP: &str = "`value` is nested too deeply for its size: reading it would take too much time or memory. Use fewer levels, or a shorter value.";
 
 /// Forms that serde tries one after the other, at each level again if one of them does not fit.
 #[derive(Deserialize, JsonSchema)]
