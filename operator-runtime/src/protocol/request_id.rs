@@ -16,8 +16,8 @@ const LONGEST: usize = 128;
 /// Gives a request exactly one id, and returns it: the caller's id if it is 1 to 128 visible ASCII characters, otherwise a
 /// new one. From then on, [`of`] finds the id in the request's headers.
 pub(crate) fn identify(headers: &mut HeaderMap) -> HeaderValue {
-    // The entry is looked up once, both to be read and to be written. This fails only for a request with about 25,000
-    // headers. Such a request has its id in the answer alone.
+    // The entry is looked up once, both to be read and to be written. `try_entry` fails only for a request with
+    // about 25,000 headers. The answer to such a request has a new id, which is not in the request's headers.
     let Ok(entry) = headers.try_entry(REQUEST_ID) else {
         return random();
     };

@@ -1,6 +1,7 @@
 //! Opens the SQLite file with access for its owner only and with a write-ahead log. Connections wait for locks of other
 //! processes.
 
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Durability;
+use crate::clock::{Clock as _, SystemClock};
 use crate::store::StoreError;
 
 /// How long a call waits for another process that locks the file before the call is refused.
@@ -58,10 +60,17 @@ fn wait_for_locks(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_handler(Some(ask_again))
 }
 
+thread_local! {
+    /// The time since this thread began to wait for a lock. SQLite itself counts only how often it has asked.
+    static WAITING: Cell<Option<SystemClock>> = const { Cell::new(None) };
+}
+
 /// Whether SQLite asks for a lock again, for which it has asked so often before.
 fn ask_again(asked: i32) -> bool {
+    let waiting = WAITING.get().filter(|_| asked > 0).unwrap_or_default();
+    WAITING.set(Some(waiting));
     std::thread::sleep(AGAIN);
-    AGAIN.saturating_mul(asked.unsigned_abs()) < BUSY
+    waiting.monotonic() < BUSY
 }
 
 /// Opens the file for writing, without the settings that only transactions need.
