@@ -13,6 +13,7 @@ mod lost_commit;
 mod pooled;
 mod proxy;
 mod reads;
+mod reserved;
 mod roles;
 
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! A proxy in front of Postgres. It cuts a connection before a commit arrives, or before a commit is answered.
+//! A proxy in front of Postgres. It cuts a connection before a commit arrives, or before a commit is answered, and counts
+//! round trips.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -41,6 +42,26 @@ impl Cut {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     cut: Arc<AtomicU8>,
+    turns: Arc<Turns>,
+}
+
+/// How often the client has sent something after an answer of the server.
+#[derive(Default)]
+struct Turns {
+    count: AtomicU32,
+    is_answered: AtomicBool,
+}
+
+impl Turns {
+    fn client_sends(&self) {
+        if self.is_answered.swap(false, Ordering::SeqCst) {
+            self.count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn server_answers(&self) {
+        self.is_answered.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Proxy {
@@ -50,6 +71,7 @@ impl Proxy {
         let proxy = Self {
             address: listener.local_addr().unwrap(),
             cut: Arc::new(AtomicU8::new(Cut::Nothing as u8)),
+            turns: Arc::default(),
         };
         let line = proxy.clone();
         tokio::spawn(async move {
@@ -76,13 +98,18 @@ impl Proxy {
         self.cut.load(Ordering::SeqCst) == cut as u8
     }
 
+    /// The round trips of all connections so far, if they send one after the other.
+    pub(crate) fn round_trips(&self) -> u32 {
+        self.turns.count.load(Ordering::SeqCst)
+    }
+
     async fn carry(self, client: TcpStream, port: u16) {
         let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         // When one direction ends, the connections to both sides are closed.
         tokio::select! {
-            () = self.pass(from_client, to_server, &[(Cut::BeforeCommit, Cut::Nothing)]) => {}
-            () = self.pass(from_server, to_client, &[
+            () = self.pass(from_client, to_server, Turns::client_sends, &[(Cut::BeforeCommit, Cut::Nothing)]) => {}
+            () = self.pass(from_server, to_client, Turns::server_answers, &[
                 (Cut::BeforeItsAnswer, Cut::Nothing),
                 (Cut::BeforeItsAnswerAndAllThatFollows, Cut::AllThatFollows),
                 (Cut::BeforeARowIsAnsweredAndAllThatFollows, Cut::AllThatFollows),
@@ -91,9 +118,10 @@ impl Proxy {
     }
 
     /// Passes bytes on until those appear at which to cut. Then the connection ends and the proxy changes its state.
-    async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, cuts: &[(Cut, Cut)]) {
+    async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, count: fn(&Turns), cuts: &[(Cut, Cut)]) {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(length @ 1..) = from.read(&mut bytes).await {
+            count(&self.turns);
             let goes_by = |sign: &[u8]| bytes[..length].windows(sign.len()).any(|window| window == sign);
             let cut = cuts.iter().find(|(cut, _)| self.is(*cut) && goes_by(cut.sign()));
             if let Some((_, next)) = cut {

@@ -84,6 +84,12 @@ fn serial_of(id: OperationId) -> NonZeroU64 {
     NonZeroU64::new(u64::from_be_bytes(*first)).unwrap_or(NonZeroU64::MIN)
 }
 
+/// What [`reserve_in`] will ask for first if this record is written.
+pub(super) fn first_reservation(id: OperationId, record: &Record, needs: &Needs) -> Option<Reservation> {
+    let needed = needs.as_ref().ok()?.first()?;
+    needed.reservation(holder(id, record))
+}
+
 /// Reserves everything in the record's transaction, after the savepoint of the handler. Returns the outcome of the call if
 /// it is over a limit.
 pub(super) async fn reserve_in(

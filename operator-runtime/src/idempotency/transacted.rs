@@ -246,6 +246,9 @@ impl Attempt {
     async fn claim_and_run(self, transaction: &mut dyn Transaction) -> Result<(Verdict, Attempted), StoreError> {
         self.progress.reach(Stage::Claiming);
         let audit = auditing::later(&self.draft);
+        if let Some(reservation) = limiting::first_reservation(self.id, &self.first, &self.needs) {
+            transaction.will_reserve(reservation);
+        }
         let found = claim(transaction, self.id, self.first, &self.settings, audit).await?;
         let Found::Ours { revision, record, .. } = found else {
             let answered = found.told().unwrap_or(Transacted::Told(Recorded::StillRunning));

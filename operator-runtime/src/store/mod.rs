@@ -438,6 +438,14 @@ pub trait Transaction: Send {
     /// record then has another revision than expected, the commit fails and nothing is kept.
     fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
 
+    /// Says what [`reserve`](Self::reserve) will be asked for first if a [`swap`](Self::swap) that expects no record writes
+    /// its record. A store on another machine can send the reservation together with the record, which saves a round trip.
+    /// It must then be made after the savepoint, and only if the record is written. The caller must ask for it, or roll the
+    /// savepoint back.
+    ///
+    /// The default implementation does nothing.
+    fn will_reserve(&mut self, _first: Reservation) {}
+
     /// [`Limits::reserve`] inside this transaction, after [`savepoint`](Self::savepoint), so that the reservation is kept
     /// or undone with the handler's effects. Other transactions wait for this one if they reserve parts of the same value.
     ///

@@ -4,24 +4,29 @@
 use std::time::Duration;
 
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use super::PostgresStore;
+use super::records::Write;
 use super::schema::Place;
 use super::session::{Failure, Session};
 use crate::limit::{Holder, LimitedValue, Reservation, Reserved};
 use crate::store::{BoxFuture, Limits, StoreError};
 
 /// Reserves a part of a limit in one statement, so that one round trip is enough, and without a transaction of its own.
+/// Nothing happens, and the answer is empty, if `{claimed}` is false.
 ///
 /// The statement first removes what has ended, and then changes the row of the value, for which it waits. After the wait,
 /// Postgres evaluates the new values with the row that the other transaction has written. Rows that other transactions have
 /// removed meanwhile are not counted a second time, because `DELETE` returns only what it removes. Every statement on a
 /// value locks its reservations first and its row second, so that no two of them wait for each other.
 const RESERVE: &str = "WITH ended AS (
-        DELETE FROM {schema}operator_reservations WHERE value = $1 AND ends <= clock_timestamp() RETURNING amount
+        DELETE FROM {schema}operator_reservations WHERE value = $1 AND ends <= clock_timestamp() AND {claimed}
+        RETURNING amount
     ), freed AS (SELECT coalesce(sum(amount), 0)::bigint AS amount FROM ended
     ), counted AS (
-        INSERT INTO {schema}operator_limits AS held (value, used, last) SELECT $1, $4::bigint, $2::bigint FROM freed
+        INSERT INTO {schema}operator_limits AS held (value, used, last)
+        SELECT $1, $4::bigint, $2::bigint FROM freed WHERE {claimed}
         ON CONFLICT (value) DO UPDATE SET
             used = held.used - (SELECT amount FROM freed)
                 + CASE WHEN held.used - (SELECT amount FROM freed) <= $5::bigint - $4::bigint THEN $4::bigint ELSE 0 END,
@@ -33,6 +38,8 @@ const RESERVE: &str = "WITH ended AS (
         FROM counted WHERE last IS NOT NULL
     )
     SELECT used, last IS NOT NULL FROM counted";
+/// Whether the claim that was sent before the reservation has written its record.
+const CLAIMED: &str = "EXISTS (SELECT FROM {schema}operator_operations WHERE id = $7 AND revision = $8)";
 /// Removes what has ended.
 const EXPIRE: &str = "WITH ended AS (
         DELETE FROM {schema}operator_reservations WHERE value = $1 AND ends <= clock_timestamp() RETURNING amount
@@ -104,6 +111,7 @@ const FORGET: &str = "DELETE FROM {schema}operator_limits WHERE value IN (
 #[derive(Debug)]
 pub(super) struct Statements {
     reserve: String,
+    reserve_if_claimed: String,
     expire: String,
     take_over: String,
     room_in: String,
@@ -117,7 +125,8 @@ pub(super) struct Statements {
 impl Statements {
     pub(super) fn new(place: &Place) -> Self {
         Self {
-            reserve: place.sql(RESERVE),
+            reserve: place.sql(&RESERVE.replace("{claimed}", "true")),
+            reserve_if_claimed: place.sql(&RESERVE.replace("{claimed}", CLAIMED)),
             expire: place.sql(EXPIRE),
             take_over: place.sql(TAKE_OVER),
             room_in: place.sql(ROOM_IN),
@@ -130,6 +139,60 @@ impl Statements {
     }
 }
 
+/// The parameters of a reservation.
+struct Values<'r> {
+    value: &'r [u8],
+    serial: i64,
+    epoch: i64,
+    amount: i64,
+    max: i64,
+    window: f64,
+}
+
+impl<'r> Values<'r> {
+    fn of(asked: &'r Reservation) -> Self {
+        Self {
+            value: asked.value.as_bytes(),
+            serial: asked.holder.serial.get().cast_signed(),
+            epoch: i64::from(asked.holder.epoch),
+            amount: signed(asked.amount),
+            max: signed(asked.max),
+            window: asked.window.as_secs_f64(),
+        }
+    }
+
+    fn parameters(&self) -> [&(dyn ToSql + Sync); 6] {
+        let Self {
+            value,
+            serial,
+            epoch,
+            amount,
+            max,
+            window,
+        } = self;
+        [value, serial, epoch, amount, max, window]
+    }
+}
+
+pub(super) async fn prepare_with_claim(session: &Session, sql: &Statements) -> Result<Statement, Failure> {
+    Ok(session.prepare_cached(&sql.reserve_if_claimed).await?)
+}
+
+/// Reserves a part of a limit for a first attempt, if the claim has written the record. It is sent at the first poll, so that
+/// the claim can be sent before it.
+pub(super) async fn reserve_with_claim(
+    session: &Session,
+    statement: &Statement,
+    asked: &Reservation,
+    claim: &Write,
+) -> Result<Option<Row>, Failure> {
+    let values = Values::of(asked);
+    let id = &claim.id.as_slice();
+    let claim: [&(dyn ToSql + Sync); 2] = [id, &claim.revision];
+    let parameters = [&values.parameters()[..], &claim[..]].concat();
+    Ok(session.query_opt(statement, &parameters).await?)
+}
+
 /// Reserves a part of a limit. `may_be_held` says whether something may be reserved for the operation already.
 pub(super) async fn reserve(
     session: &Session,
@@ -137,12 +200,8 @@ pub(super) async fn reserve(
     asked: &Reservation,
     may_be_held: bool,
 ) -> Result<Reserved, Failure> {
-    let value = &asked.value.as_bytes().as_slice();
-    let serial = asked.holder.serial.get().cast_signed();
-    let epoch = i64::from(asked.holder.epoch);
-    let (amount, max) = (signed(asked.amount), signed(asked.max));
-    let window = asked.window.as_secs_f64();
-    let parameters: [&(dyn ToSql + Sync); 6] = [value, &serial, &epoch, &amount, &max, &window];
+    let values = Values::of(asked);
+    let parameters = values.parameters();
     if may_be_held {
         let expire = session.prepare_cached(&sql.expire).await?;
         session.execute(&expire, &parameters[..1]).await?;
@@ -151,16 +210,26 @@ pub(super) async fn reserve(
             let (used, granted, own): (i64, bool, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             return match granted {
                 true => Ok(Reserved::Granted { anew: false }),
-                false => over(session, sql, asked, used, amount - own).await,
+                false => over(session, sql, asked, used, values.amount - own).await,
             };
         }
     }
     let reserve = session.prepare_cached(&sql.reserve).await?;
     let row = session.query_one(&reserve, &parameters).await?;
+    reserved(session, sql, asked, &row).await
+}
+
+/// The meaning of the row that a reservation returns.
+pub(super) async fn reserved(
+    session: &Session,
+    sql: &Statements,
+    asked: &Reservation,
+    row: &Row,
+) -> Result<Reserved, Failure> {
     let (used, granted): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
     match granted {
         true => Ok(Reserved::Granted { anew: true }),
-        false => over(session, sql, asked, used, amount).await,
+        false => over(session, sql, asked, used, signed(asked.amount)).await,
     }
 }
 

@@ -72,9 +72,9 @@ impl Statements {
 /// The SQL parameters of one swap.
 #[derive(Debug)]
 pub(super) struct Write {
-    id: [u8; 32],
+    pub(super) id: [u8; 32],
     expected: Option<i64>,
-    revision: i64,
+    pub(super) revision: i64,
     record: Vec<u8>,
     reset: bool,
     /// While this is true, Postgres refuses to commit the transaction. A `COMMIT` in a handler's SQL then rolls back.
@@ -113,6 +113,11 @@ impl Write {
         }
     }
 
+    /// Whether the write expects no record.
+    pub(super) fn is_insert(&self) -> bool {
+        self.expected.is_none()
+    }
+
     pub(super) fn swapped(&self) -> Swap {
         Swap::Swapped(Revision(self.revision.cast_unsigned()))
     }
@@ -129,11 +134,7 @@ pub(super) async fn prepare<'w>(
     sql: &Statements,
     write: &'w Write,
 ) -> Result<Prepared<'w>, Failure> {
-    let forms = if write.expected.is_none() {
-        &sql.insert
-    } else {
-        &sql.update
-    };
+    let forms = if write.is_insert() { &sql.insert } else { &sql.update };
     let statement = session.prepare_cached(forms.of(&write.audit)).await?;
     Ok(Prepared { write, statement })
 }

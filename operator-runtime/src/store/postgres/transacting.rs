@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
+use tokio_postgres::Row;
 
 use super::records::{self, Write};
 use super::session::{Failure, Session};
@@ -34,6 +35,8 @@ pub(super) async fn transact(store: &PostgresStore, limit: Duration, work: Work)
         before: Before::Begin(limit),
         begun: false,
         savepoint: false,
+        announced: None,
+        reserved: None,
         completion: None,
     };
     let opened = Arc::clone(&transacting.tx.connection.opened);
@@ -80,15 +83,28 @@ struct Transacting<'s> {
     begun: bool,
     /// Whether the handler's savepoint is set. Until then, each write is part of the claim.
     savepoint: bool,
+    /// What a first attempt will reserve first.
+    announced: Option<Reservation>,
+    /// The answer to that reservation, if it was sent with the claim.
+    reserved: Option<Result<Row, Failure>>,
     /// The write that is sent with the commit.
     completion: Option<Write>,
 }
 
 impl Transacting<'_> {
-    /// Sends `before`, the write and, if the write is part of the claim, the handler's savepoint, in one round trip:
-    /// all are sent in this order before the first answer arrives.
-    async fn swap_record(&self, write: &Write) -> Result<Swap, Failure> {
+    /// Sends `before`, the write and, if the write is part of the claim, the handler's savepoint and the announced
+    /// reservation, in one round trip: all are sent in this order before the first answer arrives. Returns the answers to
+    /// the write and to the reservation.
+    async fn swap_record(&self, write: &Write) -> Result<(Swap, Option<Result<Row, Failure>>), Failure> {
         let (session, sql) = (&self.tx.connection, &self.store.sql);
+        let reservation = match self.announced.as_ref().filter(|_| write.is_insert()) {
+            // If the statement cannot be prepared, the reservation is not sent, and `reserve` fails in its turn.
+            Some(asked) => limits::prepare_with_claim(session, &self.store.limits)
+                .await
+                .ok()
+                .map(|statement| (asked, statement)),
+            None => None,
+        };
         // Prepares the completion too, because no statement can be prepared in a transaction in which the handler's SQL
         // has failed.
         let (prepared, _) = tokio::try_join!(
@@ -97,20 +113,30 @@ impl Transacting<'_> {
         )?;
         let before = self.before.sql();
         let after = if self.savepoint { "" } else { SAVEPOINT };
-        let (before, written, after) = tokio::join!(
+        let reserve = async {
+            match &reservation {
+                Some((asked, statement)) => limits::reserve_with_claim(session, statement, asked, write).await,
+                None => Ok(None),
+            }
+        };
+        let (before, written, after, reserved) = tokio::join!(
             biased;
             execute(session, &before),
             prepared.write(session),
             execute(session, after),
+            reserve,
         );
         before.map_err(Failure::of_begin)?;
         let written = written?;
         after?;
         if written {
-            Ok(write.swapped())
-        } else {
-            records::held(session, sql, write).await
+            return Ok((write.swapped(), reserved.transpose()));
         }
+        if reserved.is_err() {
+            // Otherwise the held record could not be read, because the transaction has failed.
+            session.batch_execute("ROLLBACK TO operator_handler").await?;
+        }
+        Ok((records::held(session, sql, write).await?, None))
     }
 
     /// Ends the transaction. Returns the outcome, and whether the connection can be reused.
@@ -199,18 +225,31 @@ impl Transaction for Transacting<'_> {
             let swapping = swapping.map_err(|failure| if is_claim { failure.of_the_server() } else { failure });
             let swap = servers.answer(session, swapping).await;
             self.before = if is_claim { Before::Release } else { Before::Nothing };
-            swap.map_err(|failure| failure.of_write(name))
+            let (swap, reserved) = swap.map_err(|failure| failure.of_write(name))?;
+            self.reserved = reserved;
+            Ok(swap)
         }))
     }
 
-    /// The claim has set the savepoint, so nothing has to be sent before. A later attempt in a transaction finds nothing of
+    fn will_reserve(&mut self, first: Reservation) {
+        self.announced = Some(first);
+    }
+
+    /// Returns the answer to a reservation that was sent with the claim. The claim has set the savepoint, so nothing has to be
+    /// sent before other reservations. A later attempt in a transaction finds nothing of
     /// an earlier one, which was rolled back, unless the endpoint was not transactional before.
     fn reserve(&mut self, asked: Reservation) -> Step<'_, Result<Reserved, StoreError>> {
         Step::Later(Box::pin(async move {
             let (servers, name) = (&self.store.servers, &self.store.name);
             let session = &self.tx.connection;
-            let may_be_held = asked.holder.epoch > 1;
-            let reserving = limits::reserve(session, &self.store.limits, &asked, may_be_held);
+            let (sql, may_be_held) = (&self.store.limits, asked.holder.epoch > 1);
+            let sent = self.reserved.take();
+            let reserving = async {
+                match sent {
+                    Some(row) => limits::reserved(session, sql, &asked, &row?).await,
+                    None => limits::reserve(session, sql, &asked, may_be_held).await,
+                }
+            };
             let reserved = servers.answer(session, reserving).await;
             reserved.map_err(|failure| failure.of_store(name, "reserve a part of a limit"))
         }))

@@ -1,0 +1,146 @@
+//! What an operation reserves of its limits is sent together with its claim.
+
+use operator_runtime::testing::Client;
+use operator_runtime::tokio_postgres::{self, NoTls};
+use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api};
+use serde_json::json;
+use tests::services::Postgres as Server;
+
+use crate::proxy::Proxy;
+use crate::{TABLES, book, connect};
+
+/// Books an entry for an order.
+#[operator_api(POST, "/free")]
+async fn free(
+    tx: &mut Tx<Postgres>,
+    /// What the entry is for.
+    order: String,
+    /// How much the entry is worth.
+    #[operator(rename = "cents")]
+    _cents: u32,
+) -> Result<bool, Error> {
+    book(tx, &order).await?;
+    Ok(true)
+}
+
+/// Books an entry for an order, within limits.
+#[operator_api(POST, "/limited")]
+#[operator(limit(sum = cents, max = 100, per = order, within = "24h"))]
+#[operator(limit(calls = 6, within = "24h"))]
+async fn limited(
+    tx: &mut Tx<Postgres>,
+    /// What the entry is for.
+    order: String,
+    /// How much the entry is worth.
+    cents: u32,
+) -> Result<bool, Error> {
+    free(tx, order, cents).await
+}
+
+async fn call(client: &Client, name: &str, order: &str, cents: u32) -> u16 {
+    let answer = client.call(name, &json!({ "order": order, "cents": cents })).await;
+    answer.status.as_u16()
+}
+
+/// Books an entry for an order, within one limit.
+#[operator_api(POST, "/once")]
+#[operator(limit(calls = 3, per = order, within = "24h"))]
+async fn once(
+    tx: &mut Tx<Postgres>,
+    /// What the entry is for.
+    order: String,
+    /// How much the entry is worth.
+    cents: u32,
+) -> Result<bool, Error> {
+    free(tx, order, cents).await
+}
+
+/// All futures run on one thread, so what one task sends before it waits is one write.
+#[tokio::test]
+async fn a_reservation_takes_no_round_trip() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::to(server.port).await;
+    let store = connect(&proxy.url()).await;
+    store.setup(TABLES).await.unwrap();
+    let app = App::new().only(endpoints![free, once]).store(store);
+    let client = Client::new(app).await.unwrap();
+    // The first calls prepare the statements, and a busy machine can add a check of the connection. So the fewest count.
+    let mut fewest = [u32::MAX; 2];
+    for order in ["a", "b", "c", "d"] {
+        for (fewest, name) in fewest.iter_mut().zip(["free", "once"]) {
+            let before = proxy.round_trips();
+            assert_eq!(call(&client, name, order, 1).await, 200);
+            *fewest = (proxy.round_trips() - before).min(*fewest);
+        }
+    }
+    assert!(fewest[0] > 0 && fewest[0] == fewest[1], "{fewest:?}");
+}
+
+/// A reservation that is made early is undone if another limit refuses the call, and a replay reserves nothing.
+#[tokio::test]
+async fn what_is_reserved_with_the_claim_counts_once_or_not_at_all() {
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    store.setup(TABLES).await.unwrap();
+    let app = App::new().only(endpoints![limited]).store(store);
+    let client = Client::new(app).await.unwrap();
+    let body = json!({ "order": "a", "cents": 60 });
+    let first = client.with_idempotency_key("a");
+    for replayed in [false, true, true] {
+        let answer = first.call("limited", &body).await;
+        assert_eq!((answer.status.as_u16(), answer.replayed), (200, replayed), "{answer:?}");
+    }
+    // Over the sum, so neither limit counts it.
+    for _ in 0..10 {
+        let answer = client.call("limited", &body).await;
+        assert_eq!(answer.status.as_u16(), 403, "{answer:?}");
+    }
+    assert_eq!(call(&client, "limited", "a", 40).await, 200);
+    for order in ["b", "c", "d", "e"] {
+        assert_eq!(call(&client, "limited", order, 100).await, 200, "{order}");
+    }
+    // Over the number of calls, so the sum does not count it either.
+    assert_eq!(call(&client, "limited", "f", 100).await, 403);
+    let reader = connect(&server.url()).await;
+    let session = reader.reader().session().await.unwrap();
+    let counted =
+        "SELECT (SELECT count(*) FROM operator_reservations), (SELECT sum(used)::bigint FROM operator_limits)";
+    let row = session.query_one(counted, &[]).await.unwrap();
+    let counted: (i64, i64) = (row.get(0), row.get(1));
+    assert_eq!(counted, (12, 5 * 100 + 6), "of six calls, each in two limits");
+}
+
+/// While a person has locked the table of the limits, a call that needs it is tried again, and a replay needs no limit.
+#[tokio::test]
+async fn a_locked_table_of_limits_holds_up_only_new_calls() {
+    let server = Server::start(&[]);
+    let store = connect(&format!("{}?options=-c%20lock_timeout=100", server.url())).await;
+    store.setup(TABLES).await.unwrap();
+    let app = App::new().only(endpoints![once]).store(store);
+    let client = Client::new(app).await.unwrap();
+    let body = json!({ "order": "a", "cents": 1 });
+    let first = client.with_idempotency_key("a");
+    assert_eq!(first.call("once", &body).await.status, 200);
+    let (person, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    person.batch_execute("BEGIN; LOCK TABLE operator_limits").await.unwrap();
+    let answer = first.call("once", &body).await;
+    assert_eq!((answer.status.as_u16(), answer.replayed), (200, true), "{answer:?}");
+    let new = client.with_idempotency_key("b");
+    let calling = new.call("once", &body);
+    let unlocking = async {
+        // When the call waits for the second time, its first wait has ended without the lock.
+        for expected in [true, false, true] {
+            while is_waited_for(&person).await != expected {}
+        }
+        person.batch_execute("COMMIT").await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(calling, unlocking);
+    assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
+}
+
+/// Whether someone waits for a lock.
+async fn is_waited_for(person: &tokio_postgres::Client) -> bool {
+    let waits = person.query_one("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)", &[]);
+    waits.await.unwrap().get(0)
+}
