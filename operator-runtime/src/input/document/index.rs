@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 use super::{Entry, Kind, Unreadable, is_fraction, string};
 use crate::input::found::shortened;
 
@@ -114,15 +116,13 @@ impl Index<'_> {
         let mut end = start + 1;
         let mut escaped = false;
         loop {
-            match bytes.get(end) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    end += 2;
-                }
-                Some(_) => end += 1,
-                None => return Err(Unreadable::Text),
+            let rest = bytes.get(end..).ok_or(Unreadable::Text)?;
+            end += memchr2(b'"', b'\\', rest).ok_or(Unreadable::Text)?;
+            if bytes.get(end) == Some(&b'"') {
+                break;
             }
+            escaped = true;
+            end += 2;
         }
         if escaped {
             check_surrogates(&bytes[start + 1..end])?;
@@ -174,7 +174,7 @@ fn first_of(bytes: &[u8]) -> Option<u8> {
 /// Checks that surrogate escapes come in pairs: first a high surrogate, then a low surrogate (RFC 8259 §7).
 fn check_surrogates(text: &[u8]) -> Result<(), Unreadable> {
     let mut rest = text;
-    while let Some(escape) = rest.iter().position(|byte| *byte == b'\\') {
+    while let Some(escape) = memchr(b'\\', rest) {
         rest = &rest[escape..];
         let unit = code_unit(rest);
         rest = match unit {
