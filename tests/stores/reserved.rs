@@ -110,9 +110,10 @@ async fn what_is_reserved_with_the_claim_counts_once_or_not_at_all() {
     assert_eq!(counted, (12, 5 * 100 + 6), "of six calls, each in two limits");
 }
 
-/// While a person has locked the table of the limits, a call that needs it is tried again, and a replay needs no limit.
+/// While a person has locked the table of the limits, a new call is tried again, and a replay is answered after
+/// `lock_timeout`.
 #[tokio::test]
-async fn a_locked_table_of_limits_holds_up_only_new_calls() {
+async fn a_locked_table_of_limits_makes_no_call_fail() {
     let server = Server::start(&[]);
     let store = connect(&format!("{}?options=-c%20lock_timeout=100", server.url())).await;
     store.setup(TABLES).await.unwrap();

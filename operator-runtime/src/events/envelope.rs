@@ -231,7 +231,8 @@ mod tests {
         assert!(Event::parse(format!(r#"{{{many}"id":"1","payload":{{{many}"type":"a"}}}}"#)).is_ok());
     }
 
-    /// A long payload that cannot be read is refused before any part of it is decoded.
+    /// A long payload that cannot be read is refused before any part of it is decoded. If it is only nested too deeply, the
+    /// type decides.
     #[test]
     fn an_unreadable_end_of_a_long_payload_takes_memory_in_proportion_to_its_text() {
         let maps = r#"{"":0},"#.repeat(1_000_000 / 7);

@@ -440,8 +440,8 @@ pub trait Transaction: Send {
 
     /// Says what [`reserve`](Self::reserve) will be asked for first if a [`swap`](Self::swap) that expects no record writes
     /// its record. A store on another machine can send the reservation together with the record, which saves a round trip.
-    /// It must then be made after the savepoint, and only if the record is written. The caller must ask for it, or roll the
-    /// savepoint back.
+    /// The reservation must be made after the savepoint, and only if the record is written. The caller must then ask for the
+    /// reservation, or roll the savepoint back.
     ///
     /// The default implementation does nothing.
     fn will_reserve(&mut self, _first: Reservation) {}

@@ -174,12 +174,18 @@ impl<'r> Values<'r> {
     }
 }
 
-pub(super) async fn prepare_with_claim(session: &Session, sql: &Statements) -> Result<Statement, Failure> {
-    Ok(session.prepare_cached(&sql.reserve_if_claimed).await?)
+/// The statement of [`reserve_with_claim`], if the session has prepared it.
+pub(super) fn prepared_with_claim(session: &Session, sql: &Statements) -> Option<Statement> {
+    session.cached(&sql.reserve_if_claimed)
 }
 
-/// Reserves a part of a limit for a first attempt, if the claim has written the record. It is sent at the first poll, so that
-/// the claim can be sent before it.
+/// Prepares the statement of [`reserve_with_claim`] for later claims in the session.
+pub(super) async fn prepare_with_claim(session: &Session, sql: &Statements) -> Result<(), Failure> {
+    Ok(session.prepare_cached(&sql.reserve_if_claimed).await.map(drop)?)
+}
+
+/// Reserves a part of a limit for a first attempt, if the claim has written the record. The statement is sent at the first
+/// poll, so that the claim can be sent before it.
 pub(super) async fn reserve_with_claim(
     session: &Session,
     statement: &Statement,

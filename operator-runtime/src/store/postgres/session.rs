@@ -92,8 +92,8 @@ impl Session {
     /// # Errors
     /// If the SQL is wrong, or the connection is lost.
     pub async fn prepare_cached(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
-        if let Some(statement) = self.statements().get(sql) {
-            return Ok(statement.clone());
+        if let Some(statement) = self.cached(sql) {
+            return Ok(statement);
         }
         let statement = self.client.prepare(sql).await?;
         let mut statements = self.statements();
@@ -101,6 +101,11 @@ impl Session {
             statements.insert(sql.into(), statement.clone());
         }
         Ok(statement)
+    }
+
+    /// The statement, if it is prepared.
+    pub(super) fn cached(&self, sql: &str) -> Option<Statement> {
+        self.statements().get(sql).cloned()
     }
 
     /// Ends a transaction that a handler has left open, with the given SQL, and returns whether the connection can be

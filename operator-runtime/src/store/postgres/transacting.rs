@@ -97,14 +97,10 @@ impl Transacting<'_> {
     /// the write and to the reservation.
     async fn swap_record(&self, write: &Write) -> Result<(Swap, Option<Result<Row, Failure>>), Failure> {
         let (session, sql) = (&self.tx.connection, &self.store.sql);
-        let reservation = match self.announced.as_ref().filter(|_| write.is_insert()) {
-            // If the statement cannot be prepared, the reservation is not sent, and `reserve` fails in its turn.
-            Some(asked) => limits::prepare_with_claim(session, &self.store.limits)
-                .await
-                .ok()
-                .map(|statement| (asked, statement)),
-            None => None,
-        };
+        // The first reservation in a session is not sent with the claim: its statement is prepared only after the claim, so
+        // that a locked table of limits does not make the claim fail.
+        let announced = self.announced.as_ref().filter(|_| write.is_insert());
+        let reservation = announced.zip(limits::prepared_with_claim(session, &self.store.limits));
         // Prepares the completion too, because no statement can be prepared in a transaction in which the handler's SQL
         // has failed.
         let (prepared, _) = tokio::try_join!(
@@ -133,7 +129,8 @@ impl Transacting<'_> {
             return Ok((write.swapped(), reserved.transpose()));
         }
         if reserved.is_err() {
-            // Otherwise the held record could not be read, because the transaction has failed.
+            // The transaction has failed, for example because the table of limits was locked for longer than `lock_timeout`.
+            // The record can still be read, because a claim that finds one reserves nothing.
             session.batch_execute("ROLLBACK TO operator_handler").await?;
         }
         Ok((records::held(session, sql, write).await?, None))
@@ -243,11 +240,16 @@ impl Transaction for Transacting<'_> {
             let (servers, name) = (&self.store.servers, &self.store.name);
             let session = &self.tx.connection;
             let (sql, may_be_held) = (&self.store.limits, asked.holder.epoch > 1);
-            let sent = self.reserved.take();
+            let (sent, announced) = (self.reserved.take(), self.announced.take());
             let reserving = async {
                 match sent {
                     Some(row) => limits::reserved(session, sql, &asked, &row?).await,
-                    None => limits::reserve(session, sql, &asked, may_be_held).await,
+                    None => {
+                        if announced.is_some() {
+                            limits::prepare_with_claim(session, sql).await?;
+                        }
+                        limits::reserve(session, sql, &asked, may_be_held).await
+                    }
                 }
             };
             let reserved = servers.answer(session, reserving).await;

@@ -17,6 +17,8 @@ const BUSY: Duration = Duration::from_secs(5);
 /// How long it waits before it asks for the lock again. A process with many calls takes the lock again as soon as it has
 /// released it. SQLite's own timeout asks ten times a second, and may find the lock taken each time.
 const AGAIN: Duration = Duration::from_millis(1);
+/// A thread that has not asked for this long is no longer waiting.
+const PAUSED: Duration = Duration::from_secs(1);
 /// The length of the write-ahead log, in pages (64 MiB), at which the writer itself makes a checkpoint and begins the log
 /// anew. [`Checkpoints`](super::checkpoints::Checkpoints) has moved most of these pages into the file by then. Each of the
 /// writer's checkpoints costs two more flushes to the disk, so a long log makes them rare.
@@ -61,16 +63,23 @@ fn wait_for_locks(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 thread_local! {
-    /// The time since this thread began to wait for a lock. SQLite itself counts only how often it has asked.
-    static WAITING: Cell<Option<SystemClock>> = const { Cell::new(None) };
+    /// The time since this thread began to wait for a lock, and when it last asked. SQLite itself counts only how often it
+    /// has asked.
+    static WAITING: Cell<Option<(SystemClock, Duration)>> = const { Cell::new(None) };
 }
 
 /// Whether SQLite asks for a lock again, for which it has asked so often before.
 fn ask_again(asked: i32) -> bool {
-    let waiting = WAITING.get().filter(|_| asked > 0).unwrap_or_default();
-    WAITING.set(Some(waiting));
+    // SQLite goes on counting if one statement waits several times. A new wait begins some time after the last ask.
+    let goes_on = |(since, last): &(SystemClock, Duration)| asked > 0 && since.monotonic() < *last + PAUSED;
+    let since = WAITING
+        .get()
+        .filter(goes_on)
+        .map_or_else(SystemClock::new, |(since, _)| since);
     std::thread::sleep(AGAIN);
-    waiting.monotonic() < BUSY
+    let waited = since.monotonic();
+    WAITING.set(Some((since, waited)));
+    waited < BUSY
 }
 
 /// Opens the file for writing, without the settings that only transactions need.
