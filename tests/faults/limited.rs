@@ -1,6 +1,7 @@
 //! Storms on one limited value: the sum of what took effect is never above the limit, and after the storm nothing stays
 //! reserved that did not take effect.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -160,6 +161,19 @@ fn a_limit_of_effects_elsewhere_holds_in_sqlite() {
     let calm = spending.kill_programs(KILLS);
     let found = spent(&folder.path().join("ledger"));
     is_within(&calm, &spending, "storm on one limit, at most once", "SQLite", &found);
+}
+
+#[test]
+fn a_limit_of_effects_that_may_be_repeated_holds_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build_with_fail_points(folder.path(), "faults-program");
+    let environment = [("OPERATOR_STORE", "sqlite:operator.db")];
+    let lending = storm(&program, folder.path(), &environment, "/lend");
+    let calm = lending.kill_programs(KILLS);
+    // An attempt that was killed may have acted. Its retry acts again, which is the same effect.
+    let found: BTreeMap<String, u64> = spent(&folder.path().join("ledger")).into_iter().collect();
+    let found: Vec<_> = found.into_iter().collect();
+    is_within(&calm, &lending, "storm on one limit, rerunnable", "SQLite", &found);
 }
 
 #[test]

@@ -24,6 +24,21 @@ pub(crate) async fn spend(
     Ok(charged(call))
 }
 
+/// Lends something elsewhere. Use it as often as you like.
+#[operator_api(POST, "/lend", effect = rerunnable)]
+#[operator(limit(sum = cents, max = 2_000, per = account, within = "24h"))]
+#[operator(limit(calls = 1_000_000, within = "24h"))]
+pub(crate) async fn lend(
+    ledger: &Ledger,
+    call: &Call,
+    /// Whose money it is.
+    account: String,
+    /// How much.
+    cents: u32,
+) -> Result<Charged, Error> {
+    spend(ledger, call, account, cents).await
+}
+
 /// Grants something in the transaction of the record, in SQLite.
 #[operator_api(POST, "/grant")]
 #[operator(limit(sum = cents, max = 2_000, per = account, within = "24h"))]

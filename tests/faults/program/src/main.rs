@@ -49,8 +49,9 @@ async fn main() -> ExitCode {
                 charges::presence,
                 charges::ring,
                 charges::credit_in_sqlite,
-                limited::spend,
-                limited::grant_in_sqlite
+                limited::grant_in_sqlite,
+                limited::lend,
+                limited::spend
             ])
             .sqlite_setup(|connection| {
                 connection.execute_batch(
