@@ -135,11 +135,11 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
         Ok(_) => Err("has no certificate in it: name a PEM that begins with `-----BEGIN CERTIFICATE-----`".into()),
+        // No error is kept as the cause: it may contain lines of the file, which may be a private key by mistake.
         Err(pem::Error::Base64Decode(_)) => Err(
-            "has a part that is not valid base64, or an `-----END CERTIFICATE-----` that is not a line of its own: copy the file again"
+            "has a part that is not valid base64, or an `-----END CERTIFICATE-----` that is not a line of its own: put it on its own line, or copy the file again"
                 .into(),
         ),
-        // The error may contain lines of the file, which may be a private key by mistake.
         Err(_) => Err(
             "is not a PEM that can be read: name one in which `-----BEGIN CERTIFICATE-----` and `-----END CERTIFICATE-----` are lines of their own"
                 .into(),

@@ -87,7 +87,7 @@ pub(super) fn tries_forms(schema: &Map<String, Value>) -> bool {
 }
 
 /// Whether the definition of a type is an `anyOf`. An optional value has no definition, so the type is an untagged enum,
-/// also if only one of its forms is not null.
+/// even if only one of its forms is not null.
 fn is_one_of(definition: &Map<String, Value>) -> bool {
     definition.contains_key("anyOf")
 }

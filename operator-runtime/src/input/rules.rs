@@ -313,14 +313,9 @@ impl<'s> Building<'s> {
                     None => drop(beyond.insert(keyword.clone(), value.clone())),
                 },
                 "allOf" => rule.same.extend(self.list(value)),
-                "oneOf" | "anyOf" => {
-                    let forms = self.forms(value, keyword == "oneOf");
-                    let are_tried_in_turn = !forms.only_one && tries_forms(schema);
-                    rule.forms.push(Forms {
-                        are_tried_in_turn,
-                        ..forms
-                    });
-                }
+                "oneOf" | "anyOf" => rule
+                    .forms
+                    .push(self.forms(value, keyword == "oneOf", tries_forms(schema))),
                 "properties" => {
                     let fields = value.as_object().into_iter().flatten();
                     rule.fields
@@ -384,7 +379,7 @@ impl<'s> Building<'s> {
         schemas.map(|schema| self.add(schema)).collect()
     }
 
-    fn forms(&mut self, schemas: &'s Value, only_one: bool) -> Forms {
+    fn forms(&mut self, schemas: &'s Value, only_one: bool, tries_forms: bool) -> Forms {
         let forms = self.list(schemas).into_iter();
         Forms {
             forms: forms
@@ -395,7 +390,7 @@ impl<'s> Building<'s> {
                 .collect(),
             choices: None,
             only_one,
-            are_tried_in_turn: false,
+            are_tried_in_turn: tries_forms && !only_one,
             schemas: schemas.clone(),
             definitions: self.definitions.clone(),
             any: OnceLock::new(),
@@ -416,7 +411,7 @@ impl<'s> Building<'s> {
         self.add(schema);
         if let Some(rule) = self.rules.get_mut(id) {
             rule.is_collected |= schema.as_object().is_some_and(is_map);
-            // The `anyOf` of a definition is an untagged enum, also if only one of its forms is not null.
+            // The `anyOf` of a definition is an untagged enum, even if only one of its forms is not null.
             for forms in &mut rule.forms {
                 forms.are_tried_in_turn = !forms.only_one;
             }

@@ -147,8 +147,8 @@ impl<'b> Document<'b> {
     }
 }
 
-/// The most values and names that the text can have, so that one allocation is enough for all entries: each one but the
-/// first follows one of these bytes.
+/// An upper bound of the number of values and names: each but the first follows a `,`, `:`, `[` or `{`. With it, one
+/// allocation is enough for all entries.
 fn most_values(text: &str) -> usize {
     let is_before = |byte: u8| (byte == b',') | (byte == b':') | (byte == b'[') | (byte == b'{');
     // Counted in chunks and without branches, so that the compiler can look at many bytes at once.

@@ -111,7 +111,8 @@ const FORGET: &str = "DELETE FROM {schema}operator_limits WHERE value IN (
 #[derive(Debug)]
 pub(super) struct Statements {
     reserve: String,
-    reserve_if_claimed: String,
+    /// The statement of [`reserve_with_claim`].
+    pub(super) reserve_with_claim: String,
     expire: String,
     take_over: String,
     room_in: String,
@@ -126,7 +127,7 @@ impl Statements {
     pub(super) fn new(place: &Place) -> Self {
         Self {
             reserve: place.sql(&RESERVE.replace("{claimed}", "true")),
-            reserve_if_claimed: place.sql(&RESERVE.replace("{claimed}", CLAIMED)),
+            reserve_with_claim: place.sql(&RESERVE.replace("{claimed}", CLAIMED)),
             expire: place.sql(EXPIRE),
             take_over: place.sql(TAKE_OVER),
             room_in: place.sql(ROOM_IN),
@@ -139,49 +140,24 @@ impl Statements {
     }
 }
 
-/// The parameters of a reservation.
-struct Values<'r> {
-    value: &'r [u8],
-    serial: i64,
-    epoch: i64,
-    amount: i64,
-    max: i64,
-    window: f64,
-}
-
-impl<'r> Values<'r> {
-    fn of(asked: &'r Reservation) -> Self {
-        Self {
-            value: asked.value.as_bytes(),
-            serial: asked.holder.serial.get().cast_signed(),
-            epoch: i64::from(asked.holder.epoch),
-            amount: signed(asked.amount),
-            max: signed(asked.max),
-            window: asked.window.as_secs_f64(),
-        }
-    }
-
-    fn parameters(&self) -> [&(dyn ToSql + Sync); 6] {
-        let Self {
-            value,
-            serial,
-            epoch,
-            amount,
-            max,
-            window,
-        } = self;
-        [value, serial, epoch, amount, max, window]
-    }
-}
-
-/// The statement of [`reserve_with_claim`], if the session has prepared it.
-pub(super) fn prepared_with_claim(session: &Session, sql: &Statements) -> Option<Statement> {
-    session.cached(&sql.reserve_if_claimed)
-}
-
-/// Prepares the statement of [`reserve_with_claim`] for later claims in the session.
-pub(super) async fn prepare_with_claim(session: &Session, sql: &Statements) -> Result<(), Failure> {
-    Ok(session.prepare_cached(&sql.reserve_if_claimed).await.map(drop)?)
+/// The values of the parameters `$1` to `$6` of a reservation.
+fn values(asked: &Reservation) -> (&[u8], i64, i64, i64, i64, f64) {
+    let Reservation {
+        value,
+        holder,
+        amount,
+        max,
+        window,
+    } = asked;
+    let (serial, epoch) = (holder.serial.get().cast_signed(), i64::from(holder.epoch));
+    (
+        value.as_bytes(),
+        serial,
+        epoch,
+        signed(*amount),
+        signed(*max),
+        window.as_secs_f64(),
+    )
 }
 
 /// Reserves a part of a limit for a first attempt, if the claim has written the record. The statement is sent at the first
@@ -192,10 +168,18 @@ pub(super) async fn reserve_with_claim(
     asked: &Reservation,
     claim: &Write,
 ) -> Result<Option<Row>, Failure> {
-    let values = Values::of(asked);
-    let id = &claim.id.as_slice();
-    let claim: [&(dyn ToSql + Sync); 2] = [id, &claim.revision];
-    let parameters = [&values.parameters()[..], &claim[..]].concat();
+    let (value, serial, epoch, amount, max, window) = values(asked);
+    let Write { id, revision, .. } = claim;
+    let parameters: [&(dyn ToSql + Sync); 8] = [
+        &value,
+        &serial,
+        &epoch,
+        &amount,
+        &max,
+        &window,
+        &id.as_slice(),
+        revision,
+    ];
     Ok(session.query_opt(statement, &parameters).await?)
 }
 
@@ -206,8 +190,8 @@ pub(super) async fn reserve(
     asked: &Reservation,
     may_be_held: bool,
 ) -> Result<Reserved, Failure> {
-    let values = Values::of(asked);
-    let parameters = values.parameters();
+    let (value, serial, epoch, amount, max, window) = values(asked);
+    let parameters: [&(dyn ToSql + Sync); 6] = [&value, &serial, &epoch, &amount, &max, &window];
     if may_be_held {
         let expire = session.prepare_cached(&sql.expire).await?;
         session.execute(&expire, &parameters[..1]).await?;
@@ -216,7 +200,7 @@ pub(super) async fn reserve(
             let (used, granted, own): (i64, bool, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
             return match granted {
                 true => Ok(Reserved::Granted { anew: false }),
-                false => over(session, sql, asked, used, values.amount - own).await,
+                false => over(session, sql, asked, used, amount - own).await,
             };
         }
     }

@@ -129,7 +129,8 @@ mod tests {
         let key = "-----BEGIN PRIVATE KEY-----MC4CAQAwBQYDK2Vw-----END PRIVATE KEY-----\n";
         std::fs::write(file.path(), key).expect("written");
         let path = file.path().to_str().expect("is text");
-        let error = of_a_file(path).expect_err("is refused").to_string();
+        let error = of_a_file(path).expect_err("is refused");
+        let error = format!("{error} {error:?}");
         assert!(error.contains("it is not a PEM"), "{error}");
         // `77, 67, 52, 67` is how `Debug` shows `MC4C` as bytes.
         assert!(!error.contains("MC4C") && !error.contains("77, 67, 52, 67"), "{error}");

@@ -83,9 +83,9 @@ struct Transacting<'s> {
     begun: bool,
     /// Whether the handler's savepoint is set. Until then, each write is part of the claim.
     savepoint: bool,
-    /// What a first attempt will reserve first.
+    /// The first reservation, if the claim writes a new record.
     announced: Option<Reservation>,
-    /// The answer to that reservation, if it was sent with the claim.
+    /// The answer to the announced reservation, if it was sent with the claim.
     reserved: Option<Result<Row, Failure>>,
     /// The write that is sent with the commit.
     completion: Option<Write>,
@@ -100,7 +100,7 @@ impl Transacting<'_> {
         // The first reservation in a session is not sent with the claim: its statement is prepared only after the claim, so
         // that a locked table of limits does not make the claim fail.
         let announced = self.announced.as_ref().filter(|_| write.is_insert());
-        let reservation = announced.zip(limits::prepared_with_claim(session, &self.store.limits));
+        let reservation = announced.zip(session.cached(&self.store.limits.reserve_with_claim));
         // Prepares the completion too, because no statement can be prepared in a transaction in which the handler's SQL
         // has failed.
         let (prepared, _) = tokio::try_join!(
@@ -233,21 +233,20 @@ impl Transaction for Transacting<'_> {
     }
 
     /// Returns the answer to a reservation that was sent with the claim. The claim has set the savepoint, so nothing has to be
-    /// sent before other reservations. A later attempt in a transaction finds nothing of
-    /// an earlier one, which was rolled back, unless the endpoint was not transactional before.
+    /// sent before other reservations. A later attempt in a transaction finds nothing of an earlier one, which was rolled
+    /// back, unless the endpoint was not transactional before.
     fn reserve(&mut self, asked: Reservation) -> Step<'_, Result<Reserved, StoreError>> {
         Step::Later(Box::pin(async move {
             let (servers, name) = (&self.store.servers, &self.store.name);
             let session = &self.tx.connection;
             let (sql, may_be_held) = (&self.store.limits, asked.holder.epoch > 1);
-            let (sent, announced) = (self.reserved.take(), self.announced.take());
+            let sent = self.reserved.take();
             let reserving = async {
                 match sent {
                     Some(row) => limits::reserved(session, sql, &asked, &row?).await,
                     None => {
-                        if announced.is_some() {
-                            limits::prepare_with_claim(session, sql).await?;
-                        }
+                        // For the next claim in this session.
+                        session.prepare_cached(&sql.reserve_with_claim).await?;
                         limits::reserve(session, sql, &asked, may_be_held).await
                     }
                 }

@@ -17,8 +17,6 @@ const BUSY: Duration = Duration::from_secs(5);
 /// How long it waits before it asks for the lock again. A process with many calls takes the lock again as soon as it has
 /// released it. SQLite's own timeout asks ten times a second, and may find the lock taken each time.
 const AGAIN: Duration = Duration::from_millis(1);
-/// A thread that has not asked for this long is no longer waiting.
-const PAUSED: Duration = Duration::from_secs(1);
 /// The length of the write-ahead log, in pages (64 MiB), at which the writer itself makes a checkpoint and begins the log
 /// anew. [`Checkpoints`](super::checkpoints::Checkpoints) has moved most of these pages into the file by then. Each of the
 /// writer's checkpoints costs two more flushes to the disk, so a long log makes them rare.
@@ -63,23 +61,17 @@ fn wait_for_locks(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 thread_local! {
-    /// The time since this thread began to wait for a lock, and when it last asked. SQLite itself counts only how often it
-    /// has asked.
-    static WAITING: Cell<Option<(SystemClock, Duration)>> = const { Cell::new(None) };
+    /// The time since the statement of this thread first asked for a lock. SQLite itself counts only how often it has asked.
+    static WAITING: Cell<SystemClock> = Cell::new(SystemClock::new());
 }
 
-/// Whether SQLite asks for a lock again, for which it has asked so often before.
+/// Whether SQLite asks for a lock again, for which its statement has asked so often before.
 fn ask_again(asked: i32) -> bool {
-    // SQLite goes on counting if one statement waits several times. A new wait begins some time after the last ask.
-    let goes_on = |(since, last): &(SystemClock, Duration)| asked > 0 && since.monotonic() < *last + PAUSED;
-    let since = WAITING
-        .get()
-        .filter(goes_on)
-        .map_or_else(SystemClock::new, |(since, _)| since);
+    if asked == 0 {
+        WAITING.set(SystemClock::new());
+    }
     std::thread::sleep(AGAIN);
-    let waited = since.monotonic();
-    WAITING.set(Some((since, waited)));
-    waited < BUSY
+    WAITING.get().monotonic() < BUSY
 }
 
 /// Opens the file for writing, without the settings that only transactions need.
@@ -108,4 +100,21 @@ pub(super) fn open_for_reading(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AGAIN, BUSY, ask_again};
+    use crate::clock::{Clock as _, SystemClock};
+
+    #[test]
+    fn a_wait_for_a_lock_has_an_end_however_long_each_ask_takes() {
+        let begun = SystemClock::new();
+        let slow = |asked: &i32| {
+            std::thread::sleep(20 * AGAIN);
+            ask_again(*asked)
+        };
+        let asks = (0..).take_while(slow).count();
+        assert!(asks < 1_000 && begun.monotonic() >= BUSY, "{asks}");
+    }
 }

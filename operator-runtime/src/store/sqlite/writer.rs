@@ -98,9 +98,9 @@ impl Writer {
     /// without it.
     fn batch(&mut self, first: Box<dyn Job>) {
         if let Err(failure) = self.begin() {
-            // Taken out before the first one is answered: a job that arrives later is tried, because the lock may be gone.
-            let mut waiting = vec![first];
-            waiting.extend(self.jobs.try_iter().take(BATCH));
+            // All are taken before the first is answered, so that a job that arrives meanwhile is tried: the lock may be gone
+            // by then.
+            let waiting: Vec<_> = std::iter::once(first).chain(self.jobs.try_iter().take(BATCH)).collect();
             answer(waiting, &Err(failure));
             return;
         }

@@ -1,4 +1,4 @@
-//! Handlers with limits: one for effects elsewhere, and one for each database.
+//! Handlers with limits: two for effects elsewhere, and one for each database.
 
 use operator_runtime::{Call, Error, Sqlite, Tx, operator_api};
 
