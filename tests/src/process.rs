@@ -1,5 +1,6 @@
 //! Builds programs of this workspace and runs them as processes.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::caller::{PUBLIC_URL, SECRET};
 pub fn build(package: &str, profile: &str) -> PathBuf {
     let mut cargo = cargo_build(package, ["--bin", package]);
     cargo.args(["--profile", profile]);
-    executable(package, cargo)
+    built_once(package, cargo)
 }
 
 /// Builds an example of a package and returns its path.
@@ -26,7 +27,7 @@ pub fn build(package: &str, profile: &str) -> PathBuf {
 /// The same as for [`build`].
 #[must_use]
 pub fn build_example(package: &str, example: &str) -> PathBuf {
-    executable(package, cargo_build(package, ["--example", example]))
+    built_once(package, cargo_build(package, ["--example", example]))
 }
 
 /// Builds a program and copies it into the test's own folder.
@@ -104,6 +105,15 @@ pub fn cargo() -> Command {
         cargo.env_remove(name);
     }
     cargo
+}
+
+/// Runs `cargo build` once in each process for each program, because cargo takes half a second even if there is nothing to
+/// do.
+fn built_once(package: &str, cargo: Command) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = built.entry(format!("{cargo:?}"));
+    program.or_insert_with(|| executable(package, cargo)).clone()
 }
 
 /// Runs `cargo build` and reads the path of the program from cargo's messages.

@@ -38,7 +38,7 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
     let (cert_setting, key_setting) = ("OPERATOR_TLS_CERT", "OPERATOR_TLS_KEY");
     let (ca_setting, clients) = ("OPERATOR_CLIENT_CA", "OPERATOR_CLIENTS");
     let path = |name: &str| place(&folder.path().join(name));
-    let (open, encrypted, broken) = (path("open"), path("encrypted"), path("broken"));
+    let (open, encrypted, broken, garbled) = (path("open"), path("encrypted"), path("broken"), path("garbled"));
     std::fs::copy(own.key(), &open).unwrap();
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o606)).unwrap();
     let encrypting = [
@@ -69,6 +69,10 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
     replace(
         Path::new(&broken),
         "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n",
+    );
+    replace(
+        Path::new(&garbled),
+        "-----BEGIN CERTIFICATE-----\naGVs*G8=\n-----END CERTIFICATE-----\n",
     );
     let two_forms = format!("one/a=sha256:{},two/b=sha256:{}AB", "ab".repeat(32), "AB:".repeat(31));
     for (environment, said) in [
@@ -127,6 +131,10 @@ fn settings_of_tls_that_lack_another_or_cannot_be_used_are_named() {
         (
             &[(cert_setting, &broken), (key_setting, key)],
             "(OPERATOR_TLS_CERT) cannot be read as an X.509 certificate: make a new one.",
+        ),
+        (
+            &[(cert_setting, &garbled), (key_setting, key)],
+            "(OPERATOR_TLS_CERT) has a part that is not valid base64",
         ),
         (
             &[

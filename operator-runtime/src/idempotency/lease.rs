@@ -62,6 +62,8 @@ pub(super) struct Values {
     pub(super) taken_over: Vec<LimitedValue>,
     /// Whether the handler has begun in this attempt.
     pub(super) handler_began: bool,
+    /// Whether the operation has ended, and gives back what any of its attempts has reserved.
+    pub(super) everything: bool,
 }
 
 impl Lease {
@@ -109,9 +111,13 @@ impl Lease {
         self.reserved = self
             .reserved
             .take()
-            .and_then(|reserved| limiting::given_back(reserved, &state, &answer));
+            .and_then(|reserved| limiting::given_back(reserved, self.record.epoch, &state, &answer));
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
-        let record = self.record(state);
+        let record = Arc::new(Record {
+            state,
+            gives_back: self.reserved.as_ref().is_some_and(|values| values.everything),
+            ..Record::clone(&self.record)
+        });
         async move {
             self.write(record, audit).await?;
             if self.reserved.is_some() {

@@ -187,7 +187,7 @@ impl Lease {
 /// An attempt has not acted if it was refused, or if it ended with "not now". After any other failure it may have acted.
 /// What an earlier attempt has reserved is given back only if the handler itself refuses the operation for good: only the
 /// handler can find out that the earlier attempt has not acted.
-pub(super) fn given_back(mut values: Box<Values>, state: &State, answer: &Answer) -> Option<Box<Values>> {
+pub(super) fn given_back(mut values: Box<Values>, epoch: u32, state: &State, answer: &Answer) -> Option<Box<Values>> {
     let Answer::Response { response, kind } = answer else {
         return None;
     };
@@ -196,7 +196,8 @@ pub(super) fn given_back(mut values: Box<Values>, state: &State, answer: &Answer
         return None;
     }
     let is_kept = matches!(state, State::Completed(_) | State::NotKept);
-    if !(is_refused && is_kept && values.handler_began) {
+    values.everything = is_refused && is_kept && (values.handler_began || epoch == 1);
+    if !values.everything {
         values.taken_over.clear();
     }
     Some(values)
@@ -211,15 +212,10 @@ impl Operations {
         };
         let giving_back = async {
             let page = self.store().list(id..=id, None, 1).await?;
-            let Some(Ok(record)) = page.records.into_iter().map(|listed| listed.record).next() else {
+            let record = page.records.into_iter().find_map(|listed| listed.record.ok());
+            let Some(record) = record.filter(|record| record.gives_back) else {
                 return Ok(());
             };
-            // After several attempts, an earlier one may have acted before the last one was refused.
-            if record.epoch > 1
-                || !matches!(&record.state, State::Completed(response) if response.status.is_client_error())
-            {
-                return Ok(());
-            }
             for needed in needs {
                 limits.give_back(holder(id, &record), Some(needed.value)).await?;
             }

@@ -64,6 +64,9 @@ pub struct Record {
     /// The number under which the operation reserves parts of limits; `None` if its endpoint has no limits. A later
     /// operation with the same id, after this record has expired, has another number.
     pub serial: Option<NonZeroU64>,
+    /// Whether all that the operation has reserved of limits is given back: the operation was refused, and no attempt has
+    /// acted. The process may have been killed before it gave anything back, so a retry gives it back again.
+    pub gives_back: bool,
 }
 
 /// A person's decision on an attempt whose outcome was unknown.
@@ -137,6 +140,9 @@ pub(crate) const UNKNOWN: u8 = 4;
 
 /// A bit in the second byte, next to the state: the record has a settlement. Stores count records by the second byte.
 pub(crate) const SETTLED: u8 = 0x80;
+/// A bit in the second byte: the operation gives back what it has reserved. Only records of operations that have ended
+/// have it, and stores do not count those.
+const GIVES_BACK: u8 = 0x40;
 
 impl Record {
     /// The record of the first attempt at a new operation.
@@ -149,6 +155,7 @@ impl Record {
             state: State::InProgress,
             settlement: None,
             serial: None,
+            gives_back: false,
         }
     }
 
@@ -174,8 +181,9 @@ impl Record {
             });
         let mut bytes = Vec::with_capacity(length);
         let settled = if self.settlement.is_some() { SETTLED } else { 0 };
+        let gives_back = if self.gives_back { GIVES_BACK } else { 0 };
         let format = if self.serial.is_some() { FORMAT } else { WITHOUT_SERIAL };
-        bytes.extend([format, tag | settled]);
+        bytes.extend([format, tag | settled | gives_back]);
         bytes.extend(self.epoch.to_be_bytes());
         bytes.extend(self.fingerprint.as_bytes());
         put_text(&mut bytes, self.origin.as_text());
@@ -236,7 +244,8 @@ impl Record {
             1 => None,
             _ => take_settlement(tag, &mut bytes)?.map(Arc::new),
         };
-        let state = match if format == 1 { tag } else { tag & !SETTLED } {
+        let bits = if format == 1 { 0 } else { SETTLED | GIVES_BACK };
+        let state = match tag & !bits {
             COMPLETED => State::Completed(read_response(bytes, body)?),
             _ if !bytes.is_empty() => return Err(DecodeError::Damaged),
             IN_PROGRESS => State::InProgress,
@@ -252,6 +261,7 @@ impl Record {
             state,
             settlement,
             serial,
+            gives_back: tag & bits & GIVES_BACK != 0,
         })
     }
 }
@@ -332,6 +342,7 @@ mod tests {
             state,
             settlement: None,
             serial: None,
+            gives_back: false,
         })
         .into_iter()
         .flat_map(|record| {
@@ -347,7 +358,11 @@ mod tests {
                 serial: NonZeroU64::new(1 << 40),
                 ..settled.clone()
             };
-            [record, settled, limited]
+            let giving_back = Record {
+                gives_back: true,
+                ..limited.clone()
+            };
+            [record, settled, limited, giving_back]
         })
         .collect()
     }

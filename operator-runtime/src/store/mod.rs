@@ -439,9 +439,9 @@ pub trait Transaction: Send {
     fn swap(&mut self, proposal: Proposal) -> Step<'_, Result<Swap, StoreError>>;
 
     /// Says what [`reserve`](Self::reserve) will be asked for first if a [`swap`](Self::swap) that expects no record writes
-    /// its record. A store on another machine can send the reservation together with the record, which saves a round trip.
-    /// The reservation must be made after the savepoint, and only if the record is written. The caller must then ask for the
-    /// reservation, or roll the savepoint back.
+    /// its record. A store on another machine can send the record, [`savepoint`](Self::savepoint) and the reservation
+    /// together, which saves a round trip. It must make the reservation after the savepoint, and only if the record is
+    /// written. The caller must then ask for the reservation, or roll the savepoint back.
     ///
     /// The default implementation does nothing.
     fn will_reserve(&mut self, _first: Reservation) {}

@@ -66,7 +66,7 @@ struct History<'s> {
     /// The operations that have acted or may have acted: the amount, and when each of the attempts did. Kept without the
     /// rules of limits, so that a mistake made in both implementations is found.
     effects: BTreeMap<NonZeroU64, (u64, BTreeMap<u32, Duration>)>,
-    /// By key, the last operation, and whether its first attempt was killed before it gave back.
+    /// By key, the last operation, and whether its last attempt was refused by its handler and killed before it gave back.
     last: BTreeMap<usize, (NonZeroU64, bool)>,
     /// The attempts that still run, the oldest first.
     late: VecDeque<Late>,
@@ -202,11 +202,16 @@ impl History<'_> {
                 return self.has_acted(key, operation, attempt);
             }
             Ends::KilledAfterRefusal => {
-                let is_first = lease.epoch() == 1;
-                lease.reserved = None;
+                if lease.epoch() > 1 {
+                    self.reach("killed after a later attempt was refused");
+                }
+                // The record is written, and nothing is given back.
+                let values = lease.reserved.as_mut().unwrap();
+                values.anew.clear();
+                values.taken_over.clear();
                 lease.complete(outcome(Ending::Refused, 1)).await.unwrap();
                 self.effects.remove(&operation);
-                self.last.insert(key, (operation, is_first));
+                self.last.insert(key, (operation, true));
                 return;
             }
         };
@@ -459,6 +464,7 @@ fn hold(name: &str, store: &Arc<dyn Store>, clock: &ManualClock, count: u32) {
         "told",
         "ended late",
         "given back by a retry",
+        "killed after a later attempt was refused",
         "settled: done",
         "settled: not done",
     ];

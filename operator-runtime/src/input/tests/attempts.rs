@@ -204,10 +204,12 @@ fn a_long_value_may_be_nested_in_a_few_levels_and_not_in_many() {
             );
         }
     }
-    // A text with escapes is copied, too.
+    // A text or a name with escapes is copied, too.
     let text = format!("\"{}\"", "\\n".repeat(200_000));
-    for (depth, expected) in [(1, ""), (100, TOO_DEEP)] {
-        assert_eq!(decoded::<Json>(&nested(depth, "[$]", &text)).told, expected, "{depth}");
+    for long in [&text, &format!("{{{text}:0}}")] {
+        for (depth, expected) in [(1, ""), (100, TOO_DEEP)] {
+            assert_eq!(decoded::<Json>(&nested(depth, "[$]", long)).told, expected, "{depth}");
+        }
     }
 }
 

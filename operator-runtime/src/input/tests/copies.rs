@@ -235,6 +235,11 @@ fn what_serde_copies_at_each_level_is_bounded() {
         let told = decoded::<Names>(&nested(depth, r#"{"a":$}"#, &wrong)).told;
         assert!(!told.is_empty(), "{depth}");
     }
+    // A name with escapes is copied as well.
+    let long = format!("{{\"{}\":{{}}}}", "\\n".repeat(200_000));
+    for (depth, expected) in [(1, ""), (100, TOO_DEEP)] {
+        assert_eq!(decoded::<Names>(&nested(depth, r#"{"a":$}"#, &long)).told, expected, "{depth}");
+    }
 }
 
 /// Values of ordinary length may be nested as deeply as JSON allows.

@@ -26,21 +26,17 @@ pub(crate) async fn spend(
 
 /// Lends something elsewhere. Use it as often as you like.
 #[operator_api(POST, "/lend", effect = rerunnable)]
-#[operator(limit(sum = cents, max = 2_000, per = _account, within = "24h"))]
+#[operator(limit(sum = cents, max = 2_000, per = account, within = "24h"))]
 #[operator(limit(calls = 1_000_000, within = "24h"))]
 pub(crate) async fn lend(
     ledger: &Ledger,
     call: &Call,
     /// Whose money it is.
-    #[operator(rename = "account")]
-    _account: String,
+    account: String,
     /// How much.
     cents: u32,
 ) -> Result<Charged, Error> {
-    // Nothing is refused here. If a later attempt refuses, and its server is killed at once, what the earlier attempt has
-    // reserved counts until its window has passed, because nobody knows whether that attempt has acted.
-    ledger.write(&format!("{} {cents}", call.idempotency_key()))?;
-    Ok(charged(call))
+    spend(ledger, call, account, cents).await
 }
 
 /// Grants something in the transaction of the record, in SQLite.
