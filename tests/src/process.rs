@@ -18,7 +18,7 @@ use crate::caller::{PUBLIC_URL, SECRET};
 pub fn build(package: &str, profile: &str) -> PathBuf {
     let mut cargo = cargo_build(package, ["--bin", package]);
     cargo.args(["--profile", profile]);
-    built_once(package, cargo)
+    built_once(package, profile, cargo)
 }
 
 /// Builds an example of a package and returns its path.
@@ -27,7 +27,7 @@ pub fn build(package: &str, profile: &str) -> PathBuf {
 /// The same as for [`build`].
 #[must_use]
 pub fn build_example(package: &str, example: &str) -> PathBuf {
-    built_once(package, cargo_build(package, ["--example", example]))
+    built_once(package, example, cargo_build(package, ["--example", example]))
 }
 
 /// Builds a program and copies it into the test's own folder.
@@ -108,11 +108,11 @@ pub fn cargo() -> Command {
 }
 
 /// Runs `cargo build` once in each process for each program, because cargo takes half a second even if there is nothing to
-/// do.
-fn built_once(package: &str, cargo: Command) -> PathBuf {
-    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+/// do. `variant` is its profile, or the example.
+fn built_once(package: &str, variant: &str, cargo: Command) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<[String; 2], PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = built.entry(format!("{cargo:?}"));
+    let program = built.entry([package, variant].map(str::to_owned));
     program.or_insert_with(|| executable(package, cargo)).clone()
 }
 

@@ -5,6 +5,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::auditing::{self, Draft, Ending};
 use super::claiming::{Claiming, Found};
 use super::doubtful::{DoubtfulClaim, NotAdmitted};
@@ -16,7 +18,7 @@ use crate::clock::timer_now;
 use crate::meter::CallMeter;
 use crate::record::operation::OperationId;
 use crate::record::{Record, State};
-use crate::store::{Proposal, Revision, Step, StoreError, Swap};
+use crate::store::{Proposal, Step, StoreError, Swap};
 
 /// The first and the longest pause between two reads of the store by a waiting duplicate. The duplicate has to poll,
 /// because an attempt in another process cannot wake it.
@@ -40,11 +42,12 @@ impl Operations {
     /// The same errors as [`admit`](Self::admit).
     pub(crate) fn admit_at_once(&self, asked: &Asked<'_>) -> Option<Result<Claim, NotAdmitted>> {
         let mut claiming = Claiming::new(asked.first, asked.effect);
+        let asked_at = timer_now();
         loop {
             let Step::Now(answer) = self.ask(asked, &claiming) else {
                 return None;
             };
-            match self.take_in(asked, &mut claiming, answer) {
+            match self.take_in(asked, asked_at, &mut claiming, answer) {
                 Ok(Next::Ask) => {}
                 Ok(Next::Wait) => return None,
                 Ok(Next::Claimed(claim)) => return Some(Ok(claim)),
@@ -95,9 +98,10 @@ impl Operations {
     /// Returns `None` while another attempt is alive.
     async fn claim(&self, asked: &Asked<'_>) -> Result<Option<Claim>, NotAdmitted> {
         let mut claiming = Claiming::new(asked.first, asked.effect);
+        let asked_at = timer_now();
         loop {
             let answer = self.0.timed(self.ask(asked, &claiming)).await;
-            match self.take_in(asked, &mut claiming, answer)? {
+            match self.take_in(asked, asked_at, &mut claiming, answer)? {
                 Next::Ask => {}
                 Next::Wait => return Ok(None),
                 Next::Claimed(claim) => return Ok(Some(claim)),
@@ -109,6 +113,7 @@ impl Operations {
     fn take_in(
         &self,
         asked: &Asked<'_>,
+        asked_at: Instant,
         claiming: &mut Claiming<'_>,
         answer: Result<Swap, StoreError>,
     ) -> Result<Next, NotAdmitted> {
@@ -131,7 +136,21 @@ impl Operations {
                 takes_over,
             } => {
                 asked.meter.takeovers.increment(u64::from(takes_over));
-                Claim::Run(self.lease(asked, revision, record, since_first_seen))
+                let forgotten_at = timer_now() + self.0.settings.ttl.saturating_sub(since_first_seen);
+                Claim::Run(Lease {
+                    operations: Arc::clone(&self.0),
+                    id: asked.id,
+                    effect: asked.effect,
+                    max_execution: asked.max_execution,
+                    revision,
+                    record,
+                    asked_at,
+                    renewals: 0,
+                    in_doubt: false,
+                    forgotten_at,
+                    reserved: None,
+                    draft: asked.draft.clone(),
+                })
             }
             Found::GivenUp => {
                 asked.meter.unknown.increment(1);
@@ -140,22 +159,6 @@ impl Operations {
             Found::Told(Recorded::StillRunning) => return Ok(Next::Wait),
             Found::Told(recorded) => Claim::Told(recorded),
         }))
-    }
-
-    fn lease(&self, asked: &Asked<'_>, revision: Revision, record: Arc<Record>, since_first_seen: Duration) -> Lease {
-        Lease {
-            forgotten_at: timer_now() + self.0.settings.ttl.saturating_sub(since_first_seen),
-            in_doubt: false,
-            operations: Arc::clone(&self.0),
-            id: asked.id,
-            effect: asked.effect,
-            max_execution: asked.max_execution,
-            revision,
-            record,
-            renewals: 0,
-            reserved: None,
-            draft: asked.draft.clone(),
-        }
     }
 
     /// Asks the store for the next compare-and-swap of the claim.

@@ -40,6 +40,8 @@ pub(crate) struct Lease {
     pub(super) revision: Revision,
     /// The record with which the attempt claimed the operation.
     pub(super) record: Arc<Record>,
+    /// A time before the record was written.
+    pub(super) asked_at: Instant,
     pub(super) renewals: u32,
     /// A renewal was sent but not answered, so the store may have written the renewal.
     pub(super) in_doubt: bool,
@@ -113,19 +115,25 @@ impl Lease {
             .take()
             .and_then(|reserved| limiting::given_back(reserved, self.record.epoch, &state, &answer));
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
+        let gives_back = self.reserved.as_ref().is_some_and(|values| values.everything)
+            && self.record.serial.is_some()
+            && matches!(state, State::Completed(_));
         let record = Arc::new(Record {
             state,
-            gives_back: self.reserved.as_ref().is_some_and(|values| values.everything),
+            gives_back,
             ..Record::clone(&self.record)
         });
         async move {
-            self.write(record, audit).await?;
-            if self.reserved.is_some() {
-                // The reserved amount is given back only after the record is written. An attempt that lost its lease
-                // fails to write, so it cannot give back what its successor has reserved. The future is boxed, so that
-                // a call without limits does not need space for it.
+            let written = self.write(record, audit).await;
+            // The reserved amount is given back only after the record is written. An attempt that has lost its lease fails
+            // to write it. Then its handler may know less than its successor.
+            if let Some(values) = &self.reserved
+                && (written.is_ok() || !values.handler_began)
+            {
+                // The future is boxed, so that a call without limits does not need space for it.
                 Box::pin(self.give_back()).await;
             }
+            written?;
             self.operations.ended(&self.id).notify_waiters();
             Ok(answer)
         }

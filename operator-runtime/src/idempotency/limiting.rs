@@ -5,10 +5,10 @@ use std::num::NonZeroU64;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::doubtful::DoubtfulClaim;
-use super::lease::{Lease, Values};
+use super::lease::{Lease, LeaseError, Values};
 use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome};
-use crate::clock::{Clock as _, LAST_OF_9999, SystemClock};
+use crate::clock::{Clock as _, LAST_OF_9999, SystemClock, timer_now};
 use crate::fail_point::FailPoint;
 use crate::limit::sentence::{Over, Room};
 use crate::limit::{Holder, Limit, LimitedValue, Reservation, Reserved};
@@ -122,8 +122,8 @@ impl Lease {
     /// Reserves everything, one limit after the other. Returns the outcome of the call if it is over a limit.
     ///
     /// # Errors
-    /// If the store cannot reserve. Then the handler must not start.
-    pub(crate) async fn reserve(&mut self, needs: Needs) -> Result<Option<HandlerOutcome>, StoreError> {
+    /// If the store cannot reserve, or the lease was lost meanwhile. Then the handler must not start.
+    pub(crate) async fn reserve(&mut self, needs: Needs) -> Result<Option<HandlerOutcome>, LeaseError> {
         let needs = match needs {
             Ok(needs) => needs,
             Err(outcome) => return Ok(Some(outcome)),
@@ -136,18 +136,30 @@ impl Lease {
             let Some(reservation) = needed.reservation(holder) else {
                 return Ok(Some(needed.over(None, may_have_acted)));
             };
+            // A first attempt has reserved the part itself, even if the answer is lost, or says that an earlier request of
+            // this attempt has reserved it.
+            let is_first = holder.epoch == 1;
+            if is_first {
+                values.anew.push(needed.value);
+            }
             let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
             FailPoint::AfterReserve.pass();
             match reserved {
-                // A first attempt that had to ask twice, because the connection was lost, has reserved the part itself.
-                Reserved::Granted { anew: is_new } if is_new || holder.epoch == 1 => {
-                    values.anew.push(needed.value);
-                }
-                Reserved::Granted { .. } => values.taken_over.push(needed.value),
+                Reserved::Granted { .. } if is_first => {}
+                Reserved::Granted { anew: true } => values.anew.push(needed.value),
+                Reserved::Granted { anew: false } => values.taken_over.push(needed.value),
                 Reserved::Over { used, room_in } => {
+                    if is_first {
+                        values.anew.pop();
+                    }
                     return Ok(Some(needed.over(Some((used, room_in)), may_have_acted)));
                 }
             }
+        }
+        // After a long time, a successor may have taken the operation over, and may have given back what the operation has
+        // reserved. Then this attempt must not act: what it has reserved would be given back by the next retry.
+        if timer_now().saturating_duration_since(self.asked_at) >= self.renew_every() {
+            self.renew().await?;
         }
         Ok(None)
     }
@@ -159,11 +171,17 @@ impl Lease {
         }
     }
 
-    /// Releases the operation in the background, because the store could not reserve what the handler needs.
-    pub(crate) fn abandon(self) {
-        let released = self.record(State::Released);
+    /// Releases the operation in the background, and gives back what this attempt has reserved, because the handler must
+    /// not start.
+    pub(crate) fn abandon(mut self) {
+        if let Some(values) = &mut self.reserved {
+            values.taken_over.clear();
+        }
         let tracker = self.operations.doubtful.clone();
-        tracker.spawn(DoubtfulClaim::of_lease(self, released).take_back());
+        tracker.spawn(async move {
+            DoubtfulClaim::of_lease(&self).take_back().await;
+            self.give_back().await;
+        });
     }
 
     /// Gives back what is reserved, after the outcome is recorded. If this fails, or the process is killed first, a
@@ -176,7 +194,7 @@ impl Lease {
                 return;
             };
             if let Err(error) = limits.give_back(holder, Some(*value)).await {
-                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until its window has passed");
+                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until a retry gives it back or its window has passed");
             }
         }
     }
@@ -186,7 +204,7 @@ impl Lease {
 ///
 /// An attempt has not acted if it was refused, or if it ended with "not now". After any other failure it may have acted.
 /// What an earlier attempt has reserved is given back only if the handler itself refuses the operation for good: only the
-/// handler can find out that the earlier attempt has not acted.
+/// handler can find out that the earlier attempt has not acted. A first attempt may also be refused before its handler.
 pub(super) fn given_back(mut values: Box<Values>, epoch: u32, state: &State, answer: &Answer) -> Option<Box<Values>> {
     let Answer::Response { response, kind } = answer else {
         return None;
@@ -222,7 +240,7 @@ impl Operations {
             Ok::<_, StoreError>(())
         };
         if let Err(error) = giving_back.await {
-            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until its window has passed");
+            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until a retry gives it back or its window has passed");
         }
     }
 

@@ -120,7 +120,7 @@
 //! | the handler fails in another way, or the process is killed; transactional | is rolled back |
 //! | the same, rerunnable | counts; a retry takes it over, and its outcome decides, except "not now", which changes nothing |
 //! | the same, at most once | counts; if the outcome is unknown, until a person settles it as not done |
-//! | a retry gets the answer that was kept | does not change |
+//! | a retry gets the answer that was kept | does not change; after a refusal, it is given back if the process was killed before it could do so |
 //!
 //! A call that would exceed a limit is answered with 403 `over-limit`, which says what the limit is, how much is used, and
 //! when there is room. The answer is kept: retries get it again, and a later call needs a new idempotency key. A retry

@@ -12,7 +12,7 @@ use super::large::{self, Turn};
 use super::limits;
 use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
-use super::reply::{Reply, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record};
+use super::reply::{Reply, busy, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record};
 use crate::causes::with_causes;
 use crate::clock::timer_now;
 use crate::endpoint::EndpointLimits;
@@ -22,13 +22,13 @@ use crate::fail_point::FailPoint;
 use crate::idempotency::admission::{Asked, Claim};
 use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
-use crate::idempotency::lease::Lease;
+use crate::idempotency::lease::{Lease, LeaseError};
 use crate::idempotency::operations::Operations;
 use crate::idempotency::outcome::{Answer, HandlerOutcome};
 use crate::problem::{Error, Kind};
 use crate::record::operation::OperationId;
 use crate::record::{JSON, Response};
-use crate::store::{StoreError, is_conflict, is_out_of_reach};
+use crate::store::{is_conflict, is_out_of_reach};
 
 /// Runs the handler. No other function calls a handler.
 pub(super) async fn run(
@@ -196,7 +196,7 @@ async fn reserve(
     limits: &EndpointLimits,
     invocation: &mut Invocation,
     lease: &mut Lease,
-) -> Result<Option<HandlerOutcome>, StoreError> {
+) -> Result<Option<HandlerOutcome>, LeaseError> {
     let needs = limits::needs(endpoint, limits, invocation).await;
     lease.reserve(needs).await
 }
@@ -222,8 +222,15 @@ pub(super) fn attempt(
             Some(limits) => match Box::pin(reserve(endpoint, limits, &mut invocation, &mut lease)).await {
                 Ok(over) => over,
                 Err(error) => {
+                    let error = match error {
+                        LeaseError::Store(error) => not_taken_up(&error),
+                        LeaseError::Lost | LeaseError::Overdue => {
+                            tracing::warn!(operation = %lease.id(), "a call was not started: its limits were reserved so late that another attempt has taken the operation over; check the store");
+                            busy()
+                        }
+                    };
                     lease.abandon();
-                    return account.close(Reply::from_error(&not_taken_up(&error)));
+                    return account.close(Reply::from_error(&error));
                 }
             },
         };

@@ -64,8 +64,9 @@ pub struct Record {
     /// The number under which the operation reserves parts of limits; `None` if its endpoint has no limits. A later
     /// operation with the same id, after this record has expired, has another number.
     pub serial: Option<NonZeroU64>,
-    /// Whether all that the operation has reserved of limits is given back: the operation was refused, and no attempt has
-    /// acted. The process may have been killed before it gave anything back, so a retry gives it back again.
+    /// Whether the operation gives back what it has reserved of the limits of its endpoint: it has ended with a refusal, and
+    /// no attempt has acted. The process may have been killed before it gave anything back, so a retry gives it back
+    /// again. Only a completed record with a `serial` has this mark; in any other record, it is not kept.
     pub gives_back: bool,
 }
 
@@ -128,9 +129,11 @@ pub enum DecodeError {
 
 /// The newest format that [`Record::encode`] writes. Earlier formats can still be read: format 1 has neither origin nor
 /// settlement. Format 2 has no serial number, and is still written for records without one, so that an earlier version
-/// of this crate can read them.
-const FORMAT: u8 = 3;
+/// of this crate can read them. Format 4 is format 3 for a completed record that [gives back](Record::gives_back).
+const FORMAT: u8 = GIVES_BACK;
 const WITHOUT_SERIAL: u8 = 2;
+const WITH_SERIAL: u8 = 3;
+const GIVES_BACK: u8 = 4;
 
 pub(crate) const IN_PROGRESS: u8 = 0;
 const RELEASED: u8 = 1;
@@ -140,9 +143,6 @@ pub(crate) const UNKNOWN: u8 = 4;
 
 /// A bit in the second byte, next to the state: the record has a settlement. Stores count records by the second byte.
 pub(crate) const SETTLED: u8 = 0x80;
-/// A bit in the second byte: the operation gives back what it has reserved. Only records of operations that have ended
-/// have it, and stores do not count those.
-const GIVES_BACK: u8 = 0x40;
 
 impl Record {
     /// The record of the first attempt at a new operation.
@@ -181,9 +181,12 @@ impl Record {
             });
         let mut bytes = Vec::with_capacity(length);
         let settled = if self.settlement.is_some() { SETTLED } else { 0 };
-        let gives_back = if self.gives_back { GIVES_BACK } else { 0 };
-        let format = if self.serial.is_some() { FORMAT } else { WITHOUT_SERIAL };
-        bytes.extend([format, tag | settled | gives_back]);
+        let format = match self.serial {
+            None => WITHOUT_SERIAL,
+            Some(_) if self.gives_back && tag == COMPLETED => GIVES_BACK,
+            Some(_) => WITH_SERIAL,
+        };
+        bytes.extend([format, tag | settled]);
         bytes.extend(self.epoch.to_be_bytes());
         bytes.extend(self.fingerprint.as_bytes());
         put_text(&mut bytes, self.origin.as_text());
@@ -244,10 +247,9 @@ impl Record {
             1 => None,
             _ => take_settlement(tag, &mut bytes)?.map(Arc::new),
         };
-        let bits = if format == 1 { 0 } else { SETTLED | GIVES_BACK };
-        let state = match tag & !bits {
+        let state = match if format == 1 { tag } else { tag & !SETTLED } {
             COMPLETED => State::Completed(read_response(bytes, body)?),
-            _ if !bytes.is_empty() => return Err(DecodeError::Damaged),
+            _ if !bytes.is_empty() || format == GIVES_BACK => return Err(DecodeError::Damaged),
             IN_PROGRESS => State::InProgress,
             RELEASED => State::Released,
             NOT_KEPT => State::NotKept,
@@ -261,7 +263,7 @@ impl Record {
             state,
             settlement,
             serial,
-            gives_back: tag & bits & GIVES_BACK != 0,
+            gives_back: format == GIVES_BACK,
         })
     }
 }
@@ -359,7 +361,7 @@ mod tests {
                 ..settled.clone()
             };
             let giving_back = Record {
-                gives_back: true,
+                gives_back: matches!(limited.state, State::Completed(_)),
                 ..limited.clone()
             };
             [record, settled, limited, giving_back]
@@ -434,6 +436,22 @@ mod tests {
             .unwrap();
         bytes[at..at + 8].fill(0xff);
         assert_eq!(Record::decode(bytes.into()), Err(DecodeError::Damaged));
+    }
+
+    #[test]
+    fn only_a_completed_record_gives_back() {
+        for record in records().into_iter().filter(|record| record.serial.is_some()) {
+            let is_completed = matches!(record.state, State::Completed(_));
+            let mut bytes = record.encode();
+            bytes[0] = GIVES_BACK;
+            let gives_back = Record::decode(bytes.into()).map(|record| record.gives_back);
+            let expected = if is_completed {
+                Ok(true)
+            } else {
+                Err(DecodeError::Damaged)
+            };
+            assert_eq!(gives_back, expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod auditing;
 mod limits;
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,7 +149,11 @@ async fn every_state_is_returned_as_written(store: &dyn Store, id: OperationId) 
     ];
     let mut expected = None;
     for state in states {
-        let written = record(u32::MAX, state);
+        let written = Record {
+            serial: NonZeroU64::new(u64::MAX),
+            gives_back: matches!(state, State::Completed(_)),
+            ..record(u32::MAX, state)
+        };
         let revision = write(store, id, expected, written.clone()).await;
         let (found, record, _) = held(store, id).await;
         assert!(

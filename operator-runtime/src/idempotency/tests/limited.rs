@@ -70,6 +70,8 @@ struct History<'s> {
     last: BTreeMap<usize, (NonZeroU64, bool)>,
     /// The attempts that still run, the oldest first.
     late: VecDeque<Late>,
+    /// The attempts that have not reserved yet, the oldest first.
+    waiting: VecDeque<(usize, Lease)>,
     /// By key, how many attempts have begun.
     begun: BTreeMap<usize, u32>,
     reached: Reached,
@@ -122,6 +124,7 @@ impl History<'_> {
         match step {
             Step::Call { key, ends } => self.call(key, ends).await,
             Step::End { ending } => self.end_late(ending).await,
+            Step::GoOn { ends } => self.go_on(ends).await,
             Step::Settle { key, is_done } => self.settle(key, is_done).await,
             Step::Wait { seconds } => self.clock.advance(SECOND * seconds),
             Step::Sweep => drop(self.operations.sweep().await.unwrap()),
@@ -162,9 +165,40 @@ impl History<'_> {
             draft: &None,
         };
         match self.operations.clone().admit(&asked).await.unwrap() {
+            Claim::Run(lease) if matches!(ends, Ends::BeforeReserving) => self.waiting.push_back((key, lease)),
             Claim::Run(lease) => self.run(key, lease, ends).await,
             Claim::Told(told) => self.told(key, told).await,
         }
+    }
+
+    /// An attempt that has waited reserves. If another attempt has claimed the operation meanwhile, nothing may change.
+    async fn go_on(&mut self, ends: Ends) {
+        let Some((key, mut lease)) = self.waiting.pop_front() else {
+            return;
+        };
+        // The clock of the timers stands still.
+        lease.asked_at -= LEASE;
+        if self.is_still_claimed(key, &lease).await {
+            self.reach("reserved late");
+            return self.run(key, lease, ends).await;
+        }
+        match lease.reserve(Ok(self.needs(key).to_vec())).await {
+            Err(LeaseError::Lost) => {
+                self.reach("lost its lease before it reserved");
+                lease.abandon();
+                self.operations.settle_doubts().await;
+            }
+            Ok(Some(over)) => assert!(matches!(lease.complete(over).await, Err(LeaseError::Lost))),
+            other => panic!("a lost attempt went on: {other:?}"),
+        }
+    }
+
+    async fn is_still_claimed(&self, key: usize, lease: &Lease) -> bool {
+        let id = self.id(key);
+        let page = self.operations.store().list(id..=id, None, 1).await.unwrap();
+        page.records
+            .iter()
+            .any(|listed| listed.record.as_ref() == Ok(&*lease.record))
     }
 
     async fn run(&mut self, key: usize, mut lease: Lease, ends: Ends) {
@@ -188,6 +222,7 @@ impl History<'_> {
         lease.handler_began();
         let ending = match ends {
             Ends::With(ending) => ending,
+            Ends::BeforeReserving => unreachable!("it has waited"),
             Ends::Late => {
                 self.late.push_back(Late {
                     key,
@@ -319,7 +354,7 @@ impl History<'_> {
         let ends = match ends {
             Ends::With(ending) => outcome(ending, 1),
             // A killed process commits nothing, so a panic stands for it.
-            Ends::Late | Ends::Killed | Ends::KilledAfterRefusal => HandlerOutcome::Panicked,
+            Ends::BeforeReserving | Ends::Late | Ends::Killed | Ends::KilledAfterRefusal => HandlerOutcome::Panicked,
         };
         let asked = TransactionAsked {
             id: self.id(key),
@@ -437,6 +472,7 @@ fn hold(name: &str, store: &Arc<dyn Store>, clock: &ManualClock, count: u32) {
             effects: BTreeMap::new(),
             last: BTreeMap::new(),
             late: VecDeque::new(),
+            waiting: VecDeque::new(),
             begun: BTreeMap::new(),
             reached: Reached::new(),
         };
@@ -464,6 +500,8 @@ fn hold(name: &str, store: &Arc<dyn Store>, clock: &ManualClock, count: u32) {
         "told",
         "ended late",
         "given back by a retry",
+        "reserved late",
+        "lost its lease before it reserved",
         "killed after a later attempt was refused",
         "settled: done",
         "settled: not done",

@@ -238,7 +238,11 @@ fn what_serde_copies_at_each_level_is_bounded() {
     // A name with escapes is copied as well.
     let long = format!("{{\"{}\":{{}}}}", "\\n".repeat(200_000));
     for (depth, expected) in [(1, ""), (100, TOO_DEEP)] {
-        assert_eq!(decoded::<Names>(&nested(depth, r#"{"a":$}"#, &long)).told, expected, "{depth}");
+        assert_eq!(
+            decoded::<Names>(&nested(depth, r#"{"a":$}"#, &long)).told,
+            expected,
+            "{depth}"
+        );
     }
 }
 

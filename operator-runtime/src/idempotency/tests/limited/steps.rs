@@ -15,6 +15,10 @@ pub(super) enum Step {
     End {
         ending: Ending,
     },
+    /// The attempt that has waited longest reserves, and goes on.
+    GoOn {
+        ends: Ends,
+    },
     Settle {
         key: usize,
         is_done: bool,
@@ -25,9 +29,11 @@ pub(super) enum Step {
     Sweep,
 }
 
-/// How an attempt ends whose handler begins.
+/// How an attempt ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ends {
+    /// The attempt waits before it reserves, perhaps for longer than its lease, and goes on in a later step.
+    BeforeReserving,
     With(Ending),
     /// The handler runs until a later step, perhaps for longer than its lease.
     Late,
@@ -38,22 +44,26 @@ pub(super) enum Ends {
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let ends = prop_oneof![
-        4 => Just(Ends::With(Ending::Done)),
-        2 => Just(Ends::With(Ending::Refused)),
-        1 => Just(Ends::With(Ending::Later)),
-        2 => Just(Ends::With(Ending::Retryable)),
-        1 => Just(Ends::With(Ending::Failed)),
-        1 => Just(Ends::With(Ending::Panics)),
-        1 => Just(Ends::With(Ending::TakesTooLong)),
-        2 => Just(Ends::With(Ending::IsInDoubt)),
-        2 => Just(Ends::Late),
-        3 => Just(Ends::Killed),
-        1 => Just(Ends::KilledAfterRefusal),
-    ];
+    let ends = || {
+        prop_oneof![
+            4 => Just(Ends::With(Ending::Done)),
+            2 => Just(Ends::With(Ending::Refused)),
+            1 => Just(Ends::With(Ending::Later)),
+            2 => Just(Ends::With(Ending::Retryable)),
+            1 => Just(Ends::With(Ending::Failed)),
+            1 => Just(Ends::With(Ending::Panics)),
+            1 => Just(Ends::With(Ending::TakesTooLong)),
+            2 => Just(Ends::With(Ending::IsInDoubt)),
+            2 => Just(Ends::Late),
+            3 => Just(Ends::Killed),
+            1 => Just(Ends::KilledAfterRefusal),
+        ]
+    };
     let key = 0..AMOUNTS.len();
     let step = prop_oneof![
-        10 => (key.clone(), ends).prop_map(|(key, ends)| Step::Call { key, ends }),
+        10 => (key.clone(), prop_oneof![9 => ends(), 1 => Just(Ends::BeforeReserving)])
+            .prop_map(|(key, ends)| Step::Call { key, ends }),
+        1 => ends().prop_map(|ends| Step::GoOn { ends }),
         2 => prop_oneof![Just(Ending::Done), Just(Ending::Refused), Just(Ending::Retryable)]
             .prop_map(|ending| Step::End { ending }),
         3 => (key, any::<bool>()).prop_map(|(key, is_done)| Step::Settle { key, is_done }),
