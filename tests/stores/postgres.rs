@@ -15,6 +15,7 @@ mod proxy;
 mod reads;
 mod reserved;
 mod roles;
+mod too_late;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,12 +1,10 @@
-//! Reservations of limits: the first one of a transactional operation is sent together with its claim, and one that comes
-//! too late is given back.
+//! The first reservation of an operation is sent together with its claim.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use operator_runtime::testing::Client;
 use operator_runtime::tokio_postgres::{self, NoTls};
-use operator_runtime::{App, Config, Error, Postgres, Settings, Tx, endpoints, operator_api};
+use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api};
 use serde_json::{Value, json};
 use tests::services::Postgres as Server;
 
@@ -48,22 +46,6 @@ async fn limited(
 ) -> Result<bool, Error> {
     free(tx, format!("{order}, {cents} cents")).await
 }
-
-/// Notes an order elsewhere, within a limit.
-#[operator_api(POST, "/note", effect = rerunnable)]
-#[operator(limit(calls = 3, within = "24h"))]
-async fn note(
-    notes: &Notes,
-    /// What to note.
-    order: String,
-) -> bool {
-    notes.0.lock().unwrap().push(order);
-    true
-}
-
-/// What the handlers of both servers have noted.
-#[derive(Clone, Default)]
-struct Notes(Arc<Mutex<Vec<String>>>);
 
 async fn status(client: &Client, name: &str, inputs: Value) -> u16 {
     client.call(name, &inputs).await.status.as_u16()
@@ -165,54 +147,15 @@ async fn a_locked_table_of_limits_makes_no_call_fail() {
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
 }
 
-/// A server that reserves only after another one has taken its operation over must not start the handler, and must leave
-/// nothing reserved.
-#[tokio::test]
-async fn an_attempt_that_reserves_too_late_does_not_act() {
-    let server = Server::start(&[]);
-    let (notes, lease) = (Notes::default(), Duration::from_millis(100));
-    let settings = Settings::default().lease(lease).renew_every(lease / 4);
-    let open = async || {
-        let app = App::new().only(endpoints![note]).state(notes.clone());
-        let app = app.config(Config::new().operations(settings));
-        Client::new(app.store(connect(&server.url()).await)).await.unwrap()
-    };
-    let (one, other) = (open().await, open().await);
-    let person = connected(&server).await;
-    person.batch_execute("BEGIN; LOCK TABLE operator_limits").await.unwrap();
-    let body = json!({ "order": "a" });
-    let calls = [one, other].map(|client| client.with_idempotency_key("a"));
-    let unlocking = async {
-        // Each attempt waits for the table, the second one once the lease of the first one has run out.
-        while waiting(&person).await < 2 {}
-        person.batch_execute("COMMIT").await.unwrap();
-    };
-    let all = async { tokio::join!(calls[0].call("note", &body), calls[1].call("note", &body), unlocking) };
-    let (one, other, ()) = tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
-    let mut statuses = [one.status.as_u16(), other.status.as_u16()];
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
-    assert_eq!(*notes.0.lock().unwrap(), ["a"]);
-    // The part of the attempt that was too late is given back in the background.
-    let counted = async { while reserved(&person).await != 1 {} };
-    tokio::time::timeout(Duration::from_secs(20), counted).await.unwrap();
-}
-
-/// How many parts of limits are reserved.
-async fn reserved(person: &tokio_postgres::Client) -> i64 {
-    let reserved = person.query_one("SELECT count(*) FROM operator_reservations", &[]);
-    reserved.await.unwrap().get(0)
-}
-
 /// The connection of a person.
-async fn connected(server: &Server) -> tokio_postgres::Client {
+pub(crate) async fn connected(server: &Server) -> tokio_postgres::Client {
     let (person, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
     person
 }
 
 /// How many wait for a lock.
-async fn waiting(person: &tokio_postgres::Client) -> i64 {
+pub(crate) async fn waiting(person: &tokio_postgres::Client) -> i64 {
     let waiting = person.query_one("SELECT count(*) FROM pg_locks WHERE NOT granted", &[]);
     waiting.await.unwrap().get(0)
 }

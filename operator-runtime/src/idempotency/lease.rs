@@ -40,8 +40,10 @@ pub(crate) struct Lease {
     pub(super) revision: Revision,
     /// The record with which the attempt claimed the operation.
     pub(super) record: Arc<Record>,
-    /// A time before the record was written.
-    pub(super) asked_at: Instant,
+    /// A time before the record, or the last renewal, was written.
+    pub(super) held_at: Instant,
+    /// Whether the handler itself has begun, so that a refusal is the handler's.
+    pub(crate) handler_began: bool,
     pub(super) renewals: u32,
     /// A renewal was sent but not answered, so the store may have written the renewal.
     pub(super) in_doubt: bool,
@@ -62,8 +64,6 @@ pub(super) struct Values {
     pub(super) anew: Vec<LimitedValue>,
     /// Reserved by an earlier attempt, which may have acted.
     pub(super) taken_over: Vec<LimitedValue>,
-    /// Whether the handler has begun in this attempt.
-    pub(super) handler_began: bool,
     /// Whether the operation has ended, and gives back what any of its attempts has reserved.
     pub(super) everything: bool,
 }
@@ -94,11 +94,26 @@ impl Lease {
         if !machine::may_renew(self.renewals, self.max_execution, &self.operations.settings) {
             return Err(LeaseError::Overdue);
         }
+        let now = timer_now();
         self.in_doubt = true;
         self.write(self.record(State::InProgress), Audit::Nothing).await?;
         self.in_doubt = false;
+        self.held_at = now;
         self.renewals += 1;
         Ok(())
+    }
+
+    /// Renews the lease if it was not renewed for a time, before the handler starts. Another attempt may have taken the
+    /// operation over meanwhile, and may have given back what the operation has reserved of limits.
+    ///
+    /// # Errors
+    /// The same as for [`renew`](Self::renew). Then the handler must not start.
+    pub(crate) async fn confirm(&mut self) -> Result<(), LeaseError> {
+        if timer_now().saturating_duration_since(self.held_at) < self.renew_every() {
+            return Ok(());
+        }
+        // Boxed, because hardly any call needs this.
+        Box::pin(self.renew()).await
     }
 
     /// Records the outcome, wakes waiting duplicates, and returns the answer for the caller.
@@ -110,10 +125,12 @@ impl Lease {
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
+        // Of an operation at most once, only an attempt that has not acted is followed by another one.
+        let has_not_acted = self.handler_began || self.record.epoch == 1 || !self.effect.may_run_again();
         self.reserved = self
             .reserved
             .take()
-            .and_then(|reserved| limiting::given_back(reserved, self.record.epoch, &state, &answer));
+            .and_then(|reserved| limiting::given_back(reserved, has_not_acted, &state, &answer));
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let gives_back = self.reserved.as_ref().is_some_and(|values| values.everything)
             && self.record.serial.is_some()
@@ -125,11 +142,9 @@ impl Lease {
         });
         async move {
             let written = self.write(record, audit).await;
-            // The reserved amount is given back only after the record is written. An attempt that has lost its lease fails
-            // to write it. Then its handler may know less than its successor.
-            if let Some(values) = &self.reserved
-                && (written.is_ok() || !values.handler_began)
-            {
+            // If the record is not written, a handler has not refused the operation: its lease may be lost, and a later
+            // attempt may have acted. Without a handler, nothing was done with what this attempt has reserved.
+            if self.reserved.is_some() && (written.is_ok() || !self.handler_began) {
                 // The future is boxed, so that a call without limits does not need space for it.
                 Box::pin(self.give_back()).await;
             }

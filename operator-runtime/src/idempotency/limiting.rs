@@ -8,7 +8,7 @@ use super::doubtful::DoubtfulClaim;
 use super::lease::{Lease, LeaseError, Values};
 use super::operations::Operations;
 use super::outcome::{Answer, HandlerOutcome};
-use crate::clock::{Clock as _, LAST_OF_9999, SystemClock, timer_now};
+use crate::clock::{Clock as _, LAST_OF_9999, SystemClock};
 use crate::fail_point::FailPoint;
 use crate::limit::sentence::{Over, Room};
 use crate::limit::{Holder, Limit, LimitedValue, Reservation, Reserved};
@@ -136,8 +136,8 @@ impl Lease {
             let Some(reservation) = needed.reservation(holder) else {
                 return Ok(Some(needed.over(None, may_have_acted)));
             };
-            // A first attempt has reserved the part itself, even if the answer is lost, or says that an earlier request of
-            // this attempt has reserved it.
+            // What a first attempt finds reserved, a lost request of its own has reserved, or a later attempt, of which this
+            // one gives nothing back.
             let is_first = holder.epoch == 1;
             if is_first {
                 values.anew.push(needed.value);
@@ -156,19 +156,8 @@ impl Lease {
                 }
             }
         }
-        // After a long time, a successor may have taken the operation over, and may have given back what the operation has
-        // reserved. Then this attempt must not act: what it has reserved would be given back by the next retry.
-        if timer_now().saturating_duration_since(self.asked_at) >= self.renew_every() {
-            self.renew().await?;
-        }
+        self.confirm().await?;
         Ok(None)
-    }
-
-    /// Notes that the handler itself has begun, so that a refusal is the handler's.
-    pub(crate) fn handler_began(&mut self) {
-        if let Some(values) = &mut self.reserved {
-            values.handler_began = true;
-        }
     }
 
     /// Releases the operation in the background, and gives back what this attempt has reserved, because the handler must
@@ -179,13 +168,14 @@ impl Lease {
         }
         let tracker = self.operations.doubtful.clone();
         tracker.spawn(async move {
-            DoubtfulClaim::of_lease(&self).take_back().await;
+            // Before a later attempt can take it over.
             self.give_back().await;
+            DoubtfulClaim::of_lease(&self).take_back().await;
         });
     }
 
-    /// Gives back what is reserved, after the outcome is recorded. If this fails, or the process is killed first, a
-    /// retry gives it back, or it ends with its window.
+    /// Gives back what is reserved. If this fails, or the process is killed first, it ends with its window, or before, if a
+    /// retry gives it back.
     pub(super) async fn give_back(&self) {
         let holder = holder(self.id, &self.record);
         let Some(values) = &self.reserved else { return };
@@ -194,7 +184,7 @@ impl Lease {
                 return;
             };
             if let Err(error) = limits.give_back(holder, Some(*value)).await {
-                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until a retry gives it back or its window has passed");
+                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until its window has passed, or until a retry gives it back");
             }
         }
     }
@@ -203,9 +193,15 @@ impl Lease {
 /// What is given back of `values` after an attempt that ended with this state and answer.
 ///
 /// An attempt has not acted if it was refused, or if it ended with "not now". After any other failure it may have acted.
-/// What an earlier attempt has reserved is given back only if the handler itself refuses the operation for good: only the
-/// handler can find out that the earlier attempt has not acted. A first attempt may also be refused before its handler.
-pub(super) fn given_back(mut values: Box<Values>, epoch: u32, state: &State, answer: &Answer) -> Option<Box<Values>> {
+/// What an earlier attempt has reserved is given back only if the operation is refused for good, and no attempt has acted:
+/// `has_not_acted` says that there was no earlier attempt, that none of them can have acted, or that the handler has
+/// refused, which is the only one to find out what they did.
+pub(super) fn given_back(
+    mut values: Box<Values>,
+    has_not_acted: bool,
+    state: &State,
+    answer: &Answer,
+) -> Option<Box<Values>> {
     let Answer::Response { response, kind } = answer else {
         return None;
     };
@@ -214,7 +210,7 @@ pub(super) fn given_back(mut values: Box<Values>, epoch: u32, state: &State, ans
         return None;
     }
     let is_kept = matches!(state, State::Completed(_) | State::NotKept);
-    values.everything = is_refused && is_kept && (values.handler_began || epoch == 1);
+    values.everything = is_refused && is_kept && has_not_acted;
     if !values.everything {
         values.taken_over.clear();
     }
@@ -240,7 +236,7 @@ impl Operations {
             Ok::<_, StoreError>(())
         };
         if let Err(error) = giving_back.await {
-            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until a retry gives it back or its window has passed");
+            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until its window has passed, or until a retry gives it back");
         }
     }
 

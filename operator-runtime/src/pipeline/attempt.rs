@@ -52,25 +52,49 @@ pub(super) async fn run(
             Err(_) => return HandlerOutcome::refused(&Error::retryable(large::WAITED_TOO_LONG)),
         }
     };
+    let started = endpoint.slow.is_some().then(timer_now);
+    let mut left = limit;
+    if invocation.extracts() {
+        // The extractors' future is boxed, so that a call without extractors does not reserve space for it. Their time counts
+        // toward the time limit.
+        let began = timer_now();
+        let extracting = Box::pin(execute(invocation.extract(), limit, lease.as_deref_mut()));
+        match extracting.await {
+            Ok(Ok(())) => left = limit.saturating_sub(began.elapsed()),
+            Ok(Err(error)) => return outcome(endpoint, limit, in_transaction, Ok(Err(error))),
+            Err(stopped) => return outcome(endpoint, limit, in_transaction, Err(stopped)),
+        }
+    }
+    if let Some(lease) = lease.as_deref_mut()
+        && let Err(error) = lease.confirm().await
+    {
+        tracing::warn!(%error, "a handler was not started, because its lease could not be renewed in time: check the store");
+        return HandlerOutcome::refused(&busy());
+    }
     let mut began = false;
     let begins = &mut began;
     let handler = async move {
-        if invocation.extracts() {
-            // The extractors' future is boxed, so that a call without extractors does not reserve space for it.
-            Box::pin(invocation.extract()).await?;
-        }
         let handler = large::run(effort, || (endpoint.endpoint.run)(&mut invocation, transaction));
         drop(turn);
         let handler = handler?;
         *begins = true;
         handler.await
     };
-    let started = endpoint.slow.is_some().then(timer_now);
-    let ended = execute(handler, limit, lease.as_deref_mut()).await;
-    if began && let Some(lease) = lease {
-        lease.handler_began();
+    let ended = execute(handler, left, lease.as_deref_mut()).await;
+    if let Some(lease) = lease {
+        lease.handler_began = began;
     }
     endpoint.note_pause(started);
+    outcome(endpoint, limit, in_transaction, ended)
+}
+
+/// How a handler or its extractors have ended.
+fn outcome(
+    endpoint: &PreparedEndpoint,
+    limit: Duration,
+    in_transaction: bool,
+    ended: Result<Result<AnswerBytes, Error>, Stopped>,
+) -> HandlerOutcome {
     match ended {
         Ok(Ok(AnswerBytes(body))) => HandlerOutcome::Finished {
             response: Response {
@@ -225,7 +249,7 @@ pub(super) fn attempt(
                     let error = match error {
                         LeaseError::Store(error) => not_taken_up(&error),
                         LeaseError::Lost | LeaseError::Overdue => {
-                            tracing::warn!(operation = %lease.id(), "a call was not started: its limits were reserved so late that another attempt has taken the operation over; check the store");
+                            tracing::warn!(operation = %lease.id(), %error, "a handler was not started, because its limits were reserved too late: check the store");
                             busy()
                         }
                     };
@@ -239,7 +263,7 @@ pub(super) fn attempt(
             None => run(endpoint, invocation, limit, TransactionSlot(None), Some(&mut lease)).await,
         };
         FailPoint::BeforeCommit.pass();
-        let id = lease.id();
+        let (id, began) = (lease.id(), lease.handler_began);
         let recorded = lease.complete(outcome).await;
         FailPoint::AfterCommit.pass();
         let effect = account.endpoint().endpoint.effect;
@@ -248,6 +272,10 @@ pub(super) fn attempt(
         }
         let reply = match recorded {
             Ok(answer) => reply_of(answer, effect, Some(id)),
+            Err(LeaseError::Lost) if !began => {
+                tracing::warn!(operation = %id, "a handler was not started, because another attempt has taken its operation over: check the store");
+                Reply::from_error(&busy())
+            }
             Err(error) => {
                 tracing::error!(%error, "the outcome of a handler was not recorded: check the store");
                 Reply::from_error(&not_recorded())

@@ -177,7 +177,7 @@ impl History<'_> {
             return;
         };
         // The clock of the timers stands still.
-        lease.asked_at -= LEASE;
+        lease.held_at -= LEASE;
         if self.is_still_claimed(key, &lease).await {
             self.reach("reserved late");
             return self.run(key, lease, ends).await;
@@ -219,7 +219,7 @@ impl History<'_> {
             lease.complete(over).await.unwrap();
             return self.give_back(operation, taken_over);
         }
-        lease.handler_began();
+        lease.handler_began = true;
         let ending = match ends {
             Ends::With(ending) => ending,
             Ends::BeforeReserving => unreachable!("it has waited"),

@@ -17,6 +17,7 @@ pub(super) async fn check(limits: &dyn Limits, advance: &impl AsyncFn(Duration))
     the_sum_stays_within_the_maximum(limits).await;
     an_operation_counts_once(limits).await;
     a_late_attempt_gives_nothing_back(limits).await;
+    a_late_reservation_counts_only_for_a_time(limits).await;
     everything_of_an_operation_is_given_back(limits).await;
     the_largest_amounts_are_exact(limits).await;
     every_step_is_as_the_model_says(limits).await;
@@ -144,6 +145,32 @@ async fn a_late_attempt_gives_nothing_back(limits: &dyn Limits) {
     }
     let answer = reserve(limits, asked(value, holder(2, 1), 10, 10)).await;
     assert!(is_granted(answer, true), "there is room again: {answer:?}");
+}
+
+/// A first attempt reserves after a later one. A store may count both until one of the two asks again.
+async fn a_late_reservation_counts_only_for_a_time(limits: &dyn Limits) {
+    let value = value("late reservation");
+    for epoch in [1, 2, 3] {
+        reserve(limits, asked(value, holder(1, 2), 5, 20)).await;
+        reserve(limits, asked(value, holder(1, 1), 5, 20)).await;
+        match epoch {
+            3 => {
+                let answer = reserve(limits, asked(value, holder(1, 3), 5, 20)).await;
+                assert!(is_granted(answer, false), "a later attempt takes over: {answer:?}");
+            }
+            epoch => give_back(limits, holder(1, epoch), Some(value)).await,
+        }
+        let left = if epoch == 2 { 0 } else { 5 };
+        assert_eq!(used(limits, value).await, left, "an operation counts once");
+        let answer = reserve(limits, asked(value, holder(2, 1), 20 - left, 20)).await;
+        assert!(is_granted(answer, true), "there is room for the rest: {answer:?}");
+        let answer = reserve(limits, asked(value, holder(3, 1), 1, 20)).await;
+        let is_told = matches!(answer, Reserved::Over { used: 20, .. });
+        assert!(is_told, "there is no room for more: {answer:?}");
+        for holder in [holder(1, 3), holder(2, 1)] {
+            give_back(limits, holder, Some(value)).await;
+        }
+    }
 }
 
 async fn everything_of_an_operation_is_given_back(limits: &dyn Limits) {

@@ -40,9 +40,14 @@ const RESERVE: &str = "WITH ended AS (
     SELECT used, last IS NOT NULL FROM counted";
 /// Whether the claim that was sent before the reservation has written its record.
 const CLAIMED: &str = "EXISTS (SELECT FROM {schema}operator_operations WHERE id = $7 AND revision = $8)";
-/// Removes what has ended.
+/// Removes what has ended, and all but one of an operation's reservations: a first attempt that reserves late does not look
+/// for what a later attempt has reserved.
 const EXPIRE: &str = "WITH ended AS (
-        DELETE FROM {schema}operator_reservations WHERE value = $1 AND ends <= clock_timestamp() RETURNING amount
+        DELETE FROM {schema}operator_reservations AS held WHERE value = $1
+            AND (ends <= clock_timestamp() OR serial = $2 AND EXISTS (
+                SELECT FROM {schema}operator_reservations AS kept WHERE kept.value = $1 AND kept.serial = $2
+                    AND kept.ends > clock_timestamp() AND (kept.epoch, kept.ends) > (held.epoch, held.ends)))
+        RETURNING amount
     ), freed AS (SELECT sum(amount)::bigint AS amount FROM ended)
     UPDATE {schema}operator_limits AS held SET used = held.used - freed.amount FROM freed
     WHERE held.value = $1 AND freed.amount IS NOT NULL";
@@ -77,8 +82,9 @@ const ROOM_IN: &str = "SELECT coalesce(
             FROM {schema}operator_reservations WHERE value = $1), 0)";
 const GIVE_BACK: &str = "WITH given AS (
         DELETE FROM {schema}operator_reservations WHERE value = $1 AND serial = $2 AND epoch <= $3 RETURNING amount
-    )
-    UPDATE {schema}operator_limits AS held SET used = held.used - given.amount FROM given WHERE held.value = $1";
+    ), freed AS (SELECT sum(amount)::bigint AS amount FROM given)
+    UPDATE {schema}operator_limits AS held SET used = held.used - freed.amount FROM freed
+    WHERE held.value = $1 AND freed.amount IS NOT NULL";
 /// The values of which an operation holds something. All reservations are read, because only a person who settles an
 /// operation needs this.
 const HELD_BY: &str = "SELECT value FROM {schema}operator_reservations WHERE serial = $1 AND epoch <= $2";
@@ -194,7 +200,7 @@ pub(super) async fn reserve(
     let parameters: [&(dyn ToSql + Sync); 6] = [&value, &serial, &epoch, &amount, &max, &window];
     if may_be_held {
         let expire = session.prepare_cached(&sql.expire).await?;
-        session.execute(&expire, &parameters[..1]).await?;
+        session.execute(&expire, &parameters[..2]).await?;
         let take_over = session.prepare_cached(&sql.take_over).await?;
         if let Some(row) = session.query_opt(&take_over, &parameters).await? {
             let (used, granted, own): (i64, bool, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);

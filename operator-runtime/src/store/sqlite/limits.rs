@@ -99,12 +99,24 @@ impl Records {
 
 fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::Result<Reserved> {
     let value = asked.value.as_bytes();
-    let counted = end_before(connection, value, now)?;
-    // The first attempt at an operation has no reservation yet, so it need not look for one.
-    let own = match asked.holder.epoch {
-        ..=1 => None,
+    let mut counted = end_before(connection, value, now)?;
+    // The first attempt at an operation has no reservation yet, so it need not look for one. If it is late, a later attempt
+    // may have one, and the next attempt finds both.
+    let mut own = match asked.holder.epoch {
+        ..=1 => Vec::new(),
         _ => own(connection, value, asked.holder)?,
     };
+    let latest = own
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, own)| own.epoch)
+        .map(|(place, _)| place);
+    let latest = latest.map(|place| own.swap_remove(place));
+    if !own.is_empty() {
+        counted -= remove_all(connection, &own)?;
+        write_used(connection, value, counted)?;
+    }
+    let own = latest;
     let (amount, max) = (signed(asked.amount), signed(asked.max));
     let more = (amount - own.as_ref().map_or(0, |own| own.amount)).max(0);
     let room = (max - counted).max(0);
@@ -180,22 +192,18 @@ fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
     Ok(used.unwrap_or(0))
 }
 
-/// The reservation of one operation, which is usually one of the newest.
-fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Option<Own>> {
+/// The reservations of one operation: one, unless the first attempt was late.
+fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Vec<Own>> {
     connection
-        .prepare_cached(concat!(
-            "SELECT id, epoch, amount ",
-            of_value!(),
-            " AND serial = ?2 ORDER BY id DESC"
-        ))?
-        .query_row(params![value, holder.serial.get().cast_signed()], |row| {
+        .prepare_cached(concat!("SELECT id, epoch, amount ", of_value!(), " AND serial = ?2"))?
+        .query_map(params![value, holder.serial.get().cast_signed()], |row| {
             Ok(Own {
                 id: row.get(0)?,
                 epoch: row.get(1)?,
                 amount: row.get(2)?,
             })
-        })
-        .optional()
+        })?
+        .collect()
 }
 
 /// Writes the sum into the newest reservation that is left, if there is one.
@@ -217,6 +225,12 @@ fn remove(connection: &Connection, id: i64) -> rusqlite::Result<()> {
         .map(drop)
 }
 
+/// Returns the sum of what is removed.
+fn remove_all(connection: &Connection, all: &[Own]) -> rusqlite::Result<i64> {
+    all.iter().try_for_each(|own| remove(connection, own.id))?;
+    Ok(all.iter().map(|own| own.amount).sum())
+}
+
 /// The time until reservations of this amount have ended. If all of them are less, the time until the last one has.
 fn room_in(connection: &Connection, value: &[u8; 32], amount: i64, now: i64) -> rusqlite::Result<Duration> {
     let mut reservations = connection.prepare_cached(concat!("SELECT ends, amount ", of_value!(), " ORDER BY id"))?;
@@ -233,11 +247,12 @@ fn room_in(connection: &Connection, value: &[u8; 32], amount: i64, now: i64) -> 
 }
 
 fn give_back(connection: &Connection, holder: Holder, value: &[u8; 32]) -> rusqlite::Result<()> {
-    let Some(own) = own(connection, value, holder)?.filter(|own| own.epoch <= holder.epoch) else {
+    let mut own = own(connection, value, holder)?;
+    own.retain(|own| own.epoch <= holder.epoch);
+    if own.is_empty() {
         return Ok(());
-    };
-    let left = used(connection, value)? - own.amount;
-    remove(connection, own.id)?;
+    }
+    let left = used(connection, value)? - remove_all(connection, &own)?;
     write_used(connection, value, left)
 }
 
