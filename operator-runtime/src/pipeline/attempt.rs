@@ -54,7 +54,8 @@ pub(super) async fn run(
     };
     let started = endpoint.slow.is_some().then(timer_now);
     let mut left = limit;
-    if invocation.extracts() {
+    let extracts = invocation.extracts();
+    if extracts {
         // The extractors' future is boxed, so that a call without extractors does not reserve space for it. Their time counts
         // toward the time limit.
         let began = timer_now();
@@ -65,7 +66,8 @@ pub(super) async fn run(
             Err(stopped) => return outcome(endpoint, limit, in_transaction, Err(stopped)),
         }
     }
-    if let Some(lease) = lease.as_deref_mut()
+    if (extracts || turn.is_some())
+        && let Some(lease) = lease.as_deref_mut()
         && let Err(error) = lease.confirm().await
     {
         tracing::warn!(%error, "a handler was not started, because its lease could not be renewed in time: check the store");

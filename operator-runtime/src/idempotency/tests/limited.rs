@@ -1,6 +1,7 @@
 //! Random histories of operations with two limits, compared with a second, naive implementation of the rules: reserving,
 //! giving back, ending with the window, crashes, retries, and settling by a person.
 
+mod late;
 mod reservations;
 mod steps;
 
@@ -14,6 +15,7 @@ use proptest::prelude::ProptestConfig;
 use proptest::test_runner::{RngAlgorithm, TestRunner};
 use tokio::runtime::Builder;
 
+use self::late::Late;
 use self::reservations::Reservations;
 use self::steps::{Ends, Step, steps};
 use super::reference::Ending;
@@ -22,7 +24,7 @@ use super::{Reached, YEARS};
 use crate::clock::{Clock as _, ManualClock};
 use crate::idempotency::admission::{Asked, Claim};
 use crate::idempotency::effect::Effect;
-use crate::idempotency::lease::{Lease, LeaseError};
+use crate::idempotency::lease::Lease;
 use crate::idempotency::limiting::Needed;
 use crate::idempotency::machine::{Finding, Settings};
 use crate::idempotency::operations::Operations;
@@ -75,14 +77,6 @@ struct History<'s> {
     /// By key, how many attempts have begun.
     begun: BTreeMap<usize, u32>,
     reached: Reached,
-}
-
-struct Late {
-    key: usize,
-    lease: Lease,
-    taken_over: [bool; 2],
-    /// The number of the attempt among those of its key.
-    attempt: u32,
 }
 
 impl History<'_> {
@@ -171,36 +165,6 @@ impl History<'_> {
         }
     }
 
-    /// An attempt that has waited reserves. If another attempt has claimed the operation meanwhile, nothing may change.
-    async fn go_on(&mut self, ends: Ends) {
-        let Some((key, mut lease)) = self.waiting.pop_front() else {
-            return;
-        };
-        // The clock of the timers stands still.
-        lease.held_at -= LEASE;
-        if self.is_still_claimed(key, &lease).await {
-            self.reach("reserved late");
-            return self.run(key, lease, ends).await;
-        }
-        match lease.reserve(Ok(self.needs(key).to_vec())).await {
-            Err(LeaseError::Lost) => {
-                self.reach("lost its lease before it reserved");
-                lease.abandon();
-                self.operations.settle_doubts().await;
-            }
-            Ok(Some(over)) => assert!(matches!(lease.complete(over).await, Err(LeaseError::Lost))),
-            other => panic!("a lost attempt went on: {other:?}"),
-        }
-    }
-
-    async fn is_still_claimed(&self, key: usize, lease: &Lease) -> bool {
-        let id = self.id(key);
-        let page = self.operations.store().list(id..=id, None, 1).await.unwrap();
-        page.records
-            .iter()
-            .any(|listed| listed.record.as_ref() == Ok(&*lease.record))
-    }
-
     async fn run(&mut self, key: usize, mut lease: Lease, ends: Ends) {
         let operation = lease.record.serial.unwrap();
         let taken_over = self.reserved.each_ref().map(|one| one.is_held(operation, self.now()));
@@ -254,30 +218,6 @@ impl History<'_> {
         self.ended(operation, attempt, ending, taken_over);
         if !matches!(ending, Ending::Refused | Ending::Later | Ending::Retryable) {
             self.has_acted(key, operation, attempt);
-        }
-    }
-
-    /// An attempt that was still running ends. If another attempt has begun meanwhile, nothing may change.
-    async fn end_late(&mut self, ending: Ending) {
-        let Some(Late {
-            key,
-            lease,
-            taken_over,
-            attempt,
-        }) = self.late.pop_front()
-        else {
-            return;
-        };
-        let operation = lease.record.serial.unwrap();
-        let is_last = self.begun[&key] == attempt;
-        match lease.complete(outcome(ending, 1)).await {
-            Ok(_) => {
-                assert!(is_last, "an attempt ended after another one had begun");
-                self.reach("ended late");
-                self.ended(operation, attempt, ending, taken_over);
-            }
-            Err(LeaseError::Lost) => self.reach("lost its lease"),
-            Err(error) => panic!("{error}"),
         }
     }
 
