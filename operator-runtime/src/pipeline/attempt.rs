@@ -56,7 +56,7 @@ pub(super) async fn run(
     let mut left = limit;
     let extracts = invocation.extracts();
     if extracts {
-        // The extractors' future is boxed, so that a call without extractors does not reserve space for it. Their time counts
+        // Boxed, so that a call without extractors does not reserve space for this future. The time of the extractors counts
         // toward the time limit.
         let began = timer_now();
         let extracting = Box::pin(execute(invocation.extract(), limit, lease.as_deref_mut()));
@@ -71,7 +71,8 @@ pub(super) async fn run(
         && let Err(error) = lease.confirm().await
     {
         tracing::warn!(%error, "a handler was not started, because its lease could not be renewed in time: check the store");
-        return HandlerOutcome::refused(&busy());
+        let detail = "The server could not reach its store of operations in time and has not started this call. Send the call again.";
+        return HandlerOutcome::refused(&Error::retryable(detail));
     }
     let mut began = false;
     let begins = &mut began;
