@@ -10,6 +10,7 @@ mod frozen;
 mod left_behind;
 mod lost_claim;
 mod lost_commit;
+mod opened;
 mod pooled;
 mod proxy;
 mod reads;

@@ -1,5 +1,5 @@
 //! A proxy in front of Postgres. It cuts a connection before a commit arrives, or before a commit is answered, and counts
-//! round trips.
+//! round trips and connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +43,7 @@ pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     cut: Arc<AtomicU8>,
     turns: Arc<Turns>,
+    connections: Arc<AtomicU32>,
 }
 
 /// How often the client has sent something after an answer of the server.
@@ -72,10 +73,12 @@ impl Proxy {
             address: listener.local_addr().unwrap(),
             cut: Arc::new(AtomicU8::new(Cut::Nothing as u8)),
             turns: Arc::default(),
+            connections: Arc::default(),
         };
         let line = proxy.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                line.connections.fetch_add(1, Ordering::SeqCst);
                 if !line.is(Cut::AllThatFollows) {
                     tokio::spawn(line.clone().carry(client, port));
                 }
@@ -101,6 +104,11 @@ impl Proxy {
     /// The round trips of all connections so far, if they send one after the other.
     pub(crate) fn round_trips(&self) -> u32 {
         self.turns.count.load(Ordering::SeqCst)
+    }
+
+    /// The number of connections so far, also of those that the client has given up.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::SeqCst)
     }
 
     async fn carry(self, client: TcpStream, port: u16) {

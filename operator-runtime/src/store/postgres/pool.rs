@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -25,6 +25,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Opening a session rarely takes longer than this, unless it waits for a pooler.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// A session that nobody waits for any more is given up if opening it takes this long.
+const UNWANTED: Duration = Duration::from_millis(250);
+
 /// A connection that was idle for less than this time is reused without a check.
 const TRUSTED: Duration = Duration::from_millis(500);
 
@@ -40,7 +43,10 @@ struct Shared {
     used: Use,
     guards: Guards,
     idle: Arc<Idle>,
+    /// One for each caller that has a connection or waits for one that becomes idle.
     permits: Arc<Semaphore>,
+    /// One for each session that exists or is being opened.
+    room: Arc<Semaphore>,
     /// Held by the one call that asks a full server for a session.
     asking: Mutex<()>,
 }
@@ -65,6 +71,7 @@ impl Pool {
             guards,
             idle,
             permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
             asking: Mutex::default(),
         }))
     }
@@ -101,15 +108,18 @@ impl Pool {
     }
 }
 
+/// A new session, or `None` if the server accepts no further session in time.
+type Opened = Result<Option<Session>, StoreError>;
+
 impl Shared {
     /// An idle session that can be used, or a new one. `None` if the server accepts no further session before `until`.
-    async fn session(&self, until: Instant) -> Result<Option<Session>, StoreError> {
+    async fn session(self: &Arc<Self>, until: Instant) -> Result<Option<Session>, StoreError> {
         while let Some(idle) = self.idle.take(self.used) {
             if let Some(session) = self.usable(idle).await? {
                 return Ok(Some(session));
             }
         }
-        let mut opening = pin!(self.open(until));
+        let mut opening = pin!(self.open_in_background(until));
         loop {
             let idle = tokio::select! {
                 biased;
@@ -144,11 +154,49 @@ impl Shared {
         }
     }
 
-    /// Opens a session, and waits while the server is full.
-    async fn open(&self, until: Instant) -> Result<Option<Session>, StoreError> {
-        let mut opened = self.open_once(until).await;
+    /// Opens a session once there is room for it. If another session becomes idle first, and the caller uses that one, the new
+    /// session becomes idle: otherwise busy callers would begin to open sessions again and again, and finish none.
+    async fn open_in_background(self: &Arc<Self>, until: Instant) -> Opened {
+        let Ok(Ok(room)) = timeout_at(until, Arc::clone(&self.room).acquire_owned()).await else {
+            return Ok(None);
+        };
+        let (caller, opened) = oneshot::channel();
+        let shared = Arc::clone(self);
+        tokio::spawn(async move { shared.open_for(caller, until, room).await });
+        opened.await.unwrap_or(Ok(None))
+    }
+
+    async fn open_for(
+        self: Arc<Self>,
+        mut caller: oneshot::Sender<Opened>,
+        until: Instant,
+        room: OwnedSemaphorePermit,
+    ) {
+        let mut opened = self.open(&mut caller, until).await;
+        if let Ok(Some(session)) = &mut opened {
+            session.room = Some(room);
+        }
+        if let Err(Ok(Some(unwanted))) = caller.send(opened)
+            && !self.permits.is_closed()
+        {
+            self.idle.put(self.used, unwanted);
+        }
+    }
+
+    /// Opens a session, and waits while the server is full and the caller waits.
+    async fn open(&self, caller: &mut oneshot::Sender<Opened>, until: Instant) -> Opened {
+        let mut opened = tokio::select! {
+            biased;
+            opened = self.open_once(until) => opened,
+            () = async { caller.closed().await; tokio::time::sleep(UNWANTED).await } => return Ok(None),
+        };
         if is(&opened, Failure::is_full) {
-            match timeout_at(until, self.open_when_there_is_room(until)).await {
+            let later = tokio::select! {
+                biased;
+                later = timeout_at(until, self.open_when_there_is_room(until)) => later,
+                () = caller.closed() => return Ok(None),
+            };
+            match later {
                 Ok(later) => opened = later,
                 // If this process has no session at all, the server may also be out of reach behind its pooler.
                 Err(_) if is(&opened, Failure::has_no_turn) && !self.servers.holds_sessions() => {}

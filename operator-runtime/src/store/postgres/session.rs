@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Client, Statement};
@@ -38,6 +39,9 @@ pub struct Session {
     /// The id of the server process that serves the session.
     backend: i32,
     pub(super) opened: Arc<Opened>,
+    /// The room of the session in its pool, for a new session once this one is closed. Only its end matters.
+    #[allow(dead_code, reason = "dropped with the session")]
+    pub(super) room: Option<OwnedSemaphorePermit>,
     statements: Mutex<HashMap<Box<str>, Statement>>,
 }
 
@@ -48,6 +52,7 @@ impl Session {
             way,
             backend,
             opened,
+            room: None,
             statements: Mutex::default(),
         }
     }
