@@ -42,7 +42,8 @@ pub(crate) struct Lease {
     pub(super) record: Arc<Record>,
     /// A time before the record, or the last renewal, was written.
     pub(super) held_at: Instant,
-    /// Whether the handler itself has begun, so that a refusal is the handler's.
+    /// Whether the handler itself has begun, so that a refusal is the handler's. An extractor that has panicked or run out of
+    /// time counts as well, because nobody knows what it has done.
     pub(crate) handler_began: bool,
     pub(super) renewals: u32,
     /// A renewal was sent but not answered, so the store may have written the renewal.
@@ -94,43 +95,55 @@ impl Lease {
         if !machine::may_renew(self.renewals, self.max_execution, &self.operations.settings) {
             return Err(LeaseError::Overdue);
         }
+        self.renew_now().await?;
+        self.renewals += 1;
+        Ok(())
+    }
+
+    async fn renew_now(&mut self) -> Result<(), LeaseError> {
         let now = timer_now();
         self.in_doubt = true;
         self.write(self.record(State::InProgress), Audit::Nothing).await?;
         self.in_doubt = false;
         self.held_at = now;
-        self.renewals += 1;
         Ok(())
     }
 
-    /// Renews the lease if it was not renewed for a time, before the handler starts. Another attempt may have taken the
-    /// operation over meanwhile, and may have given back what the operation has reserved of limits.
+    /// When the lease has to be renewed.
+    pub(crate) fn due_at(&self) -> Instant {
+        self.held_at + self.renew_every()
+    }
+
+    /// Renews the lease if it is due, before the handler starts. Another attempt may have taken the operation over
+    /// meanwhile, and may have given back what the operation has reserved of limits.
     ///
     /// # Errors
-    /// The same as for [`renew`](Self::renew). Then the handler must not start.
+    /// If the operation was taken over, or the store cannot write. Then the handler must not start.
     pub(crate) async fn confirm(&mut self) -> Result<(), LeaseError> {
-        if timer_now().saturating_duration_since(self.held_at) < self.renew_every() {
+        if timer_now() < self.due_at() {
             return Ok(());
         }
         // Boxed, because hardly any call needs this.
-        Box::pin(self.renew()).await
+        Box::pin(self.renew_now()).await
     }
 
     /// Records the outcome, wakes waiting duplicates, and returns the answer for the caller.
     ///
     /// # Errors
-    /// If the operation was taken over, or the store cannot write. Then the caller must not get a success.
+    /// If the operation was taken over, or the store cannot write. Then the caller must not get a success. If the handler
+    /// has not begun, the operation is released in the background.
     pub(crate) fn complete(
         mut self,
         outcome: HandlerOutcome,
     ) -> impl Future<Output = Result<Answer, LeaseError>> + Send {
         let (state, answer) = machine::finish(outcome, self.effect, &self.operations.settings);
-        // Of an operation at most once, only an attempt that has not acted is followed by another one.
-        let has_not_acted = self.handler_began || self.record.epoch == 1 || !self.effect.may_run_again();
+        // Only the handler can find out what an earlier attempt has done, if there was one. Of an operation at most once, only
+        // an attempt that has not acted is followed by another one.
+        let is_known = self.handler_began || self.record.epoch == 1 || !self.effect.may_run_again();
         self.reserved = self
             .reserved
             .take()
-            .and_then(|reserved| limiting::given_back(reserved, has_not_acted, &state, &answer));
+            .and_then(|reserved| limiting::given_back(reserved, is_known, &state, &answer));
         let audit = auditing::row(&self.draft, Ending::of(&state, &answer), self.record.epoch);
         let gives_back = self.reserved.as_ref().is_some_and(|values| values.everything)
             && self.record.serial.is_some()
@@ -141,14 +154,17 @@ impl Lease {
             ..Record::clone(&self.record)
         });
         async move {
-            let written = self.write(record, audit).await;
-            // If the record is not written, a handler has not refused the operation: its lease may be lost, and a later
-            // attempt may have acted. Without a handler, nothing was done with what this attempt has reserved.
-            if self.reserved.is_some() && (written.is_ok() || !self.handler_began) {
-                // The future is boxed, so that a call without limits does not need space for it.
+            if let Err(error) = self.write(record, audit).await {
+                if !self.handler_began {
+                    self.abandon();
+                }
+                return Err(error);
+            }
+            if self.reserved.is_some() {
+                // The reserved amount is given back only after the record is written: the lease of a handler may be lost, and a
+                // later attempt may have acted. The future is boxed, so that a call without limits does not need space for it.
                 Box::pin(self.give_back()).await;
             }
-            written?;
             self.operations.ended(&self.id).notify_waiters();
             Ok(answer)
         }

@@ -136,8 +136,8 @@ impl Lease {
             let Some(reservation) = needed.reservation(holder) else {
                 return Ok(Some(needed.over(None, may_have_acted)));
             };
-            // What a first attempt finds reserved, a lost request of its own has reserved, or a later attempt, of which this
-            // one gives nothing back.
+            // A first attempt may find a part that a lost request of its own has reserved, or that a later attempt has. It
+            // gives back only its own.
             let is_first = holder.epoch == 1;
             if is_first {
                 values.anew.push(needed.value);
@@ -160,17 +160,16 @@ impl Lease {
         Ok(None)
     }
 
-    /// Releases the operation in the background, and gives back what this attempt has reserved, because the handler must
-    /// not start.
+    /// Releases the operation in the background, and gives back what this attempt has reserved, because the handler has not
+    /// started and must not start.
     pub(crate) fn abandon(mut self) {
         if let Some(values) = &mut self.reserved {
             values.taken_over.clear();
         }
         let tracker = self.operations.doubtful.clone();
         tracker.spawn(async move {
-            // Before a later attempt can take it over.
-            self.give_back().await;
-            DoubtfulClaim::of_lease(&self).take_back().await;
+            let claim = DoubtfulClaim::of_lease(&self);
+            tokio::join!(self.give_back(), claim.take_back());
         });
     }
 
@@ -184,7 +183,7 @@ impl Lease {
                 return;
             };
             if let Err(error) = limits.give_back(holder, Some(*value)).await {
-                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until its window has passed, or until a retry gives it back");
+                tracing::warn!(operation = %self.id, %error, "a part of a limit could not be given back, so it counts until its window has passed, or a retry takes it over");
             }
         }
     }
@@ -193,12 +192,11 @@ impl Lease {
 /// What is given back of `values` after an attempt that ended with this state and answer.
 ///
 /// An attempt has not acted if it was refused, or if it ended with "not now". After any other failure it may have acted.
-/// What an earlier attempt has reserved is given back only if the operation is refused for good, and no attempt has acted:
-/// `has_not_acted` says that there was no earlier attempt, that none of them can have acted, or that the handler has
-/// refused, which is the only one to find out what they did.
+/// What an earlier attempt has reserved is given back only if the operation is refused for good, and it `is_known` that no
+/// earlier attempt has acted.
 pub(super) fn given_back(
     mut values: Box<Values>,
-    has_not_acted: bool,
+    is_known: bool,
     state: &State,
     answer: &Answer,
 ) -> Option<Box<Values>> {
@@ -210,7 +208,7 @@ pub(super) fn given_back(
         return None;
     }
     let is_kept = matches!(state, State::Completed(_) | State::NotKept);
-    values.everything = is_refused && is_kept && has_not_acted;
+    values.everything = is_refused && is_kept && is_known;
     if !values.everything {
         values.taken_over.clear();
     }
@@ -236,7 +234,7 @@ impl Operations {
             Ok::<_, StoreError>(())
         };
         if let Err(error) = giving_back.await {
-            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until its window has passed, or until a retry gives it back");
+            tracing::warn!(operation = %id, %error, "a part of a limit could not be given back, so it counts until its window has passed, or a retry takes it over");
         }
     }
 

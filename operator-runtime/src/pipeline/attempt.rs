@@ -30,6 +30,9 @@ use crate::record::operation::OperationId;
 use crate::record::{JSON, Response};
 use crate::store::{is_conflict, is_out_of_reach};
 
+const OUT_OF_TIME: &str =
+    "The server could not reach its store of operations in time and has not started this call. Send the call again.";
+
 /// Runs the handler. No other function calls a handler.
 pub(super) async fn run(
     endpoint: &PreparedEndpoint,
@@ -53,37 +56,42 @@ pub(super) async fn run(
         }
     };
     let started = endpoint.slow.is_some().then(timer_now);
-    let mut left = limit;
-    let extracts = invocation.extracts();
-    if extracts {
-        // Boxed, so that a call without extractors does not reserve space for this future. The time of the extractors counts
-        // toward the time limit.
-        let began = timer_now();
-        let extracting = Box::pin(execute(invocation.extract(), limit, lease.as_deref_mut()));
-        match extracting.await {
-            Ok(Ok(())) => left = limit.saturating_sub(began.elapsed()),
-            Ok(Err(error)) => return outcome(endpoint, limit, in_transaction, Ok(Err(error))),
-            Err(stopped) => return outcome(endpoint, limit, in_transaction, Err(stopped)),
-        }
-    }
-    if (extracts || turn.is_some())
-        && let Some(lease) = lease.as_deref_mut()
-        && let Err(error) = lease.confirm().await
-    {
-        tracing::warn!(%error, "a handler was not started, because its lease could not be renewed in time: check the store");
-        let detail = "The server could not reach its store of operations in time and has not started this call. Send the call again.";
-        return HandlerOutcome::refused(&Error::retryable(detail));
-    }
+    // Set before the handler starts, or if an extractor ends in a way that leaves open what it has done.
     let mut began = false;
-    let begins = &mut began;
-    let handler = async move {
-        let handler = large::run(effort, || (endpoint.endpoint.run)(&mut invocation, transaction));
-        drop(turn);
-        let handler = handler?;
-        *begins = true;
-        handler.await
+    let ended = 'ended: {
+        let (extracts, mut left) = (invocation.extracts(), limit);
+        if extracts {
+            // The time of the extractors counts toward the time limit. The future is boxed, so that a call without extractors
+            // does not reserve space for it.
+            let extracting_since = timer_now();
+            let extracted = Box::pin(execute(invocation.extract(), limit, lease.as_deref_mut())).await;
+            left = limit.saturating_sub(extracting_since.elapsed());
+            match extracted {
+                Ok(Ok(())) if !left.is_zero() => {}
+                Ok(Err(error)) => break 'ended Ok(Err(error)),
+                stopped => {
+                    began = true;
+                    break 'ended Err(stopped.err().unwrap_or(Stopped::TimedOut));
+                }
+            }
+        }
+        if (extracts || turn.is_some())
+            && let Some(lease) = lease.as_deref_mut()
+            && let Err(error) = lease.confirm().await
+        {
+            tracing::warn!(%error, "a handler was not started: check the store");
+            break 'ended Ok(Err(Error::retryable(OUT_OF_TIME)));
+        }
+        let begins = &mut began;
+        let handler = async move {
+            let handler = large::run(effort, || (endpoint.endpoint.run)(&mut invocation, transaction));
+            drop(turn);
+            let handler = handler?;
+            *begins = true;
+            handler.await
+        };
+        execute(handler, left, lease.as_deref_mut()).await
     };
-    let ended = execute(handler, left, lease.as_deref_mut()).await;
     if let Some(lease) = lease {
         lease.handler_began = began;
     }
@@ -228,6 +236,17 @@ async fn reserve(
     lease.reserve(needs).await
 }
 
+/// The error of a call whose handler has not started, because its lease was lost or its store failed.
+fn not_started(error: &LeaseError) -> Error {
+    match error {
+        LeaseError::Store(error) => not_taken_up(error),
+        LeaseError::Lost | LeaseError::Overdue => {
+            tracing::warn!(%error, "a handler was not started: check the store");
+            busy()
+        }
+    }
+}
+
 /// Runs the handler under the lease of its operation, and records the outcome.
 #[allow(
     clippy::manual_async_fn,
@@ -249,15 +268,8 @@ pub(super) fn attempt(
             Some(limits) => match Box::pin(reserve(endpoint, limits, &mut invocation, &mut lease)).await {
                 Ok(over) => over,
                 Err(error) => {
-                    let error = match error {
-                        LeaseError::Store(error) => not_taken_up(&error),
-                        LeaseError::Lost | LeaseError::Overdue => {
-                            tracing::warn!(operation = %lease.id(), %error, "a handler was not started, because its limits were reserved too late: check the store");
-                            busy()
-                        }
-                    };
                     lease.abandon();
-                    return account.close(Reply::from_error(&error));
+                    return account.close(Reply::from_error(&not_started(&error)));
                 }
             },
         };
@@ -275,10 +287,7 @@ pub(super) fn attempt(
         }
         let reply = match recorded {
             Ok(answer) => reply_of(answer, effect, Some(id)),
-            Err(LeaseError::Lost) if !began => {
-                tracing::warn!(operation = %id, "a handler was not started, because another attempt has taken its operation over: check the store");
-                Reply::from_error(&busy())
-            }
+            Err(error) if !began => Reply::from_error(&not_started(&error)),
             Err(error) => {
                 tracing::error!(%error, "the outcome of a handler was not recorded: check the store");
                 Reply::from_error(&not_recorded())

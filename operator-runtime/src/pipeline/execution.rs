@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::FutureExt as _;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::idempotency::lease::Lease;
 
@@ -44,6 +44,9 @@ pub(crate) trait Held: Send {
     /// The time between two renewals.
     fn renew_every(&self) -> Duration;
 
+    /// The time of the next renewal.
+    fn due_at(&self) -> Instant;
+
     /// Renews the claim. A failure is only logged, because the handler continues.
     fn renew(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -51,6 +54,10 @@ pub(crate) trait Held: Send {
 impl Held for Lease {
     fn renew_every(&self) -> Duration {
         self.renew_every()
+    }
+
+    fn due_at(&self) -> Instant {
+        self.due_at()
     }
 
     async fn renew(&mut self) {
@@ -94,9 +101,8 @@ async fn renewing<T>(mut handler: impl Future<Output = T> + Unpin, held: Option<
 }
 
 async fn renewals(held: &mut impl Held) -> Infallible {
-    let mut ticks = interval(held.renew_every());
+    let mut ticks = interval_at(held.due_at(), held.renew_every());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await;
     loop {
         ticks.tick().await;
         held.renew().await;
@@ -114,6 +120,8 @@ fn message(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::Instant;
+
     use super::{Held, Stopped, execute};
 
     const LONG: Duration = Duration::from_secs(3600);
@@ -126,6 +134,10 @@ mod tests {
     impl Held for Counter {
         fn renew_every(&self) -> Duration {
             Duration::from_secs(5)
+        }
+
+        fn due_at(&self) -> Instant {
+            Instant::now() + self.renew_every()
         }
 
         async fn renew(&mut self) {

@@ -76,7 +76,10 @@ impl Fixture {
 
     async fn run(&self, effect: Effect) -> Lease {
         match self.admit(effect).await {
-            Claim::Run(lease) => lease,
+            Claim::Run(mut lease) => {
+                lease.handler_began = true;
+                lease
+            }
             told @ Claim::Told(_) => panic!("expected to run, was told {told:?}"),
         }
     }

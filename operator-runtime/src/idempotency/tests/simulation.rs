@@ -356,9 +356,10 @@ impl<'w> Simulation<'w> {
     }
 
     fn end(&mut self, call: Call, ending: Ending) -> Option<Call> {
-        let Doing::Running { lease, attempt, .. } = call.doing else {
+        let Doing::Running { mut lease, attempt, .. } = call.doing else {
             return Some(call);
         };
+        lease.handler_began = true;
         let work = Box::pin(lease.complete(outcome(ending, call.asked.answer)));
         let doing = Doing::Ending {
             work,

@@ -55,7 +55,7 @@ const EXPIRE: &str = "WITH ended AS (
 /// it holds something, and otherwise the answer is empty. An attempt that is not later than the holder changes nothing.
 const TAKE_OVER: &str = "WITH own AS MATERIALIZED (
         SELECT value, ends, serial, epoch, amount FROM {schema}operator_reservations
-        WHERE value = $1 AND serial = $2 AND ends > clock_timestamp() FOR UPDATE
+        WHERE value = $1 AND serial = $2 AND ends > clock_timestamp() ORDER BY epoch DESC, ends DESC LIMIT 1 FOR UPDATE
     ), counted AS (
         UPDATE {schema}operator_limits AS held SET used = held.used + greatest($4::bigint - own.amount, 0)
         FROM own WHERE held.value = $1

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::records::Records;
 use super::ticks;
@@ -70,6 +70,16 @@ struct Own {
     id: i64,
     epoch: u32,
     amount: i64,
+}
+
+impl Own {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            epoch: row.get(1)?,
+            amount: row.get(2)?,
+        })
+    }
 }
 
 impl Records {
@@ -196,14 +206,23 @@ fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
 fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Vec<Own>> {
     connection
         .prepare_cached(concat!("SELECT id, epoch, amount ", of_value!(), " AND serial = ?2"))?
-        .query_map(params![value, holder.serial.get().cast_signed()], |row| {
-            Ok(Own {
-                id: row.get(0)?,
-                epoch: row.get(1)?,
-                amount: row.get(2)?,
-            })
-        })?
+        .query_map(params![value, holder.serial.get().cast_signed()], Own::read)?
         .collect()
+}
+
+fn newest_of_a_first_attempt(
+    connection: &Connection,
+    value: &[u8; 32],
+    holder: Holder,
+) -> rusqlite::Result<Option<Own>> {
+    connection
+        .prepare_cached(concat!(
+            "SELECT id, epoch, amount ",
+            of_value!(),
+            " AND serial = ?2 AND epoch <= 1 ORDER BY id DESC"
+        ))?
+        .query_row(params![value, holder.serial.get().cast_signed()], Own::read)
+        .optional()
 }
 
 /// Writes the sum into the newest reservation that is left, if there is one.
@@ -247,8 +266,14 @@ fn room_in(connection: &Connection, value: &[u8; 32], amount: i64, now: i64) -> 
 }
 
 fn give_back(connection: &Connection, holder: Holder, value: &[u8; 32]) -> rusqlite::Result<()> {
-    let mut own = own(connection, value, holder)?;
-    own.retain(|own| own.epoch <= holder.epoch);
+    // What a first attempt has reserved is usually one of the newest, and nothing else is its own.
+    let own = match holder.epoch {
+        ..=1 => newest_of_a_first_attempt(connection, value, holder)?
+            .into_iter()
+            .collect(),
+        _ => own(connection, value, holder)?,
+    };
+    let own: Vec<_> = own.into_iter().filter(|own| own.epoch <= holder.epoch).collect();
     if own.is_empty() {
         return Ok(());
     }
