@@ -68,7 +68,10 @@ pub(super) async fn run(
             left = limit.saturating_sub(extracting_since.elapsed());
             match extracted {
                 Ok(Ok(())) if !left.is_zero() => {}
-                Ok(Err(error)) => break 'ended Ok(Err(error)),
+                Ok(Err(error)) => {
+                    began = error.status().is_server_error();
+                    break 'ended Ok(Err(error));
+                }
                 stopped => {
                     began = true;
                     break 'ended Err(stopped.err().unwrap_or(Stopped::TimedOut));

@@ -135,12 +135,12 @@ impl PostgresStore {
             .map_err(|source| StoreError::unavailable(&name, "get a random number for its revisions", source))?;
         let servers = Servers::new(name.clone(), address.way, address.hosts, address.opens_within);
         let (servers, idle) = (Arc::new(servers), Idle::new());
-        let pool = |used: Use, size| {
+        let pool = |used: Use, size, room| {
             let guards = Guards::new(used, &address.settings);
-            Pool::new(servers.clone(), idle.clone(), used, guards, size)
+            Pool::new(servers.clone(), idle.clone(), used, guards, size, room)
         };
-        let records = pool(Use::Records, address.pool);
-        let handlers = pool(Use::Handlers, address.pool);
+        let records = pool(Use::Records, address.pool, address.pool);
+        let handlers = pool(Use::Handlers, address.pool, address.pool);
         let session = records.acquire().await?;
         let other = handlers.acquire().await?;
         let apart = session::in_time(session.is_apart_from(&other)).await;
@@ -158,9 +158,10 @@ impl PostgresStore {
             revisions,
             records,
             handlers,
-            probes: pool(Use::Records, 1),
+            // Calls may use all sessions that a probe has opened, and the next probe must be able to open another one.
+            probes: pool(Use::Records, 1, usize::MAX),
             reader: Arc::new(Reader {
-                pool: pool(Use::Readers, address::READERS),
+                pool: pool(Use::Readers, address::READERS, address::READERS),
             }),
             warning,
             servers,

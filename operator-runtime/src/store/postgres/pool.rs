@@ -64,14 +64,23 @@ pub(super) struct Place {
 }
 
 impl Pool {
-    pub(super) fn new(servers: Arc<Servers>, idle: Arc<Idle>, used: Use, guards: Guards, size: usize) -> Self {
+    /// A pool for `size` callers at once. It has at most `room` sessions, which pools of the same use share when they are
+    /// idle.
+    pub(super) fn new(
+        servers: Arc<Servers>,
+        idle: Arc<Idle>,
+        used: Use,
+        guards: Guards,
+        size: usize,
+        room: usize,
+    ) -> Self {
         Self(Arc::new(Shared {
             servers,
             used,
             guards,
             idle,
             permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
-            room: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
+            room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             asking: Mutex::default(),
         }))
     }
@@ -163,7 +172,15 @@ impl Shared {
         let (caller, opened) = oneshot::channel();
         let shared = Arc::clone(self);
         tokio::spawn(async move { shared.open_for(caller, until, room).await });
-        opened.await.unwrap_or(Ok(None))
+        // A session that was sent and not received is unwanted as well.
+        let mut opened = scopeguard::guard(opened, |mut opened| {
+            opened.close();
+            if let Ok(Ok(Some(unwanted))) = opened.try_recv() {
+                self.put(unwanted);
+            }
+        });
+        let interrupted = |source| Err(StoreError::unavailable(self.servers.name(), "be reached", source));
+        (&mut *opened).await.unwrap_or_else(interrupted)
     }
 
     async fn open_for(
@@ -176,10 +193,14 @@ impl Shared {
         if let Ok(Some(session)) = &mut opened {
             session.room = Some(room);
         }
-        if let Err(Ok(Some(unwanted))) = caller.send(opened)
-            && !self.permits.is_closed()
-        {
-            self.idle.put(self.used, unwanted);
+        if let Err(Ok(Some(unwanted))) = caller.send(opened) {
+            self.put(unwanted);
+        }
+    }
+
+    fn put(&self, session: Session) {
+        if !self.permits.is_closed() {
+            self.idle.put(self.used, session);
         }
     }
 
@@ -291,9 +312,7 @@ impl Pooled {
 
 impl Place {
     pub(super) fn give_back(self, session: Session) {
-        if !self.shared.permits.is_closed() {
-            self.shared.idle.put(self.shared.used, session);
-        }
+        self.shared.put(session);
     }
 }
 
