@@ -106,7 +106,7 @@ impl Proxy {
         self.turns.count.load(Ordering::SeqCst)
     }
 
-    /// The number of connections so far, also of those that the client has given up.
+    /// The number of connections so far, including those that the client has given up.
     pub(crate) fn connections(&self) -> u32 {
         self.connections.load(Ordering::SeqCst)
     }

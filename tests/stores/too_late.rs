@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Config, Settings, endpoints, operator_api, tokio_postgres};
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::services::Postgres as Server;
 use tokio::sync::Semaphore;
 
@@ -61,10 +61,6 @@ async fn two_servers(server: &Server, settings: Settings) -> ([Client; 2], Notes
     ([open().await, open().await], notes)
 }
 
-fn order() -> Value {
-    json!({ "order": "a" })
-}
-
 async fn within_20_seconds<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.unwrap()
 }
@@ -97,7 +93,7 @@ async fn an_attempt_that_reserves_too_late_does_not_act() {
         while waiting(&person).await < 2 {}
         person.batch_execute("COMMIT").await.unwrap();
     };
-    let order = order();
+    let order = json!({ "order": "a" });
     let all = async { tokio::join!(one.call("note", &order), other.call("note", &order), unlocking) };
     let (one, other, ()) = within_20_seconds(all).await;
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
@@ -110,12 +106,12 @@ async fn an_attempt_that_reserves_too_late_does_not_act() {
 #[tokio::test]
 async fn an_attempt_that_is_taken_over_before_its_handler_starts_does_not_act() {
     let server = Server::start(&[]);
-    // A renewal every millisecond finds out at once that the lease is lost.
+    // The lease is due after a millisecond, so it is confirmed before the handler starts.
     let settings = Settings::default().renew_every(Duration::from_millis(1));
     let ([one, other], notes) = two_servers(&server, settings).await;
     let one = one.with_header(SLOW, HeaderValue::from_static("yes"));
     let person = connected(&server).await;
-    let order = order();
+    let order = json!({ "order": "a" });
     let taking_over = async {
         // The first attempt has reserved its part. Then its record is gone, as after an hour in which it was not renewed.
         one_is_reserved(&person).await;

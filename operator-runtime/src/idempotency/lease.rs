@@ -42,8 +42,8 @@ pub(crate) struct Lease {
     pub(super) record: Arc<Record>,
     /// A time before the record, or the last renewal, was written.
     pub(super) held_at: Instant,
-    /// Whether the handler itself has begun, so that a refusal is the handler's. An extractor that has panicked or run out of
-    /// time counts as well, because nobody knows what it has done.
+    /// Whether the handler itself has begun, so that a refusal is the handler's. An extractor that has panicked, run out of
+    /// time or failed with a 5xx counts as well, because it may have acted.
     pub(crate) handler_began: bool,
     pub(super) renewals: u32,
     /// A renewal was sent but not answered, so the store may have written the renewal.

@@ -189,10 +189,8 @@ impl Shared {
         until: Instant,
         room: OwnedSemaphorePermit,
     ) {
-        let mut opened = self.open(&mut caller, until).await;
-        if let Ok(Some(session)) = &mut opened {
-            session.room = Some(room);
-        }
+        let opened = self.open(&mut caller, until).await;
+        let opened = opened.map(|session| session.map(|session| session.in_room(room)));
         if let Err(Ok(Some(unwanted))) = caller.send(opened) {
             self.put(unwanted);
         }

@@ -39,9 +39,8 @@ pub struct Session {
     /// The id of the server process that serves the session.
     backend: i32,
     pub(super) opened: Arc<Opened>,
-    /// The room of the session in its pool, for a new session once this one is closed. Only its end matters.
-    #[allow(dead_code, reason = "dropped with the session")]
-    pub(super) room: Option<OwnedSemaphorePermit>,
+    /// The room that the session takes in its pool until it is dropped.
+    _room: Option<OwnedSemaphorePermit>,
     statements: Mutex<HashMap<Box<str>, Statement>>,
 }
 
@@ -52,8 +51,16 @@ impl Session {
             way,
             backend,
             opened,
-            room: None,
+            _room: None,
             statements: Mutex::default(),
+        }
+    }
+
+    /// The session takes this room in its pool.
+    pub(super) fn in_room(self, room: OwnedSemaphorePermit) -> Self {
+        Self {
+            _room: Some(room),
+            ..self
         }
     }
 

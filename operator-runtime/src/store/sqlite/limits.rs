@@ -1,6 +1,7 @@
 //! The statements on limits. Reservations are appended, and the newest one of a limited value has the sum of all of them,
 //! so that a first attempt costs the same however many reservations the window holds.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -112,21 +113,16 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
     let mut counted = end_before(connection, value, now)?;
     // The first attempt at an operation has no reservation yet, so it need not look for one. If it is late, a later attempt
     // may have one, and the next attempt finds both.
-    let mut own = match asked.holder.epoch {
+    let mut all = match asked.holder.epoch {
         ..=1 => Vec::new(),
-        _ => own(connection, value, asked.holder)?,
-    };
-    let latest = own
-        .iter()
-        .enumerate()
-        .max_by_key(|(_, own)| own.epoch)
-        .map(|(place, _)| place);
-    let latest = latest.map(|place| own.swap_remove(place));
-    if !own.is_empty() {
-        counted -= remove_all(connection, &own)?;
+        _ => own(connection, value, asked.holder.serial)?,
+    }
+    .into_iter();
+    let own = all.next();
+    if !all.as_slice().is_empty() {
+        counted -= remove_all(connection, all.as_slice())?;
         write_used(connection, value, counted)?;
     }
-    let own = latest;
     let (amount, max) = (signed(asked.amount), signed(asked.max));
     let more = (amount - own.as_ref().map_or(0, |own| own.amount)).max(0);
     let room = (max - counted).max(0);
@@ -202,26 +198,27 @@ fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
     Ok(used.unwrap_or(0))
 }
 
-/// The reservations of one operation: one, unless the first attempt was late.
-fn own(connection: &Connection, value: &[u8; 32], holder: Holder) -> rusqlite::Result<Vec<Own>> {
+/// The reservations of one operation, that of the latest attempt first: one, unless the first attempt was late.
+fn own(connection: &Connection, value: &[u8; 32], serial: NonZeroU64) -> rusqlite::Result<Vec<Own>> {
     connection
-        .prepare_cached(concat!("SELECT id, epoch, amount ", of_value!(), " AND serial = ?2"))?
-        .query_map(params![value, holder.serial.get().cast_signed()], Own::read)?
+        .prepare_cached(concat!(
+            "SELECT id, epoch, amount ",
+            of_value!(),
+            " AND serial = ?2 ORDER BY epoch DESC"
+        ))?
+        .query_map(params![value, serial.get().cast_signed()], Own::read)?
         .collect()
 }
 
-fn newest_of_a_first_attempt(
-    connection: &Connection,
-    value: &[u8; 32],
-    holder: Holder,
-) -> rusqlite::Result<Option<Own>> {
+/// The reservation of a first attempt. It is usually one of the newest, so few rows are read.
+fn of_first_attempt(connection: &Connection, value: &[u8; 32], serial: NonZeroU64) -> rusqlite::Result<Option<Own>> {
     connection
         .prepare_cached(concat!(
             "SELECT id, epoch, amount ",
             of_value!(),
             " AND serial = ?2 AND epoch <= 1 ORDER BY id DESC"
         ))?
-        .query_row(params![value, holder.serial.get().cast_signed()], Own::read)
+        .query_row(params![value, serial.get().cast_signed()], Own::read)
         .optional()
 }
 
@@ -266,14 +263,11 @@ fn room_in(connection: &Connection, value: &[u8; 32], amount: i64, now: i64) -> 
 }
 
 fn give_back(connection: &Connection, holder: Holder, value: &[u8; 32]) -> rusqlite::Result<()> {
-    // What a first attempt has reserved is usually one of the newest, and nothing else is its own.
-    let own = match holder.epoch {
-        ..=1 => newest_of_a_first_attempt(connection, value, holder)?
-            .into_iter()
-            .collect(),
-        _ => own(connection, value, holder)?,
+    let mut own = match holder.epoch {
+        ..=1 => Vec::from_iter(of_first_attempt(connection, value, holder.serial)?),
+        _ => own(connection, value, holder.serial)?,
     };
-    let own: Vec<_> = own.into_iter().filter(|own| own.epoch <= holder.epoch).collect();
+    own.retain(|own| own.epoch <= holder.epoch);
     if own.is_empty() {
         return Ok(());
     }
