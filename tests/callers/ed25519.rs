@@ -122,7 +122,7 @@ fn a_private_key_or_another_kind_of_key_is_a_start_up_problem_that_does_not_show
         ("x25519.pem", "has 44 bytes and is not an Ed25519 key"),
         ("rsa.pem", "has 294 bytes and is not an Ed25519 key"),
         ("certificate.pem", "is in a file that is not the PEM of a public key"),
-        ("private.der", "is not UTF-8"),
+        ("private.der", "is binary, as a key in DER"),
         ("missing.pem", "cannot be read"),
     ] {
         let path = files.path().join(file);

@@ -182,6 +182,16 @@ impl<'s> SecretFile<'s> {
             let sentence = format!("The file {} is in UTF-16: save it in UTF-8.", self.place());
             return Err(self.problem(sentence));
         }
+        // The lines of a binary file say nothing: how many there are depends on the key.
+        if bytes.contains(&0)
+            && let Err(cause) = str::from_utf8(bytes)
+        {
+            let sentence = format!(
+                "The file {} is binary, as a key in DER or a text in UTF-16 is: save it as text in UTF-8, and a key as PEM.",
+                self.place()
+            );
+            return Err(self.problem(sentence).caused_by(cause));
+        }
         let mut text = Zeroizing::new(String::with_capacity(bytes.len()));
         let mut wrong = Vec::new();
         for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -203,9 +213,9 @@ impl<'s> SecretFile<'s> {
         };
         let sentence = format!("{lines} not UTF-8: save the file in UTF-8.");
         let problem = self.problem(sentence).caused_by(*cause);
-        // The other lines say nothing if the file is binary, as a key in DER is, or if they are blank or comments.
+        // The other lines say nothing if they are blank or comments.
         let is_entry = |line: &str| !line.is_empty() && !line.starts_with('#');
-        if bytes.contains(&0) || !text.lines().map(str::trim).any(is_entry) {
+        if !text.lines().map(str::trim).any(is_entry) {
             return Err(problem);
         }
         problems.push(problem);
