@@ -337,14 +337,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 ///     tx.query_row("SELECT sum(cents) FROM ledger", (), |row| row.get(0))
 /// }
 ///
-/// # let folder = std::env::temp_dir().join(format!("operator-testing-{}.db", std::process::id()));
-/// let store = SqliteStore::open(&folder)?;
+/// let folder = tempfile::tempdir()?;
+/// let store = SqliteStore::open(folder.path().join("test.db"))?;
 /// store.setup(|connection| connection.execute_batch("CREATE TABLE ledger (cents INTEGER NOT NULL)"))?;
 /// for _ in 0..2 {
 ///     let sum = testing::transaction(&store, |tx: &mut Tx<Sqlite>| Box::pin(async move { book(tx, 5) })).await;
 ///     assert_eq!(sum?, 5, "the first transaction was undone");
 /// }
-/// # std::fs::remove_file(folder)?;
 /// # Ok(()) }
 /// # #[cfg(not(feature = "sqlite"))] fn main() {}
 /// ```

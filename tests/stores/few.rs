@@ -10,14 +10,14 @@ use serde_json::json;
 use tests::services::Postgres as Server;
 use tokio::task::JoinSet;
 
-use crate::{Gate, TABLES, claim, connect, slow, sql};
+use crate::{Gate, TABLES, claim, connect, name_of_a_session_that_waits, slow, sql};
 
 /// The number of sessions that the server allows the store.
 const SESSIONS: usize = 6;
 const CALLS: usize = 20;
 
 /// A server whose role `few` may have some sessions, and the address for that role.
-async fn with_few_sessions() -> (Server, String) {
+pub(crate) async fn with_few_sessions() -> (Server, String) {
     let server = Server::start(&[]);
     let admin = connect(&server.url()).await;
     let role = format!("CREATE ROLE few LOGIN CONNECTION LIMIT {SESSIONS}; GRANT ALL ON SCHEMA public TO few");
@@ -193,10 +193,7 @@ async fn a_pool_that_is_in_use_by_calls_does_not_put_the_server_out_of_reach() {
         let store = store.clone();
         async move { claim(&store, "waits").await }
     });
-    let waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while admin.query(waits, &[]).await.unwrap().is_empty() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    name_of_a_session_that_waits(&server).await;
     for _ in 0..3 {
         let ping = tokio::time::timeout(Duration::from_secs(5), store.ping()).await;
         ping.expect("the probe does not wait for calls").unwrap();

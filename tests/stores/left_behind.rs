@@ -1,13 +1,16 @@
-//! Interrupted handlers leave statements running and transactions open. Later calls must not be affected.
+//! Interrupted handlers leave statements running and transactions open, and other SQL leaves settings and prepared
+//! statements. Later calls must not be affected.
 
 use std::time::Duration;
 
 use operator_runtime::store::{PostgresStore, Reading};
-use operator_runtime::{Error, Postgres, Tx, operator_api};
+use operator_runtime::testing::Client;
+use operator_runtime::tokio_postgres::{self, NoTls};
+use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api};
 use serde_json::json;
 use tests::services::Postgres as Server;
 
-use crate::{Gate, TABLES, client, connect, run_sql};
+use crate::{Gate, TABLES, claim, client, connect, name_of_a_session_that_waits, run_sql};
 
 /// The number of readers that can exist at the same time.
 const READERS: usize = 8;
@@ -69,4 +72,51 @@ async fn a_reader_that_hangs_up_leaves_no_transaction_or_statement_behind() {
         let count: i64 = count.expect("no other statement is in the way").unwrap().get(0);
         assert_eq!(count, 1, "the reader sees committed rows");
     }
+}
+
+/// Counts rows, by a prepared statement that returns all columns.
+#[operator_api(POST, "/rows")]
+async fn rows(tx: &mut Tx<Postgres>) -> Result<u64, Error> {
+    let all = tx.prepare_cached("SELECT * FROM ledger").await?;
+    let rows = tx.query(&all, &[]).await?;
+    u64::try_from(rows.len()).map_err(Error::internal)
+}
+
+/// Postgres refuses the statement that was prepared before the change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_whose_statement_no_longer_fits_its_table_runs_again() {
+    let server = Server::start(&[]);
+    let admin = connect(&server.url()).await;
+    admin.setup(TABLES).await.unwrap();
+    let app = App::new().only(endpoints![rows]);
+    let app = app.store(connect(&format!("{}?pool=1", server.url())).await);
+    let client = Client::new(app).await.unwrap();
+    for change in ["SELECT 1", "ALTER TABLE ledger ADD COLUMN more int", "SELECT 1"] {
+        admin.setup(change).await.unwrap();
+        let answer = client.call("rows", &json!({})).await;
+        assert_eq!(answer.status, 200, "{change}: {answer:?}");
+    }
+}
+
+/// A dump of a schema begins with such settings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_settings_of_a_set_up_do_not_stay_in_a_session_of_the_store() {
+    let server = Server::start(&[]);
+    let store = std::sync::Arc::new(connect(&server.url()).await);
+    store
+        .setup("SET application_name = 'set-up'; SET lock_timeout = 0")
+        .await
+        .unwrap();
+    let (admin, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let lock = "BEGIN; LOCK TABLE operator_operations IN EXCLUSIVE MODE";
+    admin.batch_execute(lock).await.unwrap();
+    let claiming = tokio::spawn({
+        let store = store.clone();
+        async move { claim(&store, "waits").await }
+    });
+    let waiting = name_of_a_session_that_waits(&server).await;
+    assert_eq!(waiting, "operator-runtime");
+    admin.batch_execute("ROLLBACK").await.unwrap();
+    claiming.await.unwrap().unwrap();
 }

@@ -1,21 +1,29 @@
-//! Busy callers use the sessions that are open, and do not begin to open others again and again.
+//! Busy callers use the sessions that are open, do not begin to open others again and again, and leave some to others.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api};
 use serde_json::json;
 use tests::services::Postgres as Server;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
+use crate::few::with_few_sessions;
 use crate::proxy::Proxy;
 use crate::{TABLES, book, connect};
 
 /// The sessions of each pool.
 const POOL: u32 = 8;
 
-/// Books an entry.
+/// Books an entry, and returns the number of the server's process.
 #[operator_api(POST, "/entry")]
-async fn entry(tx: &mut Tx<Postgres>) -> Result<bool, Error> {
+async fn entry(tx: &mut Tx<Postgres>) -> Result<i32, Error> {
     book(tx, "entry").await?;
-    Ok(true)
+    let backend = tx.prepare_cached("SELECT pg_backend_pid()").await?;
+    Ok(tx.query_one(&backend, &[]).await?.get(0))
 }
 
 /// Does something elsewhere.
@@ -50,4 +58,98 @@ async fn busy_callers_open_no_more_sessions_than_the_pools_have() {
     let opened = proxy.connections();
     // Two pools, and a few sessions for the set-up, reading and watching the server.
     assert!(opened <= 3 * POOL + 8, "{opened} connections");
+}
+
+/// Callers that call one endpoint again and again until they are dropped.
+struct Busy {
+    calls: JoinSet<()>,
+    /// Has a permit for each answered call.
+    answered: Arc<Semaphore>,
+    /// The different answers.
+    answers: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Busy {
+    fn calling(client: &Client, name: &'static str) -> Self {
+        let (mut calls, answered) = (JoinSet::new(), Arc::new(Semaphore::new(0)));
+        let answers = Arc::<Mutex<HashSet<String>>>::default();
+        for caller in 0..2 * POOL {
+            let (client, answered, answers) = (client.clone(), Arc::clone(&answered), Arc::clone(&answers));
+            calls.spawn(async move {
+                for call in 0.. {
+                    let client = client.with_idempotency_key(format!("{name}-{caller}-{call}"));
+                    let answer = client.call(name, &json!({})).await;
+                    assert_eq!(answer.status, 200, "{name}: {answer:?}");
+                    answers.lock().unwrap().insert(answer.body.to_string());
+                    answered.add_permits(1);
+                }
+            });
+        }
+        Self {
+            calls,
+            answered,
+            answers,
+        }
+    }
+
+    async fn wait_for(&self, calls: u32) {
+        self.answered.acquire_many(calls).await.unwrap().forget();
+    }
+
+    async fn end(mut self) {
+        self.calls.abort_all();
+        while let Some(ended) = self.calls.join_next().await {
+            assert!(ended.is_err_and(|error| error.is_cancelled()), "a call failed");
+        }
+    }
+}
+
+/// All sessions of the server are those of the busy endpoint when the other one is called.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_always_busy_leaves_sessions_to_others_on_a_full_server() {
+    for (busy, rare) in [("elsewhere", "entry"), ("entry", "elsewhere")] {
+        let (server, url) = with_few_sessions().await;
+        let proxy = Proxy::to(server.port).await;
+        let url = url.replace(&format!("127.0.0.1:{}", server.port), &proxy.address.to_string());
+        let store = connect(&url).await;
+        store.setup(TABLES).await.unwrap();
+        let app = App::new().only(endpoints![entry, elsewhere]).store(store);
+        let client = Client::new(app).await.unwrap();
+        let calls = Busy::calling(&client, busy);
+        calls.wait_for(1000).await;
+        let (begun, before) = (Instant::now(), proxy.connections());
+        for call in 0..5 {
+            let answer = client
+                .with_idempotency_key(format!("rare-{call}"))
+                .call(rare, &json!({}))
+                .await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        calls.wait_for(1000).await;
+        let (opened, took) = (proxy.connections() - before, begun.elapsed());
+        assert!(
+            opened <= 20 + 60 * u32::try_from(took.as_secs()).unwrap(),
+            "{opened} connections in {took:?}"
+        );
+        calls.end().await;
+    }
+}
+
+/// A connection takes longer than any call waits for an idle session.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_callers_get_more_sessions_even_if_each_takes_long_to_open() {
+    let server = Server::start(&[]);
+    let proxy = Proxy::slowly_to(server.port, Duration::from_millis(400)).await;
+    let store = connect(&format!("{}?pool={POOL}", proxy.url())).await;
+    store.setup(TABLES).await.unwrap();
+    let app = App::new().only(endpoints![entry]).store(store);
+    let client = Client::new(app).await.unwrap();
+    let calls = Busy::calling(&client, "entry");
+    let begun = Instant::now();
+    while calls.answers.lock().unwrap().len() < POOL as usize {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the pool does not grow");
+        calls.wait_for(10).await;
+    }
+    calls.end().await;
 }

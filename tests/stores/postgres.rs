@@ -140,6 +140,22 @@ async fn ledger(url: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// Waits until a session waits for a lock, and returns the session's name. The connection is a new one, because within a
+/// transaction Postgres shows the same list of sessions again and again.
+async fn name_of_a_session_that_waits(server: &Server) -> String {
+    let (admin, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let waits = "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    loop {
+        if let Some(row) = admin.query(waits, &[]).await.unwrap().first() {
+            return row.get(0);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn claim(store: &PostgresStore, key: &str) -> Result<Swap, StoreError> {
     let record = Record::first(Fingerprint::new("POST", "/", "", b""), Origin::default());
     let id = OperationId::new("tenant", key);

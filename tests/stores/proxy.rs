@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -68,6 +69,11 @@ impl Turns {
 impl Proxy {
     /// Starts a proxy to a port of this machine. The proxy ends with the tokio runtime.
     pub(crate) async fn to(port: u16) -> Self {
+        Self::slowly_to(port, Duration::ZERO).await
+    }
+
+    /// The same, but each connection takes this time.
+    pub(crate) async fn slowly_to(port: u16, takes: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             address: listener.local_addr().unwrap(),
@@ -80,7 +86,11 @@ impl Proxy {
             while let Ok((client, _)) = listener.accept().await {
                 line.connections.fetch_add(1, Ordering::SeqCst);
                 if !line.is(Cut::AllThatFollows) {
-                    tokio::spawn(line.clone().carry(client, port));
+                    let carried = line.clone().carry(client, port);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(takes).await;
+                        carried.await;
+                    });
                 }
             }
         });
@@ -112,7 +122,14 @@ impl Proxy {
     }
 
     async fn carry(self, client: TcpStream, port: u16) {
-        let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        // The server may have ended with its test.
+        let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
+            return;
+        };
+        // Otherwise several short messages in a row would wait for acknowledgements.
+        for side in [&client, &server] {
+            side.set_nodelay(true).unwrap();
+        }
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         // When one direction ends, the connections to both sides are closed.
         tokio::select! {

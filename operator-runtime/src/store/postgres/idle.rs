@@ -1,9 +1,10 @@
-//! The idle sessions of all pools of one store.
+//! The idle sessions of all pools of one store, and the calls for which a full server needs one of them closed.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::guards::Use;
@@ -29,6 +30,8 @@ struct Shelf {
     sessions: Mutex<Vec<(Session, Instant)>>,
     /// Has one permit per idle session. The semaphore serves waiting callers in order.
     count: Semaphore,
+    /// The calls that wait until a session of another use is closed.
+    asking: Mutex<VecDeque<oneshot::Sender<()>>>,
 }
 
 impl Default for Shelf {
@@ -36,6 +39,7 @@ impl Default for Shelf {
         Self {
             sessions: Mutex::default(),
             count: Semaphore::new(0),
+            asking: Mutex::default(),
         }
     }
 }
@@ -48,7 +52,15 @@ impl Idle {
         idle
     }
 
+    /// Puts a session here for the next call of the same use, or closes the session for a call of another use. Without the
+    /// latter, a use whose calls never stop would keep all sessions of a full server.
     pub(super) fn put(&self, used: Use, session: Session) {
+        if let Some(asking) = self.others(used).find_map(Shelf::asking) {
+            drop(session);
+            // The call may have stopped waiting at this moment.
+            let _ = asking.send(());
+            return;
+        }
         let shelf = self.of(used);
         let mut sessions = shelf.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.push((session, timer_now()));
@@ -58,9 +70,7 @@ impl Idle {
 
     /// Removes and returns the most recently used idle session, if there is one.
     pub(super) fn take(&self, used: Use) -> Option<(Session, Instant)> {
-        let shelf = self.of(used);
-        shelf.count.try_acquire().ok()?.forget();
-        shelf.pop()
+        self.of(used).take()
     }
 
     /// Waits for an idle session. Returns `None` if the store has been closed.
@@ -70,11 +80,16 @@ impl Idle {
         shelf.pop()
     }
 
-    /// Closes an idle session of a different pool, so that the server can accept a new session for the pool `used`.
-    pub(super) fn make_room(&self, used: Use) {
-        let others = [Use::Readers, Use::Handlers, Use::Records];
-        let mut others = others.into_iter().filter(|other| *other != used);
-        drop(others.find_map(|other| self.take(other)));
+    /// Closes a session of another use, so that the server can accept a new one for `used`. If none is idle, this waits for
+    /// the first that would become idle.
+    pub(super) async fn make_room(&self, used: Use) {
+        if let Some((idle, _)) = self.others(used).find_map(Shelf::take) {
+            drop(idle);
+            return;
+        }
+        let closed = self.of(used).ask();
+        // The sender is dropped only together with the store.
+        let _ = closed.await;
     }
 
     /// Closes all idle sessions of one use.
@@ -88,6 +103,14 @@ impl Idle {
         }
     }
 
+    fn others(&self, used: Use) -> impl Iterator<Item = &Shelf> {
+        let others = [Use::Readers, Use::Handlers, Use::Records];
+        others
+            .into_iter()
+            .filter(move |other| *other != used)
+            .map(|other| self.of(other))
+    }
+
     fn of(&self, used: Use) -> &Shelf {
         match used {
             Use::Records => &self.records,
@@ -98,6 +121,26 @@ impl Idle {
 }
 
 impl Shelf {
+    fn take(&self) -> Option<(Session, Instant)> {
+        self.count.try_acquire().ok()?.forget();
+        self.pop()
+    }
+
+    /// The receiver is told when a session of another use is closed.
+    fn ask(&self) -> oneshot::Receiver<()> {
+        let (asking, closed) = oneshot::channel();
+        let mut calls = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.retain(|call| !call.is_closed());
+        calls.push_back(asking);
+        closed
+    }
+
+    /// The first call that still waits until a session of another use is closed.
+    fn asking(&self) -> Option<oneshot::Sender<()>> {
+        let mut calls = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| calls.pop_front()).find(|call| !call.is_closed())
+    }
+
     fn pop(&self) -> Option<(Session, Instant)> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }

@@ -179,10 +179,9 @@ impl PostgresStore {
     pub async fn setup(&self, sql: &str) -> Result<(), StoreError> {
         let session = self.records.acquire().await?;
         let done = schema::under_its_lock(&session, session.batch_execute(sql)).await;
-        // After an error the session may still be in its transaction, so it is not given back.
-        done.map_err(|source| StoreError::unavailable(&self.name, "run the program's set-up", source))?;
-        session.give_back();
-        Ok(())
+        // The session is not given back: the SQL may have changed its settings or its role, and after an error it may still
+        // be in its transaction.
+        done.map_err(|source| StoreError::unavailable(&self.name, "run the program's set-up", source))
     }
 
     /// Runs a program's set-up, unless it has run before and `again` is false.
@@ -194,10 +193,8 @@ impl PostgresStore {
             return Ok(());
         }
         let session = self.records.acquire().await?;
-        // After an error the session may still be in its transaction, so it is not given back.
-        schema::set_up(&session, &self.schema, sql, again, &self.name).await?;
-        session.give_back();
-        Ok(())
+        // The session is not given back, as in `setup`.
+        schema::set_up(&session, &self.schema, sql, again, &self.name).await
     }
 
     /// A reader of this database. Its reads are not part of a call's transaction.
@@ -353,10 +350,10 @@ impl Transactions for PostgresStore {
     }
 }
 
-/// Whether Postgres ended a handler's transaction because of a conflict, so that the handler may succeed when it runs
-/// again.
+/// Whether Postgres ended a handler's transaction because of a conflict, or because a table has changed since a statement
+/// was prepared, so that the handler may succeed when it runs again.
 pub(super) fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .filter_map(|error| error.downcast_ref::<tokio_postgres::Error>())
-        .any(|error| session::interrupts(error.code()))
+        .any(|error| session::interrupts(error.code()) || session::is_stale(error))
 }

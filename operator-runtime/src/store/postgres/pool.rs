@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +22,18 @@ use crate::store::StoreError;
 /// The pause between two attempts to open a session on a full server.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// The pauses before the attempts that follow once another session was closed, because the server needs a moment to end it.
+const ENDING: [Duration; 3] = [
+    Duration::from_millis(10),
+    Duration::from_millis(30),
+    Duration::from_millis(60),
+];
+
 /// Opening a session rarely takes longer than this, unless it waits for a pooler.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// A session that nobody waits for any more is given up if opening it takes this long.
+/// Sessions that nobody waits for any more are given up if opening them takes this long: all but one, because a server may
+/// always need longer.
 const UNWANTED: Duration = Duration::from_millis(250);
 
 /// A connection that was idle for less than this time is reused without a check.
@@ -49,6 +57,8 @@ struct Shared {
     room: Arc<Semaphore>,
     /// Held by the one call that asks a full server for a session.
     asking: Mutex<()>,
+    /// Held by the one slow opening that goes on although nobody waits for its session any more.
+    unwanted: Mutex<()>,
 }
 
 /// A connection in use. Dropping it closes the connection, and the server rolls back an open transaction.
@@ -82,6 +92,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             asking: Mutex::default(),
+            unwanted: Mutex::default(),
         }))
     }
 
@@ -198,30 +209,38 @@ impl Shared {
 
     fn put(&self, session: Session) {
         if !self.permits.is_closed() {
+            session.forget_old_statements();
             self.idle.put(self.used, session);
         }
     }
 
     /// Opens a session, and waits while the server is full and the caller waits.
     async fn open(&self, caller: &mut oneshot::Sender<Opened>, until: Instant) -> Opened {
-        let mut opened = tokio::select! {
-            biased;
-            opened = self.open_once(until) => opened,
-            () = async { caller.closed().await; tokio::time::sleep(UNWANTED).await } => return Ok(None),
-        };
-        if is(&opened, Failure::is_full) {
-            let later = tokio::select! {
-                biased;
-                later = timeout_at(until, self.open_when_there_is_room(until)) => later,
-                () = caller.closed() => return Ok(None),
+        let mut first = None;
+        if !self.servers.is_full() {
+            let Some(opened) = self.open_once(caller, until).await else {
+                return Ok(None);
             };
-            match later {
-                Ok(later) => opened = later,
-                // If this process has no session at all, the server may also be out of reach behind its pooler.
-                Err(_) if is(&opened, Failure::has_no_turn) && !self.servers.holds_sessions() => {}
-                Err(_) => return Ok(None),
-            }
+            first = Some(opened);
         }
+        let opened = match first {
+            Some(opened) if !is(&opened, Failure::is_full) => opened,
+            first => {
+                let later = tokio::select! {
+                    biased;
+                    () = caller.closed() => return Ok(None),
+                    later = timeout_at(until, self.open_when_there_is_room(until)) => later,
+                };
+                match (later, first) {
+                    (Ok(later), _) => later,
+                    // If this process has no session at all, the server may also be out of reach behind its pooler.
+                    (Err(_), Some(first)) if is(&first, Failure::has_no_turn) && !self.servers.holds_sessions() => {
+                        first
+                    }
+                    (Err(_), _) => return Ok(None),
+                }
+            }
+        };
         opened.map(Some).map_err(|error| {
             if error.is(|failure| matches!(failure, Failure::Pooled)) {
                 return refused(POOLED);
@@ -230,26 +249,53 @@ impl Shared {
         })
     }
 
+    /// Tries once to open a session. `None` if that takes long, and nobody waits for the session any more.
+    async fn open_once(
+        &self,
+        caller: &mut oneshot::Sender<Opened>,
+        until: Instant,
+    ) -> Option<Result<Session, NotOpened>> {
+        let mut opening = pin!(self.servers.open(&self.guards, until));
+        tokio::select! {
+            biased;
+            opened = self.while_making_room(opening.as_mut()) => return Some(opened),
+            () = caller.closed() => {}
+        }
+        if let Ok(opened) = timeout(UNWANTED, &mut opening).await {
+            return Some(opened);
+        }
+        let _only = self.unwanted.try_lock().ok()?;
+        Some(opening.await)
+    }
+
+    /// Asks a full server for a session again and again, after other calls of this pool that do the same.
     async fn open_when_there_is_room(&self, until: Instant) -> Result<Session, NotOpened> {
         let _asking = self.asking.lock().await;
         loop {
-            self.idle.make_room(self.used);
-            tokio::time::sleep(AGAIN).await;
-            let opened = self.open_once(until).await;
-            if !is(&opened, Failure::is_full) {
-                return opened;
+            let closed = timeout(AGAIN, self.idle.make_room(self.used)).await;
+            let pauses = if closed.is_ok() { &ENDING[..] } else { &[Duration::ZERO] };
+            for pause in pauses {
+                tokio::time::sleep(*pause).await;
+                let opening = pin!(self.servers.open(&self.guards, until));
+                let opened = self.while_making_room(opening).await;
+                if !is(&opened, Failure::is_full) {
+                    return opened;
+                }
             }
         }
     }
 
-    /// Tries once to open a session. While the attempt waits, idle sessions of the other pools are closed one by one,
-    /// because a pooler that is full does not refuse a session, but lets it wait until another is closed.
-    async fn open_once(&self, until: Instant) -> Result<Session, NotOpened> {
-        let mut opening = pin!(self.servers.open(&self.guards, until));
+    /// While the attempt waits, sessions of the other pools are closed one by one, because a pooler that is full does not
+    /// refuse a session, but lets it wait until another is closed.
+    async fn while_making_room(
+        &self,
+        mut opening: Pin<&mut impl Future<Output = Result<Session, NotOpened>>>,
+    ) -> Result<Session, NotOpened> {
         loop {
-            match timeout(SLOW, &mut opening).await {
-                Ok(opened) => return opened,
-                Err(_) => self.idle.make_room(self.used),
+            tokio::select! {
+                biased;
+                opened = &mut opening => return opened,
+                () = async { tokio::time::sleep(SLOW).await; self.idle.make_room(self.used).await } => {}
             }
         }
     }

@@ -28,6 +28,9 @@ const LONG: Duration = Duration::from_secs(3);
 /// longer than another process keeps a session that it does not use.
 const WAIT: Duration = Duration::from_secs(10);
 
+/// For this time after a server has refused a session because it is full, only one call at a time asks for another.
+const FULL: Duration = Duration::from_secs(5);
+
 /// A pooler lets the first statement of a session wait until one of its own sessions is free. An attempt waits for at
 /// least this time, because the statement of a pooler that is not full takes a moment as well.
 const TURN: Duration = Duration::from_secs(1);
@@ -73,6 +76,8 @@ pub(super) struct Servers {
     /// How long a call waits for a session.
     wait: Mutex<Duration>,
     experience: Mutex<Experience>,
+    /// The last refusal of a session by a full server.
+    refused: Mutex<Option<Instant>>,
     /// Cancelled when a server fails. This closes every session opened so far; a new token replaces it.
     era: Mutex<CancellationToken>,
     /// Shared by the open sessions, so its references count them.
@@ -88,6 +93,7 @@ impl Servers {
             limit,
             wait: Mutex::new(WAIT),
             experience: Mutex::default(),
+            refused: Mutex::default(),
             era: Mutex::default(),
             open: Arc::default(),
         }
@@ -134,7 +140,12 @@ impl Servers {
                     };
                     return Ok(Session::new(client, self.way.clone(), backend, Arc::new(opened)));
                 }
-                Err(failure) => failures.push((label(&config), failure)),
+                Err(failure) => {
+                    if failure.refuses_a_session() {
+                        *self.refused() = Some(timer_now());
+                    }
+                    failures.push((label(&config), failure));
+                }
             }
         }
         Err(NotOpened(failures))
@@ -253,6 +264,11 @@ impl Servers {
         }
     }
 
+    /// Whether the server has refused a session recently, so that only one call at a time may ask for another.
+    pub(super) fn is_full(&self) -> bool {
+        self.refused().is_some_and(|refused| refused.elapsed() < FULL)
+    }
+
     /// Whether this process has an open session.
     pub(super) fn holds_sessions(&self) -> bool {
         Arc::strong_count(&self.open) > 1
@@ -272,6 +288,10 @@ impl Servers {
 
     fn era(&self) -> MutexGuard<'_, CancellationToken> {
         self.era.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn experience(&self) -> MutexGuard<'_, Experience> {

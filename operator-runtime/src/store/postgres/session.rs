@@ -9,18 +9,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::{Client, Statement};
 
 use super::address::refused;
 use super::servers::Opened;
 use super::way::Way;
+use crate::clock::timer_now;
 use crate::store::{DecodeError, StoreError};
 
 /// How many prepared statements a connection keeps. The limit exists for SQL whose text differs at each call, which
 /// would fill the memory.
 const STATEMENTS: usize = 256;
+/// After this time, a connection that is not in use forgets its prepared statements. If a table has changed, a statement
+/// that was prepared before may fail for as long as it exists.
+const PREPARED: Duration = Duration::from_secs(60);
 /// The time limit for an answer. It is longer than the server's own limits, and applies if the server has stopped
 /// answering.
 const ANSWER: Duration = Duration::from_secs(35);
@@ -41,7 +45,22 @@ pub struct Session {
     pub(super) opened: Arc<Opened>,
     /// The room that the session takes in its pool until it is dropped.
     _room: Option<OwnedSemaphorePermit>,
-    statements: Mutex<HashMap<Box<str>, Statement>>,
+    statements: Mutex<Prepared>,
+}
+
+/// Prepared statements by their SQL.
+struct Prepared {
+    since: Instant,
+    by_sql: HashMap<Box<str>, Statement>,
+}
+
+impl Prepared {
+    fn none() -> Self {
+        Self {
+            since: timer_now(),
+            by_sql: HashMap::new(),
+        }
+    }
 }
 
 impl Session {
@@ -52,7 +71,7 @@ impl Session {
             backend,
             opened,
             _room: None,
-            statements: Mutex::default(),
+            statements: Mutex::new(Prepared::none()),
         }
     }
 
@@ -108,7 +127,7 @@ impl Session {
             return Ok(statement);
         }
         let statement = self.client.prepare(sql).await?;
-        let mut statements = self.statements();
+        let statements = &mut self.statements().by_sql;
         if statements.len() < STATEMENTS {
             statements.insert(sql.into(), statement.clone());
         }
@@ -117,7 +136,19 @@ impl Session {
 
     /// The statement, if it is prepared.
     pub(super) fn cached(&self, sql: &str) -> Option<Statement> {
-        self.statements().get(sql).cloned()
+        self.statements().by_sql.get(sql).cloned()
+    }
+
+    /// Forgets the prepared statements, because one of them may fail again and again. The connection must not be in use.
+    pub(super) fn forget_statements(&self) {
+        *self.statements() = Prepared::none();
+    }
+
+    pub(super) fn forget_old_statements(&self) {
+        let mut statements = self.statements();
+        if statements.since.elapsed() >= PREPARED {
+            *statements = Prepared::none();
+        }
     }
 
     /// Ends a transaction that a handler has left open, with the given SQL, and returns whether the connection can be
@@ -136,7 +167,7 @@ impl Session {
         Ok(ended.map(|()| false)?)
     }
 
-    fn statements(&self) -> std::sync::MutexGuard<'_, HashMap<Box<str>, Statement>> {
+    fn statements(&self) -> std::sync::MutexGuard<'_, Prepared> {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -226,8 +257,12 @@ impl Failure {
 
     /// Whether the server has no session left for us.
     pub(super) fn is_full(&self) -> bool {
-        let is_refused = matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS));
-        is_refused || self.has_no_turn()
+        self.refuses_a_session() || self.has_no_turn()
+    }
+
+    /// Whether a server refused a session because it has no more.
+    pub(super) fn refuses_a_session(&self) -> bool {
+        matches!(self, Self::Driver(error) if error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS))
     }
 
     /// Whether a pooler may have no session left for us.
@@ -312,6 +347,13 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
         ]
         .contains(&code)
     })
+}
+
+/// Whether a prepared statement no longer fits its table, which has changed: then it fails with the code of an unsupported
+/// feature. Without it, or prepared again, the same SQL succeeds.
+pub(super) fn is_stale(error: &tokio_postgres::Error) -> bool {
+    let error = error.as_db_error();
+    error.is_some_and(|error| error.routine() == Some("RevalidateCachedQuery"))
 }
 
 /// Whether the connection failed, or Postgres ended or refused the session or the statement for a reason that may be

@@ -160,7 +160,13 @@ impl Transacting<'_> {
             // No savepoint yet means that the claim failed. Its error is more useful than that of a rollback.
             Verdict::RollBack if !self.savepoint && session.is_over() => (Ended::RolledBack, false),
             Verdict::RollBack => match session.end_by("ROLLBACK").await {
-                Ok(reusable) => (Ended::RolledBack, reusable),
+                Ok(reusable) => {
+                    // The handler has failed, and may run again in this session.
+                    if self.savepoint {
+                        session.forget_statements();
+                    }
+                    (Ended::RolledBack, reusable)
+                }
                 // Closing the connection rolls back. But the handler's own error may come from the lost connection, so
                 // the caller gets the store's error instead of the handler's.
                 Err(failure) => (Ended::Failed(failure.of_store(name, "roll back")), false),
