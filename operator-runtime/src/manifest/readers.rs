@@ -1,5 +1,6 @@
 //! The readers of `lint --for` and `manifest --for`: which descriptions each vendor's agent refuses or cuts. A new reader
-//! is a row of [`READERS`]. Vendors change their rules without notice, so each row names where its facts were found.
+//! is a row of [`READERS`]. Vendors change their rules without notice, so each row names where its facts were found,
+//! and which of its rules are our own caution.
 
 mod cut;
 mod document;
@@ -173,6 +174,7 @@ pub(crate) static READERS: [Reader; 5] = [
     // Schemas: "no reference types, single types only", "flatten anyOf/oneOf":
     // github.com/github/awesome-copilot, instructions/power-platform-mcp-development.instructions.md.
     // Time: "Tool call timeout: 120 seconds", learn.microsoft.com/microsoft-copilot-studio/agents-experience/runtime-limits.
+    // No source was found for the limit of names, or for `allOf` and tuples: these rules are our own caution.
     Reader {
         name: "copilot",
         title: "Copilot Studio",
@@ -198,6 +200,7 @@ pub(crate) static READERS: [Reader; 5] = [
     // "300 characters max for each API endpoint description/summary", "700 characters max for each API parameter
     // description", "Requests timeout after 45 seconds", "Custom headers are not supported",
     // developers.openai.com/api/docs/actions/production, which also documents `x-openai-isConsequential`.
+    // No source was found for the limit of names: it is our own caution.
     Reader {
         name: "gpt-actions",
         title: "GPT Actions",
