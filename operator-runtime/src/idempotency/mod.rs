@@ -208,7 +208,7 @@
 //! | `timed_out` | 503: the handler took too long, and nothing was kept |
 //! | `store_unavailable` | 503: the store was unavailable or full and nothing was started, or the store could not commit the transaction and nothing was kept |
 //! | `turned_away` | 503: the server was full or stopping and nothing was started, or other work was ahead of the call (`not-begun`); 429: the credential has sent more calls than [`Config::rate`](crate::Config::rate) allows |
-//! | `not_verified` | 400, 401 or 403: the call was unsigned, stale or malformed, or lacks a scope; calls refused earlier by a limit of size or time are not counted |
+//! | `not_verified` | 400, 401, 403 or 415: the call was unsigned, stale or malformed, its body was not plain JSON, or its caller may not call or lacks a scope; 503: its access token could not be checked, because the issuer's keys could not be fetched; calls refused earlier by a limit of size or time are not counted |
 
 pub(crate) mod admission;
 pub(crate) mod auditing;

@@ -59,7 +59,7 @@ pub struct Record {
     pub epoch: u32,
     /// The state of the operation.
     pub state: State,
-    /// Who settled the outcome of a lost attempt by hand; `None` if nobody has settled it.
+    /// Who settled an unknown outcome by hand; `None` if nobody has settled it.
     pub settlement: Option<Arc<Settlement>>,
     /// The number under which the operation reserves parts of limits; `None` if its endpoint has no limits. A later
     /// operation with the same id, after this record has expired, has another number.
@@ -106,7 +106,8 @@ pub enum State {
     Completed(Response),
     /// Ended with a response that was too long to keep.
     NotKept,
-    /// An attempt was lost, and it is unknown whether its effect happened.
+    /// It is unknown whether the effect of an attempt happened, and the handler must not run again: the attempt was
+    /// lost, panicked or exceeded its time limit, or the handler returned [`Error::unknown`](crate::Error::unknown).
     Unknown,
 }
 
