@@ -220,7 +220,7 @@ pub use operator_macros::SearchParams;
 ///
 /// | part of a limit | meaning |
 /// |---|---|
-/// | `calls = 20` | at most so many operations |
+/// | `calls = 20` | at most this many operations |
 /// | `sum = amount_cents, max = 10_000` | the sum of an input, which is an unsigned integer: at most 2⁵³ − 1 |
 /// | `per = order_id`, `per(order_id, reason)` | counted separately for each value of these inputs; otherwise for the endpoint |
 /// | `within = "24h"` | for how long an operation counts: 1 s to 31 days, in `s`, `m`, `h` or `d` |

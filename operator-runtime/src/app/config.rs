@@ -93,7 +93,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 enum Address {
     Known(SocketAddr),
-    /// The text of the environment variable. It has not been checked and may not be an address.
+    /// The text of the environment variable. It has not been checked and might not be an address.
     Text(String),
 }
 

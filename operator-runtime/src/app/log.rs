@@ -22,7 +22,7 @@ const FILTER: SettingName = SettingName::Variable("RUST_LOG");
 /// The filter if `RUST_LOG` is not set.
 const UNSET: &str = "info,rmcp=warn";
 
-/// Panics are logged whatever `RUST_LOG` says of other lines. Their target is their own, so that
+/// Panics are logged whatever `RUST_LOG` says of other lines. They have a target of their own, so that
 /// `operator_runtime::panic=off` turns them off.
 const PANICS: &str = "operator_runtime::panic=error";
 

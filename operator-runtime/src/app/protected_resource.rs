@@ -39,7 +39,8 @@ pub(super) fn check_paths<'p>(
 /// the two is also served below the base path, and with the base path after `METADATA`, as RFC 9728 §3.1 says.
 fn paths(public_url: &PublicUrl) -> BTreeMap<String, Resource> {
     let base = public_url.base_path();
-    // If the base path itself is `/mcp`, a path has two meanings: the endpoints' URL is then the one with that path.
+    // If the base path is `/mcp`, both groups contain `METADATA` with `/mcp` after it; the later entry, for the
+    // endpoints, wins.
     let below = [(MCP, Resource::Mcp), ("", Resource::Endpoints)].into_iter();
     below
         .flat_map(|(below, resource)| {

@@ -25,7 +25,7 @@ use super::server::{Answering, accepted, http_settings};
 /// The largest number of connections. A browser opens up to six.
 const CONNECTIONS: usize = 16;
 
-/// Answers with the router until `end` is over. Then closes the port, and finishes the answers that have begun.
+/// Answers with the router until `end` completes. Then closes the port, and finishes the answers that have begun.
 pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits, end: impl Future<Output = ()>) {
     let limits = Limits {
         connections: Some(CONNECTIONS),

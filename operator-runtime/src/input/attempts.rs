@@ -43,9 +43,9 @@ pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
 struct Decoding<'v> {
     value: Node<'v>,
     rule: Id,
-    /// The rule of the struct of which these are the flattened fields. The struct reads its own fields itself.
+    /// If these are the flattened fields of a struct: that struct's rule. The struct reads its own fields itself.
     around: Option<Id>,
-    /// The bytes in the buffers that exist meanwhile.
+    /// The bytes in the buffers that exist while this value is decoded.
     buffered: usize,
     /// Whether the value is moved out of a buffer, so that what serde collects of it takes no more memory.
     is_moved: bool,

@@ -70,7 +70,7 @@ impl<'c> Given<'c> {
     pub(super) fn refuse_rest(&self, inputs: &BoundInputs, found: &mut Found) {
         let is_known = |name: &str| inputs.place_of(name).is_some();
         match self {
-            // Every parameter belongs to an input, because `Parameters` has no duplicate names.
+            // As many parameters were taken as there are, and no name occurs twice, so none is left.
             Self::Search { parameters, taken } if *taken == parameters.len() => {}
             Self::Search { parameters, .. } => {
                 for (name, _) in parameters.iter().filter(|(name, _)| !is_known(name)) {

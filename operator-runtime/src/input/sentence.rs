@@ -31,8 +31,8 @@ pub(super) fn missing(input: &str) -> InputProblem {
     }
 }
 
-/// Whether the error refuses a map key that is this number. The value at the key cannot be meant: its schema has
-/// accepted the value, and says which integers its type takes.
+/// Whether the error is about this map key, which is a number. It cannot be about the value there, because the schema
+/// has accepted that.
 pub(super) fn refuses_key(key: &str, error: &serde_json::Error) -> bool {
     let words = error.to_string();
     let given = words.strip_prefix("invalid value: integer `");

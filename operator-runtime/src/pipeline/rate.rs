@@ -47,19 +47,19 @@ impl Rate {
     #[cfg(feature = "mcp")]
     pub(super) const OF_MCP: Self = Self::per_second(50);
 
-    /// At most so many calls per second: 1 to 1,000,000, which start-up checks.
+    /// At most this many calls per second: 1 to 1,000,000, which start-up checks.
     #[must_use]
     pub const fn per_second(calls: u32) -> Self {
         Self(Some((calls, Period::Second)))
     }
 
-    /// At most so many calls per minute: 1 to 1,000,000, which start-up checks.
+    /// At most this many calls per minute: 1 to 1,000,000, which start-up checks.
     #[must_use]
     pub const fn per_minute(calls: u32) -> Self {
         Self(Some((calls, Period::Minute)))
     }
 
-    /// At most so many calls per hour: 1 to 1,000,000, which start-up checks.
+    /// At most this many calls per hour: 1 to 1,000,000, which start-up checks.
     #[must_use]
     pub const fn per_hour(calls: u32) -> Self {
         Self(Some((calls, Period::Hour)))

@@ -89,7 +89,7 @@ pub(crate) enum RefusalKind {
 }
 
 impl RefusalKind {
-    /// Whether the caller is not who may call, rather than that the call is wrong.
+    /// Whether the refusal is about who calls, not about the form of the call.
     pub(crate) fn is_of_caller(self) -> bool {
         match self {
             Self::MalformedSignature

@@ -84,8 +84,8 @@ impl ServerHandler for Server {
 struct Prepared<'t> {
     tool: &'t ToolEndpoint,
     call: ToolCall,
-    /// The key that names the operation. If the client sends no key, the inputs may name the operation. Then the client
-    /// is told no key, because such a key would name another operation if the client sent it.
+    /// The key that names the operation. `None` if the inputs name the operation: the reply must not show the random
+    /// key, because a call with that key would be another operation.
     key: Option<IdempotencyKey>,
 }
 

@@ -203,7 +203,7 @@ fn harmless(text: &str) -> String {
     }
     text.chars().fold(String::new(), |mut text, character| {
         if acts(character) {
-            // Each of these characters is one unit of UTF-16.
+            // All are in the BMP, so four digits are enough.
             let _ = write!(text, "\\u{:04x}", u32::from(character));
         } else {
             text.push(character);

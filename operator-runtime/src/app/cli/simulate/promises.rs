@@ -18,7 +18,7 @@ const KEY_REUSED: [u16; 3] = [400, 409, 422];
 /// A promise, and how one endpoint is judged; `None` if the promise is not about such an endpoint.
 pub(super) struct Promise {
     pub(super) text: &'static str,
-    /// What a server has to do that breaks the promise.
+    /// What a server that breaks the promise has to change.
     pub(super) advice: &'static str,
     pub(super) judge: fn(&Seen) -> Option<Verdict<'_>>,
 }

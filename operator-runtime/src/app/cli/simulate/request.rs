@@ -82,7 +82,7 @@ impl Spelling {
 /// The keys of a simulation.
 #[derive(Debug)]
 pub(super) struct Signing {
-    /// The keys whose first one the server accepts.
+    /// Keys, the first of which the server accepts.
     pub(super) keys: Keys,
     /// A key that the server does not know.
     pub(super) stranger: Keys,
