@@ -61,7 +61,7 @@ fn fetch(issuer: &str) -> Result<IssuerKeys, String> {
         }
         let keys = &metadata.jwks_uri;
         PublicUrl::parse(keys.split(['?', '#']).next().unwrap_or(keys))
-            .map_err(|why| format!("The address of its keys, `{keys}`, {why}."))?;
+            .map_err(|why| format!("The address of its keys, `{keys}`, {why}: correct `jwks_uri` in {place}, or set OPERATOR_OAUTH_ISSUER to another issuer."))?;
         return IssuerKeys::parse(&read(&agent, keys)?);
     }
     Err(failed.join(" "))

@@ -249,7 +249,7 @@ fn safe_to_repeat() -> Error {
 fn not_kept() -> Error {
     Error::new(
         Kind::ResponseNotKept,
-        "The answer of this operation was too large to store, so it cannot be sent again. The operation has run, and the server does not run it a second time.",
+        "The answer of this operation was too large to store, so it cannot be sent again. The operation has run, and the server does not run it a second time. Look its result up with another endpoint. Do not send the operation again with a new idempotency key, because that would run it a second time.",
     )
 }
 

@@ -166,7 +166,12 @@ impl Kind {
             #[cfg(any(feature = "cli", feature = "mcp"))]
             Self::NotForYou => row("not-for-you", 403, "The request comes from elsewhere", O::NotVerified),
             #[cfg(feature = "mcp")]
-            Self::NotAcceptable => row("not-acceptable", 406, "No answer is acceptable", O::NotVerified),
+            Self::NotAcceptable => row(
+                "not-acceptable",
+                406,
+                "The caller accepts no media type that this server sends",
+                O::NotVerified,
+            ),
             Self::Refused(refused) => {
                 let row = |slug, status, title| row(slug, status, title, O::NotVerified);
                 match refused {

@@ -25,11 +25,15 @@ use crate::store::BoxFuture;
 /// Why serving an MCP client failed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::app) enum StdioError {
-    #[error("Standard input cannot be read: {0}.")]
+    #[error(
+        "No thread that reads standard input can be started: {0}. Check the limits on threads and memory of this process."
+    )]
     Input(#[source] io::Error),
-    #[error("The MCP client did not initialize the connection: {0}.")]
+    #[error(
+        "The MCP client did not initialize the connection: {0}. Start this command from an MCP client, not by hand."
+    )]
     Begin(#[source] Box<ServerInitializeError>),
-    #[error("The MCP server failed: {0}.")]
+    #[error("The MCP server failed: {0}. Start this command again, and report this message if it fails again.")]
     Task(#[source] JoinError),
 }
 

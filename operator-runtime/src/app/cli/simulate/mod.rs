@@ -82,9 +82,9 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Done {
     // The calls are sent from a thread for blocking work, because the HTTP client blocks.
     let simulating =
         tokio::task::spawn_blocking(move || simulate(planned, &signing, arguments.duration, arguments.yes));
-    simulating
-        .await
-        .map_err(|error| format!("The simulation was interrupted: {error}."))?
+    simulating.await.map_err(|error| {
+        format!("The simulation was interrupted: {error}. Run it again, and report this message if it happens again.")
+    })?
 }
 
 /// The manifest in a file.
