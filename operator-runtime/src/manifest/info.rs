@@ -223,7 +223,7 @@ impl Info {
     /// The `info` of a document.
     pub(super) fn to_value(&self, dialect: Dialect) -> Value {
         let description = self.description.as_deref().unwrap_or(
-            "What an AI support agent can look up and do here. Every call is signed, and every operation takes effect once, however often it is retried.",
+            "What an AI support agent can look up and do here. Every caller shows who it is, and a retry with the same idempotency key is no second operation.",
         );
         let mut info = json!({ "title": self.title, "description": description, "version": self.version });
         if let Some(License { name, is_spdx, url }) = &self.license {
