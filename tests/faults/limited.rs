@@ -70,6 +70,14 @@ fn in_the_ledger(folder: &Path) -> Vec<(String, u64)> {
     lines(&folder.join("ledger")).iter().map(read).collect()
 }
 
+/// An attempt that was killed may have acted. Its retry acts again, which is the same effect.
+fn once_in_the_ledger(folder: &Path) -> Vec<(String, u64)> {
+    let mut once = in_the_ledger(folder);
+    once.sort_unstable();
+    once.dedup();
+    once
+}
+
 /// Checks the sums, and that the rest of the limit, and no more, is let through.
 fn is_within(calm: &Calm, storm: &Storm<'_>, proof: &str, store: &str, found: &[(String, u64)]) {
     let sum = found.iter().map(|(_, cents)| cents).sum::<u64>();
@@ -170,13 +178,7 @@ fn a_limit_of_effects_elsewhere_holds_in_sqlite() {
 
 #[test]
 fn a_limit_of_effects_that_may_be_repeated_holds_in_sqlite() {
-    holds(RERUNNABLE, "SQLite", SQLITE, "/lend", |folder| {
-        // An attempt that was killed may have acted. Its retry acts again, which is the same effect.
-        let mut once = in_the_ledger(folder);
-        once.sort_unstable();
-        once.dedup();
-        once
-    });
+    holds(RERUNNABLE, "SQLite", SQLITE, "/lend", once_in_the_ledger);
 }
 
 #[test]
@@ -196,4 +198,16 @@ fn a_limit_of_effects_elsewhere_holds_in_postgres() {
 fn a_limit_holds_in_redis() {
     let redis = Redis::start(&[("appendonly", "yes")]);
     holds(AT_MOST_ONCE, "Redis", &redis.url(), "/spend", in_the_ledger);
+}
+
+#[test]
+fn a_limit_of_effects_that_may_be_repeated_holds_in_postgres() {
+    let postgres = Postgres::start(&[]);
+    holds(RERUNNABLE, "Postgres", &postgres.url(), "/lend", once_in_the_ledger);
+}
+
+#[test]
+fn a_limit_of_effects_that_may_be_repeated_holds_in_redis() {
+    let redis = Redis::start(&[("appendonly", "yes")]);
+    holds(RERUNNABLE, "Redis", &redis.url(), "/lend", once_in_the_ledger);
 }

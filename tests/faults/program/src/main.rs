@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
                 charges::ring,
                 charges::in_postgres::credit,
                 charges::in_postgres::credit_briefly,
+                limited::lend,
                 limited::spend,
                 limited::in_postgres::grant
             ])
@@ -63,6 +64,7 @@ async fn main() -> ExitCode {
             charges::charge,
             charges::presence,
             charges::ring,
+            limited::lend,
             limited::spend
         ]),
     };
