@@ -57,6 +57,8 @@ struct Shared {
     room: Arc<Semaphore>,
     /// Held by the one call that asks a full server for a session.
     asking: Mutex<()>,
+    /// Held by the one slow opening for which a session of another pool is closed, and for a second after that.
+    making_room: Mutex<()>,
     /// Held by the one slow opening that goes on although nobody waits for its session any more.
     unwanted: Mutex<()>,
 }
@@ -92,6 +94,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(size.min(Semaphore::MAX_PERMITS))),
             room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))),
             asking: Mutex::default(),
+            making_room: Mutex::default(),
             unwanted: Mutex::default(),
         }))
     }
@@ -285,18 +288,24 @@ impl Shared {
         }
     }
 
-    /// While the attempt waits, sessions of the other pools are closed one by one, because a pooler that is full does not
-    /// refuse a session, but lets it wait until another is closed.
+    /// While attempts wait, sessions of the other pools are closed, one a second, because a pooler that is full does not refuse
+    /// a session, but lets it wait until another is closed.
     async fn while_making_room(
         &self,
         mut opening: Pin<&mut impl Future<Output = Result<Session, NotOpened>>>,
     ) -> Result<Session, NotOpened> {
-        loop {
-            tokio::select! {
-                biased;
-                opened = &mut opening => return opened,
-                () = async { tokio::time::sleep(SLOW).await; self.idle.make_room(self.used).await } => {}
+        let making_room = async {
+            loop {
+                tokio::time::sleep(SLOW).await;
+                let _slowly = self.making_room.lock().await;
+                self.idle.make_room(self.used).await;
+                tokio::time::sleep(SLOW).await;
             }
+        };
+        tokio::select! {
+            biased;
+            opened = &mut opening => opened,
+            never = making_room => never,
         }
     }
 
