@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use http::StatusCode;
+use http::request::Parts;
 use operator_runtime::events::ConversationEnded;
 use operator_runtime::store::{MemoryStore, SqliteStore};
 use operator_runtime::testing::{Answer, Client};
@@ -23,7 +25,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tests::caller::{PUBLIC_URL, SECRET, to_mcp};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
@@ -81,6 +83,32 @@ async fn charge(
     text: String,
 ) -> usize {
     CHARGES.fetch_add(1, Ordering::Relaxed);
+    text.len()
+}
+
+/// What an extractor that asks another system waits for.
+static OTHER_SYSTEM: Semaphore = Semaphore::const_new(0);
+
+/// A session that another system knows.
+struct Session;
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(_parts: &mut Parts, _state: &S) -> Result<Self, StatusCode> {
+        WAITING.send_modify(|waiting| *waiting += 1);
+        let answered = OTHER_SYSTEM.acquire().await;
+        answered.map(|_| Self).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// Has an extractor that waits. Use it to see that other calls are decoded meanwhile.
+#[operator_api(POST, "/extracting", read_only)]
+async fn extracting(
+    #[operator(extract)] _session: Session,
+    /// A long text.
+    text: String,
+) -> usize {
     text.len()
 }
 
@@ -212,6 +240,27 @@ fn a_worker_thread_is_left_for_other_calls_while_many_bodies_are_decoded() {
         assert!(refused <= 2, "only two calls had to wait, but {refused} were refused");
         assert!(watch.join().unwrap(), "the other call waited for the bodies");
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn other_bodies_are_decoded_while_extractors_wait() {
+    let _guard = ONE_TEST.lock().await;
+    let _closed = close_the_gate();
+    let client = Client::new(App::new().only(endpoints![extracting, choose]))
+        .await
+        .unwrap();
+    let mut waiting = JoinSet::new();
+    for _ in 0..permits() {
+        let client = client.clone();
+        waiting.spawn(async move { client.call("extracting", &json!({ "text": "x".repeat(3_000) })).await });
+    }
+    until_decoding(permits()).await;
+    let other = client.call("choose", &json!({ "choice": vec![1; 3_000] })).await;
+    assert_eq!(other.status, 200, "{}", other.body);
+    OTHER_SYSTEM.add_permits(permits());
+    while let Some(answer) = waiting.join_next().await {
+        assert_eq!(answer.unwrap().body, 3_000);
+    }
 }
 
 /// There is only one worker thread. If a large body were decoded on that thread, every other call would wait.

@@ -43,19 +43,7 @@ pub(super) async fn run(
 ) -> HandlerOutcome {
     let in_transaction = transaction.0.is_some();
     let effort = invocation.effort();
-    // Outside a transaction, all but short bodies wait for a permit before they are decoded. A call in a transaction does
-    // not wait, because other transactions would wait for it, and a large body is already checked. The wait does not
-    // count toward the handler's time limit. If the wait is too long, the operation is released, because nothing has run
-    // yet.
-    let turn = if in_transaction || !large::takes_a_turn(effort) {
-        None
-    } else {
-        match Box::pin(execute(Turn::wait(), large::LONGEST_WAIT, lease.as_deref_mut())).await {
-            Ok(turn) => Some(turn),
-            Err(_) => return HandlerOutcome::refused(&Error::retryable(large::WAITED_TOO_LONG)),
-        }
-    };
-    let started = endpoint.slow.is_some().then(timer_now);
+    let mut started = endpoint.slow.is_some().then(timer_now);
     // Set before the handler starts, or if an extractor ends in a way that leaves open what it has done.
     let mut began = false;
     let ended = 'ended: {
@@ -78,6 +66,20 @@ pub(super) async fn run(
                 }
             }
         }
+        // Outside a transaction, all but short bodies wait for a permit before they are decoded. A call in a transaction does
+        // not wait, because other transactions would wait for it, and a large body is already checked. The wait comes after
+        // the extractors, because they may wait for other systems. It does not count toward the handler's time limit. If it
+        // is too long, the operation is released, because the handler has not started.
+        let turn = if in_transaction || !large::takes_a_turn(effort) {
+            None
+        } else {
+            let waiting_since = timer_now();
+            let Ok(turn) = Box::pin(execute(Turn::wait(), large::LONGEST_WAIT, lease.as_deref_mut())).await else {
+                break 'ended Ok(Err(Error::retryable(large::WAITED_TOO_LONG)));
+            };
+            started = started.map(|started| started + waiting_since.elapsed());
+            Some(turn)
+        };
         if (extracts || turn.is_some())
             && let Some(lease) = lease.as_deref_mut()
             && let Err(error) = lease.confirm().await
