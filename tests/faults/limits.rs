@@ -257,9 +257,19 @@ fn with_few_descriptors(program: &Path) -> Command {
 
 #[test]
 fn connections_idle_longest_are_closed_when_descriptors_run_out() {
+    idle_connections_make_room(&[]);
+}
+
+/// The handlers of a program may need descriptors as well.
+#[test]
+fn they_are_closed_even_if_more_connections_are_allowed_than_there_are_descriptors() {
+    idle_connections_make_room(&[("FAULTS_CONNECTIONS", "1000")]);
+}
+
+fn idle_connections_make_room(settings: &[(&str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
-    let server = Server::start_by(with_few_descriptors(&program), folder.path(), &[]);
+    let server = Server::start_by(with_few_descriptors(&program), folder.path(), settings);
     let mut idle: Vec<TcpStream> = (0..250).map(|_| connect(&server)).collect();
     let asked = Instant::now();
     assert_eq!(post(server.port, "/ring", "next", "{}").unwrap().status, 200);

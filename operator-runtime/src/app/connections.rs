@@ -112,7 +112,7 @@ impl Connections {
 
     /// Closes the connection that has been idle longest. If no connection is idle, closes the one for which the server
     /// has waited longest.
-    fn close_surplus(&self) -> bool {
+    pub(super) fn close_surplus(&self) -> bool {
         let Known { all, surplus, .. } = &mut *self.known();
         surplus.close_first(all, self.now(), |phase| match phase {
             Phase::Idle => Some(0),

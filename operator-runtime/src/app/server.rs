@@ -222,8 +222,12 @@ pub(super) fn http_settings(limits: Limits) -> http1::Builder {
     http
 }
 
+/// The pause after a connection could not be accepted, if another one is closed for it, and otherwise.
+const CLOSING: Duration = Duration::from_millis(20);
+const FULL: Duration = Duration::from_millis(100);
+
 /// Waits for the next connection.
-pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(super) async fn accepted(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -231,10 +235,12 @@ pub(super) async fn accepted(listener: &TcpListener) -> (TcpStream, SocketAddr) 
                 let _ = stream.set_nodelay(true);
                 return (stream, peer);
             }
-            // Most likely, there are no free file descriptors. During the pause, some connections may end.
+            // Most likely, there are no free file descriptors, so a connection is closed as if there were too many. During the
+            // pause, it ends.
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                let pause = if connections.close_surplus() { CLOSING } else { FULL };
+                tokio::time::sleep(pause).await;
             }
         }
     }
@@ -322,7 +328,7 @@ impl Server {
     /// Accepts connections for as long as the future is polled, and serves each connection on its own task.
     async fn accept(&self, graceful: &GracefulShutdown) -> Infallible {
         loop {
-            let (stream, peer) = accepted(&self.listener).await;
+            let (stream, peer) = accepted(&self.listener, &self.connections).await;
             self.take(stream, peer, graceful).await;
         }
     }

@@ -55,7 +55,7 @@ async fn accept(
     graceful: &GracefulShutdown,
 ) -> Infallible {
     loop {
-        let (stream, _) = accepted(listener).await;
+        let (stream, _) = accepted(listener, connections).await;
         match connections.admit().await {
             Some(open) => serve_one(stream, open, http, router.clone(), graceful),
             None => refuse(&stream),
