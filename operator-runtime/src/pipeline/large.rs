@@ -21,7 +21,7 @@ const IN_TURN: usize = 2 * 1024;
 /// a longer body would delay other calls.
 const LARGE: usize = 16 * 1024;
 
-/// As many bytes are hashed in well under a millisecond. A body or query is hashed once for each key.
+/// As many bytes are hashed in well under a millisecond.
 const LARGE_TO_HASH: usize = 256 * 1024;
 
 /// The permits to hash large bodies of callers that are not verified yet. They are not the permits to decode, because
@@ -50,9 +50,9 @@ pub(super) fn is_large(effort: Effort) -> bool {
     effort.is_above(LARGE)
 }
 
-/// Whether a body or query of that length is hashed under a permit.
-pub(super) fn is_large_to_hash(length: usize, keys: usize) -> bool {
-    length.saturating_mul(keys) > LARGE_TO_HASH
+/// Whether so many bytes are hashed under a permit.
+pub(super) fn is_large_to_hash(bytes: usize) -> bool {
+    bytes > LARGE_TO_HASH
 }
 
 /// A turn to parse or decode content, which lasts until it is dropped.

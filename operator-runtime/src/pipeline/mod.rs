@@ -106,11 +106,11 @@ impl Pipeline {
         room: impl Send + 'p,
     ) -> impl Future<Output = Reply> + Send + 'p {
         // The query of a GET is hashed instead of a body. The server limits the length of a head.
-        let hashed = head.uri.query().map_or(0, str::len) + body.len();
+        let length = head.uri.query().map_or(0, str::len) + body.len();
         // `open` is called outside the future, so that the future does not store head and body.
         let credentials = endpoint.credentials.load();
-        let waits =
-            large::is_large_to_hash(hashed, credentials.hashes()) || credentials.all().needs_fetch(&head.headers);
+        let to_hash = credentials.to_hash(&head.headers, length);
+        let waits = large::is_large_to_hash(to_hash) || credentials.all().needs_fetch(&head.headers);
         Self::carry_out(if waits {
             Opening::Waiting(Box::pin(self.open_in_turn(endpoint, head, body, room)))
         } else {

@@ -4,11 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap};
+use http::{Extensions, HeaderMap, HeaderValue};
 
 use super::api_keys::ApiKeys;
 use super::caller::{Caller, Scheme};
-use super::ed25519::VerifyingKeys;
+use super::ed25519::{self, VerifyingKeys};
 use super::envelope::{Credential, Signature, Signed, Token};
 use super::refusal::Refusal;
 use super::signature::{BoundKeys, Keys};
@@ -195,9 +195,16 @@ impl BoundCredentials {
         &self.all
     }
 
-    /// How many times a request is hashed before its caller is known.
-    pub(crate) fn hashes(&self) -> usize {
-        self.keys.count() + self.all.verifying_keys.count()
+    /// How many bytes are hashed before the caller of a request is known, if its content has this length. Only the keys of
+    /// the signature's scheme are tried.
+    pub(crate) fn to_hash(&self, headers: &HeaderMap, length: usize) -> usize {
+        match headers.get("x-signature").map(HeaderValue::len) {
+            Some(ed25519::DIGITS) => {
+                let each = length.saturating_add(ed25519::WORTH_OF_HASHING);
+                self.all.verifying_keys.count().saturating_mul(each)
+            }
+            _ => self.keys.count().saturating_mul(length),
+        }
     }
 
     /// Verifies a signature of the content. The number of its digits decides which keys are tried.

@@ -321,3 +321,19 @@ fn the_key_of_an_operation_may_be_in_either_header() {
         RefusalKind::Malformed
     );
 }
+
+/// Verifying with a key takes much longer than hashing a short body.
+#[test]
+fn many_verifying_keys_make_a_short_call_expensive_but_only_one_signed_for_them() {
+    let public = |number: u8| STANDARD.encode(SigningKey::from_bytes(&[number; 32]).verifying_key().as_bytes());
+    let list: Vec<String> = (1..=100)
+        .map(|number| format!("k{number}={}", public(number)))
+        .collect();
+    let credentials = bound(&format!("a={SECRET}"), &list.join(","), "");
+    let to_hash = |digits: usize| {
+        let headers = headers(&[("x-signature", &"0".repeat(digits))]);
+        credentials.to_hash(&headers, 200)
+    };
+    assert_eq!(to_hash(64), 200);
+    assert!(to_hash(128) > 1024 * 1024, "{}", to_hash(128));
+}
