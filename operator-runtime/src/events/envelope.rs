@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::input::deep::on_a_large_stack;
 use crate::input::{refuse_unreadable, without_position};
 use crate::problem::{Error, InputProblem};
 
@@ -130,7 +131,8 @@ fn read<'b, T: Deserialize<'b>>(json: &'b [u8], root: &str) -> Result<T, (String
         }
     };
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = on_a_large_stack(json, || serde_path_to_error::deserialize(&mut reader));
+    let value = value.map_err(|error| {
         let path = match (root, error.path().to_string().as_str()) {
             (root, "." | "?") => root.to_owned(),
             ("", path) => path.to_owned(),

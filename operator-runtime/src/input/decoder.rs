@@ -5,6 +5,7 @@ use serde_path_to_error::Segment;
 
 use super::bound::{BoundInput, BoundInputs, Scalar};
 use super::buffered::Repetition;
+use super::deep::on_a_large_stack;
 use super::document::{Document, Node, Unreadable};
 use super::found::{Found, shortened};
 use super::given::{Given, Text};
@@ -212,7 +213,7 @@ impl<'c> Decoder<'c> {
         let raw = self.given.take_field(input.name)?;
         let text = raw.get();
         if !input.is_checked_first
-            && let Ok(decoded) = serde_json::from_str(text)
+            && let Ok(decoded) = on_a_large_stack(text.as_bytes(), || serde_json::from_str(text))
         {
             return Some(Some(decoded));
         }
@@ -238,12 +239,14 @@ impl<'c> Decoder<'c> {
         let whole = (repetition > Repetition::Once)
             .then(|| document.with_whole_numbers())
             .flatten();
-        if let Ok(decoded) = serde_json::from_str(whole.as_deref().unwrap_or(text)) {
+        let first = whole.as_deref().unwrap_or(text);
+        if let Ok(decoded) = on_a_large_stack(first.as_bytes(), || serde_json::from_str(first)) {
             return Some(decoded);
         }
         let whole = whole.or_else(|| document.with_whole_numbers());
         let text = whole.as_deref().unwrap_or(text);
-        serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+        let mut reader = serde_json::Deserializer::from_str(text);
+        on_a_large_stack(text.as_bytes(), || serde_path_to_error::deserialize(&mut reader))
             .map_err(|error| {
                 let path = match error.path().to_string().as_str() {
                     "." => name.to_owned(),

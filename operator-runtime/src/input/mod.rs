@@ -5,6 +5,7 @@ pub(crate) mod audited;
 mod bound;
 mod buffered;
 mod decoder;
+pub(crate) mod deep;
 mod digits;
 mod document;
 mod explain;

@@ -8,6 +8,7 @@ use allocation_counter::AllocationInfo;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::attempts::{decoded, nested};
 use super::told_of;
 use crate::input::bound::compile;
 use crate::input::{BoundInputs, Decoder, Input, JsonInput, Verdict};
@@ -241,4 +242,33 @@ fn many_names_for_many_inputs_take_no_longer_than_for_one() {
     let (one, many) = (time_to_refuse_many_names(1), time_to_refuse_many_names(2_000));
     // A look at each input for each name, or the other way round, takes far longer.
     assert!(many < 8 * one, "{one:?} for one input, {many:?} for 2,000");
+}
+
+/// As large as a struct of a hundred texts. Serde's function for this type holds all fields, for each level.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "only its decoding is of interest")]
+struct Wide {
+    next: Option<Box<Wide>>,
+    a: Option<[u64; 32]>,
+    b: Option<[u64; 32]>,
+    c: Option<[u64; 32]>,
+    d: Option<[u64; 32]>,
+    e: Option<[u64; 32]>,
+    f: Option<[u64; 32]>,
+    g: Option<[u64; 32]>,
+    h: Option<[u64; 32]>,
+    i: Option<[u64; 32]>,
+}
+
+/// The stack is that of a thread of tokio. If it overflows, the process ends.
+#[test]
+fn deep_values_of_a_large_type_do_not_overflow_the_stack() {
+    let decoding = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(|| {
+        for innermost in ["{}", r#"{"a":"wrong"}"#, r#"{"next":[]}"#] {
+            let value = nested(120, r#"{"next":$}"#, innermost);
+            let told = decoded::<Wide>(&value).told;
+            assert_eq!(told.is_empty(), innermost == "{}", "{told}");
+        }
+    });
+    decoding.unwrap().join().unwrap();
 }
