@@ -14,6 +14,7 @@ use crate::endpoint::model::{Endpoint, Method, Refused, Role};
 use crate::endpoint::signature::{self, Argument, Kind, Sorted};
 use crate::error::{Errors, nearest};
 use crate::function::{Function, is_deprecated};
+use crate::options;
 
 /// The types of events that the runtime knows, each with the runtime's description of its fields.
 const KNOWN: [(&str, &str); 3] = [
@@ -27,6 +28,9 @@ const LIMIT_OF_SETUP: u64 = 3_000;
 /// The largest number of characters in a type.
 const LONGEST_TYPE: usize = 100;
 
+/// What to do about options of an endpoint above a handler of events.
+const NO_OPTIONS: &str = "remove it; only endpoints, with `#[operator_api]`, have limits and lints";
+
 /// Checks everything before it returns, so that one compile reports every mistake.
 pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Errors) -> Result<Endpoint, Box<Refused>> {
     let ident = &function.signature.ident;
@@ -38,6 +42,7 @@ pub(crate) fn check(attribute: &Attribute, function: &Function, mut errors: Erro
     };
     let Sorted { mut arguments, output } = signature::sorted(function, role, &mut errors);
     let description = Description::read(&function.attributes, &mut errors);
+    options::refuse(&function.attributes, NO_OPTIONS, &mut errors);
     let effect = check_effect(attribute, role, &arguments, &mut errors);
     let timeout_ms = match &attribute.timeout {
         Some(timeout) => check_timeout(timeout, &mut errors),

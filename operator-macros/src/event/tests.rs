@@ -37,6 +37,20 @@ fn every_part_is_checked_before_the_first_return() {
 }
 
 #[test]
+fn every_option_of_the_function_is_reported() {
+    let item = quote! {
+        #[operator(limit(calls = 20, within = "1h"))]
+        #[operator(limit(nonsense))]
+        #[operator(allow(vague_description))]
+        async fn rated() -> u8 { 1 }
+    };
+    let found = mistakes(quote!(custom = "conversation.rated"), item);
+    let expected =
+        "`#[operator(…)]` has no effect here: remove it; only endpoints, with `#[operator_api]`, have limits and lints";
+    assert_eq!(found, [expected; 3]);
+}
+
+#[test]
 fn a_handler_of_setup_is_rerunnable_for_three_seconds_unless_it_says_otherwise() {
     let item = quote!(
         async fn greet(setup: ConversationSetup) -> Context {
