@@ -1,10 +1,11 @@
 //! The first reservation of an operation is sent together with its claim.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use operator_runtime::testing::Client;
 use operator_runtime::tokio_postgres::{self, NoTls};
-use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api};
+use operator_runtime::{App, Config, Error, Postgres, Settings, Tx, endpoints, operator_api};
 use serde_json::{Value, json};
 use tests::services::Postgres as Server;
 
@@ -145,6 +146,51 @@ async fn a_locked_table_of_limits_makes_no_call_fail() {
     let both = async { tokio::join!(calling, unlocking) };
     let (answer, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
+}
+
+/// Charges for an order, outside the database.
+#[operator_api(POST, "/charge")]
+#[operator(limit(calls = 3, per = order, within = "24h"))]
+async fn charge(
+    charges: &AtomicU32,
+    /// What the charge is for.
+    order: String,
+) -> bool {
+    charges.fetch_add(1, Ordering::SeqCst);
+    !order.is_empty()
+}
+
+/// A person who locks the table of the limits for longer than a lease does not have to find out later what a call has
+/// done, because its handler has not started.
+#[tokio::test]
+async fn a_call_keeps_its_lease_while_it_waits_for_its_limits() {
+    let server = Server::start(&[]);
+    let store = connect(&format!("{}?options=-c%20lock_timeout=1500", server.url())).await;
+    let lease = Duration::from_secs(1);
+    let settings = Settings::default().lease(lease).renew_every(lease / 4).wait(lease / 4);
+    let app = App::new()
+        .only(endpoints![charge])
+        .state(AtomicU32::new(0))
+        .config(Config::new().operations(settings))
+        .store(store);
+    let client = Client::new(app).await.unwrap().with_idempotency_key("a");
+    let body = json!({ "order": "a" });
+    let person = connected(&server).await;
+    person.batch_execute("BEGIN; LOCK TABLE operator_limits").await.unwrap();
+    let retried = async {
+        while waiting(&person).await == 0 {}
+        let unlocked = tokio::time::Instant::now() + lease * 2;
+        while tokio::time::Instant::now() < unlocked {
+            let answer = client.call("charge", &body).await;
+            assert_eq!(answer.status, 409, "{answer:?}");
+        }
+        person.batch_execute("COMMIT").await.unwrap();
+    };
+    let both = async { tokio::join!(client.call("charge", &body), retried) };
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
+    let again = client.call("charge", &body).await;
+    assert_eq!((again.status.as_u16(), again.replayed), (200, true), "{again:?}");
 }
 
 /// The connection of a person.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::auditing::{self, Draft, Ending};
 use super::effect::Effect;
@@ -22,7 +22,7 @@ use crate::store::{Audit, Proposal, Revision, StoreError, Swap};
 pub(crate) enum LeaseError {
     #[error("this attempt did not renew its lease in time, and another attempt has taken the operation over")]
     Lost,
-    #[error("the handler has run for longer than its endpoint's `timeout` allows, so its lease is no longer renewed")]
+    #[error("the attempt has taken longer than its endpoint's `timeout` allows, so its lease is no longer renewed")]
     Overdue,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -125,6 +125,42 @@ impl Lease {
         }
         // Boxed, because hardly any call needs this.
         Box::pin(self.renew_now()).await
+    }
+
+    /// Waits for work that comes before the handler, and renews the lease when it is due. The work may wait for a locked
+    /// table for longer than one lease lasts, and its operation must not count as lost, because nothing has run yet.
+    ///
+    /// # Errors
+    /// If the operation was taken over, or if the work has taken longer than the handler may run. Then the handler must not
+    /// start.
+    pub(super) async fn held_during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, LeaseError> {
+        // Both are polled together, so that the work makes progress while a renewal waits for the store.
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            error = self.renewals() => Err(error),
+        }
+    }
+
+    /// Renews the lease until it is lost, or has been renewed for too long.
+    async fn renewals(&mut self) -> LeaseError {
+        let mut ticks = interval_at(self.due_at(), self.renew_every());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // These renewals are not counted as the handler's.
+        for renewals in 0.. {
+            ticks.tick().await;
+            if !machine::may_renew(renewals, self.max_execution, &self.operations.settings) {
+                break;
+            }
+            match self.renew_now().await {
+                Err(LeaseError::Store(error)) => {
+                    tracing::warn!(%error, "the lease of a call that waits for its limits was not renewed: check the store");
+                }
+                Err(lost) => return lost,
+                Ok(()) => {}
+            }
+        }
+        LeaseError::Overdue
     }
 
     /// Records the outcome, wakes waiting duplicates, and returns the answer for the caller.

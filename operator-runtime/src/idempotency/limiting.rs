@@ -2,6 +2,7 @@
 //! operation has not acted.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::doubtful::DoubtfulClaim;
@@ -119,19 +120,24 @@ pub(super) async fn reserve_in(
 }
 
 impl Lease {
-    /// Reserves everything, one limit after the other. Returns the outcome of the call if it is over a limit.
+    /// Reserves everything, one limit after the other. Returns the outcome of the call if it is over a limit. The lease is
+    /// renewed while the needs are read and while the store is asked.
     ///
     /// # Errors
     /// If the store cannot reserve, or the lease was lost meanwhile. Then the handler must not start.
-    pub(crate) async fn reserve(&mut self, needs: Needs) -> Result<Option<HandlerOutcome>, LeaseError> {
-        let needs = match needs {
+    pub(crate) async fn reserve(
+        &mut self,
+        needs: impl Future<Output = Needs>,
+    ) -> Result<Option<HandlerOutcome>, LeaseError> {
+        let needs = match self.held_during(needs).await? {
             Ok(needs) => needs,
             Err(outcome) => return Ok(Some(outcome)),
         };
         let holder = holder(self.id, &self.record);
         // Of an operation at most once, only an attempt that has not acted is followed by another one.
         let may_have_acted = holder.epoch > 1 && self.effect.may_run_again();
-        let values = self.reserved.insert(Box::default());
+        let operations = Arc::clone(&self.operations);
+        self.reserved = Some(Box::default());
         for needed in &needs {
             let Some(reservation) = needed.reservation(holder) else {
                 return Ok(Some(needed.over(None, may_have_acted)));
@@ -140,17 +146,18 @@ impl Lease {
             // gives back only its own.
             let is_first = holder.epoch == 1;
             if is_first {
-                values.anew.push(needed.value);
+                self.values().anew.push(needed.value);
             }
-            let reserved = limits(&self.operations.store)?.reserve(reservation).await?;
+            let reserving = limits(&operations.store)?.reserve(reservation);
+            let reserved = self.held_during(reserving).await??;
             FailPoint::AfterReserve.pass();
             match reserved {
                 Reserved::Granted { .. } if is_first => {}
-                Reserved::Granted { anew: true } => values.anew.push(needed.value),
-                Reserved::Granted { anew: false } => values.taken_over.push(needed.value),
+                Reserved::Granted { anew: true } => self.values().anew.push(needed.value),
+                Reserved::Granted { anew: false } => self.values().taken_over.push(needed.value),
                 Reserved::Over { used, room_in } => {
                     if is_first {
-                        values.anew.pop();
+                        self.values().anew.pop();
                     }
                     return Ok(Some(needed.over(Some((used, room_in)), may_have_acted)));
                 }
@@ -158,6 +165,10 @@ impl Lease {
         }
         self.confirm().await?;
         Ok(None)
+    }
+
+    fn values(&mut self) -> &mut Values {
+        self.reserved.get_or_insert_default()
     }
 
     /// Releases the operation in the background, and gives back what this attempt has reserved, because the handler has not
@@ -254,7 +265,7 @@ impl Operations {
     }
 }
 
-fn limits(store: &std::sync::Arc<dyn crate::store::Store>) -> Result<&dyn Limits, StoreError> {
+fn limits(store: &Arc<dyn crate::store::Store>) -> Result<&dyn Limits, StoreError> {
     store.limits().ok_or_else(|| {
         StoreError::Address(format!(
             "{} cannot count limits: use a store that can, such as `sqlite:PATH`",

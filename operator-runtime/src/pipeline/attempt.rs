@@ -15,7 +15,6 @@ use super::prepared::PreparedEndpoint;
 use super::reply::{Reply, busy, not_recorded, not_taken_up, out_of_reach, reply_of, reply_of_record};
 use crate::causes::with_causes;
 use crate::clock::timer_now;
-use crate::endpoint::EndpointLimits;
 use crate::endpoint::invocation::{Invocation, TransactionSlot};
 use crate::endpoint::output::AnswerBytes;
 use crate::fail_point::FailPoint;
@@ -230,17 +229,6 @@ pub(super) fn attempt_when_granted(
     }
 }
 
-/// Reserves what the call needs of the limits of its endpoint. Returns the outcome of the call if it is over one.
-async fn reserve(
-    endpoint: &PreparedEndpoint,
-    limits: &EndpointLimits,
-    invocation: &mut Invocation,
-    lease: &mut Lease,
-) -> Result<Option<HandlerOutcome>, LeaseError> {
-    let needs = limits::needs(endpoint, limits, invocation).await;
-    lease.reserve(needs).await
-}
-
 /// The error of a call whose handler has not started, because its lease was lost or its store failed.
 fn not_started(error: &LeaseError) -> Error {
     match error {
@@ -270,7 +258,7 @@ pub(super) fn attempt(
         let over = match &endpoint.endpoint.limits {
             None => None,
             // Boxed, so that a call without limits does not reserve space for this future.
-            Some(limits) => match Box::pin(reserve(endpoint, limits, &mut invocation, &mut lease)).await {
+            Some(limits) => match Box::pin(lease.reserve(limits::needs(endpoint, limits, &mut invocation))).await {
                 Ok(over) => over,
                 Err(error) => {
                     lease.abandon();

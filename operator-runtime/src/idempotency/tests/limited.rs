@@ -7,6 +7,7 @@ mod steps;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::future::ready;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -169,7 +170,7 @@ impl History<'_> {
         let operation = lease.record.serial.unwrap();
         let taken_over = self.reserved.each_ref().map(|one| one.is_held(operation, self.now()));
         let is_over = self.reserve(key, operation, taken_over);
-        let over = lease.reserve(Ok(self.needs(key).to_vec())).await.unwrap();
+        let over = lease.reserve(ready(Ok(self.needs(key).to_vec()))).await.unwrap();
         assert_eq!(over.is_some(), is_over);
         self.last.insert(key, (operation, false));
         let begun = self.begun.entry(key).or_default();
@@ -304,7 +305,7 @@ impl History<'_> {
         };
         let handler = || -> TransactionalHandler {
             let ends = ends.clone();
-            Box::new(move |_, _| Box::pin(std::future::ready(ends)))
+            Box::new(move |_, _| Box::pin(ready(ends)))
         };
         let needs = Ok(self.needs(key).to_vec());
         let operations = self.operations.clone();

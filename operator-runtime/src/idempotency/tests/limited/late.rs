@@ -1,5 +1,7 @@
 //! Attempts that go on in a later step, perhaps after their leases have run out.
 
+use std::future::ready;
+
 use super::super::reference::Ending;
 use super::super::simulation::call::outcome;
 use super::steps::Ends;
@@ -34,7 +36,7 @@ impl History<'_> {
         if lease.epoch() > 1 && self.reserved.iter().any(|one| one.is_held(operation, now)) {
             return;
         }
-        match lease.reserve(Ok(self.needs(key).to_vec())).await {
+        match lease.reserve(ready(Ok(self.needs(key).to_vec()))).await {
             Err(LeaseError::Lost) => {
                 self.reach("lost its lease before it reserved");
                 lease.abandon();
