@@ -37,7 +37,7 @@ impl NotAdmitted {
     /// Returns the error for the caller, and releases a doubtful claim in the background.
     pub(crate) fn take_back(self) -> StoreError {
         if let Some(claim) = self.claim {
-            let tracker = claim.operations.doubtful.clone();
+            let tracker = claim.operations.unfinished.clone();
             tracker.spawn(claim.take_back());
         }
         self.error

@@ -177,7 +177,7 @@ impl Lease {
         if let Some(values) = &mut self.reserved {
             values.taken_over.clear();
         }
-        let tracker = self.operations.doubtful.clone();
+        let tracker = self.operations.unfinished.clone();
         tracker.spawn(async move {
             let claim = DoubtfulClaim::of_lease(&self);
             tokio::join!(self.give_back(), claim.take_back());

@@ -160,7 +160,9 @@
 //! People without a shell on the server do the same on the admin page ([`Config::admin`](crate::Config::admin)).
 //!
 //! The record keeps when the operation was settled and by whom (`--by`, or else the name of the logged-in user), and
-//! `show` prints both. An operation that still runs, or whose outcome is known, cannot be settled. An attempt that was
+//! `show` prints both. An operation that still runs, or whose outcome is known, cannot be settled. An operation that was
+//! not done can be settled as not done again: that frees its part of the limits, if the store failed or the process was
+//! killed before it could do so. An attempt that was
 //! considered lost and continues after the operation was settled cannot overwrite the settled outcome. An operation
 //! that nobody settles is forgotten with its record, after one hour.
 //!

@@ -30,8 +30,9 @@ pub(super) struct Shared {
     /// How long rows of the audit are kept; `None` if the audit is off.
     audit: Option<Duration>,
     ended: [Notify; BUCKETS],
-    /// Doubtful claims that are being released.
-    pub(super) doubtful: TaskTracker,
+    /// What ends before the store is closed: doubtful claims that are being released, and settlements of persons who have
+    /// closed the page.
+    pub(super) unfinished: TaskTracker,
 }
 
 impl Operations {
@@ -50,7 +51,7 @@ impl Operations {
             settings,
             audit,
             ended: std::array::from_fn(|_| Notify::new()),
-            doubtful: TaskTracker::new(),
+            unfinished: TaskTracker::new(),
         }))
     }
 
@@ -71,10 +72,17 @@ impl Operations {
         &self.0.meter
     }
 
-    /// Waits until all doubtful claims have been released or given up, which takes at most about one lease.
+    /// Waits until all doubtful claims have been released or given up, which takes at most about one lease, and until all
+    /// settlements have ended.
     pub(crate) async fn settle_doubts(&self) {
-        self.0.doubtful.close();
-        self.0.doubtful.wait().await;
+        self.0.unfinished.close();
+        self.0.unfinished.wait().await;
+    }
+
+    /// The tasks that end before the store is closed.
+    #[cfg(feature = "cli")]
+    pub(crate) fn unfinished(&self) -> &TaskTracker {
+        &self.0.unfinished
     }
 
     /// Counts the store's records for the gauge.

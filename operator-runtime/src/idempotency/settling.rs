@@ -37,6 +37,19 @@ pub(crate) enum NotSettled {
     Unreadable(#[from] DecodeError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operation is settled as not done, but what it has reserved of limits is not given back.
+    #[error(transparent)]
+    NotGivenBack(StoreError),
+}
+
+/// What became of a settlement.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// It is recorded.
+    Now,
+    /// This person has settled the operation as not done before. What it has reserved of limits is given back again,
+    /// because that may have failed the first time.
+    Before(Arc<Settlement>),
 }
 
 impl Operations {
@@ -55,7 +68,7 @@ impl Operations {
     /// operation was done.
     ///
     /// # Errors
-    /// If there is nothing to settle, the record cannot be read, or the store cannot write.
+    /// If there is nothing to settle, the record cannot be read, or the store cannot write or give back.
     pub(crate) async fn settle(
         &self,
         mut listed: Listed,
@@ -63,10 +76,16 @@ impl Operations {
         finding: &Finding,
         settlement: &Arc<Settlement>,
         shown: Option<String>,
-    ) -> Result<Record, NotSettled> {
+    ) -> Result<Settled, NotSettled> {
         let is_audited = self.audits_settlements().await;
         loop {
             let (held, ages) = (listed.record?, listed.ages);
+            if let (Err(NothingToSettle::SettledAsNotDone), Finding::NotDone, Some(before)) =
+                (self.needs_a_person(&held, ages, effect), finding, &held.settlement)
+            {
+                self.free(listed.id, &held).await?;
+                return Ok(Settled::Before(Arc::clone(before)));
+            }
             let settled = machine::settle(held, ages, effect, self.settings(), finding, settlement)?;
             let audit = if is_audited {
                 let call = self.row_with_inputs(listed.id, listed.times.first_seen).await?;
@@ -85,9 +104,9 @@ impl Operations {
             match swap.wait().await? {
                 Swap::Swapped(_) => {
                     if *finding == Finding::NotDone {
-                        self.give_back_everything(listed.id, &settled).await?;
+                        self.free(listed.id, &settled).await?;
                     }
-                    return Ok(settled);
+                    return Ok(Settled::Now);
                 }
                 Swap::Gone => return Err(NotSettled::Gone),
                 Swap::Held { revision, record, ages } => {
@@ -100,6 +119,11 @@ impl Operations {
                 }
             }
         }
+    }
+
+    async fn free(&self, id: OperationId, settled: &Record) -> Result<(), NotSettled> {
+        let giving_back = self.give_back_everything(id, settled);
+        giving_back.await.map_err(NotSettled::NotGivenBack)
     }
 
     /// The newest row of the audit that has the inputs of an operation. `None` if the audit has no such row, as after a

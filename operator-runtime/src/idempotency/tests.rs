@@ -22,7 +22,7 @@ use crate::support::proof::Row;
 
 const YEARS: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
 
-const OUTCOMES: [&str; 12] = [
+const OUTCOMES: [&str; 13] = [
     "first attempt",
     "another attempt",
     "recorded",
@@ -34,6 +34,7 @@ const OUTCOMES: [&str; 12] = [
     "mismatch",
     "not kept",
     "settled",
+    "settled again",
     "taken back",
 ];
 const TRANSACTIONS: [&str; 5] = [

@@ -5,7 +5,7 @@ mod account;
 mod admitting;
 mod attempt;
 pub(crate) mod audited;
-mod detached;
+pub(crate) mod detached;
 pub(crate) mod events;
 pub(crate) mod execution;
 pub(crate) mod large;

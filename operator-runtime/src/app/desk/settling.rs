@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::{Desk, Found};
 use crate::clock::{Clock as _, SystemClock};
-use crate::idempotency::machine::Finding;
+use crate::idempotency::machine::{Finding, NothingToSettle};
+use crate::idempotency::settling::{NotSettled, Settled};
 use crate::input::compile;
 use crate::pipeline::audited;
 use crate::schema::secrets::Secrets;
@@ -45,7 +46,7 @@ impl Desk {
     /// # Errors
     /// A sentence, if there is nothing to settle, the answer does not fit the endpoint, or the store cannot write.
     pub(in crate::app) async fn settle(&self, found: Found, said: Said<'_>, by: &str) -> Result<String, String> {
-        found.check_settleable()?;
+        found.check_settleable(said)?;
         let operation = found.id.abbreviated();
         let finding = match said {
             Said::Done { place, answer } => Finding::Done(response(
@@ -66,22 +67,30 @@ impl Desk {
         let settling = self
             .operations
             .settle(found.into_listed(), effect, &finding, &settlement, shown);
-        settling.await.map_err(|error| refused(&operation, &error))?;
-        Ok(format!(
-            "Operation {operation} is settled by {by}: {}.",
-            said.consequence()
-        ))
+        let consequence = said.consequence();
+        match settling.await {
+            Ok(Settled::Now) => Ok(format!("Operation {operation} is settled by {by}: {consequence}.")),
+            Ok(Settled::Before(before)) => Ok(format!(
+                "Operation {operation} was already settled by {}: {consequence}. Its part of the limits is free.",
+                before.by
+            )),
+            Err(NotSettled::NotGivenBack(error)) => Err(format!(
+                "Operation {operation} is settled: {consequence}. But its part of the limits is not free yet ({error}): settle it as not done again to free it."
+            )),
+            Err(error) => Err(refused(&operation, &error)),
+        }
     }
 }
 
 impl Found {
     /// # Errors
-    /// A sentence, if nobody has to settle the operation.
-    pub(in crate::app) fn check_settleable(&self) -> Result<(), String> {
-        let settleable = self.to_settle.as_ref();
-        settleable
-            .map_err(|reason| refused(&self.id.abbreviated(), reason))
-            .copied()
+    /// A sentence, if nobody has to settle the operation. What was not done can be settled as not done again, to free its
+    /// part of the limits.
+    fn check_settleable(&self, said: Said<'_>) -> Result<(), String> {
+        match (&self.to_settle, said) {
+            (Ok(()), _) | (Err(NothingToSettle::SettledAsNotDone), Said::NotDone) => Ok(()),
+            (Err(reason), _) => Err(refused(&self.id.abbreviated(), reason)),
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum NothingToSettle {
     RunsAgain,
     #[error("its last attempt left no answer to keep: the next retry runs the handler")]
     Released,
+    #[error("a person has already said that it was not done: the next retry runs the handler")]
+    SettledAsNotDone,
     #[error("it is completed, and every retry gets its answer")]
     Completed,
     #[error("it is completed, but its answer was too long to keep")]
@@ -48,6 +50,10 @@ pub(crate) fn needs_a_person(
         State::InProgress if is_alive(held, ages, settings) => Err(NothingToSettle::Running { lease: settings.lease }),
         State::InProgress if effect.may_run_again() => Err(NothingToSettle::RunsAgain),
         State::InProgress | State::Unknown => Ok(()),
+        // A handler that may run again can have acted after the settlement and left no answer.
+        State::Released if held.settlement.is_some() && !effect.may_run_again() => {
+            Err(NothingToSettle::SettledAsNotDone)
+        }
         State::Released => Err(NothingToSettle::Released),
         State::Completed(_) => Err(NothingToSettle::Completed),
         State::NotKept => Err(NothingToSettle::NotKept),

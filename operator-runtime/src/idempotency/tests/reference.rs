@@ -72,6 +72,8 @@ struct Operation {
     first_seen: u64,
     sign_of_life: u64,
     progress: Progress,
+    /// Whether a person has said that an attempt was not done.
+    was_settled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,9 +118,9 @@ impl Reference {
             Verdict::Run { epoch } => {
                 self.attempts += 1;
                 let owner = Attempt(self.attempts);
-                let first_seen = match self.operations.get(&key) {
-                    Some(operation) if epoch > 1 => operation.first_seen,
-                    _ => now,
+                let (first_seen, was_settled) = match self.operations.get(&key) {
+                    Some(operation) if epoch > 1 => (operation.first_seen, operation.was_settled),
+                    _ => (now, false),
                 };
                 self.operations.insert(
                     key,
@@ -128,6 +130,7 @@ impl Reference {
                         first_seen,
                         sign_of_life: now,
                         progress: Progress::Runs { owner },
+                        was_settled,
                     },
                 );
                 Taken::Run(owner)
@@ -208,8 +211,16 @@ impl Reference {
         if is_unknown {
             operation.sign_of_life = now;
             operation.progress = answer.map_or(Progress::Released, |answer| Progress::Over { answer });
+            operation.was_settled = true;
         }
         is_unknown
+    }
+
+    /// Whether a person can say once more that the operation was not done, which changes nothing.
+    pub(super) fn may_settle_again(&self, key: u8, effect: Effect, now: u64) -> bool {
+        let is_released = |operation: &Operation| operation.progress == Progress::Released && operation.was_settled;
+        let operation = self.operations.get(&key).filter(|operation| is_released(operation));
+        operation.is_some_and(|operation| now - operation.first_seen < TTL) && effect == Effect::AtMostOnce
     }
 
     /// Records a whole transaction. Its answer is kept with its effects or without them, or nothing is kept.

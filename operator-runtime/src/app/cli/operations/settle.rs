@@ -38,7 +38,6 @@ pub(super) async fn run(desk: &Desk, arguments: Arguments) -> Done {
         .find(&arguments.operation)
         .await
         .map_err(|error| error.to_string())?;
-    found.check_settleable()?;
     let (place, answer);
     let said = match &arguments.claim.done {
         Some(path) => {

@@ -50,6 +50,24 @@ fn a_person_can_settle_only_an_unknown_outcome() {
     }
 }
 
+/// Nothing is left to decide, but what the operation has reserved of limits may have to be given back again.
+#[test]
+fn what_a_person_has_released_is_told_apart_if_no_attempt_can_have_acted_since() {
+    let released = Record {
+        settlement: Some(settlement()),
+        ..held(State::Released)
+    };
+    for effect in EFFECTS {
+        let expected = if effect == Effect::AtMostOnce {
+            NothingToSettle::SettledAsNotDone
+        } else {
+            NothingToSettle::Released
+        };
+        let found = needs_a_person(&released, ages(100, 100), effect, &Settings::default());
+        assert_eq!(found, Err(expected), "{effect:?}");
+    }
+}
+
 #[test]
 fn a_settled_operation_keeps_who_settled_it_when_it_runs_again() {
     let released = settled(State::Unknown, ages(1, 1), Effect::AtMostOnce, &Finding::NotDone).expect("unknown");

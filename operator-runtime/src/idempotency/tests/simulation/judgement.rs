@@ -13,7 +13,7 @@ use crate::idempotency::doubtful::NotAdmitted;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::Finding;
 use crate::idempotency::outcome::{Answer, HandlerOutcome, Recorded};
-use crate::idempotency::settling::NotSettled;
+use crate::idempotency::settling::{NotSettled, Settled};
 use crate::record::Settlement;
 use crate::store::Swap;
 
@@ -243,16 +243,21 @@ impl Simulation<'_> {
             let answer = self.stores.block_on(gate.carry_out(&request)).expect("the store works");
             request.answer(Ok(answer));
         };
+        let is_again = !is_done && self.reference.may_settle_again(key, effect, self.now);
         let due = self.reference.settle(key, effect, answer, self.now);
         match settled {
-            Ok(record) => {
-                assert!(due, "settled, although there was nothing to settle: {record:?}");
+            Ok(Settled::Before(_)) => {
+                assert!(is_again, "settled again, although no person had released it");
+                self.reach("settled again");
+            }
+            Ok(Settled::Now) => {
+                assert!(due, "settled, although there was nothing to settle");
                 self.reach("settled");
                 if let Some(answer) = answer {
                     self.seen.kept(key, answer, self.reference.expiry(key));
                 }
             }
-            Err(NotSettled::Nothing(_)) => assert!(!due, "not settled, although a person had to"),
+            Err(NotSettled::Nothing(_)) => assert!(!due && !is_again, "not settled, although a person could"),
             Err(error) => panic!("{error}"),
         }
     }
