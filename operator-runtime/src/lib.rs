@@ -225,6 +225,14 @@ pub use operator_macros::SearchParams;
 /// | `per = order_id`, `per(order_id, reason)` | counted separately for each value of these inputs; otherwise for the endpoint |
 /// | `within = "24h"` | for how long an operation counts: 1 s to 31 days, in `s`, `m`, `h` or `d` |
 ///
+/// What an operation has reserved ends with its window, even while its handler runs. So a window that is shorter than the
+/// endpoint's `timeout` does not bound what takes effect at the same time.
+///
+/// An input in `per` is an integer, a boolean, a `String`, a UUID, a date, an enum of texts, or an `Option` of one of
+/// them, and is not `lenient`. Start-up refuses the others: the same price can be written as `1.0` and as `1.00`, and a
+/// caller that varies the spelling would be under the limit each time. Name an id instead. A `String` counts as it is
+/// written, also if `A` and `a` mean the same to the handler.
+///
 /// Each tenant has limits of its own. The module [`idempotency`] says what counts, and the log and the caller are told when
 /// a call is over a limit.
 ///

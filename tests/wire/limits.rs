@@ -5,13 +5,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
+use chrono::{DateTime, NaiveDate, Utc};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Error, endpoints, operator_api};
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tests::caller::{Answer, get, post};
 use tests::process::{self, Server, build, run_in};
+use url::Url;
+use uuid::Uuid;
 
 fn refund(server: &Server, key: &str, order_id: u64, amount_cents: u64) -> Answer {
     let body = json!({ "order_id": order_id, "amount_cents": amount_cents });
@@ -194,6 +200,98 @@ async fn a_retry_over_the_limit_does_not_invite_a_second_payment() {
             .ends_with("with a new idempotency key."),
         "{other:?}"
     );
+}
+
+/// What is counted.
+#[derive(Deserialize, JsonSchema)]
+struct Item {
+    /// The id.
+    #[expect(dead_code, reason = "only its schema is used")]
+    id: Uuid,
+}
+
+/// Counts calls for each value of inputs that can be written in several ways.
+#[operator_api(POST, "/evaded")]
+#[operator(limit(calls = 1, per(item, time, price, weight, link, name), within = "1h"))]
+#[operator(limit(calls = 2, per(item, ids), within = "1h"))]
+async fn evaded(
+    /// What is bought.
+    item: Item,
+    /// When it is bought.
+    time: Option<DateTime<Utc>>,
+    /// What it costs.
+    price: Decimal,
+    /// How heavy it is.
+    weight: f64,
+    /// Where it is described.
+    link: Url,
+    /// How it is called.
+    #[operator(lenient)]
+    name: String,
+    /// What it is sold with.
+    ids: Vec<u64>,
+) -> bool {
+    let _ = (item, time, price, weight, link, name, ids);
+    true
+}
+
+#[tokio::test]
+async fn a_value_that_can_be_written_in_several_ways_has_no_limit_of_its_own() {
+    let refused = Client::new(App::new().only(endpoints![evaded])).await.unwrap_err();
+    let refused = refused.to_string();
+    for name in ["item", "time", "price", "weight", "link", "name", "ids"] {
+        let sentence = format!("`evaded` has a limit for each `{name}`, but a value of this input can be written");
+        assert_eq!(refused.matches(&sentence).count(), 1, "{name}: {refused}");
+    }
+}
+
+/// The id of an account.
+#[derive(Deserialize, JsonSchema)]
+struct AccountId(Uuid);
+
+/// A currency.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Currency {
+    Euro,
+    Yen,
+}
+
+/// Counts calls for each value of inputs that can be written in one way, or whose ways are known.
+#[operator_api(POST, "/counted")]
+#[operator(limit(calls = 1, per(order, account, currency, day, mail, urgent), within = "1h"))]
+async fn counted(
+    /// What is paid.
+    order: i64,
+    /// Who pays.
+    account: Option<AccountId>,
+    /// How it is paid.
+    currency: Option<Currency>,
+    /// When it is paid.
+    day: NaiveDate,
+    /// Where the receipt is sent.
+    #[operator(format = "email")]
+    mail: String,
+    /// Whether it is urgent.
+    urgent: Option<bool>,
+) -> bool {
+    let _ = (order, account.map(|account| account.0), currency, day, mail, urgent);
+    true
+}
+
+#[tokio::test]
+async fn a_value_is_counted_however_it_is_written() {
+    let client = Client::new(App::new().only(endpoints![counted])).await.unwrap();
+    let status = async |account: &str, order: Value| {
+        let body = json!({
+            "order": order, "account": account, "currency": "yen", "day": "2026-11-24", "mail": "ana@example.com"
+        });
+        client.call("counted", &body).await.status.as_u16()
+    };
+    assert_eq!(status("67e55044-10b1-426f-9247-bb680e5fe0c8", json!(7)).await, 200);
+    assert_eq!(status("67e55044-10b1-426f-9247-bb680e5fe0c8", json!(7)).await, 403);
+    assert_eq!(status("67E55044-10B1-426F-9247-BB680E5FE0C8", json!(7)).await, 403);
+    assert_eq!(status("67e55044-10b1-426f-9247-bb680e5fe0c8", json!(8)).await, 200);
 }
 
 #[test]

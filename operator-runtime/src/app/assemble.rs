@@ -133,6 +133,7 @@ async fn check_and_prepare(app: &App, config: &Config, clock: Arc<dyn Clock>) ->
     };
     check_needs(endpoints.clone(), &[TypeId::of::<Call>()]);
     check_needs(of_handlers().collect(), &[TypeId::of::<Call>(), TypeId::of::<Event>()]);
+    registry::check_per(&endpoints, &mut problems);
     registry::check_limits(&endpoints, store.as_deref(), store_setting, &mut problems);
     let inputs = bind_inputs(&endpoints, &mut problems);
     let (Some(settings), Some(store), true) = (settings, store, problems.is_empty()) else {

@@ -2,7 +2,7 @@
 //! be unique, and the app must provide what they need.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{SettingName, StartProblem, probes};
 use crate::endpoint::event::{EVENTS, EventHandler};
@@ -312,6 +312,22 @@ pub(crate) fn check_limits(
         );
         StartProblem::of(setting, sentence)
     }));
+}
+
+/// Reports limits that are counted for each value of an input whose values can be written in several ways, because a
+/// caller could write a value in another way to be under the limit.
+pub(crate) fn check_per(endpoints: &[&'static Endpoint], problems: &mut Vec<StartProblem>) {
+    for endpoint in endpoints {
+        let limits = endpoint.limits.iter().flat_map(|limits| limits.limits);
+        let names: BTreeSet<&str> = limits.flat_map(|limit| limit.per).copied().collect();
+        let inputs = endpoint.inputs.iter().filter(|input| names.contains(input.name));
+        for input in inputs.filter(|input| !input.has_one_identity()) {
+            problems.push(StartProblem::new(format!(
+                "`{}` has a limit for each `{}`, but a value of this input can be written in several ways, and each would be counted on its own: name an id in `per`, which is an integer, a boolean, a `String`, a UUID, a date or an enum of texts, and is not `lenient` ({}).",
+                endpoint.name, input.name, endpoint.source
+            )));
+        }
+    }
 }
 
 fn lacking(endpoint: &Endpoint, need: &Need, store: SettingName) -> StartProblem {

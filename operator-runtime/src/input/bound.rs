@@ -14,6 +14,7 @@ use super::buffered::Repetition;
 use super::digits::Digits;
 use super::document::{Indexed, Node};
 use super::explain::explain;
+use super::form::Form;
 use super::found::Found;
 use super::mistake::InputMistake;
 use super::rules::Rules;
@@ -220,7 +221,7 @@ impl BoundInput {
             promises_more_than_its_type(method, &schema)
         };
         let scalar = Scalar::of(&schema);
-        let is_uuid = schema["format"] == "uuid";
+        let is_uuid = schema["format"] == "uuid" || input.form() == Some(Form::Uuid);
         let checked = if is_checked_first || (!input.lenient && method == Method::Post) {
             let checked =
                 Checked::new(schema, input.lenient).map_err(|error| InputMistake::unchecked(input.name, error))?;

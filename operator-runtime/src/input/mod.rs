@@ -18,6 +18,7 @@ mod explain;
     feature = "uuid"
 ))]
 mod foreign;
+mod form;
 mod found;
 mod given;
 mod identity;
