@@ -40,6 +40,9 @@
 //! An at-most-once handler should pass [`Call::idempotency_key`](crate::Call::idempotency_key) on to the other system.
 //! A payment provider that knows the key prevents a second charge, and a person can find the first charge by the key.
 //!
+//! A 4xx means that the operation has not acted, in none of its attempts. So a rerunnable handler that finds its effect
+//! already done answers with a 2xx, as the first attempt would have, and never with a 4xx such as "already refunded".
+//!
 //! # What happens to a call
 //! | what happens | the operation | the caller gets |
 //! |---|---|---|
@@ -122,6 +125,9 @@
 //! | the same, at most once | counts; if the outcome is unknown, until a person settles it as not done |
 //! | a retry gets the answer that was kept | does not change; after a refusal, it is given back if the process was killed before it could do so |
 //!
+//! After a 4xx of a rerunnable handler, what any attempt of the operation has reserved is given back. A handler that
+//! answers with a 4xx because an earlier attempt has acted would therefore free an amount that is spent.
+//!
 //! A call that would exceed a limit is answered with 403 `over-limit`, which says what the limit is, how much is used, and
 //! when there is room. The answer is kept: retries get it again, and a later call needs a new idempotency key. A retry
 //! can be over a limit too, if what the operation had reserved was given back or has ended. If an earlier attempt may have
@@ -131,7 +137,8 @@
 //! Each tenant has limits of its own. Reservations are in the store: SQLite and Postgres commit them with the record of
 //! a transactional endpoint; on all stores, several servers share them. They end by the store's own clock, even if the
 //! record of their operation has expired earlier. Calls on one limited value wait for each other while a transactional
-//! handler runs. If a release changes the maximum, the new one applies to what is already reserved. A limit with
+//! handler runs. A reservation ends with its window even while its handler runs, so a window that is shorter than the
+//! endpoint's `timeout` does not bound what takes effect at the same time. If a release changes the maximum, the new one applies to what is already reserved. A limit with
 //! another window, other inputs or another endpoint's name is a new limit, which begins at zero.
 //!
 //! # How to settle an unknown outcome
