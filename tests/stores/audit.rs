@@ -202,6 +202,21 @@ impl Case {
         let shown = format!("{:?}", rows.first().unwrap());
         assert!(!shown.contains("hunter2") && !shown.contains("DE02"), "{shown}");
         assert!(shown.contains("to.pin"), "{shown}");
+        for (cents, outcome) in [(404, "declined"), (503, "failed")] {
+            let key = format!("secret-{cents}");
+            let mut inputs = inputs.clone();
+            inputs["cents"] = cents.into();
+            let answer = self.call("pay_out", &key, &inputs).await;
+            assert_eq!(answer.status, cents);
+            assert!(answer.body["detail"].as_str().unwrap().contains("DE02"), "the caller gets it");
+            let rows = self.rows(&key).await;
+            assert!(cents != 404 || rows.len() == 1, "{rows:?}");
+            for row in rows {
+                assert_eq!((&*row.outcome, row.status), (outcome, Some(cents)));
+                let answer = row.answer.unwrap();
+                assert!(answer.contains("(secret)") && !answer.contains("DE02"), "{answer}");
+            }
+        }
     }
 
     /// Nothing acts while no row can be added, and everything acts again afterwards.
@@ -267,11 +282,14 @@ async fn pay_out(
     cents: u32,
     /// Whom.
     to: Payee,
-) -> Paid {
-    let _ = (to.owner, to.pin);
-    Paid {
-        cents,
-        receipt: Some(Receipt { iban }),
+) -> Result<Paid, Error> {
+    match cents {
+        404 => Err(Error::not_found(format!("There is no account {iban} of {}.", to.owner))),
+        503 => Err(Error::retryable(format!("The bank of {iban} does not accept {} now.", to.pin))),
+        _ => Ok(Paid {
+            cents,
+            receipt: Some(Receipt { iban }),
+        }),
     }
 }
 

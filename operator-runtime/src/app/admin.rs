@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use self::listing::{Filter, Listing};
 use super::console::{json, protect, text};
-use super::desk::{Desk, NotFound, Said, Told};
+use super::desk::{Desk, NotFound, Said, StoredAnswer, Told};
 use super::router::refused;
 use super::{Assembled, Given, StartProblem, side_port};
 use crate::clock::timer_now;
@@ -36,7 +36,6 @@ use crate::protocol::api_keys::ApiKeys;
 use crate::protocol::caller::Caller;
 use crate::protocol::request::{Refusal, is_json_in_utf8};
 use crate::protocol::request_id::{self, REQUEST_ID};
-use crate::store::State as RecordState;
 
 /// The path of the page.
 const PATH: &str = "/admin";
@@ -223,19 +222,11 @@ struct Shown<'f> {
     nothing_to_settle: Option<String>,
     /// The schema of the answer that a person gives if the operation was done.
     outputs: Option<Value>,
-    answer: Option<Answer>,
+    answer: Option<StoredAnswer>,
     /// Whether the audit is on.
     has_audit: bool,
     /// The inputs as JSON, if the audit has them.
     inputs: Option<String>,
-}
-
-/// The stored answer.
-#[derive(Serialize)]
-struct Answer {
-    status: u16,
-    content_type: String,
-    body: String,
 }
 
 async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Response {
@@ -247,21 +238,13 @@ async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respon
         Ok(inputs) => inputs,
         Err(error) => return not_found(&error.into()),
     };
-    let answer = match &found.record().state {
-        RecordState::Completed(response) => Some(Answer {
-            status: response.status.as_u16(),
-            content_type: response.content_type.to_string(),
-            body: String::from_utf8_lossy(&response.body).into_owned(),
-        }),
-        _ => None,
-    };
     json(&Shown {
         told: found.told(),
         effect: found.endpoint.map(|endpoint| endpoint.effect.in_words()),
         description: found.endpoint.map_or("", |endpoint| endpoint.description),
         nothing_to_settle: found.to_settle.as_ref().err().map(ToString::to_string),
         outputs: found.endpoint.map(|endpoint| (endpoint.output)().to_value()),
-        answer,
+        answer: found.answer(),
         has_audit: admin.desk.operations.has_audit(),
         inputs,
     })

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::operation::Operation;
@@ -41,10 +40,13 @@ impl AuditedEndpoint {
         }
     }
 
-    fn answer(&self, outcome: Outcome, body: &Bytes) -> Option<String> {
+    /// The answer without its secret parts.
+    pub(crate) fn answer(&self, outcome: Outcome, body: &[u8]) -> Option<String> {
         match outcome {
             Outcome::Done => shown(body, self.output.as_ref()),
-            Outcome::Invalid if self.has_secret_inputs() => without_values(body),
+            // This sentence quotes no input.
+            Outcome::OverLimit => shown(body, None),
+            _ if self.has_secret_inputs() => Some(without_values(body).unwrap_or_else(hidden)),
             _ => shown(body, None),
         }
     }
@@ -56,14 +58,21 @@ impl AuditedEndpoint {
 
 /// An answer without its secret parts. An answer that cannot be read is hidden.
 pub(crate) fn shown(body: &[u8], secrets: Option<&Secrets>) -> Option<String> {
-    let text = str::from_utf8(body).ok()?;
+    let text = str::from_utf8(body).ok();
     match secrets {
-        None => Some(text.to_owned()),
-        Some(secrets) => audited::value(text, Some(secrets)).or_else(|| Some(Value::from(HIDDEN).to_string())),
+        None => text.map(str::to_owned),
+        Some(secrets) => {
+            let text = text.and_then(|text| audited::value(text, Some(secrets)));
+            Some(text.unwrap_or_else(hidden))
+        }
     }
 }
 
-/// A problem with the inputs without its sentences, because they may quote a secret value.
+fn hidden() -> String {
+    Value::from(HIDDEN).to_string()
+}
+
+/// A problem without its sentences, because they may quote a secret input.
 fn without_values(problem: &[u8]) -> Option<String> {
     let mut problem: Value = serde_json::from_slice(problem).ok()?;
     let hide = |detail: &mut Value| *detail = HIDDEN.into();

@@ -6,6 +6,7 @@ use super::{Desk, utc};
 use crate::endpoint::Endpoint;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::NothingToSettle;
+use crate::pipeline::audited::AuditedEndpoint;
 use crate::problem::Outcome;
 use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, State, Times};
 
@@ -46,6 +47,14 @@ pub(in crate::app) struct Unreadable {
     pub(in crate::app) id: OperationId,
     pub(in crate::app) times: Times,
     pub(in crate::app) why: DecodeError,
+}
+
+/// A stored answer, without its secret parts if the program has the endpoint.
+#[derive(Serialize)]
+pub(in crate::app) struct StoredAnswer {
+    pub(in crate::app) status: u16,
+    pub(in crate::app) content_type: String,
+    pub(in crate::app) body: String,
 }
 
 /// The operation as JSON, for programs.
@@ -121,6 +130,22 @@ impl Found {
             (_, State::NotKept) => Outcome::ResponseNotKept.word(),
             (_, State::Unknown) => Outcome::Unknown.word(),
         }
+    }
+
+    /// The stored answer, if there is one.
+    pub(in crate::app) fn answer(&self) -> Option<StoredAnswer> {
+        let State::Completed(response) = &self.record().state else {
+            return None;
+        };
+        let outcome = Outcome::of_answer(response);
+        let shown = self
+            .endpoint
+            .and_then(|endpoint| AuditedEndpoint::of(endpoint).answer(outcome, &response.body));
+        Some(StoredAnswer {
+            status: response.status.as_u16(),
+            content_type: response.content_type.to_string(),
+            body: shown.unwrap_or_else(|| String::from_utf8_lossy(&response.body).into_owned()),
+        })
     }
 
     pub(in crate::app) fn told(&self) -> Told<'_> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) use self::audited::{Input, SEARCHED};
-pub(super) use self::found::{Found, OUTCOMES, Told, Unreadable};
+pub(super) use self::found::{Found, OUTCOMES, StoredAnswer, Told, Unreadable};
 pub(super) use self::newest::Newest;
 pub(super) use self::settling::{Said, mistakes};
 use crate::clock::LAST_OF_9999;

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::app::cli::{Done, print, program};
 use crate::app::desk::{Desk, Found, utc};
-use crate::store::{Response, State};
 
 #[derive(Debug, Args)]
 pub(in crate::app::cli) struct Arguments {
@@ -29,23 +28,15 @@ pub(super) async fn run(desk: &Desk, arguments: &Arguments) -> Done {
     }
     let unwritable = |error| format!("The operation cannot be written as JSON: {error}.");
     let mut told = serde_json::to_value(found.told()).map_err(unwritable)?;
-    if let State::Completed(response) = &found.record().state {
-        told["answer"] = json!({
-            "status": response.status.as_u16(),
-            "content_type": response.content_type,
-            "body": body(response),
-        });
+    if let Some(answer) = found.answer() {
+        // The body as JSON, or as a string if it is not JSON.
+        let body = serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body));
+        told["answer"] = json!({ "status": answer.status, "content_type": answer.content_type, "body": body });
     }
     print(&format!(
         "{}\n",
         serde_json::to_string_pretty(&told).map_err(unwritable)?
     ))
-}
-
-/// The body as JSON, or as a string if the body is not JSON.
-fn body(response: &Response) -> Value {
-    serde_json::from_slice(&response.body)
-        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&response.body).into_owned()))
 }
 
 fn text(found: &Found, ttl: Duration) -> String {
@@ -73,18 +64,16 @@ fn text(found: &Found, ttl: Duration) -> String {
     if let Some(settlement) = &record.settlement {
         rows.push(("settled", format!("by {} at {}", settlement.by, utc(settlement.at))));
     }
-    if let State::Completed(response) = &record.state {
-        rows.push((
-            "answer",
-            format!("{} {}", response.status.as_u16(), response.content_type),
-        ));
+    let answer = found.answer();
+    if let Some(answer) = &answer {
+        rows.push(("answer", format!("{} {}", answer.status, answer.content_type)));
     }
     let mut text = rows.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = writeln!(text, "{name:15}  {value}");
         text
     });
-    if let State::Completed(response) = &record.state {
-        let _ = writeln!(text, "\n{}", String::from_utf8_lossy(&response.body));
+    if let Some(answer) = answer {
+        let _ = writeln!(text, "\n{}", answer.body);
     }
     if found.to_settle.is_ok() {
         text += &what_to_do(found);
