@@ -208,7 +208,10 @@ impl Case {
             inputs["cents"] = cents.into();
             let answer = self.call("pay_out", &key, &inputs).await;
             assert_eq!(answer.status, cents);
-            assert!(answer.body["detail"].as_str().unwrap().contains("DE02"), "the caller gets it");
+            assert!(
+                answer.body["detail"].as_str().unwrap().contains("DE02"),
+                "the caller gets it"
+            );
             let rows = self.rows(&key).await;
             assert!(cents != 404 || rows.len() == 1, "{rows:?}");
             for row in rows {
@@ -285,7 +288,10 @@ async fn pay_out(
 ) -> Result<Paid, Error> {
     match cents {
         404 => Err(Error::not_found(format!("There is no account {iban} of {}.", to.owner))),
-        503 => Err(Error::retryable(format!("The bank of {iban} does not accept {} now.", to.pin))),
+        503 => Err(Error::retryable(format!(
+            "The bank of {iban} does not accept {} now.",
+            to.pin
+        ))),
         _ => Ok(Paid {
             cents,
             receipt: Some(Receipt { iban }),

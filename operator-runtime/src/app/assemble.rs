@@ -20,7 +20,7 @@ use crate::endpoint::call::Call;
 use crate::endpoint::event::{EVENTS, EventHandler};
 use crate::endpoint::states::States;
 use crate::events::{self, Event};
-use crate::idempotency::operations::Operations;
+use crate::idempotency::operations::{Operations, Retention};
 use crate::input::BoundInputs;
 #[cfg(feature = "mcp")]
 use crate::manifest::info::Info;
@@ -213,9 +213,9 @@ async fn audit(
     store: &dyn Store,
     store_setting: SettingName,
     problems: &mut Vec<StartProblem>,
-) -> Option<Duration> {
+) -> Option<Retention> {
     let Some(Given { value, setting }) = settings.audit else {
-        return config.audit_if_kept().filter(|_| store.audit().is_some());
+        return (config.audits_if_possible() && store.audit().is_some()).then_some(Retention::Unlimited);
     };
     let Some(log) = store.audit() else {
         let sentence = format!(
@@ -229,7 +229,7 @@ async fn audit(
         let sentence = format!("{setting} is set, but the audit cannot be kept: {error}.");
         problems.push(StartProblem::of(setting, sentence).caused_by(error));
     }
-    Some(value)
+    Some(Retention::For(value))
 }
 
 /// The endpoints to serve: those given to `App::only`, or else every linked endpoint.

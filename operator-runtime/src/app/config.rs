@@ -61,8 +61,8 @@ pub struct Config {
     rate: Result<Option<Given<Rate>>, StartProblem>,
     /// An error if the environment variable is not a duration.
     audit: Result<Option<Given<Duration>>, StartProblem>,
-    /// How long rows of the audit are kept if `audit` is not set and the store can keep an audit.
-    audit_if_kept: Option<Duration>,
+    /// Whether there is an audit if `audit` is not set and the store can keep one.
+    audits_if_possible: bool,
     metrics: Option<Given<Address>>,
     count_records: bool,
     admin: Option<Given<Address>>,
@@ -119,7 +119,7 @@ impl Config {
             stop_delay: Ok(None),
             rate: Ok(None),
             audit: Ok(None),
-            audit_if_kept: None,
+            audits_if_possible: false,
             metrics: None,
             count_records: false,
             admin: None,
@@ -249,17 +249,17 @@ impl Config {
 
     /// How long the rows of the audit are kept, at most a hundred years; the audit is off unless set. Each operation that
     /// ends adds one row to the table `operator_audit`, in the commit of its record. The store must be SQLite or Postgres.
-    /// The command `dev` keeps rows for a day unless set.
+    /// The command `dev` keeps an audit unless set, and then removes no row.
     #[must_use]
     pub fn audit(mut self, keep: Duration) -> Self {
         self.audit = Ok(Some(setting::AUDIT.by_method(keep)));
         self
     }
 
-    /// Keeps rows of the audit for this time if nothing else is set and the store can keep an audit.
+    /// Keeps an audit if the store can, also if none is set.
     #[cfg(feature = "cli")]
-    pub(crate) fn or_else_audit(mut self, keep: Duration) -> Self {
-        self.audit_if_kept = Some(keep);
+    pub(crate) fn audit_if_possible(mut self) -> Self {
+        self.audits_if_possible = true;
         self
     }
 

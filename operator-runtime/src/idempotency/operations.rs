@@ -18,6 +18,14 @@ pub(crate) const SWEEP: u32 = 500;
 /// woken by another operation. That duplicate then reads the store once without need.
 const BUCKETS: usize = 64;
 
+/// How long rows of the audit are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retention {
+    For(Duration),
+    /// No setting says how long, so nothing is removed: other programs may use the same store, and may keep its rows.
+    Unlimited,
+}
+
 /// All operations: a store and the settings of the rules.
 #[derive(Debug, Clone)]
 pub(crate) struct Operations(pub(super) Arc<Shared>);
@@ -28,7 +36,7 @@ pub(super) struct Shared {
     meter: StoreMeter,
     pub(super) settings: Settings,
     /// How long rows of the audit are kept; `None` if the audit is off.
-    audit: Option<Duration>,
+    audit: Option<Retention>,
     ended: [Notify; BUCKETS],
     /// What ends before the store is closed: doubtful claims that are being released, and settlements of persons who have
     /// closed the page.
@@ -42,7 +50,7 @@ impl Operations {
     }
 
     /// The operations in a store. `audit` is how long the rows of the audit are kept; `None` if the audit is off.
-    pub(crate) fn audited(store: Arc<dyn Store>, settings: Settings, audit: Option<Duration>) -> Self {
+    pub(crate) fn audited(store: Arc<dyn Store>, settings: Settings, audit: Option<Retention>) -> Self {
         store.keep_for(settings.ttl);
         store.wait_for(settings.wait);
         Self(Arc::new(Shared {
@@ -133,7 +141,7 @@ impl Operations {
             store, meter, audit, ..
         } = &*self.0;
         match (store.audit(), audit) {
-            (Some(log), Some(keep)) => timed(&meter.sweep, log.sweep_rows(*keep, SWEEP)).await,
+            (Some(log), Some(Retention::For(keep))) => timed(&meter.sweep, log.sweep_rows(*keep, SWEEP)).await,
             _ => Ok(0),
         }
     }

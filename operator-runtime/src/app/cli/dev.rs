@@ -12,9 +12,6 @@ use super::{Done, call, endpoints, key_file, program, said};
 use crate::app::{App, Assembled, admin, announcement, assemble, console, rotation, server};
 use crate::clock::{Clock, SystemClock};
 
-/// How long the rows of the audit are kept, unless a setting says otherwise.
-const AUDIT: Duration = Duration::from_secs(24 * 60 * 60);
-
 pub(super) async fn run(app: App) -> Done {
     let key_file = key_file::path();
     let given = app.settings();
@@ -33,7 +30,7 @@ pub(super) async fn run(app: App) -> Done {
     // The server listens before the URL is chosen, because the URL contains the port.
     let listening = server::listen(address).await.map_err(|error| error.to_string())?;
     let config = given.or_else_development(listening.address, || key_file::read_or_make(&key_file))?;
-    let config = config.or_else_audit(AUDIT);
+    let config = config.audit_if_possible();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let assembling = assemble(&app, &config, Arc::clone(&clock)).await;
     let assembled = Arc::new(assembling.map_err(|error| error.to_string())?);

@@ -227,9 +227,9 @@ impl Config {
         Err(StartProblem::of(setting, sentence))
     }
 
-    /// How long `dev` keeps the rows of the audit if no setting says it.
-    pub(crate) fn audit_if_kept(&self) -> Option<Duration> {
-        self.audit_if_kept
+    /// Whether the store keeps an audit if it can, although no setting says so.
+    pub(crate) fn audits_if_possible(&self) -> bool {
+        self.audits_if_possible
     }
 
     /// The address at which Prometheus scrapes the metrics, if one is set.

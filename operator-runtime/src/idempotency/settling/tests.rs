@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::super::machine::Settings;
-use super::super::operations::Operations;
+use super::super::operations::{Operations, Retention};
 use crate::clock::{Clock as _, ManualClock};
 use crate::record::AuditRow;
 use crate::record::operation::{OperationId, Origin};
@@ -17,7 +17,11 @@ async fn the_inputs_of_an_earlier_operation_with_the_same_key_are_not_taken() {
     let folder = tempfile::tempdir().expect("a folder");
     let clock = Arc::new(ManualClock::at(DAY * 20_000));
     let store = SqliteStore::open_with(folder.path().join("operator.db"), Durability::PowerLoss, clock.clone());
-    let operations = Operations::audited(Arc::new(store.expect("opens")), Settings::default(), Some(DAY));
+    let operations = Operations::audited(
+        Arc::new(store.expect("opens")),
+        Settings::default(),
+        Some(Retention::For(DAY)),
+    );
     let id = OperationId::new("shop", "key");
     let first_seen = || UNIX_EPOCH + clock.since_unix_epoch();
     let earlier = first_seen();

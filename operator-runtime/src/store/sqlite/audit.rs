@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 use super::SqliteStore;
 use super::ticks;
 use crate::clock::LAST_OF_9999;
+use crate::record::at_milliseconds;
 use crate::store::{
     AuditFilter, AuditLog, AuditPage, AuditRow, Audited, BoxFuture, Cursor, OperationId, Origin, StoreError,
 };
@@ -187,7 +188,9 @@ impl AuditLog for SqliteStore {
     fn sweep_rows(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async move {
             let before = self.ticks.now().saturating_sub(ticks::milliseconds(older_than));
-            let before = self.ticks.as_time(before);
+            // A row has the wall clock's time. It is removed only if the time of the file says as well that it is old, so that a
+            // wall clock that is ahead removes no row early.
+            let before = self.ticks.as_time(before).min(at_milliseconds(before));
             let name = self.name.clone();
             let sweeping = self.ask(move |writing| {
                 sweep(&writing.tx.connection, before, limit)

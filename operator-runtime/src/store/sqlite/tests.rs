@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::clock::ManualClock;
 use crate::record::{FirstSeen, Record};
-use crate::store::{Audit, Fingerprint, Origin, State, contract};
+use crate::store::{Audit, AuditRow, Fingerprint, Origin, State, contract};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -327,4 +327,33 @@ fn a_call_that_arrives_after_a_lock_has_ended_is_not_refused_with_those_before()
     let answer = || answers.recv_timeout(MINUTE).expect("an answer");
     assert!(answer().is_err(), "the lock outlasts the wait");
     answer().map_err(|failure| failure.error).expect("the lock has ended");
+}
+
+/// A wall clock that is wrong must not remove rows that a person has promised to keep.
+#[tokio::test]
+async fn a_wall_clock_that_jumps_removes_no_row_of_the_audit_early() {
+    let file = File::new();
+    let store = file.open();
+    let log = store.audit().unwrap();
+    let add = || log.add(AuditRow::new(id(), Origin::default(), "done"));
+    add().await.unwrap();
+    file.clock.jump_to(DAY * 20_100);
+    add().await.unwrap();
+    assert_eq!(log.sweep_rows(DAY * 90, 100).await.unwrap(), 0, "a jump ahead");
+    file.clock.jump_to(DAY * 19_000);
+    add().await.unwrap();
+    assert_eq!(log.sweep_rows(DAY * 90, 100).await.unwrap(), 0, "a jump back");
+    file.clock.jump_to(DAY * 20_000);
+    file.clock.advance(DAY * 91);
+    assert_eq!(
+        log.sweep_rows(DAY * 90, 100).await.unwrap(),
+        2,
+        "those of a time before"
+    );
+    file.clock.advance(DAY * 100);
+    assert_eq!(
+        log.sweep_rows(DAY * 90, 100).await.unwrap(),
+        1,
+        "the one of a time ahead"
+    );
 }

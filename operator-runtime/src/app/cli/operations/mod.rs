@@ -16,7 +16,7 @@ use crate::app::assemble::open_store;
 use crate::app::desk::Desk;
 use crate::app::{App, Config, Given, SettingName, registry};
 use crate::endpoint::Endpoint;
-use crate::idempotency::operations::Operations;
+use crate::idempotency::operations::{Operations, Retention};
 use crate::store::{MemoryStore, Store};
 
 #[derive(Debug, Subcommand)]
@@ -52,9 +52,9 @@ async fn open(app: &App) -> Result<Desk, String> {
             "The store is in memory, so only the server process can see the operations, and this command cannot list or settle them: set {setting} to a persistent store, such as sqlite:operator.db, or look at the admin page (OPERATOR_ADMIN) of the server."
         )
     })?;
-    let audit = config.settle_audit().map_err(said)?.map(|given| given.value);
+    let audit = config.settle_audit().map_err(said)?;
     Ok(Desk {
-        operations: Operations::audited(store, config.operations, audit),
+        operations: Operations::audited(store, config.operations, audit.map(|given| Retention::For(given.value))),
         endpoints: recorded(app).into(),
     })
 }
