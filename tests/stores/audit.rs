@@ -202,6 +202,11 @@ impl Case {
         let shown = format!("{:?}", rows.first().unwrap());
         assert!(!shown.contains("hunter2") && !shown.contains("DE02"), "{shown}");
         assert!(shown.contains("to.pin"), "{shown}");
+        let long = json!({ "iban": "DE02".repeat(20_000), "cents": 5, "to": { "owner": "Ana", "pin": 1234 } });
+        assert_eq!(self.call("pay_out", "long-secret", &long).await.status, 200);
+        let rows = self.rows("long-secret").await;
+        let left_out = rows.first().unwrap().inputs.as_deref().unwrap();
+        assert!(left_out.starts_with("\"(left out: 800") && left_out.len() < 40, "{left_out}");
         for (cents, outcome) in [(404, "declined"), (503, "failed")] {
             let key = format!("secret-{cents}");
             let mut inputs = inputs.clone();

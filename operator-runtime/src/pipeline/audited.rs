@@ -17,6 +17,10 @@ use crate::record::AuditRow;
 use crate::record::operation::{OperationId, Origin};
 use crate::schema::secrets::{HIDDEN, Secrets};
 
+/// The audit leaves out the inputs of a longer body, in bytes. Otherwise they would be read again while a transaction is
+/// open, and anybody who may call could fill the disk with refused calls.
+const LONGEST: usize = 64 * 1024;
+
 /// What is secret in the calls of an endpoint.
 #[derive(Debug)]
 pub(crate) struct AuditedEndpoint {
@@ -117,6 +121,11 @@ impl AuditedCall {
     }
 
     fn inputs(&self, secrets: &AuditedEndpoint) -> Option<String> {
+        if let Content::Body(body) = &self.content
+            && body.len() > LONGEST
+        {
+            return Some(Value::from(format!("(left out: {} bytes)", body.len())).to_string());
+        }
         match (&secrets.inputs, &self.content) {
             (Some(secrets), content) => audited::inputs(&self.endpoint.arguments.inputs, secrets, content),
             (None, Content::Body(event)) => audited::value(str::from_utf8(event).ok()?, None),
