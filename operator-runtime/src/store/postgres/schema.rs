@@ -21,7 +21,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1869636978, 1635020658)";
 /// While `uncommitted` is true, the record's foreign key refers to a row that cannot exist. Postgres checks the key at
 /// commit. So the transaction cannot be committed before the store has completed its record, whatever SQL a handler
 /// runs.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE {schema}operator_nothing (uncommitted boolean PRIMARY KEY CHECK (uncommitted IS NULL));
     CREATE TABLE {schema}operator_operations (
@@ -71,10 +71,21 @@ const MIGRATIONS: [&str; 5] = [
         toast.autovacuum_vacuum_threshold = 1000
     );
 ",
+    // Each reservation is written and deleted as well.
+    "
+    ALTER TABLE {schema}operator_reservations SET (
+        autovacuum_vacuum_scale_factor = 0.01,
+        autovacuum_vacuum_threshold = 1000
+    );
+    ALTER TABLE {schema}operator_limits SET (
+        autovacuum_vacuum_scale_factor = 0.01,
+        autovacuum_vacuum_threshold = 1000
+    );
+",
 ];
 
 /// The newest schema that this version knows.
-const KNOWN: u32 = 5;
+const KNOWN: u32 = 6;
 const _: () = assert!(
     MIGRATIONS.len() == KNOWN as usize,
     "there must be exactly one migration per schema version"
