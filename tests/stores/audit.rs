@@ -206,7 +206,10 @@ impl Case {
         assert_eq!(self.call("pay_out", "long-secret", &long).await.status, 200);
         let rows = self.rows("long-secret").await;
         let left_out = rows.first().unwrap().inputs.as_deref().unwrap();
-        assert!(left_out.starts_with("\"(left out: 800") && left_out.len() < 40, "{left_out}");
+        assert!(
+            left_out.starts_with("\"(left out: 800") && left_out.len() < 40,
+            "{left_out}"
+        );
         for (cents, outcome) in [(404, "declined"), (503, "failed")] {
             let key = format!("secret-{cents}");
             let mut inputs = inputs.clone();

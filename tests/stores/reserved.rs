@@ -1,8 +1,10 @@
 //! The first reservation of an operation is sent together with its claim.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use operator_runtime::store::{Holder, LimitedValue, Reservation, Store as _};
 use operator_runtime::testing::Client;
 use operator_runtime::tokio_postgres::{self, NoTls};
 use operator_runtime::{App, Config, Error, Postgres, Settings, Tx, endpoints, operator_api};
@@ -204,4 +206,43 @@ pub(crate) async fn connected(server: &Server) -> tokio_postgres::Client {
 pub(crate) async fn waiting(person: &tokio_postgres::Client) -> i64 {
     let waiting = person.query_one("SELECT count(*) FROM pg_locks WHERE NOT granted", &[]);
     waiting.await.unwrap().get(0)
+}
+
+/// Otherwise a sweep of a value with very many ended reservations would exceed the time limit of a statement, each time.
+#[tokio::test]
+async fn a_value_with_many_ended_reservations_is_swept_in_parts() {
+    const WINDOW: Duration = Duration::from_secs(1);
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    let limits = store.limits().unwrap();
+    let asked = |operation: u64, window| Reservation {
+        value: LimitedValue::from_bytes([1; 32]),
+        holder: Holder {
+            serial: NonZeroU64::new(operation).unwrap(),
+            epoch: 1,
+        },
+        amount: 1,
+        max: 100,
+        window,
+    };
+    limits.reserve(asked(100, WINDOW * 1000)).await.unwrap();
+    for operation in 1..=10 {
+        limits.reserve(asked(operation, WINDOW)).await.unwrap();
+    }
+    let session = store.reader().session().await.unwrap();
+    let state = async || {
+        let rows = "SELECT count(*), (SELECT used FROM operator_limits) FROM operator_reservations";
+        let row = session.query_one(rows, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    assert_eq!(state().await, (11, 11));
+    while limits.used(asked(1, WINDOW).value).await.unwrap() > 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for left in [7, 3] {
+        assert!(limits.remove_ended(4).await.unwrap());
+        assert_eq!(state().await, (left, left));
+    }
+    assert!(!limits.remove_ended(4).await.unwrap());
+    assert_eq!(state().await, (1, 1), "one has not ended");
 }

@@ -23,7 +23,7 @@ pub trait Limits: Send + Sync {
     /// The sum of what is reserved of the value.
     fn used(&self, value: LimitedValue) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Removes about `limit` reservations that have ended. Returns whether there may be more. A store whose reservations
-    /// expire by themselves removes nothing.
+    /// Removes at most `limit` reservations that have ended, also if more of one value have, so that no call waits for long.
+    /// Returns whether there may be more. A store whose reservations expire by themselves removes nothing.
     fn remove_ended(&self, limit: u32) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

@@ -85,20 +85,21 @@ const GIVE_BACK: &str = "WITH given AS (
     ), freed AS (SELECT sum(amount)::bigint AS amount FROM given)
     UPDATE {schema}operator_limits AS held SET used = held.used - freed.amount FROM freed
     WHERE held.value = $1 AND freed.amount IS NOT NULL";
-/// The values of which an operation holds something. All reservations are read, because only a person who settles an
-/// operation needs this.
+/// The values of which an operation has reserved something. This reads all reservations, and runs only when a person settles
+/// an operation.
 const HELD_BY: &str = "SELECT value FROM {schema}operator_reservations WHERE serial = $1 AND epoch <= $2";
 const USED: &str = "SELECT coalesce(sum(amount), 0)::bigint FROM {schema}operator_reservations
     WHERE value = $1 AND ends > clock_timestamp()";
-/// Removes what has ended of some values. This statement waits for no lock, so that it is never part of a deadlock.
+/// Removes a batch of ended reservations. This statement waits for no lock, so that it is never part of a deadlock.
 const SWEEP: &str = "WITH ending AS MATERIALIZED (
-        SELECT DISTINCT value FROM (SELECT value FROM {schema}operator_reservations
-            WHERE ends <= clock_timestamp() ORDER BY ends LIMIT $1) AS first
+        SELECT value, ends, serial FROM {schema}operator_reservations
+        WHERE ends <= clock_timestamp() ORDER BY ends LIMIT $1
     ), locked AS MATERIALIZED (
         SELECT value FROM {schema}operator_limits WHERE value IN (SELECT value FROM ending) FOR UPDATE SKIP LOCKED
     ), picked AS MATERIALIZED (
-        SELECT value, ends, serial FROM {schema}operator_reservations
-        WHERE value IN (SELECT value FROM locked) AND ends <= clock_timestamp() FOR UPDATE SKIP LOCKED
+        SELECT held.value, held.ends, held.serial FROM {schema}operator_reservations AS held
+        JOIN ending ON held.value = ending.value AND held.ends = ending.ends AND held.serial = ending.serial
+        WHERE held.value IN (SELECT value FROM locked) FOR UPDATE OF held SKIP LOCKED
     ), ended AS (
         DELETE FROM {schema}operator_reservations AS held USING picked
         WHERE held.value = picked.value AND held.ends = picked.ends AND held.serial = picked.serial

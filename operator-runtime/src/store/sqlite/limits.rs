@@ -1,6 +1,7 @@
 //! The statements on limits. Reservations are appended, and the newest one of a limited value has the sum of all of them,
 //! so that a first attempt costs the same however many reservations the window holds.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -285,15 +286,26 @@ fn give_back_all(connection: &Connection, holder: Holder) -> rusqlite::Result<()
 }
 
 fn sweep(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<bool> {
-    let values = connection
-        .prepare_cached("SELECT value FROM operator_reservations WHERE ends <= ?1 ORDER BY ends LIMIT ?2")?
-        .query_map(params![now, limit], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<[u8; 32]>>>()?;
-    for value in &values {
-        // A value may be in the list several times. The first time, all its reservations that have ended are removed.
-        end_before(connection, value, now)?;
+    let ended = connection
+        .prepare_cached(
+            "SELECT value, id, amount FROM operator_reservations WHERE ends <= ?1 ORDER BY ends, id LIMIT ?2",
+        )?
+        .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<Vec<([u8; 32], i64, i64)>>>()?;
+    let mut amounts: BTreeMap<[u8; 32], i64> = BTreeMap::new();
+    for (value, _, amount) in &ended {
+        *amounts.entry(*value).or_default() += amount;
     }
-    Ok(limit > 0 && values.len() == limit as usize)
+    for (value, amount) in &mut amounts {
+        *amount = used(connection, value)? - *amount;
+    }
+    for (_, id, _) in &ended {
+        remove(connection, *id)?;
+    }
+    for (value, left) in &amounts {
+        write_used(connection, value, *left)?;
+    }
+    Ok(limit > 0 && ended.len() == limit as usize)
 }
 
 /// Amounts are at most 2⁵³ − 1.

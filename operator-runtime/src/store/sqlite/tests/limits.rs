@@ -53,6 +53,37 @@ async fn values_that_nobody_uses_any_more_are_swept() {
     assert_eq!(rows(&store).await, 1, "one value is still in use");
 }
 
+/// Otherwise the only writer would be busy for seconds when a million of them have ended.
+#[tokio::test]
+async fn a_value_with_many_ended_reservations_is_swept_in_parts() {
+    let file = File::new();
+    let store = file.open();
+    let asked = |operation: u64| Reservation {
+        max: 1_000,
+        amount: operation,
+        ..asked(1, operation, HOUR)
+    };
+    for operation in 1..=20 {
+        if operation == 11 {
+            file.clock.advance(MINUTE * 30);
+        }
+        assert!(is_granted(&store, asked(operation)).await);
+    }
+    file.clock.advance(MINUTE * 30);
+    for left in [16, 12] {
+        assert!(store.remove_ended(4).await.expect("sweeps"));
+        assert_eq!(rows(&store).await, left);
+        let used = store.used(asked(1).value).await.expect("reads");
+        assert_eq!(used, (11..=20).sum::<u64>(), "what has ended does not count");
+    }
+    assert!(!store.remove_ended(4).await.expect("sweeps"), "two have been left");
+    assert_eq!(rows(&store).await, 10);
+    // 155 of 1,000 are used, and this operation asks for all the rest.
+    let rest = |amount| Reservation { amount, ..asked(30) };
+    assert!(!is_granted(&store, rest(846)).await);
+    assert!(is_granted(&store, rest(845)).await);
+}
+
 #[tokio::test]
 async fn a_wall_clock_that_jumps_neither_opens_a_limit_nor_keeps_it_closed() {
     let file = File::new();
