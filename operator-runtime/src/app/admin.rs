@@ -15,7 +15,6 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http_body_util::{BodyExt as _, Limited};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -25,8 +24,10 @@ use tokio::task::JoinHandle;
 use self::listing::{Filter, Listing};
 use super::console::{json, protect, text};
 use super::desk::{Desk, NotFound, Said, StoredAnswer, Told};
+use super::reading::Reading;
+use super::room::BodyRoom;
 use super::router::refused;
-use super::{Assembled, Given, StartProblem, side_port};
+use super::{Assembled, Given, Limits, StartProblem, side_port};
 use crate::clock::timer_now;
 use crate::console::guard::{Asked, Site, bearer};
 use crate::console::page;
@@ -51,6 +52,9 @@ struct Admin {
     desk: Desk,
     site: Site,
     tokens: Arc<ArcSwap<ApiKeys>>,
+    limits: Limits,
+    /// The room for bodies. It is not that of the port for calls, so that settling works while calls fill theirs.
+    room: BodyRoom,
     /// Only one listing reads the store at a time.
     listing: Arc<Mutex<()>>,
 }
@@ -82,6 +86,8 @@ pub(super) async fn serve_while_held(assembled: &Arc<Assembled>) -> Result<Optio
         },
         site: Site { port: address.port() },
         tokens: Arc::clone(&admin.tokens),
+        limits: assembled.settings.limits,
+        room: BodyRoom::new(assembled.settings.limits.memory_for_bodies),
         listing: Arc::default(),
     });
     let held = Arc::downgrade(assembled);
@@ -161,6 +167,27 @@ async fn guard(admin: Arc<Admin>, asked: Asked, request: Request, next: Next) ->
 type Person = Option<Caller>;
 
 impl Admin {
+    /// Reads the body of a settlement, within the limit of an answer.
+    async fn read(&self, request: Request) -> Result<Settling, Error> {
+        let content_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::to_str);
+        if !content_type.is_some_and(|value| value.is_ok_and(is_json_in_utf8)) {
+            return Err(Refusal::ContentType.into());
+        }
+        // The page sends the answer inside a JSON string, which is longer than the answer itself.
+        let answer = self.desk.operations.settings().response_limit.saturating_mul(2);
+        let limits = Limits {
+            body: answer.saturating_add(BESIDE_THE_ANSWER),
+            ..self.limits
+        };
+        let mut reading = Reading::of(request.into_body());
+        let (body, _held) = reading.finish(limits, &self.room).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            Error::malformed(format!(
+                "The page's request is not understood ({error}): load the page again."
+            ))
+        })
+    }
+
     fn admit(&self, asked: Asked, request: &Parts) -> Result<Person, (StatusCode, String)> {
         let forbidden = |sentence: &str| (StatusCode::FORBIDDEN, sentence.to_owned());
         self.site.admit(asked, request).map_err(forbidden)?;
@@ -267,9 +294,9 @@ struct Settled {
 
 async fn settle(State(admin): State<Arc<Admin>>, request: Request) -> Response {
     let person = request.extensions().get::<Person>().cloned().flatten();
-    let settling = match read(&admin.desk, request).await {
+    let settling = match admin.read(request).await {
         Ok(settling) => settling,
-        Err(sentence) => return problem(StatusCode::BAD_REQUEST, &sentence),
+        Err(error) => return problem(error.status(), error.detail()),
     };
     let by = settling.by.trim();
     if by.is_empty() || by.len() > LONGEST_NAME || by.chars().any(char::is_control) {
@@ -307,23 +334,6 @@ async fn settle_as(desk: &Desk, settling: &Settling, by: &str, person: Option<&C
             problem(StatusCode::CONFLICT, &sentence)
         }
     }
-}
-
-/// Reads the body of a settlement, within the limit of an answer.
-async fn read(desk: &Desk, request: Request) -> Result<Settling, String> {
-    let content_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::to_str);
-    if !content_type.is_some_and(|value| value.is_ok_and(is_json_in_utf8)) {
-        return Err(Error::from(Refusal::ContentType).detail().to_owned());
-    }
-    // The page sends the answer inside a JSON string, which is longer than the answer itself.
-    let limit = desk.operations.settings().response_limit.saturating_mul(2);
-    let body = Limited::new(request.into_body(), limit.saturating_add(BESIDE_THE_ANSWER));
-    let body = body
-        .collect()
-        .await
-        .map_err(|error| format!("The page's request cannot be read: {error}."))?;
-    serde_json::from_slice(&body.to_bytes())
-        .map_err(|error| format!("The page's request is not understood ({error}): load the page again."))
 }
 
 fn not_found(error: &NotFound) -> Response {

@@ -1,5 +1,6 @@
 //! A person settles an operation on the page while the store fails, or closes the page too early.
 
+use std::convert::Infallible;
 use std::future::ready;
 use std::ops::RangeInclusive;
 use std::pin::pin;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use futures_util::stream;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -18,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::{Admin, names_a_token, settle};
 use crate::app::desk::Desk;
+use crate::app::room::BodyRoom;
 use crate::console::guard::Site;
 use crate::idempotency::machine::Settings;
 use crate::idempotency::operations::Operations;
@@ -153,6 +156,8 @@ impl Settling {
             },
             site: Site { port: 0 },
             tokens: Arc::new(ArcSwap::from_pointee(ApiKeys::default())),
+            limits: crate::app::Limits::default(),
+            room: BodyRoom::new(1024 * 1024),
             listing: Arc::default(),
         });
         Self {
@@ -166,8 +171,12 @@ impl Settling {
     /// The answer to a person who says that the operation was not done.
     fn not_done(&self, by: &str) -> impl Future<Output = (StatusCode, String)> + use<> {
         let body = json!({ "operation": self.id.to_string(), "by": by }).to_string();
+        self.settle(Body::from(body))
+    }
+
+    fn settle(&self, body: Body) -> impl Future<Output = (StatusCode, String)> + use<> {
         let request = Request::post("/admin/settle").header("content-type", "application/json");
-        let answering = settle(State(Arc::clone(&self.admin)), request.body(Body::from(body)).unwrap());
+        let answering = settle(State(Arc::clone(&self.admin)), request.body(body).unwrap());
         async {
             let answer = answering.await;
             let status = answer.status();
@@ -244,4 +253,16 @@ fn a_token_in_an_address_is_noticed_whatever_it_is_called() {
     for query in ["", "endpoint=refund_order", "outcome=done&input=token"] {
         assert!(!names_a_token(query), "{query}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_arrives_too_slowly_is_refused() {
+    let page = Settling::of_store(9, 0).await;
+    let bytes = stream::unfold((), async |()| {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        Some((Ok::<_, Infallible>(" "), ()))
+    });
+    let (status, sentence) = page.settle(Body::from_stream(bytes)).await;
+    assert_eq!(status, StatusCode::REQUEST_TIMEOUT, "{sentence}");
+    assert_eq!(page.record().await.state, RecordState::Unknown);
 }
