@@ -232,15 +232,13 @@ impl Shared {
                 let later = tokio::select! {
                     biased;
                     () = caller.closed() => return Ok(None),
-                    later = timeout_at(until, self.open_when_there_is_room(until)) => later,
+                    later = self.open_before(until) => later,
                 };
                 match (later, first) {
-                    (Ok(later), _) => later,
+                    (Some(later), _) => later,
                     // If this process has no session at all, the server may also be out of reach behind its pooler.
-                    (Err(_), Some(first)) if is(&first, Failure::has_no_turn) && !self.servers.holds_sessions() => {
-                        first
-                    }
-                    (Err(_), _) => return Ok(None),
+                    (None, Some(first)) if is(&first, Failure::has_no_turn) && !self.servers.holds_sessions() => first,
+                    (None, _) => return Ok(None),
                 }
             }
         };
@@ -269,6 +267,15 @@ impl Shared {
         }
         let _only = self.unwanted.try_lock().ok()?;
         Some(opening.await)
+    }
+
+    /// Opens a session once a full server has room, unless this takes too long. A probe does not wait, so no other session is
+    /// closed for it.
+    async fn open_before(&self, until: Instant) -> Option<Result<Session, NotOpened>> {
+        if timer_now() >= until {
+            return None;
+        }
+        timeout_at(until, self.open_when_there_is_room(until)).await.ok()
     }
 
     /// Asks a full server for a session again and again, after other calls of this pool that do the same.
