@@ -125,11 +125,10 @@ async fn an_endpoint_that_is_always_busy_leaves_sessions_to_others_on_a_full_ser
                 .await;
             assert_eq!(answer.status, 200, "{answer:?}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         calls.wait_for(1000).await;
         let (opened, took) = (proxy.connections() - before, begun.elapsed());
         assert!(
-            opened <= 20 + 60 * u32::try_from(took.as_secs()).unwrap(),
+            opened <= 60 + 60 * u32::try_from(took.as_secs()).unwrap(),
             "{opened} connections in {took:?}"
         );
         calls.end().await;
@@ -148,7 +147,7 @@ async fn busy_callers_get_more_sessions_even_if_each_takes_long_to_open() {
     let calls = Busy::calling(&client, "entry");
     let begun = Instant::now();
     while calls.answers.lock().unwrap().len() < POOL as usize {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the pool does not grow");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the pool does not grow");
         calls.wait_for(10).await;
     }
     calls.end().await;

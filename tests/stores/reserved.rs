@@ -146,7 +146,7 @@ async fn a_locked_table_of_limits_makes_no_call_fail() {
         person.batch_execute("COMMIT").await.unwrap();
     };
     let both = async { tokio::join!(calling, unlocking) };
-    let (answer, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
 }
 
@@ -167,9 +167,10 @@ async fn charge(
 #[tokio::test]
 async fn a_call_keeps_its_lease_while_it_waits_for_its_limits() {
     let server = Server::start(&[]);
-    let store = connect(&format!("{}?options=-c%20lock_timeout=1500", server.url())).await;
-    let lease = Duration::from_secs(1);
-    let settings = Settings::default().lease(lease).renew_every(lease / 4).wait(lease / 4);
+    let store = connect(&format!("{}?options=-c%20lock_timeout=4500", server.url())).await;
+    let lease = Duration::from_secs(3);
+    let wait = Duration::from_millis(500);
+    let settings = Settings::default().lease(lease).renew_every(lease / 6).wait(wait);
     let app = App::new()
         .only(endpoints![charge])
         .state(AtomicU32::new(0))
@@ -189,7 +190,7 @@ async fn a_call_keeps_its_lease_while_it_waits_for_its_limits() {
         person.batch_execute("COMMIT").await.unwrap();
     };
     let both = async { tokio::join!(client.call("charge", &body), retried) };
-    let (answer, ()) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
     assert_eq!((answer.status.as_u16(), answer.replayed), (200, false), "{answer:?}");
     let again = client.call("charge", &body).await;
     assert_eq!((again.status.as_u16(), again.replayed), (200, true), "{again:?}");
@@ -211,7 +212,7 @@ pub(crate) async fn waiting(person: &tokio_postgres::Client) -> i64 {
 /// Otherwise a sweep of a value with very many ended reservations would exceed the time limit of a statement, each time.
 #[tokio::test]
 async fn a_value_with_many_ended_reservations_is_swept_in_parts() {
-    const WINDOW: Duration = Duration::from_secs(1);
+    const WINDOW: Duration = Duration::from_secs(5);
     let server = Server::start(&[]);
     let store = connect(&server.url()).await;
     let limits = store.limits().unwrap();
