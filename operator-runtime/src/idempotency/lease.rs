@@ -1,5 +1,6 @@
 //! The lease: the right to run an operation, renewed while the handler runs, and completed with the handler's outcome.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,16 +131,18 @@ impl Lease {
     /// Waits for work that comes before the handler, and renews the lease when it is due. The work may wait for a locked
     /// table for longer than one lease lasts, and its operation must not count as lost, because nothing has run yet.
     ///
-    /// # Errors
-    /// If the operation was taken over, or if the work has taken longer than the handler may run. Then the handler must not
-    /// start.
-    pub(super) async fn held_during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, LeaseError> {
+    /// Returns what the work returns, and an error if the operation was taken over meanwhile, or if the work has taken longer
+    /// than the handler may run. Then the handler must not start. The work is awaited nevertheless: the store may still do
+    /// what it was asked for, and only after that can it be undone.
+    pub(super) async fn held_during<T>(&mut self, work: impl Future<Output = T>) -> (T, Result<(), LeaseError>) {
+        let mut work = pin!(work);
         // Both are polled together, so that the work makes progress while a renewal waits for the store.
-        tokio::select! {
+        let lost = tokio::select! {
             biased;
-            done = work => Ok(done),
-            error = self.renewals() => Err(error),
-        }
+            done = &mut work => return (done, Ok(())),
+            lost = self.renewals() => lost,
+        };
+        (work.await, Err(lost))
     }
 
     /// Renews the lease until it is lost, or has been renewed for too long.

@@ -129,7 +129,9 @@ impl Lease {
         &mut self,
         needs: impl Future<Output = Needs>,
     ) -> Result<Option<HandlerOutcome>, LeaseError> {
-        let needs = match self.held_during(needs).await? {
+        let (needs, held) = self.held_during(needs).await;
+        held?;
+        let needs = match needs {
             Ok(needs) => needs,
             Err(outcome) => return Ok(Some(outcome)),
         };
@@ -149,9 +151,9 @@ impl Lease {
                 self.values().anew.push(needed.value);
             }
             let reserving = limits(&operations.store)?.reserve(reservation);
-            let reserved = self.held_during(reserving).await??;
+            let (reserved, held) = self.held_during(reserving).await;
             FailPoint::AfterReserve.pass();
-            match reserved {
+            match reserved? {
                 Reserved::Granted { .. } if is_first => {}
                 Reserved::Granted { anew: true } => self.values().anew.push(needed.value),
                 Reserved::Granted { anew: false } => self.values().taken_over.push(needed.value),
@@ -162,6 +164,7 @@ impl Lease {
                     return Ok(Some(needed.over(Some((used, room_in)), may_have_acted)));
                 }
             }
+            held?;
         }
         self.confirm().await?;
         Ok(None)
