@@ -207,7 +207,7 @@ impl Table {
         for row in &self.rows {
             let bare = &self.rows[row.against];
             println!(
-                "| {} | {:.0} | {:.2} | {:.1} | {:.2} | {:.0} | {:.0} | {:.2} | {:.0} |",
+                "| {} | {:.0} | {:.2} | {:.1} | {:.2} | {:.0} | {:.0} | {:.2} | {} |",
                 row.name,
                 row.median(Measured::rate),
                 row.to(bare, Measured::rate),
@@ -216,7 +216,7 @@ impl Table {
                 row.median(|round| round.at(500)),
                 row.median(|round| round.at(990)),
                 row.to(bare, |round| round.at(990)),
-                row.median(|round| round.at(999)),
+                row.slowest(),
             );
         }
     }
@@ -225,6 +225,14 @@ impl Table {
 impl Row {
     fn median(&self, of: impl Fn(&Measured) -> f64) -> f64 {
         median(self.rounds.iter().map(of))
+    }
+
+    /// The time within which 999 of 1,000 requests were answered, if a round has as many.
+    fn slowest(&self) -> String {
+        if self.rounds.iter().any(|round| round.round.times.len() < 1000) {
+            return "–".to_owned();
+        }
+        format!("{:.0}", self.median(|round| round.at(999)))
     }
 
     /// The median of the ratios within each round.
