@@ -92,8 +92,13 @@ impl Busy {
         }
     }
 
-    async fn wait_for(&self, calls: u32) {
-        self.answered.acquire_many(calls).await.unwrap().forget();
+    /// Waits for as many answers. Fails if a call fails, or if that takes a minute.
+    async fn wait_for(&mut self, calls: u32) {
+        let answered = tokio::time::timeout(Duration::from_secs(60), self.answered.acquire_many(calls));
+        tokio::select! {
+            answered = answered => answered.unwrap().unwrap().forget(),
+            failed = self.calls.join_next() => panic!("a call failed: {failed:?}"),
+        }
     }
 
     async fn end(mut self) {
@@ -104,18 +109,22 @@ impl Busy {
     }
 }
 
+async fn behind_a_proxy(server: &Server, url: &str) -> (Proxy, Client) {
+    let proxy = Proxy::to(server.port).await;
+    let url = url.replace(&format!("127.0.0.1:{}", server.port), &proxy.address.to_string());
+    let store = connect(&url).await;
+    store.setup(TABLES).await.unwrap();
+    let app = App::new().only(endpoints![entry, elsewhere]).store(store);
+    (proxy, Client::new(app).await.unwrap())
+}
+
 /// All sessions of the server are those of the busy endpoint when the other one is called.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_is_always_busy_leaves_sessions_to_others_on_a_full_server() {
     for (busy, rare) in [("elsewhere", "entry"), ("entry", "elsewhere")] {
         let (server, url) = with_few_sessions().await;
-        let proxy = Proxy::to(server.port).await;
-        let url = url.replace(&format!("127.0.0.1:{}", server.port), &proxy.address.to_string());
-        let store = connect(&url).await;
-        store.setup(TABLES).await.unwrap();
-        let app = App::new().only(endpoints![entry, elsewhere]).store(store);
-        let client = Client::new(app).await.unwrap();
-        let calls = Busy::calling(&client, busy);
+        let (proxy, client) = behind_a_proxy(&server, &url).await;
+        let mut calls = Busy::calling(&client, busy);
         calls.wait_for(1000).await;
         let (begun, before) = (Instant::now(), proxy.connections());
         for call in 0..5 {
@@ -135,6 +144,30 @@ async fn an_endpoint_that_is_always_busy_leaves_sessions_to_others_on_a_full_ser
     }
 }
 
+/// Calls of each endpoint wait for a session at every moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_are_both_busy_do_not_close_the_sessions_of_each_other_on_a_full_server() {
+    let (server, url) = with_few_sessions().await;
+    let (proxy, client) = behind_a_proxy(&server, &url).await;
+    let mut elsewhere = Busy::calling(&client, "elsewhere");
+    let mut entries = Busy::calling(&client, "entry");
+    for calls in [&mut elsewhere, &mut entries] {
+        calls.wait_for(100).await;
+    }
+    let (begun, before) = (Instant::now(), proxy.connections());
+    for calls in [&mut elsewhere, &mut entries] {
+        calls.wait_for(2000).await;
+    }
+    let (opened, took) = (proxy.connections() - before, begun.elapsed());
+    // Each use may ask for a session ten times a second, and a refused attempt is repeated three times.
+    let seconds = u32::try_from(took.as_secs()).unwrap() + 1;
+    assert!(opened <= 100 * seconds, "{opened} connections in {took:?}");
+    // A connection has to be worth opening.
+    assert!(opened < 400, "{opened} connections for 4000 calls");
+    elsewhere.end().await;
+    entries.end().await;
+}
+
 /// A connection takes longer than any call waits for an idle session.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn busy_callers_get_more_sessions_even_if_each_takes_long_to_open() {
@@ -144,7 +177,7 @@ async fn busy_callers_get_more_sessions_even_if_each_takes_long_to_open() {
     store.setup(TABLES).await.unwrap();
     let app = App::new().only(endpoints![entry]).store(store);
     let client = Client::new(app).await.unwrap();
-    let calls = Busy::calling(&client, "entry");
+    let mut calls = Busy::calling(&client, "entry");
     let begun = Instant::now();
     while calls.answers.lock().unwrap().len() < POOL as usize {
         assert!(begun.elapsed() < Duration::from_secs(60), "the pool does not grow");

@@ -148,12 +148,15 @@ async fn name_of_a_session_that_waits(server: &Server) -> String {
         .unwrap();
     tokio::spawn(connection);
     let waits = "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    loop {
-        if let Some(row) = admin.query(waits, &[]).await.unwrap().first() {
-            return row.get(0);
+    let found = async {
+        loop {
+            if let Some(row) = admin.query(waits, &[]).await.unwrap().first() {
+                return row.get(0);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.unwrap()
 }
 
 async fn claim(store: &PostgresStore, key: &str) -> Result<Swap, StoreError> {

@@ -1,7 +1,6 @@
 //! The idle sessions of all pools of one store, and the calls for which a full server needs one of them closed.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -23,6 +22,8 @@ pub(super) struct Idle {
     records: Shelf,
     handlers: Shelf,
     readers: Shelf,
+    /// Few, because each pool asks for one call at a time.
+    asking: Mutex<Vec<Asking>>,
 }
 
 struct Shelf {
@@ -30,8 +31,13 @@ struct Shelf {
     sessions: Mutex<Vec<(Session, Instant)>>,
     /// Has one permit per idle session. The semaphore serves waiting callers in order.
     count: Semaphore,
-    /// The calls that wait until a session of another use is closed.
-    asking: Mutex<VecDeque<oneshot::Sender<()>>>,
+}
+
+/// A call that waits until a session of another use is closed.
+struct Asking {
+    used: Use,
+    since: Instant,
+    closed: oneshot::Sender<()>,
 }
 
 impl Default for Shelf {
@@ -39,7 +45,6 @@ impl Default for Shelf {
         Self {
             sessions: Mutex::default(),
             count: Semaphore::new(0),
-            asking: Mutex::default(),
         }
     }
 }
@@ -52,13 +57,13 @@ impl Idle {
         idle
     }
 
-    /// Puts a session here for the next call of the same use, or closes the session for a call of another use. Without the
-    /// latter, a use whose calls never stop would keep all sessions of a full server.
+    /// Puts a session here for the next call of the same use, or closes the session for a call of another use: the one that
+    /// has waited for longest. Without the latter, a use whose calls never stop would keep all sessions of a full server.
     pub(super) fn put(&self, used: Use, session: Session) {
-        if let Some(asking) = self.others(used).find_map(Shelf::asking) {
+        if let Some(closed) = self.asking_of_another(used) {
             drop(session);
             // The call may have stopped waiting at this moment.
-            let _ = asking.send(());
+            let _ = closed.send(());
             return;
         }
         let shelf = self.of(used);
@@ -70,7 +75,9 @@ impl Idle {
 
     /// Removes and returns the most recently used idle session, if there is one.
     pub(super) fn take(&self, used: Use) -> Option<(Session, Instant)> {
-        self.of(used).take()
+        let shelf = self.of(used);
+        shelf.count.try_acquire().ok()?.forget();
+        shelf.pop()
     }
 
     /// Waits for an idle session. Returns `None` if the store has been closed.
@@ -80,16 +87,32 @@ impl Idle {
         shelf.pop()
     }
 
-    /// Closes a session of another use, so that the server can accept a new one for `used`. If none is idle, this waits for
-    /// the first that would become idle.
-    pub(super) async fn make_room(&self, used: Use) {
-        if let Some((idle, _)) = self.others(used).find_map(Shelf::take) {
+    /// Closes a session of another use, so that the server can accept a new one for a call that has waited `since` then. If
+    /// none is idle, this waits for the first that would become idle.
+    pub(super) async fn make_room(&self, used: Use, since: Instant) {
+        let (closed, is_closed) = oneshot::channel();
+        self.asking().push(Asking { used, since, closed });
+        // Only now, so that no session becomes idle unnoticed.
+        let others = [Use::Readers, Use::Handlers, Use::Records];
+        let mut others = others.into_iter().filter(|other| *other != used);
+        if let Some((idle, _)) = others.find_map(|other| self.take(other)) {
             drop(idle);
             return;
         }
-        let closed = self.of(used).ask();
         // The sender is dropped only together with the store.
-        let _ = closed.await;
+        let _ = is_closed.await;
+    }
+
+    fn asking_of_another(&self, used: Use) -> Option<oneshot::Sender<()>> {
+        let mut asking = self.asking();
+        asking.retain(|call| !call.closed.is_closed());
+        let others = asking.iter().enumerate().filter(|(_, call)| call.used != used);
+        let (first, _) = others.min_by_key(|(_, call)| call.since)?;
+        Some(asking.swap_remove(first).closed)
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Vec<Asking>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes all idle sessions of one use.
@@ -103,14 +126,6 @@ impl Idle {
         }
     }
 
-    fn others(&self, used: Use) -> impl Iterator<Item = &Shelf> {
-        let others = [Use::Readers, Use::Handlers, Use::Records];
-        others
-            .into_iter()
-            .filter(move |other| *other != used)
-            .map(|other| self.of(other))
-    }
-
     fn of(&self, used: Use) -> &Shelf {
         match used {
             Use::Records => &self.records,
@@ -121,26 +136,6 @@ impl Idle {
 }
 
 impl Shelf {
-    fn take(&self) -> Option<(Session, Instant)> {
-        self.count.try_acquire().ok()?.forget();
-        self.pop()
-    }
-
-    /// The receiver is told when a session of another use is closed.
-    fn ask(&self) -> oneshot::Receiver<()> {
-        let (asking, closed) = oneshot::channel();
-        let mut calls = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.retain(|call| !call.is_closed());
-        calls.push_back(asking);
-        closed
-    }
-
-    /// The first call that still waits until a session of another use is closed.
-    fn asking(&self) -> Option<oneshot::Sender<()>> {
-        let mut calls = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
-        std::iter::from_fn(|| calls.pop_front()).find(|call| !call.is_closed())
-    }
-
     fn pop(&self) -> Option<(Session, Instant)> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }

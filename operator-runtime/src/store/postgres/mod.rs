@@ -350,10 +350,10 @@ impl Transactions for PostgresStore {
     }
 }
 
-/// Whether Postgres ended a handler's transaction because of a conflict, or because a table has changed since a statement
-/// was prepared, so that the handler may succeed when it runs again.
+/// Whether Postgres ended a handler's transaction because of a conflict, so that the handler may succeed when it runs
+/// again.
 pub(super) fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .filter_map(|error| error.downcast_ref::<tokio_postgres::Error>())
-        .any(|error| session::interrupts(error.code()) || session::is_stale(error))
+        .any(|error| session::interrupts(error.code()))
 }

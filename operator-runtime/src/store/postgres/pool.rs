@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::refused;
@@ -219,28 +219,23 @@ impl Shared {
 
     /// Opens a session, and waits while the server is full and the caller waits.
     async fn open(&self, caller: &mut oneshot::Sender<Opened>, until: Instant) -> Opened {
+        let since = timer_now();
         let mut first = None;
-        if !self.servers.is_full() {
-            let Some(opened) = self.open_once(caller, until).await else {
+        // A call that does not wait, as a probe, tries once.
+        if !self.servers.is_full() || since >= until {
+            let Some(opened) = self.open_once(caller, since, until).await else {
                 return Ok(None);
             };
             first = Some(opened);
         }
         let opened = match first {
             Some(opened) if !is(&opened, Failure::is_full) => opened,
-            first => {
-                let later = tokio::select! {
-                    biased;
-                    () = caller.closed() => return Ok(None),
-                    later = self.open_before(until) => later,
-                };
-                match (later, first) {
-                    (Some(later), _) => later,
-                    // If this process has no session at all, the server may also be out of reach behind its pooler.
-                    (None, Some(first)) if is(&first, Failure::has_no_turn) && !self.servers.holds_sessions() => first,
-                    (None, _) => return Ok(None),
-                }
-            }
+            first => match (self.open_when_there_is_room(caller, since, until).await, first) {
+                (Some(later), _) => later,
+                // If this process has no session at all, the server may also be out of reach behind its pooler.
+                (None, Some(first)) if is(&first, Failure::has_no_turn) && !self.servers.holds_sessions() => first,
+                (None, _) => return Ok(None),
+            },
         };
         opened.map(Some).map_err(|error| {
             if error.is(|failure| matches!(failure, Failure::Pooled)) {
@@ -254,12 +249,13 @@ impl Shared {
     async fn open_once(
         &self,
         caller: &mut oneshot::Sender<Opened>,
+        since: Instant,
         until: Instant,
     ) -> Option<Result<Session, NotOpened>> {
         let mut opening = pin!(self.servers.open(&self.guards, until));
         tokio::select! {
             biased;
-            opened = self.while_making_room(opening.as_mut()) => return Some(opened),
+            opened = self.while_making_room(opening.as_mut(), since) => return Some(opened),
             () = caller.closed() => {}
         }
         if let Ok(opened) = timeout(UNWANTED, &mut opening).await {
@@ -269,27 +265,33 @@ impl Shared {
         Some(opening.await)
     }
 
-    /// Opens a session once a full server has room, unless this takes too long. A probe does not wait, so no other session is
-    /// closed for it.
-    async fn open_before(&self, until: Instant) -> Option<Result<Session, NotOpened>> {
-        if timer_now() >= until {
-            return None;
-        }
-        timeout_at(until, self.open_when_there_is_room(until)).await.ok()
-    }
-
-    /// Asks a full server for a session again and again, after other calls of this pool that do the same.
-    async fn open_when_there_is_room(&self, until: Instant) -> Result<Session, NotOpened> {
-        let _asking = self.asking.lock().await;
+    /// Asks a full server for a session again and again, after other calls of this pool that do the same. `None` if nobody
+    /// waits for the session any more, or after `until`.
+    ///
+    /// Most calls soon use a session that becomes idle, so each attempt comes after a pause. An attempt is not given up, even
+    /// if its caller leaves: a session may have been closed for it.
+    async fn open_when_there_is_room(
+        &self,
+        caller: &mut oneshot::Sender<Opened>,
+        since: Instant,
+        until: Instant,
+    ) -> Option<Result<Session, NotOpened>> {
+        let _asking = while_wanted(caller, until, self.asking.lock()).await?;
         loop {
-            let closed = timeout(AGAIN, self.idle.make_room(self.used)).await;
-            let pauses = if closed.is_ok() { &ENDING[..] } else { &[Duration::ZERO] };
-            for pause in pauses {
-                tokio::time::sleep(*pause).await;
-                let opening = pin!(self.servers.open(&self.guards, until));
-                let opened = self.while_making_room(opening).await;
+            while_wanted(caller, until, sleep(AGAIN)).await?;
+            let opened = self.open_once(caller, since, until).await?;
+            if !is(&opened, Failure::is_full) {
+                return Some(opened);
+            }
+            let making_room = timeout(AGAIN, self.idle.make_room(self.used, since));
+            if while_wanted(caller, until, making_room).await?.is_err() {
+                continue;
+            }
+            for pause in ENDING {
+                sleep(pause).await;
+                let opened = self.open_once(caller, since, until).await?;
                 if !is(&opened, Failure::is_full) {
-                    return opened;
+                    return Some(opened);
                 }
             }
         }
@@ -300,13 +302,14 @@ impl Shared {
     async fn while_making_room(
         &self,
         mut opening: Pin<&mut impl Future<Output = Result<Session, NotOpened>>>,
+        since: Instant,
     ) -> Result<Session, NotOpened> {
         let making_room = async {
             loop {
-                tokio::time::sleep(SLOW).await;
+                sleep(SLOW).await;
                 let _slowly = self.making_room.lock().await;
-                self.idle.make_room(self.used).await;
-                tokio::time::sleep(SLOW).await;
+                self.idle.make_room(self.used, since).await;
+                sleep(SLOW).await;
             }
         };
         tokio::select! {
@@ -327,6 +330,19 @@ impl Shared {
         StoreError::Closed {
             store: self.servers.name().to_owned(),
         }
+    }
+}
+
+/// Waits until `until`, for as long as the caller waits for its session.
+async fn while_wanted<T>(
+    caller: &mut oneshot::Sender<Opened>,
+    until: Instant,
+    wait: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = caller.closed() => None,
+        done = timeout_at(until, wait) => done.ok(),
     }
 }
 

@@ -141,9 +141,8 @@ impl Servers {
                     return Ok(Session::new(client, self.way.clone(), backend, Arc::new(opened)));
                 }
                 Err(failure) => {
-                    if failure.refuses_a_session() {
-                        *self.refused() = Some(timer_now());
-                    }
+                    // Any other failure says that the server is not merely full.
+                    *self.refused() = failure.refuses_a_session().then(timer_now);
                     failures.push((label(&config), failure));
                 }
             }
@@ -196,6 +195,7 @@ impl Servers {
         if era.is_cancelled() {
             return;
         }
+        *self.refused() = None;
         *current = CancellationToken::new();
         *self.experience() = Experience {
             good: None,

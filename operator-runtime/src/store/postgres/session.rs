@@ -349,13 +349,6 @@ pub(super) fn interrupts(code: Option<&SqlState>) -> bool {
     })
 }
 
-/// Whether a prepared statement no longer fits its table, which has changed: then it fails with the code of an unsupported
-/// feature. Without it, or prepared again, the same SQL succeeds.
-pub(super) fn is_stale(error: &tokio_postgres::Error) -> bool {
-    let error = error.as_db_error();
-    error.is_some_and(|error| error.routine() == Some("RevalidateCachedQuery"))
-}
-
 /// Whether the connection failed, or Postgres ended or refused the session or the statement for a reason that may be
 /// temporary.
 pub(in crate::store) fn is_out_of_reach(error: &tokio_postgres::Error) -> bool {

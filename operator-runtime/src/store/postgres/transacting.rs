@@ -161,7 +161,7 @@ impl Transacting<'_> {
             Verdict::RollBack if !self.savepoint && session.is_over() => (Ended::RolledBack, false),
             Verdict::RollBack => match session.end_by("ROLLBACK").await {
                 Ok(reusable) => {
-                    // The handler has failed, and may run again in this session.
+                    // The handler has failed, perhaps because a table has changed since one of its statements was prepared.
                     if self.savepoint {
                         session.forget_statements();
                     }
