@@ -84,11 +84,21 @@ impl Window {
         }
     }
 
-    /// Removes the reservations that have ended.
+    /// Removes the reservations that have ended. A call may do so for its own value, because a million take milliseconds.
     pub(crate) fn expire(&mut self, now: Duration) {
-        while let Some(held) = self.held.pop_front_if(|held| held.ends <= now) {
+        self.expire_some(usize::MAX, now);
+    }
+
+    /// Removes at most so many reservations that have ended, and returns how many it removed.
+    pub(crate) fn expire_some(&mut self, most: usize, now: Duration) -> usize {
+        let mut removed = 0;
+        while removed < most
+            && let Some(held) = self.held.pop_front_if(|held| held.ends <= now)
+        {
             self.used -= held.amount;
+            removed += 1;
         }
+        removed
     }
 
     /// The sum of what is reserved.
