@@ -115,12 +115,9 @@ impl Limits for MemoryStore {
 
     fn used(&self, value: LimitedValue) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let mut counted = self.windows.lock();
-            let window = counted.windows.get_mut(&value);
-            Ok(window.map_or(0, |window| {
-                window.expire(self.elapsed());
-                window.used()
-            }))
+            let counted = self.windows.lock();
+            let window = counted.windows.get(&value);
+            Ok(window.map_or(0, |window| window.used(self.elapsed())))
         })
     }
 
