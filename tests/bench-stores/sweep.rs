@@ -14,7 +14,7 @@ const CALLERS: usize = 32;
 /// The bytes of the filled records' answers. The records then have about 400 bytes.
 const ANSWER: usize = 250;
 /// As `serve` sweeps: so many records at once, and then a pause that is as long as the sweep.
-const AT_ONCE: u32 = 500;
+pub(crate) const AT_ONCE: u32 = 500;
 /// The filled records are older than this, those of the callers are not.
 const EXPIRED: Duration = Duration::from_secs(10 * 60);
 

@@ -7,13 +7,14 @@ mod demoted;
 mod sentinel;
 mod unconfirmed;
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use operator_runtime::http::StatusCode;
 use operator_runtime::store::{
-    Audit, Fingerprint, FirstSeen, OperationId, Origin, Proposal, Record, RedisStore, Response, Revision, State, Store,
-    StoreError, Swap, contract,
+    Audit, Fingerprint, FirstSeen, Holder, LimitedValue, OperationId, Origin, Proposal, Record, RedisStore,
+    Reservation, Reserved, Response, Revision, State, Store, StoreError, Swap, contract,
 };
 use tests::proof::Row;
 use tests::services::{Redis, free_port};
@@ -74,6 +75,63 @@ async fn it_keeps_the_contract() {
     // Redis uses its own clock, which a test cannot set. So the contract waits for real time to pass.
     contract::check(&store, async |by| tokio::time::sleep(by).await).await;
     Row::of_the_contract("Redis").record();
+}
+
+/// Otherwise the first call after a quiet day would block the server.
+#[tokio::test]
+async fn a_call_removes_only_a_part_of_what_has_ended_of_limits() {
+    const WINDOW: Duration = Duration::from_secs(5);
+    let redis = Redis::start(&[]);
+    let store = RedisStore::connect(&redis.url()).await.unwrap();
+    let limits = store.limits().unwrap();
+    let value = LimitedValue::from_bytes([b'v'; 32]);
+    let asked = |operation: u64, amount, window| Reservation {
+        value,
+        holder: Holder {
+            serial: NonZeroU64::new(operation).unwrap(),
+            epoch: 1,
+        },
+        amount,
+        max: 2_000,
+        window,
+    };
+    for operation in 1..=1_200 {
+        limits.reserve(asked(operation, 1, WINDOW)).await.unwrap();
+    }
+    // A key expires with its newest reservation, so this one keeps the others.
+    limits.reserve(asked(2_000, 10, WINDOW * 1000)).await.unwrap();
+    while limits.used(value).await.unwrap() > 10 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let held = || {
+        let fields = redis.ask(&format!("HLEN operator-limit:{}", "v".repeat(32)));
+        // Two fields for each reservation, and three for the value.
+        (fields.trim_start_matches(':').parse::<i64>().unwrap() - 3) / 2
+    };
+    let before = held();
+    let mut again = asked(1_200, 5, WINDOW * 1000);
+    again.holder.epoch = 2;
+    let answer = limits.reserve(again).await.unwrap();
+    let is_anew = answer == Reserved::Granted { anew: true };
+    assert!(
+        is_anew,
+        "what has ended cannot be taken over, removed or not: {answer:?}"
+    );
+    // The reservation that has ended is replaced, and 500 others are removed.
+    assert_eq!((before - held(), limits.used(value).await.unwrap()), (500, 15));
+    // Less than the rest is free before more of what has ended is removed.
+    let answer = limits.reserve(asked(2_001, 1_986, WINDOW * 1000)).await.unwrap();
+    assert!(matches!(answer, Reserved::Over { used: 15, .. }), "{answer:?}");
+    assert_eq!((held(), limits.used(value).await.unwrap()), (2, 15));
+    let answer = limits.reserve(asked(2_001, 1_985, WINDOW * 1000)).await.unwrap();
+    assert!(matches!(answer, Reserved::Granted { .. }), "{answer:?}");
+    for operation in [1_200, 2_000, 2_001] {
+        let mut holder = asked(operation, 1, WINDOW).holder;
+        holder.epoch = 2;
+        limits.give_back(holder, Some(value)).await.unwrap();
+    }
+    assert_eq!(limits.used(value).await.unwrap(), 0);
+    assert_eq!(redis.ask("DBSIZE"), ":0", "nothing is left of a value that is not used");
 }
 
 #[tokio::test]

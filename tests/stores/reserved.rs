@@ -247,3 +247,48 @@ async fn a_value_with_many_ended_reservations_is_swept_in_parts() {
     assert!(!limits.remove_ended(4).await.unwrap());
     assert_eq!(state().await, (1, 1), "one has not ended");
 }
+
+/// Otherwise the rest would stay for a minute, although only a part of the batch was in use.
+#[tokio::test]
+async fn a_batch_that_is_partly_in_use_does_not_end_the_sweep() {
+    const WINDOW: Duration = Duration::from_secs(5);
+    let server = Server::start(&[]);
+    let store = connect(&server.url()).await;
+    let limits = store.limits().unwrap();
+    let value = |name| LimitedValue::from_bytes([name; 32]);
+    for (name, operations) in [(1, 1..=2), (2, 3..=8)] {
+        for operation in operations {
+            let asked = Reservation {
+                value: value(name),
+                holder: Holder {
+                    serial: NonZeroU64::new(operation).unwrap(),
+                    epoch: 1,
+                },
+                amount: 1,
+                max: 100,
+                window: WINDOW,
+            };
+            limits.reserve(asked).await.unwrap();
+        }
+    }
+    while limits.used(value(2)).await.unwrap() > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let person = connected(&server).await;
+    let in_use = "BEGIN; SELECT FROM operator_limits WHERE value = decode(repeat('01', 32), 'hex') FOR UPDATE";
+    person.batch_execute(in_use).await.unwrap();
+    let mut sweeps = 0;
+    while limits.remove_ended(4).await.unwrap() {
+        sweeps += 1;
+    }
+    assert_eq!(sweeps, 3, "two of six at each sweep");
+    let left = "SELECT count(*) FROM operator_reservations";
+    assert_eq!(
+        person.query_one(left, &[]).await.unwrap().get::<_, i64>(0),
+        2,
+        "only what is in use"
+    );
+    person.batch_execute("COMMIT").await.unwrap();
+    assert!(!limits.remove_ended(4).await.unwrap());
+    assert_eq!(person.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+}

@@ -229,9 +229,17 @@ async fn tables_of_the_first_version_are_upgraded() {
     }
     let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
-    let options = "SELECT reloptions::text FROM pg_class WHERE oid = 'operator_operations'::regclass";
-    let options: String = client.query_one(options, &[]).await.unwrap().get(0);
-    assert!(options.contains("fillfactor=90"), "{options}");
+    for (table, set) in [
+        ("operator_operations", "fillfactor=90"),
+        ("operator_operations", "autovacuum_vacuum_scale_factor=0.01"),
+        ("operator_reservations", "autovacuum_vacuum_scale_factor=0.01"),
+        ("operator_limits", "fillfactor=50"),
+        ("operator_limits", "autovacuum_vacuum_scale_factor=0.01"),
+    ] {
+        let options = format!("SELECT reloptions::text FROM pg_class WHERE oid = '{table}'::regclass");
+        let options: String = client.query_one(&options, &[]).await.unwrap().get(0);
+        assert!(options.contains(set), "{table}: {options}");
+    }
 }
 
 #[tokio::test]

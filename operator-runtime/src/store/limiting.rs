@@ -23,7 +23,8 @@ pub trait Limits: Send + Sync {
     /// The sum of what is reserved of the value.
     fn used(&self, value: LimitedValue) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Removes at most `limit` reservations that have ended, also if more of one value have, so that no call waits for long.
-    /// Returns whether there may be more. A store whose reservations expire by themselves removes nothing.
+    /// Removes at most `limit` reservations that have ended, so that no call waits for long. `limit` counts reservations,
+    /// not values: if more of one value have ended, the rest stay, and still do not count. Returns whether there may be
+    /// more that can be removed now. A store whose reservations expire by themselves removes nothing.
     fn remove_ended(&self, limit: u32) -> BoxFuture<'_, Result<bool, StoreError>>;
 }

@@ -23,6 +23,7 @@ pub(super) async fn check(limits: &dyn Limits, advance: &impl AsyncFn(Duration))
     every_step_is_as_the_model_says(limits).await;
     of_many_at_once_only_some_are_granted(limits).await;
     a_reservation_ends_with_its_window(limits, advance).await;
+    sums_stay_exact_while_a_part_is_swept(limits, advance).await;
 }
 
 fn value(name: &str) -> LimitedValue {
@@ -254,7 +255,7 @@ async fn every_step_is_as_the_model_says(limits: &dyn Limits) {
             };
             assert!(is_same, "step {step}: {answer:?} instead of {expected:?}");
         }
-        assert_eq!(used(limits, value).await, model.used(), "step {step}");
+        assert_eq!(used(limits, value).await, model.used(Duration::ZERO), "step {step}");
     }
 }
 
@@ -296,4 +297,61 @@ async fn a_reservation_ends_with_its_window(limits: &dyn Limits, advance: &impl 
     assert_eq!(used(limits, idle).await, 0);
     let answer = reserve(limits, brief(idle, 4)).await;
     assert!(is_granted(answer, true), "{answer:?}");
+}
+
+/// More of each value has ended than one sweep removes.
+async fn sums_stay_exact_while_a_part_is_swept(limits: &dyn Limits, advance: &impl AsyncFn(Duration)) {
+    const ENDED: u64 = 7;
+    let values = ["one", "two", "three", "four"].map(|name| value(&format!("swept in parts, {name}")));
+    for value in values {
+        for operation in 1..=ENDED {
+            let brief = Reservation {
+                window: SECOND * 4,
+                ..asked(value, holder(operation, 1), operation, 100)
+            };
+            let answer = reserve(limits, brief).await;
+            assert!(is_granted(answer, true), "{answer:?}");
+        }
+        reserve(limits, asked(value, holder(ENDED + 1, 1), 10, 100)).await;
+    }
+    advance(SECOND * 5).await;
+    let mut reserved = 0;
+    let mut is_swept = false;
+    while !is_swept {
+        is_swept = !limits.remove_ended(3).await.expect("a working store sweeps");
+        for (at, value) in values.into_iter().enumerate() {
+            let expected = if at < reserved { 100 } else { 10 };
+            assert_eq!(used(limits, value).await, expected, "a sweep changes no sum");
+        }
+        // Each part is swept before another value is asked for, because a reservation may end what has ended of its value.
+        if let Some(value) = values.get(reserved) {
+            is_exactly_used(limits, *value, 10).await;
+            reserved += 1;
+        }
+    }
+    for value in values.into_iter().skip(reserved) {
+        is_exactly_used(limits, value, 10).await;
+    }
+    for value in values {
+        for (operation, left) in [(20, 10), (ENDED + 1, 0)] {
+            give_back(limits, holder(operation, 2), Some(value)).await;
+            assert_eq!(
+                used(limits, value).await,
+                left,
+                "what is left is exact after all is swept"
+            );
+        }
+    }
+}
+
+/// Of 100, this much is used: the rest is granted, to operation 20, and no more than the rest.
+async fn is_exactly_used(limits: &dyn Limits, value: LimitedValue, sum: u64) {
+    let answer = reserve(limits, asked(value, holder(20, 1), 101 - sum, 100)).await;
+    let is_told = matches!(answer, Reserved::Over { used, .. } if used == sum);
+    assert!(is_told, "what has ended does not count, swept or not: {answer:?}");
+    let answer = reserve(limits, asked(value, holder(20, 2), 100 - sum, 100)).await;
+    assert!(
+        is_granted(answer, true),
+        "what has ended makes room, swept or not: {answer:?}"
+    );
 }

@@ -18,7 +18,7 @@ pub(super) struct Windows(Mutex<Counted>);
 #[derive(Debug, Default)]
 struct Counted {
     windows: BTreeMap<LimitedValue, Window>,
-    /// The value with which the last sweep ended.
+    /// The last value that a sweep has finished.
     swept: Option<LimitedValue>,
 }
 
@@ -71,24 +71,28 @@ impl MemoryStore {
         }
     }
 
-    /// Looks at `limit` values after those that the last sweep has looked at, so that the lock is never held for long.
+    /// Looks at no more than `limit` values after the last one that a sweep has finished, and removes no more than `limit`
+    /// reservations, so that the lock is never held for long.
     fn sweep_limits_now(&self, limit: u32) -> bool {
+        let limit = limit as usize;
         let now = self.elapsed();
         let mut counted = self.windows.lock();
         let from = counted.swept.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = counted.windows.range_mut((from, Bound::Unbounded));
-        let looked_at: Vec<LimitedValue> = range
-            .take(limit as usize)
-            .map(|(value, window)| {
-                window.expire(now);
-                *value
-            })
-            .collect();
+        let (mut swept, mut looked_at, mut left) = (counted.swept, Vec::new(), limit);
+        for (value, window) in counted.windows.range_mut((from, Bound::Unbounded)).take(limit) {
+            left -= window.expire_some(left, now);
+            looked_at.push(*value);
+            if left == 0 {
+                // The next sweep begins with this value, of which more may have ended.
+                break;
+            }
+            swept = Some(*value);
+        }
         for value in &looked_at {
             self.remove_if_empty(&mut counted, *value);
         }
-        let is_full = looked_at.len() == limit as usize;
-        counted.swept = looked_at.last().copied().filter(|_| is_full);
+        let is_full = left == 0 || looked_at.len() == limit;
+        counted.swept = swept.filter(|_| is_full);
         is_full && limit > 0
     }
 }
@@ -111,12 +115,9 @@ impl Limits for MemoryStore {
 
     fn used(&self, value: LimitedValue) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let mut counted = self.windows.lock();
-            let window = counted.windows.get_mut(&value);
-            Ok(window.map_or(0, |window| {
-                window.expire(self.elapsed());
-                window.used()
-            }))
+            let counted = self.windows.lock();
+            let window = counted.windows.get(&value);
+            Ok(window.map_or(0, |window| window.used(self.elapsed())))
         })
     }
 

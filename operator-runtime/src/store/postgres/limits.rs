@@ -20,6 +20,9 @@ use crate::store::{BoxFuture, Limits, StoreError};
 /// Postgres evaluates the new values with the row that the other transaction has written. Rows that other transactions have
 /// removed meanwhile are not counted a second time, because `DELETE` returns only what it removes. Every statement on a
 /// value locks its reservations first and its row second, so that no two of them wait for each other.
+///
+/// All that has ended is removed, and not only a batch: what stays could not be subtracted, because another transaction may
+/// remove and subtract it before this one gets the row.
 const RESERVE: &str = "WITH ended AS (
         DELETE FROM {schema}operator_reservations WHERE value = $1 AND ends <= clock_timestamp() AND {claimed}
         RETURNING amount
@@ -90,7 +93,8 @@ const GIVE_BACK: &str = "WITH given AS (
 const HELD_BY: &str = "SELECT value FROM {schema}operator_reservations WHERE serial = $1 AND epoch <= $2";
 const USED: &str = "SELECT coalesce(sum(amount), 0)::bigint FROM {schema}operator_reservations
     WHERE value = $1 AND ends > clock_timestamp()";
-/// Removes a batch of ended reservations. This statement waits for no lock, so that it is never part of a deadlock.
+/// Removes a batch of ended reservations, and returns the values and how many reservations were in the batch. This statement
+/// waits for no lock, so that it is never part of a deadlock.
 const SWEEP: &str = "WITH ending AS MATERIALIZED (
         SELECT value, ends, serial FROM {schema}operator_reservations
         WHERE ends <= clock_timestamp() ORDER BY ends LIMIT $1
@@ -104,12 +108,12 @@ const SWEEP: &str = "WITH ending AS MATERIALIZED (
         DELETE FROM {schema}operator_reservations AS held USING picked
         WHERE held.value = picked.value AND held.ends = picked.ends AND held.serial = picked.serial
         RETURNING held.value, held.amount
-    ), freed AS (SELECT value, sum(amount)::bigint AS amount, count(*) AS ended FROM ended GROUP BY value
+    ), freed AS (SELECT value, sum(amount)::bigint AS amount FROM ended GROUP BY value
     ), counted AS (
         UPDATE {schema}operator_limits AS held SET used = held.used - freed.amount
         FROM freed WHERE held.value = freed.value
     )
-    SELECT value, ended FROM freed";
+    SELECT value, (SELECT count(*) FROM ending) FROM freed";
 /// Removes the rows of values of which nothing is reserved.
 const FORGET: &str = "DELETE FROM {schema}operator_limits WHERE value IN (
     SELECT value FROM {schema}operator_limits WHERE value = ANY($1) AND used = 0 FOR UPDATE SKIP LOCKED)";
@@ -273,16 +277,17 @@ async fn sweep(session: &Session, sql: &Statements, limit: u32) -> Result<bool, 
     let sweep = session.prepare_cached(&sql.sweep).await?;
     let rows = session.query(&sweep, &[&i64::from(limit)]).await?;
     let mut values: Vec<&[u8]> = Vec::with_capacity(rows.len());
-    let mut ended = 0;
+    let mut found = 0;
     for row in &rows {
         values.push(row.try_get(0)?);
-        ended += row.try_get::<_, i64>(1)?;
+        found = row.try_get(1)?;
     }
     if !values.is_empty() {
         let forget = session.prepare_cached(&sql.forget).await?;
         session.execute(&forget, &[&values.as_slice()]).await?;
     }
-    Ok(limit > 0 && ended >= i64::from(limit))
+    // If nothing of a full batch was removed, all of it is in use, so the next sweep is not at once.
+    Ok(limit > 0 && found >= i64::from(limit))
 }
 
 /// Amounts are at most 2⁵³ − 1.

@@ -14,8 +14,11 @@ use crate::store::{BoxFuture, Limits, StoreError};
 
 /// A limited value is a Redis hash. Its reservations are a queue, ordered by their ends, because the reservations of a
 /// value all last equally long. The field `first` is the place of the oldest reservation, `next` the place after the
-/// newest, and `used` the sum. The field of a place is a reservation: its operation, attempt, amount and end. The field of
+/// newest, and `used` the sum, also of what has ended and is not removed yet. The field of a place is a reservation: its operation, attempt, amount and end. The field of
 /// an operation, which begins with `o`, is its place. A place whose reservation was given back is empty.
+///
+/// A call removes at most 500 places that have ended, unless it needs their room, because a script blocks the server. A call
+/// adds one, so calls still remove more than they add.
 ///
 /// All numbers are below 2⁵³, so that Lua computes with them exactly.
 const STATE: &str = "\
@@ -35,17 +38,20 @@ local function held(place)
   local operation, epoch, amount, ends = string.match(found, '^(%S+) (%S+) (%S+) (%S+)$')
   return { operation = operation, epoch = tonumber(epoch), amount = tonumber(amount), ends = tonumber(ends) }
 end
-while first < next do
-  local oldest = held(first)
-  if oldest then
-    if oldest.ends > now then
-      break
+local function expire(most)
+  while first < next and most > 0 do
+    local oldest = held(first)
+    if oldest then
+      if oldest.ends > now then
+        break
+      end
+      used = used - oldest.amount
+      redis.call('HDEL', key, text(first), oldest.operation)
     end
-    used = used - oldest.amount
-    redis.call('HDEL', key, text(first), oldest.operation)
+    first, most = first + 1, most - 1
   end
-  first = first + 1
 end
+expire(500)
 local function write()
   if first == next or used == 0 then
     redis.call('DEL', key)
@@ -56,6 +62,10 @@ end
 local operation = 'o' .. serial
 local place = tonumber(redis.call('HGET', key, operation) or nil)
 local own = place and held(place)
+if own and own.ends <= now then
+  redis.call('HDEL', key, text(place), operation)
+  used, own = used - own.amount, nil
+end
 ";
 
 /// Returns 1 if the reservation is made anew, 2 if the operation has one already, or how much is used and the time until
@@ -66,8 +76,13 @@ local more = amount
 if own then
   more = math.max(amount - own.amount, 0)
 end
-local room = math.max(max - used, 0)
-if more > room then
+local function is_over()
+  return more > math.max(max - used, 0)
+end
+if is_over() then
+  expire(next)
+end
+if is_over() then
   write()
   local freed, ends = 0, now
   for at = first, next - 1 do

@@ -67,11 +67,16 @@ macro_rules! of_value {
     };
 }
 
+/// At most how many ended reservations of its value a call removes, unless it needs their room: it keeps the only writer
+/// busy meanwhile. A call adds one, so calls still remove more than they add.
+const AT_ONCE: u32 = 500;
+
 /// A reservation of one operation.
 struct Own {
     id: i64,
     epoch: u32,
     amount: i64,
+    ends: i64,
 }
 
 impl Own {
@@ -80,6 +85,7 @@ impl Own {
             id: row.get(0)?,
             epoch: row.get(1)?,
             amount: row.get(2)?,
+            ends: row.get(3)?,
         })
     }
 }
@@ -111,14 +117,17 @@ impl Records {
 
 fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::Result<Reserved> {
     let value = asked.value.as_bytes();
-    let mut counted = end_before(connection, value, now)?;
+    let mut counted = counted(connection, value)?;
+    let mut may_be_less = counted > 0 && end_some(connection, value, now, &mut counted)?;
     // The first attempt at an operation has no reservation yet, so it need not look for one. If it is late, a later attempt
     // may have one, and the next attempt finds both.
     let mut all = match asked.holder.epoch {
         ..=1 => Vec::new(),
         _ => own(connection, value, asked.holder.serial)?,
-    }
-    .into_iter();
+    };
+    // What has ended and was not removed is still counted, but cannot be taken over.
+    all.retain(|own| own.ends > now);
+    let mut all = all.into_iter();
     let own = all.next();
     if !all.as_slice().is_empty() {
         counted -= remove_all(connection, all.as_slice())?;
@@ -126,8 +135,12 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
     }
     let (amount, max) = (signed(asked.amount), signed(asked.max));
     let more = (amount - own.as_ref().map_or(0, |own| own.amount)).max(0);
-    let room = (max - counted).max(0);
-    if more > room {
+    let is_over = |counted: i64| more > (max - counted).max(0);
+    // Before a call is refused, the sum must be exact.
+    while is_over(counted) && may_be_less {
+        may_be_less = end_some(connection, value, now, &mut counted)?;
+    }
+    if is_over(counted) {
         return Ok(Reserved::Over {
             used: counted.cast_unsigned(),
             room_in: room_in(connection, value, counted + more - max, now)?,
@@ -156,38 +169,39 @@ fn reserve(connection: &Connection, asked: &Reservation, now: i64) -> rusqlite::
     Ok(Reserved::Granted { anew })
 }
 
-/// Removes the reservations of a value that have ended, and returns the sum of the others.
-fn end_before(connection: &Connection, value: &[u8; 32], now: i64) -> rusqlite::Result<i64> {
-    if !is_in_use(connection, value)? {
-        return Ok(0);
-    }
-    let (mut left, mut last) = (used(connection, value)?, None);
+/// Removes at most [`AT_ONCE`] reservations of a value that have ended, and subtracts them from `counted`, which is the sum.
+/// Returns whether there may be more.
+fn end_some(connection: &Connection, value: &[u8; 32], now: i64, counted: &mut i64) -> rusqlite::Result<bool> {
+    let (mut ended, mut last) = (0, None);
     {
         // The reservation that ends first is the oldest one: all reservations of a value last equally long.
         let mut oldest = connection.prepare_cached(concat!("SELECT id, ends, amount ", of_value!(), " ORDER BY id"))?;
         let mut rows = oldest.query([value])?;
-        while let Some(row) = rows.next()?
+        while ended < AT_ONCE
+            && let Some(row) = rows.next()?
             && row.get::<_, i64>(1)? <= now
         {
+            ended += 1;
             last = Some(row.get::<_, i64>(0)?);
-            left -= row.get::<_, i64>(2)?;
+            *counted -= row.get::<_, i64>(2)?;
         }
     }
     if let Some(last) = last {
         connection
             .prepare_cached(concat!("DELETE ", of_value!(), " AND id <= ?2"))?
             .execute(params![value, last])?;
-        write_used(connection, value, left)?;
+        write_used(connection, value, *counted)?;
     }
-    Ok(left)
+    Ok(ended == AT_ONCE)
 }
 
-/// Whether anything is reserved of a value; usually nothing is. Without `ORDER BY`, because SQLite would prepare such a
-/// statement again at each call.
-fn is_in_use(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<bool> {
-    connection
+/// Like [`used`], but fast if nothing is reserved of the value, as usual. Without `ORDER BY`, because SQLite would prepare
+/// such a statement again at each call.
+fn counted(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
+    let is_in_use = connection
         .prepare_cached(concat!("SELECT 1 ", of_value!()))?
-        .exists([value])
+        .exists([value])?;
+    if is_in_use { used(connection, value) } else { Ok(0) }
 }
 
 /// The sum of the reservations of a value, also of those that have ended.
@@ -203,7 +217,7 @@ fn used(connection: &Connection, value: &[u8; 32]) -> rusqlite::Result<i64> {
 fn own(connection: &Connection, value: &[u8; 32], serial: NonZeroU64) -> rusqlite::Result<Vec<Own>> {
     connection
         .prepare_cached(concat!(
-            "SELECT id, epoch, amount ",
+            "SELECT id, epoch, amount, ends ",
             of_value!(),
             " AND serial = ?2 ORDER BY epoch DESC"
         ))?
@@ -215,7 +229,7 @@ fn own(connection: &Connection, value: &[u8; 32], serial: NonZeroU64) -> rusqlit
 fn of_first_attempt(connection: &Connection, value: &[u8; 32], serial: NonZeroU64) -> rusqlite::Result<Option<Own>> {
     connection
         .prepare_cached(concat!(
-            "SELECT id, epoch, amount ",
+            "SELECT id, epoch, amount, ends ",
             of_value!(),
             " AND serial = ?2 AND epoch <= 1 ORDER BY id DESC"
         ))?

@@ -84,6 +84,35 @@ async fn a_value_with_many_ended_reservations_is_swept_in_parts() {
     assert!(is_granted(&store, rest(845)).await);
 }
 
+/// The first call after a day without calls would otherwise keep the only writer busy.
+#[tokio::test]
+async fn a_call_removes_only_a_part_of_what_has_ended() {
+    let file = File::new();
+    let store = file.open();
+    let asked = |operation: u64, epoch: u32, amount: u64| {
+        let mut asked = asked(1, operation, HOUR);
+        (asked.amount, asked.max, asked.holder.epoch) = (amount, 2_000, epoch);
+        asked
+    };
+    let used = async || store.used(asked(1, 1, 1).value).await.expect("reads");
+    for operation in 0..1_200 {
+        assert!(is_granted(&store, asked(operation, 1, 1)).await);
+    }
+    file.clock.advance(MINUTE * 59);
+    assert!(is_granted(&store, asked(2_000, 1, 10)).await);
+    file.clock.advance(MINUTE);
+    let room = Reserved::Granted { anew: true };
+    let answer = store.reserve(asked(1_199, 2, 5)).await.expect("reserves");
+    assert_eq!(answer, room, "what has ended cannot be taken over, removed or not");
+    assert_eq!((rows(&store).await, used().await), (1_200 - 500 + 2, 15));
+    // Less than the rest is free before more of what has ended is removed.
+    let answer = store.reserve(asked(2_001, 1, 1_986)).await.expect("reserves");
+    assert!(matches!(answer, Reserved::Over { used: 15, .. }), "{answer:?}");
+    assert_eq!((rows(&store).await, used().await), (2, 15));
+    assert!(is_granted(&store, asked(2_001, 1, 1_985)).await);
+    assert_eq!((rows(&store).await, used().await), (3, 2_000));
+}
+
 #[tokio::test]
 async fn a_wall_clock_that_jumps_neither_opens_a_limit_nor_keeps_it_closed() {
     let file = File::new();
