@@ -166,3 +166,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
