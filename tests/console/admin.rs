@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::caller::{Answer, post, send};
-use tests::process::{Server, build};
+use tests::process::{Server, build, run_in};
 
 use super::browser::{Browser, ENTER, TAB};
 use super::looks::{faint_texts, picture};
@@ -257,6 +257,27 @@ fn with_the_audit_inputs_are_shown_and_operations_are_found_by_them() {
     );
     assert_eq!(browser.run("return document.querySelectorAll('i').length"), 0);
     is_clean(&browser, &desk);
+}
+
+/// A refusal may quote an input that is secret. The person who looks the operation up does not see it, on the page or on
+/// the command line.
+#[test]
+fn a_stored_answer_is_shown_without_what_it_quotes_of_a_secret_input() {
+    let desk = Desk::start();
+    let body = json!({ "email": "ana@example.com", "message": 20_251_234 }).to_string();
+    let answer = post(desk.server.port, "/notifications", "notice", &body).unwrap();
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("20251234"), "the caller gets it: {}", answer.body);
+    let listed = desk.ask("GET", "/admin/operations", &[], "").json();
+    let operation = listed["lately"]["shown"][0]["operation"].as_str().unwrap().to_owned();
+    let page = desk.ask("GET", &format!("/admin/operations/{operation}"), &[], "");
+    let show = |more: &[&str]| {
+        let arguments = [&["operations", "show", &operation], more].concat();
+        run_in(desk.folder.path(), &build("support-desk", "dev"), &arguments)
+    };
+    for shown in [page.body, show(&[]), show(&["--json"])] {
+        assert!(shown.contains("(secret)") && !shown.contains("20251234"), "{shown}");
+    }
 }
 
 #[test]
