@@ -13,8 +13,8 @@ use crate::store::{
     AuditFilter, AuditLog, AuditPage, AuditRow, Audited, BoxFuture, Cursor, OperationId, Origin, StoreError,
 };
 
-/// The table. People query it, so `docs/operating.md` documents its columns. `ended` is a text that SQLite's functions of
-/// time understand, and whose order is that of the times.
+/// The table without the column of [`WRITTEN`]. People query it, so `docs/operating.md` documents its columns. `ended` is a
+/// text that SQLite's functions of time understand, and whose order is that of the times.
 pub(super) const TABLE: &str = "
     CREATE TABLE operator_audit (
         id INTEGER PRIMARY KEY,
@@ -36,9 +36,15 @@ pub(super) const TABLE: &str = "
     CREATE INDEX operator_audit_ended ON operator_audit (ended);
 ";
 
+/// When a row was added, in the unit and on the time scale of [`Ticks`](super::ticks::Ticks), which no jump of the wall
+/// clock changes. It is null in rows of programs with an earlier schema.
+pub(super) const WRITTEN: &str = "
+    ALTER TABLE operator_audit ADD COLUMN written INTEGER;
+";
+
 const INSERT: &str = "INSERT INTO operator_audit (ended, operation, idempotency_key, tenant, key_id, scheme, endpoint,
-    inputs, outcome, status, answer, attempts, trace_id, settled_by)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    inputs, outcome, status, answer, attempts, trace_id, settled_by, written)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
 /// A page begins after a row, which its time and id identify. SQLite appends the id to each entry of the index.
 const PAGE: &str =
@@ -51,11 +57,12 @@ const PAGE: &str =
 /// A text that sorts after that of every time.
 const AFTER_ALL: &str = "~";
 
-const SWEEP: &str = "DELETE FROM operator_audit WHERE id IN
-    (SELECT id FROM operator_audit WHERE ended < ?1 ORDER BY ended LIMIT ?2)";
+/// The oldest rows, and whether each is old enough: by its tick, or without one by the wall clock's time.
+const OLDEST: &str = "SELECT id, coalesce(written < ?1, ended < ?2) FROM operator_audit ORDER BY id LIMIT ?3";
+const REMOVE: &str = "DELETE FROM operator_audit WHERE id <= ?1";
 
-/// Adds a row.
-pub(super) fn insert(connection: &Connection, row: &AuditRow, ended: SystemTime) -> rusqlite::Result<()> {
+/// Adds a row at the tick `written`, which is the time `ended`.
+pub(super) fn insert(connection: &Connection, row: &AuditRow, ended: SystemTime, written: i64) -> rusqlite::Result<()> {
     let AuditRow {
         operation,
         origin,
@@ -84,14 +91,24 @@ pub(super) fn insert(connection: &Connection, row: &AuditRow, ended: SystemTime)
         attempts,
         trace_id,
         settled_by,
+        written,
     ]);
     added.map(drop)
 }
 
-fn sweep(connection: &Connection, before: SystemTime, limit: u32) -> rusqlite::Result<u32> {
-    let removed = connection
-        .prepare_cached(SWEEP)?
-        .execute(params![text_of(before), limit])?;
+/// Removes at most `limit` rows that were written before a tick. Ids are in the order of the ticks, so this stops at the
+/// first row that is too young.
+fn sweep(connection: &Connection, written: i64, ended: SystemTime, limit: u32) -> rusqlite::Result<u32> {
+    let mut oldest = connection.prepare_cached(OLDEST)?;
+    let mut rows = oldest.query(params![written, text_of(ended), limit])?;
+    let mut last: Option<i64> = None;
+    while let Some(row) = rows.next()?
+        && row.get(1)?
+    {
+        last = Some(row.get(0)?);
+    }
+    let Some(last) = last else { return Ok(0) };
+    let removed = connection.prepare_cached(REMOVE)?.execute([last])?;
     Ok(u32::try_from(removed).unwrap_or(limit))
 }
 
@@ -187,13 +204,13 @@ impl AuditLog for SqliteStore {
 
     fn sweep_rows(&self, older_than: Duration, limit: u32) -> BoxFuture<'_, Result<u32, StoreError>> {
         Box::pin(async move {
-            let before = self.ticks.now().saturating_sub(ticks::milliseconds(older_than));
-            // A row has the wall clock's time. It is removed only if the time of the file says as well that it is old, so that a
-            // wall clock that is ahead removes no row early.
-            let before = self.ticks.as_time(before).min(at_milliseconds(before));
+            let written = self.ticks.now().saturating_sub(ticks::milliseconds(older_than));
+            // A row without a tick has only the wall clock's time. It is removed if the time of the file says as well that it
+            // is old, so that a wall clock that is ahead removes no row early.
+            let ended = self.ticks.as_time(written).min(at_milliseconds(written));
             let name = self.name.clone();
             let sweeping = self.ask(move |writing| {
-                sweep(&writing.tx.connection, before, limit)
+                sweep(&writing.tx.connection, written, ended, limit)
                     .map_err(|source| StoreError::unavailable(&name, "remove old rows of its audit", source))
             });
             sweeping.await.map_err(|failure| failure.error)

@@ -58,8 +58,8 @@ impl Records {
 
     /// Adds a row to the audit.
     pub(super) fn audit(&self, connection: &Connection, row: &AuditRow) -> Result<(), StoreError> {
-        let ended = self.ticks.as_time(self.ticks.now());
-        audit::insert(connection, row, ended)
+        let written = self.ticks.now();
+        audit::insert(connection, row, self.ticks.as_time(written), written)
             .map_err(|source| StoreError::unavailable(&self.name, "add a row to its audit", source))
     }
 

@@ -7,7 +7,7 @@ use super::{audit, limits};
 use crate::store::StoreError;
 
 /// Migrations from schema `n` to schema `n + 1`. Released migrations never change; new ones are added at the end.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
     CREATE TABLE operator_operations (
         id BLOB NOT NULL PRIMARY KEY,
@@ -56,9 +56,10 @@ const MIGRATIONS: [&str; 6] = [
     limits::SUMS,
     audit::TABLE,
     limits::TABLE,
+    audit::WRITTEN,
 ];
 /// The newest schema that this version knows.
-const KNOWN: u32 = 6;
+const KNOWN: u32 = 7;
 /// The schema with which every record was written again.
 const APPENDED: u32 = 3;
 const _: () = assert!(

@@ -336,24 +336,20 @@ async fn a_wall_clock_that_jumps_removes_no_row_of_the_audit_early() {
     let store = file.open();
     let log = store.audit().unwrap();
     let add = || log.add(AuditRow::new(id(), Origin::default(), "done"));
-    add().await.unwrap();
-    file.clock.jump_to(DAY * 20_100);
-    add().await.unwrap();
-    assert_eq!(log.sweep_rows(DAY * 90, 100).await.unwrap(), 0, "a jump ahead");
-    file.clock.jump_to(DAY * 19_000);
-    add().await.unwrap();
-    assert_eq!(log.sweep_rows(DAY * 90, 100).await.unwrap(), 0, "a jump back");
-    file.clock.jump_to(DAY * 20_000);
-    file.clock.advance(DAY * 91);
-    assert_eq!(
-        log.sweep_rows(DAY * 90, 100).await.unwrap(),
-        2,
-        "those of a time before"
-    );
-    file.clock.advance(DAY * 100);
-    assert_eq!(
-        log.sweep_rows(DAY * 90, 100).await.unwrap(),
-        1,
-        "the one of a time ahead"
-    );
+    let swept = async || log.sweep_rows(DAY * 90, 100).await.unwrap();
+    for (wall, jump) in [
+        (20_000, "the right time"),
+        (20_100, "a jump ahead"),
+        (19_000, "a jump back"),
+        (20_000, "the right time again"),
+    ] {
+        file.clock.jump_to(DAY * wall);
+        assert_eq!(swept().await, 0, "{jump}, before a row");
+        add().await.unwrap();
+        assert_eq!(swept().await, 0, "{jump}, with a row");
+    }
+    file.clock.advance(DAY * 89);
+    assert_eq!(swept().await, 0, "no row is 90 days old");
+    file.clock.advance(DAY * 2);
+    assert_eq!(swept().await, 4, "each row is 91 days old, whatever its time says");
 }

@@ -73,7 +73,7 @@ fn read(connection: &Connection, sql: &str) -> i64 {
 
 const VERSION: &str = "SELECT version FROM operator_schema";
 /// The newest schema.
-const NEWEST: i64 = 6;
+const NEWEST: i64 = 7;
 const COUNT: &str = "SELECT count(*) FROM operator_operations";
 const IS_APPENDED: &str = "SELECT count(*) FROM pragma_table_list WHERE name = 'operator_operations' AND NOT wr";
 
@@ -148,6 +148,36 @@ async fn a_file_of_schema_4_keeps_its_reservations() {
     let answer = store.reserve(asked(6)).await.expect("a working store reserves");
     assert_eq!(answer, Reserved::Granted { anew: true });
     assert_eq!(store.used(LimitedValue::from_bytes(other)).await.expect("reads"), 0);
+}
+
+/// Rows of a file of schema 6, and of a program with that schema that still runs, have only the wall clock's time.
+#[tokio::test]
+async fn a_row_of_the_audit_that_has_only_a_wall_clock_time_is_removed_by_it() {
+    const OLD_ROW: &str =
+        "INSERT INTO operator_audit (ended, operation, idempotency_key, tenant, endpoint, outcome, attempts)
+        VALUES (?1, '', '', '', '', 'done', 1)";
+    let (file, connection) = File::of_schema(2);
+    drop(file.open());
+    let before = "DROP TABLE operator_audit; UPDATE operator_schema SET version = 6";
+    connection.execute_batch(before).expect("made");
+    connection.execute_batch(audit::TABLE).expect("made");
+    let add = |ended| connection.execute(OLD_ROW, [ended]).expect("added");
+    // The clock of the file says 2024-10-04.
+    add("2024-06-01T00:00:00.000Z");
+    let store = file.open();
+    assert_eq!(read(&connection, VERSION), NEWEST);
+    add("2024-10-03T00:00:00.000Z");
+    let log = store.audit().expect("an audit");
+    log.add(AuditRow::new(id(), Origin::default(), "done"))
+        .await
+        .expect("added");
+    let swept = async |limit| log.sweep_rows(DAY * 90, limit).await.expect("sweeps");
+    file.clock.jump_to(DAY * 20_100);
+    assert_eq!(swept(100).await, 1, "the row of June");
+    file.clock.jump_to(DAY * 20_000);
+    file.clock.advance(DAY * 91);
+    assert_eq!(swept(1).await, 1);
+    assert_eq!(swept(100).await, 1);
 }
 
 /// SQLite would refuse to rename a table if a view names a table that does not exist at that moment.
