@@ -210,6 +210,7 @@ impl Case {
             left_out.starts_with("\"(left out: 800") && left_out.len() < 40,
             "{left_out}"
         );
+        self.texts_are_bounded().await;
         for (cents, outcome) in [(404, "declined"), (503, "failed")] {
             let key = format!("secret-{cents}");
             let mut inputs = inputs.clone();
@@ -227,6 +228,22 @@ impl Case {
                 let answer = row.answer.unwrap();
                 assert!(answer.contains("(secret)") && !answer.contains("DE02"), "{answer}");
             }
+        }
+    }
+
+    /// The text of the inputs has a bound, also where it is longer than the body.
+    async fn texts_are_bounded(&self) {
+        const LONGEST: usize = 64 * 1024;
+        let numbers = json!({ "ends": vec![1e39; 10_000] });
+        let hidden = json!({ "iban": "DE02", "cents": 5, "to": vec![1; 30_000] });
+        for (endpoint, inputs) in [("once", &numbers), ("pay_out", &hidden)] {
+            let key = format!("bounded-{endpoint}");
+            assert!(inputs.to_string().len() < LONGEST);
+            assert_eq!(self.call(endpoint, &key, inputs).await.status, 400);
+            let rows = self.rows(&key).await;
+            let text = rows.first().unwrap().inputs.as_deref().unwrap();
+            assert!(text.len() <= LONGEST, "{endpoint}: {} bytes", text.len());
+            serde_json::from_str::<Value>(text).unwrap();
         }
     }
 

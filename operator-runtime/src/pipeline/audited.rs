@@ -17,8 +17,8 @@ use crate::record::AuditRow;
 use crate::record::operation::{OperationId, Origin};
 use crate::schema::secrets::{HIDDEN, Secrets};
 
-/// The audit leaves out the inputs of a longer body, in bytes. Otherwise they would be read again while a transaction is
-/// open, and anybody who may call could fill the disk with refused calls.
+/// The audit leaves out the inputs of a longer body, in bytes, and inputs whose text is longer. Otherwise long bodies would
+/// be read again while a transaction is open, and anybody who may call could fill the disk with refused calls.
 const LONGEST: usize = 64 * 1024;
 
 /// What is secret in the calls of an endpoint.
@@ -76,6 +76,11 @@ fn hidden() -> String {
     Value::from(HIDDEN).to_string()
 }
 
+/// What stands in the place of inputs that are too long.
+fn left_out(bytes: usize) -> String {
+    Value::from(format!("(left out: {bytes} bytes)")).to_string()
+}
+
 /// A problem without its sentences, because they may quote a secret input.
 fn without_values(problem: &[u8]) -> Option<String> {
     let mut problem: Value = serde_json::from_slice(problem).ok()?;
@@ -124,13 +129,19 @@ impl AuditedCall {
         if let Content::Body(body) = &self.content
             && body.len() > LONGEST
         {
-            return Some(Value::from(format!("(left out: {} bytes)", body.len())).to_string());
+            return Some(left_out(body.len()));
         }
-        match (&secrets.inputs, &self.content) {
+        let text = match (&secrets.inputs, &self.content) {
             (Some(secrets), content) => audited::inputs(&self.endpoint.arguments.inputs, secrets, content),
             (None, Content::Body(event)) => audited::value(str::from_utf8(event).ok()?, None),
             (None, Content::Parameters(_)) => None,
-        }
+        }?;
+        // `"(secret)"` may be longer than the value in whose place it stands, and so may the plain digits of `1e39`.
+        Some(if text.len() > LONGEST {
+            left_out(text.len())
+        } else {
+            text
+        })
     }
 }
 
