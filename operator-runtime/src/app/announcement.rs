@@ -55,6 +55,13 @@ fn too_much_to_hash(credentials: &Credentials, body: usize) -> impl Iterator<Ite
     })
 }
 
+/// Logs that more connections are allowed than the process has file descriptors for.
+pub(super) fn announce_connections(assembled: &Assembled) {
+    if let Some(warning) = assembled.settings.limits.too_many_connections() {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// How many of the endpoints are in each crate.
 fn by_crate<'e>(endpoints: impl Iterator<Item = &'e Endpoint>) -> BTreeMap<&'static str, usize> {
     let mut crates = BTreeMap::new();
