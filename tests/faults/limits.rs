@@ -270,6 +270,8 @@ fn idle_connections_make_room(settings: &[(&str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
     let program = build_into(folder.path(), "faults-program");
     let server = Server::start_by(with_few_descriptors(&program), folder.path(), settings);
+    let warns = |line: &String| line.contains("may open only 200 files");
+    assert_eq!(server.first_lines.iter().any(warns), !settings.is_empty());
     let mut idle: Vec<TcpStream> = (0..250).map(|_| connect(&server)).collect();
     let asked = Instant::now();
     assert_eq!(post(server.port, "/ring", "next", "{}").unwrap().status, 200);

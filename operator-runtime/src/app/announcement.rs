@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Assembled;
 use crate::endpoint::Endpoint;
+use crate::protocol::caller::Scheme;
+use crate::protocol::credentials::Credentials;
 
 /// Hashing as many bytes takes about a quarter of a second.
 const MOST_TO_HASH: usize = 256 * 1024 * 1024;
@@ -22,16 +24,40 @@ pub(super) fn announce(assembled: &Assembled) {
     for name in credentials.api_keys.weak() {
         tracing::warn!("the API key {name:?} is so short that it can be guessed: make a new one with `keygen`");
     }
-    let keys = credentials.keys.count() + credentials.verifying_keys.count();
-    let body = assembled.settings.limits.body;
-    if keys.saturating_mul(body) > MOST_TO_HASH {
-        tracing::warn!(
-            "a request is hashed once for each of the {keys} signing and verifying keys before its caller is known: use fewer keys, or set `Config::body_limit` to less than {body} bytes"
-        );
+    for warning in too_much_to_hash(credentials, assembled.settings.limits.body) {
+        tracing::warn!("{warning}");
     }
     let store = assembled.pipeline.store();
     tracing::info!("operations are kept in: {}", store.describe());
     if let Some(warning) = store.warning() {
+        tracing::warn!("{warning}");
+    }
+}
+
+/// A warning for each scheme with so many keys that anybody's request is expensive.
+fn too_much_to_hash(credentials: &Credentials, body: usize) -> impl Iterator<Item = String> {
+    let schemes = [
+        (Scheme::Hmac, credentials.keys.count(), "signing"),
+        (Scheme::Ed25519, credentials.verifying_keys.count(), "verifying"),
+    ];
+    let is_too_much = |scheme, length| credentials.to_hash(scheme, length) > MOST_TO_HASH;
+    schemes.into_iter().filter_map(move |(scheme, keys, kind)| {
+        let or_shorter = if is_too_much(scheme, 0) {
+            String::new()
+        } else {
+            format!(", or set `Config::body_limit` to less than {body} bytes")
+        };
+        is_too_much(scheme, body).then(|| {
+            format!(
+                "a request is verified with each of the {keys} {kind} keys before its caller is known: use fewer keys{or_shorter}"
+            )
+        })
+    })
+}
+
+/// Logs that more connections are allowed than the process has file descriptors for.
+pub(super) fn announce_connections(assembled: &Assembled) {
+    if let Some(warning) = assembled.settings.limits.too_many_connections() {
         tracing::warn!("{warning}");
     }
 }
@@ -69,4 +95,32 @@ pub(super) fn announce_mcp(assembled: &Assembled) {
         tracing::info!("MCP clients can connect to: {url}");
     }
     let _ = assembled;
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+    use crate::protocol::ed25519::VerifyingKeys;
+
+    #[test]
+    fn verifying_with_many_keys_counts_also_if_bodies_are_short() {
+        let public = |number: u8| STANDARD.encode(SigningKey::from_bytes(&[number; 32]).verifying_key().as_bytes());
+        let list: Vec<String> = (1..=100)
+            .map(|number| format!("k{number}={}", public(number)))
+            .collect();
+        let credentials = Credentials {
+            verifying_keys: VerifyingKeys::parse("TEST", &list.join(","), &|_| Err(String::new())).unwrap(),
+            ..Credentials::default()
+        };
+        let warnings = |body| too_much_to_hash(&credentials, body).collect::<Vec<_>>();
+        assert_eq!(warnings(2_600_000), Vec::<String>::new());
+        // Hashing a hundred bodies of this length would be within the limit.
+        let warnings = warnings(MOST_TO_HASH / 100);
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].contains("each of the 100 verifying keys"), "{warnings:?}");
+    }
 }

@@ -443,6 +443,7 @@ impl App {
         announcement::announce(&assembled);
         announcement::announce_mcp(&assembled);
         announcement::announce_tls(&assembled);
+        announcement::announce_connections(&assembled);
         rotation::fetch_keys(&assembled).await;
         let listening = server::listen(assembled.settings.listen).await?;
         let assembled = Arc::new(assembled);

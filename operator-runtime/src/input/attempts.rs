@@ -4,7 +4,8 @@
 //! that contains itself, each level does this again for what is inside: it copies the inner buffer, and an inner value
 //! that no variant fits makes each outer level try its other variants too. So the work can grow exponentially with the
 //! depth. Serde also collects the fields of a struct with a flattened enum or map in a buffer: each level copies what is
-//! inside, and two flattened enums each decode a field that both have.
+//! inside, and two flattened enums each decode a field that both have. An enum with a tag is decoded once, but all its
+//! fields are in a buffer at that time.
 //!
 //! A schema cannot say which values will not fit, because a type may refuse values in its own `try_from`. So the worst case
 //! is counted before serde begins: that each variant decodes all its fields and then does not fit.
@@ -24,6 +25,10 @@ const STEPS_PER_VALUE: usize = 16;
 /// refusal may take 32 MiB and 32 bytes for each byte; the rest is for the index of the input and its copies.
 const BUFFERED: usize = 24 * 1024 * 1024;
 const BUFFERED_PER_BYTE: usize = 24;
+
+/// In a text of at most this many bytes, no value of tagged enums takes more than [`BUFFERED`], because lists and objects
+/// take less than 160 bytes for each byte, even if each is moved once.
+pub(super) const SHORT: usize = 128 * 1024;
 
 /// Whether serde can decode the value within the bounds, whatever the types of its parts refuse.
 pub(super) fn are_few(rules: &Rules, value: Node<'_>) -> bool {
@@ -163,6 +168,18 @@ impl<'c> Counting<'c> {
             self.spend(buffer.weight)?;
             decoding.buffered = self.within(decoding.buffered + buffer.bytes)?;
             decoding.is_moved = false;
+        } else if forms.are_tagged && decoding.around.is_none() {
+            // The fields of a flattened enum are already counted as collected. What is inside a buffer is moved into the next
+            // one, so only the list of the fields takes memory again.
+            let bytes = if decoding.is_moved {
+                value.room_of_members()
+            } else {
+                let buffer = value.buffer();
+                self.spend(buffer.weight)?;
+                buffer.bytes
+            };
+            decoding.buffered = self.within(decoding.buffered + bytes)?;
+            decoding.is_moved = true;
         }
         let forms = forms
             .forms

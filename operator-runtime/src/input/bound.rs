@@ -105,7 +105,12 @@ impl Checked {
             explain(name, rules(), value, found);
             return false;
         }
-        if self.repetition > Repetition::Once && !attempts::are_few(rules(), value) {
+        let is_bounded = match self.repetition {
+            Repetition::Once => true,
+            Repetition::Kept if value.length_of_document() <= attempts::SHORT => true,
+            Repetition::Kept | Repetition::Copied | Repetition::TriedAgain => attempts::are_few(rules(), value),
+        };
+        if !is_bounded {
             found.push(|| sentence::too_many_attempts(name));
             return false;
         }

@@ -2,7 +2,12 @@
 //!
 //! Serde reads two kinds of values into a buffer: those of an untagged enum, and the fields of a struct that a flattened
 //! enum or map may have. What is inside is decoded from a copy, and if the type contains itself, each level makes another
-//! one. See [`attempts`](super::attempts) for the bound.
+//! one. It also keeps all fields of a tagged enum in a buffer, even unknown ones, but moves what is inside out of it. See
+//! [`attempts`](super::attempts) for the bound.
+//!
+//! A schema does not show that serde reads an enum with `tag` and `content` without a buffer if the tag comes first, so such
+//! an enum is counted as if the tag came last. What a type buffers in its own `Deserialize`, or behind a schema that
+//! describes another type, is not counted.
 
 use serde_json::{Map, Value};
 
@@ -13,6 +18,8 @@ use crate::schema::walk;
 pub(super) enum Repetition {
     /// It decodes each part once, and copies the part a number of times that depends on the type, not on the value.
     Once,
+    /// It keeps each part in at most one buffer, because a tag selects the form of the value.
+    Kept,
     /// It copies a part at each level around it.
     Copied,
     /// It decodes a part several times, so that a short value can take long.
@@ -30,7 +37,13 @@ impl Repetition {
         let is_copied = definitions.any(|(_, definition)| {
             definition.as_object().is_some_and(|ty| is_one_of(ty) || is_map(ty)) || any_part(definition, is_collected)
         });
-        if is_copied { Self::Copied } else { Self::Once }
+        if is_copied {
+            Self::Copied
+        } else if any_part(schema, has_tagged_forms) {
+            Self::Kept
+        } else {
+            Self::Once
+        }
     }
 }
 
@@ -84,6 +97,18 @@ pub(super) fn tries_forms(schema: &Map<String, Value>) -> bool {
     let is_counted = |form: &&Value| form["type"] != "null" && form.as_object().is_none_or(|form| !form.is_empty());
     let is_text = schema.get("type").is_some_and(|name| name == "string");
     !is_text && list(schema, "anyOf").filter(is_counted).count() > 1
+}
+
+/// Whether this is a `oneOf` of forms with a tag: a required field with a fixed value.
+pub(super) fn has_tagged_forms(schema: &Map<String, Value>) -> bool {
+    list(schema, "oneOf").any(|form| {
+        let mut required = form["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        required.any(|field| form["properties"][field].get("const").is_some())
+    })
 }
 
 /// Whether the definition of a type is an `anyOf`. An optional value has no definition, so the type is an untagged enum,

@@ -236,7 +236,7 @@ impl<'c> Decoder<'c> {
         document: &Document<'_>,
         repetition: Repetition,
     ) -> Option<T> {
-        let whole = (repetition > Repetition::Once)
+        let whole = (repetition > Repetition::Kept)
             .then(|| document.with_whole_numbers())
             .flatten();
         let first = whole.as_deref().unwrap_or(text);

@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::bound::compile_own;
-use super::buffered::{is_collected, is_map, tries_forms};
+use super::buffered::{has_tagged_forms, is_collected, is_map, tries_forms};
 use super::document::{Indexed, Node};
 use super::sentence::in_words;
 use super::shape::Shape;
@@ -77,6 +77,8 @@ pub(super) struct Forms {
     pub(super) only_one: bool,
     /// Whether serde tries one form after the other.
     pub(super) are_tried_in_turn: bool,
+    /// Whether serde keeps all fields in a buffer until it knows the tag.
+    pub(super) are_tagged: bool,
     schemas: Value,
     definitions: Option<Arc<Value>>,
     any: OnceLock<Option<Validator<Indexed>>>,
@@ -313,9 +315,7 @@ impl<'s> Building<'s> {
                     None => drop(beyond.insert(keyword.clone(), value.clone())),
                 },
                 "allOf" => rule.same.extend(self.list(value)),
-                "oneOf" | "anyOf" => rule
-                    .forms
-                    .push(self.forms(value, keyword == "oneOf", tries_forms(schema))),
+                "oneOf" | "anyOf" => rule.forms.push(self.forms(value, keyword == "oneOf", schema)),
                 "properties" => {
                     let fields = value.as_object().into_iter().flatten();
                     rule.fields
@@ -379,7 +379,7 @@ impl<'s> Building<'s> {
         schemas.map(|schema| self.add(schema)).collect()
     }
 
-    fn forms(&mut self, schemas: &'s Value, only_one: bool, tries_forms: bool) -> Forms {
+    fn forms(&mut self, schemas: &'s Value, only_one: bool, schema: &Map<String, Value>) -> Forms {
         let forms = self.list(schemas).into_iter();
         Forms {
             forms: forms
@@ -390,7 +390,8 @@ impl<'s> Building<'s> {
                 .collect(),
             choices: None,
             only_one,
-            are_tried_in_turn: tries_forms && !only_one,
+            are_tried_in_turn: !only_one && tries_forms(schema),
+            are_tagged: only_one && has_tagged_forms(schema),
             schemas: schemas.clone(),
             definitions: self.definitions.clone(),
             any: OnceLock::new(),

@@ -125,6 +125,19 @@ impl Credentials {
         }
     }
 
+    /// How many bytes are hashed before the caller of a request is known that is signed by this scheme, if its content has
+    /// this length. Only the keys of the scheme are tried.
+    pub(crate) fn to_hash(&self, scheme: Scheme, length: usize) -> usize {
+        match scheme {
+            Scheme::Hmac => self.keys.count().saturating_mul(length),
+            Scheme::Ed25519 => {
+                let each = length.saturating_add(ed25519::WORTH_OF_HASHING);
+                self.verifying_keys.count().saturating_mul(each)
+            }
+            _ => 0,
+        }
+    }
+
     /// Whether the request's caller can be verified only after the issuer's keys were fetched.
     pub(crate) fn needs_fetch(&self, headers: &HeaderMap) -> bool {
         #[cfg(feature = "oauth")]
@@ -195,15 +208,12 @@ impl BoundCredentials {
         &self.all
     }
 
-    /// How many bytes are hashed before the caller of a request is known, if its content has this length. Only the keys of
-    /// the signature's scheme are tried.
+    /// How many bytes are hashed before the caller of a request is known, if its content has this length. The number of the
+    /// signature's digits decides which keys are tried.
     pub(crate) fn to_hash(&self, headers: &HeaderMap, length: usize) -> usize {
         match headers.get("x-signature").map(HeaderValue::len) {
-            Some(ed25519::DIGITS) => {
-                let each = length.saturating_add(ed25519::WORTH_OF_HASHING);
-                self.all.verifying_keys.count().saturating_mul(each)
-            }
-            _ => self.keys.count().saturating_mul(length),
+            Some(ed25519::DIGITS) => self.all.to_hash(Scheme::Ed25519, length),
+            _ => self.all.to_hash(Scheme::Hmac, length),
         }
     }
 

@@ -18,7 +18,7 @@ use super::secrets::{self, KeyName, Secret, SecretsError};
 /// The length of a signature in hexadecimal digits.
 pub(super) const DIGITS: usize = 128;
 /// Verifying a signature with one key takes about as long as hashing this many bytes.
-pub(super) const WORTH_OF_HASHING: usize = 32 * 1024;
+pub(super) const WORTH_OF_HASHING: usize = 64 * 1024;
 
 /// The bytes before the key in a SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];

@@ -162,11 +162,6 @@ pub(crate) struct BoundKeys {
 }
 
 impl BoundKeys {
-    /// How many keys there are, each of which hashes every request.
-    pub(crate) fn count(&self) -> usize {
-        self.states.len()
-    }
-
     /// Returns the key that made the signature of the content. All keys are tried, and each signature is compared
     /// completely, in constant time.
     pub(super) fn verify(&self, signed: &Signed<'_>, signature: &[u8; 32], content: &[u8]) -> Result<KeyName, Refusal> {

@@ -142,13 +142,28 @@ impl Limits {
         self.read_timeout + Duration::from_secs(bytes / SLOWEST_READER)
     }
 
-    /// The largest number of connections: the number that is set, or else three quarters of the file descriptors that
-    /// the process may open. The other descriptors are left to the store, the log and the handlers.
+    /// The largest number of connections: the number that is set, or else what the process's limit of file descriptors
+    /// allows.
     pub(crate) fn connections(&self) -> usize {
         self.connections.unwrap_or_else(|| {
-            let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-            let connections = descriptors.map_or(MOST_CONNECTIONS, |most| (most / 4 * 3).clamp(1, MOST_CONNECTIONS));
+            let connections = descriptors().map_or(MOST_CONNECTIONS, |most| allowed(most).clamp(1, MOST_CONNECTIONS));
             usize::try_from(connections).unwrap_or(usize::MAX)
+        })
+    }
+
+    /// A warning, if more connections are set than the process's limit of file descriptors allows.
+    pub(crate) fn too_many_connections(&self) -> Option<String> {
+        self.too_many_for(descriptors()?)
+    }
+
+    fn too_many_for(&self, descriptors: u64) -> Option<String> {
+        let set = self.connections? as u64;
+        let allowed = allowed(descriptors);
+        (set > allowed).then(|| {
+            let needed = set.saturating_mul(4).div_ceil(3);
+            format!(
+                "`Config::connections` is {set}, but the process may open only {descriptors} files (`ulimit -n`), and the store, the log and the handlers need some of them: let it open {needed}, or set `Config::connections` to at most {allowed}"
+            )
         })
     }
 
@@ -212,6 +227,17 @@ impl Limits {
     }
 }
 
+/// How many file descriptors the process may open, if there is a limit.
+fn descriptors() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}
+
+/// How many connections so many file descriptors allow: three quarters. The other descriptors are left to the store, the
+/// log and the handlers.
+fn allowed(descriptors: u64) -> u64 {
+    descriptors / 4 * 3
+}
+
 /// The problem of a limit. It names the builder method, because no environment variable sets a limit.
 fn problem(method: &'static str, words: &str) -> StartProblem {
     let setting = SettingName::Method(method);
@@ -232,6 +258,25 @@ mod tests {
         assert_eq!(
             limits.for_answer(1024 * 1024),
             limits.read_timeout + Duration::from_secs(2)
+        );
+    }
+    #[test]
+    fn more_connections_than_the_descriptors_allow_are_warned_of() {
+        let warning = |connections| {
+            let limits = Limits {
+                connections,
+                ..Limits::default()
+            };
+            limits.too_many_for(1024)
+        };
+        assert_eq!(warning(None), None);
+        assert_eq!(warning(Some(768)), None);
+        let warning = warning(Some(769)).unwrap();
+        assert!(
+            warning.contains("is 769, but")
+                && warning.contains("let it open 1026,")
+                && warning.ends_with("at most 768"),
+            "{warning}"
         );
     }
 }

@@ -53,6 +53,11 @@ impl Node<'_> {
         buffer
     }
 
+    /// What the list of an object's fields takes, without what is inside.
+    pub(in crate::input) fn room_of_members(self) -> usize {
+        2 * room(self.members().size_hint().0)
+    }
+
     /// What the fields of an object take for whose names `is_collected` is true.
     pub(in crate::input) fn collected(self, is_collected: impl Fn(&str) -> bool) -> Buffer {
         let mut buffer = Buffer::default();

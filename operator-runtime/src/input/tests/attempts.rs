@@ -299,6 +299,51 @@ enum Untagged {
     Is { number: Leaf, text: Option<char> },
 }
 
+/// An enum with a tag keeps all fields in a buffer, even those that no variant knows.
+#[test]
+fn the_buffer_of_an_enum_with_a_tag_is_bounded() {
+    const UNLUCKY: &str = "is not valid: brings bad luck";
+    let nested_lists = format!("{}0{}", "[".repeat(100), "]".repeat(100));
+    for (item, number, expected) in [
+        (&*nested_lists, 13, TOO_DEEP),
+        (&nested_lists, 1, TOO_DEEP),
+        ("[0]", 13, UNLUCKY),
+        (r#"{"":[0]}"#, 1, ""),
+        ("[13.37,52.51]", 1, ""),
+    ] {
+        let many = vec![item; 1_000_000 / (item.len() + 1)].join(",");
+        let fields = format!(r#""number":{number},"junk":[{many}]"#);
+        let is = format!(r#"{{"op":"Is",{fields}}}"#);
+        let beside = format!(r#"{{"of":{{{fields}}},"op":"Is"}}"#);
+        for told in [
+            decoded::<Inside>(&is).told,
+            decoded::<Inside>(&nested(20, r#"{"op":"Not","of":$}"#, &is)).told,
+            decoded::<Vec<Inside>>(&format!("[{is}]")).told,
+            decoded::<Beside>(&beside).told,
+            decoded::<Beside>(&nested(20, r#"{"of":$,"op":"Not"}"#, &beside)).told,
+        ] {
+            assert!(
+                told.contains(expected) && told.is_empty() == expected.is_empty(),
+                "{item}: {told}"
+            );
+        }
+        // An enum without a tag is decoded without a buffer.
+        let outside = decoded::<Outside>(&format!(r#"{{"Is":{{{fields}}}}}"#)).told;
+        assert_eq!(outside.is_empty(), number == 1, "{item}: {outside}");
+    }
+}
+
+/// Serde moves what is inside, but each level makes another list of its fields.
+#[test]
+fn many_fields_at_each_level_of_an_enum_with_a_tag_are_bounded() {
+    let fields: String = (0..1_100).map(|name| format!("\"{name:x}\":0,")).collect();
+    let level = format!(r#"{{{fields}"op":"Not","of":$}}"#);
+    for (number, expected) in [(1, ""), (13, "`value` is not valid: brings bad luck.")] {
+        let innermost = format!(r#"{{"op":"Is","number":{number}}}"#);
+        assert_eq!(decoded::<Inside>(&nested(100, &level, &innermost)).told, expected);
+    }
+}
+
 /// Whatever the notation of the innermost number and text, a value of any representation is decoded or refused at a
 /// bounded cost. The test of the bounds is in `decoded`.
 #[test]
