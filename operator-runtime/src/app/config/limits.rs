@@ -260,6 +260,7 @@ mod tests {
             limits.read_timeout + Duration::from_secs(2)
         );
     }
+
     #[test]
     fn more_connections_than_the_descriptors_allow_are_warned_of() {
         let warning = |connections| {
