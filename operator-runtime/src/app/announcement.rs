@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Assembled;
 use crate::endpoint::Endpoint;
-use crate::protocol::caller::Scheme;
 use crate::protocol::credentials::Credentials;
 
 /// Hashing as many bytes takes about a quarter of a second.
@@ -36,18 +35,23 @@ pub(super) fn announce(assembled: &Assembled) {
 
 /// A warning for each scheme with so many keys that anybody's request is expensive.
 fn too_much_to_hash(credentials: &Credentials, body: usize) -> impl Iterator<Item = String> {
-    let schemes = [
-        (Scheme::Hmac, credentials.keys.count(), "signing"),
-        (Scheme::Ed25519, credentials.verifying_keys.count(), "verifying"),
+    type ToHash = fn(&Credentials, usize) -> usize;
+    let schemes: [(ToHash, _, _); 2] = [
+        (Credentials::to_hash_by_hmac, credentials.keys.count(), "signing"),
+        (
+            Credentials::to_hash_by_ed25519,
+            credentials.verifying_keys.count(),
+            "verifying",
+        ),
     ];
-    let is_too_much = |scheme, length| credentials.to_hash(scheme, length) > MOST_TO_HASH;
-    schemes.into_iter().filter_map(move |(scheme, keys, kind)| {
-        let or_shorter = if is_too_much(scheme, 0) {
+    schemes.into_iter().filter_map(move |(to_hash, keys, kind)| {
+        let is_too_much = |length| to_hash(credentials, length) > MOST_TO_HASH;
+        let or_shorter = if is_too_much(0) {
             String::new()
         } else {
             format!(", or set `Config::body_limit` to less than {body} bytes")
         };
-        is_too_much(scheme, body).then(|| {
+        is_too_much(body).then(|| {
             format!(
                 "a request is verified with each of the {keys} {kind} keys before its caller is known: use fewer keys{or_shorter}"
             )

@@ -125,17 +125,16 @@ impl Credentials {
         }
     }
 
-    /// How many bytes are hashed before the caller of a request is known that is signed by this scheme, if its content has
-    /// this length. Only the keys of the scheme are tried.
-    pub(crate) fn to_hash(&self, scheme: Scheme, length: usize) -> usize {
-        match scheme {
-            Scheme::Hmac => self.keys.count().saturating_mul(length),
-            Scheme::Ed25519 => {
-                let each = length.saturating_add(ed25519::WORTH_OF_HASHING);
-                self.verifying_keys.count().saturating_mul(each)
-            }
-            _ => 0,
-        }
+    /// How many bytes are hashed before the caller of a request is known that is signed by HMAC, if its content has this
+    /// length.
+    pub(crate) fn to_hash_by_hmac(&self, length: usize) -> usize {
+        self.keys.count().saturating_mul(length)
+    }
+
+    /// The same for a request that is signed by Ed25519.
+    pub(crate) fn to_hash_by_ed25519(&self, length: usize) -> usize {
+        let each = length.saturating_add(ed25519::WORTH_OF_HASHING);
+        self.verifying_keys.count().saturating_mul(each)
     }
 
     /// Whether the request's caller can be verified only after the issuer's keys were fetched.
@@ -212,8 +211,8 @@ impl BoundCredentials {
     /// signature's digits decides which keys are tried.
     pub(crate) fn to_hash(&self, headers: &HeaderMap, length: usize) -> usize {
         match headers.get("x-signature").map(HeaderValue::len) {
-            Some(ed25519::DIGITS) => self.all.to_hash(Scheme::Ed25519, length),
-            _ => self.all.to_hash(Scheme::Hmac, length),
+            Some(ed25519::DIGITS) => self.all.to_hash_by_ed25519(length),
+            _ => self.all.to_hash_by_hmac(length),
         }
     }
 

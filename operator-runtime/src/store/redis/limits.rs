@@ -14,8 +14,9 @@ use crate::store::{BoxFuture, Limits, StoreError};
 
 /// A limited value is a Redis hash. Its reservations are a queue, ordered by their ends, because the reservations of a
 /// value all last equally long. The field `first` is the place of the oldest reservation, `next` the place after the
-/// newest, and `used` the sum, also of what has ended and is not removed yet. The field of a place is a reservation: its operation, attempt, amount and end. The field of
-/// an operation, which begins with `o`, is its place. A place whose reservation was given back is empty.
+/// newest, and `used` the sum, also of what has ended and is not removed yet. The field of a place is a reservation: its
+/// operation, attempt, amount and end. The field of an operation, which begins with `o`, is its place. A place whose
+/// reservation was given back is empty.
 ///
 /// A call removes at most 500 places that have ended, unless it needs their room, because a script blocks the server. A call
 /// adds one, so calls still remove more than they add.
