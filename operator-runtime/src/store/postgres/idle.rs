@@ -105,14 +105,16 @@ impl Idle {
 
     fn asking_of_another(&self, used: Use) -> Option<oneshot::Sender<()>> {
         let mut asking = self.asking();
-        asking.retain(|call| !call.closed.is_closed());
         let others = asking.iter().enumerate().filter(|(_, call)| call.used != used);
         let (first, _) = others.min_by_key(|(_, call)| call.since)?;
         Some(asking.swap_remove(first).closed)
     }
 
+    /// The calls that still wait until a session is closed.
     fn asking(&self) -> MutexGuard<'_, Vec<Asking>> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.retain(|call| !call.closed.is_closed());
+        asking
     }
 
     /// Closes all idle sessions of one use.
