@@ -1,13 +1,14 @@
 //! Busy callers use the sessions that are open, do not begin to open others again and again, and leave some to others.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use operator_runtime::testing::Client;
 use operator_runtime::{App, Error, Postgres, Tx, endpoints, operator_api};
 use serde_json::json;
-use tests::services::Postgres as Server;
+use tests::services::{Postgres as Server, free_port};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -30,6 +31,23 @@ async fn entry(tx: &mut Tx<Postgres>) -> Result<i32, Error> {
 #[operator_api(POST, "/elsewhere", effect = rerunnable)]
 async fn elsewhere() -> bool {
     true
+}
+
+/// How many calls of [`slow_entry`] run at this moment, and how many have at most.
+#[derive(Clone, Default)]
+struct Running {
+    now: Arc<AtomicU32>,
+    most: Arc<AtomicU32>,
+}
+
+/// Books an entry, and needs a while.
+#[operator_api(POST, "/slow-entry")]
+async fn slow_entry(tx: &mut Tx<Postgres>, running: &Running) -> Result<(), Error> {
+    let now = running.now.fetch_add(1, Ordering::SeqCst) + 1;
+    running.most.fetch_max(now, Ordering::SeqCst);
+    tx.batch_execute("SELECT pg_sleep(0.05)").await?;
+    running.now.fetch_sub(1, Ordering::SeqCst);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,9 +127,11 @@ impl Busy {
     }
 }
 
-async fn behind_a_proxy(server: &Server, url: &str) -> (Proxy, Client) {
+/// Through a proxy that counts connections. `more` is what follows the server in the list of hosts.
+async fn behind_a_proxy(server: &Server, url: &str, more: &str) -> (Proxy, Client) {
     let proxy = Proxy::to(server.port).await;
-    let url = url.replace(&format!("127.0.0.1:{}", server.port), &proxy.address.to_string());
+    let hosts = format!("{}{more}", proxy.address);
+    let url = url.replace(&format!("127.0.0.1:{}", server.port), &hosts);
     let store = connect(&url).await;
     store.setup(TABLES).await.unwrap();
     let app = App::new().only(endpoints![entry, elsewhere]).store(store);
@@ -123,7 +143,7 @@ async fn behind_a_proxy(server: &Server, url: &str) -> (Proxy, Client) {
 async fn an_endpoint_that_is_always_busy_leaves_sessions_to_others_on_a_full_server() {
     for (busy, rare) in [("elsewhere", "entry"), ("entry", "elsewhere")] {
         let (server, url) = with_few_sessions().await;
-        let (proxy, client) = behind_a_proxy(&server, &url).await;
+        let (proxy, client) = behind_a_proxy(&server, &url, "").await;
         let mut calls = Busy::calling(&client, busy);
         calls.wait_for(1000).await;
         let (begun, before) = (Instant::now(), proxy.connections());
@@ -144,28 +164,54 @@ async fn an_endpoint_that_is_always_busy_leaves_sessions_to_others_on_a_full_ser
     }
 }
 
-/// Calls of each endpoint wait for a session at every moment.
+/// Calls of each endpoint wait for a session at every moment, also where another host of the address is away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_that_are_both_busy_do_not_close_the_sessions_of_each_other_on_a_full_server() {
-    let (server, url) = with_few_sessions().await;
-    let (proxy, client) = behind_a_proxy(&server, &url).await;
-    let mut elsewhere = Busy::calling(&client, "elsewhere");
-    let mut entries = Busy::calling(&client, "entry");
-    for calls in [&mut elsewhere, &mut entries] {
-        calls.wait_for(100).await;
+    for more in [String::new(), format!(",127.0.0.1:{}", free_port())] {
+        let (server, url) = with_few_sessions().await;
+        let (proxy, client) = behind_a_proxy(&server, &url, &more).await;
+        let mut elsewhere = Busy::calling(&client, "elsewhere");
+        let mut entries = Busy::calling(&client, "entry");
+        for calls in [&mut elsewhere, &mut entries] {
+            calls.wait_for(100).await;
+        }
+        let (begun, before) = (Instant::now(), proxy.connections());
+        for calls in [&mut elsewhere, &mut entries] {
+            calls.wait_for(2000).await;
+        }
+        let (opened, took) = (proxy.connections() - before, begun.elapsed());
+        // Each use may ask for a session ten times a second, and a refused attempt is repeated three times.
+        let seconds = u32::try_from(took.as_secs()).unwrap() + 1;
+        assert!(opened <= 100 * seconds, "{opened} connections in {took:?}");
+        // A connection has to be worth opening.
+        assert!(opened < 400, "{opened} connections for 4000 calls");
+        elsewhere.end().await;
+        entries.end().await;
     }
-    let (begun, before) = (Instant::now(), proxy.connections());
-    for calls in [&mut elsewhere, &mut entries] {
-        calls.wait_for(2000).await;
+}
+
+/// A session of the slow calls becomes idle before any of them has waited for 0.1 s as the first of its use.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_calls_that_queue_get_more_than_one_session_of_a_full_server() {
+    let (_server, url) = with_few_sessions().await;
+    let store = connect(&url).await;
+    store.setup(TABLES).await.unwrap();
+    let running = Running::default();
+    let app = App::new()
+        .only(endpoints![slow_entry, elsewhere])
+        .state(running.clone())
+        .store(store);
+    let client = Client::new(app).await.unwrap();
+    let mut calls = Busy::calling(&client, "elsewhere");
+    calls.wait_for(1000).await;
+    let mut slow = Busy::calling(&client, "slow_entry");
+    let begun = Instant::now();
+    while running.most.load(Ordering::SeqCst) < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "one session for all of them");
+        slow.wait_for(10).await;
     }
-    let (opened, took) = (proxy.connections() - before, begun.elapsed());
-    // Each use may ask for a session ten times a second, and a refused attempt is repeated three times.
-    let seconds = u32::try_from(took.as_secs()).unwrap() + 1;
-    assert!(opened <= 100 * seconds, "{opened} connections in {took:?}");
-    // A connection has to be worth opening.
-    assert!(opened < 400, "{opened} connections for 4000 calls");
-    elsewhere.end().await;
-    entries.end().await;
+    calls.end().await;
+    slow.end().await;
 }
 
 /// A connection takes longer than any call waits for an idle session.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::refused;
@@ -55,8 +55,8 @@ struct Shared {
     permits: Arc<Semaphore>,
     /// One for each session that exists or is being opened.
     room: Arc<Semaphore>,
-    /// Held by the one call that asks a full server for a session.
-    asking: Mutex<()>,
+    /// Held by the one call that asks a full server for a session; the time when a call has last asked.
+    asking: Mutex<Option<Instant>>,
     /// Held by the one slow opening for which a session of another pool is closed, and for a second after that.
     making_room: Mutex<()>,
     /// Held by the one slow opening that goes on although nobody waits for its session any more.
@@ -255,7 +255,7 @@ impl Shared {
         let mut opening = pin!(self.servers.open(&self.guards, until));
         tokio::select! {
             biased;
-            opened = self.while_making_room(opening.as_mut(), since) => return Some(opened),
+            opened = self.while_making_room(opening.as_mut(), since, until) => return Some(opened),
             () = caller.closed() => {}
         }
         if let Ok(opened) = timeout(UNWANTED, &mut opening).await {
@@ -268,47 +268,60 @@ impl Shared {
     /// Asks a full server for a session again and again, after other calls of this pool that do the same. `None` if nobody
     /// waits for the session any more, or after `until`.
     ///
-    /// Most calls soon use a session that becomes idle, so each attempt comes after a pause. An attempt is not given up, even
-    /// if its caller leaves: a session may have been closed for it.
+    /// Most calls soon use a session that becomes idle, so a call first waits for a while, and attempts are as far apart. An
+    /// attempt is not given up, even if its caller leaves: a session may have been closed for it.
     async fn open_when_there_is_room(
         &self,
         caller: &mut oneshot::Sender<Opened>,
         since: Instant,
         until: Instant,
     ) -> Option<Result<Session, NotOpened>> {
-        let _asking = while_wanted(caller, until, self.asking.lock()).await?;
+        let mut asked = while_wanted(caller, until, self.asking.lock()).await?;
         loop {
-            while_wanted(caller, until, sleep(AGAIN)).await?;
-            let opened = self.open_once(caller, since, until).await?;
-            if !is(&opened, Failure::is_full) {
-                return Some(opened);
-            }
-            let making_room = timeout(AGAIN, self.idle.make_room(self.used, since));
-            if while_wanted(caller, until, making_room).await?.is_err() {
-                continue;
-            }
-            for pause in ENDING {
-                sleep(pause).await;
+            let earliest = asked.map_or(since, |asked| asked.max(since)) + AGAIN;
+            while_wanted(caller, until, sleep_until(earliest)).await?;
+            loop {
+                *asked = Some(timer_now());
                 let opened = self.open_once(caller, since, until).await?;
                 if !is(&opened, Failure::is_full) {
                     return Some(opened);
+                }
+                let making_room = timeout(AGAIN, self.idle.make_room(self.used, since));
+                if while_wanted(caller, until, making_room).await?.is_ok() {
+                    break;
+                }
+            }
+            for pause in ENDING {
+                sleep(pause).await;
+                *asked = Some(timer_now());
+                let opened = self.open_once(caller, since, until).await?;
+                if !is(&opened, Failure::is_full) {
+                    return Some(opened);
+                }
+                if timer_now() >= until {
+                    return None;
                 }
             }
         }
     }
 
     /// While attempts wait, sessions of the other pools are closed, one a second, because a pooler that is full does not refuse
-    /// a session, but lets it wait until another is closed.
+    /// a session, but lets it wait until another is closed. None is closed for a call that does not wait.
     async fn while_making_room(
         &self,
         mut opening: Pin<&mut impl Future<Output = Result<Session, NotOpened>>>,
         since: Instant,
+        until: Instant,
     ) -> Result<Session, NotOpened> {
+        if since >= until {
+            return opening.await;
+        }
         let making_room = async {
             loop {
                 sleep(SLOW).await;
                 let _slowly = self.making_room.lock().await;
-                self.idle.make_room(self.used, since).await;
+                // With a limit, because a session may have become idle unnoticed.
+                let _ = timeout(SLOW, self.idle.make_room(self.used, since)).await;
                 sleep(SLOW).await;
             }
         };

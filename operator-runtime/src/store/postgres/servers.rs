@@ -140,13 +140,12 @@ impl Servers {
                     };
                     return Ok(Session::new(client, self.way.clone(), backend, Arc::new(opened)));
                 }
-                Err(failure) => {
-                    // Any other failure says that the server is not merely full.
-                    *self.refused() = failure.refuses_a_session().then(timer_now);
-                    failures.push((label(&config), failure));
-                }
+                Err(failure) => failures.push((label(&config), failure)),
             }
         }
+        // Each host has failed. One that is full will have room again.
+        let refuses = failures.iter().any(|(_, failure)| failure.refuses_a_session());
+        *self.refused() = refuses.then(timer_now);
         Err(NotOpened(failures))
     }
 
