@@ -135,26 +135,31 @@ impl Lease {
     /// than the handler may run. Then the handler must not start. The work is awaited nevertheless: the store may still do
     /// what it was asked for, and only after that can it be undone.
     pub(super) async fn held_during<T>(&mut self, work: impl Future<Output = T>) -> (T, Result<(), LeaseError>) {
-        let mut work = pin!(work);
+        let (mut work, mut is_overdue) = (pin!(work), false);
         // Both are polled together, so that the work makes progress while a renewal waits for the store.
-        let lost = tokio::select! {
+        let ended = tokio::select! {
             biased;
-            done = &mut work => return (done, Ok(())),
-            lost = self.renewals() => lost,
+            done = &mut work => Ok(done),
+            lost = self.renewals(&mut is_overdue) => Err(lost),
         };
-        (work.await, Err(lost))
+        match ended {
+            Ok(done) if is_overdue => (done, Err(LeaseError::Overdue)),
+            Ok(done) => (done, Ok(())),
+            Err(lost) => (work.await, Err(lost)),
+        }
     }
 
-    /// Renews the lease until it is lost, or has been renewed for too long.
-    async fn renewals(&mut self) -> LeaseError {
+    /// Renews the lease until it is lost, and says when this has taken longer than the handler may run. Even then the lease
+    /// is renewed, because an operation whose lease runs out counts as lost.
+    async fn renewals(&mut self, is_overdue: &mut bool) -> LeaseError {
         let mut ticks = interval_at(self.due_at(), self.renew_every());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // These renewals are not counted as the handler's.
-        for renewals in 0.. {
+        let mut renewals = 0_u32;
+        loop {
             ticks.tick().await;
-            if !machine::may_renew(renewals, self.max_execution, &self.operations.settings) {
-                break;
-            }
+            *is_overdue |= !machine::may_renew(renewals, self.max_execution, &self.operations.settings);
+            renewals = renewals.saturating_add(1);
             match self.renew_now().await {
                 Err(LeaseError::Store(error)) => {
                     tracing::warn!(%error, "the lease of a call that waits for its limits was not renewed: check the store");
@@ -163,7 +168,6 @@ impl Lease {
                 Ok(()) => {}
             }
         }
-        LeaseError::Overdue
     }
 
     /// Records the outcome, wakes waiting duplicates, and returns the answer for the caller.

@@ -136,7 +136,8 @@ impl Lease {
             Err(outcome) => return Ok(Some(outcome)),
         };
         let holder = holder(self.id, &self.record);
-        // Of an operation at most once, only an attempt that has not acted is followed by another one.
+        // Of an operation at most once, only an attempt that has not acted is followed by another one. So all that the
+        // operation has reserved is this attempt's, also what an earlier attempt has not given back yet.
         let may_have_acted = holder.epoch > 1 && self.effect.may_run_again();
         let operations = Arc::clone(&self.operations);
         self.reserved = Some(Box::default());
@@ -144,21 +145,20 @@ impl Lease {
             let Some(reservation) = needed.reservation(holder) else {
                 return Ok(Some(needed.over(None, may_have_acted)));
             };
-            // A first attempt may find a part that a lost request of its own has reserved, or that a later attempt has. It
-            // gives back only its own.
-            let is_first = holder.epoch == 1;
-            if is_first {
+            // Noted before the store is asked, because its answer may be lost. Nothing of a later attempt is given back.
+            let is_own = !may_have_acted;
+            if is_own {
                 self.values().anew.push(needed.value);
             }
             let reserving = limits(&operations.store)?.reserve(reservation);
             let (reserved, held) = self.held_during(reserving).await;
             FailPoint::AfterReserve.pass();
             match reserved? {
-                Reserved::Granted { .. } if is_first => {}
+                Reserved::Granted { .. } if is_own => {}
                 Reserved::Granted { anew: true } => self.values().anew.push(needed.value),
                 Reserved::Granted { anew: false } => self.values().taken_over.push(needed.value),
                 Reserved::Over { used, room_in } => {
-                    if is_first {
+                    if is_own {
                         self.values().anew.pop();
                     }
                     return Ok(Some(needed.over(Some((used, room_in)), may_have_acted)));

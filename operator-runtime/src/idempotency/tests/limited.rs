@@ -169,6 +169,11 @@ impl History<'_> {
     async fn run(&mut self, key: usize, mut lease: Lease, ends: Ends) {
         let operation = lease.record.serial.unwrap();
         let taken_over = self.reserved.each_ref().map(|one| one.is_held(operation, self.now()));
+        // What an earlier attempt has reserved is kept, unless no earlier attempt can have acted.
+        let kept = match self.effect(key) {
+            Effect::AtMostOnce => [false; 2],
+            _ => taken_over,
+        };
         let is_over = self.reserve(key, operation, taken_over);
         let over = lease.reserve(ready(Ok(self.needs(key).to_vec()))).await.unwrap();
         assert_eq!(over.is_some(), is_over);
@@ -182,7 +187,7 @@ impl History<'_> {
                 _ => "over a limit",
             });
             lease.complete(over).await.unwrap();
-            return self.give_back(operation, taken_over);
+            return self.give_back(operation, kept);
         }
         lease.handler_began = true;
         let ending = match ends {
@@ -192,7 +197,7 @@ impl History<'_> {
                 self.late.push_back(Late {
                     key,
                     lease,
-                    taken_over,
+                    kept,
                     attempt,
                 });
                 return self.has_acted(key, operation, attempt);
@@ -200,6 +205,13 @@ impl History<'_> {
             Ends::Killed => {
                 self.reach("killed");
                 return self.has_acted(key, operation, attempt);
+            }
+            Ends::KilledAfterLater => {
+                self.reach("killed after \"not now\"");
+                // The operation is released, and nothing is given back.
+                lease.reserved = None;
+                lease.complete(outcome(Ending::Later, 1)).await.unwrap();
+                return;
             }
             Ends::KilledAfterRefusal => {
                 if lease.epoch() > 1 {
@@ -216,14 +228,14 @@ impl History<'_> {
             }
         };
         lease.complete(outcome(ending, 1)).await.unwrap();
-        self.ended(operation, attempt, ending, taken_over);
+        self.ended(operation, attempt, ending, kept);
         if !matches!(ending, Ending::Refused | Ending::Later | Ending::Retryable) {
             self.has_acted(key, operation, attempt);
         }
     }
 
     /// Gives back what is not kept after an attempt has recorded this ending.
-    fn ended(&mut self, operation: NonZeroU64, attempt: u32, ending: Ending, taken_over: [bool; 2]) {
+    fn ended(&mut self, operation: NonZeroU64, attempt: u32, ending: Ending, kept: [bool; 2]) {
         match ending {
             Ending::Refused => {
                 self.reach("refused");
@@ -236,7 +248,7 @@ impl History<'_> {
                 if let Some((_, attempts)) = self.effects.get_mut(&operation) {
                     attempts.remove(&attempt);
                 }
-                self.give_back(operation, taken_over);
+                self.give_back(operation, kept);
             }
             _ => {}
         }
@@ -295,7 +307,9 @@ impl History<'_> {
         let ends = match ends {
             Ends::With(ending) => outcome(ending, 1),
             // A killed process commits nothing, so a panic stands for it.
-            Ends::BeforeReserving | Ends::Late | Ends::Killed | Ends::KilledAfterRefusal => HandlerOutcome::Panicked,
+            Ends::BeforeReserving | Ends::Late | Ends::Killed | Ends::KilledAfterLater | Ends::KilledAfterRefusal => {
+                HandlerOutcome::Panicked
+            }
         };
         let asked = TransactionAsked {
             id: self.id(key),

@@ -12,7 +12,8 @@ use crate::idempotency::lease::{Lease, LeaseError};
 pub(super) struct Late {
     pub(super) key: usize,
     pub(super) lease: Lease,
-    pub(super) taken_over: [bool; 2],
+    /// Which parts are not given back if the attempt ends with "not now".
+    pub(super) kept: [bool; 2],
     /// The number of the attempt among those of its key.
     pub(super) attempt: u32,
 }
@@ -61,7 +62,7 @@ impl History<'_> {
         let Some(Late {
             key,
             lease,
-            taken_over,
+            kept,
             attempt,
         }) = self.late.pop_front()
         else {
@@ -73,7 +74,7 @@ impl History<'_> {
             Ok(_) => {
                 assert!(is_last, "an attempt ended after another one had begun");
                 self.reach("ended late");
-                self.ended(operation, attempt, ending, taken_over);
+                self.ended(operation, attempt, ending, kept);
             }
             Err(LeaseError::Lost) => self.reach("lost its lease"),
             Err(error) => panic!("{error}"),

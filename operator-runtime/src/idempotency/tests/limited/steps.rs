@@ -39,6 +39,8 @@ pub(super) enum Ends {
     Late,
     /// The process is killed while the handler runs.
     Killed,
+    /// The process is killed after it has released an operation that ended with "not now", and before it gives anything back.
+    KilledAfterLater,
     /// The process is killed after it has recorded that the handler refuses, and before it gives anything back.
     KilledAfterRefusal,
 }
@@ -56,6 +58,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
             2 => Just(Ends::With(Ending::IsInDoubt)),
             2 => Just(Ends::Late),
             3 => Just(Ends::Killed),
+            1 => Just(Ends::KilledAfterLater),
             1 => Just(Ends::KilledAfterRefusal),
         ]
     };
