@@ -185,6 +185,9 @@ fn an_operation_that_was_not_done_runs_again_when_it_is_retried() {
     tab_to(&browser, "Yes, it was not done");
     browser.keys(ENTER);
     browser.until("document.querySelector('.outcome').innerText.includes('Nothing to decide')");
+    is_readable(&browser, 20);
+    browser.press("Free its part of the limits again");
+    browser.until("document.querySelector('[role=status]').innerText.includes('Its part of the limits is free')");
     let retry = desk.notify("notice");
     assert_eq!((retry.status, retry.is_replay()), (200, false), "{}", retry.body);
 

@@ -31,6 +31,7 @@ use super::{Assembled, Given, Limits, StartProblem, side_port};
 use crate::clock::timer_now;
 use crate::console::guard::{Asked, Site, bearer};
 use crate::console::page;
+use crate::idempotency::machine::NothingToSettle;
 use crate::pipeline::detached::Detached;
 use crate::problem::{Error, Kind};
 use crate::protocol::api_keys::ApiKeys;
@@ -247,6 +248,8 @@ struct Shown<'f> {
     /// Why nobody has to settle the operation.
     #[serde(skip_serializing_if = "Option::is_none")]
     nothing_to_settle: Option<String>,
+    /// Whether settling the operation as not done once more may free its part of the limits.
+    may_free_again: bool,
     /// The schema of the answer that a person gives if the operation was done.
     outputs: Option<Value>,
     answer: Option<StoredAnswer>,
@@ -270,6 +273,8 @@ async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Respon
         effect: found.endpoint.map(|endpoint| endpoint.effect.in_words()),
         description: found.endpoint.map_or("", |endpoint| endpoint.description),
         nothing_to_settle: found.to_settle.as_ref().err().map(ToString::to_string),
+        may_free_again: matches!(found.to_settle, Err(NothingToSettle::SettledAsNotDone))
+            && found.endpoint.is_some_and(|endpoint| endpoint.limits.is_some()),
         outputs: found.endpoint.map(|endpoint| (endpoint.output)().to_value()),
         answer: found.answer(),
         has_audit: admin.desk.operations.has_audit(),
@@ -306,8 +311,9 @@ async fn settle(State(admin): State<Arc<Admin>>, request: Request) -> Response {
     let by = by.to_owned();
     let desk = admin.desk.clone();
     let settled = async move { settle_as(&desk, &settling, &by, person.as_ref()).await };
-    // A person who closes the page must not stop the settlement between its two writes.
-    Detached::new(admin.desk.operations.unfinished(), settled).await
+    // A person who closes the page must not stop the settlement between its two writes, nor must shutdown.
+    let unfinished = admin.desk.operations.unfinished();
+    unfinished.track_future(Detached::new(unfinished, settled)).await
 }
 
 async fn settle_as(desk: &Desk, settling: &Settling, by: &str, person: Option<&Caller>) -> Response {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::ops::RangeInclusive;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
@@ -17,6 +17,7 @@ use http::StatusCode;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::{Admin, names_a_token, settle};
 use crate::app::desk::Desk;
@@ -187,6 +188,14 @@ impl Settling {
         }
     }
 
+    /// Polls a settlement until its record is written, and it waits for the store to give back.
+    async fn first_write(&self, mut settling: Pin<&mut impl Future>) {
+        while self.record().await.state == RecordState::Unknown {
+            let polled = settling.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+    }
+
     async fn used(&self) -> u64 {
         self.store.used(self.value).await.unwrap()
     }
@@ -227,15 +236,7 @@ async fn a_person_who_closes_the_page_does_not_stop_the_settlement() {
     let page = Settling::of_store(0, 0).await;
     {
         let mut settling = pin!(page.not_done("Ana"));
-        // Polled until it waits for the store.
-        while page.record().await.state == RecordState::Unknown {
-            assert!(
-                settling
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
-                    .is_pending()
-            );
-        }
+        page.first_write(settling.as_mut()).await;
     }
     page.store.permits.add_permits(1);
     page.admin.desk.operations.settle_doubts().await;
@@ -243,6 +244,18 @@ async fn a_person_who_closes_the_page_does_not_stop_the_settlement() {
         (page.record().await.state, page.used().await),
         (RecordState::Released, 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_a_settlement_whose_page_is_open() {
+    let page = Settling::of_store(0, 0).await;
+    let mut settling = pin!(page.not_done("Ana"));
+    page.first_write(settling.as_mut()).await;
+    let mut ending = pin!(page.admin.desk.operations.settle_doubts());
+    assert!(timeout(Duration::from_secs(60), ending.as_mut()).await.is_err());
+    page.store.permits.add_permits(1);
+    let (settled, ()) = tokio::join!(settling, ending);
+    assert_eq!((settled.0, page.used().await), (StatusCode::OK, 0));
 }
 
 #[test]

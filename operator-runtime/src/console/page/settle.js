@@ -30,7 +30,28 @@ export function operationView(operation, name, after) {
       element("p", { class: "note" }, `${answer.status} ${answer.content_type}`), code("Answer's body", prettyJson(answer.body))),
     operation.needs_a_person
       ? new Decision(operation, name, after).node
-      : element("p", { class: "quiet" }, operation.nothing_to_settle ? `Nothing to decide: ${operation.nothing_to_settle}.` : ""))];
+      : element("p", { class: "quiet" }, operation.nothing_to_settle ? `Nothing to decide: ${operation.nothing_to_settle}.` : ""),
+    operation.may_free_again && freeAgain(operation, name, after))];
+}
+
+/** Frees what the operation has reserved of limits, in case that failed when it was settled. */
+function freeAgain(operation, name, after) {
+  return element("section", {},
+    element("p", { class: "description" }, "If the store failed when this was recorded, the operation's part of the limits still counts. Freeing it again does no harm."),
+    element("div", { class: "actions" },
+      element("button", { type: "button", onclick: () => settle(operation, name, after) }, "Free its part of the limits again")));
+}
+
+/** Records what became of an operation: done with this answer, or not done without one. */
+async function settle(operation, name, after, answer, complain = after.failed) {
+  try {
+    const { sentence } = await ask("settle", { operation: operation.operation, answer, by: name });
+    await after.again();
+    announce(sentence);
+  } catch (error) {
+    if (error.status === 409 && answer !== undefined) complain(error);
+    else after.failed(error);
+  }
 }
 
 function inputsOf(operation) {
@@ -95,19 +116,8 @@ class Decision {
       element("p", {}, `${this.operation.endpoint}, operation ${this.operation.operation.slice(0, 12)}. ${consequence} This cannot be undone.`),
       element("p", { class: "note" }, `It is recorded under the name ${this.name}.`),
       element("div", { class: "actions" },
-        element("button", { type: "button", class: "primary", id: freshId("confirm"), onclick: () => { close(); this.settle(answer); } }, `Yes, ${title.toLowerCase()}`),
+        element("button", { type: "button", class: "primary", id: freshId("confirm"), onclick: () => { close(); settle(this.operation, this.name, this.after, answer, (error) => this.complain(error.message)); } }, `Yes, ${title.toLowerCase()}`),
         element("button", { type: "button", onclick: close }, "Cancel")));
     this.dialog.showModal();
-  }
-
-  async settle(answer) {
-    try {
-      const { sentence } = await ask("settle", { operation: this.operation.operation, answer, by: this.name });
-      await this.after.again();
-      announce(sentence);
-    } catch (error) {
-      if (error.status === 409 && answer !== undefined) this.complain(error.message);
-      else this.after.failed(error);
-    }
   }
 }
