@@ -57,9 +57,10 @@ const PAGE: &str =
 /// A text that sorts after that of every time.
 const AFTER_ALL: &str = "~";
 
-/// The oldest rows, and whether each is old enough: by its tick, or without one by the wall clock's time.
-const OLDEST: &str = "SELECT id, coalesce(written < ?1, ended < ?2) FROM operator_audit ORDER BY id LIMIT ?3";
-const REMOVE: &str = "DELETE FROM operator_audit WHERE id <= ?1";
+/// A row is removed if both clocks say that it is old: the wall clock, which gave it its time, and the ticks. So neither
+/// clock removes a row early, whichever of them is wrong.
+const SWEEP: &str = "DELETE FROM operator_audit WHERE id IN
+    (SELECT id FROM operator_audit WHERE ended < ?1 AND coalesce(written < ?2, 1) ORDER BY ended LIMIT ?3)";
 
 /// Adds a row at the tick `written`, which is the time `ended`.
 pub(super) fn insert(connection: &Connection, row: &AuditRow, ended: SystemTime, written: i64) -> rusqlite::Result<()> {
@@ -96,19 +97,11 @@ pub(super) fn insert(connection: &Connection, row: &AuditRow, ended: SystemTime,
     added.map(drop)
 }
 
-/// Removes at most `limit` rows that were written before a tick. Ids are in the order of the ticks, so this stops at the
-/// first row that is too young.
-fn sweep(connection: &Connection, written: i64, ended: SystemTime, limit: u32) -> rusqlite::Result<u32> {
-    let mut oldest = connection.prepare_cached(OLDEST)?;
-    let mut rows = oldest.query(params![written, text_of(ended), limit])?;
-    let mut last: Option<i64> = None;
-    while let Some(row) = rows.next()?
-        && row.get(1)?
-    {
-        last = Some(row.get(0)?);
-    }
-    let Some(last) = last else { return Ok(0) };
-    let removed = connection.prepare_cached(REMOVE)?.execute([last])?;
+/// Removes at most `limit` rows that ended before a time and were written before a tick.
+fn sweep(connection: &Connection, ended: SystemTime, written: i64, limit: u32) -> rusqlite::Result<u32> {
+    let removed = connection
+        .prepare_cached(SWEEP)?
+        .execute(params![text_of(ended), written, limit])?;
     Ok(u32::try_from(removed).unwrap_or(limit))
 }
 
@@ -210,7 +203,7 @@ impl AuditLog for SqliteStore {
             let ended = self.ticks.as_time(written).min(at_milliseconds(written));
             let name = self.name.clone();
             let sweeping = self.ask(move |writing| {
-                sweep(&writing.tx.connection, written, ended, limit)
+                sweep(&writing.tx.connection, ended, written, limit)
                     .map_err(|source| StoreError::unavailable(&name, "remove old rows of its audit", source))
             });
             sweeping.await.map_err(|failure| failure.error)

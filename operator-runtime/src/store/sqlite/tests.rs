@@ -351,5 +351,26 @@ async fn a_wall_clock_that_jumps_removes_no_row_of_the_audit_early() {
     file.clock.advance(DAY * 89);
     assert_eq!(swept().await, 0, "no row is 90 days old");
     file.clock.advance(DAY * 2);
-    assert_eq!(swept().await, 4, "each row is 91 days old, whatever its time says");
+    assert_eq!(
+        swept().await,
+        3,
+        "each row is 91 days old, and the time of one is ahead"
+    );
+    file.clock.advance(DAY * 100);
+    assert_eq!(swept().await, 1);
+}
+
+/// The ticks begin with the wall clock when a file is opened for the first time after the machine has started.
+#[tokio::test]
+async fn a_file_that_was_opened_while_the_wall_clock_was_ahead_keeps_the_rows_of_its_audit() {
+    let file = File::new();
+    let added = AuditRow::new(id(), Origin::default(), "done");
+    file.open().audit().unwrap().add(added).await.unwrap();
+    let clock = Arc::new(ManualClock::at(DAY * 20_100).after_a_reboot("second"));
+    let store = SqliteStore::open_with(file.path(), Durability::PowerLoss, clock.clone()).unwrap();
+    let log = store.audit().unwrap();
+    clock.jump_to(DAY * 20_000);
+    assert_eq!(log.sweep_rows(DAY * 90, 100).await.unwrap(), 0);
+    clock.advance(DAY * 91);
+    assert_eq!(log.sweep_rows(DAY * 90, 100).await.unwrap(), 1);
 }
