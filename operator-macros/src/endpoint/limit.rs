@@ -10,7 +10,7 @@ use super::attribute;
 use super::key;
 use super::literal::NumberLiteral;
 use super::model::Method;
-use super::signature::Argument;
+use super::signature::{Argument, Kind};
 use crate::error::Errors;
 use crate::options::{self, Part, once, parts, refuse_missing_value, string_once};
 
@@ -119,7 +119,11 @@ fn limit(name: &Ident, inside: TokenStream, arguments: &[Argument], errors: &mut
     let window_ms = window(within, errors);
     let sum = match counted {
         None => None,
-        Some(input) => Some((key::input("sum", &input, arguments, errors)?, input)),
+        Some(input) => {
+            let wire_name = key::input("sum", &input, arguments, errors)?;
+            refuse_a_secret(&input, arguments, errors);
+            Some((wire_name, input))
+        }
     };
     let per = per_inputs(written.per.unwrap_or_default(), arguments, errors);
     Some(Limit {
@@ -128,6 +132,20 @@ fn limit(name: &Ident, inside: TokenStream, arguments: &[Argument], errors: &mut
         per,
         window_ms: window_ms?,
     })
+}
+
+/// Refuses the sum of a secret input, which the sentence of a refusal and the log would tell.
+fn refuse_a_secret(input: &Ident, arguments: &[Argument], errors: &mut Errors) {
+    let argument = arguments.iter().find(|argument| argument.name == *input);
+    if argument
+        .is_some_and(|argument| matches!(&argument.kind, Kind::Input { options, .. } if options.secret.is_some()))
+    {
+        let wrong = format!(
+            "`{}` is secret, but the answer to a call over a limit says how much is used",
+            input.unraw()
+        );
+        errors.at(input, wrong, "count the calls, or remove `secret`");
+    }
 }
 
 impl Written {
