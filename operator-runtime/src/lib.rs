@@ -221,17 +221,19 @@ pub use operator_macros::SearchParams;
 /// | part of a limit | meaning |
 /// |---|---|
 /// | `calls = 20` | at most this many operations |
-/// | `sum = amount_cents, max = 10_000` | the sum of an input, which is an unsigned integer: at most 2⁵³ − 1 |
+/// | `sum = amount_cents, max = 10_000` | the sum of an input, which is an unsigned integer and not secret: at most 2⁵³ − 1 |
 /// | `per = order_id`, `per(order_id, reason)` | counted separately for each value of these inputs; otherwise for the endpoint |
 /// | `within = "24h"` | for how long an operation counts: 1 s to 31 days, in `s`, `m`, `h` or `d` |
 ///
 /// What an operation has reserved ends with its window, even while its handler runs. So a window that is shorter than the
 /// endpoint's `timeout` does not bound what takes effect at the same time.
 ///
-/// An input in `per` is an integer, a boolean, a `String`, a UUID, a date, an enum of texts, or an `Option` of one of
-/// them, and is not `lenient`. Start-up refuses the others: the same price can be written as `1.0` and as `1.00`, and a
-/// caller that varies the spelling would be under the limit each time. Name an id instead. A `String` counts as it is
-/// written, also if `A` and `a` mean the same to the handler.
+/// An input in `per` is an integer, a boolean, a `String`, a UUID, a date, an IPv4 address, an enum of texts, or an `Option`
+/// of one of them, and is not `lenient`. Start-up refuses the others: the same price can be written as `1.0` and as `1.00`,
+/// and a caller that varies the spelling would be under the limit each time. Name an id instead. A `String` counts as it is
+/// written, also if `A` and `a` mean the same to the handler. So does any type whose schema is that of a text, because the
+/// schema does not say what the type makes of the text: do not name a type that reads several spellings as one value, such
+/// as `SocketAddr`, or one with `#[serde(try_from = "String")]` that converts to lower case.
 ///
 /// Each tenant has limits of its own. The module [`idempotency`] says what counts, and the log and the caller are told when
 /// a call is over a limit.
@@ -299,8 +301,8 @@ pub use operator_macros::operator_event;
 /// in an input or an answer. The caller still gets the value.
 ///
 /// Write it above the derives of the type, which must include `JsonSchema`. An argument is marked by
-/// `#[operator(secret)]` alone. If an endpoint has secret inputs, the audit also leaves out the sentences about its wrong
-/// inputs, because a sentence may quote a value. A part that no schema describes, such as a field by its serde alias or a
+/// `#[operator(secret)]` alone. If an endpoint has secret inputs, the audit also leaves out the sentences of refusals and
+/// failures, because a sentence may quote a value. A part that no schema describes, such as a field by its serde alias or a
 /// text where an object is expected, is `"(secret)"` too if the type around it has secret fields. The payload of an event
 /// has no schema, so the audit shows all of it. The runtime logs neither inputs nor answers.
 ///

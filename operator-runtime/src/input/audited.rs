@@ -46,34 +46,74 @@ impl InputSecrets {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The place of a wrong value, as a problem names it, up to the first secret part: inside it, the keys of a map are
+    /// secret as well.
+    pub(crate) fn shown_place<'p>(&self, place: &'p str) -> &'p str {
+        let inside = |name: &str| place.strip_prefix(name).filter(|rest| rest.starts_with(['.', '[']));
+        let input = self.0.iter().find_map(|(name, secrets)| Some((inside(name)?, secrets)));
+        let Some((mut rest, secrets)) = input else { return place };
+        let mut part = secrets.whole();
+        while !part.is_secret() && !rest.is_empty() {
+            let (next, after) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                Some((index, after)) => (index.parse().ok().map(|index| part.item(index)), after),
+                None => {
+                    let Some(name) = rest.strip_prefix('.') else { break };
+                    let end = name.find(['.', '[']).unwrap_or(name.len());
+                    (Some(part.field(&name[..end])), &name[end..])
+                }
+            };
+            let Some(next) = next else { break };
+            (part, rest) = (next, after);
+        }
+        &place[..place.len() - rest.len()]
+    }
 }
 
-/// The inputs that the caller sent. `None` if they cannot be read. A name that is not that of an input is left out.
-pub(crate) fn inputs(bound: &BoundInputs, secrets: &InputSecrets, content: &Content) -> Option<String> {
+/// The inputs that the caller sent, in about `room` bytes: the longest inputs are left out if all together take more. `None`
+/// if the inputs cannot be read. A name that is not that of an input is left out.
+pub(crate) fn inputs(bound: &BoundInputs, secrets: &InputSecrets, content: &Content, room: usize) -> Option<String> {
     let mut given = Given::of(bound, content).ok()?;
-    let mut names: Vec<&str> = bound.names().collect();
-    names.sort_unstable();
+    let mut fields: Vec<(&str, &str)> = bound
+        .names()
+        .filter_map(|name| Some((name, given.take_field(name)?.get())))
+        .collect();
+    fields.sort_unstable_by_key(|(_, json)| json.len());
+    let mut left = room;
+    let mut written: Vec<(&str, String)> = fields
+        .into_iter()
+        .map(|(name, json)| {
+            let text = field(json, secrets.0.get(name), left);
+            left = left.saturating_sub(text.len());
+            (name, text)
+        })
+        .collect();
+    written.sort_unstable();
     let mut text = String::from("{");
-    for name in names {
-        let Some(value) = given.take_field(name) else { continue };
+    for (name, value) in written {
         write_separator(text.len() - 1, &mut text);
         write_string(name, &mut text);
         text.push(':');
-        let secrets = secrets.0.get(name);
-        match Document::of(value.get()) {
-            Ok(document) => write_value(
-                document.root(),
-                secrets.map(Secrets::whole).as_ref(),
-                write_plain_number,
-                &mut text,
-            ),
-            // The value cannot be read, for example because of a number that no type can hold. The call is refused for
-            // the same reason.
-            Err(_) => text.push_str("null"),
-        }
+        text.push_str(&value);
     }
     text.push('}');
     Some(text)
+}
+
+/// The value of one input, unless it takes more than `room` bytes.
+fn field(json: &str, secrets: Option<&Secrets>, room: usize) -> String {
+    if json.len() > room && !secrets.is_some_and(|secrets| secrets.whole().is_secret()) {
+        return left_out(json.len());
+    }
+    // A value that cannot be read has, for example, a number that no type can hold. The call is refused for the same reason.
+    let text = value(json, secrets).unwrap_or_else(|| "null".to_owned());
+    // `"(secret)"` may be longer than the value in whose place it stands, and so may the plain digits of `1e39`.
+    if text.len() > room { left_out(text.len()) } else { text }
+}
+
+/// What stands in the place of a value that is too long.
+pub(crate) fn left_out(bytes: usize) -> String {
+    Value::from(format!("(left out: {bytes} bytes)")).to_string()
 }
 
 /// A JSON text. `None` if it cannot be read, for example because it has too many levels.
@@ -144,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_sorted_and_secrets_are_hidden() {
+    fn inputs_are_sorted_and_short_and_secrets_are_hidden() {
         let inputs_of_endpoint = [
             <u64 as JsonInput>::INPUT.named("order", "The order."),
             <Option<String> as JsonInput>::INPUT
@@ -153,7 +193,7 @@ mod tests {
         ];
         let bound = BoundInputs::of(Method::Post, &inputs_of_endpoint).unwrap();
         let secrets = InputSecrets::of(&inputs_of_endpoint);
-        let shown = |body: &'static str| inputs(&bound, &secrets, &Content::Body(body.into()));
+        let shown = |body: &'static str| inputs(&bound, &secrets, &Content::Body(body.into()), 100);
         assert_eq!(
             shown(r#"{ "order": 5.0, "iban": "DE02", "more": "left out" }"#).unwrap(),
             r#"{"iban":"(secret)","order":5}"#
@@ -163,6 +203,44 @@ mod tests {
             r#"{"order":{"a":[],"b":1}}"#
         );
         assert_eq!(shown("[]"), None);
+        let spaces = " ".repeat(200);
+        let spaced = format!(r#"{{{spaces}"order":{spaces}5{spaces}}}"#);
+        let long = format!(r#"{{"iban":"{spaces}","order":"{spaces}"}}"#);
+        let longer = format!(r#"{{"order":[{}0]}}"#, "1e39,".repeat(15));
+        for (body, expected) in [
+            (spaced, r#"{"order":5}"#),
+            (long, r#"{"iban":"(secret)","order":"(left out: 202 bytes)"}"#),
+            (longer, r#"{"order":"(left out: 618 bytes)"}"#),
+        ] {
+            let content = Content::Body(body.into());
+            assert_eq!(inputs(&bound, &secrets, &content, 100).unwrap(), expected);
+        }
+        for (place, expected) in [
+            ("order.b", "order.b"),
+            ("iban", "iban"),
+            ("iban.hunter2", "iban"),
+            ("iban[0]", "iban"),
+        ] {
+            assert_eq!(secrets.shown_place(place), expected);
+        }
+        let to = json!({ "properties": {
+            "pins": { "items": { "x-operator-secret": true } },
+            "owner": { "properties": { "name": {} } },
+        } });
+        let secrets = InputSecrets(BTreeMap::from([("to".to_owned(), Secrets::of(to).unwrap())]));
+        for (place, expected) in [
+            ("to.owner.name", "to.owner.name"),
+            ("to.pins[12].hunter2", "to.pins[12]"),
+            ("to.pins[é].a", "to.pins"),
+            ("to.owner[0]é", "to.owner[0]"),
+            ("to.owner[", "to.owner"),
+            ("to.hunter2.a", "to.hunter2"),
+            ("to.", "to."),
+            ("to", "to"),
+            ("tomorrow.a", "tomorrow.a"),
+        ] {
+            assert_eq!(secrets.shown_place(place), expected);
+        }
         assert_eq!(shown(r#"{"order":1e999}"#).unwrap(), r#"{"order":null}"#);
         let whole = Secrets::of(json!({ "properties": {
             "iban": { "x-operator-secret": true },

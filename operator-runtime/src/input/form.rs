@@ -52,8 +52,8 @@ fn forms(schema: &Value) -> Option<Vec<Form>> {
     }
     let text = match schema["format"].as_str() {
         Some("uuid") => Some(Form::Uuid),
-        // A date has one spelling.
-        None | Some("date") if schema.get(DIGITS).is_none() => Some(Form::Text),
+        // These have one spelling. Rust reads no IPv4 address with leading zeros.
+        None | Some("date" | "email" | "ipv4") if schema.get(DIGITS).is_none() => Some(Form::Text),
         _ => None,
     };
     let kinds = [

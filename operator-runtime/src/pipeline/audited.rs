@@ -8,7 +8,7 @@ use super::operation::Operation;
 use super::prepared::PreparedEndpoint;
 use crate::endpoint::Endpoint;
 use crate::idempotency::auditing::{AuditDraft, Ending};
-use crate::input::audited::{self, InputSecrets};
+use crate::input::audited::{self, InputSecrets, left_out};
 use crate::problem::Outcome;
 use crate::protocol::caller::Caller;
 use crate::protocol::request::Content;
@@ -17,8 +17,8 @@ use crate::record::AuditRow;
 use crate::record::operation::{OperationId, Origin};
 use crate::schema::secrets::{HIDDEN, Secrets};
 
-/// The audit leaves out the inputs of a longer body, in bytes, and inputs whose text is longer. Otherwise long bodies would
-/// be read again while a transaction is open, and anybody who may call could fill the disk with refused calls.
+/// How many bytes the inputs of a call may take in the audit. Longer inputs are left out: they would be read again while a
+/// transaction is open, and anybody who may call could fill the disk with refused calls.
 const LONGEST: usize = 64 * 1024;
 
 /// What is secret in the calls of an endpoint.
@@ -48,15 +48,13 @@ impl AuditedEndpoint {
     pub(crate) fn answer(&self, outcome: Outcome, body: &[u8]) -> Option<String> {
         match outcome {
             Outcome::Done => shown(body, self.output.as_ref()),
-            // This sentence quotes no input.
+            // This sentence quotes no secret input: the macro refuses a sum of one.
             Outcome::OverLimit => shown(body, None),
-            _ if self.has_secret_inputs() => Some(without_values(body).unwrap_or_else(hidden)),
-            _ => shown(body, None),
+            _ => match &self.inputs {
+                Some(secrets) if !secrets.is_empty() => Some(without_values(body, secrets).unwrap_or_else(hidden)),
+                _ => shown(body, None),
+            },
         }
-    }
-
-    fn has_secret_inputs(&self) -> bool {
-        self.inputs.as_ref().is_some_and(|inputs| !inputs.is_empty())
     }
 }
 
@@ -72,27 +70,28 @@ pub(crate) fn shown(body: &[u8], secrets: Option<&Secrets>) -> Option<String> {
     }
 }
 
-fn hidden() -> String {
+/// What stands in the place of a whole value.
+pub(crate) fn hidden() -> String {
     Value::from(HIDDEN).to_string()
 }
 
-/// What stands in the place of inputs that are too long.
-fn left_out(bytes: usize) -> String {
-    Value::from(format!("(left out: {bytes} bytes)")).to_string()
-}
-
 /// A problem without its sentences, because they may quote a secret input.
-fn without_values(problem: &[u8]) -> Option<String> {
+fn without_values(problem: &[u8], secrets: &InputSecrets) -> Option<String> {
     let mut problem: Value = serde_json::from_slice(problem).ok()?;
-    let hide = |detail: &mut Value| *detail = HIDDEN.into();
     let errors = problem.get_mut("errors").and_then(Value::as_array_mut);
-    errors
-        .into_iter()
-        .flatten()
-        .filter_map(|error| error.get_mut("detail"))
-        .for_each(hide);
+    for error in errors.into_iter().flatten() {
+        error.get_mut("detail").map(hide);
+        if let Some(place) = error.get_mut("input") {
+            let shown = place.as_str().map(|place| secrets.shown_place(place).to_owned());
+            *place = shown.into();
+        }
+    }
     problem.get_mut("detail").map(hide);
     Some(problem.to_string())
+}
+
+fn hide(detail: &mut Value) {
+    *detail = HIDDEN.into();
 }
 
 /// A claimed call, from which the rows of its operation are made.
@@ -126,22 +125,19 @@ impl AuditedCall {
     }
 
     fn inputs(&self, secrets: &AuditedEndpoint) -> Option<String> {
-        if let Content::Body(body) = &self.content
-            && body.len() > LONGEST
-        {
-            return Some(left_out(body.len()));
-        }
-        let text = match (&secrets.inputs, &self.content) {
-            (Some(secrets), content) => audited::inputs(&self.endpoint.arguments.inputs, secrets, content),
-            (None, Content::Body(event)) => audited::value(str::from_utf8(event).ok()?, None),
+        match (&secrets.inputs, &self.content) {
+            (Some(secrets), content) => audited::inputs(&self.endpoint.arguments.inputs, secrets, content, LONGEST),
+            (None, Content::Body(event)) => {
+                let event = str::from_utf8(event).ok()?.trim();
+                let is_long = |text: &str| text.len() > LONGEST;
+                if is_long(event) {
+                    return Some(left_out(event.len()));
+                }
+                let text = audited::value(event, None)?;
+                Some(if is_long(&text) { left_out(text.len()) } else { text })
+            }
             (None, Content::Parameters(_)) => None,
-        }?;
-        // `"(secret)"` may be longer than the value in whose place it stands, and so may the plain digits of `1e39`.
-        Some(if text.len() > LONGEST {
-            left_out(text.len())
-        } else {
-            text
-        })
+        }
     }
 }
 

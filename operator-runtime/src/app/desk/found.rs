@@ -6,7 +6,7 @@ use super::{Desk, utc};
 use crate::endpoint::Endpoint;
 use crate::idempotency::effect::Effect;
 use crate::idempotency::machine::NothingToSettle;
-use crate::pipeline::audited::AuditedEndpoint;
+use crate::pipeline::audited::{AuditedEndpoint, hidden};
 use crate::problem::Outcome;
 use crate::store::{Ages, DecodeError, Listed, OperationId, Record, Revision, State, Times};
 
@@ -138,13 +138,15 @@ impl Found {
             return None;
         };
         let outcome = Outcome::of_answer(response);
-        let shown = self
-            .endpoint
-            .and_then(|endpoint| AuditedEndpoint::of(endpoint).answer(outcome, &response.body));
+        let body = match self.endpoint {
+            Some(endpoint) => AuditedEndpoint::of(endpoint).answer(outcome, &response.body),
+            // Nobody knows what of it is secret.
+            None => None,
+        };
         Some(StoredAnswer {
             status: response.status.as_u16(),
             content_type: response.content_type.to_string(),
-            body: shown.unwrap_or_else(|| String::from_utf8_lossy(&response.body).into_owned()),
+            body: body.unwrap_or_else(hidden),
         })
     }
 
